@@ -1,0 +1,55 @@
+"""The exceptions of the harness.
+
+BenchError                 printed without a traceback, exit code 2
+├── UnknownNameError       a method, dataset, metric, field ... that does not exist
+├── ParameterError         a value outside what a parameter allows
+├── DataError              a file, an array or a split that cannot be used
+├── ContractError          a plugin that breaks bench/api.py
+└── StoreError             a results folder that cannot be read or written
+
+Every message says, in this order: the thing, the fact, what was expected, the fix.
+Any other exception is a bug of ours or of a plugin and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Base of all errors that are the input's fault and not the program's."""
+
+
+class UnknownNameError(BenchError):
+    """A name that nothing answers to; the nearest known names are offered.
+
+    >>> print(UnknownNameError("method", "lcdhh", ["lcdh", "ukd"]))
+    no method named 'lcdhh'. Did you mean 'lcdh'? Known: lcdh, ukd.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+        self.args_for_pickle = (kind, name, names)
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        return type(self), self.args_for_pickle
+
+
+class ParameterError(BenchError):
+    """A value outside what a parameter allows."""
+
+
+class DataError(BenchError):
+    """A file, an array or a split that cannot be used."""
+
+
+class ContractError(BenchError):
+    """A plugin that breaks the contract of bench/api.py."""
+
+
+class StoreError(BenchError):
+    """A results folder that cannot be read or written."""

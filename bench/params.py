@@ -1,0 +1,154 @@
+"""Typed parameters of plugins: declared as annotated class attributes, checked in one place.
+
+A plain annotated attribute with a default is a parameter already; :func:`param` adds a
+description and bounds, which `bench info` prints and the constructor enforces.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from bench.errors import ParameterError, UnknownNameError
+
+
+def param(
+    default: Any,
+    doc: str,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> Any:
+    """Declare a parameter: its default, what it is, and its bounds (``above`` is exclusive).
+
+    >>> class Mine(Method):  # doctest: +SKIP
+    ...     alpha: float = param(0.3, "weight of the hash functions", least=0)
+    """
+    return dataclasses.field(
+        default=default, metadata={"doc": doc, "above": above, "least": least, "most": most}
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a plugin class, as `bench info` shows it."""
+
+    name: str
+    type: Any
+    default: Any
+    doc: str = ""
+    above: float | None = None
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def expects(self) -> str:
+        """What values are allowed, in words: ``float in [0, inf)``."""
+        if get_origin(self.type) is Literal:
+            return "one of " + ", ".join(str(v) for v in get_args(self.type))
+        name = getattr(self.type, "__name__", None) or str(self.type)
+        if isinstance(self.type, types.UnionType):
+            name = str(self.type)
+        if self.above is None and self.least is None and self.most is None:
+            return name
+        low = (
+            f"({self.above:g}"
+            if self.above is not None
+            else f"[{self.least:g}"
+            if self.least is not None
+            else "(-inf"
+        )
+        high = f"{self.most:g}]" if self.most is not None else "inf)"
+        return f"{name} in {low}, {high}"
+
+    def accepts(self, value: object) -> bool:
+        """Whether ``value`` has the declared type and lies within the bounds."""
+        if not _has_type(value, self.type):
+            return False
+        if value is None or isinstance(value, (str, bool)) or not isinstance(value, (int, float)):
+            return True
+        return (
+            value == value  # NaN is never a setting
+            and (self.above is None or value > self.above)
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+        )
+
+
+def parameters(cls: type, *, without: Sequence[str] = ("bits", "seed")) -> dict[str, Parameter]:
+    """The parameters of a plugin class by name; ``bits`` and ``seed`` are the harness's."""
+    hints = typing.get_type_hints(cls)
+    found = {}
+    for f in dataclasses.fields(cls):
+        if f.name in without or not f.init:
+            continue
+        default = f.default if f.default is not dataclasses.MISSING else None
+        keep = {k: f.metadata[k] for k in ("doc", "above", "least", "most") if k in f.metadata}
+        found[f.name] = Parameter(f.name, hints[f.name], default, **keep)
+    return found
+
+
+def check(owner: str, values: Mapping[str, object], known: Mapping[str, Parameter]) -> None:
+    """Raise :class:`ParameterError` at the first value that its parameter does not accept."""
+    for name, value in values.items():
+        if name not in known:
+            raise UnknownNameError(f"parameter of {owner}", name, known)
+        if not known[name].accepts(value):
+            raise ParameterError(f"{owner}: {name} must be {known[name].expects}; got {value!r}.")
+
+
+def parse(owner: str, parameter: Parameter, text: str) -> Any:
+    """Read a value from the command line by the parameter's declared type.
+
+    >>> parse("lcdh", Parameter("lambda1", float, 1.0), "0.1")
+    0.1
+    """
+    value = _read(text, parameter.type)
+    if not parameter.accepts(value):
+        raise ParameterError(f"{owner}: {parameter.name} must be {parameter.expects}; got {text!r}.")
+    return value
+
+
+def _options(declared: Any) -> tuple[Any, ...]:
+    union = get_origin(declared) in (typing.Union, types.UnionType)
+    return get_args(declared) if union else (declared,)
+
+
+def _has_type(value: object, declared: Any) -> bool:
+    for option in _options(declared):
+        if get_origin(option) is Literal:
+            if any(value == v and type(value) is type(v) for v in get_args(option)):
+                return True
+        elif option is Any or (option is type(None) and value is None):
+            return True
+        elif isinstance(option, type):
+            if option is float and isinstance(value, int) and not isinstance(value, bool):
+                return True
+            if isinstance(value, option) and not (option is int and isinstance(value, bool)):
+                return True
+    return False
+
+
+def _read(text: str, declared: Any) -> Any:
+    """``text`` as the first of the declared types that can read it, or ``text`` itself."""
+    for option in _options(declared):
+        if get_origin(option) is Literal:
+            match = [v for v in get_args(option) if str(v) == text]
+            if match:
+                return match[0]
+        elif option is bool and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        elif option is type(None) and text.lower() == "none":
+            return None
+        elif option in (int, float):
+            try:
+                return option(text)
+            except ValueError:
+                continue
+        elif option is str:
+            return text
+    return text

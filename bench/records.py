@@ -1,0 +1,176 @@
+"""What a run is and what it leaves behind. Reports read these and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from bench.errors import ParameterError
+
+SCHEMA = 1  # of the stored record; a reader refuses a newer one
+
+Database = Literal["reindexed", "frozen", "learned"]
+Status = Literal["ok", "skipped", "failed"]
+Direction = Literal["i2t", "t2i", "i2i", "t2t"]  # query modality, database modality
+DIRECTIONS: tuple[Direction, ...] = ("i2t", "t2i", "i2i", "t2t")
+ORDERS = {
+    "shuffled": "chunks of SIZE items in random order",
+    "class_incremental": "GROUPS rounds; an item arrives when the last of its classes has been introduced",
+    "drift": "chunks of SIZE items, sorted by a random projection of their labels",
+}
+DATABASES = {
+    "reindexed": "after every round the current hash functions encode all items seen so far",
+    "frozen": "an item is encoded when it arrives, and never again",
+    "learned": "the codes that training gave the items, which saw their labels",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How the training items are cut into chunks: ``shuffled:2000``, ``class_incremental:8``.
+
+    ``size`` is the items of a chunk, or the number of class groups. ``last`` says what becomes
+    of a remainder: it joins the last full chunk (``merge``) or is a short chunk of its own.
+    """
+
+    order: str
+    size: int
+    last: Literal["merge", "short"] = "merge"
+
+    @classmethod
+    def parse(cls, text: str, last: str = "merge") -> Schedule:
+        """Read ``ORDER:SIZE``.
+
+        >>> Schedule.parse("drift:500")
+        Schedule(order='drift', size=500, last='merge')
+        """
+        order, _, size = text.partition(":")
+        if order not in ORDERS or not re.fullmatch("[1-9][0-9]*", size):
+            raise ParameterError(
+                f"schedule {text!r} is not ORDER:SIZE with ORDER one of {', '.join(ORDERS)} and SIZE a "
+                "positive whole number. Try shuffled:2000."
+            )
+        if last not in ("merge", "short"):
+            raise ParameterError(f"last must be one of merge, short; got {last!r}.")
+        return cls(order, int(size), last)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return f"{self.order}:{self.size}" + (":short" if self.last == "short" else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """One cell of the grid. Equal specs have equal keys, so a run can be resumed.
+
+    Nothing here tells a date, a path or a machine, and nothing that does not change a number.
+    ``params`` and ``dataset_params`` hold only what differs from the plugin's defaults.
+    ``val`` > 0: that many training items serve as queries, and the test queries are not read.
+    """
+
+    method: str
+    dataset: str
+    bits: int
+    schedule: Schedule
+    seed: int = 0
+    database: Database = "reindexed"
+    pool: str = "first_chunk"  # none | first_chunk | separate:N | full
+    val: int = 0
+    evaluate: str = "last"  # last | all | every:K
+    directions: tuple[Direction, ...] = ("i2t", "t2i")
+    params: Mapping[str, Any] = field(default_factory=dict)
+    dataset_params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Content address: the same for equal specs on any machine, in any process."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """The method as it was asked for: ``lcdh[lambda1=0.1]``."""
+        return selector(self.method, self.params)
+
+    @property
+    def sees_future(self) -> bool:
+        """Whether an offline teacher was shown the items of later rounds."""
+        return self.pool == "full"
+
+    def __str__(self) -> str:
+        data = selector(self.dataset, self.dataset_params)
+        return f"{self.label} on {data}, {self.bits} bits, seed {self.seed}, {self.database}"
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RunSpec:
+        return cls(
+            **{
+                **stored,
+                "schedule": Schedule(**stored["schedule"]),
+                "directions": tuple(stored["directions"]),
+            }
+        )
+
+
+def selector(name: str, values: Mapping[str, Any]) -> str:
+    """The text that selects a plugin with these parameters on the command line."""
+    inside = ",".join(f"{k}={v}" for k, v in sorted(values.items()))
+    return f"{name}[{inside}]" if inside else name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRecord:
+    """One evaluated round.
+
+    ``metrics`` maps ``name/direction`` to the mean over queries with a relevant item, for
+    instance ``{"map/i2t": 0.71, "map:pessimistic/i2t": 0.69, "chance/i2t": 0.41}``.
+    ``seconds`` holds wall-clock seconds of fit, encode_query, encode_database, rehash and
+    search, and CPU seconds under the same names with ``_cpu``; fit adds up the rounds since
+    the evaluation before. ``bits_rewritten`` counts stored bits that a rehash changed, and is
+    None where there was no earlier index to compare with.
+    """
+
+    round: int
+    items: int  # in the database after this round
+    queries: int
+    empty_queries: Mapping[str, int]  # per direction: queries with no relevant item
+    metrics: Mapping[str, float]
+    seconds: Mapping[str, float]
+    bits_rewritten: int | None
+    state_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What one cell left: its rounds, or the reason why there are none."""
+
+    spec: RunSpec
+    status: Status
+    reason: str = ""  # why it was skipped or failed, one line
+    traceback: str = ""
+    rounds: tuple[RoundRecord, ...] = ()
+    code: str = ""  # fingerprint of the method's and the protocol's source
+    data: str = ""  # fingerprint of the arrays
+    fidelity: str = ""  # authors' algorithm | adaptation | reconstruction | textbook
+    environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
+    arrays: str = ""  # the file of histograms and codes beside the record
+    schema: int = SCHEMA
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RunRecord:
+        return cls(
+            **{
+                **stored,
+                "spec": RunSpec.from_json(stored["spec"]),
+                "rounds": tuple(RoundRecord(**r) for r in stored["rounds"]),
+            }
+        )
+
+    def with_arrays(self, name: str) -> RunRecord:
+        return replace(self, arrays=name)

@@ -1,0 +1,118 @@
+"""What a method has learned, as a tree of arrays and plain values: saved without pickle.
+
+A file of state is a NumPy .npz whose entry ``tree`` is JSON and whose other entries are
+the arrays it names. Loading runs no code: it makes arrays, plain values, and the
+:class:`State` parts whose classes the method's own module has defined already.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, dataclass_transform
+
+import numpy as np
+
+from bench.errors import ContractError, StoreError
+
+Tree = Any  # None, bool, int, float, str, ndarray, list, tuple, dict with str keys, State
+
+
+@dataclass_transform(eq_default=False)
+class State:
+    """Base of the parts that a method's state is made of: running sums, scalers, factors.
+
+    Subclasses are dataclasses without being decorated, and their fields are the state.
+    """
+
+    known: ClassVar[dict[str, type[State]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        dataclasses.dataclass(eq=False)(cls)
+        State.known[_name(cls)] = cls
+
+
+def _name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def nbytes(tree: Tree) -> int:
+    """Bytes that the state takes: the arrays, and 8 for every plain value."""
+    if isinstance(tree, np.ndarray):
+        return int(tree.nbytes)
+    if isinstance(tree, State):
+        return sum(nbytes(getattr(tree, f.name)) for f in dataclasses.fields(tree))  # type: ignore[arg-type]
+    if isinstance(tree, Mapping):
+        return sum(nbytes(v) for v in tree.values())
+    if isinstance(tree, (list, tuple)):
+        return sum(nbytes(v) for v in tree)
+    return len(tree) if isinstance(tree, str) else 8
+
+
+def copy(tree: Tree) -> Tree:
+    """A deep copy that shares no array with ``tree``."""
+    arrays: list[Any] = []
+    described = _describe(tree, arrays, "state")
+    return _build(described, lambda i: arrays[i].copy())
+
+
+def save(path: Path, tree: Tree) -> None:
+    """Write ``tree`` to ``path``, by a temporary name and a rename."""
+    arrays: list[Any] = []
+    text = json.dumps(_describe(tree, arrays, "state"))
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as stream:
+        np.savez(stream, tree=np.array(text), **{f"a{i}": a for i, a in enumerate(arrays)})
+    temporary.replace(path)
+
+
+def load(path: Path) -> Tree:
+    """Read what :func:`save` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return _build(json.loads(str(stored["tree"])), lambda i: stored[f"a{i}"])
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"{path}: not a file of saved state ({error}). Save it again.") from error
+
+
+def _describe(tree: Tree, arrays: list[Any], where: str) -> Any:
+    """JSON for ``tree``; its arrays go to ``arrays`` and are named by their position."""
+    if tree is None or isinstance(tree, (bool, int, float, str)):
+        return tree
+    if isinstance(tree, np.generic):
+        return tree.item()
+    if isinstance(tree, np.ndarray) and tree.dtype != object:
+        arrays.append(tree)
+        return {"array": len(arrays) - 1}
+    if isinstance(tree, State):
+        fields = {f.name: getattr(tree, f.name) for f in dataclasses.fields(tree)}  # type: ignore[arg-type]
+        return {"state": _name(type(tree)), "fields": _describe(fields, arrays, where)}
+    if isinstance(tree, Mapping) and all(isinstance(k, str) for k in tree):
+        return {"dict": {k: _describe(v, arrays, f"{where}[{k!r}]") for k, v in tree.items()}}
+    if isinstance(tree, (list, tuple)):
+        kind = "list" if isinstance(tree, list) else "tuple"
+        return {kind: [_describe(v, arrays, f"{where}[{i}]") for i, v in enumerate(tree)]}
+    raise ContractError(
+        f"{where} is a {type(tree).__name__}; state must be arrays, numbers, strings, lists, dicts with "
+        "string keys or bench.state.State parts. Keep anything else in an attribute that does not end in '_'."
+    )
+
+
+def _build(described: Any, array: Callable[[int], Any]) -> Tree:
+    if not isinstance(described, dict):
+        return described
+    (kind, content), *rest = described.items()
+    if kind == "array":
+        return array(content)
+    if kind == "dict":
+        return {k: _build(v, array) for k, v in content.items()}
+    if kind in ("list", "tuple"):
+        values = [_build(v, array) for v in content]
+        return values if kind == "list" else tuple(values)
+    cls = State.known.get(content)
+    if kind != "state" or cls is None:
+        raise StoreError(f"saved state names the part {content!r}, which no loaded method defines.")
+    return cls(**_build(rest[0][1], array))
