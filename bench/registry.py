@@ -80,7 +80,7 @@ def path_of(kind: str, name: str) -> Path | None:
     targets = _targets(kind)
     if name not in targets:
         raise UnknownNameError(kind, name, targets)
-    return _locate(targets[name][2])
+    return locate(targets[name][2])
 
 
 def add_file(path: Path) -> str:
@@ -174,7 +174,7 @@ def _import_file(module_name: str, path: Path) -> ModuleType:
     return sys.modules[module_name]
 
 
-def _locate(module_name: str) -> Path | None:
+def locate(module_name: str) -> Path | None:
     """The file (or package folder) of a module, without importing it or its parents."""
     if module_name in _extra:
         return _extra[module_name]
@@ -215,7 +215,7 @@ def _kind_of_file(path: Path) -> str:
 
 
 def _listing(kind: str, name: str, origin: str, module: str, attribute: str) -> Listing:
-    path = _locate(module)
+    path = locate(module)
     summary, broken = "", ""
     if path is None:
         broken = f"module {module!r} is not installed"

@@ -1,0 +1,64 @@
+"""Short hashes of source code and of arrays, so that a stored result knows what it came from."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import bench
+from bench import registry
+
+# The harness files that decide codes and scores: a change to one of them makes every cell stale.
+_HARNESS = ("api.py", "stream.py", "protocol.py", "runner.py", "hamming.py", "_kernels.py", "metrics.py")
+
+
+@cache
+def of_method(name: str) -> str:
+    """Fingerprint of a method's source, the helpers it imports, and the harness's protocol."""
+    harness = [Path(bench.__path__[0]) / file for file in _HARNESS]
+    return _of_files([*harness, *_sources(registry.path_of("method", name))])
+
+
+@cache
+def of_dataset(name: str) -> str:
+    """Fingerprint of a dataset plugin's source and the helpers it imports."""
+    return _of_files(_sources(registry.path_of("dataset", name)))
+
+
+def _of_files(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _sources(start: Path | None) -> list[Path]:
+    """The files of a plugin and, transitively, what they import from the plugin folders."""
+    found: dict[Path, None] = {}
+    waiting = [start] if start is not None else []
+    while waiting:
+        path = waiting.pop()
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if file not in found:
+                found[file] = None
+                waiting.extend(_imported(file))
+    return sorted(found, key=lambda p: (p.name, str(p)))
+
+
+def _imported(file: Path) -> Iterator[Path]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            wanted = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+        elif isinstance(node, ast.Import):
+            wanted = [a.name for a in node.names]
+        else:
+            continue
+        for module in wanted:
+            if module.startswith(("bench.methods.", "bench.datasets.")):
+                path = registry.locate(module)
+                if path is not None:
+                    yield path

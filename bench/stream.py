@@ -1,0 +1,132 @@
+"""From a training split to rounds: which rows arrive when, which form the pool, which validate.
+
+Everything here is decided by the labels, the schedule and the run's seed, before a method
+exists: no method can influence, and no method sees, the order of what is to come.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.api import Labels, Rows
+from bench.errors import DataError, ParameterError
+from bench.records import Schedule
+
+POOLS = {
+    "none": "no offline stage",
+    "first_chunk": "the items of round 0, before they are streamed",
+    "separate:N": "N training items that are taken out of the stream",
+    "full": "every item of the stream: sees the future",
+}
+
+
+def derive(seed: int, *purpose: str) -> np.random.Generator:
+    """A generator of its own for every purpose of a run, all from the run's one seed.
+
+    >>> bool(derive(0, "order").random() == derive(0, "order").random())
+    True
+    """
+    return np.random.default_rng([seed, *(zlib.crc32(p.encode()) for p in purpose)])
+
+
+def derive_seed(seed: int, *purpose: str) -> int:
+    """A 32-bit seed for ``purpose``: what a method gets as its ``seed``."""
+    return int(derive(seed, *purpose).integers(2**32))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Rows of the training split: per round, for the offline pool, and for validation queries."""
+
+    rounds: tuple[Rows, ...]
+    pool: Rows | None
+    val: Rows
+
+    def seen(self, last: int) -> Rows:
+        """Rows of rounds 0 to ``last``, in order of arrival."""
+        return np.concatenate(self.rounds[: last + 1])
+
+
+def plan(n: int, labels: Labels | None, *, schedule: Schedule, seed: int, pool: str, val: int) -> Plan:
+    """Divide ``n`` training rows. ``labels`` (n, classes) order the stream; methods do not see them here."""
+    kind, size = parse_pool(pool)
+    taken = val + (size if kind == "separate" else 0)
+    if taken >= n:
+        raise ParameterError(
+            f"val={val} and pool={pool} take {taken} of {n} training items; some must be left to stream."
+        )
+    order = derive(seed, "carve").permutation(n) if taken else np.arange(n)
+    val_rows, pool_rows, rest = order[:val], order[val:taken], np.sort(order[taken:])
+    rounds = _rounds(rest, labels, schedule, seed)
+    offered = {"none": None, "first_chunk": rounds[0], "separate": pool_rows, "full": np.concatenate(rounds)}
+    return Plan(rounds, offered[kind], val_rows)
+
+
+def parse_pool(text: str) -> tuple[str, int]:
+    """``separate:500`` as ``("separate", 500)``; the other kinds have size 0."""
+    kind, _, size = text.partition(":")
+    if kind == "separate" and size.isdigit() and int(size) > 0:
+        return kind, int(size)
+    if text in ("none", "first_chunk", "full"):
+        return text, 0
+    raise ParameterError(f"pool must be one of {', '.join(POOLS)}; got {text!r}.")
+
+
+def parse_evaluate(text: str, rounds: int) -> list[int]:
+    """The rounds to evaluate: ``last``, ``all`` or ``every:K`` (and always the last).
+
+    >>> parse_evaluate("every:2", 6)
+    [1, 3, 5]
+    """
+    kind, _, step = text.partition(":")
+    if text == "last":
+        return [rounds - 1]
+    if text == "all":
+        return list(range(rounds))
+    if kind == "every" and step.isdigit() and int(step) > 0:
+        return sorted({*range(int(step) - 1, rounds, int(step)), rounds - 1})
+    raise ParameterError(f"evaluate must be one of last, all, every:K; got {text!r}.")
+
+
+def _rounds(rows: Rows, labels: Labels | None, schedule: Schedule, seed: int) -> tuple[Rows, ...]:
+    rng = derive(seed, "order")
+    if schedule.order == "shuffled":
+        return _cut(rng.permutation(rows), schedule)
+    if labels is None:
+        raise DataError(f"schedule {schedule} orders items by label, and this dataset has none. Use shuffled:SIZE.")
+    if schedule.order == "drift":
+        score = labels[rows].astype(np.float64) @ rng.standard_normal(labels.shape[1])
+        jitter = rng.permutation(len(rows))  # equal label sets come in random order
+        return _cut(rows[np.lexsort((jitter, score))], schedule)
+    return _class_rounds(rows, labels, schedule.size, rng)
+
+
+def _cut(rows: Rows, schedule: Schedule) -> tuple[Rows, ...]:
+    size = schedule.size
+    if len(rows) <= size:
+        return (rows,)
+    full, rest = divmod(len(rows), size)
+    bounds = [i * size for i in range(full + 1)]
+    if rest and schedule.last == "short":
+        bounds.append(len(rows))
+    bounds[-1] = len(rows)
+    return tuple(rows[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
+
+
+def _class_rounds(rows: Rows, labels: Labels, groups: int, rng: np.random.Generator) -> tuple[Rows, ...]:
+    """Classes are dealt into groups at random; an item arrives with the last group it belongs to.
+
+    So round t holds only classes of groups 0..t, and a later class never shows itself early.
+    """
+    classes = labels.shape[1]
+    if groups > classes:
+        raise ParameterError(f"class_incremental:{groups} asks for more groups than there are classes ({classes}).")
+    group = np.empty(classes, dtype=np.intp)
+    group[rng.permutation(classes)] = np.arange(classes) * groups // classes
+    arrival = np.where(labels[rows] > 0, group, 0).max(axis=1)  # an unlabelled item arrives first
+    shuffled = rng.permutation(len(rows))
+    found = (rows[shuffled[arrival[shuffled] == g]] for g in range(groups))
+    return tuple(r for r in found if len(r))
