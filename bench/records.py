@@ -156,6 +156,8 @@ class RunRecord:
     data: str = ""  # fingerprint of the arrays
     fidelity: str = ""  # authors' algorithm | adaptation | reconstruction | textbook
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
+    fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
+    notes: tuple[str, ...] = ()  # what a reader must know, e.g. that a view was stood in for
     arrays: str = ""  # the file of histograms and codes beside the record
     schema: int = SCHEMA
 
@@ -169,6 +171,8 @@ class RunRecord:
                 **stored,
                 "spec": RunSpec.from_json(stored["spec"]),
                 "rounds": tuple(RoundRecord(**r) for r in stored["rounds"]),
+                "fit_seconds": tuple(stored["fit_seconds"]),
+                "notes": tuple(stored["notes"]),
             }
         )
 

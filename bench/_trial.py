@@ -1,0 +1,117 @@
+"""A method driven as the harness drives it, on small seeded data made here: what the checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.api import MODALITIES, Batch, Chunk, Codes, Labels, Method, Modality, Split
+
+BITS, SEED, ROWS = 16, 1, 48
+CLASSES = 4
+_WIDTH: Mapping[Modality, int] = {"image": 24, "text": 40}  # different, so that mixing them up fails
+_VIEW_WIDTH = 20  # the same for both modalities, as CLIP's
+_NOISE = 0.5
+
+Relabel = Callable[[Labels], Labels]
+
+
+def items(rows: int = ROWS, *, seed: int = 0, classes: Sequence[int] = range(CLASSES), view: str = "clip") -> Split:
+    """Items of a few classes, some in two: dense image features, non-negative text features, one view."""
+    rng = np.random.default_rng([7, seed])
+    labels = np.zeros((rows, CLASSES), dtype=np.uint8)
+    labels[np.arange(rows), rng.choice(np.asarray(classes), rows)] = 1
+    labels[np.arange(rows), rng.choice(np.asarray(classes), rows)] |= rng.random(rows) < 0.2
+    sides = {m: Batch(_seen(labels, m, _WIDTH[m], rng), {view: _seen(labels, view, _VIEW_WIDTH, rng)}) for m in MODALITIES}
+    sides["text"] = Batch(np.maximum(sides["text"].features, 0), sides["text"].views)
+    return Split(image=sides["image"], text=sides["text"], labels=labels, ids=1000 * seed + np.arange(rows))
+
+
+def _seen(labels: Labels, what: str, width: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Labels through a fixed random map that belongs to ``what``, with noise."""
+    world = np.random.default_rng(list(what.encode())).standard_normal((CLASSES, width))
+    return (labels @ world + _NOISE * rng.standard_normal((len(labels), width))).astype(np.float32)
+
+
+def join(splits: Sequence[Split]) -> Split:
+    """The rows of all splits, in order."""
+    image, text = (_join_batches([s.batch(m) for s in splits]) for m in MODALITIES)
+    labels = [s.labels for s in splits if s.labels is not None]
+    ids = np.concatenate([s.ids for s in splits])
+    return Split(image=image, text=text, labels=np.concatenate(labels) if labels else None, ids=ids)
+
+
+def _join_batches(batches: Sequence[Batch]) -> Batch:
+    views = {v: np.concatenate([b.views[v] for b in batches]) for v in batches[0].views}
+    return Batch(np.concatenate([b.features for b in batches]), views)
+
+
+def arrays(split: Split) -> list[npt.NDArray[Any]]:
+    """Every array of a split."""
+    sides = [a for m in MODALITIES for a in (split.batch(m).features, *split.batch(m).views.values())]
+    return [*sides, split.ids] + ([] if split.labels is None else [split.labels])
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A method class with parameters, and how the harness would feed it."""
+
+    cls: type[Method]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        return self.cls.__name__
+
+    def new(self, *, bits: int = BITS, seed: int = SEED) -> Method:
+        return self.cls(bits=bits, seed=seed, **self.params)
+
+    def shown(self, split: Split) -> Split:
+        """Read-only copies of what the method declared: a view that is lacking is stood in for."""
+        needs = self.cls.capabilities
+        labels = _frozen(split.labels) if needs.supervised and split.labels is not None else None
+        image, text = (self._visible(split.batch(m)) for m in MODALITIES)
+        return Split(image=image, text=text, labels=labels, ids=_frozen(split.ids))
+
+    def _visible(self, batch: Batch) -> Batch:
+        plain = _frozen(batch.features)
+        names = self.cls.capabilities.views
+        return Batch(plain, {v: _frozen(batch.views[v]) if v in batch.views else plain for v in names})
+
+    def chunks(self, *splits: Split) -> list[Chunk]:
+        """One chunk per split, or one with everything where the method is offline."""
+        parts = [join(splits)] if self.cls.capabilities.offline else splits
+        last = len(splits) - len(parts)
+        seen = [self.shown(s) for s in parts]
+        return [
+            Chunk(image=s.image, text=s.text, labels=s.labels, ids=s.ids, round=last + i) for i, s in enumerate(seen)
+        ]
+
+    def fit(self, *splits: Split, bits: int = BITS, seed: int = SEED, pool: bool = True) -> Method:
+        """A new instance, shown the pool (the items of round 0) and then every chunk."""
+        method = self.new(bits=bits, seed=seed)
+        self.start(method, splits[0], pool=pool)
+        for chunk in self.chunks(*splits):
+            method.fit_chunk(chunk)
+        return method
+
+    def start(self, method: Method, first: Split, *, pool: bool = True) -> None:
+        if pool and self.cls.capabilities.pool:
+            method.fit_pool(self.shown(first))
+
+    def encode(self, method: Method, split: Split, modality: Modality) -> Codes:
+        """Codes of the split's items, without views, checked."""
+        from bench.checks import validate_codes
+
+        codes = method.encode(Batch(_frozen(split.batch(modality).features)), modality)
+        return validate_codes(codes, rows=len(split), bits=method.bits, owner=self.owner, call="encode")
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    copy = np.array(array)
+    copy.setflags(write=False)
+    return copy

@@ -1,0 +1,138 @@
+"""Datasets as memory-mapped arrays: loaded and checked once, then shared by every process.
+
+The cache lies outside the results folder, in `BENCH_CACHE` or the user's cache folder, and
+may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import fingerprint, registry
+from bench.api import Batch, Dataset, DatasetSource, Split
+from bench.errors import DataError, StoreError
+from bench.records import selector
+
+_PARTS = ("train", "query")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A dataset in the cache: where, and the fingerprint of its arrays."""
+
+    folder: Path
+    fingerprint: str
+
+    def open(self) -> Dataset:
+        """The dataset with every array mapped read-only from disk."""
+        manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        parts = {part: _open_split(self.folder, part, manifest["views"]) for part in _PARTS}
+        return Dataset(
+            name=manifest["name"],
+            classes=tuple(manifest["classes"]),
+            notes=tuple(manifest["notes"]),
+            **parts,
+        )
+
+
+def folder() -> Path:
+    """Where cached datasets lie."""
+    base = os.environ.get("BENCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hashbench"
+    return Path(base).expanduser() / "datasets"
+
+
+def prepare(name: str, options: Mapping[str, Any], data_root: Path) -> Stored:
+    """The cached form of a dataset; loads, checks and writes it where it is not there yet."""
+    source: DatasetSource = registry.get("dataset", name)(**options)
+    target = folder() / f"{name}-{_identity(name, source, data_root)}"
+    if not (target / "manifest.json").is_file():
+        _write(source.load(data_root), target, selector(name, options))
+    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    return Stored(target, manifest["fingerprint"])
+
+
+def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
+    """Changes with the plugin's code and options and with size or date of the files it reads."""
+    described = [name, repr(sorted(vars(source).items())), fingerprint.of_dataset(name)]
+    for path in source.files(data_root):
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise DataError(f"{name}: cannot read {path}: {error.strerror}. Check --data-root.") from error
+        described.append(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(described).encode()).hexdigest()[:16]
+
+
+def _write(dataset: Dataset, target: Path, name: str) -> None:
+    """Check ``dataset`` and write it under a temporary name that is renamed when complete."""
+    from bench.validate import check
+
+    check(dataset)
+    temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
+    digest = hashlib.blake2b(digest_size=8)
+    try:
+        temporary.mkdir(parents=True)
+        for part in _PARTS:
+            for entry, array in _entries(getattr(dataset, part)):
+                plain = np.ascontiguousarray(array)
+                np.save(temporary / f"{part}.{entry}.npy", plain)
+                digest.update(f"{part}.{entry} {plain.dtype} {plain.shape}".encode())
+                digest.update(plain.data)
+        manifest = {
+            "name": name,
+            "classes": list(dataset.classes),
+            "notes": list(dataset.notes),
+            "views": {m: sorted(getattr(dataset.train, m).views) for m in ("image", "text")},
+            "fingerprint": digest.hexdigest(),
+        }
+        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        _publish(temporary, target)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the dataset cache {target.parent}: {error.strerror or error}. "
+            "Set BENCH_CACHE to a folder with room that you can write to."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _publish(temporary: Path, target: Path) -> None:
+    try:
+        temporary.rename(target)
+    except OSError:
+        if not (target / "manifest.json").is_file():  # otherwise another process was first: the same arrays
+            raise
+
+
+def _entries(split: Split) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    for modality in ("image", "text"):
+        batch: Batch = getattr(split, modality)
+        yield modality, batch.features
+        for view in sorted(batch.views):
+            yield f"{modality}.{view}", batch.views[view]
+    if split.labels is not None:
+        yield "labels", split.labels
+    yield "ids", split.ids
+
+
+def _open_split(folder: Path, part: str, views: Mapping[str, list[str]]) -> Split:
+    def array(entry: str) -> npt.NDArray[Any]:
+        mapped: npt.NDArray[Any] = np.load(folder / f"{part}.{entry}.npy", mmap_mode="r")
+        return mapped
+
+    def batch(modality: str) -> Batch:
+        return Batch(array(modality), {v: array(f"{modality}.{v}") for v in views[modality]})
+
+    labels = array("labels") if (folder / f"{part}.labels.npy").is_file() else None
+    return Split(image=batch("image"), text=batch("text"), labels=labels, ids=array("ids"))

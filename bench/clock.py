@@ -1,0 +1,36 @@
+"""Wall-clock and CPU seconds of the stages of a run, measured by the harness alone."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Clock:
+    """Adds up seconds per stage until :meth:`take` hands them out.
+
+    CPU seconds are the whole process's, threads included, under the stage's name with ``_cpu``.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            self._seconds[stage] += time.perf_counter() - wall
+            self._seconds[f"{stage}_cpu"] += time.process_time() - cpu
+
+    def seconds(self, stage: str) -> float:
+        return self._seconds.get(stage, 0.0)
+
+    def take(self) -> dict[str, float]:
+        """The seconds since the last call, by stage."""
+        taken = dict(self._seconds)
+        self._seconds.clear()
+        return taken

@@ -1,0 +1,156 @@
+"""What a method is shown, and whose codes the database holds. No plugin can get around this file.
+
+The guards are absences: a chunk has no labels for a method that did not declare them, a batch
+holds one modality and no views, the rows of later rounds are never in memory that a method is
+handed, and query rows come only to :meth:`Method.encode`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import hamming
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Rows, Split
+from bench.checks import validate_codes
+from bench.clock import Clock
+from bench.records import Database
+
+_BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
+
+
+def shown(train: Split, rows: Rows, needs: Capabilities) -> Split:
+    """Rows of the training split as a method may see them: read-only copies, labels if declared.
+
+    A view that the dataset lacks is stood in for by the plain features of the modality.
+    """
+    labels = _frozen(train.labels[rows]) if needs.supervised and train.labels is not None else None
+    image, text = (_visible(train.batch(m), rows, needs.views) for m in MODALITIES)
+    return Split(image=image, text=text, labels=labels, ids=_frozen(train.ids[rows]))
+
+
+def chunk(train: Split, rows: Rows, needs: Capabilities, round_: int) -> Chunk:
+    """The chunk of one round, as :func:`shown`."""
+    split = shown(train, rows, needs)
+    return Chunk(image=split.image, text=split.text, labels=split.labels, ids=split.ids, round=round_)
+
+
+def stand_ins(train: Split, needs: Capabilities) -> list[str]:
+    """Which declared views the dataset lacks, in words for the record."""
+    return [
+        f"no {view!r} view for {m}: the plain features stand in"
+        for view in needs.views
+        for m in MODALITIES
+        if view not in train.batch(m).views
+    ]
+
+
+def encode(method: Method, items: Batch, modality: Modality, rows: Rows | None = None) -> Codes:
+    """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld."""
+    total = len(items) if rows is None else len(rows)
+    parts = []
+    for start in range(0, total, _BLOCK):
+        stop = min(start + _BLOCK, total)
+        block = slice(start, stop) if rows is None else rows[start:stop]
+        batch = Batch(_frozen(items.features[block]))
+        parts.append(_checked(method, method.encode(batch, modality), stop - start, "encode"))
+    return np.concatenate(parts)
+
+
+def _visible(items: Batch, rows: Rows, views: tuple[str, ...]) -> Batch:
+    features = _frozen(items.features[rows])
+    return Batch(features, {v: _frozen(items.views[v][rows]) if v in items.views else features for v in views})
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    plain = np.array(array)  # a copy in memory, never the memory map
+    plain.setflags(write=False)
+    return plain
+
+
+def _checked(method: Method, codes: Any, rows: int, call: str) -> Codes:
+    checked: Codes = validate_codes(codes, rows=rows, bits=method.bits, owner=type(method).__name__, call=call)
+    return checked
+
+
+@dataclass
+class Index:
+    """Database codes of all items so far, packed, for both modalities, in order of arrival.
+
+    ``mode`` decides whose codes they are (:data:`bench.records.DATABASES`). ``rewritten`` counts
+    the stored bits that changed since the evaluation before; None where nothing could change.
+    """
+
+    mode: Database
+    train: Split
+    clock: Clock
+    rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    packed: dict[Modality, npt.NDArray[np.uint64]] = field(default_factory=dict)
+    rewritten: int | None = None
+
+    def arrive(self, method: Method, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
+        """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
+        known = len(self.rows) if refit else 0
+        new = rows[known:]
+        self.rows = np.concatenate([self.rows, new])
+        if self.mode == "reindexed":
+            return  # refresh() encodes them with everything else
+        for modality in MODALITIES:
+            with self.clock.measure("encode_database"):
+                if self.mode == "learned":
+                    codes = method.encode_database(arrived, modality)
+                    codes = _checked(method, codes, len(rows), "encode_database")
+                else:
+                    codes = encode(method, self.train.batch(modality), modality, new)
+            if self.mode == "learned" and known:
+                self._replace(modality, hamming.pack_codes(codes))
+            else:
+                self._append(modality, codes)
+
+    def refresh(self, method: Method) -> None:
+        """Bring the index up to date before an evaluation; its cost is the rehash cost."""
+        if self.mode == "reindexed":
+            known = next(iter(self.packed.values())).shape[1] if self.packed else 0
+            for modality in MODALITIES:
+                self._reindex(method, modality, known)
+        elif self.mode == "learned":
+            for modality in MODALITIES:
+                with self.clock.measure("rehash"):
+                    codes = method.update_database(modality)
+                if codes is not None:
+                    codes = _checked(method, codes, len(self.rows), "update_database")
+                    self._replace(modality, hamming.pack_codes(codes))
+
+    def _reindex(self, method: Method, modality: Modality, known: int) -> None:
+        items = self.train.batch(modality)
+        with self.clock.measure("rehash"):
+            old = encode(method, items, modality, self.rows[:known]) if known else None
+        with self.clock.measure("encode_database"):
+            new = encode(method, items, modality, self.rows[known:])
+        self._replace(modality, hamming.pack_codes(new if old is None else np.concatenate([old, new])))
+
+    def _append(self, modality: Modality, codes: Codes) -> None:
+        new = hamming.pack_codes(codes)
+        old = self.packed.get(modality)
+        self.packed[modality] = new if old is None else np.concatenate([old, new], axis=1)
+
+    def _replace(self, modality: Modality, new: npt.NDArray[np.uint64]) -> None:
+        """Store ``new`` and count the bits that changed of the items that were stored before."""
+        old = self.packed.get(modality)
+        self.packed[modality] = new
+        if old is not None:
+            changed = np.bitwise_count(old ^ new[:, : old.shape[1]]).sum(dtype=np.int64)
+            self.rewritten = (self.rewritten or 0) + int(changed)
+
+
+def skip_reason(cls: type[Method], train: Split, database: Database) -> str:
+    """Why this cell cannot run, or "". The reason is stored, shown and counted."""
+    needs = cls.capabilities
+    if train.labels is None:
+        return "the dataset has no labels, so nothing says what is relevant to a query"
+    if database == "learned" and not needs.learned_codes:
+        return "training assigns it no database codes, so database=learned does not apply"
+    return ""

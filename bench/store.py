@@ -1,0 +1,155 @@
+"""The results folder: one cell = one JSON record and, beside it, one .npz of histograms and codes.
+
+Both are written under a temporary name and renamed, the arrays first; the record names the
+arrays by their content, so a kill at any moment leaves either the old cell or the new one.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import fingerprint
+from bench.errors import StoreError
+from bench.records import SCHEMA, RunRecord, RunSpec
+
+State = Literal["done", "skipped", "failed", "stale", "missing"]
+
+
+class Store:
+    """The cells below ``folder``, which is made when the first is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def check_writable(self) -> None:
+        """Raise :class:`StoreError` now and not after the first cell has run."""
+        probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"results folder {self.folder}: {error.strerror}. It must be a folder that can be written to; "
+                "give another one by --results or BENCH_RESULTS."
+            ) from error
+
+    def read(self, spec: RunSpec) -> RunRecord | None:
+        """The stored record of a cell, or None where there is none that can be read."""
+        return _read(self.folder / _name(spec))
+
+    def records(self) -> list[RunRecord]:
+        """Every stored record, in the order of file names."""
+        found = (_read(path) for path in sorted(self.folder.glob("*.json")))
+        return [record for record in found if record is not None]
+
+    def arrays(self, record: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
+        """The histograms and codes of a record, each read when it is asked for."""
+        path = self.folder / record.arrays
+        try:
+            loaded: Mapping[str, npt.NDArray[Any]] = np.load(path, allow_pickle=False)
+            return loaded
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: cannot read the arrays of {record.spec} ({error}). Run it again.") from error
+
+    def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
+        """Store a cell in place of what was there, and return the record as stored."""
+        target = self.folder / _name(record.spec)
+        try:
+            if arrays:
+                packed = _packed(arrays)
+                digest = hashlib.sha256(packed).hexdigest()[:8]
+                record = record.with_arrays(f"{target.stem}.{digest}.npz")
+                _replace(self.folder / record.arrays, packed)
+            _replace(target, json.dumps(record.to_json(), indent=1).encode())
+            for old in self.folder.glob(f"{target.stem}.*.npz"):
+                if old.name != record.arrays:
+                    old.unlink(missing_ok=True)
+        except OSError as error:
+            full = "The disk is full: free some room" if error.errno == errno.ENOSPC else "Check the folder"
+            raise StoreError(
+                f"results folder {self.folder}: cannot write {record.spec}: {error.strerror or error}. "
+                f"{full} and run again; the cells that are done are kept."
+            ) from error
+        return record
+
+    def state(self, spec: RunSpec, data: str) -> tuple[State, str]:
+        """Where a cell stands, with the reason where it is stale, skipped or failed.
+
+        ``data`` is the fingerprint of the dataset as it is now.
+        """
+        record = self.read(spec)
+        if record is None:
+            return "missing", ""
+        reason = stale_reason(record, data)
+        if reason:
+            return "stale", reason
+        return ("done" if record.status == "ok" else record.status), record.reason
+
+
+def stale_reason(record: RunRecord, data: str | None = None) -> str:
+    """Why a stored record is no longer what a run would give, or ""."""
+    try:
+        code = fingerprint.of_method(record.spec.method)
+    except Exception as error:  # the method is gone or broken: its results stand as they are
+        return f"method not available: {error}"
+    if record.code != code:
+        return "the code of the method or the protocol has changed"
+    if data is not None and record.data != data:
+        return "the data have changed"
+    return ""
+
+
+def stale_reasons(records: Iterable[RunRecord]) -> dict[str, str]:
+    """Key → reason of the records whose code has changed since they were made."""
+    found = {record.spec.key: stale_reason(record) for record in records}
+    return {key: reason for key, reason in found.items() if reason}
+
+
+def _name(spec: RunSpec) -> str:
+    words = f"{spec.method}-{spec.dataset}-{spec.bits}b-s{spec.seed}-{spec.key}"
+    return re.sub(r"[^\w.-]", "_", words) + ".json"
+
+
+def _read(path: Path) -> RunRecord | None:
+    """None for a file that is absent, cut short or not a record: such a cell is run again."""
+    try:
+        stored = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if stored.get("schema", 0) > SCHEMA:
+        raise StoreError(f"{path} was written by a newer hashbench (schema {stored['schema']}). Upgrade to read it.")
+    try:
+        record = RunRecord.from_json(stored)
+    except (KeyError, TypeError, AttributeError):
+        return None
+    if record.arrays and not (path.parent / record.arrays).is_file():
+        return None
+    return record
+
+
+def _packed(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _replace(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

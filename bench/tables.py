@@ -1,0 +1,385 @@
+"""One table and its renderings: terminal, Markdown, CSV and LaTeX. It knows nothing of records."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
+
+WIDTH = 100  # of plain text
+LABEL_WIDTH = 36  # a longer label is broken, after a comma where it has one
+GAP = "  "  # between two columns of plain text
+
+Mark = Literal["", "best", "second"]
+Span = tuple[str, str]  # text and its rich style
+Line = list[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entry: ``text`` carries the mark of the best; ``extra`` follows it; ``below`` is a second line."""
+
+    text: str = "–"
+    value: float | None = None  # what is ranked; None takes no part
+    extra: str = ""
+    below: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """``group`` is a header above neighbouring columns; ``better`` says which value is marked as best."""
+
+    name: str
+    group: str = ""
+    align: Literal["left", "right"] = "right"
+    better: Literal["", "higher", "lower"] = ""
+
+
+Row = tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One grid: numbers of one protocol, which ``caption`` tells."""
+
+    caption: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    foot: tuple[Row, ...] = ()  # below a rule, never marked
+    notes: tuple[str, ...] = ()
+    stub: int = 1  # leading columns that say what a row is
+
+    def marks(self) -> list[list[Mark]]:
+        """Best and second of every column of ``rows``; what looks the same is marked the same."""
+        by_column = [_marks(c, [row[i] for row in self.rows]) for i, c in enumerate(self.columns)]
+        return [list(row) for row in zip(*by_column, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A titled series of blocks, and the plain numbers behind them, one mapping per number.
+
+    ``str(table)`` is plain text, ``rich.console.Console().print(table)`` fits the terminal.
+    CSV and data frame hold ``data``: full precision, every protocol field in a column.
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+    data: Sequence[Mapping[str, Any]] = ()
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self, width: int = WIDTH) -> str:
+        """Plain text: ``*`` marks the best and ``'`` the second of a column."""
+        lines = ("".join(text for text, _ in line).rstrip() for line in _terminal(self, width, styled=False))
+        return "\n".join(lines)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        from rich.segment import Segment
+        from rich.style import Style
+
+        styled = options.is_terminal and not console.is_dumb_terminal
+        width = options.max_width if options.is_terminal else WIDTH
+        for line in _terminal(self, width, styled=styled):
+            yield from (Segment(text, Style.parse(style)) for text, style in line)
+            yield Segment.line()
+
+    def to_markdown(self) -> str:
+        """GitHub's Markdown: the best bold, the second underlined, notes as a list below."""
+        return (
+            "\n\n".join([f"**{_markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)]) + "\n"
+        )
+
+    _repr_markdown_ = to_markdown  # what a notebook shows
+
+    def to_csv(self) -> str:
+        """``data`` as CSV with one header row; an absent value is an empty field."""
+        out = io.StringIO()
+        writer = csv.DictWriter(
+            out, list(dict.fromkeys(key for row in self.data for key in row)), lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(self.data)
+        return out.getvalue()
+
+    def to_latex(self) -> str:
+        """One ``table`` environment per block; needs ``\\usepackage{booktabs}`` and nothing else."""
+        head = "% \\usepackage{booktabs}\n"
+        return head + "\n".join(_latex_block(self.title, block) for block in self.blocks)
+
+    def to_frame(self) -> Any:
+        """``data`` as a ``pandas.DataFrame``."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.data))
+
+
+def _marks(column: Column, cells: Sequence[Cell]) -> list[Mark]:
+    """A difference that rounding hides is no difference: equal texts share a mark."""
+    ranked = [c for c in cells if c.value is not None and math.isfinite(c.value)]
+    if not column.better or len(ranked) < 2:
+        return [""] * len(cells)
+    values = {c.text: c.value for c in ranked}
+    order = sorted(values, key=lambda text: values[text] or 0.0, reverse=column.better == "higher")
+    names: dict[str, Mark] = dict(zip(order, ("best", "second"), strict=False))
+    return [names.get(c.text, "") if c.value is not None else "" for c in cells]
+
+
+def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """Runs of neighbouring columns with the same group, and their lengths."""
+    return [(group, len(list(run))) for group, run in groupby(columns, key=lambda c: c.group)]
+
+
+# terminal
+
+
+def _terminal(table: Table, width: int, *, styled: bool) -> Iterator[Line]:
+    yield [(table.title, "bold")]
+    for block in table.blocks:
+        yield []
+        for text in block.caption:
+            yield from _wrapped(text, width)
+        for indices in _panels(block, width, styled=styled):
+            yield []
+            yield from _panel(block, indices, styled=styled)
+        if not styled and any(mark for row in block.marks() for mark in row):
+            yield [("* best, ' second in its column", "dim")]
+        for text in block.notes:
+            yield from _wrapped(text, width)
+
+
+def _wrapped(text: str, width: int) -> Iterator[Line]:
+    for line in textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False):
+        yield [(line, "dim")]
+
+
+def _panels(block: Block, width: int, *, styled: bool) -> list[list[int]]:
+    """Column numbers of the grids, one below the other, that fit the width; a group stays whole if it can."""
+    stub = list(range(block.stub))
+    widths = [_width(block, i, styled=styled) for i in range(len(block.columns))]
+
+    def fits(indices: list[int]) -> bool:
+        return sum(widths[i] + len(GAP) for i in stub + indices) - len(GAP) <= width
+
+    panels: list[list[int]] = [[]]
+    start = block.stub
+    for _, length in _groups(block.columns[block.stub :]):
+        group = list(range(start, start + length))
+        start += length
+        if panels[-1] and not fits(panels[-1] + group):
+            panels.append([])
+        for i in group:
+            if panels[-1] and not fits([*panels[-1], i]):
+                panels.append([])
+            panels[-1].append(i)
+    return [stub + panel for panel in panels]
+
+
+def _width(block: Block, i: int, *, styled: bool) -> int:
+    column = block.columns[i]
+    cells = [_cell_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
+    return max([len(column.name), *(_length(line) for lines in cells for line in lines)])
+
+
+def _length(line: Line) -> int:
+    return sum(len(text) for text, _ in line)
+
+
+def _cell_lines(cell: Cell, column: Column, mark: Mark, *, styled: bool) -> list[Line]:
+    style = {"best": "bold", "second": "underline", "": ""}[mark] if styled else ""
+    sign = "" if styled else {"best": "*", "second": "'", "": " " if column.better else ""}[mark]
+    *head, last = _broken(cell.text)
+    lines = [*([(text, style)] for text in head), [(last, style), (sign + cell.extra, "")]]
+    return [*lines, [(cell.below, "dim")]] if cell.below else lines
+
+
+def _broken(text: str) -> list[str]:
+    """A long label in several lines."""
+    lines = [""]
+    for piece in re.split("(?<=,)", text):
+        for part in textwrap.wrap(piece, LABEL_WIDTH, drop_whitespace=False) or [""]:
+            if lines[-1] and len(lines[-1]) + len(part) > LABEL_WIDTH:
+                lines.append("  ")
+            lines[-1] += part
+    return lines
+
+
+def _panel(block: Block, indices: list[int], *, styled: bool) -> Iterator[Line]:
+    columns = [block.columns[i] for i in indices]
+    widths = [_width(block, i, styled=styled) for i in indices]
+    rule: Line = [("─" * (sum(widths) + len(GAP) * (len(widths) - 1)), "dim")]
+    if any(c.group for c in columns):
+        yield from _group_lines(columns, widths)
+    yield _joined([[(c.name, "bold")] for c in columns], columns, widths)
+    yield rule
+    for row, marks in zip(block.rows, block.marks(), strict=True):
+        yield from _row_lines(row, marks, indices, columns, widths, styled=styled)
+    if block.foot:
+        yield rule
+    for row in block.foot:
+        yield from _row_lines(row, [""] * len(row), indices, columns, widths, styled=styled)
+    yield rule
+
+
+def _group_lines(columns: Sequence[Column], widths: Sequence[int]) -> Iterator[Line]:
+    names, rules = [], []
+    start = 0
+    for group, length in _groups(columns):
+        width = sum(widths[start : start + length]) + len(GAP) * (length - 1)
+        start += length
+        names.append(group.center(width))
+        rules.append(("─" if group else " ") * width)
+    yield [(GAP.join(names), "bold")]
+    yield [(GAP.join(rules), "dim")]
+
+
+def _row_lines(
+    row: Row,
+    marks: Sequence[Mark],
+    indices: list[int],
+    columns: Sequence[Column],
+    widths: Sequence[int],
+    *,
+    styled: bool,
+) -> Iterator[Line]:
+    cells = [_cell_lines(row[i], c, marks[i], styled=styled) for i, c in zip(indices, columns, strict=True)]
+    for height in range(max(len(lines) for lines in cells)):
+        yield _joined([lines[height] if height < len(lines) else [] for lines in cells], columns, widths)
+
+
+def _joined(parts: Sequence[Line], columns: Sequence[Column], widths: Sequence[int]) -> Line:
+    line: Line = []
+    for part, column, width in zip(parts, columns, widths, strict=True):
+        space: Span = (" " * (width - _length(part)), "")
+        line += [*part, space] if column.align == "left" else [space, *part]
+        line.append((GAP, ""))
+    return line[:-1]
+
+
+# Markdown
+
+
+def _markdown(text: str) -> str:
+    """Escape what GitHub's Markdown would read as markup; ``_`` inside a word is none."""
+    return re.sub(r"[\\`*<|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", _one_line(text))
+
+
+def _markdown_block(block: Block) -> str:
+    names = [_markdown(f"{c.group} {c.name}".strip()) for c in block.columns]
+    lines = ["| " + " | ".join(names) + " |"]
+    lines.append("|" + "|".join("---:" if c.align == "right" else ":---" for c in block.columns) + "|")
+    unmarked: list[list[Mark]] = [[""] * len(block.columns)] * len(block.foot)
+    for row, marks in zip(block.rows + block.foot, block.marks() + unmarked, strict=True):
+        lines.append("| " + " | ".join(map(_markdown_cell, row, marks)) + " |")
+    caption = "\n".join(_markdown(text) for text in block.caption)
+    notes = "\n".join(f"- {_markdown(text)}" for text in block.notes)
+    return "\n\n".join(part for part in (caption, "\n".join(lines), notes) if part)
+
+
+def _markdown_cell(cell: Cell, mark: Mark) -> str:
+    before, after = {"best": ("**", "**"), "second": ("<u>", "</u>"), "": ("", "")}[mark]
+    below = "<br>" + _markdown(cell.below) if cell.below else ""
+    return before + _markdown(cell.text) + after + _markdown(cell.extra) + below
+
+
+# LaTeX
+
+_LATEX = {
+    "\\": "\\textbackslash{}",
+    "^": "\\textasciicircum{}",
+    "~": "\\textasciitilde{}",
+    "-": "-{}",  # only before another one, which would make a dash of the two
+    **{c: "\\" + c for c in "_%&#{}$"},
+    **{c: f"${c}$" for c in "<>|"},
+    **{c: f"{{{c}}}" for c in "[]*"},  # at the start of a row \\ would take them as its argument
+    "→": "$\\to$",
+    "±": "$\\pm$",
+    "×": "$\\times$",
+    "≤": "$\\leq$",
+    "≥": "$\\geq$",
+    "·": "$\\cdot$",
+    "†": "$^\\dagger$",
+    "‡": "$^\\ddagger$",
+    "◊": "$^\\diamond$",
+    "∥": "$^\\parallel$",
+    "§": "\\S{}",
+    "–": "--",
+    "—": "---",
+    "…": "\\dots{}",
+}
+
+
+def latex(text: str) -> str:
+    """Escape plain text for LaTeX; a character that needs more than its default fonts is named.
+
+    >>> latex("50 % of lcdh_a & I→T")
+    '50 \\\\% of lcdh\\\\_a \\\\& I$\\\\to$T'
+    """
+    return re.sub(r"-(?=-)|[^-\w\s.,:;!?'\"()/=+@`]|_|[^\x00-\x7f]", _latex_char, _one_line(text))
+
+
+def _latex_char(match: re.Match[str]) -> str:
+    char = match[0]
+    if char in _LATEX:
+        return _LATEX[char]
+    return char if char.isalpha() and "À" <= char <= "ÿ" else f"(U+{ord(char):04X})"
+
+
+def _latex_block(title: str, block: Block) -> str:
+    columns = block.columns
+    foot = [_latex_row(row, [""] * len(row)) for row in block.foot]
+    rows = [_latex_row(row, marks) for row, marks in zip(block.rows, block.marks(), strict=True)]
+    caption = ". ".join(latex(text.rstrip(".")) for text in (title, *block.caption))
+    lines = [
+        "\\begin{table}",
+        "\\centering",
+        f"\\caption{{{caption}.}}",
+        f"\\begin{{tabular}}{{{''.join(c.align[0] for c in columns)}}}",
+        "\\toprule",
+        *(_latex_groups(columns) if any(c.group for c in columns) else ()),
+        " & ".join(latex(c.name) for c in columns) + " \\\\",
+        "\\midrule",
+        *rows,
+        *(["\\midrule", *foot] if foot else ()),
+        "\\bottomrule",
+        "\\end{tabular}",
+    ]
+    if block.notes:
+        lines += ["\\par\\smallskip", "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright"]
+        lines += ["\\par\n".join(latex(note) for note in block.notes), "\\end{minipage}"]
+    return "\n".join([*lines, "\\end{table}", ""])
+
+
+def _latex_groups(columns: Sequence[Column]) -> list[str]:
+    heads, rules, start = [], [], 1
+    for group, length in _groups(columns):
+        heads.append(f"\\multicolumn{{{length}}}{{c}}{{{latex(group)}}}")
+        if group:
+            rules.append(f"\\cmidrule(lr){{{start}-{start + length - 1}}}")
+        start += length
+    return [" & ".join(heads) + " \\\\", " ".join(rules)]
+
+
+def _latex_row(row: Row, marks: Sequence[Mark]) -> str:
+    forms = {"best": "\\textbf{%s}", "second": "\\underline{%s}", "": "%s"}
+    texts = [forms[m].replace("%s", latex(c.text)) + latex(c.extra) for c, m in zip(row, marks, strict=True)]
+    line = " & ".join(texts) + " \\\\"
+    if any(c.below for c in row):
+        below = [f"{{\\scriptsize {latex(c.below)}}}" if c.below else "" for c in row]
+        line += "\n" + " & ".join(below) + " \\\\"
+    return line
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)

@@ -1,0 +1,112 @@
+"""Refuses a dataset that no method should be run on: the one place where arrays are checked.
+
+Everything here is an error. What is merely suspicious is a finding of :mod:`bench.doctor`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.api import MODALITIES, Dataset, Split
+from bench.errors import DataError
+
+BLOCK = 1 << 22  # values looked at together: a temporary of 4 MB, whatever the dataset's size
+
+
+def check(dataset: Dataset) -> None:
+    """Raise :class:`DataError` unless the arrays of ``dataset`` are what bench/api.py promises."""
+    owner = f"dataset {dataset.name!r}"
+    for part, split in (("train", dataset.train), ("query", dataset.query)):
+        _check_split(f"{owner}, {part}", split)
+    _check_widths(owner, dataset)
+    _check_ids(owner, dataset)
+    labels = dataset.query.labels
+    assert labels is not None
+    if empty := int((~labels.any(axis=1)).sum()):
+        row = int((~labels.any(axis=1)).argmax())
+        raise DataError(
+            f"{owner}, query labels: {empty} of {len(labels)} rows are all zero (first: row {row}); expected "
+            "a label for every query, since nothing is relevant to one without. Drop these queries."
+        )
+
+
+def finite(what: str, x: npt.NDArray[Any]) -> None:
+    """Raise :class:`DataError` where ``x`` (n, d) holds a NaN or an infinity; ``what`` names it."""
+    step = max(1, BLOCK // max(1, x.shape[1]))
+    for start in range(0, len(x), step):
+        good = np.isfinite(x[start : start + step])
+        if not good.all():
+            row, column = (int(i) for i in np.argwhere(~good)[0])
+            raise DataError(
+                f"{what}: row {start + row}, column {column} is {x[start + row, column]}; expected finite "
+                "numbers. Repair or drop the item (float32 overflows above 3.4e38)."
+            )
+
+
+def _check_split(where: str, split: Split) -> None:
+    ids = split.ids
+    if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise DataError(f"{where} ids: {_shown(ids)}; expected whole numbers of shape (n,). Number the items.")
+    if not len(ids):
+        raise DataError(f"{where}: no items; expected at least one. Change what the split keeps.")
+    for modality in MODALITIES:
+        batch = split.batch(modality)
+        for name, x in {"": batch.features, **batch.views}.items():
+            what = f"{where} {modality} {'view ' + name if name else 'features'}"
+            _check_matrix(what, x, np.float32, len(ids))
+            finite(what, x)
+    if split.labels is None:
+        raise DataError(f"{where} labels: missing; expected uint8 (n, classes), to tell what is relevant. Add them.")
+    _check_matrix(f"{where} labels", split.labels, np.uint8, len(ids))
+    if (largest := int(split.labels.max())) > 1:
+        raise DataError(f"{where} labels: the largest value is {largest}; expected 0 and 1. Make them multi-hot.")
+
+
+def _check_matrix(what: str, x: object, dtype: type, rows: int) -> None:
+    wanted = np.dtype(dtype)
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.dtype != wanted:
+        raise DataError(f"{what}: {_shown(x)}; expected {wanted} of shape ({rows}, d). Convert it in load().")
+    if x.shape[1] == 0:
+        raise DataError(f"{what}: shape {x.shape}; expected at least one column. Check what was selected.")
+    if len(x) != rows:
+        raise DataError(f"{what}: {len(x)} rows; expected {rows}, one for every id. Align the arrays.")
+
+
+def _check_widths(owner: str, dataset: Dataset) -> None:
+    train, query = dataset.train, dataset.query
+    assert train.labels is not None and query.labels is not None
+    pairs = [("labels", train.labels, query.labels)]
+    for m in MODALITIES:
+        pairs.append((f"{m} features", train.batch(m).features, query.batch(m).features))
+        shared = train.batch(m).views.keys() & query.batch(m).views.keys()
+        pairs += [(f"{m} view {v}", train.batch(m).views[v], query.batch(m).views[v]) for v in sorted(shared)]
+    for what, a, b in pairs:
+        if a.shape[1] != b.shape[1]:
+            raise DataError(
+                f"{owner}, {what}: {a.shape[1]} columns in train and {b.shape[1]} in query; expected the same. "
+                "Extract both alike."
+            )
+    if dataset.classes and len(dataset.classes) != train.labels.shape[1]:
+        raise DataError(
+            f"{owner}, classes: {len(dataset.classes)} names for {train.labels.shape[1]} label columns; "
+            "expected one each. Name every column or none."
+        )
+
+
+def _check_ids(owner: str, dataset: Dataset) -> None:
+    for part, split in (("train", dataset.train), ("query", dataset.query)):
+        if repeated := len(split.ids) - len(np.unique(split.ids)):
+            raise DataError(f"{owner}, {part} ids: {repeated} are repeated; expected unique ids. Number the items.")
+    shared = np.intersect1d(dataset.train.ids, dataset.query.ids)
+    if len(shared):
+        raise DataError(
+            f"{owner}: {len(shared)} query items are in the database as well (first id: {shared[0]}); expected "
+            "none, since a query finds itself. Take them out of train."
+        )
+
+
+def _shown(x: object) -> str:
+    return f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
