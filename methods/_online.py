@@ -1,20 +1,50 @@
 """Sums that online methods keep instead of old data: float64 sums of float32 chunks.
 
-Shared by the files of this folder. All linear algebra is scipy's: numpy and scipy carry an
-OpenBLAS each, and two thread pools in one loop cost a factor of four (docs/design.md).
+Shared by the files of this folder. All linear algebra is scipy's, and :func:`dot` stands for
+``@``: numpy and scipy carry an OpenBLAS each, and two thread pools that take turns in one loop
+cost a factor of two to four.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import blas, cho_factor, cho_solve
 
+from bench.api import Codes, sign
 from bench.state import State
 
 Array = npt.NDArray[np.float64]
+_BLOCK = 8192  # rows converted to float64 at a time
+
+
+def dot(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Array:
+    """``a @ b`` in float64 for two matrices of any type and memory order."""
+    left, right = _fortran(a), _fortran(b)
+    product: Array = blas.dgemm(1.0, left[0], right[0], trans_a=left[1], trans_b=right[1])
+    return product
+
+
+def _fortran(a: npt.NDArray[Any]) -> tuple[Array, bool]:
+    """``a``, or its transpose, in the column order of BLAS; whether it is the transpose."""
+    wide = np.asarray(a, dtype=np.float64)
+    return (wide, False) if wide.flags.f_contiguous else (np.ascontiguousarray(wide).T, True)
+
+
+def blocks(*arrays: npt.NDArray[Any]) -> Iterator[tuple[Array, ...]]:
+    """The same rows of every array, some thousands at a time, as float64."""
+    for start in range(0, len(arrays[0]), _BLOCK):
+        yield tuple(np.asarray(a[start : start + _BLOCK], dtype=np.float64) for a in arrays)
+
+
+def linear_codes(x: npt.NDArray[Any], w: Array, shift: Array | float = 0.0) -> Codes:
+    """``sign(x w - shift)`` for x (n, d), w (d, r) and shift (r,)."""
+    parts = [sign(dot(rows, w) - shift) for (rows,) in blocks(x)]
+    return np.concatenate(parts) if parts else np.empty((0, w.shape[1]), np.int8)
 
 
 class RunningMean(State):
@@ -46,11 +76,34 @@ class RunningGram(State):
         self.n += len(wide)
 
     def factor(self, penalty: float) -> Factor:
-        """Cholesky factor of ``gram + penalty·I``, to be solved against any number of times."""
+        """Cholesky factor of ``gram + penalty·I``, to be solved against any number of times.
+
+        A penalty below the rounding error of the sums is raised to it: columns that depend on
+        each other would otherwise make the factorisation fail.
+        """
         assert self.gram is not None, "add() comes first"
         shifted = self.gram.copy(order="F")
-        shifted[np.diag_indices_from(shifted)] += penalty
+        diagonal = np.diag_indices_from(shifted)
+        rounding = len(shifted) * np.finfo(np.float64).eps * shifted[diagonal].max()
+        shifted[diagonal] += max(penalty, rounding)
         return Factor(cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False))
+
+
+class RunningRidge(State):
+    """Ridge regression on all rows seen: the same solution however they were cut into chunks."""
+
+    gram: RunningGram = field(default_factory=RunningGram)
+    cross: Array | float = 0.0  # the sum of xᵀy, (d, r)
+
+    def add(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
+        """Take in the rows of ``x`` (n, d) and their targets ``y`` (n, r)."""
+        wide = np.asarray(x, dtype=np.float64)
+        self.gram.add(wide)
+        self.cross = self.cross + dot(wide.T, y)
+
+    def solve(self, penalty: float) -> Array:
+        """The w (d, r) that minimises ``‖y - x w‖² + penalty·‖w‖²`` over all rows seen."""
+        return self.gram.factor(penalty).solve(np.asarray(self.cross))
 
 
 class Factor:

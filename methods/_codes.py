@@ -1,0 +1,51 @@
+"""Steps that several discrete online methods share: label similarity, balanced codes, rotation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import eigh, qr, svd
+
+from bench.methods._online import Array, dot
+
+
+def normalise_labels(labels: npt.NDArray[Any]) -> Array:
+    """``G``: label rows (n, c) scaled to length 1, so that ``GGᵀ`` is their cosine similarity.
+
+    A row without a label stays a row of zeros.
+    """
+    wide = np.asarray(labels, dtype=np.float64)
+    return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-7)
+
+
+def balanced_orthogonal(
+    z: Array, rng: np.random.Generator, *, tolerance: float = 1e-12, absolute: bool = False
+) -> Array:
+    """The V (n, r) with ``VᵀV = nI`` and ``Vᵀ1 = 0`` that maximises ``tr(VᵀZ)``, for z (n, r).
+
+    Directions of z whose eigenvalue is at most ``tolerance`` times the largest one (or at most
+    ``tolerance`` itself, with ``absolute``) say nothing; they are filled with random directions
+    orthogonal to 1 and to what is there. Only n - 1 such columns exist: with n <= r the
+    directions that are left over become zero, and VᵀV is smaller than nI.
+    """
+    n, r = z.shape
+    centred = z - z.mean(axis=0)
+    values, vectors = eigh(dot(centred.T, centred))
+    alive = values > (tolerance if absolute else tolerance * max(values[-1], 0.0))
+    told = int(alive.sum())
+    filled = max(min(r, n - 1) - told, 0)
+    basis = dot(centred, vectors[:, alive] / np.sqrt(values[alive]))
+    if filled:
+        known = [np.ones((n, 1)), basis, rng.standard_normal((n, filled))]
+        orthonormal, _ = qr(np.hstack(known), mode="economic")
+        basis = np.hstack([basis, orthonormal[:, 1 + told :]])
+    directions = np.hstack([vectors[:, alive], vectors[:, ~alive][:, :filled]])
+    return np.sqrt(n) * dot(basis, directions.T)
+
+
+def procrustes(cross: Array) -> Array:
+    """The orthogonal R (r, r) that minimises ``‖B - V R‖``, from ``cross = BᵀV`` (r, r)."""
+    left, _, right = svd(cross, lapack_driver="gesvd")
+    return dot(right.T, left.T)

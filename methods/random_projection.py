@@ -1,0 +1,20 @@
+"""Random Gaussian projections: the floor that every learned method must beat."""
+
+import numpy as np
+
+from bench.api import MODALITIES, Batch, Chunk, Codes, Method, Modality, Source, sign
+
+
+class RandomProjection(Method):
+    """Hash by the sign of a random projection of the features, centred with round 0's mean."""
+
+    source = Source(paper="M. Charikar. Similarity estimation techniques from rounding algorithms. STOC 2002")
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        if chunk.round == 0:  # nothing is learned after the first round
+            x = {m: chunk.batch(m).features for m in MODALITIES}
+            self.mean_ = {m: v.mean(axis=0, dtype=np.float64) for m, v in x.items()}
+            self.w_ = {m: self.rng.standard_normal((v.shape[1], self.bits)) for m, v in x.items()}
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign((batch.features - self.mean_[modality]) @ self.w_[modality])
