@@ -44,7 +44,7 @@ STANDARD = (
     "precision@r2",
     "ndcg@100",
 )
-_SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
+SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 
 def run_cell(spec: RunSpec, data: Stored, *, thread_count: int = 1, jobs: int = 1) -> tuple[RunRecord, Arrays]:
@@ -180,8 +180,8 @@ class _Session:
         """Scan the whole database for every query; keep the histograms that every metric follows from."""
         with self.clock.measure("search"):
             hist = hamming.histograms(
-                queries[_SIDES[direction[0]]],
-                self.index.packed[_SIDES[direction[2]]],
+                queries[SIDES[direction[0]]],
+                self.index.packed[SIDES[direction[2]]],
                 query_labels,
                 database_labels,
                 bits=self.spec.bits,

@@ -67,6 +67,7 @@ class Store:
     def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
         """Store a cell in place of what was there, and return the record as stored."""
         target = self.folder / _name(record.spec)
+        before = self.read(record.spec)
         try:
             if arrays:
                 packed = _packed(arrays)
@@ -74,9 +75,8 @@ class Store:
                 record = record.with_arrays(f"{target.stem}.{digest}.npz")
                 _replace(self.folder / record.arrays, packed)
             _replace(target, json.dumps(record.to_json(), indent=1).encode())
-            for old in self.folder.glob(f"{target.stem}.*.npz"):
-                if old.name != record.arrays:
-                    old.unlink(missing_ok=True)
+            if before is not None and before.arrays not in ("", record.arrays):
+                (self.folder / before.arrays).unlink(missing_ok=True)
         except OSError as error:
             full = "The disk is full: free some room" if error.errno == errno.ENOSPC else "Check the folder"
             raise StoreError(

@@ -80,13 +80,18 @@ def _check_widths(owner: str, dataset: Dataset) -> None:
     assert train.labels is not None and query.labels is not None
     pairs = [("labels", train.labels, query.labels)]
     for m in MODALITIES:
-        pairs.append((f"{m} features", train.batch(m).features, query.batch(m).features))
-        shared = train.batch(m).views.keys() & query.batch(m).views.keys()
-        pairs += [(f"{m} view {v}", train.batch(m).views[v], query.batch(m).views[v]) for v in sorted(shared)]
-    for what, a, b in pairs:
-        if a.shape[1] != b.shape[1]:
+        a, b = train.batch(m), query.batch(m)
+        if a.views.keys() != b.views.keys():
             raise DataError(
-                f"{owner}, {what}: {a.shape[1]} columns in train and {b.shape[1]} in query; expected the same. "
+                f"{owner}, {m} views: {sorted(a.views)} in train and {sorted(b.views)} in query; expected the "
+                "same. Add what is missing or leave it out of both."
+            )
+        pairs.append((f"{m} features", a.features, b.features))
+        pairs += [(f"{m} view {v}", a.views[v], b.views[v]) for v in sorted(a.views)]
+    for what, x, y in pairs:
+        if x.shape[1] != y.shape[1]:
+            raise DataError(
+                f"{owner}, {what}: {x.shape[1]} columns in train and {y.shape[1]} in query; expected the same. "
                 "Extract both alike."
             )
     if dataset.classes and len(dataset.classes) != train.labels.shape[1]:

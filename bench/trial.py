@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Batch, Chunk, Codes, Labels, Method, Modality, Split
+from bench import state
+from bench.api import MODALITIES, Batch, Chunk, Labels, Method, Modality, Split
 
 BITS, SEED, ROWS = 16, 1, 48
 CLASSES = 4
@@ -17,16 +18,19 @@ _WIDTH: Mapping[Modality, int] = {"image": 24, "text": 40}  # different, so that
 _VIEW_WIDTH = 20  # the same for both modalities, as CLIP's
 _NOISE = 0.5
 
-Relabel = Callable[[Labels], Labels]
 
-
-def items(rows: int = ROWS, *, seed: int = 0, classes: Sequence[int] = range(CLASSES), view: str = "clip") -> Split:
+def items(
+    rows: int = ROWS, *, seed: int = 0, classes: Sequence[int] = range(CLASSES), view: str = "clip"
+) -> Split:
     """Items of a few classes, some in two: dense image features, non-negative text features, one view."""
     rng = np.random.default_rng([7, seed])
     labels = np.zeros((rows, CLASSES), dtype=np.uint8)
     labels[np.arange(rows), rng.choice(np.asarray(classes), rows)] = 1
     labels[np.arange(rows), rng.choice(np.asarray(classes), rows)] |= rng.random(rows) < 0.2
-    sides = {m: Batch(_seen(labels, m, _WIDTH[m], rng), {view: _seen(labels, view, _VIEW_WIDTH, rng)}) for m in MODALITIES}
+    sides = {
+        m: Batch(_seen(labels, m, _WIDTH[m], rng), {view: _seen(labels, view, _VIEW_WIDTH, rng)})
+        for m in MODALITIES
+    }
     sides["text"] = Batch(np.maximum(sides["text"].features, 0), sides["text"].views)
     return Split(image=sides["image"], text=sides["text"], labels=labels, ids=1000 * seed + np.arange(rows))
 
@@ -52,8 +56,23 @@ def _join_batches(batches: Sequence[Batch]) -> Batch:
 
 def arrays(split: Split) -> list[npt.NDArray[Any]]:
     """Every array of a split."""
-    sides = [a for m in MODALITIES for a in (split.batch(m).features, *split.batch(m).views.values())]
-    return [*sides, split.ids] + ([] if split.labels is None else [split.labels])
+    found: list[npt.NDArray[Any]] = [split.ids] if split.labels is None else [split.ids, split.labels]
+    for m in MODALITIES:
+        found += [split.batch(m).features, *split.batch(m).views.values()]
+    return found
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two state trees hold the same values."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.arrayequal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc")
+    if isinstance(a, state.State):
+        return type(a) is type(b) and equal(vars(a), vars(b))
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return isinstance(b, (list, tuple)) and len(a) == len(b) and all(map(equal, a, b))
+    return bool(a == b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +107,8 @@ class Trial:
         last = len(splits) - len(parts)
         seen = [self.shown(s) for s in parts]
         return [
-            Chunk(image=s.image, text=s.text, labels=s.labels, ids=s.ids, round=last + i) for i, s in enumerate(seen)
+            Chunk(image=s.image, text=s.text, labels=s.labels, ids=s.ids, round=last + i)
+            for i, s in enumerate(seen)
         ]
 
     def fit(self, *splits: Split, bits: int = BITS, seed: int = SEED, pool: bool = True) -> Method:
@@ -102,13 +122,6 @@ class Trial:
     def start(self, method: Method, first: Split, *, pool: bool = True) -> None:
         if pool and self.cls.capabilities.pool:
             method.fit_pool(self.shown(first))
-
-    def encode(self, method: Method, split: Split, modality: Modality) -> Codes:
-        """Codes of the split's items, without views, checked."""
-        from bench.checks import validate_codes
-
-        codes = method.encode(Batch(_frozen(split.batch(modality).features)), modality)
-        return validate_codes(codes, rows=len(split), bits=method.bits, owner=self.owner, call="encode")
 
 
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,0 +1,210 @@
+"""The two loops over queries × database, compiled by numba. Import it through bench.hamming only.
+
+The trap: what a kernel costs is decided by details. Words come first and items second, so that a
+word of all items is contiguous; blocks are sliced first and indexed from 0, since `a[j0 + j]`
+keeps numba's check for negative indices and stops the vectoriser; counters are spread over four
+tables, since one counter incremented twice in a row waits for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+_BLOCK = 2048  # items whose keys are made at once: 8 KB, they stay in the first-level cache
+
+
+def _compiled(*, fastmath: Any = False) -> Callable[[Callable[..., Any]], Any]:
+    def decorate(function: Callable[..., Any]) -> Any:
+        try:
+            return numba.njit(nogil=True, cache=True, fastmath=fastmath)(function)
+        except RuntimeError:  # no folder for the cache can be written: compile once per process
+            return numba.njit(nogil=True, fastmath=fastmath)(function)
+
+    return decorate
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def _popcount(_typing: Any, _word: Any) -> Any:
+    """Set bits of a uint64; numba has no np.bitwise_count."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@_compiled()
+def _keys(query, database, query_labels, database_labels, row, start, width, key, shared):  # type: ignore[no-untyped-def]
+    """``distance * width + min(shared labels, width - 1)`` of one query and ``len(key)`` items."""
+    size = key.shape[0]
+    if width == 2 and database.shape[0] == 1 and database_labels.shape[0] == 1:  # the common case, fused
+        code, labels = query[0, row], query_labels[0, row]
+        codes = database[0][start : start + size]
+        masks = database_labels[0][start : start + size]
+        for j in range(size):
+            key[j] = 2 * _popcount(code ^ codes[j]) + ((labels & masks[j]) != 0)
+        return
+    key[:] = 0
+    for w in range(database.shape[0]):
+        code = query[w, row]
+        codes = database[w][start : start + size]
+        for j in range(size):
+            key[j] += _popcount(code ^ codes[j])
+    shared[:] = 0
+    for w in range(database_labels.shape[0]):
+        labels = query_labels[w, row]
+        masks = database_labels[w][start : start + size]
+        for j in range(size):
+            shared[j] += _popcount(labels & masks[j])
+    for j in range(size):
+        key[j] = key[j] * width + min(shared[j], width - np.uint32(1))
+
+
+@_compiled()
+def histograms(query, database, query_labels, database_labels, width, low, high, counts, gains, grades):  # type: ignore[no-untyped-def]
+    """Fill rows ``low:high`` of counts, and of gains and grades where they have rows.
+
+    Packed inputs are (words, items) uint64. ``width`` (uint32) is the number of grades told
+    apart: 2 tells relevant from not, more counts shared labels.
+    """
+    items = database.shape[1]
+    distances = counts.shape[1]
+    keys, shares = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32)
+    table = np.empty((4, distances * width), np.uint32)
+    t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
+    for row in range(low, high):
+        table[:] = 0
+        for start in range(0, items, _BLOCK):
+            size = min(_BLOCK, items - start)
+            key = keys[:size]
+            _keys(query, database, query_labels, database_labels, row, start, width, key, shares[:size])
+            whole = size // 4 * 4
+            for j in range(0, whole, 4):
+                t0[key[j]] += 1
+                t1[key[j + 1]] += 1
+                t2[key[j + 2]] += 1
+                t3[key[j + 3]] += 1
+            for j in range(whole, size):
+                t0[key[j]] += 1
+        for d in range(distances):
+            found, relevant, gain = np.uint32(0), np.uint32(0), np.uint64(0)
+            for g in range(width):
+                at = d * width + g
+                here = t0[at] + t1[at] + t2[at] + t3[at]
+                found += here
+                if g > 0:
+                    relevant += here
+                if gains.shape[0] > 0:
+                    gain += np.uint64(here) * np.uint64(g)
+                    grades[row, g] += here
+            counts[row, d, 0], counts[row, d, 1] = found, relevant
+            if gains.shape[0] > 0:
+                gains[row, d] = gain
+
+
+@_compiled(fastmath={"reassoc"})
+def _precisions(ranks):  # type: ignore[no-untyped-def]
+    """Sum of the precision at every hit; ``ranks`` are the hits' ranks from 0, ascending."""
+    total = 0.0
+    for h in range(ranks.shape[0]):
+        total += np.float64(h + 1) / np.float64(ranks[h] + 1)
+    return total
+
+
+@_compiled()
+def _summarise(ranks, cuts, out):  # type: ignore[no-untyped-def]
+    """Per cut: hits within it, precision summed over them, and over the first ``cut`` hits."""
+    for k in range(cuts.shape[0]):
+        hits = np.searchsorted(ranks, cuts[k])
+        first = min(cuts[k], ranks.shape[0])
+        out[k, 0] = hits
+        out[k, 1] = _precisions(ranks[:hits])
+        out[k, 2] = out[k, 1] if first == hits else _precisions(ranks[:first])
+
+
+@_compiled()
+def _count(key, table):  # type: ignore[no-untyped-def]
+    for j in range(key.shape[0]):
+        table[key[j] >> 1] += 1
+
+
+@_compiled()
+def orders(query, database, query_labels, database_labels, bits, cuts, low, high, stable, backward):  # type: ignore[no-untyped-def]
+    """Fill rows ``low:high`` of ``stable`` and of ``backward`` where it has rows: (queries, cuts, 3).
+
+    A counting sort by distance: tied items stay in database order, or the reverse of it. The
+    database is worked on in four segments at once, each with its own counters.
+    """
+    items = database.shape[1]
+    segment = (items + 3) // 4
+    last = max(items - 3 * segment, 0)
+    key, shared = np.empty(items, np.uint32), np.empty(items, np.uint32)
+    k0, k1 = key[:segment], key[segment : 2 * segment]
+    k2, k3 = key[2 * segment : 3 * segment], key[3 * segment :]
+    table = np.empty((4, bits + 1), np.uint32)
+    t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
+    ends = np.empty(bits + 1, np.uint32)
+    relevant = np.empty(items, np.uint8)
+    ranks, mirrored = np.empty(items + 1, np.uint32), np.empty(items + 1, np.uint32)
+    for row in range(low, high):
+        _keys(query, database, query_labels, database_labels, row, 0, np.uint32(2), key, shared)
+        table[:] = 0
+        for j in range(last):
+            t0[k0[j] >> 1] += 1
+            t1[k1[j] >> 1] += 1
+            t2[k2[j] >> 1] += 1
+            t3[k3[j] >> 1] += 1
+        _count(k0[last:], t0)
+        _count(k1[last:], t1)
+        _count(k2[last:], t2)
+        begin = np.uint32(0)
+        for d in range(bits + 1):
+            for s in range(4):
+                here = table[s, d]
+                table[s, d] = begin
+                begin += here
+            ends[d] = begin
+        for j in range(last):
+            _place(k0[j], t0, relevant)
+            _place(k1[j], t1, relevant)
+            _place(k2[j], t2, relevant)
+            _place(k3[j], t3, relevant)
+        for j in range(last, segment):
+            _place(k0[j], t0, relevant)
+        for j in range(last, k1.shape[0]):
+            _place(k1[j], t1, relevant)
+        for j in range(last, k2.shape[0]):
+            _place(k2[j], t2, relevant)
+        hits = 0
+        for j in range(items):
+            ranks[hits] = j
+            hits += relevant[j]
+        _summarise(ranks[:hits], cuts, stable[row])
+        if backward.shape[0] > 0:
+            _mirror(ranks[:hits], ends, mirrored[:hits])
+            _summarise(mirrored[:hits], cuts, backward[row])
+
+
+@_compiled()
+def _place(key, table, relevant):  # type: ignore[no-untyped-def]
+    rank = table[key >> 1]
+    table[key >> 1] = rank + 1
+    relevant[rank] = key & 1
+
+
+@_compiled()
+def _mirror(ranks, ends, mirrored):  # type: ignore[no-untyped-def]
+    """The hits' ranks when every group of tied items (group d ends before ``ends[d]``) is reversed."""
+    begin, first = np.int64(0), 0
+    for d in range(ends.shape[0]):
+        end = np.int64(ends[d])
+        stop = first + np.searchsorted(ranks[first:], end)
+        for h in range(first, stop):
+            mirrored[first + stop - 1 - h] = begin + end - 1 - np.int64(ranks[h])
+        begin, first = end, stop

@@ -1,0 +1,152 @@
+"""The contract of bench/api.py as checks that anybody can run on a method or a dataset.
+
+In a test: ``bench.check_method(Mine, raising=True)``, or one test per check::
+
+    @pytest.mark.parametrize("check", checks_for(Mine), ids=str)
+    def test_contract(check):
+        check(Mine)
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import registry
+from bench.api import Codes, DatasetSource, Method
+from bench.errors import BenchError, ContractError
+
+if TYPE_CHECKING:
+    from bench.trial import Trial
+
+__all__ = ["Check", "CheckResult", "check_dataset", "check_method", "checks_for", "validate_codes"]
+
+
+def validate_codes(codes: Any, *, rows: int, bits: int, owner: str, call: str) -> Codes:
+    """Return ``codes`` if they are (rows, bits) int8 of -1 and +1; else raise :class:`ContractError`.
+
+    >>> validate_codes(np.zeros((2, 8)), rows=2, bits=8, owner="Mine", call="encode")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    bench.errors.ContractError: Mine.encode() returned float64 (2, 8); expected int8 (2, 8) with values ...
+    """
+    if not isinstance(codes, np.ndarray):
+        found = f"a {type(codes).__name__}"
+    elif codes.dtype != np.int8 or codes.shape != (rows, bits):
+        found = f"{codes.dtype} {codes.shape}"
+    else:
+        wrong = codes[np.abs(codes) != 1]
+        if not wrong.size:
+            return codes
+        zeros = int((wrong == 0).sum())
+        others = ", ".join(str(v) for v in np.unique(wrong[wrong != 0])[:3])
+        found = f"int8 {codes.shape} with " + " and ".join(
+            ([f"{zeros} zeros"] if zeros else []) + ([f"the values {others}"] if others else [])
+        )
+    raise ContractError(
+        f"{owner}.{call}() returned {found}; expected int8 ({rows}, {bits}) with values -1 and +1. "
+        "Use bench.sign(x)."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One fact that the contract demands; calling it raises where the fact does not hold."""
+
+    name: str
+    run: Callable[[Trial], None]
+
+    def __call__(self, method: type[Method], **parameters: Any) -> None:
+        from bench.trial import Trial
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a warning is no breach of the contract
+            self.run(Trial(method, parameters))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """How one check went: ``message`` is one line, and empty where the check passed."""
+
+    name: str
+    ok: bool
+    message: str
+    seconds: float
+
+
+def checks_for(method: type[Method]) -> list[Check]:
+    """The checks that apply to a method with these capabilities."""
+    from bench import method_checks
+
+    return [Check(function.__name__, function) for function in method_checks.of(method.capabilities)]
+
+
+def check_method(
+    method: type[Method] | str, *, raising: bool = False, **parameters: Any
+) -> list[CheckResult]:
+    """Run the contract suite on a method class, or on the method of that name.
+
+    ``parameters`` are given to every instance, for a method whose defaults train for long.
+    With ``raising`` the failures become one :class:`ContractError`, a line for each.
+    """
+    cls: type[Method] = registry.get("method", method) if isinstance(method, str) else method
+    results = [_timed(check.name, cls, lambda c=check: c(cls, **parameters)) for check in checks_for(cls)]  # type: ignore[misc]
+    return _reported(cls, results, raising)
+
+
+def check_dataset(
+    dataset: type[DatasetSource] | str, root: Path, *, raising: bool = False, **options: Any
+) -> list[CheckResult]:
+    """Run the contract suite on a dataset, read from ``root`` (unused by a generated one)."""
+    from bench import dataset_checks
+
+    cls: type[DatasetSource] = registry.get("dataset", dataset) if isinstance(dataset, str) else dataset
+    source = dataset_checks.Source(cls, options, root)
+    results = []
+    for check in dataset_checks.ALL:
+        results.append(_timed(check.__name__, cls, lambda c=check: c(source)))  # type: ignore[misc]
+        if check is dataset_checks.it_loads and not results[-1].ok:
+            break  # the others look at what was loaded
+    return _reported(cls, results, raising)
+
+
+def _timed(name: str, cls: type, run: Callable[[], None]) -> CheckResult:
+    started = time.perf_counter()
+    message = ""
+    try:
+        run()
+    except BenchError as error:
+        message = str(error)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything; its check fails and the others go on
+        message = f"{type(error).__name__}: {error} ({_place(error, cls)})"
+    return CheckResult(name, not message, " ".join(message.split()), time.perf_counter() - started)
+
+
+def _place(error: Exception, cls: type) -> str:
+    """The last line of the plugin's own file that the error went through, or else the last line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    try:
+        own = Path(inspect.getfile(cls))
+    except (TypeError, OSError):  # a class typed into a prompt has no file
+        own = Path("?")
+    homes = (str(own.parent) if own.name == "__init__.py" else str(own),)
+    frame = next((f for f in reversed(frames) if f.filename.startswith(homes)), frames[-1])
+    return f"{Path(frame.filename).name}:{frame.lineno}"
+
+
+def _reported(cls: type, results: list[CheckResult], raising: bool) -> list[CheckResult]:
+    failures = [f"{r.name}: {r.message}" for r in results if not r.ok]
+    if raising and failures:
+        raise ContractError(f"{cls.__name__} breaks {len(failures)} checks:\n" + "\n".join(failures))
+    return results

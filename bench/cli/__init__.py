@@ -1,0 +1,48 @@
+"""The command line: one file per group of commands; each only parses and prints.
+
+Exit codes: 0 done, 1 some cells failed or a check failed, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bench import __version__
+from bench.cli import check, data, listing, run, table
+from bench.errors import BenchError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        return int(args.execute(args))
+    except BenchError as error:
+        if args.debug:
+            raise
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bench: interrupted. What is done is kept; run the same command to go on.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description="Benchmark harness for online cross-modal hashing.",
+        epilog="`bench COMMAND --help` tells the options of a command. Start with: bench run",
+    )
+    parser.add_argument("--version", action="version", version=f"hashbench {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in (run, table, listing, data, check):
+        module.add_commands(commands, common)
+    return parser

@@ -1,0 +1,61 @@
+"""Options that several commands share: those of a study, and where results lie."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_TEXT = {
+    "methods": "methods with parameters: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh'",
+    "datasets": "datasets with options: synthetic,wiki or 'files[path=mine.npz]'",
+    "bits": "code lengths: 16,32,64",
+    "seeds": "a number of seeds (3 is 0,1,2), or a list of them",
+    "schedule": "how pairs arrive: shuffled:SIZE, class_incremental:GROUPS or drift:SIZE",
+    "last": "what a remainder becomes: merge (into the last chunk) or short (a chunk of its own)",
+    "database": "whose codes the database holds: reindexed, frozen, learned",
+    "pool": "what an offline teacher sees: none, first_chunk, separate:N, full",
+    "evaluate": "rounds to evaluate: last, all or every:K",
+    "directions": "i2t,t2i and, if wanted, i2i,t2t",
+    "device": "where torch methods compute: cpu, cuda, cuda:1",
+    "data_root": "folder of the data files (default: BENCH_DATA, or the current folder)",
+    "results": "folder of stored cells (default: BENCH_RESULTS, or results/runs)",
+    "plugin": "a Python file with a method, dataset or report of your own",
+}
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """The options that say what to run; they override the study file."""
+    parser.add_argument("study", nargs="?", type=Path, help="a study file (TOML) with these options as keys")
+    group = parser.add_argument_group("what to run")
+    for name, text in _TEXT.items():
+        group.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=text)
+    group.add_argument("--val", type=int, metavar="N", help="use N training items as queries, for tuning")
+
+
+def study_of(args: argparse.Namespace) -> Any:
+    """The :class:`bench.study.Study` that the options and the study file describe."""
+    from bench.study import Study
+
+    names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler")
+    options = {name: getattr(args, name, None) for name in names}
+    if isinstance(options["seeds"], str) and options["seeds"].isdigit():
+        options["seeds"] = int(options["seeds"])
+    return Study.make(args.study, **options)
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", default="", metavar="DIR", help=_TEXT["results"])
+
+
+def store_of(args: argparse.Namespace) -> Any:
+    """The :class:`bench.store.Store` of the results folder, which must exist."""
+    import os
+
+    from bench.errors import StoreError
+    from bench.store import Store
+
+    folder = Path(args.results or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
+    if not folder.is_dir():
+        raise StoreError(f"results folder {folder} does not exist. Run `bench run` first, or give --results.")
+    return Store(folder)

@@ -1,0 +1,73 @@
+"""`bench table` and `bench rescore`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench.cli import options
+
+FORMATS = ("terminal", "md", "csv", "latex")
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    table = commands.add_parser("table", parents=[common], help="print a table of stored results")
+    options.add_results(table)
+    table.add_argument("--report", default="map_table", metavar="NAME", help="see `bench list reports`")
+    table.add_argument("--metric", default="map", metavar="NAME", help="see `bench list metrics`")
+    table.add_argument("--format", default="terminal", choices=FORMATS)
+    table.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
+    for name in ("methods", "datasets", "bits", "database"):
+        table.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
+    table.set_defaults(execute=_table)
+
+    rescore = commands.add_parser(
+        "rescore", parents=[common], help="add a metric to stored cells, without running them again"
+    )
+    options.add_results(rescore)
+    rescore.add_argument("--metric", required=True, metavar="NAME", help="for instance map@50:hits")
+    rescore.add_argument("--data-root", default="", metavar="DIR", help="for order-dependent metrics")
+    rescore.set_defaults(execute=_rescore)
+
+
+def _table(args: argparse.Namespace) -> int:
+    from bench.results import Results
+    from bench.store import stale_reasons
+
+    store = options.store_of(args)
+    records = [r for r in store.records() if _wanted(r.spec, args)]
+    results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
+    text = results.table(args.metric, report=args.report).render(args.format)
+    if args.out is None:
+        print(text)
+    else:
+        temporary = args.out.with_name(f".{args.out.name}.tmp")
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(args.out)
+    return 0
+
+
+def _wanted(spec: Any, args: argparse.Namespace) -> bool:
+    from bench.selectors import split
+
+    def allowed(value: str, chosen: str | None) -> bool:
+        return chosen is None or value in split(chosen)
+
+    return (
+        (allowed(spec.method, args.methods) or allowed(spec.label, args.methods))
+        and allowed(spec.dataset, args.datasets)
+        and allowed(str(spec.bits), args.bits)
+        and allowed(spec.database, args.database)
+    )
+
+
+def _rescore(args: argparse.Namespace) -> int:
+    import os
+
+    from bench.rescore import rescore
+
+    root = Path(args.data_root or os.environ.get("BENCH_DATA") or ".").expanduser()
+    changed = rescore(options.store_of(args), args.metric, data_root=root)
+    print(f"{args.metric}: added to {changed} cells. `bench table --metric {args.metric}` shows it.")
+    return 0

@@ -1,0 +1,476 @@
+"""What bench/api.py demands of a method, one function each: it raises where the demand is not met."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import params, registry, state
+from bench.api import MODALITIES, Batch, Capabilities, Codes, Labels, Method, Modality, Split
+from bench.checks import validate_codes
+from bench.errors import ContractError
+from bench.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
+
+_QUERIES = 40
+_ROUNDING = 0.005  # share of bits that another order of summation may flip: products close to 0
+
+
+def _codes(trial: Trial, method: Method, split: Split, modality: Modality) -> Codes:
+    """Codes of the split's items as the harness asks for them: read-only, without views, checked."""
+    shown = trial.shown(split).batch(modality).features
+    codes = method.encode(Batch(shown), modality)
+    return validate_codes(codes, rows=len(split), bits=method.bits, owner=trial.owner, call="encode")
+
+
+def _both(trial: Trial, method: Method, split: Split) -> Codes:
+    """Codes of both modalities, one above the other."""
+    return np.concatenate([_codes(trial, method, split, m) for m in MODALITIES])
+
+
+def _require(fact: bool, message: str) -> None:
+    if not fact:
+        raise ContractError(message)
+
+
+def _differing(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> str:
+    return f"{int((a != b).sum())} of {a.size} bits differ"
+
+
+def _three() -> list[Split]:
+    return [items(seed=i) for i in range(3)]
+
+
+def _queries() -> Split:
+    return items(_QUERIES, seed=9)
+
+
+def _require_finite(trial: Trial, method: Method, after: str) -> None:
+    """NaN would hide behind sign(): it makes codes of -1."""
+    for name, value in method.state_dict().items():
+        bad = any(not np.isfinite(leaf).all() for leaf in _leaves(value))
+        _require(not bad, f"{trial.owner}.{name} holds NaN or infinity after {after}. Guard the division.")
+
+
+def _leaves(tree: Any) -> Iterator[npt.NDArray[Any]]:
+    if isinstance(tree, state.State):
+        tree = vars(tree)
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, (list, tuple)):
+        for part in tree:
+            yield from _leaves(part)
+    elif isinstance(tree, (np.ndarray, float)) and np.asarray(tree).dtype.kind == "f":
+        yield np.asarray(tree)
+
+
+def _reloaded(trial: Trial, method: Method) -> Method:
+    """A new instance that goes on from the saved state of ``method``."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.npz"
+        state.save(path, method.state_dict())
+        twin = trial.new(bits=method.bits, seed=method.seed)
+        twin.load_state_dict(state.load(path))
+    return twin
+
+
+# Every method
+
+
+def it_has_a_docstring_and_a_source(trial: Trial) -> None:
+    _require(
+        bool(registry.describe(trial.cls)["doc"]),
+        f"{trial.owner} has no docstring. Say in one sentence what the method does.",
+    )
+    source = trial.cls.source
+    _require(
+        bool(source.paper or source.note),
+        f"{trial.owner}.source is empty; expected where the algorithm comes from. "
+        "Set source = Source(paper=..., fidelity=...).",
+    )
+
+
+def parameters_are_typed_and_have_defaults(trial: Trial) -> None:
+    known = params.parameters(trial.cls)
+    missing = [f.name for f in dataclasses.fields(trial.cls) if f.init and f.name in known and _no_default(f)]
+    _require(
+        not missing, f"{trial.owner}.{', '.join(missing)} has no default. Give it one: name: float = 1.0."
+    )
+    for name, value in vars(trial.cls).items():
+        constant = isinstance(value, (bool, int, float, str)) and not name.startswith("_") and name.islower()
+        _require(
+            not constant or name in known or name in _own_names(),
+            f"{trial.owner}.{name} has no annotation, so nobody can set it. "
+            f"Write {name}: {type(value).__name__} = {value!r}, or {name.upper()} for a constant.",
+        )
+    for preset, values in trial.cls.presets.items():
+        params.check(f"{trial.owner}[preset={preset}]", values, known)
+    trial.new()
+
+
+def _no_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _own_names() -> set[str]:
+    return {"bits", "seed"}
+
+
+def capabilities_match_what_is_overridden(trial: Trial) -> None:
+    can, cls = trial.cls.capabilities, trial.cls
+    own_codes = cls.encode_database is not Method.encode_database
+    updates = cls.update_database is not Method.update_database
+    for flag, method, overrides in (
+        ("learned_codes", "encode_database", own_codes or updates),
+        ("pool", "fit_pool", cls.fit_pool is not Method.fit_pool),
+    ):
+        declared = getattr(can, flag)
+        _require(
+            declared == overrides,
+            f"{trial.owner} has Capabilities({flag}={declared}) but {'overrides' if overrides else 'lacks'} "
+            f"{method}(). Let them agree.",
+        )
+    _require(
+        can.supervised or not can.label_free,
+        f"{trial.owner} is label_free but not supervised. label_free is for a method that reads labels if any.",
+    )
+
+
+def codes_are_signs_at_8_16_and_128_bits(trial: Trial) -> None:
+    for bits in (8, BITS, 128):
+        method = trial.fit(*_three()[:2], bits=bits)
+        for modality in MODALITIES:
+            _codes(trial, method, _queries(), modality)
+
+
+def equal_seeds_give_equal_codes(trial: Trial) -> None:
+    first = _both(trial, trial.fit(*_three()), _queries())
+    with _kept_global_generators():
+        np.random.seed(12345)
+        random.seed(12345)
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(12345)
+        second = _both(trial, trial.fit(*_three()), _queries())
+    _require(
+        np.arrayequal(first, second),
+        f"{trial.owner} gives other codes with the same seed: {_differing(first, second)}. "
+        "Draw random numbers from self.rng only.",
+    )
+
+
+def encode_changes_nothing(trial: Trial) -> None:
+    method = trial.fit(*_three()[:2])
+    before = state.copy(method.state_dict())
+    first = _both(trial, method, _queries())
+    _both(trial, method, items(5, seed=8))
+    again = _both(trial, method, _queries())
+    _require(
+        np.arrayequal(first, again),
+        f"{trial.owner}.encode() gives other codes when it is called again: {_differing(first, again)}.",
+    )
+    after = method.state_dict()
+    changed = [k for k in before.keys() | after.keys() if not equal(before.get(k), after.get(k))]
+    _require(
+        not changed,
+        f"{trial.owner}.encode() changes {', '.join(sorted(changed))}. Learn in fit_chunk() only.",
+    )
+
+
+def an_items_code_depends_on_no_other_item(trial: Trial) -> None:
+    method, queries = trial.fit(*_three()[:2]), _queries()
+    shuffled = np.random.default_rng(0).permutation(_QUERIES)
+    for modality in MODALITIES:
+        whole = _codes(trial, method, queries, modality)
+        single = np.concatenate(
+            [_codes(trial, method, queries.take(slice(i, i + 1)), modality) for i in range(_QUERIES)]
+        )
+        permuted = _codes(trial, method, queries.take(shuffled), modality)[np.argsort(shuffled)]
+        for how, other in (("one row at a time", single), ("in another order", permuted)):
+            _require(
+                float((whole != other).mean()) <= _ROUNDING,
+                f"{trial.owner}.encode() gives an item another code {how} ({modality}): "
+                f"{_differing(whole, other)}. Use statistics of fit_chunk(), not of the batch.",
+            )
+
+
+def fit_leaves_chunk_and_parameters_alone(trial: Trial) -> None:
+    method, splits = trial.new(), _three()
+    before = {f.name: getattr(method, f.name) for f in dataclasses.fields(method)}
+    trial.start(method, splits[0])
+    for chunk in trial.chunks(*splits):
+        kept = [a.copy() for a in arrays(chunk)]
+        try:
+            method.fit_chunk(chunk)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            raise ContractError(
+                f"{trial.owner}.fit_chunk() writes to the chunk. Copy what you change."
+            ) from error
+        same = all(np.arrayequal(a, b) for a, b in zip(kept, arrays(chunk), strict=True))
+        _require(same, f"{trial.owner}.fit_chunk() writes to the chunk. Copy what you change.")
+    after = {f.name: getattr(method, f.name) for f in dataclasses.fields(method)}
+    changed = [name for name in before if before[name] is not after[name] and before[name] != after[name]]
+    _require(
+        not changed,
+        f"{trial.owner}.fit_chunk() changes the parameter {', '.join(changed)}. "
+        "Keep what is learned in attributes that end in '_'.",
+    )
+
+
+def a_saved_state_gives_the_same_codes(trial: Trial) -> None:
+    method = trial.fit(*_three()[:2])
+    _require_same_codes(trial, method, _reloaded(trial, method), "after its state was saved and loaded")
+
+
+def _require_same_codes(trial: Trial, method: Method, twin: Method, when: str) -> None:
+    first = _both(trial, method, _queries())
+    try:
+        second = _both(trial, twin, _queries())
+    except AttributeError as error:
+        raise ContractError(
+            f"{trial.owner} lacks something {when}: {error}. Keep what is learned in attributes that end in '_'."
+        ) from error
+    _require(
+        np.arrayequal(first, second),
+        f"{trial.owner} gives other codes {when}: {_differing(first, second)}. "
+        "Keep what is learned in attributes that end in '_'.",
+    )
+
+
+def few_rows_and_one_row_are_enough(trial: Trial) -> None:
+    few = items(BITS // 2, seed=4)
+    method = trial.fit(few)
+    _both(trial, method, _queries())
+    _require_finite(trial, method, f"a first chunk of {len(few)} rows")
+    method = trial.fit(items(seed=0), items(1, seed=5))
+    _both(trial, method, _queries())
+    _require_finite(trial, method, "a chunk of one row")
+
+
+def a_class_may_be_missing_from_a_chunk(trial: Trial) -> None:
+    early, late = range(CLASSES // 2), range(CLASSES // 2, CLASSES)
+    method = trial.fit(items(seed=0, classes=early), items(seed=1, classes=late))
+    _both(trial, method, _queries())
+    _require_finite(trial, method, "a chunk without some of the classes")
+
+
+def it_prints_nothing(trial: Trial) -> None:
+    heard = io.StringIO()
+    with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
+        _both(trial, trial.fit(*_three()[:2]), _queries())
+    said = heard.getvalue().strip().partition("\n")[0]
+    _require(not said, f"{trial.owner} prints {said[:60]!r}. Use logging.getLogger(__name__).")
+
+
+def it_leaves_global_random_state_alone(trial: Trial) -> None:
+    with _kept_global_generators() as touched:
+        _both(trial, trial.fit(*_three()[:2]), _queries())
+        found = touched()
+    _require(
+        not found,
+        f"{trial.owner} draws from, or seeds, the global generator of {', '.join(found)}. Use self.rng.",
+    )
+
+
+@contextlib.contextmanager
+def _kept_global_generators() -> Iterator[Callable[[], list[str]]]:
+    """Put the global generators back at the end; what is yielded tells which have moved."""
+    torch = sys.modules.get("torch")
+    numpy_before = np.random.get_state(legacy=False)
+    python_before = random.getstate()
+    torch_before = None if torch is None else torch.get_rng_state()
+
+    def moved() -> list[str]:
+        found = [] if equal(np.random.get_state(legacy=False), numpy_before) else ["numpy"]
+        found += [] if random.getstate() == python_before else ["random"]
+        if torch is not None and not torch.equal(torch.get_rng_state(), torch_before):
+            found.append("torch")
+        return found
+
+    try:
+        yield moved
+    finally:
+        np.random.set_state(numpy_before)
+        random.setstate(python_before)
+        if torch is not None:
+            torch.set_rng_state(torch_before)
+
+
+# Online methods
+
+
+def it_goes_on_from_a_saved_state(trial: Trial) -> None:
+    splits = _three()
+    method = trial.fit(*splits[:2])
+    twin = _reloaded(trial, method)
+    for one in (method, twin):
+        one.fit_chunk(trial.chunks(*splits)[2])
+    _require_same_codes(trial, method, twin, "when it goes on with the next chunk from a loaded state")
+
+
+def how_often_it_encodes_does_not_matter(trial: Trial) -> None:
+    splits, method = _three(), trial.new()
+    trial.start(method, splits[0])
+    for chunk in trial.chunks(*splits):
+        method.fit_chunk(chunk)
+        _both(trial, method, _queries())
+    plain = trial.fit(*splits)
+    first, second = _both(trial, method, _queries()), _both(trial, plain, _queries())
+    _require(
+        np.arrayequal(first, second),
+        f"{trial.owner} learns something else when encode() is called between chunks: {_differing(first, second)}.",
+    )
+
+
+# Labels
+
+
+def true_labels_teach_more_than_shuffled_ones(trial: Trial) -> None:
+    """Codes of a supervised method say less about the labels where training saw them shuffled."""
+    splits = [items(2 * ROWS, seed=i) for i in range(2)]
+    rng = np.random.default_rng(3)
+    shuffled = [dataclasses.replace(s, labels=rng.permutation(_labels(s))) for s in splits]
+    true, chance = (_contrast(trial, trial.fit(*s)) for s in (splits, shuffled))
+    _require(
+        true > chance,
+        f"{trial.owner} is declared supervised, but separates relevant from irrelevant items no better with true "
+        f"labels ({true:.2f} bits) than with shuffled ones ({chance:.2f}). Check how chunk.labels is used.",
+    )
+
+
+def _labels(split: Split) -> Labels:
+    assert split.labels is not None
+    return split.labels
+
+
+def _contrast(trial: Trial, method: Method) -> float:
+    """Mean Hamming distance of irrelevant minus relevant image-text pairs, over both directions."""
+    queries, database = items(_QUERIES, seed=9), items(2 * ROWS, seed=6)
+    relevant = _labels(queries).astype(int) @ _labels(database).T.astype(int) > 0
+    total = 0.0
+    for a, b in (MODALITIES, MODALITIES[::-1]):
+        left, right = (_codes(trial, method, s, m).astype(int) for s, m in ((queries, a), (database, b)))
+        distance = (method.bits - left @ right.T) / 2
+        total += float(distance[~relevant].mean() - distance[relevant].mean())
+    return total / 2
+
+
+def it_runs_where_some_or_no_items_have_labels(trial: Trial) -> None:
+    splits = _three()[:2]
+    some = [_with_labels(s, _labels(s) * (np.arange(len(s)) % 2)[:, None].astype(np.uint8)) for s in splits]
+    zeros = [_with_labels(s, np.zeros_like(_labels(s))) for s in splits]
+    none = [_with_labels(s, None) for s in splits]
+    for what, given in (("some", some), ("no", zeros), ("no", none)):
+        method = trial.fit(*given)
+        _both(trial, method, _queries())
+        _require_finite(trial, method, f"chunks in which {what} items have labels")
+
+
+def _with_labels(split: Split, labels: Labels | None) -> Split:
+    return dataclasses.replace(split, labels=labels)
+
+
+# Learned codes, the offline pool, views
+
+
+def learned_codes_cover_every_chunk(trial: Trial) -> None:
+    splits, method = _three(), trial.new()
+    trial.start(method, splits[0])
+    given: list[tuple[Codes, Codes]] = []
+    total = 0
+    for chunk in trial.chunks(*splits):
+        method.fit_chunk(chunk)
+        total += len(chunk)
+        for modality in MODALITIES:
+            codes = method.encode_database(chunk, modality)
+            validate_codes(
+                codes, rows=len(chunk), bits=method.bits, owner=trial.owner, call="encode_database"
+            )
+            given.append((codes, codes.copy()))
+            update = method.update_database(modality)
+            if update is not None:
+                validate_codes(
+                    update, rows=total, bits=method.bits, owner=trial.owner, call="update_database"
+                )
+    moved = any(not np.arrayequal(now, then) for now, then in given)
+    _require(
+        not moved,
+        f"{trial.owner} writes to codes that encode_database() gave before. "
+        "Return a copy, and give re-hashed codes by update_database().",
+    )
+
+
+def learned_codes_survive_saving(trial: Trial) -> None:
+    splits = _three()
+    method = trial.fit(*splits)
+    last, twin = trial.chunks(*splits)[-1], _reloaded(trial, method)
+    for modality in MODALITIES:
+        pairs = [
+            (method.encode_database(last, modality), twin.encode_database(last, modality)),
+            (method.update_database(modality), twin.update_database(modality)),
+        ]
+        same = all(equal(a, b) for a, b in pairs)
+        _require(
+            same,
+            f"{trial.owner} gives other learned codes ({modality}) after its state was saved and loaded.",
+        )
+
+
+def it_runs_with_and_without_a_pool(trial: Trial) -> None:
+    for pool in (True, False):
+        _both(trial, trial.fit(*_three()[:2], pool=pool), _queries())
+
+
+def it_runs_where_plain_features_stand_in_for_a_view(trial: Trial) -> None:
+    method = trial.fit(*[items(seed=i, view="another") for i in range(2)])
+    _both(trial, method, _queries())
+
+
+_Checks = Sequence[Callable[[Trial], None]]
+
+
+def of(can: Capabilities) -> list[Callable[[Trial], None]]:
+    """The checks for a method with these capabilities."""
+    needed = (
+        (True, _ALWAYS),
+        (not can.offline, _ONLINE),
+        (can.supervised and not can.label_free, _SUPERVISED),
+        (can.label_free, _LABEL_FREE),
+        (can.learned_codes, _LEARNED),
+        (can.pool, _POOL),
+        (bool(can.views), _VIEWS),
+    )
+    return [check for applies, checks in needed if applies for check in checks]
+
+
+_ALWAYS: _Checks = (
+    it_has_a_docstring_and_a_source,
+    parameters_are_typed_and_have_defaults,
+    capabilities_match_what_is_overridden,
+    codes_are_signs_at_8_16_and_128_bits,
+    equal_seeds_give_equal_codes,
+    encode_changes_nothing,
+    an_items_code_depends_on_no_other_item,
+    fit_leaves_chunk_and_parameters_alone,
+    a_saved_state_gives_the_same_codes,
+    few_rows_and_one_row_are_enough,
+    a_class_may_be_missing_from_a_chunk,
+    it_prints_nothing,
+    it_leaves_global_random_state_alone,
+)
+_ONLINE: _Checks = (it_goes_on_from_a_saved_state, how_often_it_encodes_does_not_matter)
+_SUPERVISED: _Checks = (true_labels_teach_more_than_shuffled_ones,)
+_LABEL_FREE: _Checks = (it_runs_where_some_or_no_items_have_labels,)
+_LEARNED: _Checks = (learned_codes_cover_every_chunk, learned_codes_survive_saving)
+_POOL: _Checks = (it_runs_with_and_without_a_pool,)
+_VIEWS: _Checks = (it_runs_where_plain_features_stand_in_for_a_view,)

@@ -1,0 +1,67 @@
+"""Adds a metric to stored cells from their histograms, or from their codes where order matters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import cache, compat, hamming, metrics
+from bench.errors import DataError
+from bench.records import Direction, RoundRecord, RunRecord
+from bench.runner import SIDES
+from bench.store import Store
+
+
+def rescore(store: Store, name: str, *, data_root: Path) -> int:
+    """Add metric ``name`` to every ``ok`` record that lacks it; return how many were changed.
+
+    A metric that depends on the order of the database needs codes, which are kept for the
+    last evaluated round only, and the labels, which are read again from the dataset.
+    """
+    metric = metrics.parse_metric(name)
+    changed = 0
+    for record in store.records():
+        if record.status != "ok" or all(f"{name}/{d}" in record.rounds[-1].metrics for d in record.spec.directions):
+            continue
+        if metric.needs == "order":
+            new = _from_codes(record, store.arrays(record), name, data_root)
+        else:
+            new = _from_histograms(record, store.arrays(record), name)
+        store.write(new, {})
+        changed += 1
+    return changed
+
+
+def _from_histograms(record: RunRecord, arrays: Any, name: str) -> RunRecord:
+    rounds = []
+    for entry in record.rounds:
+        added = {}
+        for direction in record.spec.directions:
+            stored = (arrays[f"{direction}/{entry.round}/{part}"] for part in ("counts", "gains", "grades"))
+            added[f"{name}/{direction}"] = metrics.mean(name, hamming.Histograms(*stored))
+        rounds.append(replace(entry, metrics={**entry.metrics, **added}))
+    return replace(record, rounds=tuple(rounds))
+
+
+def _from_codes(record: RunRecord, arrays: Any, name: str, data_root: Path) -> RunRecord:
+    spec = record.spec
+    stored = cache.prepare(spec.dataset, spec.dataset_params, data_root)
+    if stored.fingerprint != record.data:
+        raise DataError(
+            f"{spec}: {spec.dataset} is not the data it was run on, so {name} cannot be computed from its "
+            "labels. Give the same --data-root, or run the cell again."
+        )
+    dataset = stored.open()
+    assert dataset.train.labels is not None and dataset.query.labels is not None, "cells have labels"
+    val = arrays["rows/query"]
+    query_labels = dataset.train.labels[val] if len(val) else dataset.query.labels
+    database_labels = dataset.train.labels[arrays["rows/database"]]
+    last: RoundRecord = record.rounds[-1]
+    added = {
+        f"{name}/{direction}": _ordered(name, arrays, direction, spec.bits, query_labels, database_labels)
+        for direction in spec.directions
+    }
+    return replace(record, rounds=(*record.rounds[:-1], replace(last, metrics={**last.metrics, **added})))

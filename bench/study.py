@@ -1,0 +1,188 @@
+"""What to run: one dataclass, filled from defaults, a study file, and options, in that order."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from bench import params, registry, selectors, stream
+from bench.errors import DataError, ParameterError, UnknownNameError
+from bench.records import DIRECTIONS, Database, RunSpec, Schedule
+
+MOST_BITS = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A grid of cells and how to run it; the field names are the option names.
+
+    ``seeds`` is a number of seeds (3 means 0, 1, 2) or a list of them. An empty ``schedule`` is
+    the dataset's own. ``bench/default.toml`` holds what is run by default.
+    """
+
+    methods: tuple[str, ...]
+    datasets: tuple[str, ...]
+    bits: tuple[int, ...]
+    seeds: tuple[int, ...]
+    schedule: tuple[str, ...] = ()
+    last: str = "merge"
+    database: tuple[str, ...] = ("reindexed",)
+    pool: tuple[str, ...] = ("first_chunk",)
+    val: int = 0
+    evaluate: str = "last"
+    directions: tuple[str, ...] = ("i2t", "t2i")
+    device: str = ""  # "" leaves every method's own default
+    data_root: str = ""  # "" is BENCH_DATA, or the current folder
+    results: str = ""  # "" is BENCH_RESULTS, or results/runs
+    plugin: tuple[str, ...] = ()
+    jobs: int = 1
+    threads: int = 1
+    backend: str = "loky"
+    scheduler: str = ""
+
+    @classmethod
+    def make(cls, file: Path | None = None, **options: Any) -> Study:
+        """The default study, overridden by a study file, overridden by ``options`` that are not None."""
+        values = _read(Path(__file__).with_name("default.toml"))
+        if file is not None:
+            values.update(_read(file))
+        values.update({k: v for k, v in options.items() if v is not None})
+        known = {f.name: f for f in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise UnknownNameError("option of a study", name, known)
+        return cls(**{name: _typed(name, value, str(known[name].type)) for name, value in values.items()})
+
+    @property
+    def data_folder(self) -> Path:
+        return Path(self.data_root or os.environ.get("BENCH_DATA") or ".").expanduser()
+
+    @property
+    def results_folder(self) -> Path:
+        return Path(self.results or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
+
+    def cells(self) -> list[RunSpec]:
+        """Every cell of the grid, checked as far as it can be without data.
+
+        Cells that only differ in what a method does not use are one cell: the pool, where a
+        method has no offline stage and the pool takes nothing out of the stream.
+        """
+        for path in self.plugin:
+            registry.add_file(Path(path))
+        self._check()
+        chosen = [self._with_device(m) for m in selectors.expand("method", self.methods)]
+        found: dict[str, RunSpec] = {}
+        grid = itertools.product(
+            selectors.expand("dataset", self.datasets), self.database, self.pool, chosen, self.bits, self.seeds
+        )
+        for (dataset, options), database, pool, (method, values), bits, seed in grid:
+            for schedule in self.schedule or (registry.get("dataset", dataset).schedule,):
+                spec = RunSpec(
+                    method=method,
+                    dataset=dataset,
+                    bits=bits,
+                    schedule=Schedule.parse(schedule, self.last),
+                    seed=seed,
+                    database=database,  # type: ignore[arg-type]  # checked by _check
+                    pool=_pool_used(method, pool),
+                    val=self.val,
+                    evaluate=self.evaluate,
+                    directions=self.directions,  # type: ignore[arg-type]  # checked by _check
+                    params=values,
+                    dataset_params=options,
+                )
+                found.setdefault(spec.key, spec)
+        for spec in found.values():
+            _check_constraints(spec)
+        return list(found.values())
+
+    def _check(self) -> None:
+        for name in ("methods", "datasets", "bits", "seeds", "database", "pool", "directions"):
+            if not getattr(self, name):
+                raise ParameterError(f"{name} is empty. Name at least one.")
+        for bits in self.bits:
+            if not 1 <= bits <= MOST_BITS:
+                raise ParameterError(f"bits must be whole numbers from 1 to {MOST_BITS}; got {bits}.")
+        for value in self.database:
+            _one_of("database", value, get_args(Database))
+        for value in self.directions:
+            _one_of("directions", value, DIRECTIONS)
+        for pool in self.pool:
+            stream.parse_pool(pool)
+        stream.parse_evaluate(self.evaluate, 1)
+        for name, least in (("val", 0), ("jobs", 1), ("threads", 1)):
+            if getattr(self, name) < least:
+                raise ParameterError(f"{name} must be at least {least}; got {getattr(self, name)}.")
+        if any(seed < 0 for seed in self.seeds):
+            raise ParameterError(f"seeds must be 0 or more; got {min(self.seeds)}.")
+
+    def _with_device(self, selected: selectors.Selected) -> selectors.Selected:
+        name, values = selected
+        known = params.parameters(registry.get("method", name))
+        if self.device and "device" in known and self.device != known["device"].default:
+            values = {"device": self.device, **values}
+        return name, values
+
+
+def override(study: Study, **options: Any) -> Study:
+    """``study`` with some options changed."""
+    return replace(study, **options)
+
+
+def _pool_used(method: str, pool: str) -> str:
+    uses = registry.get("method", method).capabilities.pool
+    return pool if uses or pool.startswith("separate") else "none"
+
+
+def _check_constraints(spec: RunSpec) -> None:
+    """Let the method itself refuse bits or parameters before anything runs."""
+    registry.get("method", spec.method)(bits=spec.bits, seed=0, **spec.params)
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UnknownNameError(f"value of {name}", value, known)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream_:
+            return tomllib.load(stream_)
+    except OSError as error:
+        raise DataError(f"study file {file}: {error.strerror}. Give the path of a .toml file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"study file {file} is not TOML: {error}.") from error
+
+
+def _typed(name: str, value: Any, declared: str) -> Any:
+    """``value`` as the field's type: text is cut at commas, a single value becomes a tuple of one."""
+    if name == "seeds" and isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ParameterError(f"seeds must be at least 1, or a list of seeds; got {value}.")
+        return tuple(range(value))
+    if declared.startswith("tuple"):
+        inner = int if "int" in declared else str
+        return tuple(_cast(name, v, inner) for v in _listed(value))
+    return _cast(name, value, int if declared == "int" else str)
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    if isinstance(value, str):
+        return selectors.split(value)
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        return [value]
+    return value
+
+
+def _cast(name: str, value: Any, kind: type) -> Any:
+    if kind is int and isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, kind):
+        wanted = "a whole number" if kind is int else "text"
+        raise ParameterError(f"{name} must be {wanted}; got {value!r}.")
+    return value

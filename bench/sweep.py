@@ -1,0 +1,180 @@
+"""Runs the cells of a study that are not done yet, on as many workers as asked for.
+
+Everything goes through joblib, so the same sweep runs in this process, in local worker
+processes, or on a Dask or Ray cluster. Only this process writes to the results folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import cache, registry, stream
+from bench.cache import Stored
+from bench.errors import BenchError, ParameterError
+from bench.records import RunRecord, RunSpec, selector
+from bench.results import Results
+from bench.runner import Arrays, run_cell
+from bench.store import State, Store
+from bench.study import Study
+
+BACKENDS = ("loky", "threading", "multiprocessing", "dask", "ray")
+Progress = Callable[["Cell", RunRecord, int, int], None]  # cell, its record, cells finished, cells to run
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a study as it stands: what it is, its data, and whether it is done."""
+
+    spec: RunSpec
+    data: Stored
+    state: State
+    reason: str
+
+    def due(self, *, retry: bool = False, force: bool = False) -> bool:
+        """Whether a run has to compute it."""
+        return force or self.state in ("missing", "stale") or (retry and self.state == "failed")
+
+
+def run(
+    study: Study | Path | str | None = None,
+    *,
+    retry: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Results:
+    """Run a study and return its results; cells that are done are not run again.
+
+    ``study`` is a :class:`bench.study.Study` or the path of a study file; ``options`` are the
+    fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``.
+    ``retry`` runs failed cells again, ``force`` all of them.
+    """
+    if not isinstance(study, Study):
+        study = Study.make(Path(study) if study is not None else None, **options)
+    elif options:
+        raise ParameterError("give either a Study or its options, not both. Use bench.study.override().")
+    store = Store(study.results_folder)
+    store.check_writable()
+    cells = survey(study)
+    due = [cell for cell in cells if cell.due(retry=retry, force=force)]
+    for count, (cell, record, arrays) in enumerate(_compute(due, study), start=1):
+        kept = store.write(record, arrays)
+        if progress is not None:
+            progress(cell, kept, count, len(due))
+    return collect(store, cells)
+
+
+def survey(study: Study) -> list[Cell]:
+    """Every cell of a study and where it stands; datasets are loaded and checked here."""
+    specs = study.cells()
+    store = Store(study.results_folder)
+    stored: dict[str, Stored] = {}
+    for spec in specs:
+        name = selector(spec.dataset, spec.dataset_params)
+        if name not in stored:
+            stored[name] = cache.prepare(spec.dataset, spec.dataset_params, study.data_folder)
+    _check_streams(specs, stored)
+    cells = []
+    for spec in specs:
+        data = stored[selector(spec.dataset, spec.dataset_params)]
+        cells.append(Cell(spec, data, *store.state(spec, data.fingerprint)))
+    return cells
+
+
+def collect(store: Store, cells: Iterable[Cell]) -> Results:
+    """The stored records of these cells."""
+    found = ((cell, store.read(cell.spec)) for cell in cells)
+    records = [record for _, record in found if record is not None]
+    return Results(records, arrays=store.arrays)
+
+
+def _check_streams(specs: Iterable[RunSpec], stored: Mapping[str, Stored]) -> None:
+    """Cut every kind of stream once, so that one that cannot be cut stops the study before it starts."""
+    seen: set[tuple[str, str, str, int]] = set()
+    for spec in specs:
+        name = selector(spec.dataset, spec.dataset_params)
+        kind = (name, str(spec.schedule), spec.pool, spec.val)
+        if kind not in seen:
+            seen.add(kind)
+            train = stored[name].open().train
+            stream.plan(
+                len(train), train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val
+            )
+
+
+def _compute(due: list[Cell], study: Study) -> Iterator[tuple[Cell, RunRecord, Arrays]]:
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    if not due:
+        return
+    plugins = registry.added_files()
+    with _backend(study) as jobs:
+        parallel = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
+        task = delayed(_task)
+        try:
+            yield from parallel(task(cell, study.threads, jobs, plugins) for cell in due)
+        except TerminatedWorkerError as error:
+            raise BenchError(
+                "a worker process was killed, most likely for want of memory. The cells that are done are "
+                "kept: run again with fewer --jobs."
+            ) from error
+
+
+def _task(cell: Cell, threads: int, jobs: int, plugins: list[Path]) -> tuple[Cell, RunRecord, Arrays]:
+    for path in plugins:
+        registry.add_file(path)
+    return (cell, *run_cell(cell.spec, cell.data, thread_count=threads, jobs=jobs))
+
+
+@contextmanager
+def _backend(study: Study) -> Iterator[int]:
+    """joblib set up as the study says; gives the number of cells that run at once."""
+    from joblib import parallel_config
+
+    if study.backend not in BACKENDS:
+        raise ParameterError(f"backend must be one of {', '.join(BACKENDS)}; got {study.backend!r}.")
+    with ExitStack() as stack:
+        if study.backend == "dask":
+            jobs = _connect_dask(stack, study.scheduler)
+            stack.enter_context(parallel_config(backend="dask", n_jobs=-1, wait_for_workers_timeout=60))
+        elif study.backend == "ray":
+            jobs = _connect_ray(stack, study.scheduler)
+            stack.enter_context(parallel_config(backend="ray", n_jobs=jobs))
+        else:
+            jobs = study.jobs
+            inner = {"inner_max_num_threads": study.threads} if study.backend == "loky" else {}
+            stack.enter_context(parallel_config(backend=study.backend, n_jobs=jobs, **inner))
+        yield jobs
+
+
+def _connect_dask(stack: ExitStack, address: str) -> int:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise _missing("dask") from error
+    try:
+        client = stack.enter_context(Client(address or None, timeout=30, set_as_default=True))
+    except OSError as error:
+        raise BenchError(f"no Dask scheduler answers at {address!r}: {error}. Check --scheduler.") from error
+    return sum(client.nthreads().values()) or 1
+
+
+def _connect_ray(stack: ExitStack, address: str) -> int:
+    try:
+        import ray
+        from ray.util.joblib import register_ray
+    except ImportError as error:
+        raise _missing("ray") from error
+    ray.init(address=address or None, ignore_reinit_error=True, log_to_driver=False)
+    stack.callback(ray.shutdown)
+    register_ray()
+    return int(ray.cluster_resources().get("CPU", 1))
+
+
+def _missing(extra: str) -> BenchError:
+    return BenchError(f"backend {extra} is not installed. Run `pip install 'hashbench[{extra}]'`.")
