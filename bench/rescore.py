@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bench import cache, compat, hamming, metrics
+from bench import cache, hamming, metrics
 from bench.errors import DataError
-from bench.records import Direction, RoundRecord, RunRecord
+from bench.records import RoundRecord, RunRecord
 from bench.runner import SIDES
 from bench.store import Store
 
@@ -24,7 +22,9 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
     metric = metrics.parse_metric(name)
     changed = 0
     for record in store.records():
-        if record.status != "ok" or all(f"{name}/{d}" in record.rounds[-1].metrics for d in record.spec.directions):
+        if record.status != "ok" or all(
+            f"{name}/{d}" in record.rounds[-1].metrics for d in record.spec.directions
+        ):
             continue
         if metric.needs == "order":
             new = _from_codes(record, store.arrays(record), name, data_root)
@@ -60,8 +60,10 @@ def _from_codes(record: RunRecord, arrays: Any, name: str, data_root: Path) -> R
     query_labels = dataset.train.labels[val] if len(val) else dataset.query.labels
     database_labels = dataset.train.labels[arrays["rows/database"]]
     last: RoundRecord = record.rounds[-1]
-    added = {
-        f"{name}/{direction}": _ordered(name, arrays, direction, spec.bits, query_labels, database_labels)
-        for direction in spec.directions
-    }
+    added = {}
+    for direction in spec.directions:
+        query = hamming.unpack_codes(arrays[f"codes/query/{SIDES[direction[0]]}"], spec.bits)
+        database = hamming.unpack_codes(arrays[f"codes/database/{SIDES[direction[2]]}"], spec.bits)
+        scores = metrics.evaluate(query, database, query_labels, database_labels, metrics=(name,))
+        added[f"{name}/{direction}"] = scores[name]
     return replace(record, rounds=(*record.rounds[:-1], replace(last, metrics={**last.metrics, **added})))

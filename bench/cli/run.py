@@ -16,7 +16,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "run",
         parents=[common],
         help="run a study and print its table; what is done is not run again",
-        epilog='examples: bench run;  bench run --methods lcdh,ukd --bits 16,32,64;  bench run study.toml --seeds 5',
+        epilog="examples: bench run;  bench run --methods lcdh,ukd --bits 16,32,64;  bench run study.toml --seeds 5",
     )
     options.add_study(run)
     how = run.add_argument_group("how to run it")
@@ -69,7 +69,9 @@ class _Progress:
         else:
             text = f"{record.status}: {record.reason}"
         width = len(str(total))
-        print(f"[{count:{width}}/{total}] {cell.spec}  {text}  ({left:.0f} s left)", file=sys.stderr, flush=True)
+        print(
+            f"[{count:{width}}/{total}] {cell.spec}  {text}  ({left:.0f} s left)", file=sys.stderr, flush=True
+        )
 
 
 def _arrow(direction: str) -> str:
@@ -101,7 +103,9 @@ def _status(args: argparse.Namespace) -> int:
     records = store.records()
     stale = stale_reasons(records)
     states = Counter("stale" if r.spec.key in stale else r.status for r in records)
-    print(f"{store.folder}: {len(records)} cells: " + ", ".join(f"{n} {s}" for s, n in sorted(states.items())))
+    print(
+        f"{store.folder}: {len(records)} cells: " + ", ".join(f"{n} {s}" for s, n in sorted(states.items()))
+    )
     for record in records:
         if record.spec.key in stale:
             print(f"  stale    {record.spec}: {stale[record.spec.key]}")

@@ -1,0 +1,62 @@
+"""`bench check` and `bench new`: the contract suite, and a first method that passes it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    check = commands.add_parser("check", parents=[common], help="run the contract suite on a plugin")
+    check.add_argument("name", help="a method or a dataset")
+    check.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
+    )
+    check.add_argument("--data-root", default="", metavar="DIR", help="for a dataset that needs files")
+    check.set_defaults(execute=_check)
+
+    new = commands.add_parser("new", parents=[common], help="write a method that works, to start from")
+    new.add_argument("kind", choices=["method"])
+    new.add_argument("name", help="lower case: the file's name is the method's")
+    new.add_argument(
+        "--folder", type=Path, default=None, metavar="DIR", help="default: methods/ of a checkout, or here"
+    )
+    new.set_defaults(execute=_new)
+
+
+def _check(args: argparse.Namespace) -> int:
+    import os
+
+    from bench import checks, registry
+    from bench.errors import UnknownNameError
+
+    for path in args.plugin:
+        registry.add_file(Path(path))
+    if args.name in registry.names("method"):
+        results = checks.check_method(args.name)
+    elif args.name in registry.names("dataset"):
+        root = Path(args.data_root or os.environ.get("BENCH_DATA") or ".").expanduser()
+        results = checks.check_dataset(args.name, root)
+    else:
+        known = registry.names("method") + registry.names("dataset")
+        raise UnknownNameError("method or dataset", args.name, known)
+    for result in results:
+        mark = "ok  " if result.ok else "FAIL"
+        print(f"{mark}  {result.name.replace('_', ' ')}  ({result.seconds:.2f} s)")
+        if not result.ok:
+            print(f"      {result.message}")
+    failed = sum(not result.ok for result in results)
+    print(f"{args.name}: {len(results) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _new(args: argparse.Namespace) -> int:
+    from bench import scaffold
+
+    written = scaffold.new_method(args.name, args.folder or scaffold.default_folder())
+    for path in written:
+        print(f"wrote {path}")
+    hint = "" if written[0].parent.name == "methods" else f" --plugin {written[0]}"
+    print(f"next: bench check {args.name}{hint};  bench run --methods {args.name},random_projection{hint}")
+    return 0

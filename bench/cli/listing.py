@@ -1,0 +1,125 @@
+"""`bench list` and `bench info`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench import registry
+
+PLUGINS = {"methods": "method", "datasets": "dataset", "reports": "report"}
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    listing = commands.add_parser("list", parents=[common], help="what there is, by name; imports no plugin")
+    listing.add_argument("what", choices=[*PLUGINS, "schedules", "metrics"])
+    listing.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
+    )
+    listing.set_defaults(execute=_list)
+
+    info = commands.add_parser("info", parents=[common], help="all about one method or dataset")
+    info.add_argument("name", help="a method, or a dataset with options: lcdh, wiki, 'files[path=mine.npz]'")
+    info.add_argument("--data-root", default="", metavar="DIR", help="to describe a dataset that needs files")
+    info.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
+    )
+    info.set_defaults(execute=_info)
+
+
+def _list(args: argparse.Namespace) -> int:
+    for path in args.plugin:
+        registry.add_file(Path(path))
+    if args.what == "schedules":
+        from bench.records import ORDERS
+
+        size = {"class_incremental": "GROUPS"}
+        rows = [(f"{order}:{size.get(order, 'SIZE')}", text) for order, text in ORDERS.items()]
+    elif args.what == "metrics":
+        from bench.metrics import METRICS
+
+        rows = [(name, metric.description) for name, metric in METRICS.items()]
+    else:
+        rows = [_row(entry) for entry in registry.listings(PLUGINS[args.what])]
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        print(f"{name:{width}}  {text}")
+    return 0
+
+
+def _row(entry: registry.Listing) -> tuple[str, str]:
+    origin = "" if entry.origin == "built-in" else f" ({entry.origin})"
+    return entry.name, (f"BROKEN: {entry.broken}" if entry.broken else entry.summary) + origin
+
+
+def _info(args: argparse.Namespace) -> int:
+    from bench.errors import UnknownNameError
+
+    for path in args.plugin:
+        registry.add_file(Path(path))
+    name = args.name.partition("[")[0]
+    if name in registry.names("method"):
+        print("\n".join(_method(name)))
+    elif name in registry.names("dataset"):
+        print("\n".join(_dataset(args)))
+    else:
+        raise UnknownNameError(
+            "method or dataset", name, registry.names("method") + registry.names("dataset")
+        )
+    return 0
+
+
+def _method(name: str) -> list[str]:
+    from bench.params import parameters
+
+    cls = registry.get("method", name)
+    source = cls.source
+    lines = [f"{name}: {source.fidelity}", "", registry.describe(cls)["doc"], ""]
+    if source.paper:
+        lines.append(f"source:        {source.paper}")
+    if source.note:
+        lines.append(f"note:          {source.note}")
+    lines.append(f"capabilities:  {_capabilities(cls.capabilities)}")
+    if cls.presets:
+        lines.append(f"presets:       {', '.join(sorted(cls.presets))}")
+    return [*lines, "parameters:    (bits and seed are set by the run)", *_parameters(parameters(cls))]
+
+
+def _capabilities(needs: Any) -> str:
+    words = ["offline: refitted on all seen so far" if needs.offline else "online"]
+    if not needs.supervised:
+        words.append("unsupervised")
+    else:
+        words.append("supervised, also without labels" if needs.label_free else "supervised")
+    if needs.views:
+        words.append(f"trains on views {', '.join(needs.views)}")
+    if needs.pool:
+        words.append("has an offline stage (--pool)")
+    words.append("assigns database codes (--database learned)" if needs.learned_codes else "no learned codes")
+    return "; ".join(words)
+
+
+def _parameters(known: Any) -> list[str]:
+    rows = [(p.name, str(p.default), p.expects, p.doc) for p in known.values()]
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+    return [f"  {n:{widths[0]}}  {d:{widths[1]}}  {e:{widths[2]}}  {doc}".rstrip() for n, d, e, doc in rows]
+
+
+def _dataset(args: argparse.Namespace) -> list[str]:
+    import os
+
+    from bench import cache, selectors
+    from bench.params import parameters
+    from bench.statistics import describe
+
+    [(name, options)] = selectors.expand("dataset", [args.name])
+    cls = registry.get("dataset", name)
+    lines = [f"{name}: {registry.describe(cls)['doc']}", ""]
+    for title, text in (("citation", cls.citation), ("licence", cls.licence), ("schedule", cls.schedule)):
+        if text:
+            lines.append(f"{title + ':':14} {text}")
+    lines += ["options:", *_parameters(parameters(cls, without=())), ""]
+    root = Path(args.data_root or os.environ.get("BENCH_DATA") or ".").expanduser()
+    dataset = cache.prepare(name, options, root).open()
+    return [*lines, *(f"note: {note}" for note in dataset.notes), str(describe(dataset))]

@@ -1,0 +1,99 @@
+"""How long a study will take and how much memory a job needs, before it is run.
+
+Cells like those already stored cost what those cost; for the others the first chunk is run,
+and the rest of the stream is taken to cost the same per item.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+
+from bench import registry, stream, threads
+from bench.protocol import chunk, shown, skip_reason
+from bench.records import RunRecord, RunSpec
+from bench.store import Store
+from bench.study import Study
+from bench.sweep import Cell
+
+_Kind = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Wall-clock seconds for everything, megabytes for one job, and what the figures rest on."""
+
+    seconds: float
+    megabytes: float
+    basis: str
+
+
+def of(cells: list[Cell], study: Study) -> Cost:
+    """The cost of running ``cells`` with the study's number of jobs."""
+    past = _past(Store(study.results_folder).records())
+    seconds, probed, base = 0.0, {}, psutil.Process().memory_info().rss
+    most = 0.0
+    for cell in cells:
+        kind = _kind(cell.spec)
+        if kind in past:
+            seconds += float(np.median(past[kind]))
+            continue
+        if kind not in probed:
+            probed[kind] = _probe(cell)
+            most = max(most, psutil.Process().memory_info().rss - base)
+        seconds += probed[kind]
+    data = max(_bytes_in_memory(cell) for cell in cells)
+    basis = f"{len(past)} kinds of cell from earlier runs, {len(probed)} from a probe of their first chunk"
+    return Cost(seconds / study.jobs, (base + max(most, data)) / 1e6, basis)
+
+
+def _kind(spec: RunSpec) -> _Kind:
+    """Cells of one kind cost about the same: bits and seeds matter little beside the method and data."""
+    return spec.label, f"{spec.dataset}{sorted(spec.dataset_params.items())}{spec.schedule}{spec.database}"
+
+
+def _past(records: list[RunRecord]) -> dict[_Kind, list[float]]:
+    found: defaultdict[_Kind, list[float]] = defaultdict(list)
+    for record in records:
+        if record.status == "ok":
+            wall = (s for r in record.rounds for stage, s in r.seconds.items() if not stage.endswith("_cpu"))
+            found[_kind(record.spec)].append(sum(wall))
+    return dict(found)
+
+
+def _probe(cell: Cell) -> float:
+    """Seconds for the whole stream, from fitting and encoding the first chunk of it."""
+    spec, train = cell.spec, cell.data.open().train
+    cls = registry.get("method", spec.method)
+    if skip_reason(cls, train, spec.database):
+        return 0.0
+    plan = stream.plan(
+        len(train), train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val
+    )
+    method = cls(bits=spec.bits, seed=spec.seed, **spec.params)
+    first = chunk(train, plan.rounds[0], cls.capabilities, 0)
+    with threads.limit(1):
+        started = time.perf_counter()
+        if plan.pool is not None and cls.capabilities.pool:
+            method.fit_pool(shown(train, plan.pool, cls.capabilities))
+        offline = time.perf_counter() - started
+        method.fit_chunk(first)
+        for modality in ("image", "text"):
+            method.encode(first.batch(modality), modality)
+        per_item = (time.perf_counter() - started - offline) / len(first)
+    return offline + per_item * sum(len(rows) for rows in plan.rounds)
+
+
+def _bytes_in_memory(cell: Cell) -> float:
+    """What a job holds of the data: one chunk, or everything for an offline method."""
+    train = cell.data.open().train
+    row = sum(b.features.itemsize * b.features.shape[1] for b in (train.image, train.text))
+    offline = registry.get("method", cell.spec.method).capabilities.offline
+    items = (
+        len(train) if offline or cell.spec.schedule.order == "class_incremental" else cell.spec.schedule.size
+    )
+    return float(row * items * 3)  # the chunk, a float64 copy of it
