@@ -43,7 +43,7 @@ _LAZY = {
     "run": "bench.sweep",
     "sign": "bench.api",
 }
-__all__ = ["__version__", *_LAZY]
+__all__ = ["__version__", *_LAZY]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

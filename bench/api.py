@@ -94,7 +94,9 @@ class Split:
 
     def take(self, rows: Rows | slice) -> Split:
         labels = None if self.labels is None else self.labels[rows]
-        return Split(image=self.image.take(rows), text=self.text.take(rows), labels=labels, ids=self.ids[rows])
+        return Split(
+            image=self.image.take(rows), text=self.text.take(rows), labels=labels, ids=self.ids[rows]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,7 @@ class Method(ABC):
         params.check(type(self).__name__, {name: getattr(self, name) for name in known}, known)
         self.rng: np.random.Generator = np.random.default_rng(self.seed)
 
-    def fit_pool(self, pool: Split) -> None:
+    def fit_pool(self, pool: Split) -> None:  # noqa: B027  # optional, so not abstract
         """Learn offline, before round 0, from what the run's ``pool`` allows; may be left out.
 
         It is not called where ``pool=none``; a method that has it must run without it.

@@ -7,6 +7,7 @@ description and bounds, which `bench info` prints and the constructor enforces.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -72,7 +73,7 @@ class Parameter:
         if value is None or isinstance(value, (str, bool)) or not isinstance(value, (int, float)):
             return True
         return (
-            value == value  # NaN is never a setting
+            not math.isnan(value)
             and (self.above is None or value > self.above)
             and (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)

@@ -62,7 +62,9 @@ def encode(method: Method, items: Batch, modality: Modality, rows: Rows | None =
 
 def _visible(items: Batch, rows: Rows, views: tuple[str, ...]) -> Batch:
     features = _frozen(items.features[rows])
-    return Batch(features, {v: _frozen(items.views[v][rows]) if v in items.views else features for v in views})
+    return Batch(
+        features, {v: _frozen(items.views[v][rows]) if v in items.views else features for v in views}
+    )
 
 
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -72,7 +74,9 @@ def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _checked(method: Method, codes: Any, rows: int, call: str) -> Codes:
-    checked: Codes = validate_codes(codes, rows=rows, bits=method.bits, owner=type(method).__name__, call=call)
+    checked: Codes = validate_codes(
+        codes, rows=rows, bits=method.bits, owner=type(method).__name__, call=call
+    )
     return checked
 
 

@@ -13,6 +13,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -40,47 +41,64 @@ class Listing:
     broken: str  # why it cannot be used, or ""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _Target:
+    """Where a name leads: what is known of a plugin before its source is read."""
+
+    name: str
+    origin: str
+    module: str
+    attribute: str = ""
+
+
 def listings(kind: str) -> list[Listing]:
     """All plugins of a kind, by name, broken ones with their reason."""
-    return [_listing(kind, *target) for target in sorted(_targets(kind).values())]
+    found, clashing = _targets(kind)
+    usable = [_listing(kind, target) for target in sorted(found.values())]
+    taken = [_taken(kind, target, found[target.name]) for target in clashing]
+    return sorted(usable + taken, key=lambda listing: listing.name)
 
 
 def names(kind: str) -> list[str]:
-    return sorted(_targets(kind))
+    return sorted(_targets(kind)[0])
 
 
 def get(kind: str, name: str) -> Any:
     """The plugin class called ``name``, or the ``render`` function of a report; imports it."""
-    targets = _targets(kind)
-    if name not in targets:
-        raise UnknownNameError(kind, name, targets)
-    _, origin, module_name, attribute = targets[name]
-    module = _import(kind, name, module_name)
+    target = _target(kind, name)
+    module = _import(kind, target)
+    where = f"{kind} {name!r} ({target.module}, {target.origin})"
+    if target.attribute and not hasattr(module, target.attribute):
+        raise ContractError(f"{where} has no {target.attribute}. Correct its entry point.")
     if kind == "report":
-        if not callable(getattr(module, "render", None)):
-            raise ContractError(f"report {name!r} ({module_name}) has no function render(records). Add one.")
-        return module.render
-    if attribute:
-        candidates = [getattr(module, attribute, None)]
+        render = getattr(module, target.attribute or "render", None)
+        if not callable(render):
+            raise ContractError(f"{where} has no function render(records). Add one.")
+        return render
+    if target.attribute:
+        candidates = [getattr(module, target.attribute)]
     else:
-        candidates = [c for _, c in inspect.getmembers(module, inspect.isclass) if _defined_in(c, module_name)]
+        members = dict(inspect.getmembers(module, inspect.isclass)).values()
+        candidates = list(dict.fromkeys(c for c in members if _defined_in(c, target.module)))
     base = getattr(importlib.import_module("bench.api"), _BASES[kind])
-    found = [c for c in candidates if inspect.isclass(c) and issubclass(c, base) and not inspect.isabstract(c)]
+    plugins = [c for c in candidates if inspect.isclass(c) and issubclass(c, base)]
+    found = [c for c in plugins if not inspect.isabstract(c)]
     if len(found) != 1:
         shown = ", ".join(c.__name__ for c in found) or "none"
-        hint = _unfinished(candidates, base)
+        lacks = [
+            f" {c.__name__} lacks {', '.join(sorted(c.__abstractmethods__))}."
+            for c in plugins
+            if c not in found
+        ]
         raise ContractError(
-            f"{kind} {name!r} ({module_name}, {origin}) must define exactly one {base.__name__}; found {shown}.{hint}"
+            f"{where} must define exactly one {base.__name__}; found {shown}.{''.join(lacks)}"
         )
     return found[0]
 
 
 def path_of(kind: str, name: str) -> Path | None:
     """The source file or folder of a plugin, found without importing it."""
-    targets = _targets(kind)
-    if name not in targets:
-        raise UnknownNameError(kind, name, targets)
-    return locate(targets[name][2])
+    return _locate(_target(kind, name).module)
 
 
 def add_file(path: Path) -> str:
@@ -88,7 +106,20 @@ def add_file(path: Path) -> str:
     path = path.resolve()
     if not path.is_file() or path.suffix != ".py":
         raise ContractError(f"plugin {path}: not a Python file. Give the path of a .py file.")
-    _extra[f"bench_plugin_{path.stem}"] = path
+    if not path.stem.isidentifier():
+        raise ContractError(
+            f"plugin {path}: {path.stem!r} cannot be a plugin's name. Use letters, digits and _."
+        )
+    module = f"bench_plugin_{path.stem}"
+    if _extra.get(module, path) != path:
+        raise ContractError(f"plugin {path}: {_extra[module]} has the same name already. Rename one.")
+    for kind in _kinds_of_file(path):
+        other = _targets(kind)[0].get(path.stem)
+        if other is not None and other.module != module:
+            raise ContractError(
+                f"plugin {path}: a {kind} from {other.origin} has the same name already. Rename it."
+            )
+    _extra[module] = path
     return path.stem
 
 
@@ -97,29 +128,29 @@ def added_files() -> list[Path]:
     return list(_extra.values())
 
 
-def _targets(kind: str) -> dict[str, tuple[str, str, str, str]]:
-    """name → (name, origin, module, attribute); a foreign plugin cannot take a built-in name."""
-    found = {}
-    for name in _folder_names(KINDS[kind]):
-        found[name] = (name, "built-in", f"bench.{KINDS[kind]}.{name}", "")
-    for point in entry_points(group=f"bench.{KINDS[kind]}"):
-        module, _, attribute = point.value.partition(":")
-        _add(found, kind, (point.name, _distribution(point), module, attribute))
-    for module_name, path in _extra.items():
-        if _kind_of_file(path) == kind:
-            _add(found, kind, (path.stem, str(path), module_name, ""))
-    return found
+def _target(kind: str, name: str) -> _Target:
+    found, _ = _targets(kind)
+    if name not in found:
+        raise UnknownNameError(kind, name, found)
+    return found[name]
 
 
-def _add(
-    found: dict[str, tuple[str, str, str, str]], kind: str, target: tuple[str, str, str, str]
-) -> None:
-    name, origin, *_ = target
-    if name in found:
-        raise ContractError(
-            f"{kind} {name!r} of {origin} has the name of a {kind} from {found[name][1]}. Rename it."
-        )
-    found[name] = target
+def _targets(kind: str) -> tuple[dict[str, _Target], list[_Target]]:
+    """The plugins by name, and those whose name was taken: the built-in one keeps it."""
+    group = f"bench.{KINDS[kind]}"
+    candidates = [_Target(name, "built-in", f"{group}.{name}") for name in sorted(_folder_names(KINDS[kind]))]
+    candidates += [
+        _Target(path.stem, str(path), module)
+        for module, path in _extra.items()
+        if kind in _kinds_of_file(path)
+    ]
+    candidates += sorted(
+        _Target(point.name, _distribution(point), *(part.strip() for part in point.value.split(":", 1)))
+        for point in entry_points(group=group)
+    )
+    found: dict[str, _Target] = {}
+    clashing = [target for target in candidates if found.setdefault(target.name, target) is not target]
+    return found, clashing
 
 
 def _folder_names(folder: str) -> Iterator[str]:
@@ -138,25 +169,18 @@ def _defined_in(cls: type, module_name: str) -> bool:
     return cls.__module__ == module_name or cls.__module__.startswith(module_name + ".")
 
 
-def _unfinished(candidates: list[Any], base: type) -> str:
-    for c in candidates:
-        missing = sorted(getattr(c, "__abstractmethods__", ()))
-        if inspect.isclass(c) and issubclass(c, base) and missing:
-            return f" {c.__name__} lacks {', '.join(missing)}."
-    return ""
-
-
-def _import(kind: str, name: str, module_name: str) -> ModuleType:
+def _import(kind: str, target: _Target) -> ModuleType:
     try:
-        if module_name in _extra:
-            return _import_file(module_name, _extra[module_name])
-        return importlib.import_module(module_name)
+        if target.module in _extra:
+            return _import_file(target.module, _extra[target.module])
+        return importlib.import_module(target.module)
     except BenchError:
         raise
-    except Exception as error:  # whatever a foreign module raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever a foreign module raises while it is imported
+        said = " ".join(str(error).split())
+        path = _locate(target.module)
         raise ContractError(
-            f"{kind} {name!r} cannot be imported: {type(error).__name__}: {error}. "
-            f"Run `python -c 'import {module_name}'` to see where."
+            f"{kind} {target.name!r} cannot be imported: {type(error).__name__}: {said}. See {path or target.module}."
         ) from error
 
 
@@ -181,52 +205,82 @@ def locate(module_name: str) -> Path | None:
     top, *rest = module_name.split(".")
     roots: list[Path] = [Path(p) for p in bench.__path__] if top == "bench" else []
     if not roots:
-        spec = importlib.util.find_spec(top)
+        spec = _spec(top)
         if spec is None:
             return None
-        if not rest:
+        if not rest and not spec.submodule_search_locations:
             return Path(spec.origin) if spec.origin else None
         roots = [Path(p) for p in spec.submodule_search_locations or ()]
     for root in roots:
         base = root.joinpath(*rest)
-        if base.with_suffix(".py").is_file():
-            return base.with_suffix(".py")
         if (base / "__init__.py").is_file():
             return base
+        if rest and base.with_name(f"{base.name}.py").is_file():
+            return base.with_name(f"{base.name}.py")
     return None
 
 
-def _parse(path: Path) -> ast.Module:
-    file = path / "__init__.py" if path.is_dir() else path
+def _spec(top: str) -> ModuleSpec | None:
+    """The spec of a top-level module, which is found without being imported."""
+    try:
+        return importlib.util.find_spec(top)
+    except (ImportError, ValueError):  # an empty name; a module in memory that has no spec
+        return None
+
+
+def _parse(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
 
 
-def _kind_of_file(path: Path) -> str:
+_UNREADABLE = (SyntaxError, OSError, ValueError)  # ValueError: not UTF-8, or null bytes
+
+
+def _kinds_of_file(path: Path) -> set[str]:
     """What a --plugin file defines, by the bases of its classes; a report has ``render``."""
     try:
         tree = _parse(path)
-    except (SyntaxError, OSError, UnicodeDecodeError):
-        return "method"
-    bases = {ast.unparse(b).rpartition(".")[2] for n in tree.body if isinstance(n, ast.ClassDef) for b in n.bases}
-    if "DatasetSource" in bases:
-        return "dataset"
-    functions = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
-    return "report" if "render" in functions and "Method" not in bases else "method"
+    except _UNREADABLE:
+        return {"method"}
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    bases = {ast.unparse(base).rpartition(".")[2] for node in classes for base in node.bases}
+    kinds = {kind for kind, base in _BASES.items() if base in bases}
+    if any(isinstance(node, ast.FunctionDef) and node.name == "render" for node in tree.body):
+        kinds.add("report")
+    return kinds or {"method"}
 
 
-def _listing(kind: str, name: str, origin: str, module: str, attribute: str) -> Listing:
-    path = locate(module)
+def _listing(kind: str, target: _Target) -> Listing:
+    path = _locate(target.module)
     summary, broken = "", ""
     if path is None:
-        broken = f"module {module!r} is not installed"
+        broken = f"module {target.module!r} is not installed"
     else:
+        summary, broken = _read(kind, target, path)
+    return Listing(target.name, kind, target.origin, target.module, target.attribute, path, summary, broken)
+
+
+def _taken(kind: str, target: _Target, owner: _Target) -> Listing:
+    broken = f"the name is that of a {kind} from {owner.origin}"
+    return Listing(target.name, kind, target.origin, target.module, target.attribute, None, "", broken)
+
+
+def _read(kind: str, target: _Target, path: Path) -> tuple[str, str]:
+    """First line of the docstring, and what is seen to be broken, from the source text alone."""
+    main = path / "__init__.py" if path.is_dir() else path
+    beside = sorted(path.rglob("*.py")) if path.is_dir() and target.origin == "built-in" else []
+    summary = ""
+    for file in dict.fromkeys([main, *beside]):
         try:
-            tree = _parse(path)
+            tree = _parse(file)
+        except _UNREADABLE as error:
+            return summary, f"{type(error).__name__}: {' '.join(str(error).split())}"
+        broken = _missing_import(tree)
+        if file == main:
             summary = (ast.get_docstring(tree) or "").partition("\n")[0]
-            broken = _missing_import(tree)
-        except (SyntaxError, OSError, UnicodeDecodeError) as error:
-            broken = f"{type(error).__name__}: {error}"
-    return Listing(name, kind, origin, module, attribute, path, summary, broken)
+            broken = broken or _missing_plugin(kind, target.attribute, tree)
+        if broken:
+            return summary, broken
+    return summary, ""
 
 
 def _missing_import(tree: ast.Module) -> str:
@@ -239,9 +293,26 @@ def _missing_import(tree: ast.Module) -> str:
             wanted = [node.module]
         for module in wanted:
             top = module.partition(".")[0]
-            if top not in sys.modules and importlib.util.find_spec(top) is None:
+            if top not in sys.modules and _spec(top) is None:
                 return f"needs the module {top!r}, which is not installed"
     return ""
+
+
+def _missing_plugin(kind: str, attribute: str, tree: ast.Module) -> str:
+    """What the module does not define, as far as its text tells: an import may bring it in."""
+    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree)):
+        return ""
+    classes = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    imported = {alias.asname or alias.name for node in imports for alias in node.names}
+    assigned = {
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    wanted = attribute or ("render" if kind == "report" else "")
+    if wanted:
+        return "" if wanted in classes | functions | imported | assigned else f"has no {wanted}"
+    return "" if classes or imported - {"annotations"} else f"defines no {_BASES[kind]}"
 
 
 def describe(cls: type) -> Mapping[str, Any]:

@@ -47,7 +47,9 @@ STANDARD = (
 SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 
-def run_cell(spec: RunSpec, data: Stored, *, thread_count: int = 1, jobs: int = 1) -> tuple[RunRecord, Arrays]:
+def run_cell(
+    spec: RunSpec, data: Stored, *, thread_count: int = 1, jobs: int = 1
+) -> tuple[RunRecord, Arrays]:
     """Run one cell. Whatever a method raises becomes a ``failed`` record with its traceback."""
     cls: type[Method] = registry.get("method", spec.method)
     common: dict[str, Any] = {
@@ -65,7 +67,7 @@ def run_cell(spec: RunSpec, data: Stored, *, thread_count: int = 1, jobs: int = 
     try:
         with threads.limit(thread_count):
             session.run()
-    except Exception as error:  # a plugin may raise anything; the sweep goes on
+    except Exception as error:  # noqa: BLE001  # a plugin may raise anything; the sweep goes on
         text = f"{error}" if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
         reason = f"round {session.round}: {text}".splitlines()[0]
         return RunRecord(status="failed", reason=reason, traceback=traceback.format_exc(), **common), {}
@@ -100,7 +102,8 @@ class _Session:
         method = self.new_method()
         if not self.cls.capabilities.offline:
             self.fit_pool(method)
-        for self.round in range(len(self.plan.rounds)):
+        for round_ in range(len(self.plan.rounds)):
+            self.round = round_
             if not self.cls.capabilities.offline:
                 self.fit(method)
             elif self.round in self.evaluated:

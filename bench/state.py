@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, dataclass_transform
@@ -35,16 +37,22 @@ class State:
         State.known[_name(cls)] = cls
 
 
+def fields(part: State) -> dict[str, Tree]:
+    """What a part holds, by name."""
+    declared = dataclasses.fields(part)  # type: ignore[arg-type]
+    return {f.name: getattr(part, f.name) for f in declared}
+
+
 def _name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def nbytes(tree: Tree) -> int:
-    """Bytes that the state takes: the arrays, and 8 for every plain value."""
-    if isinstance(tree, np.ndarray):
+    """Bytes that the state takes: its arrays, the characters of strings, 8 for any other value."""
+    if isinstance(tree, (np.ndarray, np.generic)):
         return int(tree.nbytes)
     if isinstance(tree, State):
-        return sum(nbytes(getattr(tree, f.name)) for f in dataclasses.fields(tree))  # type: ignore[arg-type]
+        return sum(nbytes(value) for value in fields(tree).values())
     if isinstance(tree, Mapping):
         return sum(nbytes(v) for v in tree.values())
     if isinstance(tree, (list, tuple)):
@@ -56,7 +64,7 @@ def copy(tree: Tree) -> Tree:
     """A deep copy that shares no array with ``tree``."""
     arrays: list[Any] = []
     described = _describe(tree, arrays, "state")
-    return _build(described, lambda i: arrays[i].copy())
+    return _build(described, lambda i: arrays[i].copy(order="K"))
 
 
 def save(path: Path, tree: Tree) -> None:
@@ -74,29 +82,28 @@ def load(path: Path) -> Tree:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return _build(json.loads(str(stored["tree"])), lambda i: stored[f"a{i}"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise StoreError(f"{path}: not a file of saved state ({error}). Save it again.") from error
 
 
 def _describe(tree: Tree, arrays: list[Any], where: str) -> Any:
     """JSON for ``tree``; its arrays go to ``arrays`` and are named by their position."""
+    if isinstance(tree, (np.ndarray, np.generic)) and not tree.dtype.hasobject:
+        # A NumPy number keeps its type: as a plain float it would promote other arrays differently.
+        arrays.append(np.asarray(tree))
+        return {"array" if isinstance(tree, np.ndarray) else "scalar": len(arrays) - 1}
     if tree is None or isinstance(tree, (bool, int, float, str)):
         return tree
-    if isinstance(tree, np.generic):
-        return tree.item()
-    if isinstance(tree, np.ndarray) and tree.dtype != object:
-        arrays.append(tree)
-        return {"array": len(arrays) - 1}
     if isinstance(tree, State):
-        fields = {f.name: getattr(tree, f.name) for f in dataclasses.fields(tree)}  # type: ignore[arg-type]
-        return {"state": _name(type(tree)), "fields": _describe(fields, arrays, where)}
+        return {"state": _name(type(tree)), "fields": _describe(fields(tree), arrays, where)}
     if isinstance(tree, Mapping) and all(isinstance(k, str) for k in tree):
         return {"dict": {k: _describe(v, arrays, f"{where}[{k!r}]") for k, v in tree.items()}}
     if isinstance(tree, (list, tuple)):
         kind = "list" if isinstance(tree, list) else "tuple"
         return {kind: [_describe(v, arrays, f"{where}[{i}]") for i, v in enumerate(tree)]}
+    kind = "array of objects" if isinstance(tree, np.ndarray) else type(tree).__name__
     raise ContractError(
-        f"{where} is a {type(tree).__name__}; state must be arrays, numbers, strings, lists, dicts with "
+        f"{where} is a {kind}; state must be arrays, numbers, strings, lists, dicts with "
         "string keys or bench.state.State parts. Keep anything else in an attribute that does not end in '_'."
     )
 
@@ -107,6 +114,8 @@ def _build(described: Any, array: Callable[[int], Any]) -> Tree:
     (kind, content), *rest = described.items()
     if kind == "array":
         return array(content)
+    if kind == "scalar":
+        return array(content)[()]
     if kind == "dict":
         return {k: _build(v, array) for k, v in content.items()}
     if kind in ("list", "tuple"):

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import fingerprint
-from bench.errors import StoreError
+from bench.errors import BenchError, StoreError
 from bench.records import SCHEMA, RunRecord, RunSpec
 
 State = Literal["done", "skipped", "failed", "stale", "missing"]
@@ -42,8 +42,8 @@ class Store:
             probe.unlink()
         except OSError as error:
             raise StoreError(
-                f"results folder {self.folder}: {error.strerror}. It must be a folder that can be written to; "
-                "give another one by --results or BENCH_RESULTS."
+                f"results folder {self.folder}: {error.strerror}. It must be a folder that can be written "
+                "to; give another one by --results or BENCH_RESULTS."
             ) from error
 
     def read(self, spec: RunSpec) -> RunRecord | None:
@@ -62,7 +62,9 @@ class Store:
             loaded: Mapping[str, npt.NDArray[Any]] = np.load(path, allow_pickle=False)
             return loaded
         except (OSError, ValueError) as error:
-            raise StoreError(f"{path}: cannot read the arrays of {record.spec} ({error}). Run it again.") from error
+            raise StoreError(
+                f"{path}: cannot read the arrays of {record.spec} ({error}). Run it again."
+            ) from error
 
     def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
         """Store a cell in place of what was there, and return the record as stored."""
@@ -103,7 +105,7 @@ def stale_reason(record: RunRecord, data: str | None = None) -> str:
     """Why a stored record is no longer what a run would give, or ""."""
     try:
         code = fingerprint.of_method(record.spec.method)
-    except Exception as error:  # the method is gone or broken: its results stand as they are
+    except BenchError as error:  # the method is gone or broken: its results stand as they are
         return f"method not available: {error}"
     if record.code != code:
         return "the code of the method or the protocol has changed"
@@ -130,7 +132,9 @@ def _read(path: Path) -> RunRecord | None:
     except (OSError, ValueError):
         return None
     if stored.get("schema", 0) > SCHEMA:
-        raise StoreError(f"{path} was written by a newer hashbench (schema {stored['schema']}). Upgrade to read it.")
+        raise StoreError(
+            f"{path} was written by a newer hashbench (schema {stored['schema']}). Upgrade to read it."
+        )
     try:
         record = RunRecord.from_json(stored)
     except (KeyError, TypeError, AttributeError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -96,7 +97,9 @@ def _rounds(rows: Rows, labels: Labels | None, schedule: Schedule, seed: int) ->
     if schedule.order == "shuffled":
         return _cut(rng.permutation(rows), schedule)
     if labels is None:
-        raise DataError(f"schedule {schedule} orders items by label, and this dataset has none. Use shuffled:SIZE.")
+        raise DataError(
+            f"schedule {schedule} orders items by label, and this dataset has none. Use shuffled:SIZE."
+        )
     if schedule.order == "drift":
         score = labels[rows].astype(np.float64) @ rng.standard_normal(labels.shape[1])
         jitter = rng.permutation(len(rows))  # equal label sets come in random order
@@ -113,7 +116,7 @@ def _cut(rows: Rows, schedule: Schedule) -> tuple[Rows, ...]:
     if rest and schedule.last == "short":
         bounds.append(len(rows))
     bounds[-1] = len(rows)
-    return tuple(rows[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
+    return tuple(rows[a:b] for a, b in pairwise(bounds))
 
 
 def _class_rounds(rows: Rows, labels: Labels, groups: int, rng: np.random.Generator) -> tuple[Rows, ...]:
@@ -123,7 +126,9 @@ def _class_rounds(rows: Rows, labels: Labels, groups: int, rng: np.random.Genera
     """
     classes = labels.shape[1]
     if groups > classes:
-        raise ParameterError(f"class_incremental:{groups} asks for more groups than there are classes ({classes}).")
+        raise ParameterError(
+            f"class_incremental:{groups} asks for more groups than there are classes ({classes})."
+        )
     group = np.empty(classes, dtype=np.intp)
     group[rng.permutation(classes)] = np.arange(classes) * groups // classes
     arrival = np.where(labels[rows] > 0, group, 0).max(axis=1)  # an unlabelled item arrives first

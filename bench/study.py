@@ -78,7 +78,12 @@ class Study:
         chosen = [self._with_device(m) for m in selectors.expand("method", self.methods)]
         found: dict[str, RunSpec] = {}
         grid = itertools.product(
-            selectors.expand("dataset", self.datasets), self.database, self.pool, chosen, self.bits, self.seeds
+            selectors.expand("dataset", self.datasets),
+            self.database,
+            self.pool,
+            chosen,
+            self.bits,
+            self.seeds,
         )
         for (dataset, options), database, pool, (method, values), bits, seed in grid:
             for schedule in self.schedule or (registry.get("dataset", dataset).schedule,):

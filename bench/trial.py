@@ -65,7 +65,7 @@ def arrays(split: Split) -> list[npt.NDArray[Any]]:
 def equal(a: Any, b: Any) -> bool:
     """Whether two state trees hold the same values."""
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return np.arrayequal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc")
+        return bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
     if isinstance(a, state.State):
         return type(a) is type(b) and equal(vars(a), vars(b))
     if isinstance(a, dict):

@@ -49,7 +49,9 @@ def finite(what: str, x: npt.NDArray[Any]) -> None:
 def _check_split(where: str, split: Split) -> None:
     ids = split.ids
     if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.dtype.kind not in "iu":
-        raise DataError(f"{where} ids: {_shown(ids)}; expected whole numbers of shape (n,). Number the items.")
+        raise DataError(
+            f"{where} ids: {_shown(ids)}; expected whole numbers of shape (n,). Number the items."
+        )
     if not len(ids):
         raise DataError(f"{where}: no items; expected at least one. Change what the split keeps.")
     for modality in MODALITIES:
@@ -59,10 +61,14 @@ def _check_split(where: str, split: Split) -> None:
             _check_matrix(what, x, np.float32, len(ids))
             finite(what, x)
     if split.labels is None:
-        raise DataError(f"{where} labels: missing; expected uint8 (n, classes), to tell what is relevant. Add them.")
+        raise DataError(
+            f"{where} labels: missing; expected uint8 (n, classes), to tell what is relevant. Add them."
+        )
     _check_matrix(f"{where} labels", split.labels, np.uint8, len(ids))
     if (largest := int(split.labels.max())) > 1:
-        raise DataError(f"{where} labels: the largest value is {largest}; expected 0 and 1. Make them multi-hot.")
+        raise DataError(
+            f"{where} labels: the largest value is {largest}; expected 0 and 1. Make them multi-hot."
+        )
 
 
 def _check_matrix(what: str, x: object, dtype: type, rows: int) -> None:
@@ -104,7 +110,9 @@ def _check_widths(owner: str, dataset: Dataset) -> None:
 def _check_ids(owner: str, dataset: Dataset) -> None:
     for part, split in (("train", dataset.train), ("query", dataset.query)):
         if repeated := len(split.ids) - len(np.unique(split.ids)):
-            raise DataError(f"{owner}, {part} ids: {repeated} are repeated; expected unique ids. Number the items.")
+            raise DataError(
+                f"{owner}, {part} ids: {repeated} are repeated; expected unique ids. Number the items."
+            )
     shared = np.intersect1d(dataset.train.ids, dataset.query.ids)
     if len(shared):
         raise DataError(

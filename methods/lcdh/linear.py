@@ -1,0 +1,93 @@
+"""Linear maps that teacher and student are built on: standardising, PCA, ITQ, normalised labels."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import eigh, svd
+
+from bench.methods._online import Array
+from bench.state import State
+
+
+class Scaling(State):
+    """Takes the mean of the rows it was fitted on away and divides by their deviation.
+
+    ``mean`` and ``scale`` are (d,) float64. A column that was constant is only centred.
+    """
+
+    mean: Array
+    scale: Array
+
+    @classmethod
+    def fit(cls, x: npt.NDArray[Any]) -> Self:
+        """Mean and deviation of the rows of ``x`` (n, d)."""
+        scale = x.std(axis=0, dtype=np.float64)
+        return cls(x.mean(axis=0, dtype=np.float64), np.where(scale > 0, scale, 1.0))
+
+    def __call__(self, x: npt.NDArray[Any]) -> Array:
+        """(n, d) float64, each row by itself."""
+        return (x - self.mean) / self.scale
+
+
+class Projection(State):
+    """The student's features Φ = [x, 1]: standardised, turned to ``width`` axes if wider, and frozen.
+
+    The axes keep their variances (no whitening), so ridge regression on all of them equals ridge
+    regression without the turn. ``axes`` is (d, width) float64, or None.
+    """
+
+    scaling: Scaling
+    axes: Array | None
+
+    @classmethod
+    def fit(cls, x: npt.NDArray[Any], *, width: int) -> Self:
+        """Learn from the rows of ``x`` (n, d); fewer rows than ``width`` give fewer axes."""
+        scaling = Scaling.fit(x)
+        return cls(scaling, principal_axes(scaling(x), width) if x.shape[1] > width else None)
+
+    def __call__(self, x: npt.NDArray[Any]) -> Array:
+        """Φ, (n, width + 1) float64; its last column is 1."""
+        scaled = self.scaling(x)
+        turned = scaled if self.axes is None else scaled @ self.axes
+        return np.column_stack([turned, np.ones(len(x))])
+
+
+def principal_axes(x: Array, width: int) -> Array:
+    """At most ``width`` leading right singular vectors of ``x`` (n, d), as columns (d, r).
+
+    The smaller of the two Gram matrices is decomposed; directions without variance are dropped.
+    """
+    tall = x.shape[0] >= x.shape[1]
+    gram = x.T @ x if tall else x @ x.T
+    size = len(gram)
+    values, vectors = eigh(gram, subset_by_index=[max(size - width, 0), size - 1])
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = values > 1e-10 * max(values[0], 1e-300)
+    values, vectors = values[kept], vectors[:, kept]
+    return np.ascontiguousarray(vectors if tall else x.T @ (vectors / np.sqrt(values)))
+
+
+def rotated_axes(x: Array, bits: int, *, iterations: int, rng: np.random.Generator) -> Array:
+    """A (d, bits) projection whose signs are codes: PCA, then a random rotation improved by ITQ.
+
+    ``x`` (n, d) is centred. ``iterations=0`` leaves the rotation random; where ``x`` has fewer
+    than ``bits`` directions, the rotation spreads those over all bits. ITQ is Gong and Lazebnik,
+    "Iterative quantization", CVPR 2011, equations 2 to 4.
+    """
+    axes = principal_axes(x, bits)
+    projected = x @ axes
+    rotation = np.linalg.qr(rng.standard_normal((bits, bits)))[0][: axes.shape[1]]
+    for _ in range(iterations):
+        codes = np.where(projected @ rotation >= 0, 1.0, -1.0)
+        left, _, right = svd(projected.T @ codes, full_matrices=False)
+        rotation = left @ right
+    return axes @ rotation
+
+
+def unit_rows(x: npt.NDArray[Any]) -> Array:
+    """Rows divided by their L2 norm, float64; a row of zeros stays one."""
+    norm = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
+    return x / np.where(norm > 0, norm, 1.0)[:, None]
