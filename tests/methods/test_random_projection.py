@@ -1,0 +1,65 @@
+"""Random projection: what it guarantees, and that it stays short enough to be copied."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+
+from bench import state
+from bench.api import Batch, Chunk
+from bench.methods import random_projection
+from bench.methods.random_projection import RandomProjection
+
+
+def make(round: int = 0, n: int = 30) -> Chunk:
+    rng = np.random.default_rng(round)
+    image, text = (Batch((rng.standard_normal((n, d)) + 5).astype(np.float32)) for d in (6, 4))
+    return Chunk(round=round, image=image, text=text, labels=None, ids=np.arange(n))
+
+
+def test_the_example_that_authors_copy_has_at_most_thirty_lines() -> None:
+    assert len(inspect.getsource(random_projection).splitlines()) <= 30
+
+
+def test_the_share_of_differing_bits_is_the_angle() -> None:
+    method, chunk = RandomProjection(bits=20_000), make()
+    method.fit_chunk(chunk)
+    x = chunk.image.features - chunk.image.features.mean(axis=0)
+    codes = method.encode(chunk.image, "image")
+    differing = (codes[:1] != codes[1:]).mean(axis=1)
+    cosine = x[1:] @ x[0] / np.linalg.norm(x[1:], axis=1) / np.linalg.norm(x[0])
+    np.testing.assert_allclose(differing, np.arccos(cosine) / np.pi, atol=0.02)
+
+
+def test_later_rounds_change_nothing() -> None:
+    method, chunk = RandomProjection(bits=16), make()
+    method.fit_chunk(chunk)
+    before = method.encode(chunk.text, "text")
+    method.fit_chunk(make(round=1))
+    np.testing.assert_array_equal(method.encode(chunk.text, "text"), before)
+
+
+def test_equal_seeds_give_equal_codes_and_others_do_not() -> None:
+    codes = []
+    for seed in (3, 3, 4):
+        method = RandomProjection(bits=16, seed=seed)
+        method.fit_chunk(make())
+        codes.append(method.encode(make().image, "image"))
+    np.testing.assert_array_equal(codes[0], codes[1])
+    assert (codes[0] != codes[2]).any()
+
+
+def test_a_saved_state_encodes_alike(tmp_path: Path) -> None:
+    method, loaded, chunk = RandomProjection(bits=16), RandomProjection(bits=16), make()
+    method.fit_chunk(chunk)
+    state.save(tmp_path / "s.npz", method.state_dict())
+    loaded.load_state_dict(state.load(tmp_path / "s.npz"))
+    np.testing.assert_array_equal(loaded.encode(chunk.text, "text"), method.encode(chunk.text, "text"))
+
+
+def test_a_first_chunk_of_one_item_is_safe() -> None:
+    method, chunk = RandomProjection(bits=16), make(n=1)
+    method.fit_chunk(chunk)
+    assert method.encode(chunk.image, "image").shape == (1, 16)
