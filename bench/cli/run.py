@@ -16,7 +16,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "run",
         parents=[common],
         help="run a study and print its table; what is done is not run again",
-        epilog="examples: bench run; bench run --methods lcdh,ukd --bits 16,32; bench run study.toml --seeds 5",
+        epilog="examples: bench run; bench run --methods lcdh,ukd --bits 16; bench run study.toml --seeds 5",
     )
     options.add_study(run)
     how = run.add_argument_group("how to run it")

@@ -1,0 +1,195 @@
+"""The commands as a user types them: output, exit codes, and one-line errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench import registry
+from bench.cli import main
+
+PLUGINS = sorted(Path(__file__).with_name("plugins").glob("*.py"))
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BENCH_RESULTS", str(tmp_path / "runs"))
+    monkeypatch.setattr(registry, "_extra", {})
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*more: str, methods: str = "halves") -> int:
+    plugins = ",".join(str(p) for p in PLUGINS)
+    return main(
+        ["run", "--plugin", plugins, "--datasets", "tiny", "--methods", methods, "--bits", "8", *more]
+    )
+
+
+def test_run_prints_a_table_with_both_directions_and_chance(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 0
+    shown = capsys.readouterr()
+    for word in ("halves", "I→T", "T→I", "chance", "reindexed", "shuffled:20"):
+        assert word in shown.out
+    assert "[1/2]" in shown.err and "[2/2]" in shown.err
+
+
+def test_a_second_run_computes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    run()
+    first = capsys.readouterr().out
+    run()
+    second = capsys.readouterr()
+    assert second.err == ""
+    assert second.out.splitlines()[:-1] == first.splitlines()[:-1]
+
+
+def test_failed_cells_make_exit_code_1_and_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(methods="halves,breaks") == 1
+    shown = capsys.readouterr()
+    assert "RuntimeError: no more" in shown.out
+    assert "Traceback" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "--methods", "lcdhh"], "no method named 'lcdhh'. Did you mean 'lcdh'?"),
+        (["run", "--datasets", "wikki"], "Did you mean 'wiki'?"),
+        (["run", "--bits", "0"], "bits must be whole numbers from 1 to 1024; got 0"),
+        (["run", "--schedule", "sorted:5"], "is not ORDER:SIZE"),
+        (["run", "--datasets", "wiki", "--data-root", "nowhere"], "wikiData.mat"),
+        (["run", "absent.toml"], "study file absent.toml"),
+        (["table"], "results folder"),
+        (["table", "--results", ".", "--report", "map_tabel"], "Did you mean 'map_table'?"),
+        (["info", "lcdx"], "Did you mean 'lcdh'?"),
+        (["check", "lcdx"], "Did you mean 'lcdh'?"),
+        (["new", "method", "lcdh"], "lcdh"),
+        (["list", "methods", "--plugin", "absent.py"], "absent.py"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert len(error.splitlines()) == 1
+
+
+def test_debug_shows_the_traceback() -> None:
+    from bench.errors import UnknownNameError
+
+    with pytest.raises(UnknownNameError):
+        main(["run", "--methods", "lcdhh", "--debug"])
+
+
+def test_plan_says_what_is_done_and_what_the_rest_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    plugins = ",".join(str(p) for p in PLUGINS)
+    grid = [
+        "--plugin",
+        plugins,
+        "--datasets",
+        "tiny",
+        "--methods",
+        "halves,cca",
+        "--bits",
+        "8",
+        "--seeds",
+        "2",
+    ]
+    capsys.readouterr()
+    assert main(["plan", *grid]) == 0
+    shown = capsys.readouterr().out
+    assert "4 cells: 1 done, 3 missing" in shown
+    assert "estimated:" in shown and "MB" in shown
+
+
+def test_status_counts_cells_and_gives_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1", methods="halves,breaks")
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert "2 cells: 1 failed, 1 ok" in shown
+    assert "round 1: RuntimeError" in shown
+
+
+@pytest.mark.parametrize(("form", "mark"), [("md", "|"), ("csv", ","), ("latex", r"\toprule")])
+def test_table_in_every_form(form: str, mark: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    capsys.readouterr()
+    assert main(["table", "--format", form]) == 0
+    assert mark in capsys.readouterr().out
+
+
+def test_a_table_can_go_to_a_file(tmp_path: Path) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--format", "csv", "--out", str(tmp_path / "t.csv")]) == 0
+    assert "halves" in (tmp_path / "t.csv").read_text()
+
+
+def test_rescore_adds_a_metric_that_table_then_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--metric", "map@10:hits"]) == 2
+    assert "bench rescore --metric map@10:hits" in capsys.readouterr().err
+    assert main(["rescore", "--metric", "map@10:hits"]) == 0
+    assert main(["table", "--metric", "map@10:hits"]) == 0
+    assert "halves" in capsys.readouterr().out
+
+
+def test_info_shows_parameters_capabilities_and_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "lcdh"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("reconstruction", "lambda1", "supervised", "AAAI"):
+        assert word in shown
+
+
+def test_info_describes_a_dataset(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "synthetic"]) == 0
+    shown = capsys.readouterr().out
+    assert "base rate" in shown.lower() and "labels" in shown
+
+
+@pytest.mark.parametrize("what", ["methods", "datasets", "schedules", "metrics", "reports"])
+def test_list(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = {
+        "methods": "lcdh",
+        "datasets": "synthetic",
+        "schedules": "drift",
+        "metrics": "map",
+        "reports": "map_table",
+    }
+    assert main(["list", what]) == 0
+    assert expected[what] in capsys.readouterr().out
+
+
+def test_new_method_passes_check_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["new", "method", "mine_own", "--folder", str(tmp_path)]) == 0
+    assert main(["check", "mine_own", "--plugin", str(tmp_path / "mine_own.py")]) == 0
+    assert ", 0 failed" in capsys.readouterr().out
+
+
+def test_check_fails_a_method_that_breaks_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
+    zeros = next(p for p in PLUGINS if p.stem == "zeros")
+    assert main(["check", "zeros", "--plugin", str(zeros)]) == 1
+    assert "zeros" in capsys.readouterr().out
+
+
+def test_doctor_lints_a_dataset(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--datasets", "synthetic"]) == 0
+    assert "PASS" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list", "methods"]])
+def test_help_and_list_answer_within_half_a_second(words: list[str]) -> None:
+    """The best of five: what counts is the work done, not the load of the machine."""
+    took = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "bench.cli", *words], check=True, capture_output=True)
+        took.append(time.perf_counter() - started)
+    assert min(took) < 0.5

@@ -1,0 +1,189 @@
+"""bench.protocol: what a method is shown, and whose codes the database holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench import hamming
+from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split, sign
+from bench.clock import Clock
+from bench.errors import ContractError
+from bench.protocol import Index, chunk, encode, skip_reason, stand_ins
+
+
+def split(n: int = 12, *, labels: bool = True, views: tuple[str, ...] = ("clip", "vgg")) -> Split:
+    rng = np.random.default_rng(0)
+
+    def batch(width: int) -> Batch:
+        return Batch(
+            rng.standard_normal((n, width), dtype=np.float32),
+            {v: rng.standard_normal((n, 5), dtype=np.float32) for v in views},
+        )
+
+    return Split(
+        image=batch(8),
+        text=batch(6),
+        labels=np.eye(3, dtype=np.uint8)[np.arange(n) % 3] if labels else None,
+        ids=np.arange(n),
+    )
+
+
+class Turning(Method):
+    """Codes flip with every chunk: whoever keeps an old code keeps the old sign."""
+
+    capabilities = Capabilities(learned_codes=True)
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        self.flip_ = -getattr(self, "flip_", -1)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(batch.features[:, : self.bits]) * np.int8(self.flip_)
+
+    def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
+        return np.full((len(chunk), self.bits), 1, dtype=np.int8)
+
+
+def stored(index: Index, modality: Modality = "image") -> Codes:
+    return hamming.unpack_codes(index.packed[modality], 4)
+
+
+def stream_two_chunks(mode: str, train: Split, method: Method | None = None) -> Index:
+    method = method or Turning(bits=4)
+    index = Index(mode, train, Clock())
+    for t, rows in enumerate((np.arange(6), np.arange(6, 12))):
+        arrived = chunk(train, rows, method.capabilities, t)
+        method.fit_chunk(arrived)
+        index.arrive(method, arrived, rows)
+        index.refresh(method)
+    return index
+
+
+def test_reindexed_codes_all_come_from_the_last_hash_functions() -> None:
+    train = split()
+    index = stream_two_chunks("reindexed", train)
+    np.testing.assert_array_equal(stored(index), -sign(train.image.features[:, :4]))
+
+
+def test_frozen_codes_keep_the_hash_functions_of_their_arrival() -> None:
+    train = split()
+    plain = sign(train.image.features[:, :4])
+    np.testing.assert_array_equal(
+        stored(stream_two_chunks("frozen", train)), np.concatenate([plain[:6], -plain[6:]])
+    )
+
+
+def test_learned_codes_are_those_that_training_gave() -> None:
+    assert (stored(stream_two_chunks("learned", split())) == 1).all()
+
+
+def test_each_modality_is_encoded_from_its_own_features() -> None:
+    train = split()
+    index = stream_two_chunks("reindexed", train)
+    np.testing.assert_array_equal(stored(index, "text"), -sign(train.text.features[:, :4]))
+
+
+def test_a_rehash_counts_the_bits_it_rewrote() -> None:
+    assert (
+        stream_two_chunks("reindexed", split()).rewritten == 6 * 4 * 2
+    )  # every bit of 6 items, both modalities
+    assert stream_two_chunks("frozen", split()).rewritten is None
+
+
+def test_a_learned_index_follows_the_methods_own_rehash() -> None:
+    class Rehashing(Turning):
+        def update_database(self, modality: Modality) -> Codes | None:
+            self.seen_ = getattr(self, "seen_", 0)
+            return np.full((6 if self.flip_ == 1 else 12, self.bits), -1, dtype=np.int8)
+
+    index = stream_two_chunks("learned", split(), Rehashing(bits=4))
+    assert (stored(index) == -1).all()
+    assert index.rewritten == 2 * (6 * 4) + 2 * (6 * 4)  # each round its new items, in both modalities
+
+
+def test_a_refit_encodes_only_new_items_where_codes_are_frozen() -> None:
+    train, method = split(), Turning(bits=4)
+    index = Index("frozen", train, Clock())
+    for rows in (np.arange(6), np.arange(12)):
+        everything = chunk(train, rows, method.capabilities, 0)
+        method.fit_chunk(everything)
+        index.arrive(method, everything, rows, refit=True)
+    plain = sign(train.image.features[:, :4])
+    np.testing.assert_array_equal(stored(index), np.concatenate([plain[:6], -plain[6:]]))
+
+
+def test_only_what_was_declared_is_shown() -> None:
+    train, rows = split(), np.arange(4)
+    nothing = chunk(train, rows, Capabilities(), 0)
+    assert nothing.labels is None and not nothing.image.views
+    both = chunk(train, rows, Capabilities(supervised=True, views=("clip",)), 0)
+    assert both.labels is not None and set(both.image.views) == {"clip"}
+
+
+def test_a_view_that_is_missing_is_stood_in_for_and_said() -> None:
+    train, needs = split(views=()), Capabilities(views=("clip",))
+    shown = chunk(train, np.arange(4), needs, 0)
+    np.testing.assert_array_equal(shown.text.views["clip"], shown.text.features)
+    assert stand_ins(train, needs) == [
+        f"no 'clip' view for {m}: the plain features stand in" for m in ("image", "text")
+    ]
+
+
+def test_a_method_can_change_neither_the_data_nor_the_chunk() -> None:
+    train = split()
+    shown = chunk(train, np.arange(4), Capabilities(supervised=True), 0)
+    for array in (shown.image.features, shown.text.features, shown.labels, shown.ids):
+        assert array is not None
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+        assert not np.shares_memory(array, train.image.features)
+
+
+def test_encode_sees_one_modality_without_views_or_other_rows() -> None:
+    seen: list[Batch] = []
+
+    class Spy(Turning):
+        def encode(self, batch: Batch, modality: Modality) -> Codes:
+            seen.append(batch)
+            return sign(batch.features[:, : self.bits])
+
+    train = split()
+    encode(Spy(bits=4), train.image, "image", np.array([3, 5]))
+    np.testing.assert_array_equal(seen[0].features, train.image.features[[3, 5]])
+    assert not seen[0].views
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda x: np.zeros((len(x), 4), np.int8), "zeros"),
+        (lambda x: x[:, :4], "float32"),
+        (lambda x: sign(x[:-1, :4]), r"\(11, 4\)"),
+        (lambda x: sign(x[:, :3]), r"\(12, 3\)"),
+        (lambda x: None, "NoneType"),
+    ],
+)
+def test_wrong_codes_are_refused_with_what_was_expected(wrong: object, says: str) -> None:
+    class Wrong(Turning):
+        def encode(self, batch: Batch, modality: Modality) -> Codes:
+            return wrong(batch.features)  # type: ignore[operator, no-any-return]
+
+    with pytest.raises(ContractError, match=rf"Wrong.encode\(\) returned .*{says}.*expected int8"):
+        encode(Wrong(bits=4), split().image, "image")
+
+
+def test_encoding_in_blocks_gives_the_rows_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    method, rows = Turning(bits=4), np.array([9, 1, 4, 4, 7], dtype=np.intp)
+    method.flip_ = 1
+    whole = encode(method, split().text, "text", rows)
+    monkeypatch.setattr("bench.protocol._BLOCK", 2)
+    np.testing.assert_array_equal(encode(method, split().text, "text", rows), whole)
+
+
+def test_skip_reasons() -> None:
+    class Supervised(Turning):
+        capabilities = Capabilities(supervised=True)
+
+    assert skip_reason(Turning, split(), "learned") == ""
+    assert "database=learned does not apply" in skip_reason(Supervised, split(), "learned")
+    assert "has no labels" in skip_reason(Supervised, split(labels=False), "reindexed")

@@ -1,0 +1,242 @@
+"""bench.sweep, bench.runner and bench.store together: cells run, are kept, resumed and compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench
+from bench import registry
+from bench.errors import BenchError, StoreError
+from bench.records import RunSpec
+from bench.store import Store
+from bench.study import Study
+from bench.sweep import survey
+
+PLUGINS = Path(__file__).with_name("plugins")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(registry, "_extra", {})
+
+
+def options(tmp_path: Path, **changes: Any) -> dict[str, Any]:
+    plugins = [str(p) for p in sorted(PLUGINS.glob("*.py"))]
+    small = {"methods": "halves", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": plugins}
+    return {**small, "results": str(tmp_path / "runs"), **changes}
+
+
+def finished(results: bench.Results) -> dict[str, dict[str, float]]:
+    return {r.spec.key: dict(r.rounds[-1].metrics) for r in results.records if r.rounds}
+
+
+def test_a_run_leaves_one_record_and_one_array_file_per_cell(tmp_path: Path) -> None:
+    results = bench.run(**options(tmp_path, bits="8,12", seeds=2))
+    assert len(results.records) == 4
+    assert len(list((tmp_path / "runs").glob("*.json"))) == 4
+    assert len(list((tmp_path / "runs").glob("*.npz"))) == 4
+    assert not list((tmp_path / "runs").glob(".*"))
+
+
+def test_a_second_run_finds_everything_done(tmp_path: Path) -> None:
+    ran: list[str] = []
+    first = bench.run(**options(tmp_path), progress=lambda cell, *_: ran.append(cell.spec.key))
+    second = bench.run(**options(tmp_path), progress=lambda cell, *_: ran.append(cell.spec.key))
+    assert len(ran) == 1
+    assert finished(first) == finished(second)
+
+
+def test_better_than_chance_on_separable_classes(tmp_path: Path) -> None:
+    """A linear method on linearly separable classes: the whole path, from features to mAP, is connected."""
+    results = bench.run(**options(tmp_path, methods="lemon", bits="16", database="learned"))
+    scores = results.records[0].rounds[-1].metrics
+    assert scores["map/i2t"] > 0.9
+    assert scores["chance/i2t"] < 0.5
+
+
+def test_one_job_and_two_jobs_give_identical_codes(tmp_path: Path) -> None:
+    kept = []
+    for jobs in (1, 2):
+        results = bench.run(**options(tmp_path / str(jobs), methods="halves,lemon", seeds=2, jobs=jobs))
+        store = Store(tmp_path / str(jobs) / "runs")
+        kept.append({r.spec.key: dict(store.arrays(r)) for r in results.records})
+    assert kept[0].keys() == kept[1].keys()
+    for key, arrays in kept[0].items():
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, kept[1][key][name])
+
+
+def test_a_parallel_run_is_marked_as_such(tmp_path: Path) -> None:
+    results = bench.run(**options(tmp_path, seeds=2, jobs=2))
+    assert {r.environment["jobs"] for r in results.records} == {2}
+
+
+def test_a_failed_cell_keeps_its_traceback_and_stops_no_other(tmp_path: Path) -> None:
+    results = bench.run(**options(tmp_path, methods="breaks,halves,zeros"))
+    by_method = {r.spec.method: r for r in results.records}
+    assert by_method["halves"].status == "ok"
+    assert by_method["breaks"].status == "failed"
+    assert by_method["breaks"].reason == "round 1: RuntimeError: no more"
+    assert "than one" in by_method["breaks"].traceback
+    assert "zeros" in by_method["zeros"].reason and "expected int8" in by_method["zeros"].reason
+
+
+def test_a_failed_cell_is_run_again_only_when_asked(tmp_path: Path) -> None:
+    ran: list[str] = []
+    for retry in (False, False, True):
+        bench.run(
+            **options(tmp_path, methods="breaks"), retry=retry, progress=lambda c, *_: ran.append(c.state)
+        )
+    assert ran == ["missing", "failed"]
+
+
+def test_a_cell_that_cannot_run_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    [record] = bench.run(**options(tmp_path, database="learned")).records
+    assert record.status == "skipped"
+    assert "database=learned does not apply" in record.reason
+
+
+def test_changed_code_makes_a_cell_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.run(**options(tmp_path))
+    monkeypatch.setattr("bench.fingerprint.of_method", lambda name: "another")
+    [cell] = survey(Study.make(None, **options(tmp_path)))
+    assert (cell.state, cell.due()) == ("stale", True)
+    assert "code" in cell.reason
+
+
+def test_changed_data_make_a_cell_stale_and_it_is_replaced(tmp_path: Path) -> None:
+    [before] = bench.run(**options(tmp_path)).records
+    path = next((tmp_path / "runs").glob("*.json"))
+    path.write_text(path.read_text().replace(before.data, "0" * len(before.data)))
+    [cell] = survey(Study.make(None, **options(tmp_path)))
+    assert (cell.state, cell.reason) == ("stale", "the data have changed")
+    [after] = bench.run(**options(tmp_path)).records
+    assert after.data == before.data
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"schema": 1}', "[]"])
+def test_a_damaged_record_is_run_again(tmp_path: Path, damage: str) -> None:
+    first = finished(bench.run(**options(tmp_path)))
+    next((tmp_path / "runs").glob("*.json")).write_text(damage)
+    assert finished(bench.run(**options(tmp_path))) == first
+
+
+def test_a_record_without_its_arrays_is_run_again(tmp_path: Path) -> None:
+    bench.run(**options(tmp_path))
+    next((tmp_path / "runs").glob("*.npz")).unlink()
+    [cell] = survey(Study.make(None, **options(tmp_path)))
+    assert cell.state == "missing"
+
+
+def test_a_record_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    bench.run(**options(tmp_path))
+    path = next((tmp_path / "runs").glob("*.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 99}))
+    with pytest.raises(StoreError, match="newer hashbench"):
+        bench.run(**options(tmp_path))
+
+
+def test_the_key_depends_on_content_only() -> None:
+    spec = json.loads(json.dumps({"schedule": {"order": "shuffled", "size": 5, "last": "merge"}}))
+    base = {"method": "m", "dataset": "d", "bits": 8, "directions": ["i2t"], **spec}
+    one = RunSpec.from_json({**base, "params": {"a": 1, "b": 2}})
+    two = RunSpec.from_json({**base, "params": {"b": 2, "a": 1}})
+    assert one.key == two.key
+    assert one.key != RunSpec.from_json({**base, "params": {"a": 1, "b": 3}}).key
+
+
+def test_a_results_folder_that_cannot_be_written_is_found_out_at_once(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(StoreError, match="results folder"):
+        bench.run(**options(tmp_path, results=str(blocked / "runs")))
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, content: bytes) -> int:
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match=r"No space left on device.*free some room"):
+        bench.run(**options(tmp_path))
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_validation_never_reads_the_test_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --val the scores are the same whatever the test queries are."""
+    scores = []
+    for replaced in (False, True):
+        made = options(tmp_path / str(replaced), val=15)
+        if replaced:
+            monkeypatch.setattr("bench.cache._open_split", _with_empty_queries())
+        scores.append(finished(bench.run(**made)))
+    assert scores[0] == scores[1]
+    assert scores[0]
+
+
+def _with_empty_queries() -> Any:
+    from bench import cache
+
+    original = cache._open_split
+
+    def opened(folder: Path, part: str, views: Any) -> Any:
+        split = original(folder, part, views)
+        return split.take(slice(0)) if part == "query" else split
+
+    return opened
+
+
+def test_a_seed_changes_the_stream_and_the_method(tmp_path: Path) -> None:
+    results = bench.run(**options(tmp_path, seeds=2))
+    maps = [r.rounds[-1].metrics["map/i2t"] for r in results.records]
+    assert maps[0] != maps[1]
+
+
+def test_every_evaluated_round_is_recorded_with_its_costs(tmp_path: Path) -> None:
+    [record] = bench.run(**options(tmp_path, evaluate="all")).records
+    assert [r.items for r in record.rounds] == [20, 40, 60]
+    assert record.rounds[0].bits_rewritten is None and record.rounds[1].bits_rewritten == 0
+    for stage in ("fit", "encode_query", "encode_database", "rehash", "search"):
+        assert record.rounds[1].seconds[stage] >= 0 <= record.rounds[1].seconds[f"{stage}_cpu"]
+    assert len(record.fit_seconds) == 3
+    assert record.rounds[0].state_bytes > 8 * (10 + 7) * 8
+
+
+def test_an_offline_method_is_refitted_on_everything_seen(tmp_path: Path) -> None:
+    [record] = bench.run(**options(tmp_path, methods="cca", evaluate="every:2")).records
+    assert [r.round for r in record.rounds] == [1, 2]
+    assert len(record.fit_seconds) == 2
+
+
+def test_all_four_directions_can_be_asked_for(tmp_path: Path) -> None:
+    [record] = bench.run(**options(tmp_path, directions="i2t,t2i,i2i,t2t")).records
+    assert {k.partition("/")[2] for k in record.rounds[-1].metrics} == {"i2t", "t2i", "i2i", "t2t"}
+
+
+def test_a_stored_metric_follows_from_the_histograms(tmp_path: Path) -> None:
+    from bench.rescore import rescore
+
+    bench.run(**options(tmp_path))
+    store = Store(tmp_path / "runs")
+    assert rescore(store, "map@20:hits", data_root=tmp_path) == 1
+    assert rescore(store, "map:lemon", data_root=tmp_path) == 1
+    assert rescore(store, "map:lemon", data_root=tmp_path) == 0
+    [record] = store.records()
+    scores = record.rounds[-1].metrics
+    assert 0 < scores["map@20:hits/i2t"] <= 1
+    assert scores["map:pessimistic/t2i"] <= scores["map:lemon/t2i"] <= scores["map:optimistic/t2i"]
+
+
+def test_a_backend_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="backend must be one of"):
+        bench.run(**options(tmp_path, backend="threads"))
