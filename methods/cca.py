@@ -10,7 +10,6 @@ from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Mod
 from bench.methods._online import Array, RunningGram, RunningMean, blocks, dot, linear_codes
 
 _RANK = 1e-10  # share of the largest eigenvalue below which a direction has no variance
-_CONSTANT = 1e-6  # deviation, as a share of the mean, that is float32 rounding
 
 
 class CCA(Method):
@@ -39,7 +38,7 @@ class CCA(Method):
         shared = dot(dot(whiten["image"].T, cross), whiten["text"])
         left, self.correlations_, right = svd(shared, full_matrices=False, lapack_driver="gesvd")
         live = min(int(whiten[m].any(axis=0).sum()) for m in MODALITIES)
-        mix = self._mix(self.correlations_[: max(live, 1)])
+        mix = self._mix(self.correlations_[:live])
         variates: dict[Modality, Array] = {"image": left, "text": right.T}
         self.w_ = {
             m: scale[m][:, None] * dot(whiten[m], dot(v[:, : len(mix)], mix)) for m, v in variates.items()
@@ -65,11 +64,10 @@ class CCA(Method):
 
 
 def _inverse_deviation(x: npt.NDArray[np.float32], mean: Array) -> Array:
-    """One over the standard deviation of every column, or 0 where float32 cannot tell it from 0."""
+    """One over the standard deviation of every column, and 0 for a constant one."""
     squares = sum(np.square(rows - mean).sum(axis=0) for (rows,) in blocks(x))
     deviation = np.sqrt(squares / len(x))
-    alive = deviation > _CONSTANT * np.abs(mean)
-    return np.where(alive, 1 / np.where(alive, deviation, 1.0), 0.0)
+    return np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1.0), 0.0)
 
 
 def _correlations(

@@ -18,21 +18,20 @@ from bench.state import State
 class Sums(State):
     """What LEMON keeps of old rounds, summed over all items: B their codes, V their embedding.
 
-    With r bits and c classes: vv (r, r), vl (r, c), gb and gv (c, r), bv (r, r), b and v (r,).
+    With r bits and c classes: vv (r, r), vl (r, c), gb and gv (c, r), bv (r, r), v (r,).
     G is the normalised label matrix, see :func:`~bench.methods._codes.normalise_labels`.
     """
 
     vv: Array
     vl: Array
     gb: Array
-    b: Array
     bv: Array
     gv: Array
     v: Array
 
     @classmethod
     def zero(cls, r: int, c: int) -> Sums:
-        shapes = [(r, r), (r, c), (c, r), (r,), (r, r), (c, r), (r,)]
+        shapes = [(r, r), (r, c), (c, r), (r, r), (c, r), (r,)]
         return cls(*(np.zeros(shape) for shape in shapes))
 
     def plus(self, labels: Array, g: Array, b: Array, v: Array) -> Sums:
@@ -41,7 +40,6 @@ class Sums(State):
             vv=self.vv + dot(v.T, v),
             vl=self.vl + dot(v.T, labels),
             gb=self.gb + dot(g.T, b),
-            b=self.b + b.sum(axis=0),
             bv=self.bv + dot(b.T, v),
             gv=self.gv + dot(g.T, v),
             v=self.v + v.sum(axis=0),
@@ -105,16 +103,15 @@ class LEMON(Method):
     def _learn(self, labels: Array, g: Array, old: Sums) -> tuple[Array, Array]:
         """Codes B and embedding V, each (n, r), of the new items."""
         n, r = len(labels), self.bits
-        similar = 2 * self.alpha * r * g  # these two times sums over B or V are alpha·r·S times B or V
-        offset = self.alpha * r
+        similar, offset = 2 * self.alpha * r * g, self.alpha * r  # the two terms of alpha·r·S
         b = _sign(self.rng.standard_normal((n, r)))
         v = self.rng.standard_normal((n, r))
         rotation = svd(self.rng.standard_normal((r, r)), lapack_driver="gesvd")[0]
         for _ in range(self.iterations):
             ridge = old.vv + dot(v.T, v) + self.gamma * np.eye(r)
             p = solve(ridge, old.vl + dot(v.T, labels), assume_a="pos")
-            z = dot(b, rotation.T) + self.beta * dot(labels, p.T)
-            z += dot(similar, old.gb + dot(g.T, b)) - offset * (old.b + b.sum(axis=0))
+            z = dot(b, rotation.T) + self.beta * dot(labels, p.T) + dot(similar, old.gb + dot(g.T, b))
+            # The -11ᵀ of S adds the same to every row of z, and centring takes it away again.
             v = balanced_orthogonal(z, self.rng, tolerance=self.tolerance, absolute=self.absolute)
             rotation = procrustes(old.bv + dot(b.T, v))
             target = dot(similar, old.gv + dot(g.T, v)) - offset * (old.v + v.sum(axis=0))

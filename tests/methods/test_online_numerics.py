@@ -28,7 +28,7 @@ def random(*shape: int, seed: int = 0) -> Any:
 @pytest.mark.parametrize("left", ["C", "F", "strided"])
 @pytest.mark.parametrize("right", ["C", "F", "strided"])
 def test_dot_equals_the_matrix_product_in_any_memory_order(left: str, right: str) -> None:
-    orders = {
+    orders: dict[str, Any] = {
         "C": np.ascontiguousarray,
         "F": np.asfortranarray,
         "strided": lambda a: np.repeat(a, 2, axis=1)[:, ::2],
