@@ -85,11 +85,7 @@ def get(kind: str, name: str) -> Any:
     found = [c for c in plugins if not inspect.isabstract(c)]
     if len(found) != 1:
         shown = ", ".join(c.__name__ for c in found) or "none"
-        lacks = [
-            f" {c.__name__} lacks {', '.join(sorted(c.__abstractmethods__))}."
-            for c in plugins
-            if c not in found
-        ]
+        lacks = [f" {c.__name__} lacks {_unfinished(c)}." for c in plugins if c not in found]
         raise ContractError(
             f"{where} must define exactly one {base.__name__}; found {shown}.{''.join(lacks)}"
         )
@@ -98,7 +94,7 @@ def get(kind: str, name: str) -> Any:
 
 def path_of(kind: str, name: str) -> Path | None:
     """The source file or folder of a plugin, found without importing it."""
-    return _locate(_target(kind, name).module)
+    return locate(_target(kind, name).module)
 
 
 def add_file(path: Path) -> str:
@@ -169,6 +165,10 @@ def _defined_in(cls: type, module_name: str) -> bool:
     return cls.__module__ == module_name or cls.__module__.startswith(module_name + ".")
 
 
+def _unfinished(cls: type) -> str:
+    return ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+
+
 def _import(kind: str, target: _Target) -> ModuleType:
     try:
         if target.module in _extra:
@@ -178,9 +178,9 @@ def _import(kind: str, target: _Target) -> ModuleType:
         raise
     except (Exception, SystemExit) as error:  # whatever a foreign module raises while it is imported
         said = " ".join(str(error).split())
-        path = _locate(target.module)
+        place = locate(target.module) or target.module
         raise ContractError(
-            f"{kind} {target.name!r} cannot be imported: {type(error).__name__}: {said}. See {path or target.module}."
+            f"{kind} {target.name!r} cannot be imported: {type(error).__name__}: {said}. See {place}."
         ) from error
 
 
@@ -250,7 +250,7 @@ def _kinds_of_file(path: Path) -> set[str]:
 
 
 def _listing(kind: str, target: _Target) -> Listing:
-    path = _locate(target.module)
+    path = locate(target.module)
     summary, broken = "", ""
     if path is None:
         broken = f"module {target.module!r} is not installed"

@@ -104,11 +104,9 @@ class Trial:
     def chunks(self, *splits: Split) -> list[Chunk]:
         """One chunk per split, or one with everything where the method is offline."""
         parts = [join(splits)] if self.cls.capabilities.offline else splits
-        last = len(splits) - len(parts)
-        seen = [self.shown(s) for s in parts]
+        seen = [self.shown(part) for part in parts]
         return [
-            Chunk(image=s.image, text=s.text, labels=s.labels, ids=s.ids, round=last + i)
-            for i, s in enumerate(seen)
+            Chunk(image=s.image, text=s.text, labels=s.labels, ids=s.ids, round=i) for i, s in enumerate(seen)
         ]
 
     def fit(self, *splits: Split, bits: int = BITS, seed: int = SEED, pool: bool = True) -> Method:
@@ -120,7 +118,9 @@ class Trial:
         return method
 
     def start(self, method: Method, first: Split, *, pool: bool = True) -> None:
-        if pool and self.cls.capabilities.pool:
+        """Show the pool to a method that has an offline stage of its own before an online one."""
+        can = self.cls.capabilities
+        if pool and can.pool and not can.offline:
             method.fit_pool(self.shown(first))
 
 
