@@ -129,60 +129,46 @@ def _summarise(ranks, cuts, out):  # type: ignore[no-untyped-def]
 
 
 @_compiled()
-def _count(key, table):  # type: ignore[no-untyped-def]
-    for j in range(key.shape[0]):
-        table[key[j] >> 1] += 1
-
-
-@_compiled()
 def orders(query, database, query_labels, database_labels, bits, cuts, low, high, stable, backward):  # type: ignore[no-untyped-def]
     """Fill rows ``low:high`` of ``stable`` and of ``backward`` where it has rows: (queries, cuts, 3).
 
-    A counting sort by distance: tied items stay in database order, or the reverse of it. The
-    database is worked on in four segments at once, each with its own counters.
+    A counting sort by distance: tied items stay in database order, or in the reverse of it. Four
+    segments of the database are sorted at once, each with its own counters; items that fill up
+    the last segment are farther away than any distance and rank behind all others.
     """
     items = database.shape[1]
     segment = (items + 3) // 4
-    last = max(items - 3 * segment, 0)
-    key, shared = np.empty(items, np.uint32), np.empty(items, np.uint32)
+    key, shared = np.full(4 * segment, 2 * (bits + 1), np.uint32), np.empty(items, np.uint32)
     k0, k1 = key[:segment], key[segment : 2 * segment]
     k2, k3 = key[2 * segment : 3 * segment], key[3 * segment :]
-    table = np.empty((4, bits + 1), np.uint32)
+    table = np.empty((4, bits + 2), np.uint32)
     t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
-    ends = np.empty(bits + 1, np.uint32)
-    relevant = np.empty(items, np.uint8)
-    ranks, mirrored = np.empty(items + 1, np.uint32), np.empty(items + 1, np.uint32)
+    ends = np.empty(bits + 1, np.int64)
+    relevant = np.empty(4 * segment, np.uint8)
+    ranks, mirrored = np.empty(items + 1, np.int64), np.empty(items, np.int64)
     for row in range(low, high):
-        _keys(query, database, query_labels, database_labels, row, 0, np.uint32(2), key, shared)
+        _keys(query, database, query_labels, database_labels, row, 0, np.uint32(2), key[:items], shared)
         table[:] = 0
-        for j in range(last):
+        for j in range(segment):
             t0[k0[j] >> 1] += 1
             t1[k1[j] >> 1] += 1
             t2[k2[j] >> 1] += 1
             t3[k3[j] >> 1] += 1
-        _count(k0[last:], t0)
-        _count(k1[last:], t1)
-        _count(k2[last:], t2)
         begin = np.uint32(0)
-        for d in range(bits + 1):
+        for d in range(bits + 2):
             for s in range(4):
                 here = table[s, d]
                 table[s, d] = begin
                 begin += here
-            ends[d] = begin
-        for j in range(last):
+            if d <= bits:
+                ends[d] = begin
+        for j in range(segment):
             _place(k0[j], t0, relevant)
             _place(k1[j], t1, relevant)
             _place(k2[j], t2, relevant)
             _place(k3[j], t3, relevant)
-        for j in range(last, segment):
-            _place(k0[j], t0, relevant)
-        for j in range(last, k1.shape[0]):
-            _place(k1[j], t1, relevant)
-        for j in range(last, k2.shape[0]):
-            _place(k2[j], t2, relevant)
         hits = 0
-        for j in range(items):
+        for j in range(items):  # no branch: a miss is overwritten by what comes next
             ranks[hits] = j
             hits += relevant[j]
         _summarise(ranks[:hits], cuts, stable[row])
@@ -201,10 +187,9 @@ def _place(key, table, relevant):  # type: ignore[no-untyped-def]
 @_compiled()
 def _mirror(ranks, ends, mirrored):  # type: ignore[no-untyped-def]
     """The hits' ranks when every group of tied items (group d ends before ``ends[d]``) is reversed."""
-    begin, first = np.int64(0), 0
+    begin, first = 0, 0
     for d in range(ends.shape[0]):
-        end = np.int64(ends[d])
-        stop = first + np.searchsorted(ranks[first:], end)
+        stop = np.searchsorted(ranks, ends[d])
         for h in range(first, stop):
-            mirrored[first + stop - 1 - h] = begin + end - 1 - np.int64(ranks[h])
-        begin, first = end, stop
+            mirrored[first + stop - 1 - h] = begin + ends[d] - 1 - ranks[h]
+        begin, first = ends[d], stop
