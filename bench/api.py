@@ -142,7 +142,7 @@ class Source:
     note: str = ""  # what differs, what is checked, what is unknown
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(param, field))
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 @dataclass(kw_only=True, eq=False)
 class Method(ABC):
     """Base class of hashing methods, one per file or folder of ``methods/``.
@@ -218,7 +218,7 @@ class Method(ABC):
         return f"{type(self).__name__}({values})"
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(param, field))
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 @dataclass(kw_only=True, eq=False)
 class DatasetSource(ABC):
     """Base class of datasets, one per file or folder of ``datasets/``; fields are options."""
