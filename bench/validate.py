@@ -84,21 +84,21 @@ def _check_matrix(what: str, x: object, dtype: type, rows: int) -> None:
 def _check_widths(owner: str, dataset: Dataset) -> None:
     train, query = dataset.train, dataset.query
     assert train.labels is not None and query.labels is not None
-    pairs = [("labels", train.labels, query.labels)]
+    pairs: list[tuple[str, npt.NDArray[Any], npt.NDArray[Any]]] = [("labels", train.labels, query.labels)]
     for m in MODALITIES:
         a, b = train.batch(m), query.batch(m)
         if a.views.keys() != b.views.keys():
             raise DataError(
-                f"{owner}, {m} views: {sorted(a.views)} in train and {sorted(b.views)} in query; expected the "
-                "same. Add what is missing or leave it out of both."
+                f"{owner}, {m} views: {sorted(a.views)} in train and {sorted(b.views)} in query; expected "
+                "the same. Add what is missing or leave it out of both."
             )
         pairs.append((f"{m} features", a.features, b.features))
         pairs += [(f"{m} view {v}", a.views[v], b.views[v]) for v in sorted(a.views)]
     for what, x, y in pairs:
         if x.shape[1] != y.shape[1]:
             raise DataError(
-                f"{owner}, {what}: {x.shape[1]} columns in train and {y.shape[1]} in query; expected the same. "
-                "Extract both alike."
+                f"{owner}, {what}: {x.shape[1]} columns in train and {y.shape[1]} in query; expected the "
+                "same. Extract both alike."
             )
     if dataset.classes and len(dataset.classes) != train.labels.shape[1]:
         raise DataError(
@@ -116,8 +116,8 @@ def _check_ids(owner: str, dataset: Dataset) -> None:
     shared = np.intersect1d(dataset.train.ids, dataset.query.ids)
     if len(shared):
         raise DataError(
-            f"{owner}: {len(shared)} query items are in the database as well (first id: {shared[0]}); expected "
-            "none, since a query finds itself. Take them out of train."
+            f"{owner}: {len(shared)} query items are in the database as well (first id: {shared[0]}); "
+            "expected none, since a query finds itself. Take them out of train."
         )
 
 

@@ -161,9 +161,9 @@ def _kind(path: Path) -> str:
 
 
 def _npy_header(stream: BinaryIO) -> tuple[int, ...]:
-    version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+    version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape: tuple[int, ...] = read(stream)[0]  # type: ignore[no-untyped-call]
+    shape: tuple[int, ...] = read(stream)[0]
     return shape
 
 

@@ -47,7 +47,9 @@ class Synthetic(DatasetSource):
     n: int = param(2400, "training pairs; they become the database", least=1)
     queries: int = param(400, "query pairs", least=1)
     classes: int = param(24, "label columns", least=2)
-    noise: float = param(1.0, "scale of all feature noise; 0 leaves only what the latent space fixes", least=0)
+    noise: float = param(
+        1.0, "scale of all feature noise; 0 leaves only what the latent space fixes", least=0
+    )
     drift: float = param(0.0, "turn of the feature maps over the stream, in quarter turns", least=0)
     seed: int = param(0, "of the model and of all items", least=0)
     schedule: ClassVar[str] = "shuffled:400"
@@ -125,7 +127,9 @@ def _model(classes: int, seed: int) -> _Model:
     )
 
 
-def _items(model: _Model, rng: np.random.Generator, noise: float, angle: Float) -> dict[str, npt.NDArray[Any]]:
+def _items(
+    model: _Model, rng: np.random.Generator, noise: float, angle: Float
+) -> dict[str, npt.NDArray[Any]]:
     """One block of items. All draws are for a full block, so a shorter dataset has the same items."""
 
     def draw(width: int, scale: float = 1.0) -> Float:

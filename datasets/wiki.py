@@ -44,8 +44,8 @@ class Wiki(DatasetSource):
 
     schedule: ClassVar[str] = "shuffled:400"
     citation: ClassVar[str] = (
-        "N. Rasiwasia, J. Costa Pereira, E. Coviello, G. Doyle, G. R. G. Lanckriet, R. Levy and N. Vasconcelos. "
-        "A New Approach to Cross-Modal Multimedia Retrieval. ACM Multimedia, 2010."
+        "N. Rasiwasia, J. Costa Pereira, E. Coviello, G. Doyle, G. R. G. Lanckriet, R. Levy and "
+        "N. Vasconcelos. A New Approach to Cross-Modal Multimedia Retrieval. ACM Multimedia, 2010."
     )
     licence: ClassVar[str] = (
         "none stated for the features; Wikipedia's texts are CC BY-SA, its images have licences of their own"
@@ -59,7 +59,11 @@ class Wiki(DatasetSource):
         found = _mat.variables(path)
         for name, shape in SHAPES.items():
             if name not in found or found[name].shape != shape:
-                got = f"shape {found[name].shape}" if name in found else f"missing among {', '.join(sorted(found))}"
+                got = (
+                    f"shape {found[name].shape}"
+                    if name in found
+                    else f"missing among {', '.join(sorted(found))}"
+                )
                 raise DataError(
                     f"{path}: variable {name}: {got}; expected shape {shape}. Get the usual wikiData.mat, or "
                     "read another split with the dataset 'files'."
@@ -70,7 +74,10 @@ class Wiki(DatasetSource):
             train=_split(path, arrays, "tr", first_id=0),
             query=_split(path, arrays, "te", first_id=SHAPES["I_tr"][0]),
             classes=CLASSES,
-            notes=(f"read {path.name}: {', '.join(SHAPES)}", "class numbers 1 to 10 became ten label columns"),
+            notes=(
+                f"read {path.name}: {', '.join(SHAPES)}",
+                "class numbers 1 to 10 became ten label columns",
+            ),
         )
 
 
@@ -96,8 +103,8 @@ def _split(path: Path, arrays: dict[str, npt.NDArray[Any]], part: str, *, first_
     wrong = ~np.isin(numbers, np.arange(1, len(CLASSES) + 1))
     if wrong.any():
         raise DataError(
-            f"{path}: variable L_{part}: row {int(wrong.argmax())} is class {numbers[wrong][0]}; expected 1 to "
-            f"{len(CLASSES)}. Get the usual wikiData.mat."
+            f"{path}: variable L_{part}: row {int(wrong.argmax())} is class {numbers[wrong][0]}; expected 1 "
+            f"to {len(CLASSES)}. Get the usual wikiData.mat."
         )
     labels = np.zeros((len(numbers), len(CLASSES)), np.uint8)
     labels[np.arange(len(numbers)), numbers.astype(np.intp) - 1] = 1
