@@ -39,7 +39,7 @@ def _list(args: argparse.Namespace) -> int:
     elif args.what == "metrics":
         from bench.metrics import METRICS
 
-        rows = [(name, metric.description) for name, metric in METRICS.items()]
+        rows = [(metric.form, metric.description) for metric in METRICS.values()]
     else:
         rows = [_row(entry) for entry in registry.listings(PLUGINS[args.what])]
     width = max((len(name) for name, _ in rows), default=0)
