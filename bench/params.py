@@ -13,7 +13,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from bench.errors import ParameterError, UnknownNameError
+from bench.errors import ContractError, ParameterError, UnknownNameError
 
 
 def param(
@@ -49,20 +49,13 @@ class Parameter:
     @property
     def expects(self) -> str:
         """What values are allowed, in words: ``float in [0, inf)``."""
-        if get_origin(self.type) is Literal:
-            return "one of " + ", ".join(str(v) for v in get_args(self.type))
-        name = getattr(self.type, "__name__", None) or str(self.type)
-        if isinstance(self.type, types.UnionType):
-            name = str(self.type)
+        name = " or ".join(_words(option) for option in _options(self.type))
         if self.above is None and self.least is None and self.most is None:
             return name
-        low = (
-            f"({self.above:g}"
-            if self.above is not None
-            else f"[{self.least:g}"
-            if self.least is not None
-            else "(-inf"
-        )
+        if self.above is not None:
+            low = f"({self.above:g}"
+        else:
+            low = "(-inf" if self.least is None else f"[{self.least:g}"
         high = f"{self.most:g}]" if self.most is not None else "inf)"
         return f"{name} in {low}, {high}"
 
@@ -81,15 +74,24 @@ class Parameter:
 
 
 def parameters(cls: type, *, without: Sequence[str] = ("bits", "seed")) -> dict[str, Parameter]:
-    """The parameters of a plugin class by name; ``bits`` and ``seed`` are the harness's."""
+    """The parameters of a plugin class by name; ``bits`` and ``seed`` are the harness's.
+
+    A type that neither the command line nor a record can hold is a :class:`ContractError`.
+    """
     hints = typing.get_type_hints(cls)
     found = {}
     for f in dataclasses.fields(cls):
         if f.name in without or not f.init:
             continue
+        declared = hints[f.name]
+        if not all(_is_supported(option) for option in _options(declared)):
+            raise ContractError(
+                f"{cls.__name__}.{f.name} is declared {_words(declared)}; expected bool, int, float, str, "
+                "Literal, None or several of them. Leave what is learned unannotated, constants ClassVar."
+            )
         default = f.default if f.default is not dataclasses.MISSING else None
         keep = {k: f.metadata[k] for k in ("doc", "above", "least", "most") if k in f.metadata}
-        found[f.name] = Parameter(f.name, hints[f.name], default, **keep)
+        found[f.name] = Parameter(f.name, declared, default, **keep)
     return found
 
 
@@ -119,24 +121,34 @@ def _options(declared: Any) -> tuple[Any, ...]:
     return get_args(declared) if union else (declared,)
 
 
+def _is_supported(option: Any) -> bool:
+    return option in (bool, int, float, str, type(None)) or get_origin(option) is Literal
+
+
+def _words(option: Any) -> str:
+    if option is type(None):
+        return "none"
+    if get_origin(option) is Literal:
+        return "one of " + ", ".join(str(v) for v in get_args(option))
+    return option.__name__ if isinstance(option, type) else str(option)
+
+
 def _has_type(value: object, declared: Any) -> bool:
     for option in _options(declared):
         if get_origin(option) is Literal:
             if any(value == v and type(value) is type(v) for v in get_args(option)):
                 return True
-        elif option is Any or (option is type(None) and value is None):
+        elif isinstance(value, bool):  # which is an int to Python, and never meant as one
+            if option is bool:
+                return True
+        elif isinstance(value, (int, float) if option is float else option):
             return True
-        elif isinstance(option, type):
-            if option is float and isinstance(value, int) and not isinstance(value, bool):
-                return True
-            if isinstance(value, option) and not (option is int and isinstance(value, bool)):
-                return True
     return False
 
 
 def _read(text: str, declared: Any) -> Any:
     """``text`` as the first of the declared types that can read it, or ``text`` itself."""
-    for option in _options(declared):
+    for option in sorted(_options(declared), key=lambda option: option is str):  # str reads anything
         if get_origin(option) is Literal:
             match = [v for v in get_args(option) if str(v) == text]
             if match:

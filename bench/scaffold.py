@@ -1,0 +1,122 @@
+"""Writes a first version of a plugin that works and passes `bench check`, to be changed into one's own."""
+
+from __future__ import annotations
+
+import keyword
+import os
+import sys
+from pathlib import Path
+
+import bench
+from bench import registry
+from bench.errors import ContractError
+
+_METHOD = '''\
+"""{title}: one sentence that says what the method does."""
+
+import numpy as np
+from scipy import linalg
+
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
+
+
+class {title}(Method):
+    """Online ridge regression from each modality to random codes of the labels."""
+
+    penalty: float = param(1.0, "weight of the ridge penalty", above=0)
+    capabilities = Capabilities(supervised=True)
+    source = Source(paper="where it comes from", note="scaffold of `bench new`")
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        assert chunk.labels is not None, "the harness gives labels to a supervised method"
+        x = {{m: chunk.batch(m).features.astype(np.float64) for m in MODALITIES}}
+        if chunk.round == 0:
+            self.anchors_ = self.rng.standard_normal((chunk.labels.shape[1], self.bits))
+            self.gram_ = {{m: self.penalty * np.eye(x[m].shape[1]) for m in MODALITIES}}
+            self.moment_ = {{m: np.zeros((x[m].shape[1], self.bits)) for m in MODALITIES}}
+            self.weights_: dict[Modality, np.ndarray] = {{}}
+        for m in MODALITIES:
+            self.gram_[m] += x[m].T @ x[m]
+            self.moment_[m] += x[m].T @ sign(chunk.labels @ self.anchors_)
+            self.weights_[m] = linalg.solve(self.gram_[m], self.moment_[m], assume_a="pos")
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(batch.features @ self.weights_[modality])
+'''
+
+_TEST = '''\
+"""The contract suite on {name}, one test per check."""
+
+{imports}import pytest
+
+from bench import registry
+from bench.checks import Check, checks_for
+
+{register}METHOD = registry.get("method", "{name}")
+
+
+@pytest.mark.parametrize("check", checks_for(METHOD), ids=str)
+def test_it_keeps_the_contract(check: Check) -> None:
+    check(METHOD)
+'''
+
+
+def default_folder() -> Path:
+    """The checkout that runs, where ``methods/`` is, or else the current folder."""
+    checkout = Path(bench.__file__).parent.parent
+    return checkout if _is_checkout(checkout) else Path.cwd()
+
+
+def new_method(name: str, folder: Path) -> list[Path]:
+    """Write a working method called ``name`` and its test; return both paths.
+
+    In a checkout they are ``methods/NAME.py`` and ``tests/methods/test_NAME.py``; in any other
+    folder NAME.py, which `--plugin` takes, and test_NAME.py. Nothing is overwritten.
+    """
+    _require_free(name)
+    if _is_checkout(folder):
+        method, test = folder / "methods" / f"{name}.py", folder / "tests" / "methods" / f"test_{name}.py"
+        imports = register = ""
+    else:
+        _require_no_module(name)
+        method, test = folder / f"{name}.py", folder / f"test_{name}.py"
+        imports = "from pathlib import Path\n\n"
+        register = f'registry.add_file(Path(__file__).with_name("{name}.py"))\n'
+    title = "".join(part.capitalize() for part in name.split("_"))
+    texts = {
+        method: _METHOD.format(title=title),
+        test: _TEST.format(name=name, imports=imports, register=register),
+    }
+    for path in texts:
+        if path.exists():
+            raise ContractError(f"{path} exists. Choose another name, or remove the file.")
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, text)
+    return list(texts)
+
+
+def _is_checkout(folder: Path) -> bool:
+    return (folder / "methods").is_dir() and (folder / "bench" / "api.py").is_file()
+
+
+def _require_free(name: str) -> None:
+    plain = name.isidentifier() and name.isascii() and name == name.lower() and not name.startswith("_")
+    if not plain or keyword.iskeyword(name):
+        raise ContractError(
+            f"{name!r} cannot be a method's name. Use lower-case letters, digits and _, a letter first."
+        )
+    if name in registry.names("method"):
+        raise ContractError(f"there is a method {name!r} already. Choose another name.")
+
+
+def _require_no_module(name: str) -> None:
+    """A file beside one's scripts hides the module of its name from all of them."""
+    if name in sys.stdlib_module_names or registry.locate(name) is not None:
+        raise ContractError(f"{name}.py would hide the Python module {name!r}. Choose another name.")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
