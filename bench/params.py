@@ -66,7 +66,7 @@ class Parameter:
         if value is None or isinstance(value, (str, bool)) or not isinstance(value, (int, float)):
             return True
         return (
-            not math.isnan(value)
+            math.isfinite(value)  # a JSON record holds nothing else
             and (self.above is None or value > self.above)
             and (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)

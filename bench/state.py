@@ -80,7 +80,7 @@ def save(path: Path, tree: Tree) -> None:
 def load(path: Path) -> Tree:
     """Read what :func:`save` wrote."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return _build(json.loads(str(stored["tree"])), lambda i: stored[f"a{i}"])
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise StoreError(f"{path}: not a file of saved state ({error}). Save it again.") from error

@@ -1,0 +1,232 @@
+"""Names lead to plugins: from folders, entry points and single files; a broken one hides no other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from bench import registry
+from bench.api import Batch, Chunk, Codes, Method, Modality, sign
+from bench.errors import ContractError, UnknownNameError
+
+METHOD = '''"""Halves: a method in one file."""
+
+from bench.api import Method, sign
+
+
+class Halves(Method):
+    """Split the features in halves."""
+
+    def fit_chunk(self, chunk):
+        self.n_ = len(chunk)
+
+    def encode(self, batch, modality):
+        return sign(batch.features[:, : self.bits])
+'''
+
+Write = Callable[[str, str], Path]
+
+
+class Installed(Method):
+    """A method that an entry point leads to."""
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        self.n_ = len(chunk)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(batch.features[:, : self.bits])
+
+
+@pytest.fixture
+def entry(monkeypatch: pytest.MonkeyPatch, plugin_file: Write) -> Callable[[str, str], None]:
+    """Pretends that a distribution with this entry point of bench.methods is installed."""
+    points: list[EntryPoint] = []
+
+    def add(name: str, value: str) -> None:
+        points.append(EntryPoint(name, value, "bench.methods"))
+
+    monkeypatch.setattr(registry, "entry_points", lambda *, group: [p for p in points if p.group == group])
+    return add
+
+
+def broken(name: str, kind: str = "method") -> list[str]:
+    return [entry.broken for entry in registry.listings(kind) if entry.name == name]
+
+
+@pytest.mark.parametrize("kind", list(registry.KINDS))
+def test_every_file_of_a_plugin_folder_is_listed_and_sound(kind: str) -> None:
+    folders = [Path(p) / registry.KINDS[kind] for p in registry.bench.__path__]
+    files = {
+        p.stem for f in folders for p in f.glob("*") if p.suffix == ".py" or (p / "__init__.py").is_file()
+    }
+    assert {name for name in files if not name.startswith("_")} <= set(registry.names(kind))
+    assert [(e.name, e.broken) for e in registry.listings(kind) if e.broken] == []
+
+
+@pytest.mark.parametrize(("kind", "name"), [(k, n) for k in registry.KINDS for n in registry.names(k)])
+def test_every_built_in_plugin_can_be_imported(kind: str, name: str) -> None:
+    assert callable(registry.get(kind, name))
+
+
+def test_listing_imports_no_plugin(plugin_file: Write) -> None:
+    registry.add_file(plugin_file("bomb", f'{METHOD}\nraise RuntimeError("imported")\n'))
+    assert "bomb" in registry.names("method")
+    assert broken("bomb") == [""]
+
+
+def test_the_summary_is_the_first_line_of_the_docstring(plugin_file: Write) -> None:
+    registry.add_file(plugin_file("halves", METHOD))
+    found = next(e for e in registry.listings("method") if e.name == "halves")
+    assert found.summary == "Halves: a method in one file."
+
+
+def test_a_file_gives_its_method_under_its_own_name(plugin_file: Write) -> None:
+    assert registry.add_file(plugin_file("halves", METHOD)) == "halves"
+    assert registry.get("method", "halves").__name__ == "Halves"
+    assert registry.path_of("method", "halves") == registry.added_files()[0]
+
+
+def test_one_file_may_hold_a_method_and_a_dataset(plugin_file: Write) -> None:
+    text = METHOD.replace("Method, sign", "DatasetSource, Method, sign")
+    text += "\n\nclass Data(DatasetSource):\n    def load(self, root):\n        return None\n"
+    registry.add_file(plugin_file("both", text))
+    assert registry.get("method", "both").__name__ == "Halves"
+    assert registry.get("dataset", "both").__name__ == "Data"
+
+
+def test_a_file_with_render_is_a_report(plugin_file: Write) -> None:
+    registry.add_file(plugin_file("lines", "def render(records):\n    return 'text'\n"))
+    assert registry.get("report", "lines")([]) == "text"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("def broken(:\n", "SyntaxError"),
+        ("import no_such_module_at_all\n", "needs the module 'no_such_module_at_all'"),
+        ("x = 1\n", "defines no Method"),
+        ("x = '\0'\n", "null bytes"),
+    ],
+)
+def test_a_broken_file_is_listed_with_its_reason_among_the_others(
+    plugin_file: Write, text: str, reason: str
+) -> None:
+    registry.add_file(plugin_file("bad", text))
+    registry.add_file(plugin_file("halves", METHOD))
+    assert reason in broken("bad")[0]
+    assert broken("halves") == [""]
+
+
+@pytest.mark.parametrize("raised", ["raise KeyError('a\\nb')", "import sys; sys.exit('no')", "1 / 0"])
+def test_whatever_an_import_raises_is_one_line_that_names_the_file(plugin_file: Write, raised: str) -> None:
+    path = plugin_file("bad", f"{METHOD}\n{raised}\n")
+    registry.add_file(path)
+    with pytest.raises(ContractError, match=r"method 'bad' cannot be imported: \w+: ") as caught:
+        registry.get("method", "bad")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "bench_plugin_bad" not in sys.modules
+
+
+def test_a_class_without_encode_is_named_with_what_it_lacks(plugin_file: Write) -> None:
+    text = METHOD.partition("    def encode")[0]
+    registry.add_file(plugin_file("half", text))
+    with pytest.raises(ContractError, match=r"found none\. Halves lacks encode"):
+        registry.get("method", "half")
+
+
+def test_two_classes_in_a_file_are_one_too_many(plugin_file: Write) -> None:
+    registry.add_file(plugin_file("two", f"{METHOD}\n\nclass More(Halves):\n    pass\n"))
+    with pytest.raises(ContractError, match="exactly one Method; found Halves, More"):
+        registry.get("method", "two")
+
+
+def test_a_second_name_for_the_class_does_no_harm(plugin_file: Write) -> None:
+    registry.add_file(plugin_file("alias", f"{METHOD}\n\nAnother = Halves\n"))
+    assert registry.get("method", "alias").__name__ == "Halves"
+
+
+def test_a_helper_imported_from_elsewhere_is_not_the_plugin(plugin_file: Write) -> None:
+    text = METHOD + "\nfrom bench.methods.random_projection import RandomProjection as Other\n"
+    registry.add_file(plugin_file("halves", text))
+    assert registry.get("method", "halves").__name__ == "Halves"
+
+
+def test_two_files_of_one_name_are_refused(plugin_file: Write, tmp_path: Path) -> None:
+    first = plugin_file("halves", METHOD)
+    (tmp_path / "other").mkdir()
+    second = tmp_path / "other" / "halves.py"
+    second.write_text(METHOD)
+    registry.add_file(first)
+    registry.add_file(first)  # the same one again is no clash
+    with pytest.raises(ContractError, match="has the same name already"):
+        registry.add_file(second)
+
+
+def test_a_file_cannot_take_the_name_of_a_built_in_method(plugin_file: Write) -> None:
+    with pytest.raises(ContractError, match="a method from built-in has the same name"):
+        registry.add_file(plugin_file("random_projection", METHOD))
+
+
+@pytest.mark.parametrize("name", ["absent.py", "my-method.py", "notes.txt"])
+def test_what_cannot_be_a_plugin_is_refused(tmp_path: Path, plugin_file: Write, name: str) -> None:
+    if name != "absent.py":
+        (tmp_path / name).write_text(METHOD)
+    with pytest.raises(ContractError, match=name):
+        registry.add_file(tmp_path / name)
+
+
+def test_an_entry_point_leads_to_its_class(entry: Callable[[str, str], None]) -> None:
+    entry("installed", f"{__name__}:Installed")
+    assert registry.get("method", "installed").__name__ == "Installed"
+
+
+def test_an_entry_point_of_a_taken_name_is_broken_and_hides_nothing(
+    entry: Callable[[str, str], None],
+) -> None:
+    entry("random_projection", f"{__name__}:Installed")
+    assert registry.get("method", "random_projection").__name__ == "RandomProjection"
+    assert broken("random_projection") == ["", "the name is that of a method from built-in"]
+    assert registry.names("method").count("random_projection") == 1
+
+
+@pytest.mark.parametrize("value", ["no_such_distribution.module:Thing", "", ":Thing", "no_such_distribution"])
+def test_an_entry_point_to_nowhere_is_broken_and_hides_nothing(
+    entry: Callable[[str, str], None], value: str
+) -> None:
+    entry("nowhere", value)
+    assert "is not installed" in broken("nowhere")[0]
+    assert broken("random_projection") == [""]
+    with pytest.raises(ContractError, match="nowhere"):
+        registry.get("method", "nowhere")
+
+
+def test_an_entry_point_to_a_missing_class_is_broken(
+    entry: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "some_distribution.py").write_text(METHOD)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry("lost", "some_distribution:Absent")
+    assert broken("lost") == ["has no Absent"]
+    with pytest.raises(ContractError, match="has no Absent"):
+        registry.get("method", "lost")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'random_projection'"):
+        registry.get("method", "random_projektion")
+
+
+def test_a_folder_plugin_with_a_broken_part_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "methods" / "deep"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("from .student import Student\n")
+    (folder / "student.py").write_text("class Student(:\n")
+    monkeypatch.setattr(registry.bench, "__path__", [*registry.bench.__path__, str(tmp_path)])
+    assert "SyntaxError" in broken("deep")[0]
