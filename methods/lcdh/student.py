@@ -31,16 +31,6 @@ class Similarity(State):
     signal: Array | float = 0.0
     total: Array | float = 0.0
 
-    @classmethod
-    def offline(cls) -> Self:
-        """The teacher's similarity, ``k S = Ĥ Ĥᵀ`` in [-k, k]; Z = Ĥ (n, k)."""
-        return cls(1.0, 0.0)
-
-    @classmethod
-    def online(cls, bits: int) -> Self:
-        """The similarity of labels or of features, ``k S = k (2 Z Zᵀ - 1)``; rows of Z have norm <= 1."""
-        return cls(2.0 * bits, -1.0 * bits)
-
     def add(self, z: Array, codes: Array) -> None:
         """Append items to the history: signal ``z`` (n, w), codes (n, k) of -1.0 and +1.0."""
         if len(codes):
@@ -91,7 +81,7 @@ class HashFunction(State):
             self.cross = cross
 
     def loss(self, phi: Array, codes: Array, *, eta: float) -> float:
-        """``Σ‖b - φ W‖² + eta·n·‖W‖²`` over all items, those of Φ (in ``gram`` already) having these codes."""
+        """``Σ‖b - φ W‖² + eta·n·‖W‖²`` over all items; those of Φ, in ``gram`` already, have these codes."""
         assert self.weights is not None and self.gram.gram is not None, "learn() comes first"
         lower = self.gram.gram
         gram = np.tril(lower) + np.tril(lower, -1).T
@@ -118,8 +108,11 @@ class Group(NamedTuple):
 
 
 class History(State):
-    """All items coded so far, as sums. An item with labels is compared with those that have labels
-    too; one without is compared by its features with all."""
+    """All items coded so far, as sums of what the teacher, the labels and the features say of them.
+
+    Every new item answers to the teacher. Beside that, one with labels is compared by them with the
+    history that has labels; one without is compared by its features with the whole history.
+    """
 
     bits: int
     taught: Similarity
@@ -128,8 +121,13 @@ class History(State):
 
     @classmethod
     def empty(cls, bits: int) -> Self:
-        offline, online = Similarity.offline, Similarity.online
-        return cls(bits, offline(), online(bits), online(bits))
+        """Nothing coded yet; targets ``Ĥ Ĥᵀ``, ``k (2 G Gᵀ - 1)`` and ``2 k X̂ X̂ᵀ``.
+
+        The features are centred, so a cosine of 0 means unrelated already and nothing is taken off.
+        """
+        return cls(
+            bits, Similarity(1.0, 0.0), Similarity(2.0 * bits, -1.0 * bits), Similarity(2.0 * bits, 0.0)
+        )
 
     def add(self, signals: Signals, codes: Array) -> None:
         """Append items with codes (n, k) of -1.0 and +1.0."""
@@ -147,13 +145,14 @@ class History(State):
             (np.flatnonzero(known), self.labels, signals.labels),
             (np.flatnonzero(~known), self.features, signals.features),
         ):
-            if len(rows):
-                pull, coupling = lambda2 * online.pull(z[rows]), lambda2 * online.coupling
-                if signals.taught is not None:
-                    pull = pull + lambda1 * self.taught.pull(signals.taught[rows])
-                    coupling = coupling + lambda1 * self.taught.coupling
-                shape = (self.bits, self.bits)
-                groups.append(Group(rows, np.zeros((len(rows), self.bits)) + pull, np.zeros(shape) + coupling))
+            if not len(rows):
+                continue
+            pull = np.zeros((len(rows), self.bits)) + lambda2 * online.pull(z[rows])
+            coupling = np.zeros((self.bits, self.bits)) + lambda2 * online.coupling
+            if signals.taught is not None:
+                pull += lambda1 * self.taught.pull(signals.taught[rows])
+                coupling += lambda1 * self.taught.coupling
+            groups.append(Group(rows, pull, coupling))
         return groups
 
 
@@ -228,13 +227,11 @@ def objective(
 ) -> float:
     """F of the codes (n, k) and of the functions' present weights, up to a constant, from sums alone.
 
-    F = Σ_terms λ/N ‖B Cᵀ - target‖² + alpha Σ_m (Σ_all items ‖b - φ W‖² + eta·n ‖W‖²). ``phis`` must be in the
-    functions' ``gram`` and not yet in their ``cross``, as they are inside :func:`fit_codes`.
+    F = Σ_terms λ/N ‖B Cᵀ - target‖² + alpha Σ_m (Σ_all items ‖b - φ W‖² + eta·n ‖W‖²). ``phis`` must be in
+    the functions' ``gram`` and not yet in their ``cross``, as they are inside :func:`fit_codes`.
     """
     similar = sum(
         float(np.sum(codes[rows] * (codes[rows] @ coupling - 2.0 * pull))) for rows, pull, coupling in groups
     )
-    regress = sum(
-        function.loss(phi, codes, eta=eta) for function, phi in zip(functions, phis, strict=True)
-    )
+    regress = sum(function.loss(phi, codes, eta=eta) for function, phi in zip(functions, phis, strict=True))
     return similar + alpha * regress

@@ -1,0 +1,608 @@
+"""LCDH, our reconstruction: its objective against brute force, its teacher, and its contract."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from bench import state
+from bench.api import MODALITIES, Batch, Chunk
+from bench.errors import ContractError, ParameterError
+from bench.methods._online import RunningGram
+from bench.methods.lcdh import LCDH
+from bench.methods.lcdh.linear import Projection, Scaling, principal_axes, rotated_axes, unit_rows
+from bench.methods.lcdh.student import (
+    Group,
+    HashFunction,
+    History,
+    Signals,
+    descend,
+    fit_codes,
+    objective,
+    signs,
+)
+from bench.methods.lcdh.teacher import Recipe, Teacher, project_teacher, target, train_teacher
+
+Array = np.ndarray[Any, Any]
+SMALL: dict[str, Any] = {"teacher_width": 32, "heads": 4, "teacher_epochs": 10, "anchors": 60}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """torch's threads spin against numpy's: the tests are many times slower with two."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def make(n: int = 60, *, seed: int = 0, round: int = 0, classes: int = 5) -> Chunk:
+    """Pairs whose features are noisy linear images of their labels; CLIP's are the least noisy."""
+    rng = np.random.default_rng(seed)
+    labels = np.eye(classes, dtype=np.uint8)[rng.integers(classes, size=n)]
+    labels |= (rng.random((n, classes)) < 0.1).astype(np.uint8)
+    maps = np.random.default_rng(99)
+
+    def view(d: int, noise: float) -> Array:
+        clean = labels @ maps.standard_normal((classes, d)) + 2.0
+        return (clean + noise * rng.standard_normal((n, d))).astype(np.float32)
+
+    image, text = Batch(view(24, 1.0), {"clip": view(16, 0.4)}), Batch(view(18, 1.0), {"clip": view(12, 0.4)})
+    return Chunk(round=round, image=image, text=text, labels=labels, ids=np.arange(n))
+
+
+def relabel(chunk: Chunk, labels: Array | None) -> Chunk:
+    return Chunk(round=chunk.round, image=chunk.image, text=chunk.text, labels=labels, ids=chunk.ids)
+
+
+def part(chunk: Chunk, rows: slice | Array) -> Chunk:
+    taken = chunk.take(rows)
+    return Chunk(round=chunk.round, image=taken.image, text=taken.text, labels=taken.labels, ids=taken.ids)
+
+
+def plain(batch: Batch) -> Batch:
+    return Batch(batch.features)
+
+
+def trained(chunk: Chunk, *, seed: int = 0, **settings: Any) -> LCDH:
+    """A method whose pool was ``chunk``, as under pool=first_chunk."""
+    method = LCDH(bits=16, seed=seed, **{**SMALL, **settings})
+    method.fit_pool(chunk)
+    return method
+
+
+def stream(method: LCDH, *chunks: Chunk) -> Array:
+    codes = []
+    for chunk in chunks:
+        method.fit_chunk(chunk)
+        codes.append(method.encode_database(chunk, "image"))
+    return np.concatenate(codes)
+
+
+def mean_ap(query: Array, database: Array, query_labels: Array, labels: Array) -> float:
+    """Mean average precision, ties broken at random."""
+    jitter = 0.5 * np.random.default_rng(0).random((len(query), len(database)))
+    order = np.argsort(-(query.astype(float) @ database.T) + jitter, axis=1)
+    hits = np.take_along_axis(query_labels.astype(int) @ labels.T > 0, order, axis=1)
+    precision = np.cumsum(hits, axis=1) / np.arange(1, len(database) + 1)
+    return float(np.mean((precision * hits).sum(axis=1) / hits.sum(axis=1)))
+
+
+def cross_modal(method: LCDH, database: Chunk, *, seed: int = 7) -> tuple[float, float]:
+    """mAP of encoded text among encoded images on new queries, and what random ranking gives."""
+    query = make(150, seed=seed)
+    q, d = method.encode(plain(query.text), "text"), method.encode(plain(database.image), "image")
+    labels = make(len(database), seed=0).labels  # the true ones, whatever the method was shown
+    assert query.labels is not None and labels is not None
+    return mean_ap(q, d, query.labels, labels), float(np.mean(query.labels.astype(int) @ labels.T > 0))
+
+
+class Problem(NamedTuple):
+    """One round on 60 new items against 90 old ones, with everything that brute force needs."""
+
+    history: History
+    old: Signals
+    old_codes: Array
+    new: Signals
+    functions: list[HashFunction]
+    phis: list[Array]
+    old_phis: list[Array]
+
+    @property
+    def groups(self) -> list[Group]:
+        return self.history.groups(self.new, lambda1=0.7, lambda2=1.3)
+
+
+def problem(*, bits: int = 8, unlabelled: bool = False) -> Problem:
+    rng = np.random.default_rng(3)
+
+    def signals(n: int) -> Signals:
+        labels = (rng.random((n, 4)) < 0.4).astype(float)
+        labels[:, 0] = 1.0
+        if unlabelled:
+            labels[::3] = 0.0
+        taught = np.sqrt(bits) * unit_rows(rng.standard_normal((n, bits)))
+        return Signals(taught, unit_rows(labels), unit_rows(rng.standard_normal((n, 6))))
+
+    old, new, old_codes = signals(90), signals(60), signs(rng.standard_normal((90, bits)))
+    history = History.empty(bits)
+    history.add(old, old_codes)
+    functions, phis, old_phis = [], [], []
+    for d in (7, 5):
+        x = rng.standard_normal((150, d))
+        function = HashFunction.fit(x[:90], width=512)
+        before, after = function.features(x[:90]), function.features(x[90:])
+        function.gram.add(before)
+        function.cross = before.T @ old_codes
+        functions.append(function)
+        old_phis.append(before)
+        phis.append(after)
+    return Problem(history, old, old_codes, new, functions, phis, old_phis)
+
+
+def brute_force(p: Problem, codes: Array, *, alpha: float, eta: float) -> float:
+    """F with every matrix written out: 60 x 90 similarities and all 150 rows of the regressions."""
+    k = codes.shape[1]
+    assert p.new.taught is not None and p.old.taught is not None
+    total = 0.7 / 90 * np.sum((codes @ p.old_codes.T - p.new.taught @ p.old.taught.T) ** 2)
+    known, seen = p.new.labels.any(axis=1), p.old.labels.any(axis=1)
+    of_labels = k * (2.0 * p.new.labels[known] @ p.old.labels[seen].T - 1.0)
+    total += 1.3 / seen.sum() * np.sum((codes[known] @ p.old_codes[seen].T - of_labels) ** 2)
+    of_features = 2.0 * k * p.new.features[~known] @ p.old.features.T
+    total += 1.3 / 90 * np.sum((codes[~known] @ p.old_codes.T - of_features) ** 2)
+    for function, new, old in zip(p.functions, p.phis, p.old_phis, strict=True):
+        w = function.weights
+        assert w is not None
+        total += alpha * np.sum((codes - new @ w) ** 2) + alpha * np.sum((p.old_codes - old @ w) ** 2)
+        total += alpha * eta * 150 * np.sum(w**2)
+    return float(total)
+
+
+def solve_hash_functions(p: Problem, codes: Array, *, eta: float) -> None:
+    for function, phi in zip(p.functions, p.phis, strict=True):
+        function.learn(function.gram.factor(eta * 150), phi, codes, keep=False)
+
+
+# --- the objective and its descent
+
+
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_sums_give_the_objective_that_brute_force_gives(unlabelled: bool) -> None:
+    p = problem(unlabelled=unlabelled)
+    for function, phi in zip(p.functions, p.phis, strict=True):
+        function.gram.add(phi)
+    rng = np.random.default_rng(0)
+    exact, summed = [], []
+    for _ in range(3):
+        codes = signs(rng.standard_normal((60, 8)))
+        solve_hash_functions(p, signs(rng.standard_normal((60, 8))), eta=0.1)
+        exact.append(brute_force(p, codes, alpha=0.3, eta=0.1))
+        summed.append(objective(codes, p.groups, p.functions, p.phis, alpha=0.3, eta=0.1))
+    np.testing.assert_allclose(np.diff(summed), np.diff(exact), rtol=1e-9)
+
+
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_no_step_raises_the_objective(unlabelled: bool) -> None:
+    p = problem(unlabelled=unlabelled)
+    for function, phi in zip(p.functions, p.phis, strict=True):
+        function.gram.add(phi)
+    codes = signs(np.random.default_rng(1).standard_normal((60, 8)))
+    solve_hash_functions(p, signs(np.random.default_rng(2).standard_normal((60, 8))), eta=0.1)
+    trace = [brute_force(p, codes, alpha=0.3, eta=0.1)]
+    for _ in range(4):
+        projected = sum(f.project(phi) for f, phi in zip(p.functions, p.phis, strict=True))
+        for rows, pull, coupling in p.groups:
+            part = codes[rows]
+            descend(part, pull + 0.3 * projected[rows], coupling, sweeps=1)
+            codes[rows] = part
+        trace.append(brute_force(p, codes, alpha=0.3, eta=0.1))
+        solve_hash_functions(p, codes, eta=0.1)
+        trace.append(brute_force(p, codes, alpha=0.3, eta=0.1))
+    assert np.all(np.diff(trace) <= 1e-9 * abs(trace[0]))
+    assert trace[2] < 0.9 * trace[0]
+
+
+def test_more_iterations_never_end_at_a_higher_objective() -> None:
+    ends = []
+    for iterations in range(4):
+        p = problem(unlabelled=True)
+        groups = p.groups
+        before = [function.cross for function in p.functions]
+        codes = fit_codes(groups, p.functions, p.phis, alpha=0.3, eta=0.1, iterations=iterations, sweeps=1)
+        for function, cross in zip(p.functions, before, strict=True):
+            function.cross = cross  # objective() wants them without the new items
+        ends.append(objective(codes, groups, p.functions, p.phis, alpha=0.3, eta=0.1))
+    assert np.all(np.diff(ends) <= 1e-9 * abs(ends[0]))
+    assert ends[-1] < ends[0]
+
+
+def test_each_bit_of_a_sweep_is_the_best_of_its_two_values() -> None:
+    rng = np.random.default_rng(0)
+    history = signs(rng.standard_normal((50, 6)))
+    coupling, pull = history.T @ history / 50, rng.standard_normal((40, 6))
+    codes = signs(rng.standard_normal((40, 6)))
+    descend(codes, pull, coupling, sweeps=50)  # to a fixed point
+
+    def value(b: Array) -> Array:
+        return np.asarray(np.einsum("ij,jl,il->i", b, coupling, b) - 2.0 * np.sum(b * pull, axis=1))
+
+    for bit in range(6):
+        flipped = codes.copy()
+        flipped[:, bit] *= -1.0
+        assert np.all(value(codes) <= value(flipped) + 1e-12)
+
+
+def test_history_pins_what_similarities_within_a_chunk_leave_free() -> None:
+    p = problem()
+    for function, phi in zip(p.functions, p.phis, strict=True):
+        function.gram.add(phi)
+    codes = fit_codes(p.groups, p.functions, p.phis, alpha=0.0, eta=0.1, iterations=2, sweeps=2)
+    rng = np.random.default_rng(5)
+    turned = (codes * signs(rng.standard_normal(8)))[:, rng.permutation(8)]
+    np.testing.assert_array_equal(turned @ turned.T, codes @ codes.T)
+    here, there = (brute_force(p, b, alpha=0.0, eta=0.1) for b in (codes, turned))
+    assert there > 1.05 * here
+
+
+@pytest.mark.parametrize("sizes", [(120,), (50, 70), (40, 40, 1, 39)])
+def test_hash_functions_equal_one_ridge_regression_on_all_codes_given(sizes: tuple[int, ...]) -> None:
+    whole = make(120)
+    method = trained(make(60, seed=4))
+    cuts = np.split(np.arange(120), np.cumsum(sizes)[:-1])
+    codes = stream(method, *(part(whole, rows) for rows in cuts)).astype(float)
+    for modality in MODALITIES:
+        function = method.functions_[modality]
+        phi = function.features(whole.batch(modality).features)
+        batch = np.linalg.solve(phi.T @ phi + 0.1 * 120 * np.eye(phi.shape[1]), phi.T @ codes)
+        np.testing.assert_allclose(function.weights, batch, atol=1e-8)
+
+
+def test_without_distillation_the_teacher_moves_nothing_once_the_history_has_begun() -> None:
+    codes = []
+    for other in (False, True):
+        method = trained(make(60), lambda1=0.0)
+        if other:
+            method.teacher_ = trained(make(60, seed=8), seed=8).teacher_
+        codes.append(stream(method, make(60), make(60, seed=1, round=1)))
+    np.testing.assert_array_equal(*codes)
+    method = trained(make(60), lambda1=1.0)
+    method.teacher_ = trained(make(60, seed=8), seed=8).teacher_
+    assert np.any(stream(method, make(60), make(60, seed=1, round=1)) != codes[0])
+
+
+# --- linear maps
+
+
+def test_all_principal_axes_change_no_ridge_regression() -> None:
+    x = np.random.default_rng(0).standard_normal((40, 6)) @ np.diag([5, 4, 3, 2, 1, 0.1])
+    scaling = Scaling.fit(x)
+    turned = np.column_stack([scaling(x) @ principal_axes(scaling(x), 6), np.ones(40)])
+    y = signs(np.random.default_rng(1).standard_normal((40, 3)))
+    fitted = []
+    for phi in (Projection(scaling, None)(x), turned):
+        gram = RunningGram()
+        gram.add(phi)
+        fitted.append(phi @ gram.factor(4.0).solve(phi.T @ y))
+    np.testing.assert_allclose(*fitted, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
+def test_principal_axes_are_orthonormal_and_carry_the_most_variance(shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(0).standard_normal(shape)
+    axes = principal_axes(x, 3)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-10)
+    singular = np.linalg.svd(x, compute_uv=False)
+    np.testing.assert_allclose(np.linalg.norm(x @ axes, axis=0), singular[:3], rtol=1e-9)
+
+
+def test_wide_features_are_projected_to_at_most_as_many_axes_as_rows_allow() -> None:
+    x = np.random.default_rng(0).standard_normal((20, 50)).astype(np.float32)
+    assert Projection.fit(x, width=30)(x).shape == (20, 19 + 1)  # centred: one direction is gone
+
+
+def test_itq_brings_projections_nearer_to_their_signs() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 12)) @ np.diag(np.linspace(4, 1, 12))
+    x -= x.mean(axis=0)
+    gaps = []
+    for iterations in (0, 30):
+        projected = x @ rotated_axes(x, 8, iterations=iterations, rng=np.random.default_rng(1))
+        gaps.append(np.sum((projected - signs(projected)) ** 2))
+    assert gaps[1] < gaps[0]
+
+
+def test_more_bits_than_directions_still_give_codes_that_differ() -> None:
+    x = np.random.default_rng(0).standard_normal((100, 4))
+    codes = signs(x @ rotated_axes(x, 16, iterations=20, rng=np.random.default_rng(0)))
+    assert codes.shape == (100, 16)
+    assert len(np.unique(codes, axis=1).T) > 4
+
+
+# --- the teacher
+
+
+def recipe(**changes: Any) -> Recipe:
+    base: dict[str, Any] = {
+        "bits": 16, "width": 32, "heads": 4, "attention": 1, "epochs": 15, "contrastive": 0.1, "tau": 0.1,
+        "device": "cpu",
+    }  # fmt: skip
+    return Recipe(**{**base, **changes})
+
+
+def teach(n: int = 200, *, labels: bool = True, seed: int = 0, **changes: Any) -> Teacher:
+    pool = make(n, seed=11)
+    assert pool.labels is not None
+    known = unit_rows(pool.labels) if labels else np.zeros((n, 0))
+    image, text = pool.image.views["clip"], pool.text.views["clip"]
+    return train_teacher(image, text, known, recipe=recipe(**changes), rng=np.random.default_rng(seed))
+
+
+def gap(teacher: Teacher, chunk: Chunk, labels: Array) -> float:
+    """Mean squared difference between the teacher's similarities of pairs and the target of its training."""
+    import torch
+
+    image, text = chunk.image.views["clip"], chunk.text.views["clip"]
+    scaled = [torch.from_numpy(s(x)) for s, x in ((teacher.image, image), (teacher.text, text))]
+    h = teacher.codes(image, text)
+    return float(np.mean((h @ h.T / 16 - target(*scaled, torch.from_numpy(labels)).numpy()) ** 2))
+
+
+@pytest.mark.parametrize("attention", [0, 1, 2])
+def test_a_teacher_code_does_not_depend_on_the_batch(attention: int) -> None:
+    teacher = teach(epochs=2, attention=attention)
+    new = make(50, seed=12)
+    image, text = new.image.views["clip"], new.text.views["clip"]
+    together = teacher.codes(image, text)
+    alone = np.concatenate([teacher.codes(image[i : i + 1], text[i : i + 1]) for i in range(50)])
+    np.testing.assert_allclose(alone, together, atol=1e-6)
+    back = teacher.codes(image[::-1], text[::-1])[::-1]
+    np.testing.assert_allclose(back, together, atol=1e-6)
+
+
+def test_teacher_codes_lie_strictly_within_plus_and_minus_one() -> None:
+    new = make(50, seed=12)
+    h = teach(epochs=2).codes(new.image.views["clip"], new.text.views["clip"])
+    assert np.abs(h).max() < 1.0
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_training_brings_similarities_of_new_pairs_nearer_to_the_target(labels: bool) -> None:
+    new = make(150, seed=12)
+    assert new.labels is not None
+    g = unit_rows(new.labels) if labels else np.zeros((150, 0))
+    early, late = (gap(teach(epochs=epochs, labels=labels), new, g) for epochs in (1, 30))
+    assert late < 0.75 * early
+
+
+def test_equal_seeds_train_equal_teachers_and_leave_torchs_own_generator_alone() -> None:
+    import torch
+
+    before = torch.get_rng_state()
+    first, second, other = (teach(epochs=2, seed=s) for s in (0, 0, 1))
+    assert torch.equal(before, torch.get_rng_state())
+    for name, weight in first.weights.items():
+        np.testing.assert_array_equal(second.weights[name], weight)
+    assert np.any(other.weights["code.weight"] != first.weights["code.weight"])
+
+
+def test_pairs_with_labels_have_the_labels_similarity_as_target_and_others_the_affinity() -> None:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    image, text = (torch.randn(6, d, generator=generator) for d in (5, 4))
+    g = torch.eye(3)[[0, 0, 1, 1, 2, 2]]
+    g[4:] = 0.0
+    mixed, free = target(image, text, g), target(image, text, torch.zeros(6, 0))
+    torch.testing.assert_close(mixed[:4, :4], 2.0 * g[:4] @ g[:4].T - 1.0)
+    torch.testing.assert_close(mixed[4:], free[4:])
+    torch.testing.assert_close(mixed[:, 4:], free[:, 4:])
+    assert free.abs().max() <= 1.0
+    torch.testing.assert_close(free, free.T)
+
+
+def test_teacher_similarities_have_the_range_of_code_similarities() -> None:
+    new = make(80, seed=12)
+    for teacher in (
+        teach(epochs=2),
+        project_teacher(
+            new.image.views["clip"], new.text.views["clip"], bits=16, rng=np.random.default_rng(0)
+        ),
+    ):
+        h = teacher.signal(new.image.views["clip"], new.text.views["clip"])
+        np.testing.assert_allclose(np.sum(h * h, axis=1), 16.0)
+
+
+def test_importing_lcdh_and_running_it_without_a_trained_teacher_needs_no_torch() -> None:
+    program = """
+import sys
+import numpy as np
+from bench.api import Batch, Chunk
+from bench.methods.lcdh import LCDH
+rng = np.random.default_rng(0)
+x = lambda d: rng.standard_normal((30, d)).astype(np.float32)
+chunk = Chunk(round=0, image=Batch(x(6), {"clip": x(7)}), text=Batch(x(5), {"clip": x(8)}), labels=None,
+              ids=np.arange(30))
+for pool in (False, True):
+    method = LCDH(bits=8, teacher="zero")
+    if pool:
+        method.fit_pool(chunk)
+    method.fit_chunk(chunk)
+    method.encode(chunk.image, "image")
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+# --- the contract
+
+
+@pytest.mark.parametrize("pool", [True, False])
+@pytest.mark.parametrize("labels", ["all", "some", "none", "no array"])
+@pytest.mark.parametrize("teacher", ["trained", "zero"])
+def test_codes_are_signs_whatever_is_known(pool: bool, labels: str, teacher: str) -> None:
+    method = LCDH(bits=16, teacher=teacher, **SMALL)  # type: ignore[arg-type]
+    chunks = []
+    for t, n in enumerate((40, 30, 1)):
+        chunk = make(n, seed=t, round=t)
+        assert chunk.labels is not None
+        seen = (
+            chunk.labels * {"all": 1, "some": (np.arange(n) % 2)[:, None], "none": 0, "no array": 0}[labels]
+        )
+        chunks.append(relabel(chunk, None if labels == "no array" else seen.astype(np.uint8)))
+    if pool:
+        method.fit_pool(chunks[0])
+    codes = [stream(method, *chunks)]
+    codes += [method.encode(plain(chunks[0].batch(m)), m) for m in MODALITIES]
+    for c, n in zip(codes, (71, 40, 40), strict=True):
+        assert c.shape == (n, 16)
+        assert c.dtype == np.int8
+        assert set(np.unique(c)) == {-1, 1}
+
+
+def test_a_stream_may_begin_with_a_single_pair() -> None:
+    method = LCDH(bits=16, **SMALL)
+    assert stream(method, make(1), make(40, seed=1, round=1)).shape == (41, 16)
+
+
+def test_encoding_reads_one_modality_and_neither_clip_nor_labels() -> None:
+    method = trained(make(60))
+    stream(method, make(60))
+    query = make(20, seed=5)
+    for modality in MODALITIES:
+        full = query.batch(modality)
+        np.testing.assert_array_equal(method.encode(full, modality), method.encode(plain(full), modality))
+
+
+def test_a_code_does_not_depend_on_the_other_items_of_its_batch() -> None:
+    method = trained(make(60))
+    stream(method, make(60))
+    query = plain(make(40, seed=5).image)
+    alone = np.concatenate([method.encode(query.take(slice(i, i + 1)), "image") for i in range(40)])
+    np.testing.assert_array_equal(alone, method.encode(query, "image"))
+
+
+def test_learned_codes_are_one_for_both_modalities() -> None:
+    method = trained(make(60))
+    method.fit_chunk(make(60))
+    image, text = (method.encode_database(make(60), m) for m in MODALITIES)
+    np.testing.assert_array_equal(image, text)
+    with pytest.raises(ContractError, match="asked for 59"):
+        method.encode_database(make(59), "image")
+
+
+def test_codes_given_once_never_change() -> None:
+    method, early, kept = trained(make(60)), [], []
+    for t in range(4):
+        chunk = make(40, seed=t, round=t)
+        method.fit_chunk(chunk)
+        early.append(method.encode_database(chunk, "text"))
+        kept.append(early[-1].copy())
+        assert method.update_database("text") is None
+    np.testing.assert_array_equal(np.concatenate(early), np.concatenate(kept))
+
+
+def test_state_does_not_grow_with_the_stream() -> None:
+    method, sizes = trained(make(60)), []
+    for t in range(5):
+        method.fit_chunk(make(40, seed=t, round=t))
+        sizes.append(state.nbytes(method.state_dict()))
+    assert len(set(sizes)) == 1
+
+
+@pytest.mark.parametrize("settings", [{}, {"teacher": "zero"}, {"anchors": 20}])
+@pytest.mark.parametrize("pool", [True, False])
+def test_a_run_resumed_from_a_file_equals_one_without_a_break(
+    settings: dict[str, Any], pool: bool, tmp_path: Path
+) -> None:
+    chunks = [make(50, seed=t, round=t) for t in range(4)]
+    method = LCDH(bits=16, **{**SMALL, **settings})
+    if pool:
+        method.fit_pool(chunks[0])
+    stream(method, *chunks[:2])
+    state.save(tmp_path / "state.npz", method.state_dict())
+    resumed = LCDH(bits=16, **{**SMALL, **settings})
+    resumed.load_state_dict(state.load(tmp_path / "state.npz"))
+    np.testing.assert_array_equal(
+        resumed.encode_database(chunks[1], "image"), method.encode_database(chunks[1], "image")
+    )
+    np.testing.assert_array_equal(stream(resumed, *chunks[2:]), stream(method, *chunks[2:]))
+    for modality in MODALITIES:
+        query = plain(chunks[0].batch(modality))
+        np.testing.assert_array_equal(resumed.encode(query, modality), method.encode(query, modality))
+
+
+def test_equal_seeds_give_equal_codes_and_other_seeds_others() -> None:
+    chunks = [make(60, seed=t, round=t) for t in range(2)]
+    first, second, other = (stream(trained(chunks[0], seed=s), *chunks) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, second)
+    assert np.any(first != other)
+
+
+def test_training_writes_to_none_of_its_inputs() -> None:
+    chunk = make(60)
+    for array in (chunk.image.features, chunk.text.features, chunk.labels, chunk.image.views["clip"]):
+        assert array is not None
+        array.setflags(write=False)
+    stream(trained(chunk), chunk)
+
+
+def test_a_width_that_the_heads_do_not_divide_is_refused() -> None:
+    with pytest.raises(ParameterError, match="multiple of heads; got 32 and 5"):
+        LCDH(bits=16, teacher_width=32, heads=5)
+
+
+# --- what it is for
+
+
+def test_queries_of_one_modality_find_the_other_far_better_than_chance() -> None:
+    for labels in (True, False):
+        whole = make(400)
+        shown = whole if labels else relabel(whole, None)
+        method = trained(part(shown, slice(0, 200)))
+        stream(method, part(shown, slice(0, 200)), part(shown, slice(200, 400)))
+        found, chance = cross_modal(method, whole)
+        assert found > chance + 0.3, f"labels={labels}: {found:.3f} against {chance:.3f}"
+
+
+def found_by_text(method: LCDH, shown: Chunk) -> tuple[float, float]:
+    """mAP of encoded texts among the learned codes of two chunks, and what random ranking gives.
+
+    Learned codes: encoded ones beat chance even when B is random, since both modalities learn one B.
+    """
+    database = stream(method, part(shown, slice(0, 200)), part(shown, slice(200, 400)))
+    query, labels = make(150, seed=7), make(400).labels  # the true labels, whatever the method was shown
+    assert query.labels is not None and labels is not None
+    codes = method.encode(plain(query.text), "text")
+    return mean_ap(codes, database, query.labels, labels), float(
+        np.mean(query.labels.astype(int) @ labels.T > 0)
+    )
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_labels_alone_are_learned_and_shuffled_ones_give_chance(shuffled: bool) -> None:
+    whole = make(400)
+    assert whole.labels is not None
+    rows = np.random.default_rng(0).permutation(400) if shuffled else np.arange(400)
+    shown = relabel(whole, whole.labels[rows])
+    method = trained(part(shown, slice(0, 200)), lambda1=0.0, alpha=0.0)
+    found, chance = found_by_text(method, shown)
+    assert abs(found - chance) < 0.05 if shuffled else found > chance + 0.3, f"{found:.3f} {chance:.3f}"
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_clip_alone_is_learned_from_and_that_of_other_items_gives_chance(shuffled: bool) -> None:
+    whole = relabel(make(400), None)
+    rows = np.random.default_rng(0).permutation(400) if shuffled else np.arange(400)
+    image, text = (Batch(b.features, {"clip": b.views["clip"][rows]}) for b in (whole.image, whole.text))
+    shown = Chunk(round=0, image=image, text=text, labels=None, ids=whole.ids)
+    method = trained(part(shown, slice(0, 200)), lambda2=0.0, alpha=0.0)
+    found, chance = found_by_text(method, shown)
+    assert abs(found - chance) < 0.05 if shuffled else found > chance + 0.3, f"{found:.3f} {chance:.3f}"
