@@ -110,10 +110,19 @@ def histograms(query, database, query_labels, database_labels, width, low, high,
 
 @_compiled(fastmath={"reassoc"})
 def _precisions(ranks):  # type: ignore[no-untyped-def]
-    """Sum of the precision at every hit; ``ranks`` are the hits' ranks from 0, ascending."""
+    """Sum of the precision at hits; ``ranks`` are theirs, from 0, ascending."""
     total = 0.0
     for h in range(ranks.shape[0]):
         total += np.float64(h + 1) / np.float64(ranks[h] + 1)
+    return total
+
+
+@_compiled(fastmath={"reassoc"})
+def _precisions_mirrored(ranks, hits_twice, items_twice):  # type: ignore[no-untyped-def]
+    """The same for hits of one group of tied items that is read from its end."""
+    total = 0.0
+    for h in range(ranks.shape[0]):
+        total += np.float64(hits_twice - h) / np.float64(items_twice - ranks[h])
     return total
 
 
@@ -129,52 +138,23 @@ def _summarise(ranks, cuts, out):  # type: ignore[no-untyped-def]
 
 
 @_compiled()
-def orders(query, database, query_labels, database_labels, bits, cuts, low, high, stable, backward):  # type: ignore[no-untyped-def]
-    """Fill rows ``low:high`` of ``stable`` and of ``backward`` where it has rows: (queries, cuts, 3).
+def _summarise_backward(ranks, ends, stops, cuts, out):  # type: ignore[no-untyped-def]
+    """Per cut: hits and summed precision when every group of tied items is read from its end.
 
-    A counting sort by distance: tied items stay in database order, or in the reverse of it. Four
-    segments of the database are sorted at once, each with its own counters; items that fill up
-    the last segment are farther away than any distance and rank behind all others.
+    Group d ends before rank ``ends[d]`` and before hit ``stops[d]``.
     """
-    items = database.shape[1]
-    segment = (items + 3) // 4
-    key, shared = np.full(4 * segment, 2 * (bits + 1), np.uint32), np.empty(items, np.uint32)
-    k0, k1 = key[:segment], key[segment : 2 * segment]
-    k2, k3 = key[2 * segment : 3 * segment], key[3 * segment :]
-    table = np.empty((4, bits + 2), np.uint32)
-    t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
-    ends = np.empty(bits + 1, np.int64)
-    relevant = np.empty(4 * segment, np.uint8)
-    ranks, mirrored = np.empty(items + 1, np.int64), np.empty(items, np.int64)
-    for row in range(low, high):
-        _keys(query, database, query_labels, database_labels, row, 0, np.uint32(2), key[:items], shared)
-        table[:] = 0
-        for j in range(segment):
-            t0[k0[j] >> 1] += 1
-            t1[k1[j] >> 1] += 1
-            t2[k2[j] >> 1] += 1
-            t3[k3[j] >> 1] += 1
-        begin = np.uint32(0)
-        for d in range(bits + 2):
-            for s in range(4):
-                here = table[s, d]
-                table[s, d] = begin
-                begin += here
-            if d <= bits:
-                ends[d] = begin
-        for j in range(segment):
-            _place(k0[j], t0, relevant)
-            _place(k1[j], t1, relevant)
-            _place(k2[j], t2, relevant)
-            _place(k3[j], t3, relevant)
-        hits = 0
-        for j in range(items):  # no branch: a miss is overwritten by what comes next
-            ranks[hits] = j
-            hits += relevant[j]
-        _summarise(ranks[:hits], cuts, stable[row])
-        if backward.shape[0] > 0:
-            _mirror(ranks[:hits], ends, mirrored[:hits])
-            _summarise(mirrored[:hits], cuts, backward[row])
+    for k in range(cuts.shape[0]):
+        begin, first, hits, total = 0, 0, 0, 0.0
+        for d in range(ends.shape[0]):
+            end, stop, low = ends[d], stops[d], first
+            if end > cuts[k]:  # only the last items of this group are within the cut
+                low += np.searchsorted(ranks[first:stop], begin + end - cuts[k])
+            total += _precisions_mirrored(ranks[low:stop], first + stop - low, begin + end)
+            hits += stop - low
+            if end >= cuts[k]:
+                break
+            begin, first = end, stop
+        out[k, 0], out[k, 1] = hits, total
 
 
 @_compiled()
@@ -185,11 +165,52 @@ def _place(key, table, relevant):  # type: ignore[no-untyped-def]
 
 
 @_compiled()
-def _mirror(ranks, ends, mirrored):  # type: ignore[no-untyped-def]
-    """The hits' ranks when every group of tied items (group d ends before ``ends[d]``) is reversed."""
-    begin, first = 0, 0
-    for d in range(ends.shape[0]):
-        stop = np.searchsorted(ranks, ends[d])
-        for h in range(first, stop):
-            mirrored[first + stop - 1 - h] = begin + ends[d] - 1 - ranks[h]
-        begin, first = ends[d], stop
+def orders(query, database, query_labels, database_labels, cuts, low, high, counts, stable, backward):  # type: ignore[no-untyped-def]
+    """Fill rows ``low:high`` of counts and ``stable``, and of ``backward`` where it has rows.
+
+    The last two are (queries, cuts, 3). A counting sort by distance: tied items stay in database
+    order, or in the reverse of it. Four segments of the database are sorted at once, each with its
+    own counters; what fills up the last one is farther away than any distance, and ranks last.
+    """
+    items, distances = database.shape[1], counts.shape[1]
+    segment = (items + 3) // 4
+    key, shared = np.full(4 * segment, 2 * distances, np.uint32), np.empty(items, np.uint32)
+    k0, k1 = key[:segment], key[segment : 2 * segment]
+    k2, k3 = key[2 * segment : 3 * segment], key[3 * segment :]
+    table = np.empty((4, distances + 1), np.uint32)
+    t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
+    relevant = np.empty(4 * segment, np.uint8)
+    ranks = np.empty(items + 1, np.uint32)
+    ends, stops = np.empty(distances, np.int64), np.empty(distances, np.int64)
+    for row in range(low, high):
+        _keys(query, database, query_labels, database_labels, row, 0, np.uint32(2), key[:items], shared)
+        table[:] = 0
+        for j in range(segment):
+            t0[k0[j] >> 1] += 1
+            t1[k1[j] >> 1] += 1
+            t2[k2[j] >> 1] += 1
+            t3[k3[j] >> 1] += 1
+        begin = np.uint32(0)
+        for d in range(distances + 1):
+            for s in range(4):
+                here = table[s, d]
+                table[s, d] = begin
+                begin += here
+        for d in range(distances):
+            ends[d] = table[0, d + 1]
+        for j in range(segment):
+            _place(k0[j], t0, relevant)
+            _place(k1[j], t1, relevant)
+            _place(k2[j], t2, relevant)
+            _place(k3[j], t3, relevant)
+        hits = np.uint64(0)
+        for d in range(distances):
+            before, found = ends[d - 1] if d > 0 else 0, hits
+            for j in range(before, ends[d]):  # no branch: what a miss writes is overwritten
+                ranks[hits] = j
+                hits += relevant[j]
+            stops[d] = hits
+            counts[row, d, 0], counts[row, d, 1] = ends[d] - before, hits - found
+        _summarise(ranks[:hits], cuts, stable[row])
+        if backward.shape[0] > 0:
+            _summarise_backward(ranks[:hits], ends, stops, cuts, backward[row])

@@ -15,7 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError, ParameterError
-from bench.hamming import Packed, check_packed, distances_numpy, for_rows, kernels, relevance_numpy
+from bench.hamming import (
+    Histograms,
+    Packed,
+    check_packed,
+    distances_numpy,
+    for_rows,
+    kernels,
+    relevance_numpy,
+)
 
 Values = npt.NDArray[np.float64]
 
@@ -31,25 +39,24 @@ class Ranked:
 
     hits: Values  # hits among the first ``cut`` items
     precisions: Values  # precision summed over the hits among the first ``cut`` items
-    first: Values  # precision summed over the first ``cut`` hits, wherever they rank
+    first: Values  # precision summed over the first ``cut`` hits, wherever they rank; not backward
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
     """Both orders of tied items that the compatibility modes use.
 
-    ``cuts`` (ascending) always contains ``items``, the size of the database: the cut that is none.
+    ``cuts`` (ascending) always contains the size of the database: the cut that is none.
     """
 
     cuts: tuple[int, ...]
-    items: int
+    histograms: Histograms  # without grades: they come for nothing with the sort
     stable: Ranked  # tied items in database order
     backward: Ranked | None  # tied items in reverse database order, where asked for
 
     @property
-    def relevant(self) -> npt.NDArray[np.int64]:
-        """Relevant items in the database, per query (Q,)."""
-        return self.stable.hits[:, self.column(None)].astype(np.int64)
+    def items(self) -> int:
+        return self.histograms.items
 
     def column(self, cut: int | None) -> int:
         wanted = self.items if cut is None else cut
@@ -77,16 +84,19 @@ def orders(
     check_packed(query, database, query_labels, database_labels, bits)
     queries, items = query.shape[1], database.shape[1]
     wanted = np.array(sorted({*cuts, items}), np.int64)
+    counts = np.zeros((queries, bits + 1, 2), np.uint32)
     stable = np.zeros((queries, len(wanted), 3))
     reverse = np.zeros((queries if backward else 0, len(wanted), 3))
     compiled = kernels()
     fill = compiled.orders if compiled else _orders_numpy
 
     def task(low: int, high: int) -> None:
-        fill(query, database, query_labels, database_labels, bits, wanted, low, high, stable, reverse)
+        fill(query, database, query_labels, database_labels, wanted, low, high, counts, stable, reverse)
 
     for_rows(task, queries, threads)
-    return Orders(tuple(wanted.tolist()), items, _ranked(stable), _ranked(reverse) if backward else None)
+    return Orders(
+        tuple(wanted.tolist()), Histograms(counts), _ranked(stable), _ranked(reverse) if backward else None
+    )
 
 
 def _ranked(sums: Values) -> Ranked:
@@ -98,10 +108,10 @@ def _orders_numpy(
     database: Packed,
     query_labels: Packed,
     database_labels: Packed,
-    bits: int,
     cuts: npt.NDArray[np.int64],
     low: int,
     high: int,
+    counts: npt.NDArray[np.uint32],
     stable: Values,
     backward: Values,
 ) -> None:
@@ -110,6 +120,8 @@ def _orders_numpy(
         one = slice(row, row + 1)
         distance = distances_numpy(query[:, one], database)[0]
         relevant = relevance_numpy(query_labels[:, one], database_labels, 2)[0]
+        counts[row, :, 0] = np.bincount(distance, minlength=counts.shape[1])
+        counts[row, :, 1] = np.bincount(distance[relevant != 0], minlength=counts.shape[1])
         for out, step in ((stable, 1), (backward, -1)):
             if len(out):
                 order = np.argsort(distance[::step], kind="stable")
@@ -157,7 +169,7 @@ def calc_map_k(orders: Orders, cut: int | None) -> Values:
 
 def perf_metric4label(orders: Orders, cut: int | None) -> Values:
     """``perf_metric4Label.m``: AP over the whole database; its mean is where the error is."""
-    return np.where(orders.relevant > 0, dcmh(orders, cut), np.nan)
+    return np.where(orders.histograms.relevant > 0, dcmh(orders, cut), np.nan)
 
 
 def trec(orders: Orders, cut: int | None) -> Values:

@@ -26,7 +26,6 @@ from bench.ties import (
     best_precisions,
     expected_precisions,
     precisions_per_hit,
-    reached,
     row_sums,
     worst_precisions,
 )
@@ -197,13 +196,16 @@ def evaluate_packed(
     packed = query, database, query_labels, database_labels
     asked = [parse_metric(name) for name in metrics]
     graded = any(m.needs == "grades" for m in asked)
-    hist = histograms(*packed, bits=bits, graded=graded, threads=threads)
     ordered = [m for m in asked if m.needs == "order"]
     orders = None
     if ordered:
         cuts = [m.at for m in ordered if m.at is not None]
         backward = any(m.compute is compat.trec for m in ordered)
         orders = compat.orders(*packed, bits=bits, cuts=cuts, backward=backward, threads=threads)
+    if orders is None or graded:
+        hist = histograms(*packed, bits=bits, graded=graded, threads=threads)
+    else:
+        hist = orders.histograms
     return means(metrics, hist, orders), hist
 
 
@@ -280,8 +282,8 @@ def _chance(ranking: Ranking, cut: int | None) -> Values:
 
 def _hits(ranking: Ranking, cut: int) -> Values:
     """Expected hits among the first ``cut`` items."""
-    g = ranking.until(cut)
-    return row_sums(g.relevant * reached(g.items, g.items_before, cut) / np.maximum(g.items, 1))
+    items, relevant, items_before, relevant_before = ranking.group_at(cut)
+    return relevant_before + relevant * (cut - items_before) / items
 
 
 def _precision(ranking: Ranking, cut: int) -> Values:

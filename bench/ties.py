@@ -59,6 +59,14 @@ class Ranking:
             gains=None if self.gains is None else self.gains[:, :groups],
         )
 
+    def group_at(self, cut: int) -> tuple[Values, Values, Values, Values]:
+        """Of the group that holds rank ``cut``: items, relevant, items before, relevant before; each (Q,)."""
+        last = np.count_nonzero(self.items_before < cut, axis=1) - 1
+        rows = np.arange(len(last))
+        fields = self.items, self.relevant, self.items_before, self.relevant_before
+        items, relevant, items_before, relevant_before = (field[rows, last] for field in fields)
+        return items, relevant, items_before, relevant_before
+
     def merged(self) -> Ranking:
         """One group that holds the whole database: what equal codes give."""
         items, nothing = np.full((len(self.total), 1), float(self.size)), np.zeros((len(self.total), 1))
@@ -138,15 +146,13 @@ def precisions_per_hit(g: Ranking, cut: int) -> Values:
     Only the group that the cut divides decides how many hits there are: k of its first t ranks,
     with the hypergeometric probability of k relevant in t draws from its n items, r relevant.
     """
-    last = np.count_nonzero(g.items_before < cut, axis=1) - 1
-    rows = np.arange(len(last))
-    n, r, before, found = (a[rows, last] for a in (g.items, g.relevant, g.items_before, g.relevant_before))
-    draws = np.minimum(cut - before, n)
-    whole = np.arange(g.items.shape[1]) < last[:, None]
-    certain = expected_precisions(replace(g, relevant=np.where(whole, g.relevant, 0)).until(cut), cut)
-    values = np.empty(len(last))
+    n, r, before, found = g.group_at(cut)
+    draws = cut - before
+    earlier = g.items_before + g.items < cut
+    certain = expected_precisions(replace(g, relevant=np.where(earlier, g.relevant, 0)).until(cut), cut)
+    values = np.empty(len(n))
     step = max(1, int(_TERMS // (1 + np.minimum(draws, r).max(initial=0))))
-    for start in range(0, len(last), step):
+    for start in range(0, len(n), step):
         s = slice(start, start + step)
         values[s] = _over_draws(*(a[s, None] for a in (n, r, draws, before, found, certain)))
     return values
