@@ -143,9 +143,9 @@ def _nearest_cosines(queries: Features, train: Features, centre: Floats) -> Floa
 
 
 def _unit(x: Features) -> Features:
-    norms = np.linalg.norm(x, axis=1, keepdims=True).astype(np.float32)
-    unit: Features = x / np.where(norms > 0, norms, np.float32(1))
-    return unit
+    norms: Features = np.linalg.norm(x, axis=1, keepdims=True)
+    norms[norms == 0] = 1
+    return x / norms
 
 
 def _unlabelled(known: DatasetStatistics) -> Finding:

@@ -192,9 +192,29 @@ def _npz_read(path: Path, name: str) -> Array:
     return array
 
 
+def _check_complete(path: Path) -> None:
+    """Follow the lengths of the variables of a v5 file to its end.
+
+    scipy stops without a word where the next variable should begin, so a bundle cut there would
+    pass for one without queries.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        mark = stream.read(128)[126:]
+        if mark not in (b"IM", b"MI"):
+            return  # v4, which has no header; or not a .mat at all, which scipy will say
+        end = 128
+        while end < size:
+            stream.seek(end + 4)
+            end += 8 + int.from_bytes(stream.read(4), "little" if mark == b"IM" else "big")
+    if end != size:
+        raise ValueError(f"it ends {end - size} bytes early")
+
+
 def _mat_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     import scipy.io
 
+    _check_complete(path)
     return {name: tuple(shape) for name, shape, _ in scipy.io.whosmat(path)}
 
 

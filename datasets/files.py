@@ -181,23 +181,34 @@ class _Part:
 
 def _check_shapes(roles: dict[str, Mapped]) -> None:
     """Every array has a row for each item of its split, and the queries have what train has."""
-    for role, mapped in roles.items():
-        if role in ("classes", "query_index", "database_index"):
-            continue
+    data = {r: m for r, m in roles.items() if r not in ("classes", "query_index", "database_index")}
+    for role, mapped in data.items():
         if not role.endswith("labels") and len(mapped.shape) != 2:
             raise DataError(
                 f"{mapped.where}: has shape {mapped.shape}; expected 2-d features (items, d). Extract "
                 "features from raw images first, or map another variable."
             )
-        first = roles["query_image" if role.startswith("query_") else "image"]
-        if _rows(role, mapped) != first.shape[0]:
+    own = {r: m for r, m in data.items() if not r.startswith("query_")}
+    asked = {r: m for r, m in data.items() if r.startswith("query_")}
+    _check_rows(own)
+    _check_rows(asked)
+    if asked:
+        for role, mapped in own.items():
+            _check_twin(role, mapped, asked.get(f"query_{role}"))
+
+
+def _check_rows(split: dict[str, Mapped]) -> None:
+    """All have as many rows as most of them have."""
+    rows = {role: _rows(role, mapped) for role, mapped in split.items()}
+    expected = max(rows.values(), key=list(rows.values()).count, default=0)
+    for role, mapped in split.items():
+        if rows[role] != expected:
             name = mapped.variable.name
+            other = next(split[r].variable.name for r, n in rows.items() if n == expected)
             raise DataError(
-                f"{mapped.where}: has shape {mapped.shape}; expected {first.shape[0]} rows, as "
-                f"{first.variable.name} has. If it holds items in columns, map {role}:{name}.T."
+                f"{mapped.where}: has shape {mapped.shape}; expected {expected} rows, as {other} has. "
+                f"If it holds items in columns, map {role}:{name}.T."
             )
-        if "query_image" in roles and not role.startswith("query_"):
-            _check_twin(role, mapped, roles.get(f"query_{role}"))
 
 
 def _check_twin(role: str, mapped: Mapped, twin: Mapped | None) -> None:

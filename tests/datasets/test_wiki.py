@@ -1,0 +1,110 @@
+"""The Wikipedia dataset, on the real file where it is at hand and on damaged stand-ins."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+
+from bench.datasets.wiki import CLASSES, SHAPES, Wiki
+from bench.errors import DataError
+from bench.validate import check
+
+SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+DATA = SHARED / "data"
+needs_wiki = pytest.mark.skipif(
+    not (DATA / "wiki" / "wikiData.mat").is_file(), reason="the real wikiData.mat is not beside the checkout"
+)
+
+
+def write(folder: Path, **changed: np.ndarray[Any, Any] | None) -> Path:
+    """A wikiData.mat of random numbers; a variable given as None is left out."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, Any] = {n: rng.random(s) for n, s in SHAPES.items() if n[0] != "L"}
+    arrays |= {n: 1 + rng.integers(10, size=SHAPES[n]) for n in ("L_tr", "L_te")}
+    kept = {n: a for n, a in (arrays | changed).items() if a is not None}
+    scipy.io.savemat(folder / "wikiData.mat", kept)
+    return folder / "wikiData.mat"
+
+
+@needs_wiki
+def test_the_real_file_has_the_class_counts_of_its_paper() -> None:
+    data = Wiki().load(DATA)
+    check(data)
+    assert data.train.labels is not None
+    counts = dict(zip(CLASSES, data.train.labels.sum(axis=0, dtype=int).tolist(), strict=True))
+    assert (counts["art"], counts["warfare"], counts["media"]) == (138, 347, 178)
+    assert (len(data.train), len(data.query)) == (2173, 693)
+
+
+@needs_wiki
+def test_the_mat_file_and_the_same_arrays_as_npz_agree() -> None:
+    data = Wiki().load(DATA)
+    with np.load(DATA / "wiki" / "wiki.npz", allow_pickle=False) as stored:
+        np.testing.assert_array_equal(data.query.image.features, stored["image_test"])
+        assert data.train.labels is not None
+        np.testing.assert_array_equal(data.train.labels.argmax(axis=1), stored["label_train"])
+
+
+def test_each_item_gets_the_column_of_its_class_number(tmp_path: Path) -> None:
+    numbers = np.ones((2173, 1))
+    numbers[7] = 10
+    write(tmp_path, L_tr=numbers)
+    labels = Wiki().load(tmp_path).train.labels
+    assert labels is not None
+    assert (labels[7, 9], labels[8, 0], labels.sum()) == (1, 1, 2173)
+
+
+def test_the_file_is_found_in_the_folder_wiki_and_in_another_case(tmp_path: Path) -> None:
+    (tmp_path / "wiki").mkdir()
+    path = write(tmp_path / "wiki")
+    path.rename(path.with_name("WikiData.mat"))
+    assert Wiki().files(tmp_path) == [path.with_name("WikiData.mat")]
+
+
+def test_a_missing_file_is_an_error_that_says_what_to_fetch(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no wikiData\.mat.*Download it, name it wikiData\.mat") as caught:
+        Wiki().load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_shape_names_file_variable_and_both_shapes(tmp_path: Path) -> None:
+    write(tmp_path, T_tr=np.zeros((2173, 11)))
+    with pytest.raises(
+        DataError, match=r"wikiData\.mat: variable T_tr: shape \(2173, 11\); expected shape \(2173, 10\)"
+    ):
+        Wiki().load(tmp_path)
+
+
+def test_a_missing_variable_is_named(tmp_path: Path) -> None:
+    write(tmp_path, L_te=None)
+    with pytest.raises(DataError, match=r"variable L_te: missing among I_te, I_tr"):
+        Wiki().load(tmp_path)
+
+
+def test_an_impossible_class_number_is_named_with_its_row(tmp_path: Path) -> None:
+    numbers = np.ones((693, 1))
+    numbers[5] = 11
+    write(tmp_path, L_te=numbers)
+    with pytest.raises(DataError, match="variable L_te: row 5 is class 11"):
+        Wiki().load(tmp_path)
+
+
+def test_a_nan_is_named_with_its_variable_and_row(tmp_path: Path) -> None:
+    image = np.zeros((2173, 128))
+    image[3, 4] = np.nan
+    write(tmp_path, I_tr=image)
+    with pytest.raises(DataError, match="variable I_tr: row 3, column 4 is nan"):
+        Wiki().load(tmp_path)
+
+
+def test_a_truncated_file_is_an_error_of_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DataError, match="truncated") as caught:
+        Wiki().load(tmp_path)
+    assert "\n" not in str(caught.value)
