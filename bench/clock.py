@@ -23,8 +23,12 @@ class Clock:
         try:
             yield
         finally:
-            self._seconds[stage] += time.perf_counter() - wall
-            self._seconds[f"{stage}_cpu"] += time.process_time() - cpu
+            self.add(stage, time.perf_counter() - wall, time.process_time() - cpu)
+
+    def add(self, stage: str, wall: float, cpu: float) -> None:
+        """Count seconds that were measured elsewhere."""
+        self._seconds[stage] += wall
+        self._seconds[f"{stage}_cpu"] += cpu
 
     def seconds(self, stage: str) -> float:
         return self._seconds.get(stage, 0.0)

@@ -1,6 +1,6 @@
-"""One cell: stream the chunks to a method, keep the database, score, time, and record.
+"""Cells: stream the chunks to a method, keep the database, score, time, and record.
 
-Without timing, guards and evaluation every K rounds it is this loop::
+Without timing, guards, several code lengths and evaluation every K rounds it is this loop::
 
     for round, rows in enumerate(plan.rounds):
         method.fit_chunk(chunk(rows))
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import platform
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import fingerprint, hamming, metrics, registry, state, stream, threads
-from bench.api import MODALITIES, Batch, Dataset, Labels, Method, Modality, Split
+from bench.api import MODALITIES, Batch, Chunk, Dataset, Labels, Method, Modality, Rows, Split
 from bench.cache import Stored
 from bench.clock import Clock
 from bench.errors import BenchError
@@ -47,39 +47,37 @@ STANDARD = (
 SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 
-def run_cell(
-    spec: RunSpec, data: Stored, *, thread_count: int = 1, jobs: int = 1
-) -> tuple[RunRecord, Arrays]:
-    """Run one cell. Whatever a method raises becomes a ``failed`` record with its traceback."""
-    cls: type[Method] = registry.get("method", spec.method)
-    common: dict[str, Any] = {
-        "spec": spec,
-        "code": fingerprint.of_method(spec.method),
+def run_cells(
+    specs: Sequence[RunSpec], data: Stored, *, thread_count: int = 1, jobs: int = 1
+) -> list[tuple[RunRecord, Arrays]]:
+    """Run cells that differ in ``bits`` only: one pass over the stream, one chunk for all of them.
+
+    Whatever a method raises becomes a ``failed`` record with its traceback; the other lengths go on.
+    """
+    cls: type[Method] = registry.get("method", specs[0].method)
+    dataset = data.open()
+    common = {
+        "code": fingerprint.of_method(specs[0].method),
         "data": data.fingerprint,
         "fidelity": cls.source.fidelity,
         "environment": environment(thread_count, jobs),
     }
-    dataset = data.open()
-    reason = skip_reason(cls, dataset.train, spec.database)
+    reason = skip_reason(cls, dataset.train, specs[0].database)
     if reason:
-        return RunRecord(status="skipped", reason=reason, **common), {}
-    session = _Session(spec, cls, dataset, thread_count)
-    try:
-        with threads.limit(thread_count):
-            session.run()
-    except Exception as error:  # noqa: BLE001  # a plugin may raise anything; the sweep goes on
-        text = f"{error}" if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        reason = f"round {session.round}: {text}".splitlines()[0]
-        return RunRecord(status="failed", reason=reason, traceback=traceback.format_exc(), **common), {}
-    return RunRecord(status="ok", **common, **session.outcome()), session.arrays
+        return [(RunRecord(spec=spec, status="skipped", reason=reason, **common), {}) for spec in specs]
+    with threads.limit(thread_count):
+        _warm_up()
+        stream_ = _Stream(specs[0], cls, dataset)
+        sessions = [_Session(spec, stream_, thread_count) for spec in specs]
+        stream_.send_to(sessions)
+    return [(session.record(common), session.arrays) for session in sessions]
 
 
-class _Session:
-    """The state of one cell while its rounds go by."""
+class _Stream:
+    """What arrives when: shared by the cells of all code lengths."""
 
-    def __init__(self, spec: RunSpec, cls: type[Method], dataset: Dataset, thread_count: int) -> None:
-        self.spec, self.cls, self.threads = spec, cls, thread_count
-        self.train = dataset.train
+    def __init__(self, spec: RunSpec, cls: type[Method], dataset: Dataset) -> None:
+        self.cls, self.train = cls, dataset.train
         self.plan = stream.plan(
             len(self.train),
             self.train.labels,
@@ -88,73 +86,88 @@ class _Session:
             pool=spec.pool,
             val=spec.val,
         )
-        self.query = self.train.take(np.sort(self.plan.val)) if spec.val else dataset.query
-        self.notes = stand_ins(self.train, cls.capabilities)
-        self.clock = Clock()
-        self.index = Index(spec.database, self.train, self.clock)
+        self.val = np.sort(self.plan.val)
+        self.query = self.train.take(self.val) if spec.val else dataset.query
         self.evaluated = set(stream.parse_evaluate(spec.evaluate, len(self.plan.rounds)))
+
+    def send_to(self, sessions: Sequence[_Session]) -> None:
+        """Give the pool, then every round's chunk, to each session that has not failed."""
+        offline = self.cls.capabilities.offline
+        if self.plan.pool is not None and self.cls.capabilities.pool and not offline:
+            pool = shown(self.train, self.plan.pool, self.cls.capabilities)
+            for session in sessions:
+                session.attempt(0, lambda s: s.fit_pool(pool))
+        for round_ in range(len(self.plan.rounds)):
+            if offline and round_ not in self.evaluated:
+                continue
+            rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
+            arrived = chunk(self.train, rows, self.cls.capabilities, 0 if offline else round_)
+            for session in sessions:
+                session.attempt(round_, lambda s: s.take(arrived, rows))  # noqa: B023  # called at once
+
+
+class _Session:
+    """The state of one cell while its rounds go by."""
+
+    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int) -> None:
+        self.spec, self.stream, self.threads = spec, stream_, thread_count
+        self.clock = Clock()
+        self.index = Index(spec.database, stream_.train, self.clock)
         self.rounds: list[RoundRecord] = []
         self.fit_seconds: list[float] = []
         self.arrays: Arrays = {}
         self.round = 0
+        self.failure: tuple[str, str] | None = None  # reason, traceback
+        self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
-    def run(self) -> None:
-        _warm_up()
-        method = self.new_method()
-        if not self.cls.capabilities.offline:
-            self.fit_pool(method)
-        for round_ in range(len(self.plan.rounds)):
-            self.round = round_
-            if not self.cls.capabilities.offline:
-                self.fit(method)
-            elif self.round in self.evaluated:
-                method = self.refit()
-            if self.round in self.evaluated:
-                self.evaluate(method)
+    def attempt(self, round_: int, act: Callable[[_Session], None]) -> None:
+        """Do something that runs the method's code, unless it has failed before."""
+        if self.failure is not None:
+            return
+        self.round = round_
+        try:
+            act(self)
+        except Exception as error:  # noqa: BLE001  # a plugin may raise anything; the sweep goes on
+            text = f"{error}" if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+            lines = text.splitlines() or [type(error).__name__]
+            self.failure = f"round {round_}: {lines[0]}", traceback.format_exc()
 
     def new_method(self) -> Method:
         seed = stream.derive_seed(self.spec.seed, "method")
-        return self.cls(bits=self.spec.bits, seed=seed, **self.spec.params)
+        return self.stream.cls(bits=self.spec.bits, seed=seed, **self.spec.params)
 
-    def fit_pool(self, method: Method) -> None:
-        if self.plan.pool is not None and self.cls.capabilities.pool:
-            offered = shown(self.train, self.plan.pool, self.cls.capabilities)
-            with self.clock.measure("fit_pool"):
-                method.fit_pool(offered)
+    def fit_pool(self, pool: Split) -> None:
+        with self.clock.measure("fit_pool"):
+            self.method.fit_pool(pool)
 
-    def fit(self, method: Method) -> None:
-        rows = self.plan.rounds[self.round]
-        arrived = chunk(self.train, rows, self.cls.capabilities, self.round)
+    def take(self, arrived: Chunk, rows: Rows) -> None:
+        """One round; for an offline method, a fresh instance and everything seen so far."""
+        refit = self.stream.cls.capabilities.offline
+        if refit:
+            self.method = self.new_method()
         before = self.clock.seconds("fit")
+        arrived.shared.borrowed = [0.0, 0.0]
         with self.clock.measure("fit"):
-            method.fit_chunk(arrived)
+            self.method.fit_chunk(arrived)
+        self.clock.add("fit", *arrived.shared.borrowed)
         self.fit_seconds.append(self.clock.seconds("fit") - before)
-        self.index.arrive(method, arrived, rows)
-
-    def refit(self) -> Method:
-        """A fresh instance of an offline method, fitted on everything seen so far."""
-        rows = self.plan.seen(self.round)
-        everything = chunk(self.train, rows, self.cls.capabilities, 0)
-        method = self.new_method()
-        with self.clock.measure("fit"):
-            method.fit_chunk(everything)
-        self.fit_seconds.append(self.clock.seconds("fit"))
-        self.index.arrive(method, everything, rows, refit=True)
-        return method
+        self.index.arrive(self.method, arrived, rows, refit=refit)
+        if self.round in self.stream.evaluated:
+            self.evaluate(self.method)
 
     def evaluate(self, method: Method) -> None:
         self.index.refresh(method)
         queries = {}
         for modality in MODALITIES:
             with self.clock.measure("encode_query"):
-                codes = encode(method, Batch(self.query.batch(modality).features), modality)
+                codes = encode(method, Batch(self.stream.query.batch(modality).features), modality)
             queries[modality] = hamming.pack_codes(codes)
         scores, empty = self.score(queries)
         self.rounds.append(
             RoundRecord(
                 round=self.round,
                 items=len(self.index.rows),
-                queries=len(self.query),
+                queries=len(self.stream.query),
                 empty_queries=empty,
                 metrics=scores,
                 seconds=self.clock.take(),
@@ -163,11 +176,11 @@ class _Session:
             )
         )
         self.index.rewritten = None
-        if self.round == max(self.evaluated):
+        if self.round == max(self.stream.evaluated):
             self.keep_codes(queries)
 
     def score(self, queries: Mapping[Modality, Any]) -> tuple[dict[str, float], dict[str, int]]:
-        labels = _packed_labels(self.query), hamming.pack_labels(self.labels_of_database())
+        labels = _packed_labels(self.stream.query), hamming.pack_labels(self.labels_of_database())
         scores: dict[str, float] = {}
         empty: dict[str, int] = {}
         for direction in self.spec.directions:
@@ -196,8 +209,8 @@ class _Session:
         return hist
 
     def labels_of_database(self) -> Labels:
-        assert self.train.labels is not None, "skip_reason() refuses a dataset without labels"
-        return self.train.labels[self.index.rows]
+        assert self.stream.train.labels is not None, "skip_reason() refuses a dataset without labels"
+        return self.stream.train.labels[self.index.rows]
 
     def keep_codes(self, queries: Mapping[Modality, Any]) -> None:
         """The last round's codes and rows: what order-dependent metrics need."""
@@ -205,14 +218,22 @@ class _Session:
             self.arrays[f"codes/query/{modality}"] = queries[modality]
             self.arrays[f"codes/database/{modality}"] = self.index.packed[modality]
         self.arrays["rows/database"] = _narrow(self.index.rows)
-        self.arrays["rows/query"] = _narrow(np.sort(self.plan.val))  # empty: the test queries
+        self.arrays["rows/query"] = _narrow(self.stream.val)  # empty: the test queries
 
-    def outcome(self) -> dict[str, Any]:
-        return {
-            "rounds": tuple(self.rounds),
-            "fit_seconds": tuple(self.fit_seconds),
-            "notes": tuple(self.notes),
-        }
+    def record(self, common: Mapping[str, Any]) -> RunRecord:
+        """What is kept of the cell; a failed one keeps nothing but the reason."""
+        if self.failure is not None:
+            self.arrays = {}
+            reason, trace = self.failure
+            return RunRecord(spec=self.spec, status="failed", reason=reason, traceback=trace, **common)
+        return RunRecord(
+            spec=self.spec,
+            status="ok",
+            rounds=tuple(self.rounds),
+            fit_seconds=tuple(self.fit_seconds),
+            notes=tuple(stand_ins(self.stream.train, self.stream.cls.capabilities)),
+            **common,
+        )
 
 
 def _packed_labels(split: Split) -> npt.NDArray[Any]:

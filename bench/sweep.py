@@ -6,9 +6,10 @@ processes, or on a Dask or Ray cluster. Only this process writes to the results 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bench.cache import Stored
 from bench.errors import BenchError, ParameterError
 from bench.records import RunRecord, RunSpec, selector
 from bench.results import Results
-from bench.runner import Arrays, run_cell
+from bench.runner import Arrays, run_cells
 from bench.store import State, Store
 from bench.study import Study
 
@@ -117,7 +118,8 @@ def _compute(due: list[Cell], study: Study) -> Iterator[tuple[Cell, RunRecord, A
         parallel = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
         task = delayed(_task)
         try:
-            yield from parallel(task(cell, study.threads, jobs, plugins) for cell in due)
+            for finished in parallel(task(group, study.threads, jobs, plugins) for group in _groups(due)):
+                yield from finished
         except TerminatedWorkerError as error:
             raise BenchError(
                 "a worker process was killed, most likely for want of memory. The cells that are done are "
@@ -125,10 +127,21 @@ def _compute(due: list[Cell], study: Study) -> Iterator[tuple[Cell, RunRecord, A
             ) from error
 
 
-def _task(cell: Cell, threads: int, jobs: int, plugins: list[Path]) -> tuple[Cell, RunRecord, Arrays]:
+def _groups(due: Iterable[Cell]) -> list[list[Cell]]:
+    """Cells that differ in their code length only: they run in one pass over the stream."""
+    found: defaultdict[str, list[Cell]] = defaultdict(list)
+    for cell in due:
+        found[replace(cell.spec, bits=0).key].append(cell)
+    return list(found.values())
+
+
+def _task(
+    group: list[Cell], threads: int, jobs: int, plugins: list[Path]
+) -> list[tuple[Cell, RunRecord, Arrays]]:
     for path in plugins:
         registry.add_file(path)
-    return (cell, *run_cell(cell.spec, cell.data, thread_count=threads, jobs=jobs))
+    ran = run_cells([cell.spec for cell in group], group[0].data, thread_count=threads, jobs=jobs)
+    return [(cell, *outcome) for cell, outcome in zip(group, ran, strict=True)]
 
 
 @contextmanager

@@ -7,15 +7,16 @@ cost a factor of two to four.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import field
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import blas, cho_factor, cho_solve
 
-from bench.api import Codes, sign
+from bench.api import Codes, Shared, sign
 from bench.state import State
 
 Array = npt.NDArray[np.float64]
@@ -67,13 +68,14 @@ class RunningGram(State):
     n: int = 0
     gram: Array | None = None
 
-    def add(self, x: npt.NDArray[Any]) -> None:
+    def add(self, x: npt.NDArray[Any]) -> Self:
         """Take in the rows of ``x`` (n, d)."""
         wide = np.asarray(x, dtype=np.float64)
         if self.gram is None:
             self.gram = np.zeros((wide.shape[1], wide.shape[1]), order="F")
         self.gram = blas.dsyrk(1.0, wide.T, beta=1.0, c=self.gram, lower=True, overwrite_c=True)
         self.n += len(wide)
+        return self
 
     def factor(self, penalty: float) -> Factor:
         """Cholesky factor of ``gram + penalty·I``, to be solved against any number of times.
@@ -90,20 +92,24 @@ class RunningGram(State):
 
 
 class RunningRidge(State):
-    """Ridge regression on all rows seen: the same solution however they were cut into chunks."""
+    """Ridge regression on all rows seen: the same solution however they were cut into chunks.
+
+    The Gram matrix and its factor do not depend on the targets: code lengths that run together
+    compute them once per round. ``key`` tells the features ``x`` apart from others of the chunk.
+    """
 
     gram: RunningGram = field(default_factory=RunningGram)
     cross: Array | float = 0.0  # the sum of xᵀy, (d, r)
 
-    def add(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
+    def add(self, x: npt.NDArray[Any], y: npt.NDArray[Any], shared: Shared, key: Hashable) -> None:
         """Take in the rows of ``x`` (n, d) and their targets ``y`` (n, r)."""
-        wide = np.asarray(x, dtype=np.float64)
-        self.gram.add(wide)
-        self.cross = self.cross + dot(wide.T, y)
+        self.gram = shared.once(("gram", key), partial(self.gram.add, x))
+        self.cross = self.cross + dot(np.asarray(x).T, y)
 
-    def solve(self, penalty: float) -> Array:
+    def solve(self, penalty: float, shared: Shared, key: Hashable) -> Array:
         """The w (d, r) that minimises ``‖y - x w‖² + penalty·‖w‖²`` over all rows seen."""
-        return self.gram.factor(penalty).solve(np.asarray(self.cross))
+        factor = shared.once(("factor", key, penalty), partial(self.gram.factor, penalty))
+        return factor.solve(np.asarray(self.cross))
 
 
 class Factor:

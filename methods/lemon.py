@@ -95,10 +95,10 @@ class LEMON(Method):
         old = self.sums_ or Sums.zero(self.bits, labels.shape[1])
         b, v = self._learn(labels, g, old)
         self.sums_ = old.plus(labels, g, b, v)
-        self.codes_ = b.astype(np.int8)
+        self._codes = b.astype(np.int8)
         for m in MODALITIES:
-            self.hash_[m].add(chunk.batch(m).features, b)
-            self.w_[m] = self.hash_[m].solve(self.xi)
+            self.hash_[m].add(chunk.batch(m).features, b, chunk.shared, m)
+            self.w_[m] = self.hash_[m].solve(self.xi, chunk.shared, m)
 
     def _learn(self, labels: Array, g: Array, old: Sums) -> tuple[Array, Array]:
         """Codes B and embedding V, each (n, r), of the new items."""
@@ -122,7 +122,7 @@ class LEMON(Method):
         return linear_codes(batch.features, self.w_[modality])
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
-        return self.codes_
+        return self._codes
 
 
 def _sign(x: npt.NDArray[np.float64]) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy.linalg import solve
 
@@ -61,14 +63,15 @@ class OLSH(Method):
         for m, weight in self._weights.items():
             features = chunk.batch(m).features
             x[m] = features - self.mean_[m].add(features)
-            self.gram_[m].add(x[m])
-            factors[m] = self.gram_[m].factor(self.gamma / weight)
+            penalty = self.gamma / weight
+            self.gram_[m] = chunk.shared.once(("gram", m), partial(self.gram_[m].add, x[m]))
+            factors[m] = chunk.shared.once(("factor", m, penalty), partial(self.gram_[m].factor, penalty))
         v = self._learn(g, x, factors)
         self.vv_ += dot(v.T, v)
         self.vg_ += dot(v.T, g)
         for m in MODALITIES:
             self.cross_[m] += dot(x[m].T, v)
-        self.codes_ = sign(v - self.latent_mean_.add(v))
+        self._codes = sign(v - self.latent_mean_.add(v))
 
     def _begin(self, chunk: Chunk, classes: int) -> None:
         self.u_ = self.rng.standard_normal((self.bits, classes))
@@ -100,4 +103,4 @@ class OLSH(Method):
         return linear_codes(batch.features, w, shift)
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
-        return self.codes_
+        return self._codes

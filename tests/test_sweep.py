@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,31 @@ def test_one_job_and_two_jobs_give_identical_codes(tmp_path: Path) -> None:
 def test_a_parallel_run_is_marked_as_such(tmp_path: Path) -> None:
     results = bench.run(**options(tmp_path, seeds=2, jobs=2))
     assert {r.environment["jobs"] for r in results.records} == {2}
+
+
+@pytest.mark.parametrize("method", ["lemon", "olsh"])
+def test_code_lengths_that_run_together_give_what_each_gives_alone(tmp_path: Path, method: str) -> None:
+    together, alone = ({}, {})
+    for bits in ("8,16", "8", "16"):
+        folder = tmp_path / bits
+        results = bench.run(**options(folder, methods=method, bits=bits))
+        store = Store(folder / "runs")
+        kept = together if "," in bits else alone
+        kept.update({r.spec.key: dict(store.arrays(r)) for r in results.records})
+    assert together.keys() == alone.keys()
+    for key, arrays in together.items():
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, alone[key][name])
+
+
+def test_what_is_shared_counts_in_the_cost_of_each_code_length() -> None:
+    from bench.api import Shared
+
+    shared = Shared()
+    shared.once("x", lambda: time.sleep(0.02))
+    assert shared.borrowed == [0.0, 0.0]
+    shared.once("x", lambda: time.sleep(5))
+    assert 0.02 <= shared.borrowed[0] < 1
 
 
 def test_a_failed_cell_keeps_its_traceback_and_stops_no_other(tmp_path: Path) -> None:

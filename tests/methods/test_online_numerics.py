@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import registry
-from bench.api import MODALITIES, Batch, Chunk
+from bench.api import MODALITIES, Batch, Chunk, Shared
 from bench.methods import _online
 from bench.methods._codes import balanced_orthogonal, normalise_labels, procrustes
 from bench.methods._online import RunningGram, RunningMean, RunningRidge, dot, linear_codes
@@ -50,15 +50,15 @@ def test_mean_and_ridge_do_not_depend_on_how_rows_are_cut_into_chunks(cuts: list
     mean, ridge = RunningMean(), RunningRidge()
     for rows in np.split(np.arange(40), sorted(cuts)):
         mean.add(x[rows])
-        ridge.add(x[rows], y[rows])
+        ridge.add(x[rows], y[rows], Shared(), "x")
     np.testing.assert_allclose(mean.mean, x.mean(axis=0), rtol=1e-12)
     batch = np.linalg.solve(x.T @ x + 0.5 * np.eye(6), x.T @ y)
-    np.testing.assert_allclose(ridge.solve(0.5), batch, rtol=1e-9)
+    np.testing.assert_allclose(ridge.solve(0.5, Shared(), "x"), batch, rtol=1e-9)
 
 
 def test_two_sums_share_nothing() -> None:
     one, other = RunningRidge(), RunningRidge()
-    one.add(random(4, 2), random(4, 1))
+    one.add(random(4, 2), random(4, 1), Shared(), "x")
     assert other.gram.gram is None
 
 
