@@ -126,7 +126,7 @@ def test_a_number_within_bounds_survives_its_own_text(value: float) -> None:
 
 @pytest.mark.parametrize("declared", ["dict[str, int]", "list[float]", "Any"])
 def test_a_type_that_a_record_cannot_hold_is_refused(declared: str) -> None:
-    body = {"__annotations__": {"odd": declared}, "odd": None, "__module__": __name__}
+    body: dict[str, Any] = {"__annotations__": {"odd": declared}, "odd": None, "__module__": __name__}
     body["fit_chunk"] = body["encode"] = lambda *_: None
     odd = type("Odd", (Method,), body)
     with pytest.raises(ContractError, match=r"Odd\.odd is declared"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import bench
 from bench import registry
 from bench.api import Batch, Chunk, Codes, Method, Modality, sign
 from bench.errors import ContractError, UnknownNameError
@@ -59,7 +60,7 @@ def broken(name: str, kind: str = "method") -> list[str]:
 
 @pytest.mark.parametrize("kind", list(registry.KINDS))
 def test_every_file_of_a_plugin_folder_is_listed_and_sound(kind: str) -> None:
-    folders = [Path(p) / registry.KINDS[kind] for p in registry.bench.__path__]
+    folders = [Path(p) / registry.KINDS[kind] for p in bench.__path__]
     files = {
         p.stem for f in folders for p in f.glob("*") if p.suffix == ".py" or (p / "__init__.py").is_file()
     }
@@ -228,5 +229,5 @@ def test_a_folder_plugin_with_a_broken_part_is_broken(
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("from .student import Student\n")
     (folder / "student.py").write_text("class Student(:\n")
-    monkeypatch.setattr(registry.bench, "__path__", [*registry.bench.__path__, str(tmp_path)])
+    monkeypatch.setattr(bench, "__path__", [*bench.__path__, str(tmp_path)])
     assert "SyntaxError" in broken("deep")[0]
