@@ -1,0 +1,244 @@
+"""UKD: its similarity and loss against their definitions, what it keeps in memory, what it learns."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import state
+from bench.api import MODALITIES, Batch, Chunk
+from bench.checks import Check, checks_for
+from bench.methods.ukd import UKD, location_and_scale
+from bench.metrics import evaluate
+
+torch = pytest.importorskip("torch")
+Array = np.ndarray[Any, Any]
+CLASSES = 4
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def chunk(image: Array, text: Array) -> Chunk:
+    batches = [Batch(x.astype(np.float32)) for x in (image, text)]
+    for batch in batches:
+        batch.features.flags.writeable = False
+    return Chunk(round=0, image=batches[0], text=batches[1], labels=None, ids=np.arange(len(image)))
+
+
+def pairs(n: int, *, seed: int = 0) -> tuple[Chunk, Array]:
+    """Pairs around the centres of four classes, image (n, 12) and text (n, 9); one-hot labels."""
+    rng, centres = np.random.default_rng(seed), np.random.default_rng(99)
+    classes = rng.integers(CLASSES, size=n)
+    image = centres.standard_normal((CLASSES, 12))[classes] + 0.5 * rng.standard_normal((n, 12))
+    text = centres.standard_normal((CLASSES, 9))[classes] + 0.5 * rng.standard_normal((n, 9))
+    return chunk(image, text), np.eye(CLASSES, dtype=np.uint8)[classes]
+
+
+def fitted(items: Chunk, **settings: Any) -> UKD:
+    method = UKD(**{"bits": 16, "hidden": 32, "teacher_hidden": 32, "batch": 64, **settings})
+    method.fit_chunk(items)
+    return method
+
+
+def encoded(method: UKD, items: Chunk) -> Array:
+    """Image codes above text codes."""
+    return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
+
+
+def quality(trained_on: Chunk) -> tuple[float, float, float]:
+    """mAP from image to text and back on other pairs, and the share of relevant pairs."""
+    (database, labels), (queries, wanted) = pairs(300, seed=1), pairs(100, seed=2)
+    method = fitted(trained_on, epochs=30)
+    found = [
+        evaluate(
+            method.encode(queries.batch(a), a), method.encode(database.batch(b), b), wanted, labels, ["map"]
+        )["map"]
+        for a, b in (MODALITIES, MODALITIES[::-1])
+    ]
+    return found[0], found[1], float((wanted @ labels.T).mean())
+
+
+@pytest.mark.parametrize("check", checks_for(UKD), ids=str)
+def test_contract(check: Check) -> None:
+    check(UKD)
+
+
+def test_an_item_is_similar_to_the_nearest_in_either_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.methods.ukd import similarity
+
+    monkeypatch.setattr(similarity, "_BLOCK", 700)  # several blocks, the last one short
+    rng = np.random.default_rng(0)
+    n, k = 90, 17
+    spaces = [rng.random((n, 8)) for _ in range(2)]
+    expected = np.zeros((n, n), dtype=bool)
+    for points in spaces:
+        distances = np.linalg.norm(points[:, None] - points, axis=2)
+        np.put_along_axis(expected, np.argsort(distances, axis=1)[:, :k], True, axis=1)
+    found = similarity.Similarity([torch.tensor(s, dtype=torch.float32) for s in spaces], k)
+    order = rng.permutation(n)
+    assert (found.rows(order).numpy() == expected[order]).all()
+
+
+def test_all_items_as_far_away_as_the_last_neighbour_count() -> None:
+    from bench.methods.ukd.similarity import Similarity
+
+    points = torch.tensor([[0.0], [0.5], [0.5], [0.5], [1.0]])
+    similar = Similarity([points], 2).rows(slice(None)).int().tolist()
+    assert similar[0] == [1, 1, 1, 1, 0]
+    assert similar[4] == [0, 1, 1, 1, 1]
+
+
+def test_nothing_of_size_n_by_n_is_ever_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from bench.methods.ukd import similarity
+
+    class Largest(TorchDispatchMode):  # type: ignore[misc]
+        numbers = 0
+
+        def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = call(*args, **(kwargs or {}))
+            if isinstance(result, torch.Tensor):
+                Largest.numbers = max(Largest.numbers, result.numel())
+            return result
+
+    n = 1000
+    monkeypatch.setattr(similarity, "_BLOCK", 50 * n)
+    with Largest():
+        fitted(pairs(n)[0], epochs=1, teacher_epochs=1, batch=50)
+    assert 50 * n <= Largest.numbers < 130 * n  # n x 128 sigmoids are the widest thing
+
+
+def test_slope_is_the_derivative_of_the_negative_log_likelihood() -> None:
+    from bench.methods.ukd.student import nll_slope
+
+    rng = torch.Generator().manual_seed(0)
+    out = torch.randn(5, 8, generator=rng, dtype=torch.float64, requires_grad=True)
+    others = torch.randn(11, 8, generator=rng, dtype=torch.float64)
+    similar = torch.rand(5, 11, generator=rng) < 0.5
+    theta = out @ others.T / 2
+    (torch.nn.functional.softplus(theta) - similar * theta).sum().backward()
+    torch.testing.assert_close(nll_slope(out.detach(), others, similar), out.grad)
+
+
+def test_slope_stays_finite_where_the_exponential_would_overflow() -> None:
+    from bench.methods.ukd.student import nll_slope
+
+    ones = torch.ones(1, 4096)
+    assert nll_slope(ones, ones, torch.tensor([[False]])).isfinite().all()
+
+
+def test_triplet_loss_is_the_mean_over_all_triplets_of_both_directions() -> None:
+    from bench.methods.ukd.teacher import MARGIN, triplet_loss
+
+    rng = np.random.default_rng(0)
+    image, text = rng.random((2, 6, 128)) * 2  # far enough apart that some triplets cost nothing
+    total = 0.0
+    for query, other in ((image, text), (text, image)):
+        for q, p in zip(query, other, strict=True):
+            total += sum(
+                max(0.0, MARGIN + ((q - p) ** 2).sum() - ((q - negative) ** 2).sum()) for negative in other
+            )
+    assert float(triplet_loss(torch.tensor(image), torch.tensor(text))) == pytest.approx(total / 36)
+
+
+def test_the_teacher_brings_partners_together() -> None:
+    from bench.methods.ukd import teacher
+
+    items, _ = pairs(200)
+    x = {m: torch.tensor(items.batch(m).features) for m in MODALITIES}
+    shares = []
+    for epochs in (0, 20):
+        image, text = teacher.learn(
+            x, hidden=32, epochs=epochs, rate=1e-2, decay=0.0, batch=64, rng=np.random.default_rng(0)
+        )
+        distance = torch.cdist(image, text)
+        shares.append(float((distance.diagonal()[:, None] <= distance).float().mean()))
+    assert shares[0] < 0.7  # 0.875 is perfect: items of one class cannot be told apart
+    assert shares[1] > 0.8
+
+
+def test_pairs_teach_codes_that_retrieve_across_modalities() -> None:
+    i2t, t2i, chance = quality(pairs(400)[0])
+    assert min(i2t, t2i) > chance + 0.4
+
+
+def test_shuffled_pairs_teach_nothing_across_modalities() -> None:
+    items, _ = pairs(2000)
+    order = np.random.default_rng(5).permutation(len(items))
+    i2t, t2i, chance = quality(chunk(items.image.features, items.text.features[order]))
+    assert max(i2t, t2i) < chance + 0.15
+
+
+def test_equal_seeds_give_equal_weights_bit_for_bit() -> None:
+    items, _ = pairs(150)
+    first, second = (fitted(items, seed=3, epochs=2).weights_ for _ in range(2))
+    assert all((a == b).all() for m in MODALITIES for a, b in zip(first[m], second[m], strict=True))
+
+
+def test_other_seeds_give_other_codes() -> None:
+    items, _ = pairs(150)
+    assert (encoded(fitted(items, seed=3), items) != encoded(fitted(items, seed=4), items)).any()
+
+
+def test_a_saved_state_encodes_alike(tmp_path: Path) -> None:
+    items, _ = pairs(120)
+    method = fitted(items, epochs=2)
+    state.save(tmp_path / "ukd.npz", method.state_dict())
+    again = UKD(bits=16)
+    again.load_state_dict(state.load(tmp_path / "ukd.npz"))
+    assert (encoded(again, items) == encoded(method, items)).all()
+
+
+@pytest.mark.parametrize("bits", [8, 128])
+def test_codes_have_as_many_bits_as_asked_for(bits: int) -> None:
+    items, _ = pairs(80)
+    assert encoded(fitted(items, bits=bits, epochs=1), items).shape == (160, bits)
+
+
+def test_a_single_item_gets_the_code_that_it_gets_among_others() -> None:
+    items, _ = pairs(60)
+    method = fitted(items, epochs=3)
+    for m in MODALITIES:
+        together = method.encode(items.batch(m), m)
+        alone = [method.encode(items.batch(m).take(slice(i, i + 1)), m) for i in range(60)]
+        assert (np.concatenate(alone) == together).all()
+
+
+def test_constant_columns_and_constant_modalities_leave_finite_weights() -> None:
+    items, _ = pairs(80)
+    image = items.image.features.copy()
+    image[:, ::2] = 7.0
+    method = fitted(chunk(image, np.full((80, 3), -2.0)), epochs=2)
+    assert all(np.isfinite(w).all() for m in MODALITIES for w in method.weights_[m])
+
+
+def test_features_are_divided_by_one_number() -> None:
+    x = np.array([[0, 10], [2, 10], [0, 30], [2, 30]], dtype=np.float32)
+    mean, scale = location_and_scale(x)
+    assert mean.tolist() == [1, 20]
+    assert scale == pytest.approx(((1 + 100) / 2) ** 0.5)
+
+
+def test_more_items_than_max_train_are_sampled_by_the_seed() -> None:
+    items, _ = pairs(300)
+    samples = [fitted(items, max_train=100, epochs=1, seed=s).mean_["image"] for s in (0, 0, 1)]
+    assert (samples[0] == samples[1]).all()
+    assert (samples[0] != samples[2]).any()
+
+
+def test_importing_the_method_does_not_import_torch() -> None:
+    code = "import sys, bench.methods.ukd; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
