@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -15,14 +14,10 @@ import bench
 from bench import registry
 
 
-class Python(Protocol):
+@pytest.fixture
+def python(tmp_path: Path) -> Callable[..., str]:
     """Runs code in a new interpreter that has ``bench`` and the given folders; returns what it printed."""
 
-    def __call__(self, code: str, *folders: Path) -> str: ...
-
-
-@pytest.fixture
-def python(tmp_path: Path) -> Python:
     def run(code: str, *folders: Path) -> str:
         home = Path(bench.__file__).parents[1]  # the checkout, or site-packages
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [*folders, home]))}

@@ -1,0 +1,108 @@
+"""`bench new method` writes a baseline that keeps the contract at once, and overwrites nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import registry, scaffold
+from bench.checks import check_method
+from bench.errors import ContractError
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder that looks like a checkout of the project."""
+    for folder in ("methods", "bench"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bench" / "api.py").touch()
+    return tmp_path
+
+
+def test_the_method_passes_the_contract_suite_at_once(tmp_path: Path, plugin_file: Write) -> None:
+    method, _ = scaffold.new_method("my_hash", tmp_path)
+    check_method(registry.get("method", registry.add_file(method)), raising=True)
+
+
+def test_the_method_is_at_most_30_lines(tmp_path: Path) -> None:
+    method, _ = scaffold.new_method("my_hash", tmp_path)
+    assert len(method.read_text().splitlines()) <= 30
+
+
+def test_the_class_is_called_after_the_file(tmp_path: Path, plugin_file: Write) -> None:
+    method, _ = scaffold.new_method("my_hash", tmp_path)
+    assert registry.get("method", registry.add_file(method)).__name__ == "MyHash"
+
+
+@pytest.mark.slow
+def test_its_test_file_runs_and_passes(tmp_path: Path) -> None:
+    _, test = scaffold.new_method("my_hash", tmp_path)
+    home = Path(registry.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed" in done.stdout
+
+
+def test_in_a_checkout_the_files_go_where_plugins_and_tests_are(checkout: Path) -> None:
+    written = scaffold.new_method("my_hash", checkout)
+    assert [p.relative_to(checkout).as_posix() for p in written] == [
+        "methods/my_hash.py",
+        "tests/methods/test_my_hash.py",
+    ]
+
+
+def test_elsewhere_the_files_lie_side_by_side(tmp_path: Path) -> None:
+    assert [p.name for p in scaffold.new_method("my_hash", tmp_path)] == ["my_hash.py", "test_my_hash.py"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["my_hash.py", "test_my_hash.py"]
+
+
+def test_the_default_folder_is_the_checkout_or_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = scaffold.default_folder()
+    assert found == tmp_path or (found / "methods" / "random_projection.py").is_file()
+
+
+@pytest.mark.parametrize("existing", ["my_hash.py", "test_my_hash.py"])
+def test_an_existing_file_is_kept_and_nothing_is_written(tmp_path: Path, existing: str) -> None:
+    (tmp_path / existing).write_text("mine")
+    with pytest.raises(ContractError, match="exists"):
+        scaffold.new_method("my_hash", tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [existing]
+    assert (tmp_path / existing).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["MyHash", "my-hash", "2hash", "_hash", "class", "", "häsh", "a/b", "a.b"])
+def test_a_name_that_is_no_plain_word_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ContractError, match="cannot be a method's name"):
+        scaffold.new_method(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_another_method_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="there is a method 'random_projection' already"):
+        scaffold.new_method("random_projection", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["random", "numpy", "bench"])
+def test_beside_ones_scripts_a_file_may_not_hide_a_module(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ContractError, match="would hide the Python module"):
+        scaffold.new_method(name, tmp_path)
+
+
+def test_in_a_checkout_it_hides_none(checkout: Path) -> None:
+    assert scaffold.new_method("random", checkout)[0].is_file()
