@@ -39,9 +39,6 @@ class Synthetic(DatasetSource):
     reorders them: the drift is then a variety of conditions that every chunk has.
 
     With ``drift`` = 0 a smaller dataset is the beginning of a larger one.
-
-    >>> Synthetic(n=50, queries=10).load(Path()).train.image.features.shape
-    (50, 128)
     """
 
     n: int = param(2400, "training pairs; they become the database", least=1)

@@ -32,11 +32,11 @@ def arrays(n: int, *, seed: int = 0) -> tuple[Array, Array, Array]:
     return rng.random((n, 5)), rng.random((n, 4)), labels
 
 
-def named(suffix: str, n: int, *, seed: int) -> dict[str, Array]:
+def named(suffix: str, n: int, *, seed: int) -> dict[str, Any]:
     return dict(zip((f"I_{suffix}", f"T_{suffix}", f"L_{suffix}"), arrays(n, seed=seed), strict=True))
 
 
-def bundle() -> dict[str, Array]:
+def bundle() -> dict[str, Any]:
     return named("tr", 30, seed=1) | named("te", 8, seed=2)
 
 
@@ -79,7 +79,7 @@ def test_every_file_form_gives_the_same_arrays(tmp_path: Path, form: str) -> Non
     if form == "v7.3":
         write_v73(path, variables)
     elif form == "npz":
-        np.savez_compressed(path, **variables)  # type: ignore[arg-type]
+        np.savez_compressed(path, **variables)
     elif form == "npy folder":
         path.mkdir()
         for name, value in variables.items():
@@ -104,7 +104,7 @@ def test_sparse_matlab_matrices_become_dense(tmp_path: Path, form: str) -> None:
 
 
 def test_the_stream_is_the_database_where_there_is_one(tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", **bundle(), **named("db", 50, seed=3))  # type: ignore[arg-type]
+    np.savez(tmp_path / "data.npz", **bundle(), **named("db", 50, seed=3))
     data = load(tmp_path / "data.npz")
     assert len(data.train) == 50
     assert any("not read: I_tr" in note for note in data.notes)
@@ -130,7 +130,8 @@ def test_a_matrix_with_items_in_columns_can_be_mapped_transposed(tmp_path: Path)
 
 
 def test_a_bundle_without_queries_is_split_at_random_by_its_own_seed(tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", **dict(zip(("XAll", "YAll", "LAll"), arrays(40), strict=True)))
+    variables: dict[str, Any] = dict(zip(("XAll", "YAll", "LAll"), arrays(40), strict=True))
+    np.savez(tmp_path / "data.npz", **variables)
     one, same, other = (load(tmp_path / "data.npz", queries=6, seed=s) for s in (0, 0, 1))
     assert (len(one.train), len(one.query)) == (34, 6)
     np.testing.assert_array_equal(one.query.ids, same.query.ids)
@@ -139,7 +140,7 @@ def test_a_bundle_without_queries_is_split_at_random_by_its_own_seed(tmp_path: P
     np.testing.assert_array_equal(one.query.image.features, arrays(40)[0][one.query.ids].astype(np.float32))
 
 
-def plain(n: int = 20, **more: Array) -> dict[str, Array]:
+def plain(n: int = 20, **more: Array) -> dict[str, Any]:
     return dict(zip(("image", "text", "labels"), arrays(n), strict=True)) | more
 
 
@@ -209,7 +210,7 @@ def test_one_column_or_row_or_vector_is_class_numbers(tmp_path: Path, shape: tup
 
 def test_class_numbers_of_query_and_train_share_their_columns(tmp_path: Path) -> None:
     variables = bundle() | {"L_tr": np.tile([1, 3], 15), "L_te": np.tile([2, 3], 4)}
-    np.savez(tmp_path / "a.npz", **variables)  # type: ignore[arg-type]
+    np.savez(tmp_path / "a.npz", **variables)
     data = load(tmp_path / "a.npz")
     assert data.classes == ("1", "2", "3")
     assert labels_of(data, "query")[0].tolist() == [0, 1, 0]
@@ -315,12 +316,12 @@ def test_python_objects_are_never_unpickled(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["v5", "v5 compressed", "v7.3", "npz", "npy"])
 @pytest.mark.parametrize("part", [0.0, 0.02, 0.3, 0.7, 0.98])
 def test_a_truncated_file_is_an_error_of_one_line(tmp_path: Path, form: str, part: float) -> None:
-    big = {n: np.tile(a, (20, 1)) for n, a in bundle().items()}
+    big: dict[str, Any] = {n: np.tile(a, (20, 1)) for n, a in bundle().items()}
     path = tmp_path / {"npz": "a.npz", "npy": "I_tr.npy"}.get(form, "a.mat")
     if form == "v7.3":
         write_v73(path, big)
     elif form == "npz":
-        np.savez(path, **big)  # type: ignore[arg-type]
+        np.savez(path, **big)
     elif form == "npy":
         for name, value in big.items():
             np.save(tmp_path / f"{name}.npy", value)
