@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,7 @@ from bench import state
 from bench.api import MODALITIES, Batch, Chunk
 from bench.methods.lemon import LEMON
 
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 Array = np.ndarray[Any, Any]
-GOLDEN = SHARED / "data" / "golden" / "online_methods.mat"
 
 
 def make(n: int = 40, *, seed: int = 0, classes: int = 4, round: int = 0) -> Chunk:
@@ -42,35 +41,29 @@ def codes_of(method: LEMON, chunks: list[Chunk]) -> Array:
     return np.concatenate(codes)
 
 
-class FixedDraws:
-    """The fixed draws under which the golden codes were made, in place of a generator."""
-
-    def standard_normal(self, shape: tuple[int, int]) -> Array:
-        n, m = shape
-        i = np.arange(1, n * m + 1)
-        x = 43758.5453 * np.sin(12.9898 * i + 0.1 * n + 0.01 * m)
-        draws: Array = ((2 * (x - np.floor(x)) - 1) * 1.7).reshape(m, n).T
-        return draws
-
-
-@pytest.mark.skipif(not GOLDEN.exists(), reason=f"{GOLDEN} is not there")
 @pytest.mark.parametrize("settings", [LEMON.presets["authors"], {}], ids=["authors", "default"])
-def test_codes_and_hash_functions_are_those_of_the_authors_code(settings: dict[str, Any]) -> None:
-    from scipy.io import loadmat
-
-    wiki, golden = loadmat(GOLDEN.parents[1] / "wiki" / "wikiData.mat"), loadmat(GOLDEN)
-    labels = np.eye(10, dtype=np.uint8)[wiki["L_tr"].ravel().astype(int) - 1]
+def test_codes_and_hash_functions_are_those_of_the_authors_code(
+    settings: dict[str, Any], golden: SimpleNamespace
+) -> None:
     method = LEMON(bits=16, **settings)
-    method.rng = FixedDraws()  # type: ignore[assignment]
-    codes = []
-    for t, rows in enumerate(np.arange(600).reshape(3, 200)):
-        image, text = Batch(wiki["I_tr"][rows]), Batch(wiki["T_tr"][rows])
-        chunk = Chunk(round=t, image=image, text=text, labels=labels[rows], ids=rows)
-        method.fit_chunk(chunk)
-        codes.append(method.encode_database(chunk, "image"))
-    np.testing.assert_array_equal(np.concatenate(codes), golden["LEMON_B"])
-    np.testing.assert_allclose(method.w_["image"], golden["LEMON_W1"], atol=1e-12)
-    np.testing.assert_allclose(method.w_["text"], golden["LEMON_W2"], atol=1e-12)
+    method.rng = golden.rng
+    np.testing.assert_array_equal(codes_of(method, golden.chunks()), golden.codes["LEMON_B"])
+    np.testing.assert_allclose(method.w_["image"], golden.codes["LEMON_W1"], atol=1e-12)
+    np.testing.assert_allclose(method.w_["text"], golden.codes["LEMON_W2"], atol=1e-12)
+
+
+@pytest.mark.slow
+def test_wiki_map_is_that_of_the_authors_code(wiki_map: Callable[..., dict[str, float]]) -> None:
+    found = wiki_map(lambda seed: LEMON(bits=32, seed=seed))
+    assert found == pytest.approx({"i2t": 0.326, "t2i": 0.716}, abs=0.03)
+
+
+@pytest.mark.slow
+def test_wiki_map_of_an_encoded_database_is_that_of_the_authors_code(
+    wiki_map: Callable[..., dict[str, float]],
+) -> None:
+    found = wiki_map(lambda seed: LEMON(bits=32, seed=seed), database="reindexed")
+    assert found == pytest.approx({"i2t": 0.216, "t2i": 0.210}, abs=0.03)
 
 
 def transcription(

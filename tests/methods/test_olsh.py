@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,10 @@ def test_the_state_grows_by_nothing_but_the_codes_of_the_last_chunk() -> None:
         method.fit_chunk(chunk)
         sizes.append(state.nbytes(method.state_dict()))
     assert sizes[0] == sizes[1] == sizes[2]
+
+
+@pytest.mark.slow
+def test_wiki_map_is_that_of_our_first_reconstruction(wiki_map: Callable[..., dict[str, float]]) -> None:
+    """An independent implementation of the same equations gave these figures; the authors' are not known."""
+    found = wiki_map(lambda seed: OLSH(bits=32, seed=seed))
+    assert found == pytest.approx({"i2t": 0.314, "t2i": 0.686}, abs=0.03)
