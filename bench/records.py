@@ -20,6 +20,7 @@ DIRECTIONS: tuple[Direction, ...] = ("i2t", "t2i", "i2i", "t2t")
 ORDERS = {
     "shuffled": "chunks of SIZE items in random order",
     "class_incremental": "GROUPS rounds; an item arrives when the last of its classes has been introduced",
+    "stored": "chunks of SIZE items in the order of the dataset, for data that come in a meaningful order",
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
 DATABASES = {

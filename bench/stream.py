@@ -96,6 +96,8 @@ def _rounds(rows: Rows, labels: Labels | None, schedule: Schedule, seed: int) ->
     rng = derive(seed, "order")
     if schedule.order == "shuffled":
         return _cut(rng.permutation(rows), schedule)
+    if schedule.order == "stored":
+        return _cut(rows, schedule)
     if labels is None:
         raise DataError(
             f"schedule {schedule} orders items by label, and this dataset has none. Use shuffled:SIZE."

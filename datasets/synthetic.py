@@ -35,8 +35,8 @@ class Synthetic(DatasetSource):
 
     Item i of n is made at time i/n. With ``drift`` > 0 the image's and the text's latent space
     turn in opposite directions as time goes on, by 90° times ``drift`` at the end; the clip views do
-    not turn. Queries are spread evenly over time. The order of items is lost under a schedule that
-    reorders them: the drift is then a variety of conditions that every chunk has.
+    not turn. Queries are spread evenly over time. Stream it as ``stored:SIZE``: under a schedule that
+    reorders the items, the drift is a variety of conditions that every chunk has.
 
     With ``drift`` = 0 a smaller dataset is the beginning of a larger one.
     """

@@ -63,6 +63,10 @@ def test_drift_sorts_by_a_projection_of_the_labels() -> None:
     assert near > far + 0.2
 
 
+def test_stored_order_is_the_order_of_the_dataset() -> None:
+    np.testing.assert_array_equal(np.concatenate(make("stored:25").rounds), np.arange(60))
+
+
 def test_pool_and_validation_items_are_taken_out_of_the_stream() -> None:
     made = make("shuffled:10", pool="separate:15", val=5)
     assert made.pool is not None

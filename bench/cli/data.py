@@ -38,8 +38,9 @@ def _doctor(args: argparse.Namespace) -> int:
             pool=spec.pool,
             val=spec.val,
         )
+        sizes = [len(rows) for rows in plan.rounds]
         print(f"{name}, {spec.schedule}")
-        for finding in doctor.lint(dataset, [len(r) for r in plan.rounds], bits=max(study.bits)):
+        for finding in doctor.lint(dataset, sizes, schedule=spec.schedule, bits=max(study.bits)):
             levels[finding.level] += 1
             print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
     print(", ".join(f"{count} {level}" for level, count in sorted(levels.items())))
