@@ -82,7 +82,7 @@ class LCDH(Method):
         self.teacher_: Teacher | None = None
         self.functions_: dict[str, HashFunction] = {}
         self.history_ = History.empty(self.bits)
-        self.codes_: Codes = np.empty((0, self.bits), dtype=np.int8)
+        self._codes: Codes = np.empty((0, self.bits), dtype=np.int8)
 
     def fit_pool(self, pool: Split) -> None:
         """Fit and freeze the teacher, then start the history with its codes of some pool items."""
@@ -99,7 +99,7 @@ class LCDH(Method):
         if not self.functions_:
             self._begin(chunk)
         parts = np.array_split(np.arange(len(chunk)), math.ceil(len(chunk) / PART))
-        self.codes_ = np.concatenate([self._fit_part(chunk.take(rows)) for rows in parts])
+        self._codes = np.concatenate([self._fit_part(chunk.take(rows)) for rows in parts])
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         """The signs of one modality's hash function; no CLIP, no labels, no other modality enter."""
@@ -111,12 +111,12 @@ class LCDH(Method):
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         """The codes B that :meth:`fit_chunk` gave to the pairs of this chunk, one for both modalities."""
-        if len(chunk) != len(self.codes_):
+        if len(chunk) != len(self._codes):
             raise ContractError(
-                f"LCDH has learned codes of the {len(self.codes_)} items of the chunk fitted last; asked for "
+                f"LCDH has learned codes of the {len(self._codes)} items of the chunk fitted last; asked for "
                 f"{len(chunk)}. Call encode_database after fit_chunk, with the same chunk."
             )
-        return self.codes_
+        return self._codes
 
     def _begin(self, first: Split) -> None:
         """Freeze the student's features on ``first`` and start the history with codes of some of its items.
