@@ -308,6 +308,27 @@ def _other_global_generators() -> Iterator[Callable[[], list[str]]]:
             torch.set_rng_state(torch_kept)
 
 
+def another_code_length_on_the_same_chunk_changes_nothing(trial: Trial) -> None:
+    """The harness gives one chunk to cells of several code lengths, which may share work on it."""
+    splits = _three()
+    alone = {bits: _both(trial, trial.fit(*splits, bits=bits), _queries()) for bits in (8, BITS)}
+    for order in ((8, BITS), (BITS, 8)):
+        together = [trial.new(bits=bits) for bits in order]
+        for method in together:
+            trial.start(method, splits[0])
+        for chunk in trial.chunks(*splits):
+            for method in together:
+                method.fit_chunk(chunk)
+        for method in together:
+            codes = _both(trial, method, _queries())
+            _require(
+                np.array_equal(codes, alone[method.bits]),
+                f"{trial.owner} learns something else after a fit of the same chunk at another length: "
+                f"{_differing(codes, alone[method.bits])} at {method.bits}. "
+                "Share by chunk.shared only what depends neither on bits nor on self.rng.",
+            )
+
+
 # Online methods
 
 
@@ -414,19 +435,22 @@ def learned_codes_cover_every_chunk(trial: Trial) -> None:
 
 
 def learned_codes_survive_saving(trial: Trial) -> None:
+    """Updates of old codes, and the codes of the next chunk; those of the last one had been given."""
     splits = _three()
-    method = trial.fit(*splits)
-    last, twin = trial.chunks(*splits)[-1], _reloaded(trial, method)
-    for modality in MODALITIES:
-        pairs = [
-            (method.encode_database(last, modality), twin.encode_database(last, modality)),
-            (method.update_database(modality), twin.update_database(modality)),
-        ]
-        same = all(equal(a, b) for a, b in pairs)
-        _require(
-            same,
-            f"{trial.owner} gives other learned codes ({modality}) after its state was saved and loaded.",
-        )
+    method = trial.fit(*splits[:2])
+    twin = _reloaded(trial, method)
+    pairs = [(method.update_database(m), twin.update_database(m)) for m in MODALITIES]
+    if not trial.cls.capabilities.offline:
+        chunk = trial.chunks(*splits)[2]
+        for one in (method, twin):
+            one.fit_chunk(chunk)
+        pairs += [(method.encode_database(chunk, m), twin.encode_database(chunk, m)) for m in MODALITIES]
+        pairs += [(method.update_database(m), twin.update_database(m)) for m in MODALITIES]
+    _require(
+        all(equal(a, b) for a, b in pairs),
+        f"{trial.owner} gives other learned codes after its state was saved and loaded. "
+        "Keep what is learned in attributes that end in '_'.",
+    )
 
 
 def it_runs_with_and_without_a_pool(trial: Trial) -> None:
@@ -470,6 +494,7 @@ _ALWAYS: _Checks = (
     a_class_may_be_missing_from_a_chunk,
     it_prints_nothing,
     it_leaves_global_random_state_alone,
+    another_code_length_on_the_same_chunk_changes_nothing,
 )
 _ONLINE: _Checks = (it_goes_on_from_a_saved_state, how_often_it_encodes_does_not_matter)
 _SUPERVISED: _Checks = (true_labels_teach_more_than_shuffled_ones,)
