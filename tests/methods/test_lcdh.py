@@ -530,9 +530,6 @@ def test_a_run_resumed_from_a_file_equals_one_without_a_break(
     state.save(tmp_path / "state.npz", method.state_dict())
     resumed = LCDH(bits=16, **{**SMALL, **settings})
     resumed.load_state_dict(state.load(tmp_path / "state.npz"))
-    np.testing.assert_array_equal(
-        resumed.encode_database(chunks[1], "image"), method.encode_database(chunks[1], "image")
-    )
     np.testing.assert_array_equal(stream(resumed, *chunks[2:]), stream(method, *chunks[2:]))
     for modality in MODALITIES:
         query = plain(chunks[0].batch(modality))
