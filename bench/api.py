@@ -6,10 +6,11 @@ A method learns from chunks (:meth:`Method.fit_chunk`) and hashes items of one m
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
 
@@ -183,8 +184,8 @@ class Method(ABC):
     that is saved, loaded and measured. Draw random numbers from ``self.rng`` only.
     """
 
-    bits: int
-    seed: int = 0
+    bits: int = param(dataclasses.MISSING, "code length", least=1)
+    seed: int = param(0, "of the method's random draws", least=0)
     capabilities: ClassVar[Capabilities] = Capabilities()
     source: ClassVar[Source] = Source()
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings: name[preset=authors]
@@ -193,8 +194,7 @@ class Method(ABC):
         dataclass(kw_only=True, eq=False)(cls)
 
     def __post_init__(self) -> None:
-        known = params.parameters(type(self))
-        params.check(type(self).__name__, {name: getattr(self, name) for name in known}, known)
+        params.check_instance(self)
         self.rng: np.random.Generator = np.random.default_rng(self.seed)
 
     def fit_pool(self, pool: Split) -> None:  # noqa: B027  # optional, so not abstract
@@ -242,10 +242,6 @@ class Method(ABC):
             else:
                 setattr(self, name, value)
 
-    def __repr__(self) -> str:
-        values = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self))
-        return f"{type(self).__name__}({values})"
-
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 @dataclass(kw_only=True, eq=False)
@@ -260,8 +256,7 @@ class DatasetSource(ABC):
         dataclass(kw_only=True, eq=False)(cls)
 
     def __post_init__(self) -> None:
-        known = params.parameters(type(self), without=())
-        params.check(type(self).__name__, {name: getattr(self, name) for name in known}, known)
+        params.check_instance(self)
 
     def files(self, root: Path) -> list[Path]:
         """The files below ``root`` that :meth:`load` reads; none for a generated dataset."""

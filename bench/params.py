@@ -104,6 +104,12 @@ def check(owner: str, values: Mapping[str, object], known: Mapping[str, Paramete
             raise ParameterError(f"{owner}: {name} must be {known[name].expects}; got {value!r}.")
 
 
+def check_instance(plugin: Any) -> None:
+    """Raise :class:`ParameterError` at the first field of a plugin that its declaration does not accept."""
+    known = parameters(type(plugin), without=())
+    check(type(plugin).__name__, {name: getattr(plugin, name) for name in known}, known)
+
+
 def parse(owner: str, parameter: Parameter, text: str) -> Any:
     """Read a value from the command line by the parameter's declared type.
 

@@ -82,4 +82,9 @@ def _resolve(
             values[name] = params.parse(owner, known[name], text)
         elif name != "preset":
             raise UnknownNameError(f"parameter of {owner}", name, known)
-    return {k: v for k, v in values.items() if v != known[k].default}
+    return {k: _same_type(v, known[k].type) for k, v in values.items() if v != known[k].default}
+
+
+def _same_type(value: Any, declared: Any) -> Any:
+    """A whole number where a float is declared as a float: 1 and 1.0 are one setting and one key."""
+    return float(value) if declared is float else value

@@ -9,7 +9,9 @@ from typing import Any
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     check = commands.add_parser("check", parents=[common], help="run the contract suite on a plugin")
-    check.add_argument("name", help="a method or a dataset")
+    check.add_argument(
+        "name", help="a method or a dataset, with parameters or without: 'lcdh[teacher_epochs=1]'"
+    )
     check.add_argument(
         "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
     )
@@ -28,19 +30,23 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 def _check(args: argparse.Namespace) -> int:
     import os
 
-    from bench import checks, registry
+    from bench import checks, registry, selectors
     from bench.errors import UnknownNameError
 
     for path in args.plugin:
         registry.add_file(Path(path))
-    if args.name in registry.names("method"):
-        results = checks.check_method(args.name)
-    elif args.name in registry.names("dataset"):
+    name = args.name.partition("[")[0]
+    if name in registry.names("method"):
+        [(_, values)] = selectors.expand("method", [args.name])
+        results = checks.check_method(name, **values)
+    elif name in registry.names("dataset"):
+        [(_, values)] = selectors.expand("dataset", [args.name])
         root = Path(args.data_root or os.environ.get("BENCH_DATA") or ".").expanduser()
-        results = checks.check_dataset(args.name, root)
+        results = checks.check_dataset(name, root, **values)
     else:
-        known = registry.names("method") + registry.names("dataset")
-        raise UnknownNameError("method or dataset", args.name, known)
+        raise UnknownNameError(
+            "method or dataset", name, registry.names("method") + registry.names("dataset")
+        )
     for result in results:
         mark = "ok  " if result.ok else "FAIL"
         print(f"{mark}  {result.name.replace('_', ' ')}  ({result.seconds:.2f} s)")
