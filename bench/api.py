@@ -161,6 +161,8 @@ class Capabilities:
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
     learned_codes: bool = False  # training assigns database codes: encode_database() is its own
     pool: bool = False  # has an offline stage: fit_pool() is its own
+    real_valued: bool = False  # encode() gives float32 (n, k) vectors, ranked by cosine: no hashing
+    oracle: bool = False  # encode() is shown the items' labels, as batch.views["labels"]: a ceiling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

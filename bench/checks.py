@@ -27,7 +27,15 @@ from bench.errors import BenchError, ContractError
 if TYPE_CHECKING:
     from bench.trial import Trial
 
-__all__ = ["Check", "CheckResult", "check_dataset", "check_method", "checks_for", "validate_codes"]
+__all__ = [
+    "Check",
+    "CheckResult",
+    "check_dataset",
+    "check_method",
+    "checks_for",
+    "validate_codes",
+    "validate_vectors",
+]
 
 
 def validate_codes(codes: Any, *, rows: int, bits: int, owner: str, call: str) -> Codes:
@@ -55,6 +63,20 @@ def validate_codes(codes: Any, *, rows: int, bits: int, owner: str, call: str) -
         f"{owner}.{call}() returned {found}; expected int8 ({rows}, {bits}) with values -1 and +1. "
         "Use bench.sign(x)."
     )
+
+
+def validate_vectors(vectors: Any, *, rows: int, owner: str, call: str) -> Any:
+    """Return ``vectors`` if they are (rows, k) finite float32; else raise :class:`ContractError`."""
+    shape = f"float32 ({rows}, k)"
+    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32:
+        found = str(vectors.dtype) if isinstance(vectors, np.ndarray) else f"a {type(vectors).__name__}"
+    elif vectors.ndim != 2 or len(vectors) != rows:
+        found = f"float32 {vectors.shape}"
+    elif not np.isfinite(vectors).all():
+        found = "vectors with NaN or infinity"
+    else:
+        return vectors
+    raise ContractError(f"{owner}.{call}() is real-valued and returned {found}; expected finite {shape}.")
 
 
 @dataclass(frozen=True, slots=True)

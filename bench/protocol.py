@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from bench import hamming
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Rows, Split
-from bench.checks import validate_codes
+from bench.checks import validate_codes, validate_vectors
 from bench.clock import Clock
+from bench.cosine import pack_vectors
 from bench.records import Database
 
+Stored = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
 
 
@@ -48,16 +50,27 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
     ]
 
 
-def encode(method: Method, items: Batch, modality: Modality, rows: Rows | None = None) -> Codes:
-    """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld."""
+def encode(method: Method, items: Split, modality: Modality, rows: Rows | None = None) -> Codes:
+    """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
+
+    An oracle is shown the labels as well, and says so in every table.
+    """
     total = len(items) if rows is None else len(rows)
     parts = []
     for start in range(0, total, _BLOCK):
         stop = min(start + _BLOCK, total)
         block = slice(start, stop) if rows is None else rows[start:stop]
-        batch = Batch(_frozen(items.features[block]))
+        views = {}
+        if method.capabilities.oracle and items.labels is not None:
+            views["labels"] = _frozen(items.labels[block].astype(np.float32))
+        batch = Batch(_frozen(items.batch(modality).features[block]), views)
         parts.append(_checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
+
+
+def pack(method: Method, codes: Codes) -> Stored:
+    """Checked output of a method as the index stores it: a column for every item."""
+    return pack_vectors(codes) if method.capabilities.real_valued else hamming.pack_codes(codes)
 
 
 def _visible(items: Batch, rows: Rows, views: tuple[str, ...]) -> Batch:
@@ -74,6 +87,8 @@ def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _checked(method: Method, codes: Any, rows: int, call: str) -> Codes:
+    if method.capabilities.real_valued:
+        return validate_vectors(codes, rows=rows, owner=type(method).__name__, call=call)
     checked: Codes = validate_codes(
         codes, rows=rows, bits=method.bits, owner=type(method).__name__, call=call
     )
@@ -92,7 +107,7 @@ class Index:
     train: Split
     clock: Clock
     rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
-    packed: dict[Modality, npt.NDArray[np.uint64]] = field(default_factory=dict)
+    packed: dict[Modality, Stored] = field(default_factory=dict)
     rewritten: int | None = None
 
     def arrive(self, method: Method, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
@@ -108,11 +123,11 @@ class Index:
                     codes = method.encode_database(arrived, modality)
                     codes = _checked(method, codes, len(rows), "encode_database")
                 else:
-                    codes = encode(method, self.train.batch(modality), modality, new)
+                    codes = encode(method, self.train, modality, new)
             if self.mode == "learned" and known:
-                self._replace(modality, hamming.pack_codes(codes))
+                self._replace(modality, pack(method, codes))
             else:
-                self._append(modality, codes)
+                self._append(modality, pack(method, codes))
 
     def refresh(self, method: Method) -> None:
         """Bring the index up to date before an evaluation; its cost is the rehash cost."""
@@ -126,26 +141,24 @@ class Index:
                     codes = method.update_database(modality)
                 if codes is not None:
                     codes = _checked(method, codes, len(self.rows), "update_database")
-                    self._replace(modality, hamming.pack_codes(codes))
+                    self._replace(modality, pack(method, codes))
 
     def _reindex(self, method: Method, modality: Modality, known: int) -> None:
-        items = self.train.batch(modality)
         with self.clock.measure("rehash"):
-            old = encode(method, items, modality, self.rows[:known]) if known else None
+            old = encode(method, self.train, modality, self.rows[:known]) if known else None
         with self.clock.measure("encode_database"):
-            new = encode(method, items, modality, self.rows[known:])
-        self._replace(modality, hamming.pack_codes(new if old is None else np.concatenate([old, new])))
+            new = encode(method, self.train, modality, self.rows[known:])
+        self._replace(modality, pack(method, new if old is None else np.concatenate([old, new])))
 
-    def _append(self, modality: Modality, codes: Codes) -> None:
-        new = hamming.pack_codes(codes)
+    def _append(self, modality: Modality, new: Stored) -> None:
         old = self.packed.get(modality)
         self.packed[modality] = new if old is None else np.concatenate([old, new], axis=1)
 
-    def _replace(self, modality: Modality, new: npt.NDArray[np.uint64]) -> None:
+    def _replace(self, modality: Modality, new: Stored) -> None:
         """Store ``new`` and count the bits that changed of the items that were stored before."""
         old = self.packed.get(modality)
         self.packed[modality] = new
-        if old is not None:
+        if old is not None and new.dtype == np.uint64:
             changed = np.bitwise_count(old ^ new[:, : old.shape[1]]).sum(dtype=np.int64)
             self.rewritten = (self.rewritten or 0) + int(changed)
 

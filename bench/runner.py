@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import fingerprint, hamming, metrics, registry, state, stream, threads
-from bench.api import MODALITIES, Batch, Chunk, Dataset, Labels, Method, Modality, Rows, Split
+from bench import cosine, fingerprint, hamming, metrics, registry, state, stream, threads
+from bench.api import MODALITIES, Chunk, Dataset, Labels, Method, Modality, Rows, Split
 from bench.cache import Stored
 from bench.clock import Clock
 from bench.errors import BenchError
-from bench.protocol import Index, chunk, encode, shown, skip_reason, stand_ins
+from bench.protocol import Index, chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -160,8 +160,8 @@ class _Session:
         queries = {}
         for modality in MODALITIES:
             with self.clock.measure("encode_query"):
-                codes = encode(method, Batch(self.stream.query.batch(modality).features), modality)
-            queries[modality] = hamming.pack_codes(codes)
+                codes = encode(method, self.stream.query, modality)
+            queries[modality] = pack(method, codes)
         scores, empty = self.score(queries)
         self.rounds.append(
             RoundRecord(
@@ -186,24 +186,34 @@ class _Session:
         for direction in self.spec.directions:
             hist = self.search(direction, queries, *labels)
             empty[direction] = metrics.empty_queries(hist)
-            asked = [m for m in STANDARD if (metrics.parse_metric(m).cutoff or 0) <= len(self.index.rows)]
+            asked = [m for m in STANDARD if self.applies(metrics.parse_metric(m))]
             scores |= {f"{name}/{direction}": value for name, value in metrics.means(asked, hist).items()}
         return scores, empty
+
+    def applies(self, metric: metrics.Metric) -> bool:
+        """Not for a cutoff beyond the database, nor for a radius where distances are no bits."""
+        if metric.takes == "radius":
+            return not self.stream.cls.capabilities.real_valued
+        return (metric.cutoff or 0) <= len(self.index.rows)
 
     def search(
         self, direction: Direction, queries: Mapping[Modality, Any], query_labels: Any, database_labels: Any
     ) -> hamming.Histograms:
         """Scan the whole database for every query; keep the histograms that every metric follows from."""
         with self.clock.measure("search"):
-            hist = hamming.histograms(
-                queries[SIDES[direction[0]]],
-                self.index.packed[SIDES[direction[2]]],
-                query_labels,
-                database_labels,
-                bits=self.spec.bits,
-                graded=True,
-                threads=self.threads,
-            )
+            query, database = queries[SIDES[direction[0]]], self.index.packed[SIDES[direction[2]]]
+            if self.stream.cls.capabilities.real_valued:
+                hist = cosine.histograms(query, database, query_labels, database_labels)
+            else:
+                hist = hamming.histograms(
+                    query,
+                    database,
+                    query_labels,
+                    database_labels,
+                    bits=self.spec.bits,
+                    graded=True,
+                    threads=self.threads,
+                )
         for name in ("counts", "gains", "grades"):
             self.arrays[f"{direction}/{self.round}/{name}"] = _narrow(getattr(hist, name))
         return hist

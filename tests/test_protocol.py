@@ -148,7 +148,7 @@ def test_encode_sees_one_modality_without_views_or_other_rows() -> None:
             return sign(batch.features[:, : self.bits])
 
     train = split()
-    encode(Spy(bits=4), train.image, "image", np.array([3, 5]))
+    encode(Spy(bits=4), train, "image", np.array([3, 5]))
     np.testing.assert_array_equal(seen[0].features, train.image.features[[3, 5]])
     assert not seen[0].views
 
@@ -169,15 +169,15 @@ def test_wrong_codes_are_refused_with_what_was_expected(wrong: object, says: str
             return wrong(batch.features)  # type: ignore[operator, no-any-return]
 
     with pytest.raises(ContractError, match=rf"Wrong.encode\(\) returned .*{says}.*expected int8"):
-        encode(Wrong(bits=4), split().image, "image")
+        encode(Wrong(bits=4), split(), "image")
 
 
 def test_encoding_in_blocks_gives_the_rows_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     method, rows = Turning(bits=4), np.array([9, 1, 4, 4, 7], dtype=np.intp)
     method.flip_ = 1
-    whole = encode(method, split().text, "text", rows)
+    whole = encode(method, split(), "text", rows)
     monkeypatch.setattr("bench.protocol._BLOCK", 2)
-    np.testing.assert_array_equal(encode(method, split().text, "text", rows), whole)
+    np.testing.assert_array_equal(encode(method, split(), "text", rows), whole)
 
 
 def test_skip_reasons() -> None:
@@ -187,3 +187,28 @@ def test_skip_reasons() -> None:
     assert skip_reason(Turning, split(), "learned") == ""
     assert "database=learned does not apply" in skip_reason(Supervised, split(), "learned")
     assert "has no labels" in skip_reason(Supervised, split(labels=False), "reindexed")
+
+
+def test_only_an_oracle_is_shown_labels_in_encode() -> None:
+    class Oracle(Turning):
+        capabilities = Capabilities(oracle=True)
+
+        def encode(self, batch: Batch, modality: Modality) -> Codes:
+            return sign(batch.views["labels"][:, :1] * np.ones(self.bits) - 0.5)
+
+    codes = encode(Oracle(bits=4), split(), "image")
+    np.testing.assert_array_equal(codes[:, 0] == 1, split().labels[:, 0] == 1)
+
+
+def test_real_valued_vectors_are_stored_and_never_counted_as_bits() -> None:
+    class Real(Turning):
+        capabilities = Capabilities(real_valued=True)
+
+        def encode(self, batch: Batch, modality: Modality) -> Codes:
+            return batch.features[:, : self.bits]
+
+    train = split()
+    index = stream_two_chunks("reindexed", train, Real(bits=4))
+    unit = train.image.features[:, :4] / np.linalg.norm(train.image.features[:, :4], axis=1, keepdims=True)
+    np.testing.assert_allclose(index.packed["image"].T, unit, rtol=1e-6)
+    assert index.rewritten is None
