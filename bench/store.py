@@ -131,7 +131,9 @@ def _read(path: Path) -> RunRecord | None:
         stored = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    if stored.get("schema", 0) > SCHEMA:
+    if not isinstance(stored, dict) or not isinstance(stored.get("schema"), int):
+        return None
+    if stored["schema"] > SCHEMA:
         raise StoreError(
             f"{path} was written by a newer hashbench (schema {stored['schema']}). Upgrade to read it."
         )

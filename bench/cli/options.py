@@ -59,3 +59,15 @@ def store_of(args: argparse.Namespace) -> Any:
     if not folder.is_dir():
         raise StoreError(f"results folder {folder} does not exist. Run `bench run` first, or give --results.")
     return Store(folder)
+
+
+def show(table: Any) -> None:
+    """Print a :class:`bench.tables.Table`, with styles and at the terminal's width where there is one."""
+    import sys
+
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(table)
+    else:
+        print(table)

@@ -46,7 +46,7 @@ def _run(args: argparse.Namespace) -> int:
     study = options.study_of(args)
     started = time.perf_counter()
     results = sweep.run(study, retry=args.retry == "failed", force=args.force, progress=_Progress())
-    print(results.table())
+    options.show(results.table())
     took = time.perf_counter() - started
     states = Counter(record.status for record in results.records)
     counts = ", ".join(f"{states[s]} {s}" for s in ("ok", "skipped", "failed") if states[s])

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.cli import options
 
-FORMATS = ("terminal", "md", "csv", "latex")
+FORMATS = {"terminal": "to_text", "md": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -38,14 +38,30 @@ def _table(args: argparse.Namespace) -> int:
     store = options.store_of(args)
     records = [r for r in store.records() if _wanted(r.spec, args)]
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
-    text = results.table(args.metric, report=args.report).render(args.format)
+    table = results.table(args.metric, report=args.report)
+    if args.out is None and args.format == "terminal":
+        options.show(table)
+        return 0
+    text = getattr(table, FORMATS[args.format])().rstrip() + "\n"
     if args.out is None:
-        print(text)
+        print(text, end="")
     else:
-        temporary = args.out.with_name(f".{args.out.name}.tmp")
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(args.out)
+        _write(args.out, text)
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    from bench.errors import StoreError
+
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write {path}: {error.strerror}. Give --out a file in a folder you can write to."
+        ) from error
 
 
 def _wanted(spec: Any, args: argparse.Namespace) -> bool:
