@@ -16,7 +16,8 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-_BLOCK = 2048  # items whose keys are made at once: 8 KB, they stay in the first-level cache
+_BLOCK = 2048  # items whose keys are made at once, so that they stay in the first-level cache
+_TILE = 4  # queries that look at a block before the next one is read
 
 
 def _compiled(*, fastmath: Any = False) -> Callable[[Callable[..., Any]], Any]:
@@ -67,36 +68,45 @@ def _keys(query, database, query_labels, database_labels, row, start, width, key
 
 
 @_compiled()
+def _count(key, table):  # type: ignore[no-untyped-def]
+    """Count keys, in four tables in turn."""
+    t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
+    whole = key.shape[0] // 4 * 4
+    for j in range(0, whole, 4):
+        t0[key[j]] += 1
+        t1[key[j + 1]] += 1
+        t2[key[j + 2]] += 1
+        t3[key[j + 3]] += 1
+    for j in range(whole, key.shape[0]):
+        t0[key[j]] += 1
+
+
+@_compiled()
 def histograms(query, database, query_labels, database_labels, width, low, high, counts, gains, grades):  # type: ignore[no-untyped-def]
     """Fill rows ``low:high`` of counts, and of gains and grades where they have rows.
 
     Packed inputs are (words, items) uint64. ``width`` (uint32) is the number of grades told
     apart: 2 tells relevant from not, more counts shared labels.
     """
-    items = database.shape[1]
-    distances = counts.shape[1]
+    items, distances = database.shape[1], counts.shape[1]
     keys, shares = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32)
-    table = np.empty((4, distances * width), np.uint32)
-    t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
+    tables = np.empty((_TILE, 4, distances * width), np.uint32)
     for row in range(low, high):
-        table[:] = 0
-        for start in range(0, items, _BLOCK):
-            size = min(_BLOCK, items - start)
-            key = keys[:size]
-            _keys(query, database, query_labels, database_labels, row, start, width, key, shares[:size])
-            whole = size // 4 * 4
-            for j in range(0, whole, 4):
-                t0[key[j]] += 1
-                t1[key[j + 1]] += 1
-                t2[key[j + 2]] += 1
-                t3[key[j + 3]] += 1
-            for j in range(whole, size):
-                t0[key[j]] += 1
+        place = (row - low) % _TILE
+        if place == 0:
+            tables[:] = 0
+            for start in range(0, items, _BLOCK):
+                size = min(_BLOCK, items - start)
+                key, shared = keys[:size], shares[:size]
+                for t in range(min(_TILE, high - row)):
+                    _keys(query, database, query_labels, database_labels, row + t, start, width, key, shared)
+                    _count(key, tables[t])
+        table = tables[place]
         for d in range(distances):
             found, relevant, gain = np.uint32(0), np.uint32(0), np.uint64(0)
             for g in range(width):
                 at = d * width + g
-                here = t0[at] + t1[at] + t2[at] + t3[at]
+                here = table[0, at] + table[1, at] + table[2, at] + table[3, at]
                 found += here
                 if g > 0:
                     relevant += here
@@ -174,16 +184,24 @@ def orders(query, database, query_labels, database_labels, cuts, low, high, coun
     """
     items, distances = database.shape[1], counts.shape[1]
     segment = (items + 3) // 4
-    key, shared = np.full(4 * segment, 2 * distances, np.uint32), np.empty(items, np.uint32)
-    k0, k1 = key[:segment], key[segment : 2 * segment]
-    k2, k3 = key[2 * segment : 3 * segment], key[3 * segment :]
+    keys, shares = np.full((_TILE, 4 * segment), 2 * distances, np.uint16), np.empty(_BLOCK, np.uint16)
     table = np.empty((4, distances + 1), np.uint32)
     t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
     relevant = np.empty(4 * segment, np.uint8)
     ranks = np.empty(items + 1, np.uint32)
+    two = np.uint32(2)
     ends, stops = np.empty(distances, np.int64), np.empty(distances, np.int64)
     for row in range(low, high):
-        _keys(query, database, query_labels, database_labels, row, 0, np.uint32(2), key[:items], shared)
+        place = (row - low) % _TILE
+        if place == 0:
+            for start in range(0, items, _BLOCK):
+                size = min(_BLOCK, items - start)
+                for t in range(min(_TILE, high - row)):
+                    key, shared = keys[t, start : start + size], shares[:size]
+                    _keys(query, database, query_labels, database_labels, row + t, start, two, key, shared)
+        key = keys[place]
+        k0, k1 = key[:segment], key[segment : 2 * segment]
+        k2, k3 = key[2 * segment : 3 * segment], key[3 * segment :]
         table[:] = 0
         for j in range(segment):
             t0[k0[j] >> 1] += 1

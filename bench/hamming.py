@@ -24,6 +24,7 @@ Packed = npt.NDArray[np.uint64]  # (words, items), C order: word w of all items 
 
 __all__ = ["Histograms", "Packed", "histograms", "pack_codes", "pack_labels", "unpack_codes"]
 
+_MOST_BITS = 16_384  # distances, and keys made of them, fit 16 bits
 _log = logging.getLogger(__name__)
 _PAIRS = 1 << 18  # query-item pairs that the path without numba has in memory at once
 
@@ -253,6 +254,8 @@ def check_packed(
                 f"{name} is {array.dtype} of shape {array.shape}; expected contiguous (words, items) uint64. "
                 "Use pack_codes or pack_labels."
             )
+    if not 1 <= bits <= _MOST_BITS:
+        raise DataError(f"codes have {bits} bits; expected 1 to {_MOST_BITS}.")
     words = -(-bits // 64)
     for codes, labels in (("query", "query_labels"), ("database", "database_labels")):
         if named[codes].shape[0] != words:
