@@ -108,23 +108,34 @@ def _check_streams(specs: Iterable[RunSpec], stored: Mapping[str, Stored]) -> No
 
 
 def _compute(due: list[Cell], study: Study) -> Iterator[tuple[Cell, RunRecord, Arrays]]:
-    from joblib import Parallel, delayed
+    from joblib import delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     if not due:
         return
     plugins = registry.added_files()
     with _backend(study) as jobs:
-        parallel = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
         task = delayed(_task)
+        tasks = [task(group, study.threads, jobs, plugins) for group in _groups(due)]
         try:
-            for finished in parallel(task(group, study.threads, jobs, plugins) for group in _groups(due)):
+            for finished in _as_finished(tasks, study.backend, jobs):
                 yield from finished
         except TerminatedWorkerError as error:
             raise BenchError(
                 "a worker process was killed, most likely for want of memory. The cells that are done are "
                 "kept: run again with fewer --jobs."
             ) from error
+
+
+def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
+    """What the tasks return, as they end; Ray's joblib backend cannot do that and works by batches."""
+    from joblib import Parallel
+
+    if backend != "ray":
+        yield from Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)(tasks)
+        return
+    for start in range(0, len(tasks), jobs):
+        yield from Parallel()(tasks[start : start + jobs])
 
 
 def _groups(due: Iterable[Cell]) -> list[list[Cell]]:

@@ -106,3 +106,11 @@ def test_a_dask_cluster_of_two_processes_runs_the_cells(tmp_path: Path, environm
         )
     assert [line for line in there if "∥" not in line] == [line for line in whole if "∥" not in line]
     assert again.stderr == ""  # found done, whichever backend ran them
+
+
+@pytest.mark.slow
+def test_ray_runs_the_cells(tmp_path: Path, environment: dict[str, str]) -> None:
+    pytest.importorskip("ray", reason="the extra hashbench[ray] is not installed")
+    whole = finish(tmp_path / "whole", environment)
+    there = finish(tmp_path / "ray", environment, "--backend", "ray")
+    assert [line for line in there if "∥" not in line] == [line for line in whole if "∥" not in line]
