@@ -42,12 +42,12 @@ def chunk(train: Split, rows: Rows, needs: Capabilities, round_: int) -> Chunk:
 
 def stand_ins(train: Split, needs: Capabilities) -> list[str]:
     """Which declared views the dataset lacks, in words for the record."""
-    return [
-        f"no {view!r} view for {m}: the plain features stand in"
-        for view in needs.views
-        for m in MODALITIES
-        if view not in train.batch(m).views
-    ]
+    notes = []
+    for view in needs.views:
+        lacking = [m for m in MODALITIES if view not in train.batch(m).views]
+        if lacking:
+            notes.append(f"no {view!r} view of {' and '.join(lacking)}: the plain features stand in")
+    return notes
 
 
 def encode(method: Method, items: Split, modality: Modality, rows: Rows | None = None) -> Codes:

@@ -124,9 +124,7 @@ def test_a_view_that_is_missing_is_stood_in_for_and_said() -> None:
     train, needs = split(views=()), Capabilities(views=("clip",))
     shown = chunk(train, np.arange(4), needs, 0)
     np.testing.assert_array_equal(shown.text.views["clip"], shown.text.features)
-    assert stand_ins(train, needs) == [
-        f"no 'clip' view for {m}: the plain features stand in" for m in ("image", "text")
-    ]
+    assert stand_ins(train, needs) == ["no 'clip' view of image and text: the plain features stand in"]
 
 
 def test_a_method_can_change_neither_the_data_nor_the_chunk() -> None:
