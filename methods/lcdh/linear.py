@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh, svd
+from scipy.linalg import eigh
 
+from bench.methods._linear import itq
 from bench.methods._online import Array
 from bench.state import State
 
@@ -78,13 +79,8 @@ def rotated_axes(x: Array, bits: int, *, iterations: int, rng: np.random.Generat
     "Iterative quantization", CVPR 2011, equations 2 to 4.
     """
     axes = principal_axes(x, bits)
-    projected = x @ axes
-    rotation = np.linalg.qr(rng.standard_normal((bits, bits)))[0][: axes.shape[1]]
-    for _ in range(iterations):
-        codes = np.where(projected @ rotation >= 0, 1.0, -1.0)
-        left, _, right = svd(projected.T @ codes, full_matrices=False)
-        rotation = left @ right
-    return axes @ rotation
+    start = np.linalg.qr(rng.standard_normal((bits, bits)))[0][: axes.shape[1]]
+    return axes @ itq(x @ axes, start, iterations=iterations)
 
 
 def unit_rows(x: npt.NDArray[Any]) -> Array:

@@ -1,0 +1,62 @@
+"""Linear algebra that several methods share: correlations between modalities, whitening, rotations."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import eigh, qr, svd
+
+from bench.api import MODALITIES, Modality
+from bench.methods._online import Array, RunningGram, blocks, dot
+
+Pair = dict[Modality, Array]
+_RANK = 1e-10  # share of the largest eigenvalue below which a direction has no variance
+
+
+def inverse_deviation(x: npt.NDArray[np.float32], mean: Array) -> Array:
+    """One over the standard deviation of every column of ``x`` (n, d), and 0 for a constant one."""
+    squares = sum(np.square(rows - mean).sum(axis=0) for (rows,) in blocks(x))
+    deviation = np.sqrt(squares / len(x))
+    return np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1.0), 0.0)
+
+
+def correlations(x: dict[Modality, npt.NDArray[np.float32]], mean: Pair, scale: Pair) -> tuple[Pair, Array]:
+    """Correlation matrices within each modality (lower triangles), and between image and text."""
+    grams = {m: RunningGram() for m in MODALITIES}
+    cross: Array | float = 0.0
+    for rows in blocks(x["image"], x["text"]):
+        z = {m: (v - mean[m]) * scale[m] for m, v in zip(MODALITIES, rows, strict=True)}
+        for m in MODALITIES:
+            grams[m].add(z[m])
+        cross = cross + dot(z["image"].T, z["text"])
+    return {m: np.asarray(g.gram) / g.n for m, g in grams.items()}, np.asarray(cross) / len(x["image"])
+
+
+def whitening(gram: Array, ridge: float) -> Array:
+    """The (d, d) map to uncorrelated directions; a direction without variance becomes a zero column.
+
+    ``gram`` (d, d) is read in its lower triangle; ``ridge`` is added to the other variances.
+    """
+    values, vectors = eigh(gram, lower=True)
+    alive = values > _RANK * max(values[-1], 0.0)
+    return vectors * np.where(alive, 1 / np.sqrt(np.where(alive, values + ridge, 1.0)), 0.0)
+
+
+def frame(k: int, bits: int, rng: np.random.Generator) -> Array:
+    """A random (k, bits) matrix with orthonormal rows, for k < bits: it keeps inner products."""
+    columns, _ = qr(rng.standard_normal((bits, k)), mode="economic")
+    return np.ascontiguousarray(columns.T)
+
+
+def itq(projected: Array, start: Array, *, iterations: int) -> Array:
+    """The rotation (k, bits) for which ``projected`` (n, k) loses least by taking signs, k <= bits.
+
+    Alternates codes and rotation from ``start`` (k, bits): Gong and Lazebnik, "Iterative quantization",
+    CVPR 2011, equations 2 to 4; with k < bits the rotation has orthonormal rows only.
+    """
+    rotation = start
+    for _ in range(iterations):
+        codes = np.where(dot(projected, rotation) >= 0, 1.0, -1.0)
+        left, _, right = svd(dot(projected.T, codes), full_matrices=False, lapack_driver="gesvd")
+        rotation = dot(left, right)
+    return rotation
