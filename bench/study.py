@@ -75,18 +75,18 @@ class Study:
         for path in self.plugin:
             registry.add_file(Path(path))
         self._check()
-        chosen = [self._with_device(m) for m in selectors.expand("method", self.methods)]
+        methods = [self._with_device(m) for m in selectors.expand("method", self.methods)]
+        datasets = selectors.expand("dataset", self.datasets)
+        for (method, values), bits in itertools.product(methods, self.bits):
+            registry.get("method", method)(
+                bits=bits, **values
+            )  # it refuses bits or values here, before a run
+        has_pool = {name: registry.get("method", name).capabilities.pool for name, _ in methods}
+        streams = {name: self.schedule or (registry.get("dataset", name).schedule,) for name, _ in datasets}
         found: dict[str, RunSpec] = {}
-        grid = itertools.product(
-            selectors.expand("dataset", self.datasets),
-            self.database,
-            self.pool,
-            chosen,
-            self.bits,
-            self.seeds,
-        )
+        grid = itertools.product(datasets, self.database, self.pool, methods, self.bits, self.seeds)
         for (dataset, options), database, pool, (method, values), bits, seed in grid:
-            for schedule in self.schedule or (registry.get("dataset", dataset).schedule,):
+            for schedule in streams[dataset]:
                 spec = RunSpec(
                     method=method,
                     dataset=dataset,
@@ -94,7 +94,7 @@ class Study:
                     schedule=Schedule.parse(schedule, self.last),
                     seed=seed,
                     database=database,  # type: ignore[arg-type]  # checked by _check
-                    pool=_pool_used(method, pool),
+                    pool=pool if has_pool[method] or pool.startswith("separate") else "none",
                     val=self.val,
                     evaluate=self.evaluate,
                     directions=self.directions,  # type: ignore[arg-type]  # checked by _check
@@ -102,8 +102,6 @@ class Study:
                     dataset_params=options,
                 )
                 found.setdefault(spec.key, spec)
-        for spec in found.values():
-            _check_constraints(spec)
         return list(found.values())
 
     def _check(self) -> None:
@@ -137,16 +135,6 @@ class Study:
 def override(study: Study, **options: Any) -> Study:
     """``study`` with some options changed."""
     return replace(study, **options)
-
-
-def _pool_used(method: str, pool: str) -> str:
-    uses = registry.get("method", method).capabilities.pool
-    return pool if uses or pool.startswith("separate") else "none"
-
-
-def _check_constraints(spec: RunSpec) -> None:
-    """Let the method itself refuse bits or parameters before anything runs."""
-    registry.get("method", spec.method)(bits=spec.bits, seed=0, **spec.params)
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
