@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.errors import ParameterError
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.segment import Segment
 
 WIDTH = 100  # of plain text
-LABEL_WIDTH = 36  # a longer label is broken, after a comma where it has one
+LABEL_WIDTH = 22  # a longer label is broken, after a comma where it has one
 GAP = "  "  # between two columns of plain text
 
 Mark = Literal["", "best", "second"]
@@ -80,6 +82,13 @@ class Table:
     def __str__(self) -> str:
         return self.to_text()
 
+    def render(self, form: Literal["terminal", "md", "csv", "latex"]) -> str:
+        """The table as text that does not end in a newline; ``terminal`` is plain text."""
+        forms = {"terminal": self.to_text, "md": self.to_markdown, "csv": self.to_csv, "latex": self.to_latex}
+        if form not in forms:
+            raise ParameterError(f"table format must be one of {', '.join(forms)}; got {form!r}.")
+        return forms[form]()
+
     def to_text(self, width: int = WIDTH) -> str:
         """Plain text: ``*`` marks the best and ``'`` the second of a column."""
         lines = ("".join(text for text, _ in line).rstrip() for line in _terminal(self, width, styled=False))
@@ -97,9 +106,7 @@ class Table:
 
     def to_markdown(self) -> str:
         """GitHub's Markdown: the best bold, the second underlined, notes as a list below."""
-        return (
-            "\n\n".join([f"**{_markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)]) + "\n"
-        )
+        return "\n\n".join([f"**{_markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)])
 
     _repr_markdown_ = to_markdown  # what a notebook shows
 
@@ -111,12 +118,12 @@ class Table:
         )
         writer.writeheader()
         writer.writerows(self.data)
-        return out.getvalue()
+        return out.getvalue().rstrip("\n")
 
     def to_latex(self) -> str:
         """One ``table`` environment per block; needs ``\\usepackage{booktabs}`` and nothing else."""
-        head = "% \\usepackage{booktabs}\n"
-        return head + "\n".join(_latex_block(self.title, block) for block in self.blocks)
+        head = f"% {_one_line(self.title)}; needs \\usepackage{{booktabs}}"
+        return "\n\n".join([head, *map(_latex_block, self.blocks)])
 
     def to_frame(self) -> Any:
         """``data`` as a ``pandas.DataFrame``."""
@@ -150,9 +157,10 @@ def _terminal(table: Table, width: int, *, styled: bool) -> Iterator[Line]:
         yield []
         for text in block.caption:
             yield from _wrapped(text, width)
-        for indices in _panels(block, width, styled=styled):
+        widths = _widths(block, styled=styled)
+        for indices in _panels(block, widths, width):
             yield []
-            yield from _panel(block, indices, styled=styled)
+            yield from _panel(block, indices, widths, styled=styled)
         if not styled and any(mark for row in block.marks() for mark in row):
             yield [("* best, ' second in its column", "dim")]
         for text in block.notes:
@@ -164,10 +172,9 @@ def _wrapped(text: str, width: int) -> Iterator[Line]:
         yield [(line, "dim")]
 
 
-def _panels(block: Block, width: int, *, styled: bool) -> list[list[int]]:
+def _panels(block: Block, widths: Sequence[int], width: int) -> list[list[int]]:
     """Column numbers of the grids, one below the other, that fit the width; a group stays whole if it can."""
     stub = list(range(block.stub))
-    widths = [_width(block, i, styled=styled) for i in range(len(block.columns))]
 
     def fits(indices: list[int]) -> bool:
         return sum(widths[i] + len(GAP) for i in stub + indices) - len(GAP) <= width
@@ -186,10 +193,18 @@ def _panels(block: Block, width: int, *, styled: bool) -> list[list[int]]:
     return [stub + panel for panel in panels]
 
 
-def _width(block: Block, i: int, *, styled: bool) -> int:
-    column = block.columns[i]
-    cells = [_cell_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
-    return max([len(column.name), *(_length(line) for lines in cells for line in lines)])
+def _widths(block: Block, *, styled: bool) -> list[int]:
+    """Of every column; the first of a group makes room for a longer name of the group."""
+    widths = []
+    for i, column in enumerate(block.columns):
+        cells = [_cell_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
+        widths.append(max([len(column.name), *(_length(line) for lines in cells for line in lines)]))
+    start = 0
+    for group, length in _groups(block.columns):
+        spare = sum(widths[start : start + length]) + len(GAP) * (length - 1)
+        widths[start] += max(0, max(map(len, _broken(group))) - spare)
+        start += length
+    return widths
 
 
 def _length(line: Line) -> int:
@@ -215,9 +230,9 @@ def _broken(text: str) -> list[str]:
     return lines
 
 
-def _panel(block: Block, indices: list[int], *, styled: bool) -> Iterator[Line]:
+def _panel(block: Block, indices: list[int], every_width: Sequence[int], *, styled: bool) -> Iterator[Line]:
     columns = [block.columns[i] for i in indices]
-    widths = [_width(block, i, styled=styled) for i in indices]
+    widths = [every_width[i] for i in indices]
     rule: Line = [("─" * (sum(widths) + len(GAP) * (len(widths) - 1)), "dim")]
     if any(c.group for c in columns):
         yield from _group_lines(columns, widths)
@@ -233,15 +248,17 @@ def _panel(block: Block, indices: list[int], *, styled: bool) -> Iterator[Line]:
 
 
 def _group_lines(columns: Sequence[Column], widths: Sequence[int]) -> Iterator[Line]:
-    names, rules = [], []
-    start = 0
+    """The names of the groups, standing on a rule each."""
+    names, spans, start = [], [], 0
     for group, length in _groups(columns):
-        width = sum(widths[start : start + length]) + len(GAP) * (length - 1)
+        names.append(_broken(group) if group else [])
+        spans.append(sum(widths[start : start + length]) + len(GAP) * (length - 1))
         start += length
-        names.append(group.center(width))
-        rules.append(("─" if group else " ") * width)
-    yield [(GAP.join(names), "bold")]
-    yield [(GAP.join(rules), "dim")]
+    height = max(map(len, names))
+    for level in range(height):
+        parts = [([""] * (height - len(name)) + name)[level] for name in names]
+        yield [(GAP.join(part.strip().center(span) for part, span in zip(parts, spans, strict=True)), "bold")]
+    yield [(GAP.join(("─" if name else " ") * span for name, span in zip(names, spans, strict=True)), "dim")]
 
 
 def _row_lines(
@@ -336,11 +353,11 @@ def _latex_char(match: re.Match[str]) -> str:
     return char if char.isalpha() and "À" <= char <= "ÿ" else f"(U+{ord(char):04X})"
 
 
-def _latex_block(title: str, block: Block) -> str:
+def _latex_block(block: Block) -> str:
     columns = block.columns
     foot = [_latex_row(row, [""] * len(row)) for row in block.foot]
     rows = [_latex_row(row, marks) for row, marks in zip(block.rows, block.marks(), strict=True)]
-    caption = ". ".join(latex(text.rstrip(".")) for text in (title, *block.caption))
+    caption = "; ".join(map(latex, block.caption))
     lines = [
         "\\begin{table}",
         "\\centering",
@@ -358,7 +375,7 @@ def _latex_block(title: str, block: Block) -> str:
     if block.notes:
         lines += ["\\par\\smallskip", "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright"]
         lines += ["\\par\n".join(latex(note) for note in block.notes), "\\end{minipage}"]
-    return "\n".join([*lines, "\\end{table}", ""])
+    return "\n".join([*lines, "\\end{table}"])
 
 
 def _latex_groups(columns: Sequence[Column]) -> list[str]:

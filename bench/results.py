@@ -1,0 +1,114 @@
+"""The records of a sweep or of a store, as tables and as one tidy data frame."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import registry
+from bench.errors import ParameterError
+from bench.records import RoundRecord, RunRecord, selector
+from bench.tables import Table
+
+Arrays = Callable[[RunRecord], Mapping[str, npt.NDArray[np.generic]]]
+
+
+class Results:
+    """Records, in the order given; of two with the same spec the later one counts.
+
+    ``stale`` maps the key of a spec to the reason why its record is out of date. ``arrays`` reads
+    what is stored beside a record; only reports on histograms need it.
+    """
+
+    def __init__(
+        self,
+        records: Iterable[RunRecord],
+        *,
+        stale: Mapping[str, str] | None = None,
+        arrays: Arrays | None = None,
+    ) -> None:
+        self._by_key = {record.spec.key: record for record in records}
+        self.records = list(self._by_key.values())
+        self.stale = dict(stale or {})
+        self.arrays = arrays
+
+    def table(self, metric: str = "map", *, report: str = "map_table", **options: Any) -> Table:
+        """Let ``reports/<report>.py`` make a table; ``options`` are its own.
+
+        A report on anything but one metric does not read ``metric``.
+        """
+        render = registry.get("report", report)
+        accepted = inspect.signature(render).parameters
+        if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+            unknown = [name for name in options if name not in accepted]
+            if unknown:
+                known = ", ".join(list(accepted)[1:]) or "none"
+                raise ParameterError(f"report {report!r} has no option {unknown[0]!r}. Known: {known}.")
+        offered = {"metric": metric, "stale": self.stale, "arrays": self.arrays}
+        given = {name: value for name, value in offered.items() if name in accepted}
+        table: Table = render(self.records, **(given | options))
+        return table
+
+    def frame(self) -> Any:
+        """A ``pandas.DataFrame`` with one row per cell, round, metric and direction.
+
+        Metrics have a direction. Costs do not: ``seconds:fit``, ``bits_rewritten``, ``state_bytes``
+        and so on, direction "". A cell without numbers is one row that has its ``status`` and
+        ``reason`` and no value.
+        """
+        import pandas as pd
+
+        columns: dict[str, list[Any]] = {name: [] for name in (*_CELL, *_ROUND)}
+        for key, record in self._by_key.items():
+            numbers = [number for r in record.rounds for number in _numbers(r)] or [_NOTHING]
+            for name, value in zip(_CELL, _cell(key, record, self.stale.get(key, "")), strict=True):
+                columns[name] += [value] * len(numbers)
+            for name, values in zip(_ROUND, zip(*numbers, strict=True), strict=True):
+                columns[name] += values
+        frame = pd.DataFrame(columns)
+        return frame.astype({"round": "Int64", "items": "Int64", "queries": "Int64", "value": "float64"})
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self.records)
+
+    def __repr__(self) -> str:
+        return f"<Results: {len(self)} records; .table(), .frame()>"
+
+    def _repr_markdown_(self) -> str:
+        return self.table().to_markdown() if self.records else repr(self)
+
+
+_CELL = (
+    *("method", "dataset", "bits", "schedule", "seed", "database", "pool", "val", "evaluate"),
+    *("fidelity", "status", "reason", "stale", "data", "code", "key"),
+)
+_ROUND = ("round", "items", "queries", "direction", "metric", "value")
+_NOTHING = (None, None, None, "", "", None)
+
+
+def _cell(key: str, record: RunRecord, stale: str) -> tuple[Any, ...]:
+    """The values of ``_CELL``, which all rows of one record share."""
+    s = record.spec
+    protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate)
+    outcome = (record.fidelity, record.status, record.reason, stale, record.data, record.code, key)
+    return (s.label, selector(s.dataset, s.dataset_params), s.bits, *protocol, *outcome)
+
+
+def _numbers(r: RoundRecord) -> Iterator[tuple[Any, ...]]:
+    """The values of ``_ROUND`` for everything that one round measured."""
+    common = (r.round, r.items, r.queries)
+    for key, value in r.metrics.items():
+        metric, _, direction = key.rpartition("/")
+        yield (*common, direction, metric, value)
+    for direction, count in r.empty_queries.items():
+        yield (*common, direction, "empty_queries", count)
+    costs = {f"seconds:{stage}": value for stage, value in r.seconds.items()}
+    for name, cost in {**costs, "bits_rewritten": r.bits_rewritten, "state_bytes": r.state_bytes}.items():
+        yield (*common, "", name, cost)

@@ -1,0 +1,215 @@
+"""Which records may share a table, and what must be said under it: the same for every report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import ParameterError
+from bench.records import DATABASES, DIRECTIONS, RoundRecord, RunRecord, selector
+
+Stale = Mapping[str, str]  # RunSpec.key → reason
+DIRECTION_NAMES = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
+NOTHING = "no records to make a table of. Run `bench run` first, or select fewer things away."
+
+_FIDELITY = {  # fidelity → mark at the method's name, words in the legend
+    "authors' algorithm": ("", "the authors' algorithm"),
+    "reconstruction": ("†", "our reconstruction, not the authors' algorithm"),
+    "adaptation": ("‡", "an adaptation of the authors' algorithm"),
+    "textbook": ("", "textbook method"),
+}
+FUTURE, STALE, PARALLEL = "◊", "§", "∥"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """Records whose numbers may stand in one column: they differ in method, dataset, bits and seed."""
+
+    pool: str  # of the methods that have an offline stage
+    records: tuple[RunRecord, ...]
+
+    @property
+    def datasets(self) -> dict[str, list[RunRecord]]:
+        """Records by dataset, in order of appearance."""
+        found: dict[str, list[RunRecord]] = {}
+        for record in self.records:
+            found.setdefault(dataset_of(record), []).append(record)
+        return found
+
+    def caption(self) -> tuple[str, ...]:
+        spec = self.records[0].spec
+        lines = [f"database {spec.database}: {DATABASES[spec.database]}"]
+        mixed = any(r.spec.pool != self.pool for r in self.records)
+        pool = f"pool {self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
+        lines.append(f"schedule {spec.schedule}; {pool}; evaluate {spec.evaluate}")
+        if spec.val:
+            lines.append(
+                f"VALIDATION, for tuning only: {spec.val} training items are the queries; "
+                "the test queries were not read"
+            )
+        return (*lines, *(_dataset_line(name, records) for name, records in self.datasets.items()))
+
+    def marks(self) -> dict[str, str]:
+        """What follows each method's name: † ‡ by its fidelity, ◊ if its teacher saw the future."""
+        found: dict[str, dict[str, None]] = {}
+        for record in self.records:
+            marks = found.setdefault(record.spec.label, {})
+            marks[_fidelity(record.fidelity)[0]] = None
+            marks[FUTURE if record.spec.sees_future else ""] = None
+        return {label: "".join(sorted(marks)) for label, marks in found.items()}
+
+    def notes(self, stale: Stale) -> tuple[str, ...]:
+        """Where the methods come from, and every record that is not a plain result, with its reason."""
+        lines = list(self._origins())
+        if any(r.spec.sees_future for r in self.records):
+            lines.append(
+                f"{FUTURE} saw the future: its offline stage was given the items of all rounds (pool=full)"
+            )
+        if stale:
+            old = [(r, stale[r.spec.key]) for r in self.records if r.spec.key in stale]
+            lines += (f"{STALE} stale: {text}" for text in _gathered(old))
+        for status in ("skipped", "failed"):
+            lines += (
+                f"{status}: {text}"
+                for text in _gathered((r, trouble(r)) for r in self.records if word(r) == status)
+            )
+        lines += (f"note: {text}" for text in _gathered((r, n) for r in self.records for n in r.notes))
+        return tuple(lines)
+
+    def _origins(self) -> Iterator[str]:
+        by_fidelity: dict[str, dict[str, None]] = {}
+        known = {r.spec.label: r.fidelity for r in self.records if r.fidelity}
+        for record in self.records:
+            fidelity = record.fidelity or known.get(record.spec.label, "")
+            by_fidelity.setdefault(fidelity, {})[record.spec.label] = None
+        for fidelity in sorted(by_fidelity):
+            mark, words = _fidelity(fidelity)
+            yield f"{mark} {words}: {', '.join(by_fidelity[fidelity])}".strip()
+
+    def columns(self, record: RunRecord) -> dict[str, Any]:
+        """The protocol of a record, for a row of plain numbers."""
+        spec = record.spec
+        return {
+            "dataset": dataset_of(record),
+            "database": spec.database,
+            "schedule": str(spec.schedule),
+            "pool": spec.pool,
+            "saw_future": spec.sees_future,
+            "val": spec.val,
+            "evaluate": spec.evaluate,
+            "data": record.data,
+            "method": spec.label,
+            "fidelity": record.fidelity,
+            "bits": spec.bits,
+        }
+
+
+def protocols(records: Sequence[RunRecord]) -> list[Protocol]:
+    """Divide records so that no column mixes protocols, in order of appearance.
+
+    Records are apart when they differ in database, schedule, evaluate, val, directions or, for
+    the same dataset, in its fingerprint. So they are in pool, but a method without an offline
+    stage (pool ``none``) stands beside those that have one, in every such table.
+    """
+    if not records:
+        raise ParameterError(NOTHING)
+    prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
+    groups: dict[tuple[Any, ...], list[RunRecord]] = {}
+    for record in records:
+        s = record.spec
+        base = (s.database, s.schedule, s.evaluate, s.val, s.directions)
+        known = prints.setdefault((*base, dataset_of(record)), [])
+        if record.data and record.data not in known:
+            known.append(record.data)
+        version = known.index(record.data) if record.data else 0
+        groups.setdefault((*base, version), []).append(record)
+    return [part for group in groups.values() for part in _by_pool(group)]
+
+
+def _by_pool(records: Sequence[RunRecord]) -> Iterator[Protocol]:
+    """A pool that takes nothing out of the stream leaves the methods without one comparable."""
+    pools = dict.fromkeys(r.spec.pool for r in records)
+    chosen = {r.spec.label for r in records if r.spec.pool != "none"}
+    guests = {r.spec.label for r in records if r.spec.pool == "none"} - chosen
+    seated = False
+    for pool in pools:
+        if pool == "none":
+            continue
+        shares = not pool.startswith("separate")
+        seated |= shares
+        here = [r for r in records if r.spec.pool == pool or (shares and r.spec.label in guests)]
+        yield Protocol(pool=pool, records=tuple(here))
+    rest = tuple(r for r in records if r.spec.pool == "none")
+    if rest and not (seated and {r.spec.label for r in rest} <= guests):
+        yield Protocol(pool="none", records=rest)
+
+
+def dataset_of(record: RunRecord) -> str:
+    return selector(record.spec.dataset, record.spec.dataset_params)
+
+
+def _fidelity(fidelity: str) -> tuple[str, str]:
+    return _FIDELITY.get(fidelity, ("", fidelity or "origin not recorded"))
+
+
+def trouble(record: RunRecord) -> str:
+    """Why a record has no numbers, or ""."""
+    if record.status != "ok":
+        return record.reason or "no reason recorded"
+    return "" if record.rounds else "no round was evaluated"
+
+
+def word(record: RunRecord) -> str:
+    """What stands in the place of a number: ``skipped``, ``failed``, or "" where there is one."""
+    if record.status != "ok":
+        return record.status
+    return "" if record.rounds else "failed"
+
+
+def _dataset_line(name: str, records: Sequence[RunRecord]) -> str:
+    parts = [_seeds(records)]
+    last = [r.rounds[-1] for r in records if not word(r)]
+    if last:
+        parts.append(f"{_range(r.queries for r in last)} queries ({_empty(last)})")
+        parts.append(f"{_range(r.items for r in last)} items in the database")
+    fingerprint = next((r.data for r in records if r.data), "")
+    return f"{name}: " + "; ".join([*parts, *([f"data {fingerprint[:8]}"] if fingerprint else [])])
+
+
+def _empty(rounds: Sequence[RoundRecord]) -> str:
+    """Queries with nothing to find, per direction where the directions differ."""
+    counts = {d: _range(r.empty_queries[d] for r in rounds if d in r.empty_queries) for d in DIRECTIONS}
+    known = {DIRECTION_NAMES[d]: text for d, text in counts.items() if text}
+    if len(set(known.values())) > 1:
+        return ", ".join(f"{name} {text} empty" for name, text in known.items()) + ", left out of means"
+    text = next(iter(known.values()), "0")
+    return "0 empty" if text == "0" else f"{text} empty, left out of means"
+
+
+def _range(values: Iterable[int]) -> str:
+    found = sorted(set(values))
+    return "" if not found else str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
+
+
+def _seeds(records: Iterable[RunRecord]) -> str:
+    seeds = {r.spec.seed for r in records}
+    return ("seed " if len(seeds) == 1 else "seeds ") + _listed(seeds)
+
+
+def _listed(values: Iterable[int]) -> str:
+    """``0, 1, 2``; a long run as ``0–9``."""
+    found = sorted(set(values))
+    if len(found) > 4 and found[-1] - found[0] == len(found) - 1:
+        return f"{found[0]}–{found[-1]}"
+    return ", ".join(map(str, found))
+
+
+def _gathered(reasons: Iterable[tuple[RunRecord, str]]) -> Iterator[str]:
+    """One line per method, dataset and reason, with the bits and seeds that it is about."""
+    found: dict[tuple[str, str, str], list[RunRecord]] = {}
+    for record, reason in reasons:
+        found.setdefault((record.spec.label, dataset_of(record), reason), []).append(record)
+    for (label, dataset, reason), records in found.items():
+        bits = _listed(r.spec.bits for r in records)
+        yield f"{label} on {dataset}, {bits} bits, {_seeds(records)}: {reason}"

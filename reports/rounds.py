@@ -1,0 +1,27 @@
+"""mAP, or another metric, round by round: how methods learn and forget along the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.errors import ParameterError
+from bench.records import RunRecord
+from bench.reports._grid import metric_title, table
+from bench.tables import Table
+
+
+def render(
+    records: Sequence[RunRecord],
+    *,
+    metric: str = "map",
+    band: bool = False,
+    stale: Mapping[str, str] | None = None,
+) -> Table:
+    """Columns are the evaluated rounds; the chance level under them changes as the database grows."""
+    if records and all(r.spec.evaluate == "last" for r in records):
+        raise ParameterError(
+            f"report 'rounds': all {len(records)} cells were evaluated after their last round only. "
+            "Run them with --evaluate all, or every:K."
+        )
+    title = f"{metric_title(metric)} by round"
+    return table(records, metric=metric, stale=stale or {}, band=band, title=title, rounds=lambda r: r.rounds)

@@ -1,0 +1,155 @@
+"""What methods cost: seconds per stage, size of the learned state, stored bits that rehashing rewrote."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.records import RunRecord
+from bench.reports._protocol import PARALLEL, STALE, Protocol, Stale, protocols, trouble, word
+from bench.tables import Block, Cell, Column, Row, Table
+
+STAGES = ("fit", "encode_query", "encode_database", "rehash", "search")  # of one evaluated round
+ONCE = "fit_pool"  # before round 0
+
+
+def render(records: Sequence[RunRecord], *, stale: Mapping[str, str] | None = None) -> Table:
+    """Means over evaluated rounds and seeds; one block per protocol and dataset.
+
+    Runs that shared the machine with others (``--jobs`` above 1) are marked. No best is: it would
+    be picked across code lengths.
+    """
+    blocks, data = [], []
+    for protocol in protocols(records):
+        for found in protocol.datasets.values():
+            part = Protocol(pool=protocol.pool, records=tuple(found))
+            marks = part.marks()
+            costs = [_Costs(part, group, marks, stale or {}) for group in _groups(found)]
+            blocks.append(_block(part, costs, stale or {}))
+            data += [cost.data() for cost in costs]
+    return Table(title="Time and memory", blocks=tuple(blocks), data=data)
+
+
+def _groups(records: Sequence[RunRecord]) -> Iterator[list[RunRecord]]:
+    """The records of a row: one method at one code length."""
+    labels = {label: i for i, label in enumerate(dict.fromkeys(r.spec.label for r in records))}
+    found: dict[tuple[int, int], list[RunRecord]] = {}
+    for record in records:
+        found.setdefault((labels[record.spec.label], record.spec.bits), []).append(record)
+    return (found[key] for key in sorted(found))
+
+
+class _Costs:
+    """The numbers of one row."""
+
+    def __init__(
+        self, protocol: Protocol, records: Sequence[RunRecord], marks: Mapping[str, str], stale: Stale
+    ) -> None:
+        self.protocol, self.records = protocol, records
+        self.mark = marks[records[0].spec.label]
+        self.ran = [r for r in records if not word(r)]
+        self.parallel = any(int(r.environment.get("jobs", 1)) > 1 for r in self.ran)
+        self.stale = [stale[r.spec.key] for r in records if r.spec.key in stale] if stale else []
+
+    def seconds(self, stage: str) -> float | None:
+        """Mean over rounds and seeds; a round without the stage spent nothing on it. Pool: per run."""
+        if not any(stage in x.seconds for r in self.ran for x in r.rounds):
+            return None
+        totals = [sum(x.seconds.get(stage, 0.0) for x in r.rounds) for r in self.ran]
+        rounds = [1 if stage.startswith(ONCE) else len(r.rounds) for r in self.ran]
+        return statistics.fmean(t / n for t, n in zip(totals, rounds, strict=True))
+
+    def state_bytes(self) -> float | None:
+        """After the last round: the state of an online method should not grow."""
+        return statistics.fmean(r.rounds[-1].state_bytes for r in self.ran) if self.ran else None
+
+    def bits_rewritten(self) -> float | None:
+        """Mean over the rounds that had an earlier index."""
+        found = [x.bits_rewritten for r in self.ran for x in r.rounds if x.bits_rewritten is not None]
+        return statistics.fmean(found) if found else None
+
+    def row(self, stages: Sequence[str]) -> Row:
+        spec = self.records[0].spec
+        marks = (PARALLEL if self.parallel else "") + (STALE if self.stale else "")
+        name = Cell(spec.label, extra=self.mark + marks)
+        if not self.ran:
+            status = Cell(word(self.records[0]))
+            return (name, Cell(str(spec.bits)), status, *[Cell()] * (len(stages) + 1))
+        cells = [self._cell(stage) for stage in stages]
+        memory, rewritten = self.state_bytes(), self.bits_rewritten()
+        cells.append(Cell(_bytes(memory)) if memory is not None else Cell())
+        cells.append(Cell(f"{rewritten:,.0f}") if rewritten is not None else Cell())
+        return (name, Cell(str(spec.bits)), *cells)
+
+    def _cell(self, stage: str) -> Cell:
+        wall, cpu = self.seconds(stage), self.seconds(f"{stage}_cpu")
+        if wall is None:
+            return Cell()
+        return Cell(_seconds(wall), below="" if cpu is None else f"({_seconds(cpu)})")
+
+    def data(self) -> dict[str, Any]:
+        stages = [name for stage in (ONCE, *STAGES) for name in (stage, f"{stage}_cpu")]
+        return {
+            **self.protocol.columns(self.records[0]),
+            "n": len(self.ran),
+            "rounds": sum(len(r.rounds) for r in self.ran),
+            **{f"{stage}_seconds": self.seconds(stage) for stage in stages},
+            "state_bytes": self.state_bytes(),
+            "bits_rewritten": self.bits_rewritten(),
+            "parallel": self.parallel,
+            "reason": "; ".join(dict.fromkeys(f"{word(r)}: {trouble(r)}" for r in self.records if word(r))),
+            "stale": "; ".join(dict.fromkeys(self.stale)),
+        }
+
+
+def _block(protocol: Protocol, costs: Sequence[_Costs], stale: Stale) -> Block:
+    stages = [s for s in (ONCE, *STAGES) if s in STAGES or any(c.seconds(s) is not None for c in costs)]
+    columns = [Column("method", align="left"), Column("bits")]
+    for stage in stages:
+        group, _, name = stage.rpartition("_")
+        columns.append(Column(name, group=group))
+    columns += [Column("state"), Column("bits", group="rewritten")]
+    return Block(
+        caption=(
+            "seconds of wall clock, mean over evaluated rounds and seeds; (CPU seconds of all threads)",
+            "fit and encode database add up the rounds since the evaluation before; fit pool is once per run",
+            *protocol.caption(),
+        ),
+        columns=tuple(columns),
+        rows=tuple(c.row(stages) for c in costs),
+        notes=(*_legend(costs), *protocol.notes(stale)),
+        stub=2,
+    )
+
+
+def _legend(costs: Sequence[_Costs]) -> Iterator[str]:
+    if any(c.parallel for c in costs):
+        yield f"{PARALLEL} timed beside other runs (--jobs above 1), which lengthens it: not to be compared"
+    machines = {_machine(r.environment): None for c in costs for r in c.ran}
+    if len(machines) > 1:
+        yield "timed in different environments, which cannot be compared: " + " | ".join(machines)
+    else:
+        yield from (f"timed on {machine}" for machine in machines if machine)
+
+
+def _machine(environment: Mapping[str, Any]) -> str:
+    system = " ".join(str(environment[k]) for k in ("system", "machine") if k in environment)
+    parts = [f"{k}: {environment[k]}" for k in ("cores", "threads") if k in environment]
+    return ", ".join([system, *parts] if system else parts)
+
+
+def _seconds(value: float) -> str:
+    """Three digits from 1 s on, milliseconds below."""
+    if value < 0.0005:
+        return "<.001"
+    decimals = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:.{decimals}f}"
+
+
+def _bytes(value: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
