@@ -1,0 +1,69 @@
+"""What the harness costs beside the methods, and what a second worker gains: ratios within one run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench
+from bench import registry
+from bench.runner import run_cells
+from bench.store import Store
+from bench.study import Study
+from bench.sweep import survey
+
+PLUGINS = Path(__file__).parents[1] / "plugins"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(registry, "_extra", {})
+
+
+def test_the_harness_costs_at_most_20_ms_a_cell(benchmark: Any, tmp_path: Path) -> None:
+    """A cell of a method that does next to nothing, from start to stored result."""
+    plugins = [str(PLUGINS / name) for name in ("halves.py", "tiny.py")]
+    study = Study.make(
+        None,
+        methods="halves",
+        datasets="tiny",
+        bits="8",
+        seeds=30,
+        plugin=plugins,
+        results=str(tmp_path / "runs"),
+    )
+    cells = iter(survey(study))
+    store = Store(study.results_folder)
+    store.check_writable()
+
+    def one() -> None:
+        cell = next(cells)
+        [outcome] = run_cells([cell.spec], cell.data)
+        store.write(*outcome)
+
+    benchmark.pedantic(one, rounds=25, warmup_rounds=2)
+    assert benchmark.stats.stats.median < 0.020
+
+
+def test_two_workers_run_eight_cells_at_least_1_4_times_as_fast(benchmark: Any, tmp_path: Path) -> None:
+    """Interleaved, the median of five pairs; the workers are started before."""
+    study = {"methods": "olsh", "datasets": "synthetic[n=12000]", "bits": "64", "schedule": "shuffled:1000"}
+
+    def seconds(jobs: int, name: str) -> float:
+        started = time.perf_counter()
+        bench.run(**study, seeds=8, jobs=jobs, results=str(tmp_path / name))
+        return time.perf_counter() - started
+
+    seconds(2, "warm")
+
+    def gains() -> list[float]:
+        return [seconds(1, f"{i}-1") / seconds(2, f"{i}-2") for i in range(5)]
+
+    found = benchmark.pedantic(gains, rounds=1)
+    benchmark.extra_info["times as fast"] = statistics.median(found)
+    assert statistics.median(found) >= 1.4
