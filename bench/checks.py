@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import registry
-from bench.api import Codes, DatasetSource, Method
+from bench.api import Codes, DatasetSource, Features, Method
 from bench.errors import BenchError, ContractError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def validate_codes(codes: Any, *, rows: int, bits: int, owner: str, call: str) -
     )
 
 
-def validate_vectors(vectors: Any, *, rows: int, owner: str, call: str) -> Any:
+def validate_vectors(vectors: Any, *, rows: int, owner: str, call: str) -> Features:
     """Return ``vectors`` if they are (rows, k) finite float32; else raise :class:`ContractError`."""
     shape = f"float32 ({rows}, k)"
     if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32:

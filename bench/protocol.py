@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import hamming
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Rows, Split
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Method, Modality, Rows, Split
 from bench.checks import validate_codes, validate_vectors
 from bench.clock import Clock
 from bench.cosine import pack_vectors
 from bench.records import Database
 
+Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method
 Stored = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
 
@@ -50,7 +51,7 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
     return notes
 
 
-def encode(method: Method, items: Split, modality: Modality, rows: Rows | None = None) -> Codes:
+def encode(method: Method, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
     """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
 
     An oracle is shown the labels as well, and says so in every table.
@@ -68,7 +69,7 @@ def encode(method: Method, items: Split, modality: Modality, rows: Rows | None =
     return np.concatenate(parts)
 
 
-def pack(method: Method, codes: Codes) -> Stored:
+def pack(method: Method, codes: Output) -> Stored:
     """Checked output of a method as the index stores it: a column for every item."""
     return pack_vectors(codes) if method.capabilities.real_valued else hamming.pack_codes(codes)
 
@@ -86,13 +87,11 @@ def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return plain
 
 
-def _checked(method: Method, codes: Any, rows: int, call: str) -> Codes:
+def _checked(method: Method, codes: Any, rows: int, call: str) -> Output:
+    owner = type(method).__name__
     if method.capabilities.real_valued:
-        return validate_vectors(codes, rows=rows, owner=type(method).__name__, call=call)
-    checked: Codes = validate_codes(
-        codes, rows=rows, bits=method.bits, owner=type(method).__name__, call=call
-    )
-    return checked
+        return validate_vectors(codes, rows=rows, owner=owner, call=call)
+    return validate_codes(codes, rows=rows, bits=method.bits, owner=owner, call=call)
 
 
 @dataclass

@@ -56,7 +56,7 @@ def run_cells(
     """
     cls: type[Method] = registry.get("method", specs[0].method)
     dataset = data.open()
-    common = {
+    common: dict[str, Any] = {
         "code": fingerprint.of_method(specs[0].method),
         "data": data.fingerprint,
         "fidelity": cls.source.fidelity,

@@ -198,7 +198,7 @@ def fit_codes(
     for _ in range(iterations):
         for function, factor, phi in students:
             function.learn(factor, phi, codes, keep=False)
-        projected = alpha * sum(function.project(phi) for function, _, phi in students)
+        projected = alpha * np.sum([function.project(phi) for function, _, phi in students], axis=0)
         for rows, pull, coupling in groups:
             part = codes[rows]
             descend(part, pull + projected[rows], coupling, sweeps=sweeps)
