@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh, qr, svd
 
+from bench.api import sign
 from bench.methods._online import Array, dot
 
 
@@ -18,6 +19,11 @@ def normalise_labels(labels: npt.NDArray[Any]) -> Array:
     """
     wide = np.asarray(labels, dtype=np.float64)
     return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-7)
+
+
+def signs(x: npt.NDArray[Any]) -> Array:
+    """:func:`bench.api.sign` in float64, for codes that go on into products."""
+    return sign(x).astype(np.float64)
 
 
 def balanced_orthogonal(

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import blas, cho_factor, cho_solve
+from scipy.linalg import blas, cho_factor, cho_solve, eigh
 
 from bench.api import Codes, Shared, sign
 from bench.state import State
@@ -89,6 +89,12 @@ class RunningGram(State):
         rounding = len(shifted) * np.finfo(np.float64).eps * shifted[diagonal].max()
         shifted[diagonal] += max(penalty, rounding)
         return Factor(cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False))
+
+    def spectrum(self) -> tuple[Array, Array]:
+        """Eigenvalues (d,) of ``gram``, smallest first, and its eigenvectors (d, d) as columns."""
+        assert self.gram is not None, "add() comes first"
+        values, vectors = eigh(self.gram, lower=True, driver="evd", check_finite=False)
+        return values, vectors
 
 
 class RunningRidge(State):
