@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.errors import ParameterError
-
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.segment import Segment
@@ -81,13 +79,6 @@ class Table:
 
     def __str__(self) -> str:
         return self.to_text()
-
-    def render(self, form: Literal["terminal", "md", "csv", "latex"]) -> str:
-        """The table as text that does not end in a newline; ``terminal`` is plain text."""
-        forms = {"terminal": self.to_text, "md": self.to_markdown, "csv": self.to_csv, "latex": self.to_latex}
-        if form not in forms:
-            raise ParameterError(f"table format must be one of {', '.join(forms)}; got {form!r}.")
-        return forms[form]()
 
     def to_text(self, width: int = WIDTH) -> str:
         """Plain text: ``*`` marks the best and ``'`` the second of a column."""
@@ -289,7 +280,7 @@ def _joined(parts: Sequence[Line], columns: Sequence[Column], widths: Sequence[i
 
 def _markdown(text: str) -> str:
     """Escape what GitHub's Markdown would read as markup; ``_`` inside a word is none."""
-    return re.sub(r"[\\`*<|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", _one_line(text))
+    return re.sub(r"[\\*<|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", _one_line(text))
 
 
 def _markdown_block(block: Block) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.errors import ParameterError
+from bench.errors import BenchError, ParameterError
 from bench.records import DIRECTIONS, Direction, RoundRecord, RunRecord
 from bench.reports._protocol import (
     DIRECTION_NAMES,
@@ -66,6 +66,16 @@ def metric_title(name: str) -> str:
     """
     base, rest = re.fullmatch("([^@:]*)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
     return _NAMES.get(base, base) + re.sub("^@r(?=[0-9])", "@radius≤", rest)
+
+
+def _description(name: str) -> str:
+    """How a metric is defined, if it is one of ours; a stored one may be a plugin's."""
+    from bench.metrics import parse_metric
+
+    try:
+        return f" ({parse_metric(name).description})"
+    except BenchError:
+        return ""
 
 
 def _check_metric(records: Sequence[RunRecord], metric: str) -> None:
@@ -143,10 +153,11 @@ class _Grid:
         )
 
     def _definition(self, chance: bool) -> str:
+        text = metric_title(self.metric)
         if self.metric == "map":
-            text = "mAP over all database items, tie-aware (expected over the orders of tied items)"
+            text += " over all database items, tie-aware (expected over the orders of tied items)"
         else:
-            text = metric_title(self.metric)
+            text += _description(self.metric)
         when = "by round, counted from 0" if self.by_round else "after the last round"
         return f"{text}, {when}" + ("; chance in the last row" if chance else "")
 

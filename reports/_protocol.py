@@ -206,10 +206,12 @@ def _listed(values: Iterable[int]) -> str:
 
 
 def _gathered(reasons: Iterable[tuple[RunRecord, str]]) -> Iterator[str]:
-    """One line per method, dataset and reason, with the bits and seeds that it is about."""
-    found: dict[tuple[str, str, str], list[RunRecord]] = {}
+    """One line per dataset and reason for all methods that share bits and seeds."""
+    by_method: dict[tuple[str, str, str], list[RunRecord]] = {}
     for record, reason in reasons:
-        found.setdefault((record.spec.label, dataset_of(record), reason), []).append(record)
-    for (label, dataset, reason), records in found.items():
-        bits = _listed(r.spec.bits for r in records)
-        yield f"{label} on {dataset}, {bits} bits, {_seeds(records)}: {reason}"
+        by_method.setdefault((record.spec.label, dataset_of(record), reason), []).append(record)
+    lines: dict[str, list[str]] = {}
+    for (label, dataset, reason), records in by_method.items():
+        cells = f"on {dataset}, {_listed(r.spec.bits for r in records)} bits, {_seeds(records)}: {reason}"
+        lines.setdefault(cells, []).append(label)
+    return (f"{', '.join(labels)} {cells}" for cells, labels in lines.items())

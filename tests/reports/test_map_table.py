@@ -242,6 +242,13 @@ def test_a_stale_cell_is_marked_with_its_reason() -> None:
     assert "§ stale: lcdh on wiki, 16 bits, seed 0: the code has changed" in notes(table)
 
 
+def test_methods_with_the_same_trouble_share_a_line() -> None:
+    table = render(
+        [record(m, status="failed", reason="boom", bits=b) for m in ("lcdh", "ukd") for b in (16, 32)]
+    )
+    assert "failed: lcdh, ukd on wiki, 16, 32 bits, seed 0: boom" in notes(table)
+
+
 def test_validation_is_called_tuning() -> None:
     assert "VALIDATION, for tuning only: 100 training items are the queries" in caption(
         render([record(val=100)])
@@ -278,6 +285,17 @@ def test_another_metric_does_not_borrow_the_chance_level_of_map() -> None:
     table = render([record(rounds=(entry(0.7, extra={"map@50": 0.9}),))], metric="map@50")
     assert table.blocks[0].foot == ()
     assert "not stored, so not shown: chance@50" in notes(table)
+
+
+def test_the_caption_defines_another_metric() -> None:
+    table = render([record(rounds=(entry(0.7, extra={"precision@r2": 0.9}),))], metric="precision@r2")
+    assert caption(table).startswith("P@radius≤2 (share of relevant items within a Hamming radius")
+
+
+def test_a_stored_metric_that_nothing_here_defines_is_shown_by_its_name() -> None:
+    table = render([record(rounds=(entry(0.7, extra={"mine": 0.9}),))], metric="mine")
+    assert cell(table, "lcdh", "wiki I→T 16 bits") == ".900"
+    assert caption(table).startswith("mine, after the last round")
 
 
 def test_a_cut_metric_has_its_own_chance_and_band() -> None:
