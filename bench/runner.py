@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -276,12 +277,24 @@ def _installed() -> dict[str, str]:
     return found
 
 
+@cache
+def _cpu() -> str:
+    """The processor's model, where the system tells it."""
+    described = Path("/proc/cpuinfo")
+    if described.is_file():
+        for line in described.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
 def environment(thread_count: int, jobs: int) -> dict[str, Any]:
     """What a reader needs to know of the machine: no names, no paths, no dates."""
     return {
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
+        "cpu": _cpu(),
         "cores": os.cpu_count(),
         "threads": thread_count,
         "jobs": jobs,

@@ -134,7 +134,7 @@ def _legend(costs: Sequence[_Costs]) -> Iterator[str]:
 
 
 def _machine(environment: Mapping[str, Any]) -> str:
-    system = " ".join(str(environment[k]) for k in ("system", "machine") if k in environment)
+    system = " ".join(str(environment[k]) for k in ("system", "cpu", "machine") if environment.get(k))
     parts = [f"{k}: {environment[k]}" for k in ("cores", "threads") if k in environment]
     return ", ".join([system, *parts] if system else parts)
 
