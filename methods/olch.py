@@ -23,8 +23,9 @@ class OLCH(Method):
     by ridge solutions for V and the dictionary U in turn; U takes old rounds in by their sums. The
     code of a new item is the sign of its row of V. The hash function W of each modality, on features
     X centred with the running mean, lowers ``½‖B - X W‖² / n + kappa Σ_i ‖W_i‖`` over the features'
-    rows W_i by forward-backward splitting: a step down the gradient of a mini-batch, and then
-    shrinking of every row. The state has neither (d, d) sums nor old codes.
+    rows W_i by forward-backward splitting: a step down the gradient of a mini-batch, of a length that
+    is safe for the chunk and for the mini-batch, and then shrinking of every row. The state has
+    neither (d, d) sums nor old codes.
     """
 
     gamma: float = param(0.1, "ridge penalty of the label factorisation", above=0)
@@ -83,8 +84,10 @@ class OLCH(Method):
             order = self.rng.permutation(len(x))
             for start in range(0, len(x), self.size):
                 rows = order[start : start + self.size]
-                error = dot(x[rows], w) - b[rows]
-                w = shrink(w - step / len(rows) * dot(x[rows].T, error), step * self.kappa)
+                part = x[rows]
+                # A mini-batch can be several times as steep as the chunk: its own bound keeps W finite.
+                h = min(step, safe_step(part))
+                w = shrink(w - h / len(rows) * dot(part.T, dot(part, w) - b[rows]), h * self.kappa)
         return w
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
