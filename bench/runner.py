@@ -11,6 +11,7 @@ Without timing, guards, several code lengths and evaluation every K rounds it is
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import traceback
@@ -28,6 +29,7 @@ from bench.api import MODALITIES, Chunk, Dataset, Labels, Method, Modality, Rows
 from bench.cache import Stored
 from bench.clock import Clock
 from bench.errors import BenchError
+from bench.params import parameters
 from bench.protocol import Index, chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec
 
@@ -68,6 +70,8 @@ def run_cells(
         return [(RunRecord(spec=spec, status="skipped", reason=reason, **common), {}) for spec in specs]
     with threads.limit(thread_count):
         _warm_up()
+        if "device" in parameters(cls):
+            importlib.import_module("torch")  # seconds that belong to no cell
         stream_ = _Stream(specs[0], cls, dataset)
         sessions = [_Session(spec, stream_, thread_count) for spec in specs]
         stream_.send_to(sessions)
