@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import cosine, fingerprint, hamming, metrics, registry, state, stream, threads
-from bench.api import MODALITIES, Chunk, Dataset, Labels, Method, Modality, Rows, Split
+from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
 from bench.cache import Stored
 from bench.clock import Clock
 from bench.errors import BenchError
@@ -63,6 +63,7 @@ def run_cells(
         "code": fingerprint.of_method(specs[0].method),
         "data": data.fingerprint,
         "fidelity": cls.source.fidelity,
+        "reference": _reference(cls.capabilities),
         "environment": environment(thread_count, jobs),
     }
     reason = skip_reason(cls, dataset.train, specs[0].database)
@@ -76,6 +77,12 @@ def run_cells(
         sessions = [_Session(spec, stream_, thread_count) for spec in specs]
         stream_.send_to(sessions)
     return [(session.record(common), session.arrays) for session in sessions]
+
+
+def _reference(abilities: Capabilities) -> str:
+    if abilities.oracle:
+        return "oracle"
+    return "real-valued" if abilities.real_valued else ""
 
 
 class _Stream:

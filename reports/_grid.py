@@ -80,8 +80,11 @@ def _description(name: str) -> str:
 
 def _check_metric(records: Sequence[RunRecord], metric: str) -> None:
     def lacks(record: RunRecord) -> bool:
-        return any(
-            f"{metric}/{d}" not in r.metrics for r in record.rounds[-1:] for d in record.spec.directions
+        return (
+            not record.reference
+            and any(  # a radius in bits says nothing of real-valued vectors
+                f"{metric}/{d}" not in r.metrics for r in record.rounds[-1:] for d in record.spec.directions
+            )
         )
 
     lacking = [r for r in records if lacks(r)]
@@ -141,14 +144,15 @@ class _Grid:
         return f"{name}/{DIRECTIONS[place.direction]}"
 
     def block(self) -> Block:
-        rows = [self._row(label) for label in self.marks]
+        references = self.protocol.references()
+        rows = [self._row(label) for label in self.marks if label not in references]
         columns = [Column("method", align="left"), *map(self._column, self.places)]
-        foot = [self._chance_row()] if self.chance and self._stored(self.chance) else []
+        chance = [self._chance_row()] if self.chance and self._stored(self.chance) else []
         return Block(
-            caption=(self._definition(bool(foot)), *self.protocol.caption()),
+            caption=(self._definition(bool(chance)), *self.protocol.caption()),
             columns=tuple(columns),
             rows=tuple(rows),
-            foot=tuple(foot),
+            foot=(*(self._row(label) for label in self.marks if label in references), *chance),
             notes=(*self._legend(), *self.protocol.notes(self.stale)),
         )
 

@@ -19,6 +19,10 @@ _FIDELITY = {  # fidelity → mark at the method's name, words in the legend
     "adaptation": ("‡", "an adaptation of the authors' algorithm"),
     "textbook": ("", "textbook method"),
 }
+_REFERENCES = {
+    "oracle": "a ceiling, which is shown the labels of queries and database",
+    "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
+}
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"
 
 
@@ -59,9 +63,17 @@ class Protocol:
             marks[FUTURE if record.spec.sees_future else ""] = None
         return {label: "".join(sorted(marks)) for label, marks in found.items()}
 
+    def references(self) -> dict[str, str]:
+        """Methods that stand below the rule and are never the best, with what they are."""
+        return {r.spec.label: r.reference for r in self.records if r.reference}
+
     def notes(self, stale: Stale) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
         lines = list(self._origins())
+        for reference, words in _REFERENCES.items():
+            labels = [label for label, kind in self.references().items() if kind == reference]
+            if labels:
+                lines.append(f"{words}: {', '.join(labels)}")
         if any(r.spec.sees_future for r in self.records):
             lines.append(
                 f"{FUTURE} saw the future: its offline stage was given the items of all rounds (pool=full)"

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -352,3 +353,22 @@ def test_a_failed_cell_has_its_word_in_every_round() -> None:
 def test_rounds_need_more_than_the_last_one() -> None:
     with pytest.raises(ParameterError, match="--evaluate all"):
         render_rounds([record()])
+
+
+def test_references_stand_below_the_rule_and_are_never_the_best() -> None:
+    oracle = replace(record("label_oracle", 0.99), reference="oracle")
+    floats = replace(record("float_features", 0.9), reference="real-valued")
+    table = render([oracle, record("lcdh", 0.7), floats, record("lemon", 0.6)])
+    [block] = table.blocks
+    assert [row[0].text for row in block.rows] == ["lcdh", "lemon"]
+    assert [row[0].text for row in block.foot] == ["label_oracle", "float_features", "chance"]
+    assert block.marks()[0][1] == "best"
+    assert "shown the labels of queries and database: label_oracle" in notes(table)
+    assert "ranked by cosine" in notes(table)
+
+
+def test_a_metric_that_says_nothing_of_real_valued_vectors_is_no_error() -> None:
+    floats = replace(record("float_features", 0.9), reference="real-valued")
+    near = entry(0.5, extra={"precision@r2": 0.4})
+    table = render([floats, record("lcdh", rounds=(near,))], metric="precision@r2")
+    assert cell(table, "float_features", "wiki I→T 16 bits") == "–"
