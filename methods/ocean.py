@@ -10,8 +10,9 @@ import numpy as np
 from scipy.linalg import solve
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.methods._anchors import Anchors, anchor_features, fit_anchors
 from bench.methods._codes import balanced_orthogonal, normalise_labels, signs
-from bench.methods._online import Array, Factor, RunningGram, dot, linear_codes
+from bench.methods._online import Array, Factor, RunningGram, dot
 from bench.state import State
 
 
@@ -55,10 +56,13 @@ class OCEAN(Method):
             + theta Σ_m ‖B - X_m P_m‖² + delta Σ_m ‖P_m‖² + ‖B - V‖²
 
     over codes B, an embedding V with VᵀV = nI and Vᵀ1 = 0, label correlations C (c, c), U (r, c)
-    and P_m, and then fits one ridge regression of B on the features per modality, with penalty xi,
-    over all rounds.
+    and P_m, and then fits one ridge regression of B on X_m per modality, with penalty xi, over all
+    rounds. X_m are centred RBF similarities to items of the first chunk.
     """
 
+    anchors: int = param(
+        1500, "items of the first chunk that RBF features compare to; 0: the features, centred", least=0
+    )
     theta: float = param(0.5, "weight of the features in the codes", above=0)
     alpha: float = param(1e4, "how close correlated labels stay to the given ones", above=0)
     beta: float = param(1.0, "weight of the embedding of correlated labels", above=0)
@@ -81,22 +85,25 @@ class OCEAN(Method):
         "read and never ran. Differs: the update of U weighs its target with beta, as the objective asks "
         "(the code does not; the same at its beta of 1); the weight omega of round one, which the code "
         "never sets, is 1; dead directions as in LEMON (preset=authors: absolute tolerance); a zero is "
-        "hashed to +1. The authors use RBF features of 1500 anchors per modality, drawn from all the data. "
+        "hashed to +1; anchors, their width and the centring come from the first chunk, all of it where it "
+        "is smaller, where theirs come from all the data, and both modalities have the same anchors. "
         "Unknown: what the paper says.",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.maps_: dict[Modality, Anchors] = {}
         self.sums_: Sums | None = None
         self.gram_: dict[Modality, RunningGram] = {m: RunningGram() for m in MODALITIES}
-        self.cross_: dict[Modality, Array] = {}  # Σ XᵀB, (d, r)
-        self.w_: dict[Modality, Array] = {}  # hash functions, (d, r)
+        self.cross_: dict[Modality, Array] = {}  # Σ XᵀB, (k, r)
+        self.w_: dict[Modality, Array] = {}  # hash functions, (k, r)
 
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "a supervised method is given labels"
         labels, g = chunk.labels.astype(np.float64), normalise_labels(chunk.labels)
-        x = {m: chunk.batch(m).features for m in MODALITIES}
-        coupling = {}
+        if not self.maps_:
+            self.maps_ = fit_anchors(chunk, self.anchors, self.rng)
+        x, coupling = anchor_features(chunk, self.maps_), {}
         for m in MODALITIES:
             self.gram_[m] = chunk.shared.once(("gram", m), partial(self.gram_[m].add, x[m]))
             coupling[m] = self._factor(chunk, m, self.delta / self.theta)
@@ -111,7 +118,7 @@ class OCEAN(Method):
         return chunk.shared.once(("factor", m, penalty), partial(self.gram_[m].factor, penalty))
 
     def _learn(
-        self, labels: Array, g: Array, x: Mapping[Modality, Any], coupling: Mapping[Modality, Factor]
+        self, labels: Array, g: Array, x: Mapping[Modality, Array], coupling: Mapping[Modality, Factor]
     ) -> Array:
         """Codes B (n, r) of the new items; the sums take them in."""
         (n, classes), r = labels.shape, self.bits
@@ -142,7 +149,7 @@ class OCEAN(Method):
         return solve(ridge, self.beta * (old.vlc + dot(dot(v.T, labels), c)), assume_a="pos")
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return self.maps_[modality].codes(batch.features, self.w_[modality])
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes
