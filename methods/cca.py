@@ -38,7 +38,7 @@ class CCA(Method):
         live = min(int(whiten[m].any(axis=0).sum()) for m in MODALITIES)
         mix = self._mix(self.correlations_[:live])
         variates: dict[Modality, Array] = {"image": left, "text": right.T}
-        self.w_ = {
+        self.w_: dict[Modality, Array] = {
             m: scale[m][:, None] * dot(whiten[m], dot(v[:, : len(mix)], mix)) for m, v in variates.items()
         }
 

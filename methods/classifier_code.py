@@ -1,0 +1,51 @@
+"""Classifier code: predict the labels, hash by a code of the predicted labels; what hashing must beat."""
+
+from __future__ import annotations
+
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.methods._classifier import Classifier, LabelRegression, class_codes, label_codes, taught
+
+
+class ClassifierCode(Method):
+    """The code of an item is a code of the label set that a linear classifier gives it.
+
+    A label is given where its least-squares score exceeds 1/2, and always the one with the highest
+    score. A label set's code is the majority of its classes' codes, which are rows of a Hadamard
+    matrix and not learned. Items of one predicted label set tie: the ranking is the classifier's
+    decision and nothing else. With single labels this is the predicted class, written in bits.
+
+    Training items get the code of their own labels (``database=learned``).
+    """
+
+    ridge: float = param(0.1, "added to the unit variance of the standardised features", above=0)
+
+    capabilities = Capabilities(supervised=True, learned_codes=True)
+    source = Source(
+        paper="A. Sablayrolles, M. Douze, N. Usunier, H. Jégou. How should we evaluate supervised hashing? "
+        "ICASSP 2017, arXiv 1609.06753",
+        fidelity="adaptation",
+        note="The paper's point, that encoding a classifier's output is a trivial solution of the supervised "
+        "protocol, carried over to two modalities, several labels and chunks. Classifier (ridge regression, "
+        "running), threshold and class codes are our choice.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.labels_: dict[Modality, LabelRegression] = {m: LabelRegression() for m in MODALITIES}
+        self.classifier_: dict[Modality, Classifier] = {}
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        assert chunk.labels is not None, "a supervised method is given labels"
+        if not self.classifier_:
+            self.classes_ = class_codes(chunk.labels.shape[1], self.bits, self.rng)
+            self.tie_ = self.rng.choice([-0.5, 0.5], self.bits)
+        self.classifier_ = taught(self.labels_, chunk, ridge=self.ridge)
+        self._codes = label_codes(chunk.labels, self.classes_, self.tie_)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        scores = self.classifier_[modality](batch.features)
+        predicted = (scores > 0.5) | (scores == scores.max(axis=1, keepdims=True))
+        return label_codes(predicted, self.classes_, self.tie_)
+
+    def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
+        return self._codes

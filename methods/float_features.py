@@ -1,0 +1,40 @@
+"""Float features: class probabilities, not hashed; beside a hashing method they show what bits cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Method, Modality, Source, param
+from bench.methods._classifier import Classifier, LabelRegression, taught
+
+
+class FloatFeatures(Method):
+    """Real-valued, ranked by cosine: the class probabilities of a linear map less the class frequencies.
+
+    Ridge regression of the labels on the standardised features estimates the probability of every
+    class; products of two items' probabilities, summed, estimate how many labels they share. The
+    frequencies are taken away because a label that every item has tells nothing.
+
+    The vectors have one value per class: ``bits`` changes nothing.
+    """
+
+    ridge: float = param(0.1, "added to the unit variance of the standardised features", above=0)
+
+    capabilities = Capabilities(supervised=True, real_valued=True)
+    source = Source(
+        note="Our reference: the classifier of classifier_code, ranked by its scores instead of its decision"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.labels_: dict[Modality, LabelRegression] = {m: LabelRegression() for m in MODALITIES}
+        self.classifier_: dict[Modality, Classifier] = {}
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        self.classifier_ = taught(self.labels_, chunk, ridge=self.ridge)
+
+    def encode(self, batch: Batch, modality: Modality) -> Any:
+        probabilities = np.clip(self.classifier_[modality](batch.features), 0, 1)
+        return (probabilities - self.labels_[modality].frequency).astype(np.float32)
