@@ -16,21 +16,28 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import params, registry, state
-from bench.api import MODALITIES, Batch, Capabilities, Codes, Labels, Method, Modality, Split
-from bench.checks import validate_codes
+from bench.api import MODALITIES, Capabilities, Codes, Labels, Method, Modality, Split
+from bench.checks import validate_codes, validate_vectors
 from bench.errors import ContractError
 from bench.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 
 _QUERIES = 40
 _UNUSUAL = 918273645  # a seed that no plugin sets by itself
+_FLOAT_ROUNDING = 1e-4  # of the largest value of real-valued vectors
 _ROUNDING = 0.005  # share of bits that another order of summation may flip: products close to 0
 
 
 def _codes(trial: Trial, method: Method, split: Split, modality: Modality) -> Codes:
     """Codes of the split's items as the harness asks for them: read-only, without views, checked."""
-    shown = trial.shown(split).batch(modality).features
-    codes = method.encode(Batch(shown), modality)
-    return validate_codes(codes, rows=len(split), bits=method.bits, owner=trial.owner, call="encode")
+    codes = method.encode(trial.asked(split, modality), modality)
+    checked: Codes = _valid(trial, method, codes, len(split), "encode")
+    return checked
+
+
+def _valid(trial: Trial, method: Method, codes: Any, rows: int, call: str) -> Any:
+    if trial.cls.capabilities.real_valued:
+        return validate_vectors(codes, rows=rows, owner=trial.owner, call=call)
+    return validate_codes(codes, rows=rows, bits=method.bits, owner=trial.owner, call=call)
 
 
 def _both(trial: Trial, method: Method, split: Split) -> Codes:
@@ -43,8 +50,18 @@ def _require(fact: bool, message: str) -> None:
         raise ContractError(message)
 
 
+def _differ(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where two arrays of codes differ, or two of vectors by more than float32 rounds."""
+    if a.shape != b.shape:
+        return np.ones(a.shape, dtype=bool)
+    if a.dtype.kind != "f":
+        return np.asarray(a != b)
+    return np.asarray(np.abs(a - b) > _FLOAT_ROUNDING * np.abs(a).max(initial=0))
+
+
 def _differing(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> str:
-    return f"{int((a != b).sum())} of {a.size} bits differ"
+    what = "values" if a.dtype.kind == "f" else "bits"
+    return f"{int(_differ(a, b).sum())} of {a.size} {what} differ"
 
 
 def _three() -> list[Split]:
@@ -153,12 +170,23 @@ def codes_are_signs_at_8_and_128_bits(trial: Trial) -> None:
             _codes(trial, method, _queries(), modality)
 
 
+def vectors_are_finite_float32_of_one_width(trial: Trial) -> None:
+    for bits in (8, 128):  # which a real-valued method may ignore
+        method = trial.fit(*_three()[:2], bits=bits)
+        image, text = (_codes(trial, method, _queries(), m).shape[1] for m in MODALITIES)
+        _require(
+            image == text,
+            f"{trial.owner}.encode() gives images {image} values and texts {text}; expected as many. "
+            "Map both modalities to one space.",
+        )
+
+
 def equal_seeds_give_equal_codes(trial: Trial) -> None:
     first = _both(trial, trial.fit(*_three()), _queries())
     with _other_global_generators():
         second = _both(trial, trial.fit(*_three()), _queries())
     _require(
-        np.array_equal(first, second),
+        not _differ(first, second).any(),
         f"{trial.owner} gives other codes with the same seed: {_differing(first, second)}. "
         "Draw random numbers from self.rng only.",
     )
@@ -171,7 +199,7 @@ def encode_changes_nothing(trial: Trial) -> None:
     _both(trial, method, items(5, seed=8))
     again = _both(trial, method, _queries())
     _require(
-        np.array_equal(first, again),
+        not _differ(first, again).any(),
         f"{trial.owner}.encode() gives other codes when it is called again: {_differing(first, again)}.",
     )
     after = method.state_dict()
@@ -193,7 +221,7 @@ def an_items_code_depends_on_no_other_item(trial: Trial) -> None:
         permuted = _codes(trial, method, queries.take(shuffled), modality)[np.argsort(shuffled)]
         for how, other in (("one row at a time", single), ("in another order", permuted)):
             _require(
-                float((whole != other).mean()) <= _ROUNDING,
+                float(_differ(whole, other).mean()) <= _ROUNDING,
                 f"{trial.owner}.encode() gives an item another code {how} ({modality}): "
                 f"{_differing(whole, other)}. Use statistics of fit_chunk(), not of the batch.",
             )
@@ -238,7 +266,7 @@ def _require_same_codes(trial: Trial, method: Method, twin: Method, when: str) -
             f"{trial.owner} fails {when}: {error}. Keep what is learned in attributes that end in '_'."
         ) from error
     _require(
-        np.array_equal(first, second),
+        not _differ(first, second).any(),
         f"{trial.owner} gives other codes {when}: {_differing(first, second)}. "
         "Keep what is learned in attributes that end in '_'.",
     )
@@ -322,7 +350,7 @@ def another_code_length_on_the_same_chunk_changes_nothing(trial: Trial) -> None:
         for method in together:
             codes = _both(trial, method, _queries())
             _require(
-                np.array_equal(codes, alone[method.bits]),
+                not _differ(codes, alone[method.bits]).any(),
                 f"{trial.owner} learns something else after a fit of the same chunk at another length: "
                 f"{_differing(codes, alone[method.bits])} at {method.bits}. "
                 "Share by chunk.shared only what depends neither on bits nor on self.rng.",
@@ -350,7 +378,7 @@ def how_often_it_encodes_does_not_matter(trial: Trial) -> None:
     plain = trial.fit(*splits)
     first, second = _both(trial, method, _queries()), _both(trial, plain, _queries())
     _require(
-        np.array_equal(first, second),
+        not _differ(first, second).any(),
         f"{trial.owner} learns something else if it encodes between chunks: {_differing(first, second)}. "
         "Draw no random numbers in encode().",
     )
@@ -378,15 +406,23 @@ def _labels(split: Split) -> Labels:
 
 
 def _contrast(trial: Trial, method: Method) -> float:
-    """Mean Hamming distance of irrelevant minus relevant image-text pairs, over both directions."""
+    """Mean Hamming distance of irrelevant minus relevant image-text pairs, over both directions.
+
+    Of real-valued vectors it is the distance of that cosine: codes of ±1 at it have that many bits apart.
+    """
     queries, database = items(_QUERIES, seed=9), items(2 * ROWS, seed=6)
     relevant = _labels(queries).astype(int) @ _labels(database).T.astype(int) > 0
     total = 0.0
     for a, b in (MODALITIES, MODALITIES[::-1]):
-        left, right = (_codes(trial, method, s, m).astype(int) for s, m in ((queries, a), (database, b)))
-        distance = (method.bits - left @ right.T) / 2
+        left, right = (_unit(_codes(trial, method, s, m)) for s, m in ((queries, a), (database, b)))
+        distance = method.bits * (1 - left @ right.T) / 2
         total += float(distance[~relevant].mean() - distance[relevant].mean())
     return total / 2
+
+
+def _unit(codes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    norms = np.linalg.norm(codes, axis=1, keepdims=True)
+    return np.asarray(codes / np.where(norms > 0, norms, 1), dtype=np.float64)
 
 
 def it_runs_where_some_or_no_items_have_labels(trial: Trial) -> None:
@@ -417,15 +453,11 @@ def learned_codes_cover_every_chunk(trial: Trial) -> None:
         total += len(chunk)
         for modality in MODALITIES:
             codes = method.encode_database(chunk, modality)
-            validate_codes(
-                codes, rows=len(chunk), bits=method.bits, owner=trial.owner, call="encode_database"
-            )
+            _valid(trial, method, codes, len(chunk), "encode_database")
             given.append((codes, codes.copy()))
             update = method.update_database(modality)
             if update is not None:
-                validate_codes(
-                    update, rows=total, bits=method.bits, owner=trial.owner, call="update_database"
-                )
+                _valid(trial, method, update, total, "update_database")
     moved = any(not np.array_equal(now, then) for now, then in given)
     _require(
         not moved,
@@ -470,8 +502,11 @@ def of(can: Capabilities) -> list[Callable[[Trial], None]]:
     """The checks for a method with these capabilities."""
     needed = (
         (True, _ALWAYS),
+        (not can.real_valued, _BINARY),
+        (can.real_valued, _REAL),
         (not can.offline, _ONLINE),
-        (can.supervised and not can.label_free, _SUPERVISED),
+        # An oracle may learn as much from shuffled labels: it is shown those of every item anyway.
+        (can.supervised and not can.label_free and not can.oracle, _SUPERVISED),
         (can.label_free, _LABEL_FREE),
         (can.learned_codes, _LEARNED),
         (can.pool, _POOL),
@@ -484,7 +519,6 @@ _ALWAYS: _Checks = (
     it_has_a_docstring_and_a_source,
     parameters_are_typed_and_have_defaults,
     capabilities_match_what_is_overridden,
-    codes_are_signs_at_8_and_128_bits,
     equal_seeds_give_equal_codes,
     encode_changes_nothing,
     an_items_code_depends_on_no_other_item,
@@ -496,6 +530,8 @@ _ALWAYS: _Checks = (
     it_leaves_global_random_state_alone,
     another_code_length_on_the_same_chunk_changes_nothing,
 )
+_BINARY: _Checks = (codes_are_signs_at_8_and_128_bits,)
+_REAL: _Checks = (vectors_are_finite_float32_of_one_width,)
 _ONLINE: _Checks = (it_goes_on_from_a_saved_state, how_often_it_encodes_does_not_matter)
 _SUPERVISED: _Checks = (true_labels_teach_more_than_shuffled_ones,)
 _LABEL_FREE: _Checks = (it_runs_where_some_or_no_items_have_labels,)

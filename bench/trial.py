@@ -101,6 +101,12 @@ class Trial:
         names = self.cls.capabilities.views
         return Batch(plain, {v: _frozen(batch.views[v]) if v in batch.views else plain for v in names})
 
+    def asked(self, split: Split, modality: Modality) -> Batch:
+        """What encode() is given of the split: no views, but its labels where the method is an oracle."""
+        shows = self.cls.capabilities.oracle and split.labels is not None
+        views = {"labels": _frozen(np.asarray(split.labels, dtype=np.float32))} if shows else {}
+        return Batch(_frozen(split.batch(modality).features), views)
+
     def chunks(self, *splits: Split) -> list[Chunk]:
         """One chunk per split, or one with everything where the method is offline."""
         parts = [join(splits)] if self.cls.capabilities.offline else splits

@@ -90,6 +90,32 @@ class Offline(Good):
     capabilities = Capabilities(offline=True)
 
 
+class Real(Ridge):
+    """Not hashed, supervised, with vectors of its own for the database."""
+
+    capabilities = Capabilities(supervised=True, learned_codes=True, real_valued=True)
+
+    def encode(self, batch: Batch, modality: Modality) -> Any:
+        return ((batch.features - self.mean_[modality]) @ self.w_[modality]).astype(np.float32)
+
+    def encode_database(self, chunk: Chunk, modality: Modality) -> Any:
+        return self.codes_.astype(np.float32)
+
+
+class Oracle(Good):
+    """Hashes the labels themselves."""
+
+    capabilities = Capabilities(supervised=True, oracle=True)
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        assert chunk.labels is not None
+        if chunk.round == 0:
+            self.w_ = {"labels": self.rng.standard_normal((chunk.labels.shape[1], self.bits))}
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(batch.views["labels"] @ self.w_["labels"])
+
+
 Hook = Callable[..., Any]
 
 
@@ -127,7 +153,7 @@ def failures(method: type[Method]) -> dict[str, str]:
     return {r.name: r.message for r in check_method(method) if not r.ok}
 
 
-@pytest.mark.parametrize("method", [Good, Ridge, Deep, Offline])
+@pytest.mark.parametrize("method", [Good, Ridge, Deep, Offline, Real, Oracle])
 def test_a_good_method_passes_every_check(method: type[Method]) -> None:
     assert failures(method) == {}
 
@@ -176,6 +202,7 @@ def test_every_check_has_one_function() -> None:
     everything = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True)
     used = {f.__name__ for f in method_checks.of(everything)}
     used |= {f.__name__ for f in method_checks.of(Capabilities(supervised=True, label_free=True))}
+    used |= {f.__name__ for f in method_checks.of(Capabilities(real_valued=True))}
     assert used == public
 
 
@@ -268,6 +295,19 @@ def _needs_rows(self: Any, chunk: Chunk) -> None:
 
 def _needs_all_classes(self: Any, chunk: Chunk) -> None:
     assert chunk.labels is None or chunk.labels.any(axis=0).all(), "a class is missing"
+
+
+def _narrower_images(self: Any, batch: Batch, modality: Modality) -> Any:
+    return Real.encode(self, batch, modality)[:, 1 if modality == "image" else 0 :]
+
+
+def _growing(self: Any, batch: Batch, vectors: Any) -> Any:
+    _count(self)
+    return vectors * np.float32(self.calls_)
+
+
+def _less_mean(self: Any, batch: Batch, vectors: Any) -> Any:
+    return vectors - vectors.mean(axis=0)
 
 
 def _constant_codes(self: Any, batch: Batch, codes: Codes) -> Codes:
@@ -403,6 +443,28 @@ BREACHES: list[tuple[str, str, type[Method]]] = [
         bad(encoding(_drawing), fit_chunk=_afresh),
     ),
     (
+        "vectors_are_finite_float32_of_one_width",
+        "returned float64",
+        encoding(lambda s, b, v: v.astype(float), Real),
+    ),
+    (
+        "vectors_are_finite_float32_of_one_width",
+        "images 7 values and texts 8",
+        bad(Real, encode=_narrower_images),
+    ),
+    ("encode_changes_nothing", "values differ", encoding(_growing, Real)),
+    ("an_items_code_depends_on_no_other_item", "one row at a time (image)", encoding(_less_mean, Real)),
+    (
+        "learned_codes_cover_every_chunk",
+        "Bad.encode_database() is real-valued and returned int8",
+        bad(Real, encode_database=lambda s, c, m: s.codes_),
+    ),
+    (
+        "true_labels_teach_more_than_shuffled_ones",
+        "expected more of the true ones",
+        encoding(lambda s, b, v: np.ones_like(v), Real),
+    ),
+    (
         "true_labels_teach_more_than_shuffled_ones",
         "expected more of the true ones",
         encoding(_constant_codes, Ridge),
@@ -441,6 +503,20 @@ def test_a_breach_fails_its_check_with_one_line_that_says_what(
     assert check in failed
     assert says in failed[check]
     assert "\n" not in failed[check]
+
+
+def test_vectors_that_differ_by_rounding_are_the_same() -> None:
+    def rounded(self: Any, batch: Batch, vectors: Any) -> Any:
+        return vectors * (1 + np.float32(1e-6) * (len(batch) == 1))
+
+    assert failures(encoding(rounded, Real)) == {}
+
+
+def test_a_method_that_is_no_oracle_is_shown_no_labels() -> None:
+    assert (
+        "KeyError: 'labels'"
+        in failures(encoding(lambda s, b, c: b.views["labels"]))["encode_changes_nothing"]
+    )
 
 
 def test_a_state_that_does_not_go_on_is_found() -> None:
