@@ -18,65 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bench import registry
-from bench.api import Codes, DatasetSource, Features, Method
+from bench.api import DatasetSource, Method
 from bench.errors import BenchError, ContractError
 
 if TYPE_CHECKING:
     from bench.trial import Trial
 
-__all__ = [
-    "Check",
-    "CheckResult",
-    "check_dataset",
-    "check_method",
-    "checks_for",
-    "validate_codes",
-    "validate_vectors",
-]
-
-
-def validate_codes(codes: Any, *, rows: int, bits: int, owner: str, call: str) -> Codes:
-    """Return ``codes`` if they are (rows, bits) int8 of -1 and +1; else raise :class:`ContractError`.
-
-    >>> validate_codes(np.zeros((2, 8)), rows=2, bits=8, owner="Mine", call="encode")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    bench.errors.ContractError: Mine.encode() returned float64 (2, 8); expected int8 (2, 8) with values ...
-    """
-    if not isinstance(codes, np.ndarray):
-        found = f"a {type(codes).__name__}"
-    elif codes.dtype != np.int8 or codes.shape != (rows, bits):
-        found = f"{codes.dtype} {codes.shape}"
-    else:
-        wrong = codes[np.abs(codes) != 1]
-        if not wrong.size:
-            return codes
-        zeros = int((wrong == 0).sum())
-        others = ", ".join(str(v) for v in np.unique(wrong[wrong != 0])[:3])
-        found = f"int8 {codes.shape} with " + " and ".join(
-            ([f"{zeros} zeros"] if zeros else []) + ([f"the values {others}"] if others else [])
-        )
-    raise ContractError(
-        f"{owner}.{call}() returned {found}; expected int8 ({rows}, {bits}) with values -1 and +1. "
-        "Use bench.sign(x)."
-    )
-
-
-def validate_vectors(vectors: Any, *, rows: int, owner: str, call: str) -> Features:
-    """Return ``vectors`` if they are (rows, k) finite float32; else raise :class:`ContractError`."""
-    shape = f"float32 ({rows}, k)"
-    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32:
-        found = str(vectors.dtype) if isinstance(vectors, np.ndarray) else f"a {type(vectors).__name__}"
-    elif vectors.ndim != 2 or len(vectors) != rows:
-        found = f"float32 {vectors.shape}"
-    elif not np.isfinite(vectors).all():
-        found = "vectors with NaN or infinity"
-    else:
-        return vectors
-    raise ContractError(f"{owner}.{call}() is real-valued and returned {found}; expected finite {shape}.")
+__all__ = ["Check", "CheckResult", "check_dataset", "check_method", "checks_for"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from bench import params, registry, state
 from bench.api import MODALITIES, Capabilities, Codes, Labels, Method, Modality, Split
-from bench.checks import validate_codes, validate_vectors
 from bench.errors import ContractError
+from bench.outputs import validate_codes, validate_vectors
 from bench.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 
 _QUERIES = 40

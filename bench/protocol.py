@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from bench import hamming
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Method, Modality, Rows, Split
-from bench.checks import validate_codes, validate_vectors
 from bench.clock import Clock
 from bench.cosine import pack_vectors
+from bench.outputs import validate_codes, validate_vectors
 from bench.records import Database
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method

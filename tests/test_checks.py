@@ -28,8 +28,9 @@ from bench.api import (
     param,
     sign,
 )
-from bench.checks import check_dataset, check_method, checks_for, validate_codes
+from bench.checks import check_dataset, check_method, checks_for
 from bench.errors import ContractError
+from bench.outputs import validate_codes
 from bench.trial import items
 
 
