@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,3 +57,45 @@ def procrustes(cross: Array) -> Array:
     """The orthogonal R (r, r) that minimises ``‖B - V R‖``, from ``cross = BᵀV`` (r, r)."""
     left, _, right = svd(cross, lapack_driver="gesvd")
     return dot(right.T, left.T)
+
+
+def leading_directions(x: npt.NDArray[Any]) -> Array:
+    """The principal directions of x (n, d) as columns (d, d), of the largest variance first.
+
+    The entry of largest magnitude of each is positive, so that no library decides on its sign.
+    """
+    wide = np.asarray(x, dtype=np.float64)
+    centred = wide - wide.mean(axis=0)
+    vectors = eigh(dot(centred.T, centred))[1][:, ::-1]
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
+    return vectors * np.where(largest < 0, -1.0, 1.0)
+
+
+def leading_scores(x: npt.NDArray[Any], directions: Array, r: int, rng: np.random.Generator) -> Array:
+    """x (n, d) along its first r directions, (n, r); where r > d the rest is standard normal."""
+    scores = dot(x, directions[:, :r])
+    missing = r - scores.shape[1]
+    return np.hstack([scores, rng.standard_normal((len(x), missing))]) if missing > 0 else scores
+
+
+def codes_from_labels(
+    targets: Sequence[Array],
+    v: Array,
+    old: Array | float,
+    *,
+    pull: float,
+    inside: bool,
+    balanced: Callable[[Array], Array],
+) -> tuple[Array, Array]:
+    """Codes B (n, r) that lower ``‖r YYᵀ - V Bᵀ‖² + pull ‖B - V‖²``, and Σ VᵀY (r, c) with this chunk in it.
+
+    ``targets`` are the labels Y (n, c) before and after every iteration, ``v`` (n, r) is where V starts,
+    ``old`` (r, c) the sum over older chunks and ``balanced`` the step that solves for V. With ``inside``
+    this chunk enters the sum in every iteration, as in the authors' code, and else once, at the end.
+    """
+    sums, b, r = old, signs(v), v.shape[1]
+    for before, after in pairwise(targets):
+        sums = (sums if inside else old) + dot(v.T, before)
+        b = signs(pull * v + r * dot(before, sums.T))
+        v = balanced(r * dot(after, dot(after.T, b)) + pull * b)
+    return b, np.asarray(sums) if inside else old + dot(v.T, targets[-1])

@@ -1,0 +1,89 @@
+"""RBF features: similarities to some items of the first chunk, for methods that hash these and not x.
+
+The trap: anchors, width and mean are those of the first chunk for good, since later items were not
+there yet. The authors of the methods take them from the whole training set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.api import MODALITIES, Chunk, Codes, Modality, sign
+from bench.methods._online import Array, blocks, dot
+from bench.state import State
+
+
+class Anchors(State):
+    """Maps x (n, d) to ``exp(-‖x - a_j‖² / 2σ) - mean_j``, (n, k) float64, for k anchors a_j.
+
+    σ is the mean of all squared distances between the first chunk and the anchors, ``mean`` (k,)
+    that of the features of the first chunk. Without ``points`` it is x, centred: k = d.
+    """
+
+    name: str  # tells two maps of one stream apart
+    points: Array | None  # (k, d)
+    sigma: float
+    mean: Array
+
+    @classmethod
+    def fit(cls, x: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> Anchors:
+        """Anchors are the given rows of the first chunk ``x`` (n, d); with none, only its mean counts."""
+        name = rows.astype("<u4").tobytes().hex()
+        if not len(rows):
+            return cls(name, None, 1.0, x.mean(axis=0, dtype=np.float64))
+        points = x[rows].astype(np.float64)
+        sigma = sum(float(_distances(part, points).sum()) for (part,) in blocks(x)) / (len(x) * len(rows))
+        free = cls(name, points, sigma or 1.0, np.zeros(len(rows)))
+        free.mean = sum(free(part).sum(axis=0) for (part,) in blocks(x)) / len(x)
+        return free
+
+    def __call__(self, x: npt.NDArray[Any]) -> Array:
+        """The features (n, k) of x (n, d)."""
+        if self.points is None:
+            return x - self.mean
+        features = _distances(x, self.points)
+        features *= -0.5 / self.sigma
+        np.exp(features, out=features)
+        features -= self.mean
+        return features
+
+    def codes(self, x: npt.NDArray[Any], w: Array) -> Codes:
+        """``sign(features · w)`` for x (n, d) and w (k, r)."""
+        parts = [sign(dot(self(part), w)) for (part,) in blocks(x)]
+        return np.concatenate(parts) if parts else np.empty((0, w.shape[1]), np.int8)
+
+
+def _distances(x: npt.NDArray[Any], points: Array) -> Array:
+    """Squared Euclidean distances (n, k) of x (n, d) to points (k, d)."""
+    wide = np.asarray(x, dtype=np.float64)
+    squares = dot(wide, points.T)
+    squares *= -2
+    squares += np.einsum("ij,ij->i", wide, wide)[:, None]
+    squares += np.einsum("ij,ij->i", points, points)
+    return np.maximum(squares, 0, out=squares)
+
+
+def fit_anchors(chunk: Chunk, count: int, rng: np.random.Generator) -> dict[Modality, Anchors]:
+    """One map per modality from the first chunk: ``count`` random pairs of it, or all if it has fewer.
+
+    Code lengths that run together draw the same pairs where this is their first draw.
+    """
+    rows = rng.permutation(len(chunk))[:count]
+    drawn = rows.tobytes()
+    return {
+        m: chunk.shared.once(("anchors", m, drawn), partial(Anchors.fit, chunk.batch(m).features, rows))
+        for m in MODALITIES
+    }
+
+
+def anchor_features(chunk: Chunk, maps: Mapping[Modality, Anchors]) -> dict[Modality, Array]:
+    """The features of both modalities of a chunk, each (n, k)."""
+    return {
+        m: chunk.shared.once(("features", m, maps[m].name), partial(maps[m], chunk.batch(m).features))
+        for m in MODALITIES
+    }
