@@ -6,8 +6,10 @@ ours to publish; where it is absent the tests that need it are skipped.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import metrics
-from bench.api import Batch, Chunk, Codes, Method
+from bench import cosine, hamming, metrics
+from bench.api import MODALITIES, Batch, Chunk, Codes, Dataset, Method, Modality
+from bench.datasets.synthetic import Synthetic
+from bench.trial import Trial
 
 Array = np.ndarray[Any, Any]
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
@@ -82,7 +86,7 @@ def wiki_map() -> Callable[..., Mapping[str, float]]:
     """Mean mAP (I→T, T→I) on the Wiki stream over seeds, last round.
 
     ``wiki_map(make, database="learned", seeds=5)``: ``make(seed)`` gives a method. Shuffled training items,
-    chunks of 400 (the remainder joins the last), raw features.
+    chunks of 400 (the remainder joins the last; an offline method gets all at once), raw features.
     """
     path = SHARED / "data" / "wiki" / "wiki.npz"
     if not path.exists():
@@ -96,7 +100,8 @@ def wiki_map() -> Callable[..., Mapping[str, float]]:
     def one(method: Method, seed: int, database: str) -> tuple[float, float]:
         order = np.random.default_rng(seed).permutation(len(labels))
         learned: dict[str, list[Codes]] = {"image": [], "text": []}
-        for t, rows in enumerate(np.split(order, [400, 800, 1200, 1600])):
+        cuts = [] if method.capabilities.offline else [400, 800, 1200, 1600]
+        for t, rows in enumerate(np.split(order, cuts)):
             chunk = Chunk(
                 round=t,
                 image=Batch(x["image"][rows]),
@@ -134,3 +139,73 @@ def wiki_map() -> Callable[..., Mapping[str, float]]:
         return {"i2t": float(scores[:, 0].mean()), "t2i": float(scores[:, 1].mean())}
 
     return mean
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> Dataset:
+    return Synthetic(n=800, queries=150).load(Path())
+
+
+@pytest.fixture
+def synthetic_map(synthetic: Dataset) -> Callable[..., float]:
+    """Mean mAP of both directions on generated pairs, the database encoded: ``synthetic_map(method)``.
+
+    With ``shuffled``, training sees the labels of other items. Chance is 0.4.
+    """
+
+    def score(method: Method, *, shuffled: bool = False) -> float:
+        trial = Trial(type(method))
+        train = synthetic.train
+        assert train.labels is not None and synthetic.query.labels is not None
+        if shuffled:
+            shuffle = np.random.default_rng(5).permutation(len(train))
+            train = dataclasses.replace(train, labels=train.labels[shuffle])
+        for chunk in trial.chunks(train.take(slice(0, 400)), train.take(slice(400, None))):
+            method.fit_chunk(chunk)
+        pack, histograms = hamming.pack_codes, partial(hamming.histograms, bits=method.bits, graded=True)
+        if method.capabilities.real_valued:
+            pack, histograms = cosine.pack_vectors, cosine.histograms  # type: ignore[assignment]
+        masks = hamming.pack_labels(synthetic.query.labels), hamming.pack_labels(synthetic.train.labels)
+        scores = []
+        for a, b in (MODALITIES, MODALITIES[::-1]):
+            query, database = (
+                pack(method.encode(trial.asked(part, m), m))
+                for part, m in ((synthetic.query, a), (synthetic.train, b))
+            )
+            scores.append(metrics.mean("map", histograms(query, database, *masks)))
+        return float(np.mean(scores))
+
+    return score
+
+
+@pytest.fixture
+def label_stream() -> Callable[..., list[Chunk]]:
+    """``label_stream(40, 30, classes=4, single=False)``: chunks of these sizes; features follow labels."""
+
+    def make(n: int, round: int, classes: int, single: bool) -> Chunk:
+        rng, maps = np.random.default_rng(round), np.random.default_rng(99)
+        draws = rng.random((n, classes))
+        labels = ((draws == draws.min(axis=1, keepdims=True)) if single else draws < 0.4).astype(np.uint8)
+        image, text = (
+            (labels @ maps.standard_normal((classes, d)) + 0.1 * rng.standard_normal((n, d))).astype(
+                np.float32
+            )
+            for d in (6, 5)
+        )
+        return Chunk(round=round, image=Batch(image), text=Batch(text), labels=labels, ids=np.arange(n))
+
+    return lambda *sizes, classes=4, single=False: [make(n, t, classes, single) for t, n in enumerate(sizes)]
+
+
+@pytest.fixture
+def codes_of() -> Callable[..., Array]:
+    """``codes_of(method, chunks, "image")``: the codes that fitting chunks in turn gives to their items."""
+
+    def fit(method: Method, chunks: list[Chunk], modality: Modality = "image") -> Array:
+        codes = []
+        for chunk in chunks:
+            method.fit_chunk(chunk)
+            codes.append(method.encode_database(chunk, modality))
+        return np.concatenate(codes)
+
+    return fit
