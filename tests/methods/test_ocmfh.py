@@ -1,0 +1,320 @@
+"""OCMFH against the authors' code, a plain transcription that keeps all old data, and its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import state
+from bench.api import MODALITIES, Batch, Chunk
+from bench.methods._factorisation import carry_over, joined, residual, solve_right
+from bench.methods._online import RunningGram
+from bench.methods.ocmfh import OCMFH
+
+Array = np.ndarray[Any, Any]
+AUTHORS = OCMFH.presets["authors"]
+
+
+def make(n: int = 40, *, seed: int = 0, round: int = 0) -> Chunk:
+    """Pairs whose two feature vectors are noisy linear images of the same labels, off centre."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, 4)) < 0.4).astype(np.uint8)
+    maps = np.random.default_rng(99)
+    image, text = (
+        (labels @ maps.standard_normal((4, d)) + 0.1 * rng.standard_normal((n, d)) + 2).astype(np.float32)
+        for d in (6, 5)
+    )
+    return Chunk(round=round, image=Batch(image), text=Batch(text), labels=labels, ids=np.arange(n))
+
+
+def stream(*sizes: int) -> list[Chunk]:
+    return [make(n, seed=t, round=t) for t, n in enumerate(sizes)]
+
+
+def fit(method: OCMFH, chunks: list[Chunk]) -> OCMFH:
+    for chunk in chunks:
+        method.fit_chunk(chunk)
+    return method
+
+
+def signs(x: Array) -> Array:
+    return np.where(x >= 0, 1, -1)
+
+
+def test_codes_of_items_and_queries_are_those_of_the_authors_code(golden: SimpleNamespace) -> None:
+    method = OCMFH(bits=16, **AUTHORS)
+    method.rng = golden.rng
+    fit(method, golden.chunks())
+    np.testing.assert_array_equal(method.update_database("image"), 2 * golden.codes["OCMFH_B"] - 1)
+    for m, name in (("image", "OCMFH_qI"), ("text", "OCMFH_qT")):
+        np.testing.assert_array_equal(method.encode(golden.queries[m], m), 2 * golden.codes[name] - 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "i2t", "t2i"),
+    [(AUTHORS, 0.175, 0.455), ({**AUTHORS, "center_query": True}, 0.202, 0.457), ({}, 0.217, 0.505)],
+    ids=["authors", "centred", "default"],
+)
+def test_wiki_map_is_that_of_the_authors_code(
+    settings: dict[str, Any], i2t: float, t2i: float, wiki_map: Callable[..., dict[str, float]]
+) -> None:
+    found = wiki_map(lambda seed: OCMFH(bits=32, seed=seed, **settings))
+    assert found == pytest.approx({"i2t": i2t, "t2i": t2i}, abs=0.03)
+
+
+class Transcription:
+    """The updates on all data: samples in columns, every old X and V kept, old V re-hashed at once."""
+
+    def __init__(self, r: int, *, weight: float, mu: float, gamma: float, tolerance: float) -> None:
+        self.r, self.w, self.mu, self.gamma = r, (weight, 1 - weight), mu, gamma
+        self.tolerance = tolerance
+        self.rng = np.random.default_rng(0)
+        self.raw: list[list[Array]] = [[], []]
+        self.x: list[Array] = []  # all features, as they were centred in their round
+        self.fitted = np.empty((r, 0))  # all V as they were learned, which the sums are made of
+        self.v = np.empty((r, 0))  # all V as they are now
+        self.u: list[Array] = []
+        self.sweeps: list[int] = []
+
+    def fit(self, chunk: Chunk) -> None:
+        new = []
+        for m, modality in enumerate(MODALITIES):
+            self.raw[m].append(chunk.batch(modality).features.astype(float).T)
+            new.append(self.raw[m][-1] - np.concatenate(self.raw[m], axis=1).mean(axis=1, keepdims=True))
+        first = not self.u
+        self.x = new if first else [np.hstack(pair) for pair in zip(self.x, new, strict=True)]
+        if first:
+            v = self.rng.random((self.r, len(chunk)))
+            self.p = [self.rng.random((self.r, len(x))) for x in new]
+        else:
+            v, before = self.latent(new), self.stacked()
+        last = np.inf
+        for _sweep in range(100 if first else 10):
+            everything = np.hstack([self.fitted, v])
+            self.u = [self.ridge(x.T, everything.T, self.gamma / self.w[m]) for m, x in enumerate(self.x)]
+            v = self.latent(new)
+            everything = np.hstack([self.fitted, v])
+            self.p = [self.ridge(everything.T, x.T, self.gamma / self.mu) for x in self.x]
+            value = self.objective(new, v)
+            if first and last - value < self.tolerance:
+                break
+            last = value
+        self.sweeps.append(_sweep)
+        if not first:
+            now = self.stacked()
+            self.v = np.linalg.inv(now.T @ now + self.gamma * np.eye(self.r)) @ now.T @ before @ self.v
+        self.v, self.fitted = np.hstack([self.v, v]), np.hstack([self.fitted, v])
+
+    @staticmethod
+    def ridge(target: Array, x: Array, penalty: float) -> Array:
+        """The W that minimises ‖targetᵀ - W xᵀ‖² + penalty·‖W‖²."""
+        fitted: Array = target.T @ x @ np.linalg.inv(x.T @ x + penalty * np.eye(x.shape[1]))
+        return fitted
+
+    def latent(self, x: list[Array]) -> Array:
+        pull = (2 * self.mu + self.gamma) * np.eye(self.r)
+        right = np.zeros((self.r, x[0].shape[1]))
+        for m in (0, 1):
+            pull += self.w[m] * self.u[m].T @ self.u[m]
+            right += (self.w[m] * self.u[m].T + self.mu * self.p[m]) @ x[m]
+        return np.linalg.inv(pull) @ right
+
+    def stacked(self) -> Array:
+        return np.vstack([w * u for w, u in zip(self.w, self.u, strict=True)])
+
+    def objective(self, x: list[Array], v: Array) -> float:
+        norm = np.linalg.norm
+        value = self.gamma * norm(v)
+        for m in (0, 1):
+            value += self.w[m] * norm(x[m] - self.u[m] @ v) + self.mu * norm(v - self.p[m] @ x[m])
+            value += self.gamma * (norm(self.u[m]) + norm(self.p[m]))
+        return float(value)
+
+
+@pytest.mark.parametrize("sizes", [(95,), (40, 30, 25), (60, 2, 33)])
+def test_sums_and_lazy_re_hashing_give_what_the_updates_give_on_all_data(sizes: tuple[int, ...]) -> None:
+    settings = {"weight": 0.3, "mu": 2.0, "gamma": 0.1, "tolerance": 0.01}
+    method, plain = OCMFH(bits=4, **settings), Transcription(4, **settings)
+    for chunk in stream(*sizes):
+        method.fit_chunk(chunk)
+        plain.fit(chunk)
+    assert 3 < plain.sweeps[0] < 99  # stopped by the objective
+    for m, modality in enumerate(MODALITIES):
+        np.testing.assert_allclose(method.u_[modality], plain.u[m], rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(method.p_[modality], plain.p[m].T, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(method.latents_.mean, plain.v.mean(axis=1), atol=1e-10)
+    centred = (plain.v - plain.v.mean(axis=1, keepdims=True)).T
+    np.testing.assert_array_equal(method.update_database("text"), signs(centred))
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_queries_are_thresholded_at_the_mean_of_all_latent_vectors(center: bool) -> None:
+    chunks = stream(40, 30)
+    method = fit(OCMFH(bits=8, center_query=center), chunks)
+    latents = method.latents_
+    now = np.concatenate([latents.parts[0] @ latents.steps[0], latents.parts[1]])
+    raw = np.concatenate([c.image.features for c in chunks]).astype(float)
+    x = raw - raw.mean(axis=0) if center else raw
+    expected = signs(x @ method.p_["image"] - now.mean(axis=0))
+    np.testing.assert_array_equal(method.encode(Batch(raw.astype(np.float32)), "image"), expected)
+
+
+@pytest.mark.parametrize("settings", [{}, AUTHORS], ids=["default", "authors"])
+def test_features_enter_the_gram_matrix_once_or_in_every_update(settings: dict[str, Any]) -> None:
+    chunks = stream(30, 20, 25)
+    method = fit(OCMFH(bits=4, iterations=3, **settings), chunks)
+    times = [1, 3, 3] if settings else [1, 1, 1]
+    raw = [c.text.features.astype(float) for c in chunks]
+    expected = 0.0
+    for t, weight in enumerate(times):
+        x = raw[t] - np.concatenate(raw[: t + 1]).mean(axis=0)
+        expected = expected + weight * x.T @ x
+    gram = method.gram_["text"].gram
+    np.testing.assert_allclose(np.tril(gram), np.tril(expected), rtol=1e-5)
+
+
+def test_re_hashing_changes_old_codes_and_keeps_the_order_of_arrival() -> None:
+    method, (first, second) = OCMFH(bits=16), stream(40, 30)
+    method.fit_chunk(first)
+    given = method.encode_database(first, "image")
+    kept = given.copy()
+    np.testing.assert_array_equal(method.update_database("image"), given)
+    method.fit_chunk(second)
+    now = method.update_database("image")
+    np.testing.assert_array_equal(given, kept)
+    np.testing.assert_array_equal(now[40:], method.encode_database(second, "image"))
+    assert 0 < (now[:40] != kept).mean() < 0.3
+
+
+def test_how_often_old_codes_are_asked_for_does_not_matter() -> None:
+    asked, left = OCMFH(bits=16), OCMFH(bits=16)
+    for chunk in stream(40, 30, 30):
+        asked.fit_chunk(chunk)
+        left.fit_chunk(chunk)
+        asked.update_database("image")
+    np.testing.assert_array_equal(asked.update_database("text"), left.update_database("text"))
+
+
+def test_equal_seeds_give_equal_codes_and_others_do_not() -> None:
+    one, same, other = (
+        fit(OCMFH(bits=16, seed=s), stream(40, 40)).update_database("text") for s in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize("settings", [{}, AUTHORS], ids=["default", "authors"])
+def test_a_saved_state_goes_on_as_if_never_interrupted(settings: dict[str, Any], tmp_path: Path) -> None:
+    first, second, third = stream(40, 40, 40)
+    whole, resumed = OCMFH(bits=16, **settings), OCMFH(bits=16, **settings)
+    fit(whole, [first, second])
+    state.save(tmp_path / "s.npz", whole.state_dict())
+    resumed.load_state_dict(state.load(tmp_path / "s.npz"))
+    for method in (whole, resumed):
+        method.fit_chunk(third)
+    np.testing.assert_array_equal(resumed.update_database("image"), whole.update_database("image"))
+    np.testing.assert_array_equal(resumed.encode(third.text, "text"), whole.encode(third.text, "text"))
+
+
+@pytest.mark.parametrize("settings", [{}, AUTHORS], ids=["default", "authors"])
+def test_code_lengths_that_share_a_chunk_learn_what_they_learn_alone(settings: dict[str, Any]) -> None:
+    together = [OCMFH(bits=bits, **settings) for bits in (4, 16)]
+    for chunk in stream(40, 30):
+        for method in together:
+            method.fit_chunk(chunk)
+    for method in together:
+        alone = fit(OCMFH(bits=method.bits, **settings), stream(40, 30))
+        np.testing.assert_array_equal(method.update_database("image"), alone.update_database("image"))
+        np.testing.assert_array_equal(method.p_["text"], alone.p_["text"])
+
+
+@pytest.mark.parametrize("settings", [{}, AUTHORS], ids=["default", "authors"])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (40, 1), (5, 3), (1, 40)])
+def test_chunks_smaller_than_the_bits_and_more_bits_than_features_are_safe(
+    sizes: tuple[int, ...], settings: dict[str, Any]
+) -> None:
+    method = fit(OCMFH(bits=16, **settings), stream(*sizes))
+    codes = method.update_database("image")
+    assert codes.shape == (sum(sizes), 16) and codes.dtype == np.int8
+    assert all(np.isfinite(matrix).all() for found in (method.u_, method.p_) for matrix in found.values())
+    assert np.isfinite(method.latents_.mean).all()
+
+
+def test_constant_features_are_safe() -> None:
+    method, chunks = OCMFH(bits=8), stream(40, 40)
+    for chunk in chunks:
+        chunk.text.features[:] = 1e4
+    fit(method, chunks)
+    assert all(np.isfinite(p).all() for p in method.p_.values())
+
+
+def test_labels_are_not_read() -> None:
+    chunks = stream(40, 30)
+    bare = [Chunk(round=c.round, image=c.image, text=c.text, labels=None, ids=c.ids) for c in chunks]
+    one, other = (fit(OCMFH(bits=8), some).update_database("image") for some in (chunks, bare))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_items_that_share_labels_are_nearer_in_hamming_distance() -> None:
+    method = fit(OCMFH(bits=32), stream(60, 60))
+    query = make(30, seed=7)
+    assert query.labels is not None
+    image, text = (method.encode(query.batch(m), m).astype(float) for m in MODALITIES)
+    shared = (query.labels.astype(int) @ query.labels.T) > 0
+    near, far = ((32 - image @ text.T)[mask].mean() / 2 for mask in (shared, ~shared))
+    assert near < far - 4
+
+
+@pytest.mark.parametrize("settings", [{}, AUTHORS], ids=["default", "authors"])
+def test_the_state_grows_by_the_latent_vectors_and_one_small_matrix(settings: dict[str, Any]) -> None:
+    method, sizes = OCMFH(bits=8, **settings), []
+    for chunk in stream(40, 40, 40, 40):
+        method.fit_chunk(chunk)
+        sizes.append(state.nbytes(method.state_dict()))
+    assert set(np.diff(sizes[1:])) == {40 * 8 * 8 + 8 * 8 * 8}
+
+
+def test_carry_over_keeps_what_latent_vectors_stand_for_where_only_the_coordinates_change() -> None:
+    rng = np.random.default_rng(0)
+    old = {m: rng.standard_normal((7, 3)) for m in MODALITIES}
+    turn, v = rng.standard_normal((3, 3)), rng.standard_normal((5, 3))
+    new = {m: old[m] @ turn for m in MODALITIES}
+    now = v @ carry_over(new, old, {"image": 0.2, "text": 0.8}, 1e-12)
+    for m in MODALITIES:
+        np.testing.assert_allclose(now @ new[m].T, v @ old[m].T, atol=1e-8)
+
+
+def test_joined_gram_matrices_change_neither() -> None:
+    x = np.random.default_rng(0).standard_normal((9, 3))
+    one, other = RunningGram().add(x[:4]), RunningGram().add(x[4:])
+    kept = one.gram.copy()
+    both = joined(one, other)
+    np.testing.assert_allclose(np.tril(both.gram), np.tril(x.T @ x))
+    np.testing.assert_array_equal(one.gram, kept)
+    assert both.n == 9 and joined(RunningGram(), other).n == 5
+
+
+def test_solve_right_survives_a_matrix_of_zeros_and_one_without_full_rank() -> None:
+    rng = np.random.default_rng(0)
+    assert (solve_right(np.zeros((2, 3)), np.zeros((3, 3)), 0.0) == 0).all()
+    thin = rng.standard_normal((3, 2))
+    gram = thin @ thin.T
+    found = solve_right(rng.standard_normal((4, 3)) @ gram, gram, 0.0)
+    assert np.isfinite(found).all()
+    right = rng.standard_normal((4, 3))
+    np.testing.assert_allclose(solve_right(right, gram, 0.5) @ (gram + 0.5 * np.eye(3)), right)
+
+
+def test_residual_is_the_norm_of_what_a_basis_leaves() -> None:
+    rng = np.random.default_rng(0)
+    x, v, u = rng.standard_normal((9, 4)), rng.standard_normal((9, 2)), rng.standard_normal((4, 2))
+    found = residual(float((x * x).sum()), x.T @ v, u, v.T @ v)
+    assert found == pytest.approx(float(np.linalg.norm(x - v @ u.T)))
+    exact = v @ u.T
+    assert residual(float((exact * exact).sum()), exact.T @ v, u, v.T @ v) == pytest.approx(0, abs=1e-6)
