@@ -87,7 +87,7 @@ class RunningGram(State):
         shifted = self.gram.copy(order="F")
         diagonal = np.diag_indices_from(shifted)
         rounding = len(shifted) * np.finfo(np.float64).eps * shifted[diagonal].max()
-        shifted[diagonal] += max(penalty, rounding)
+        shifted[diagonal] += max(penalty, rounding, np.finfo(np.float64).tiny)  # features may all be 0
         return Factor(cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False))
 
     def spectrum(self) -> tuple[Array, Array]:
