@@ -14,7 +14,7 @@ from bench import state
 from bench.api import MODALITIES, Batch, Chunk
 from bench.methods._factorisation import carry_over, joined, residual, solve_right
 from bench.methods._online import RunningGram
-from bench.methods.ocmfh import OCMFH
+from bench.methods.ocmfh import OCMFH, Latents
 
 Array = np.ndarray[Any, Any]
 AUTHORS = OCMFH.presets["authors"]
@@ -151,6 +151,16 @@ def test_sums_and_lazy_re_hashing_give_what_the_updates_give_on_all_data(sizes: 
     np.testing.assert_allclose(method.latents_.mean, plain.v.mean(axis=1), atol=1e-10)
     centred = (plain.v - plain.v.mean(axis=1, keepdims=True)).T
     np.testing.assert_array_equal(method.update_database("text"), signs(centred))
+
+
+def test_lazy_codes_are_those_of_latent_vectors_that_follow_every_step() -> None:
+    rng, lazy, eager = np.random.default_rng(0), Latents(), np.empty((0, 3))
+    for n in (5, 1, 4, 7):
+        v, step = rng.standard_normal((n, 3)), rng.standard_normal((3, 3)) if len(eager) else None
+        lazy.add(v, step)
+        eager = np.concatenate([eager if step is None else eager @ step, v])
+        np.testing.assert_allclose(lazy.mean, eager.mean(axis=0))
+        np.testing.assert_array_equal(lazy.codes(), signs(eager - eager.mean(axis=0)))
 
 
 @pytest.mark.parametrize("center", [True, False])

@@ -93,6 +93,7 @@ def test_chunkwise_sums_give_what_the_equations_give_on_all_data(sizes: tuple[in
         transfer = ridge(w @ x[m], v, 0.5)
         np.testing.assert_allclose(method.u_[modality], u[m], rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(method.w_[modality], w.T, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(method.transfer_[modality], transfer.T, rtol=1e-6, atol=1e-9)
         projected = (transfer @ v).T
         expected = signs(projected - projected.mean(axis=0))
         np.testing.assert_array_equal(method.update_database(modality), expected)
