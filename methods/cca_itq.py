@@ -25,7 +25,8 @@ class CCAITQ(CCA):
         "approach to learning binary codes for large-scale image retrieval. IEEE TPAMI 35 (2013) 2916-2929",
         fidelity="adaptation",
         note="The paper takes labels or tags as the second view and hashes images only; here both modalities "
-        "are hashed and the rotation is learned on both. Checked against the alternation written out.",
+        "are hashed and the rotation is learned on both. The weights of the variates are from memory of the "
+        "paper. Checked against the alternation written out.",
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
