@@ -16,6 +16,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     options.add_results(table)
     table.add_argument("--report", default="map_table", metavar="NAME", help="see `bench list reports`")
     table.add_argument("--metric", default="map", metavar="NAME", help="see `bench list metrics`")
+    table.add_argument(
+        "--published", action="store_true", help="add the numbers of papers, with what differs in protocol"
+    )
     table.add_argument("--format", default="terminal", choices=FORMATS)
     table.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
     for name in ("methods", "datasets", "bits", "database"):
@@ -38,16 +41,36 @@ def _table(args: argparse.Namespace) -> int:
     store = options.store_of(args)
     records = [r for r in store.records() if _wanted(r.spec, args)]
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
-    table = results.table(args.metric, report=args.report)
+    tables = _tables(results, args)
     if args.out is None and args.format == "terminal":
-        options.show(table)
+        for i, table in enumerate(tables):
+            print("\n" if i else "", end="")
+            options.show(table)
         return 0
-    text = getattr(table, FORMATS[args.format])().rstrip() + "\n"
+    text = "\n\n".join(getattr(table, FORMATS[args.format])().rstrip() for table in tables) + "\n"
     if args.out is None:
         print(text, end="")
     else:
         _write(args.out, text)
     return 0
+
+
+def _tables(results: Any, args: argparse.Namespace) -> list[Any]:
+    """The report asked for, and with --published the published numbers, which need no records."""
+    from bench.errors import ParameterError
+    from bench.selectors import split
+
+    reports = [args.report] if results.records or not args.published else []
+    if args.published and args.report != "published":
+        reports.append("published")
+    if args.format == "csv" and len(reports) > 1:
+        raise ParameterError("--published adds a table, and CSV holds one. Use --report published.")
+    filters = {name: getattr(args, name) for name in ("methods", "datasets", "bits")}
+    chosen = {name: split(text) for name, text in filters.items() if text is not None}
+    return [
+        results.table(args.metric, report=report, **(chosen if report == "published" else {}))
+        for report in reports
+    ]
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,291 @@
+"""Published numbers beside ours, with a list of everything in which the two protocols differ."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import groupby
+from typing import Any
+
+from bench.errors import ParameterError
+from bench.published import FUSED, NOT_STATED, Published, load
+from bench.records import RunRecord
+from bench.reports._protocol import DIRECTION_NAMES, STALE, Stale, dataset_of, word
+from bench.tables import Block, Cell, Column, Row, Table
+
+_Place = tuple[str, int, str]  # direction, bits, rounds: what a column is about
+_PROTOCOL = ("data", "features", "queries", "items", "metric", "ties", "database", "rounds", "schedule")
+_DIFFERS = "*"
+_OURS = (
+    *("ours_value", "ours_metric", "ours_method", "ours_dataset", "ours_database"),
+    *("ours_schedule", "ours_n", "ours_differs", "ours_stale"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """What we have for one published value."""
+
+    records: tuple[RunRecord, ...]  # one per seed
+    metric: str
+    differences: tuple[str, ...]
+
+    def value(self, direction: str) -> float:
+        return statistics.fmean(r.rounds[-1].metrics[f"{self.metric}/{direction}"] for r in self.records)
+
+
+def render(
+    records: Sequence[RunRecord],
+    *,
+    methods: Collection[str] | None = None,
+    datasets: Collection[str] | None = None,
+    bits: Collection[str] | None = None,
+    stale: Stale | None = None,
+) -> Table:
+    """One block per published table; the three filters choose among the published numbers.
+
+    Ours stands beside a published value of the same method, dataset, direction and bits: the mean
+    over seeds after the last round, of those runs whose protocol differs in the fewest points.
+    Parameters at their defaults come first. A star says that something differs, or cannot be shown
+    to be the same.
+    """
+    wanted = {"method": methods, "dataset": datasets, "bits": bits}
+    chosen = [
+        p
+        for p in load()
+        if all(known is None or str(getattr(p, name)) in known for name, known in wanted.items())
+    ]
+    if not chosen:
+        known = ", ".join(sorted({p.dataset for p in load()}))
+        raise ParameterError(
+            f"no published number for these methods, datasets and bits. The datasets are {known}; "
+            "select fewer things away."
+        )
+    tables: dict[tuple[str, str], list[Published]] = {}
+    for number in chosen:
+        tables.setdefault((number.file, number.table), []).append(number)
+    parts = [_Part(numbers, records, stale or {}) for numbers in tables.values()]
+    data = [row for part in parts for row in part.data()]
+    return Table(title="Published numbers", blocks=tuple(part.block() for part in parts), data=data)
+
+
+class _Part:
+    """The numbers of one published table, and ours."""
+
+    def __init__(self, numbers: Sequence[Published], records: Sequence[RunRecord], stale: Stale) -> None:
+        self.numbers, self.records, self.stale = numbers, records, stale
+        self.places = list(dict.fromkeys(_place(p) for p in numbers))
+        self.rows: dict[tuple[str, str], dict[_Place, Published]] = {}
+        for p in numbers:
+            self.rows.setdefault((p.dataset, p.method), {})[_place(p)] = p
+        self.ours = {
+            row: found for row, row_of in self.rows.items() for found in [_beside(row_of, records)] if found
+        }
+        self.digits = max(len(repr(p.value).partition(".")[2]) for p in numbers)
+
+    def block(self) -> Block:
+        stub = (Column("dataset", align="left"), Column("method", align="left"))
+        rows: list[Row] = []
+        for (dataset, method), row in self.rows.items():
+            found = self.ours.get((dataset, method), {})
+            cells = (self._cell(row.get(place), found.get(place)) for place in self.places)
+            rows.append((Cell(dataset), Cell(method), *cells))
+        return Block(
+            caption=tuple(self._caption()),
+            columns=(*stub, *(Column(_name(p), group=_direction(p[0]), align="left") for p in self.places)),
+            rows=tuple(rows),
+            notes=tuple(self._notes()),
+            stub=2,
+        )
+
+    def _cell(self, theirs: Published | None, ours: _Ours | None) -> Cell:
+        text = "" if theirs is None else self._short(theirs.value)
+        if not self.ours:
+            return Cell(text)
+        if theirs is None or ours is None:
+            return Cell(text, below="–")
+        mark = (_DIFFERS if ours.differences else "") + (STALE if self._reasons(ours) else "")
+        return Cell(text, below=self._short(ours.value(theirs.direction)) + mark)
+
+    def _short(self, value: float) -> str:
+        """As many decimals as the published table has, and no leading zero."""
+        return f"{value:.{self.digits}f}".removeprefix("0")
+
+    def _reasons(self, ours: _Ours) -> list[str]:
+        return [self.stale[r.spec.key] for r in ours.records if r.spec.key in self.stale]
+
+    def _caption(self) -> Iterator[str]:
+        """The source; what holds for all its numbers; what holds for those of one dataset."""
+        first = self.numbers[0]
+        yield f"{first.paper}, {first.table}"
+        yield f"read: {first.read} ({first.where})"
+        by_round = first.rounds.startswith("round ")
+        told = {name: {_told(p, name) for p in self.numbers} for name in _PROTOCOL}
+        shared = [n for n in _PROTOCOL if len(told[n]) == 1 and n not in ("data", "features")]
+        own = [n for n in _PROTOCOL if n not in shared and not (n == "rounds" and by_round)]
+        yield "; ".join(text for n in shared for text in told[n] if text)
+        for dataset, numbers in groupby(self.numbers, key=lambda p: p.dataset):
+            p = next(numbers)
+            name = f"{dataset} (assumed)" if "dataset" in p.assumed else dataset
+            yield f"{name}: " + "; ".join(text for n in own if (text := _told(p, n)))
+
+    def _notes(self) -> Iterator[str]:
+        yield from dict.fromkeys(p.note for p in self.numbers if p.note)
+        if any(p.assumed for p in self.numbers):
+            yield "(assumed): not in the source"
+        unscored = dict.fromkeys(_without_order(p.metric) for p in self.numbers if self._unscored(p))
+        if unscored:
+            yield f"ours not stored: {', '.join(unscored)}; `bench rescore --metric …` adds it"
+        if self.ours:
+            yield from self._comparison()
+        else:
+            names = ", ".join(dict.fromkeys(p.dataset for p in self.numbers))
+            yield f"nothing of ours to set beside these: no stored number of these methods on {names}"
+
+    def _unscored(self, p: Published) -> bool:
+        """Whether we ran it, but did not score it with that metric."""
+        return _place(p) not in self.ours.get((p.dataset, p.method), {}) and any(
+            r.spec.bits == p.bits and p.direction in r.spec.directions for r in _runs(p, self.records)
+        )
+
+    def _comparison(self) -> Iterator[str]:
+        yield (
+            "below each: ours, after the last round, mean over seeds; "
+            f"{_DIFFERS} the protocol differs, or cannot be shown to be the same"
+        )
+        lines: dict[str, dict[str, None]] = {}
+        for (dataset, method), found in self.ours.items():
+            for ours in found.values():
+                lines.setdefault("; ".join(ours.differences), {})[f"{method} on {dataset}"] = None
+        for text, names_of in lines.items():
+            if text:
+                yield f"{_DIFFERS} {', '.join(names_of)}: {text}"
+        reasons = [text for found in self.ours.values() for o in found.values() for text in self._reasons(o)]
+        if reasons:
+            yield f"{STALE} stale: {'; '.join(dict.fromkeys(reasons))}"
+
+    def data(self) -> Iterator[Mapping[str, Any]]:
+        for p in self.numbers:
+            ours = self.ours.get((p.dataset, p.method), {}).get(_place(p))
+            row = {field.name: getattr(p, field.name) for field in fields(p)}
+            row["assumed"] = " ".join(p.assumed)
+            yield row | self._our_columns(p, ours)
+
+    def _our_columns(self, p: Published, ours: _Ours | None) -> dict[str, Any]:
+        if ours is None:
+            return dict.fromkeys(_OURS)
+        record = ours.records[0]
+        return {
+            "ours_value": ours.value(p.direction),
+            "ours_metric": ours.metric,
+            "ours_method": record.spec.label,
+            "ours_dataset": dataset_of(record),
+            "ours_database": record.spec.database,
+            "ours_schedule": str(record.spec.schedule),
+            "ours_n": len(ours.records),
+            "ours_differs": "; ".join(ours.differences),
+            "ours_stale": "; ".join(dict.fromkeys(self._reasons(ours))),
+        }
+
+
+def _place(p: Published) -> _Place:
+    return p.direction, p.bits, p.rounds
+
+
+def _direction(name: str) -> str:
+    return {**DIRECTION_NAMES, FUSED: "image and text"}[name]
+
+
+def _name(place: _Place) -> str:
+    _, bits, rounds = place
+    length = f"{bits} bits" if bits else "bits n/a"
+    return rounds if rounds.startswith("round ") else length
+
+
+def _told(p: Published, name: str) -> str:
+    """One point of the protocol in words, or "" where there is nothing to tell."""
+    value = getattr(p, name)
+    if value in ("", None):
+        return ""
+    text = {"data": f"{value}", "queries": f"{value} queries", "items": f"{value} items in the database"}
+    return text.get(name, f"{name} {value}") + (" (assumed)" if name in p.assumed else "")
+
+
+def _runs(p: Published, records: Sequence[RunRecord]) -> Iterator[RunRecord]:
+    """Those of the method on the data that have numbers of the test queries."""
+    for r in records:
+        if (r.spec.method, r.spec.dataset) == (p.method, p.dataset) and not word(r) and not r.spec.val:
+            yield r
+
+
+def _beside(row: Mapping[_Place, Published], records: Sequence[RunRecord]) -> dict[_Place, _Ours]:
+    """Ours for the values of one row, all from runs of one protocol: the one that differs least."""
+    groups: dict[tuple[Any, ...], list[RunRecord]] = {}
+    for record in _runs(next(iter(row.values())), records):
+        s = record.spec
+        key = (s.label, dataset_of(record), s.database, s.schedule, s.pool, record.data)
+        groups.setdefault(key, []).append(record)
+    found = [filled for group in groups.values() if (filled := _filled(row, group))]
+
+    def distance(filled: dict[_Place, _Ours]) -> tuple[int, int]:
+        one = next(iter(filled.values()))
+        return len(one.differences), len(one.records[0].spec.params)
+
+    return min(found, key=distance) if found else {}
+
+
+def _filled(row: Mapping[_Place, Published], group: Sequence[RunRecord]) -> dict[_Place, _Ours]:
+    """What runs of one protocol have for the values of one row."""
+    found: dict[_Place, _Ours] = {}
+    for place, p in row.items():
+        for metric in dict.fromkeys((p.metric, _without_order(p.metric))):
+            key = f"{metric}/{p.direction}"
+            same = {
+                r.spec.seed: r
+                for r in group
+                if r.spec.bits == p.bits and math.isfinite(r.rounds[-1].metrics.get(key, math.nan))
+            }
+            if same:
+                differences = tuple(_differences(p, next(iter(same.values())), metric))
+                found[place] = _Ours(tuple(same.values()), metric, differences)
+                break
+    return found
+
+
+def _without_order(metric: str) -> str:
+    """The metric of ours that a family's code would compute if ties had no order.
+
+    >>> _without_order("map:dcmh"), _without_order("map@50:lemon")
+    ('map', 'map@50:hits')
+    """
+    plain, _, variant = metric.partition(":")
+    return f"{plain}:hits" if "@" in plain and variant in ("lemon", "hits") else plain
+
+
+def _differences(p: Published, ours: RunRecord, metric: str) -> Iterator[str]:
+    """Every point in which the protocols differ, or in which they cannot be compared."""
+    from bench.metrics import parse_metric
+
+    spec, last = ours.spec, ours.rounds[-1]
+    by_order = parse_metric(metric).needs == "order"
+    if metric != p.metric or not by_order or p.ties != "stored order":
+        order = "in stored order" if by_order else "expected over their orders"
+        yield f"metric {p.metric}, ties {p.ties}; ours {metric}, ties {order}"
+    if p.database != spec.database:
+        yield f"database {p.database}; ours {spec.database}"
+    if p.rounds != "last":
+        yield f"rounds {p.rounds}; ours last"
+    if p.schedule != str(spec.schedule):
+        yield f"schedule {p.schedule}; ours {spec.schedule}"
+    for name, theirs, here in (("queries", p.queries, last.queries), ("items", p.items, last.items)):
+        if theirs != here:
+            yield f"{name} {NOT_STATED if theirs is None else theirs}; ours {here}"
+    yield f"features {p.features}; ours not told by a record of {dataset_of(ours)}"
+    if spec.params:
+        yield f"ours with parameters: {spec.label}"
+    if spec.sees_future:
+        yield "ours saw the future (pool full)"
+    if ours.fidelity in ("reconstruction", "adaptation"):
+        yield f"ours: {ours.fidelity}"
