@@ -60,9 +60,8 @@ def _tables(results: Any, args: argparse.Namespace) -> list[Any]:
     from bench.errors import ParameterError
     from bench.selectors import split
 
-    reports = [args.report] if results.records or not args.published else []
-    if args.published and args.report != "published":
-        reports.append("published")
+    asked = [args.report] if results.records or not args.published else []
+    reports = list(dict.fromkeys([*asked, *(["published"] if args.published else [])]))
     if args.format == "csv" and len(reports) > 1:
         raise ParameterError("--published adds a table, and CSV holds one. Use --report published.")
     filters = {name: getattr(args, name) for name in ("methods", "datasets", "bits")}

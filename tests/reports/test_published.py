@@ -321,6 +321,13 @@ def test_datasets_without_a_result_of_ours_show_what_is_published(
     assert "mirflickr25k" not in shown
 
 
+def test_asking_twice_shows_it_once(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for datasets in ("iaprtc12", "iaprtc12,tiny"):
+        capsys.readouterr()
+        assert main(["table", "--published", "--report", "published", "--datasets", datasets, *runs]) == 0
+        assert capsys.readouterr().out.count("Published numbers") == 1
+
+
 def test_csv_holds_one_table(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["table", "--published", "--format", "csv", *runs]) == 2
     assert "Use --report published" in capsys.readouterr().err
