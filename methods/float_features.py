@@ -24,7 +24,7 @@ class FloatFeatures(Method):
 
     capabilities = Capabilities(supervised=True, real_valued=True)
     source = Source(
-        note="Our reference: the classifier of classifier_code, ranked by its scores instead of its decision. "
+        note="Our reference: the classifier of classifier_code, ranked by its scores, not its decision. "
         "Clipping and centring were chosen by the mAP of Wiki's and the synthetic queries.",
     )
 
