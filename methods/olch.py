@@ -42,7 +42,8 @@ class OLCH(Method):
         note="No code and no equations could be read. From the abstract: supervised, labels give a common "
         "semantic vector, codes are learned incrementally, hash functions by mini-batch online gradient "
         "descent with forward-backward splitting. Objective, updates and defaults are ours, and so is the "
-        "step, capped for every mini-batch because it diverged without. One of its variants (V orthogonal) was dropped after a look at mAP on Wiki's queries.",
+        "step, capped for every mini-batch because it diverged without. One of its variants (V orthogonal) "
+        "was dropped after a look at mAP on Wiki's queries.",
     )
 
     def __post_init__(self) -> None:
