@@ -1,0 +1,67 @@
+"""A round costs the same however much was seen, and code lengths that run together share their work."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench
+from bench import registry
+
+ONLINE = [n for n in registry.names("method") if not registry.get("method", n).capabilities.offline]
+GROWS = {"doch": "its anchors are drawn from every old chunk"}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("method", ONLINE)
+def test_the_fiftieth_chunk_costs_what_the_tenth_costs(method: str, benchmark: Any, tmp_path: Path) -> None:
+    """Median fit seconds of rounds 40 to 49 against rounds 5 to 14, of 200 items each."""
+    study = {"datasets": "synthetic[n=10000]", "schedule": "shuffled:200", "bits": "32", "seeds": 1}
+
+    def run() -> Any:
+        return bench.run(**study, methods=method, results=str(tmp_path / "runs")).records[0]
+
+    record = benchmark.pedantic(run, rounds=1)
+    early, late = (statistics.median(record.fit_seconds[a : a + 10]) for a in (5, 40))
+    benchmark.extra_info.update({"fit ms": 1e3 * late, "late/early": late / early})
+    if method not in GROWS:
+        assert late <= 1.3 * early + 0.002
+
+
+def test_four_code_lengths_together_are_faster_than_one_after_the_other(
+    benchmark: Any, tmp_path: Path
+) -> None:
+    """LEMON on 512 and 1386 columns, as MIRFlickr has: the Gram matrices and factors are shared."""
+    rng = np.random.default_rng(0)
+    labels = np.eye(24, dtype=np.uint8)[rng.integers(24, size=8200)]
+    image, text = (
+        (labels @ rng.standard_normal((24, d)) + rng.standard_normal((8200, d))).astype(np.float32)
+        for d in (512, 1386)
+    )
+    np.savez(tmp_path / "wide.npz", image=image, text=text, labels=labels)
+    data = f"files[path={tmp_path / 'wide.npz'},queries=200]"
+    study = {"methods": "lemon", "datasets": data, "schedule": "shuffled:2000", "seeds": 1}
+
+    def seconds(bits: list[str], name: str) -> float:
+        started = time.perf_counter()
+        for part in bits:
+            bench.run(**study, bits=part, results=str(tmp_path / name))
+        return time.perf_counter() - started
+
+    def gains() -> list[float]:
+        lengths = ["16", "32", "64", "128"]
+        return [seconds(lengths, f"{i}-alone") / seconds([",".join(lengths)], f"{i}") for i in range(5)]
+
+    seconds(["8"], "warm")
+    found = benchmark.pedantic(gains, rounds=1)
+    benchmark.extra_info["times as fast"] = statistics.median(found)
+    assert statistics.median(found) >= 1.2
