@@ -79,31 +79,14 @@ class UKD(Method):
     }
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        from bench.methods.ukd import student, teacher
-        from bench.methods.ukd.network import tensor
-        from bench.methods.ukd.similarity import Similarity
+        from bench.methods.ukd import student
 
-        n = min(len(chunk), self.max_train)
-        rows = np.arange(n) if n == len(chunk) else self.rng.choice(len(chunk), n, replace=False)
-        self.mean_: dict[Modality, Array] = {}
-        self.scale_: dict[Modality, float] = {}
-        x = {}
-        for m in MODALITIES:
-            features = chunk.batch(m).features[rows]
-            self.mean_[m], self.scale_[m] = location_and_scale(features)
-            x[m] = tensor((features - self.mean_[m]) / self.scale_[m], self.device)
-        spaces = teacher.learn(
-            x,
-            hidden=self.teacher_hidden,
-            epochs=self.teacher_epochs,
-            rate=self.teacher_rate,
-            decay=self.decay,
-            batch=self.batch,
-            rng=self.rng,
-        )
+        settings = (self.seed, self.teacher_epochs, self.teacher_hidden, self.teacher_rate, self.decay)
+        key = ("teacher", *settings, self.neighbours, self.batch, self.max_train, self.device)
+        self.mean_, self.scale_, x, similarity = chunk.shared.once(key, lambda: self._teach(chunk))
         self.weights_ = student.learn(
             x,
-            Similarity(spaces, max(1, round(self.neighbours * n))),
+            similarity,
             bits=self.bits,
             hidden=self.hidden,
             epochs=self.epochs,
@@ -112,6 +95,36 @@ class UKD(Method):
             batch=self.batch,
             rng=self.rng,
         )
+
+    def _teach(self, chunk: Chunk) -> tuple[dict[Modality, Array], dict[Modality, float], Any, Any]:
+        """What no code length changes: location and scale, the features (tensors), and who is near whom.
+
+        Draws come from a generator of its own, so that a student draws the same with or without it.
+        """
+        from bench.methods.ukd import teacher
+        from bench.methods.ukd.network import tensor
+        from bench.methods.ukd.similarity import Similarity
+
+        rng = np.random.default_rng([self.seed, len(chunk)])
+        n = min(len(chunk), self.max_train)
+        rows = np.arange(n) if n == len(chunk) else rng.choice(len(chunk), n, replace=False)
+        mean: dict[Modality, Array] = {}
+        scale: dict[Modality, float] = {}
+        x = {}
+        for m in MODALITIES:
+            features = chunk.batch(m).features[rows]
+            mean[m], scale[m] = location_and_scale(features)
+            x[m] = tensor((features - mean[m]) / scale[m], self.device)
+        spaces = teacher.learn(
+            x,
+            hidden=self.teacher_hidden,
+            epochs=self.teacher_epochs,
+            rate=self.teacher_rate,
+            decay=self.decay,
+            batch=self.batch,
+            rng=rng,
+        )
+        return mean, scale, x, Similarity(spaces, max(1, round(self.neighbours * n)))
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         """The signs of the student's outputs, in float64: no bit then hangs on how rows are batched."""
