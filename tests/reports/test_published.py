@@ -282,7 +282,7 @@ def test_without_a_filter_every_number_is_there() -> None:
 
 def test_nothing_published_names_the_datasets_that_are() -> None:
     with pytest.raises(ParameterError, match="mirflickr25k"):
-        render([], datasets=["wiki"])
+        render([], datasets=["synthetic"])
 
 
 def test_results_make_the_table_by_the_name_of_the_report() -> None:
