@@ -52,7 +52,10 @@ def _fraction(x: Array) -> Array:
 
 @pytest.fixture
 def golden() -> SimpleNamespace:
-    """``codes``: what the authors' code gives; ``chunks(labels)``: its three chunks; ``queries``; ``rng``."""
+    """``codes``: what the authors' code gives; ``chunks(labels)``: its three chunks; ``queries``; ``rng``.
+
+    ``multilabels`` (600, 10) are the made-up labels that took the place of the classes for some methods.
+    """
     scipy_io = pytest.importorskip("scipy.io")
     path = SHARED / "data" / "golden" / "online_methods.mat"
     if not path.exists():
@@ -72,9 +75,12 @@ def golden() -> SimpleNamespace:
             for t, rows in enumerate(np.arange(600).reshape(3, 200))
         ]
 
+    multilabels = (FixedDraws().random((600, 10)) > 0.7).astype(np.uint8)
+    multilabels[~multilabels.any(axis=1), 0] = 1
     return SimpleNamespace(
         codes=scipy_io.loadmat(path),
         chunks=chunks,
+        multilabels=multilabels,
         queries={"image": Batch(wiki["I_te"]), "text": Batch(wiki["T_te"])},
         train={"image": wiki["I_tr"], "text": wiki["T_tr"]},
         rng=FixedDraws(),
