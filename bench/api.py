@@ -109,6 +109,7 @@ class Shared:
 
     ``compute`` must depend on the chunk, on earlier chunks and on the parameters in ``key``, never
     on ``bits``, and must draw nothing from ``self.rng``: a cell has to give the same codes alone.
+    It belongs to one chunk: a chunk with other items or labels needs a ``Shared()`` of its own.
     """
 
     def __init__(self) -> None:

@@ -1,0 +1,68 @@
+"""The table of all methods."""
+
+from __future__ import annotations
+
+from bench import registry
+from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
+from bench.reports.methods import render
+
+
+def record(
+    method: str, value: float, *, database: str = "learned", dataset: str = "wiki", seed: int = 0
+) -> RunRecord:
+    spec = RunSpec(
+        method=method,
+        dataset=dataset,
+        bits=32,
+        schedule=Schedule("shuffled", 400),
+        seed=seed,
+        database=database,  # type: ignore[arg-type]
+    )
+    last = RoundRecord(
+        round=4,
+        items=2173,
+        queries=693,
+        empty_queries={"i2t": 0, "t2i": 0},
+        metrics={"map/i2t": value, "map/t2i": value + 0.1},
+        seconds={},
+        bits_rewritten=None,
+        state_bytes=12_000,
+    )
+    return RunRecord(spec=spec, status="ok", rounds=(last,))
+
+
+def test_every_method_has_a_row_with_or_without_results() -> None:
+    table = render([])
+    assert [row["method"] for row in table.data] == registry.names("method")
+    assert all(row["learned/i2t"] is None for row in table.data)
+
+
+def test_figures_are_means_over_seeds_of_the_one_dataset_and_length() -> None:
+    records = [record("lemon", 0.3), record("lemon", 0.4, seed=1), record("lemon", 0.9, dataset="synthetic")]
+    records.append(record("lemon", 0.2, database="reindexed"))
+    [row] = [r for r in render(records).data if r["method"] == "lemon"]
+    assert (round(row["learned/i2t"], 6), row["reindexed/t2i"], row["state_bytes"]) == (
+        0.35,
+        0.2 + 0.1,
+        12_000,
+    )
+    assert row["authors/i2t"] == 0.326
+
+
+def test_what_a_method_is_comes_from_the_method() -> None:
+    rows = {row["method"]: row for row in render([]).data}
+    assert (rows["lemon"]["labels"], rows["lemon"]["year"], rows["lemon"]["algorithm"]) == (
+        "yes",
+        "2020",
+        "authors' algorithm",
+    )
+    assert rows["lcdh"]["labels"] == "optional" and rows["lcdh"]["algorithm"] == "reconstruction"
+    assert rows["ocmfh"]["database_codes"] == "learned, re-hashed"
+    assert rows["ukd"]["training"] == "offline"
+    assert rows["label_oracle"]["labels"] == "also in encode"
+
+
+def test_stale_records_are_marked() -> None:
+    old = record("lemon", 0.3)
+    table = render([old], stale={old.spec.key: "the code has changed"})
+    assert "§ stale: lemon" in table.blocks[0].notes
