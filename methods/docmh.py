@@ -90,8 +90,8 @@ class DOCMH(Method):
         paper="X. Kang et al. Discrete online cross-modal hashing with consistency preservation. Pattern "
         "Recognition (2024) 110688",
         fidelity="authors' algorithm",
-        note="Follows the released code, github.com/XX-kang/DOCMH. Checked: on the Wiki stream "
-        "preset=authors reaches the mAP of that code within the spread of seeds; no bit was compared. "
+        note="Follows a description of the released code, github.com/XX-kang/DOCMH. Checked: on the Wiki "
+        "stream preset=authors reaches the mAP of that code within the spread of seeds; no bit was compared. "
         "Differs: embedded labels are scaled per item, as a similarity of items needs, which raises text to "
         "image there from 0.60 to 0.71; R is the best rotation (preset=authors: both as the code does); dead "
         "directions are found by a relative tolerance and filled orthogonally to the live ones; a zero is "
