@@ -66,5 +66,5 @@ def carry_over(new: PerModality, old: PerModality, weights: dict[Modality, float
 
 def residual(square: float, cross: Array, basis: Array, gram: Array) -> float:
     """``‖X - V basisᵀ‖`` from ``square`` = ‖X‖², ``cross`` = XᵀV and ``gram`` = VᵀV, without X and V."""
-    squared = square - 2 * np.vdot(cross, basis) + np.vdot(dot(basis.T, basis), gram)
+    squared = float(square - 2 * np.vdot(cross, basis) + np.vdot(dot(basis.T, basis), gram))
     return float(np.sqrt(max(squared, 0.0)))  # a perfect fit may come out below 0 by rounding

@@ -187,11 +187,11 @@ class OCMFH(Method):
 
     def _latent(self, x: PerModality) -> Array:
         """V (n, r) of the items with features ``x``, from U_m and P_m."""
-        pull, target = np.zeros((self.bits, self.bits)), 0.0
+        pull, target = np.zeros((self.bits, self.bits)), np.zeros((1, self.bits))
         for m, weight in self._weights.items():
             pull += weight * dot(self.u_[m].T, self.u_[m])
             target = target + dot(x[m], weight * self.u_[m] + self.mu * self.p_[m])
-        return solve_right(np.asarray(target), pull, 2 * self.mu + self.gamma)
+        return solve_right(target, pull, 2 * self.mu + self.gamma)
 
     def _objective(self, squares: Mapping[Modality, float], vv: Array, xv: PerModality) -> float:
         """The norms of the first round's objective, from ‖X_m‖² and the products that P_m is fitted to."""
@@ -199,7 +199,7 @@ class OCMFH(Method):
         value = self.gamma * np.sqrt(square)
         for m, weight in self._weights.items():
             u, p = self.u_[m], self.p_[m]
-            hashed = square - np.vdot(xv[m], p) - self._hash_penalty * np.vdot(p, p)  # ‖V - X_m P_m‖²
+            hashed = float(square - np.vdot(xv[m], p) - self._hash_penalty * np.vdot(p, p))  # ‖V - X_m P_m‖²
             value += weight * residual(squares[m], xv[m], u, vv) + self.mu * np.sqrt(max(hashed, 0))
             value += self.gamma * (norm(u) + norm(p))
         return float(value)

@@ -71,11 +71,11 @@ class OCMH(Method):
     def _learn(self, x: PerModality) -> Array:
         """V (n, r) of the new items; U_m is updated on the way."""
         for _ in range(self.iterations):
-            pull, target = np.zeros((self.bits, self.bits)), 0.0
+            pull, target = np.zeros((self.bits, self.bits)), np.zeros((1, self.bits))
             for m, weight in self._weights.items():
                 pull += weight * dot(self.u_[m].T, self.u_[m])
                 target = target + weight * dot(x[m], self.u_[m])
-            v = solve_right(np.asarray(target), pull, self.gamma)
+            v = solve_right(target, pull, self.gamma)
             seen = self.vv_ + dot(v.T, v)
             for m in MODALITIES:
                 cross = self.hash_[m].cross + dot(x[m].T, v)

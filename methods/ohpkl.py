@@ -172,7 +172,7 @@ class OHPKL(Method):
             sums = self._add(sums if inside else old, y, u, x)
             w = {m: self._solve(sums, m, w[m], *spectra[m]) for m in MODALITIES}
             scores = [dot(x[m], w[m]) for m in MODALITIES]
-            right = sum(s + self.theta * dot(y, dot(y.T, s)) for s in scores)
+            right = np.sum([s + self.theta * dot(y, dot(y.T, s)) for s in scores], axis=0)
             left = 2 * np.eye(c) + self.theta * sum(dot(s.T, s) for s in scores)
             u = solve(left, right.T, assume_a="pos").T
         return (sums if inside else self._add(old, y, u, x)), w

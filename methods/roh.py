@@ -123,6 +123,7 @@ class ROH(Method):
         x = {m: chunk.batch(m).features for m in MODALITIES}
         if self.gg_ is None:
             self._begin(x, classes=g.shape[1])
+        assert self.gg_ is not None, "_begin() sets it"
         self.gg_ = self.gg_ + dot(g.T, g)
         b = self._learn(g, {m: self._axes(chunk, m) for m in MODALITIES})
         for m in MODALITIES:

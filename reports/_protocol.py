@@ -10,7 +10,7 @@ from bench.errors import ParameterError
 from bench.records import DATABASES, DIRECTIONS, RoundRecord, RunRecord, selector
 
 Stale = Mapping[str, str]  # RunSpec.key → reason
-DIRECTION_NAMES = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
+DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NOTHING = "no records to make a table of. Run `bench run` first, or select fewer things away."
 
 _FIDELITY = {  # fidelity → mark at the method's name, words in the legend

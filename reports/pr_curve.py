@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import ParameterError
-from bench.records import DIRECTIONS, RunRecord
+from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols, word
 from bench.tables import Block, Cell, Column, Table
 
@@ -45,7 +45,7 @@ def render(
     return Table(title="Precision and recall by Hamming radius", blocks=tuple(blocks), data=data)
 
 
-def _parts(protocol: Protocol) -> Iterator[tuple[Protocol, str]]:
+def _parts(protocol: Protocol) -> Iterator[tuple[Protocol, Direction]]:
     for found in protocol.datasets.values():
         for bits in sorted({r.spec.bits for r in found}):
             part = Protocol(pool=protocol.pool, records=tuple(r for r in found if r.spec.bits == bits))
@@ -54,7 +54,7 @@ def _parts(protocol: Protocol) -> Iterator[tuple[Protocol, str]]:
                     yield part, direction
 
 
-def _curves(part: Protocol, direction: str, arrays: Arrays) -> dict[str, list[Curve]]:
+def _curves(part: Protocol, direction: Direction, arrays: Arrays) -> dict[str, list[Curve]]:
     """The curve of every seed, by method; none for a method without a result."""
     found: dict[str, list[Curve]] = {r.spec.label: [] for r in part.records}
     for record in part.records:
@@ -63,7 +63,7 @@ def _curves(part: Protocol, direction: str, arrays: Arrays) -> dict[str, list[Cu
     return found
 
 
-def _curve(record: RunRecord, direction: str, arrays: Arrays) -> Curve:
+def _curve(record: RunRecord, direction: Direction, arrays: Arrays) -> Curve:
     from bench.hamming import Histograms
     from bench.metrics import pr_curve
 
@@ -77,7 +77,7 @@ def _curve(record: RunRecord, direction: str, arrays: Arrays) -> Curve:
     return np.stack(pr_curve(Histograms(*(stored[name] for name in entries))))
 
 
-def _block(part: Protocol, direction: str, curves: Mapping[str, list[Curve]], stale: Stale) -> Block:
+def _block(part: Protocol, direction: Direction, curves: Mapping[str, list[Curve]], stale: Stale) -> Block:
     bits = part.records[0].spec.bits
     old = {r.spec.label for r in part.records if stale and r.spec.key in stale}
     means = {label: np.mean(found, axis=0) if found else None for label, found in curves.items()}
@@ -107,7 +107,9 @@ def _pair(mean: Curve | None, radius: int) -> tuple[Cell, Cell]:
     return Cell(f"{mean[0, radius]:.3f}"), Cell(f"{mean[1, radius]:.3f}")
 
 
-def _data(part: Protocol, direction: str, curves: Mapping[str, list[Curve]]) -> Iterator[dict[str, Any]]:
+def _data(
+    part: Protocol, direction: Direction, curves: Mapping[str, list[Curve]]
+) -> Iterator[dict[str, Any]]:
     for label, found in curves.items():
         record = next(r for r in part.records if r.spec.label == label)
         common = {**part.columns(record), "direction": direction, "n": len(found)}
