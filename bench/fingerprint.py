@@ -42,8 +42,18 @@ def _of_files(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(_meaning(path).encode())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _meaning(path: Path) -> str:
+    """A hash of what Python reads of a file: not its comments, docstrings and layout."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 def _sources(start: Path | None) -> list[Path]:

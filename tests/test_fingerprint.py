@@ -1,0 +1,56 @@
+"""bench.fingerprint: what makes a stored cell stale, and what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import fingerprint, registry
+
+
+def of(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The fingerprint of a method whose file has this text."""
+    path = folder / "mine.py"
+    path.write_text(text)
+    monkeypatch.setattr(registry, "_extra", {})
+    registry.add_file(path)
+    fingerprint.of_method.cache_clear()
+    fingerprint._meaning.cache_clear()
+    return fingerprint.of_method("mine")
+
+
+BASE = 'class Mine(Method):\n    """Words."""\n    alpha: float = 1.0\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BASE + "# a comment\n",
+        BASE.replace("Words", "Other words"),
+        BASE.replace("alpha: float = 1.0", "alpha: float = (1.0)"),
+        '"""A docstring of the module."""\n' + BASE,
+    ],
+)
+def test_comments_docstrings_and_layout_change_nothing(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert of(tmp_path, text, monkeypatch) == of(tmp_path, BASE, monkeypatch)
+
+
+@pytest.mark.parametrize("text", [BASE.replace("1.0", "1.1"), BASE + "    beta: float = 2.0\n"])
+def test_code_does(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of(tmp_path, text, monkeypatch) != of(tmp_path, BASE, monkeypatch)
+
+
+def test_helpers_that_a_method_imports_are_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_helper = of(tmp_path, "from bench.methods._online import dot\n" + BASE, monkeypatch)
+    monkeypatch.setattr(fingerprint, "_imported", lambda file: iter(()))
+    assert of(tmp_path, "from bench.methods._online import dot\n" + BASE, monkeypatch) != with_helper
+
+
+def test_methods_have_fingerprints_of_their_own() -> None:
+    found = {fingerprint.of_method(name) for name in registry.names("method")}
+    assert len(found) == len(registry.names("method"))
