@@ -111,10 +111,10 @@ class Oracle(Good):
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None
         if chunk.round == 0:
-            self.w_ = {"labels": self.rng.standard_normal((chunk.labels.shape[1], self.bits))}
+            self.map_ = self.rng.standard_normal((chunk.labels.shape[1], self.bits))
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return sign(batch.views["labels"] @ self.w_["labels"])
+        return sign(batch.views["labels"] @ self.map_)
 
 
 Hook = Callable[..., Any]

@@ -15,15 +15,16 @@ from bench.errors import DataError, ParameterError
 from bench.hamming import histograms, pack_codes, pack_labels
 from bench.metrics import evaluate, mean, per_query
 
+Arrays = tuple[Any, Any, Any, Any]  # codes of queries and of items, labels of queries and of items
 MODES = ["map:dcmh", "map@{}:lemon", "map@{}:calc_map_k", "map:perf_metric4label", "map@{}:trec"]
 
 
-def data(queries: int = 30, items: int = 203, bits: int = 6, classes: int = 8, seed: int = 0) -> list[Any]:
+def data(queries: int = 30, items: int = 203, bits: int = 6, classes: int = 8, seed: int = 0) -> Arrays:
     """Codes with many ties and labels; some queries have no relevant item."""
     rng = np.random.default_rng(seed)
-    codes = [rng.choice(np.array([-1, 1], np.int8), (n, bits)) for n in (queries, items)]
-    labels = [(rng.random((n, classes)) < 0.15).astype(np.uint8) for n in (queries, items)]
-    return [*codes, *labels]
+    query, database = (rng.choice(np.array([-1, 1], np.int8), (n, bits)) for n in (queries, items))
+    asked, stored = ((rng.random((n, classes)) < 0.15).astype(np.uint8) for n in (queries, items))
+    return query, database, asked, stored
 
 
 def ranked(query: Any, database: Any, query_labels: Any, database_labels: Any) -> np.ndarray[Any, Any]:
@@ -49,8 +50,8 @@ def calc_map_k(rows: Any, cut: int) -> float:
     total = 0.0
     for row in rows:
         ranks = np.flatnonzero(row)[:cut] + 1
-        total += np.mean(np.arange(1, len(ranks) + 1) / ranks) if len(ranks) else 0
-    return float(total / len(rows))
+        total += float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else 0
+    return total / len(rows)
 
 
 def perf_metric4label(rows: Any, cut: int) -> float:
@@ -115,11 +116,11 @@ def test_hits_equal_a_stable_argsort_at_every_cut(
         )
 
 
-def orders(arrays: list[Any], **options: Any) -> compat.Orders:
+def orders(arrays: Arrays, **options: Any) -> compat.Orders:
     return compat.orders(*pack(arrays), bits=arrays[0].shape[1], **options)
 
 
-def pack(arrays: list[Any]) -> tuple[Any, Any, Any, Any]:
+def pack(arrays: Arrays) -> Arrays:
     query, database, query_labels, database_labels = arrays
     return pack_codes(query), pack_codes(database), pack_labels(query_labels), pack_labels(database_labels)
 
@@ -149,8 +150,9 @@ def test_every_mode_without_ties_and_cut_is_the_map_up_to_its_mean() -> None:
     bits = 40  # item j differs from every query in j bits
     database = np.where(np.arange(bits) < np.arange(bits)[:, None], -1, 1)
     rng = np.random.default_rng(0)
-    arrays = [np.ones((6, bits), np.int8), database, *(rng.integers(0, 3, n) for n in (6, bits))]
-    found = evaluate(*arrays, metrics=["map", *(m.replace("@{}", "") for m in MODES)])
+    labels = rng.integers(0, 3, 6), rng.integers(0, 3, bits)
+    names = ["map", *(m.replace("@{}", "") for m in MODES)]
+    found = evaluate(np.ones((6, bits), np.int8), database, *labels, metrics=names)
     wanted = found.pop("map")
     assert found.pop("empty_queries") == 0
     assert found.pop("map:perf_metric4label") == pytest.approx(wanted * 6 / 16, rel=1e-12)

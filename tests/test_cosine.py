@@ -19,8 +19,8 @@ def test_signs_ranked_by_cosine_score_as_by_hamming_distance() -> None:
     (_, labels), (_, query_labels) = data(50), data(20, seed=1)
     codes, query = (np.where(rng.random((n, 16)) < 0.5, 1, -1).astype(np.int8) for n in (50, 20))
     masks = hamming.pack_labels(query_labels), hamming.pack_labels(labels)
-    vectors = [cosine.pack_vectors(c.astype(np.float32)) for c in (query, codes)]
-    real = cosine.histograms(*vectors, *masks)
+    asked, stored = (cosine.pack_vectors(c.astype(np.float32)) for c in (query, codes))
+    real = cosine.histograms(asked, stored, *masks)
     bits = hamming.histograms(
         hamming.pack_codes(query), hamming.pack_codes(codes), *masks, bits=16, graded=True
     )

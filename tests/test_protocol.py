@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split
 from bench.clock import Clock
 from bench.errors import ContractError
 from bench.protocol import Index, chunk, encode, skip_reason, stand_ins
+from bench.records import Database
 
 
 def split(n: int = 12, *, labels: bool = True, views: tuple[str, ...] = ("clip", "vgg")) -> Split:
@@ -48,7 +51,7 @@ def stored(index: Index, modality: Modality = "image") -> Codes:
     return hamming.unpack_codes(index.packed[modality], 4)
 
 
-def stream_two_chunks(mode: str, train: Split, method: Method | None = None) -> Index:
+def stream_two_chunks(mode: Database, train: Split, method: Method | None = None) -> Index:
     method = method or Turning(bits=4)
     index = Index(mode, train, Clock())
     for t, rows in enumerate((np.arange(6), np.arange(6, 12))):
@@ -194,15 +197,17 @@ def test_only_an_oracle_is_shown_labels_in_encode() -> None:
         def encode(self, batch: Batch, modality: Modality) -> Codes:
             return sign(batch.views["labels"][:, :1] * np.ones(self.bits) - 0.5)
 
+    labels = split().labels
+    assert labels is not None
     codes = encode(Oracle(bits=4), split(), "image")
-    np.testing.assert_array_equal(codes[:, 0] == 1, split().labels[:, 0] == 1)
+    np.testing.assert_array_equal(codes[:, 0] == 1, labels[:, 0] == 1)
 
 
 def test_real_valued_vectors_are_stored_and_never_counted_as_bits() -> None:
     class Real(Turning):
         capabilities = Capabilities(real_valued=True)
 
-        def encode(self, batch: Batch, modality: Modality) -> Codes:
+        def encode(self, batch: Batch, modality: Modality) -> Any:
             return batch.features[:, : self.bits]
 
     train = split()

@@ -80,7 +80,8 @@ def test_a_parallel_run_is_marked_as_such(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["lemon", "olsh"])
 def test_code_lengths_that_run_together_give_what_each_gives_alone(tmp_path: Path, method: str) -> None:
-    together, alone = ({}, {})
+    together: dict[str, dict[str, Any]] = {}
+    alone: dict[str, dict[str, Any]] = {}
     for bits in ("8,16", "8", "16"):
         folder = tmp_path / bits
         results = bench.run(**options(folder, methods=method, bits=bits))

@@ -34,7 +34,8 @@ def numpy_loop(query: Array, database: Array, query_labels: Array, database_labe
 
 def peer_bundle(query: Array, database: Array, query_labels: Array, database_labels: Array) -> list[float]:
     """Three mAP calls, a PR curve over radii and precision at CUTS, as a peer's test script calls them."""
-    tensors = [torch.from_numpy(a) for a in (query, database, query_labels, database_labels)]
+    codes = torch.from_numpy(query), torch.from_numpy(database)
+    tensors = *codes, torch.from_numpy(query_labels), torch.from_numpy(database_labels)
     scores = [_map(*tensors, k) for k in (None, 50, 100)]
     precision, recall = _radius_curve(*tensors)
     return [*scores, *precision, *recall, *_precision_at(*tensors)]
@@ -97,4 +98,5 @@ def _precision_at(
         relevant = _relevant(query_labels[i], database_labels)
         ranked = relevant[torch.sort(_distance(query[i], database))[1]]
         total += torch.stack([ranked[:cut].mean() for cut in CUTS])
-    return (total / len(query)).tolist()
+    mean: list[float] = (total / len(query)).tolist()
+    return mean

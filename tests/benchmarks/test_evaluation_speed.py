@@ -138,9 +138,8 @@ def test_the_peers_compute_what_we_compute(mirflickr: Data, peers: ModuleType) -
     few = slice(0, 20)
     arrays = part_of(mirflickr)
     arrays[0], arrays[2] = arrays[0][few], arrays[2][few]
-    hist = histograms(
-        *(pack(a) for pack, a in zip((pack_codes,) * 2 + (pack_labels,) * 2, arrays, strict=True)), bits=64
-    )
+    codes, labels = map(pack_codes, arrays[:2]), map(pack_labels, arrays[2:])
+    hist = histograms(*codes, *labels, bits=64)
     ours = means(["map", *(f"precision@{cut}" for cut in peers.CUTS)], hist)
     theirs = peers.peer_bundle(*arrays)
     assert theirs[0] == pytest.approx(ours["map"], abs=0.005)  # their order of tied items is arbitrary

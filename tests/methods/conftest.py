@@ -98,14 +98,14 @@ def wiki_map() -> Callable[..., Mapping[str, float]]:
     if not path.exists():
         pytest.skip(f"{path} is not there")
     wiki = {k: v for k, v in np.load(path, allow_pickle=False).items()}
-    x = {m: wiki[f"{m}_train"].astype(np.float32) for m in ("image", "text")}
-    q = {m: wiki[f"{m}_test"].astype(np.float32) for m in ("image", "text")}
+    x = {m: wiki[f"{m}_train"].astype(np.float32) for m in MODALITIES}
+    q = {m: wiki[f"{m}_test"].astype(np.float32) for m in MODALITIES}
     labels = np.eye(10, dtype=np.uint8)[wiki["label_train"]]
     query_labels = np.eye(10, dtype=np.uint8)[wiki["label_test"]]
 
     def one(method: Method, seed: int, database: str) -> tuple[float, float]:
         order = np.random.default_rng(seed).permutation(len(labels))
-        learned: dict[str, list[Codes]] = {"image": [], "text": []}
+        learned: dict[Modality, list[Codes]] = {"image": [], "text": []}
         cuts = [] if method.capabilities.offline else [400, 800, 1200, 1600]
         for t, rows in enumerate(np.split(order, cuts)):
             chunk = Chunk(
@@ -117,26 +117,21 @@ def wiki_map() -> Callable[..., Mapping[str, float]]:
             )
             method.fit_chunk(chunk)
             if database == "learned":
-                for m in ("image", "text"):
-                    learned[m].append(method.encode_database(chunk, m))  # type: ignore[arg-type]
+                for m in MODALITIES:
+                    learned[m].append(method.encode_database(chunk, m))
         stored = {}
-        for m in ("image", "text"):
+        for m in MODALITIES:
             if database == "learned":
-                updated = method.update_database(m)  # type: ignore[arg-type]
+                updated = method.update_database(m)
                 stored[m] = updated if updated is not None else np.concatenate(learned[m])
             else:
-                stored[m] = method.encode(Batch(x[m][order]), m)  # type: ignore[arg-type]
-        pairs = (("image", "text"), ("text", "image"))
-        return tuple(  # type: ignore[return-value]
-            metrics.evaluate(
-                method.encode(Batch(q[a]), a),  # type: ignore[arg-type]
-                stored[b],
-                query_labels,
-                labels[order],
-                metrics=("map",),
-            )["map"]
-            for a, b in pairs
-        )
+                stored[m] = method.encode(Batch(x[m][order]), m)
+
+        def score(a: Modality, b: Modality) -> float:
+            codes = method.encode(Batch(q[a]), a)
+            return metrics.evaluate(codes, stored[b], query_labels, labels[order], metrics=("map",))["map"]
+
+        return score("image", "text"), score("text", "image")
 
     def mean(
         make: Callable[[int], Method], *, database: str = "learned", seeds: int = 5
@@ -162,15 +157,17 @@ def synthetic_map(synthetic: Dataset) -> Callable[..., float]:
     def score(method: Method, *, shuffled: bool = False) -> float:
         trial = Trial(type(method))
         train = synthetic.train
-        assert train.labels is not None and synthetic.query.labels is not None
+        assert synthetic.train.labels is not None and synthetic.query.labels is not None
         if shuffled:
             shuffle = np.random.default_rng(5).permutation(len(train))
-            train = dataclasses.replace(train, labels=train.labels[shuffle])
+            train = dataclasses.replace(train, labels=synthetic.train.labels[shuffle])
         for chunk in trial.chunks(train.take(slice(0, 400)), train.take(slice(400, None))):
             method.fit_chunk(chunk)
-        pack, histograms = hamming.pack_codes, partial(hamming.histograms, bits=method.bits, graded=True)
+        pack: Callable[[Array], Array] = hamming.pack_codes
+        histograms: Callable[..., hamming.Histograms]
+        histograms = partial(hamming.histograms, bits=method.bits, graded=True)
         if method.capabilities.real_valued:
-            pack, histograms = cosine.pack_vectors, cosine.histograms  # type: ignore[assignment]
+            pack, histograms = cosine.pack_vectors, cosine.histograms
         masks = hamming.pack_labels(synthetic.query.labels), hamming.pack_labels(synthetic.train.labels)
         scores = []
         for a, b in (MODALITIES, MODALITIES[::-1]):

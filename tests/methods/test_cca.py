@@ -26,8 +26,8 @@ def pairs(n: int = 200, *, seed: int = 0, noise: float = 0.5) -> Chunk:
 
 
 def chunk(image: Array, text: Array) -> Chunk:
-    batches = {"image": Batch(image.astype(np.float32)), "text": Batch(text.astype(np.float32))}
-    return Chunk(round=0, **batches, labels=None, ids=np.arange(len(image)))
+    batches = Batch(image.astype(np.float32)), Batch(text.astype(np.float32))
+    return Chunk(round=0, image=batches[0], text=batches[1], labels=None, ids=np.arange(len(image)))
 
 
 def fitted(items: Chunk, **settings: Any) -> CCA:

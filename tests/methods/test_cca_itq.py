@@ -24,13 +24,19 @@ def variates(bits: int) -> tuple[Array, CCA]:
     return np.concatenate(seen) * cca.correlations_[:bits], cca
 
 
+def fitted(*, bits: int, seed: int = 1, **settings: Any) -> CCAITQ:
+    method = Trial(CCAITQ, settings).fit(items(80), bits=bits, seed=seed)
+    assert isinstance(method, CCAITQ)
+    return method
+
+
 def test_projections_are_the_variates_turned_by_the_alternation_of_itq() -> None:
     v, cca = variates(6)
     rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((6, 6)))[0].T
     for _ in range(50):
         left, _, right = np.linalg.svd(np.where(v @ rotation >= 0, 1.0, -1.0).T @ v)
         rotation = right.T @ left.T
-    method = Trial(CCAITQ).fit(items(80), bits=6, seed=1)
+    method = fitted(bits=6, seed=1)
     for m in MODALITIES:
         np.testing.assert_allclose(
             method.w_[m], cca.w_[m] * cca.correlations_[:6] @ rotation, rtol=1e-6, atol=1e-9
@@ -39,7 +45,7 @@ def test_projections_are_the_variates_turned_by_the_alternation_of_itq() -> None
 
 def test_the_rotation_lowers_the_quantisation_loss() -> None:
     def loss(iterations: int) -> float:
-        method = Trial(CCAITQ, {"iterations": iterations}).fit(items(80), bits=8)
+        method = fitted(bits=8, iterations=iterations)
         v = np.concatenate(
             [(items(80).batch(m).features - method.mean_[m]) @ method.w_[m] for m in MODALITIES]
         )
@@ -49,7 +55,7 @@ def test_the_rotation_lowers_the_quantisation_loss() -> None:
 
 
 def test_more_bits_than_directions_keep_the_inner_products_of_the_variates() -> None:
-    few, many = (Trial(CCAITQ).fit(items(80), bits=b) for b in (24, 64))
+    few, many = (fitted(bits=b) for b in (24, 64))
     for m in MODALITIES:
         np.testing.assert_allclose(few.w_[m] @ few.w_[m].T, many.w_[m] @ many.w_[m].T, atol=1e-8)
 

@@ -41,8 +41,8 @@ def test_the_classifier_is_the_batch_ridge_however_rows_are_cut(sizes: tuple[int
 def test_columns_may_have_any_scale_and_any_mean() -> None:
     x, labels = data()
     other = x * 2.0 ** np.arange(-12, 12) + 3 * 2.0 ** np.arange(-12, 12)
-    same = [regression(v.astype(np.float32), labels, 40).solve(0.1)(v) for v in (x, other)]
-    np.testing.assert_allclose(*same, atol=1e-4)
+    one, same = (regression(v.astype(np.float32), labels, 40).solve(0.1)(v) for v in (x, other))
+    np.testing.assert_allclose(one, same, atol=1e-4)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
@@ -90,7 +90,7 @@ def test_a_label_sets_code_is_the_majority_and_a_tie_is_broken_alike() -> None:
 def test_the_code_is_that_of_the_predicted_labels() -> None:
     split, queries = items(90), items(30, seed=4)
     method = Trial(ClassifierCode).fit(split)
-    assert split.labels is not None
+    assert isinstance(method, ClassifierCode) and split.labels is not None
     scores = regression(split.image.features, split.labels).solve(0.1)(queries.image.features)
     predicted = scores > 0.5
     predicted[np.arange(30), scores.argmax(axis=1)] = True
@@ -102,7 +102,7 @@ def test_learned_codes_are_those_of_the_true_labels() -> None:
     trial, split = Trial(ClassifierCode), items(90)
     method = trial.fit(split)
     codes = method.encode_database(trial.chunks(split)[0], "text")
-    assert split.labels is not None
+    assert isinstance(method, ClassifierCode) and split.labels is not None
     np.testing.assert_array_equal(codes, sign(split.labels @ method.classes_ + method.tie_))
 
 

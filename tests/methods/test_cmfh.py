@@ -47,6 +47,7 @@ def transcription(x: list[Array], bits: int, rounds: int) -> tuple[Array, list[A
 def test_codes_and_hash_functions_are_those_of_the_updates_with_v_formed(bits: int) -> None:
     trial, split = Trial(CMFH, {**SETTINGS, "iterations": 7}), items(60)
     method = trial.fit(split, bits=bits, seed=1)
+    assert isinstance(method, CMFH)
     v, p, _ = transcription(centred(split), bits, 7)
     for m, expected in zip(MODALITIES, p, strict=True):
         np.testing.assert_allclose(method.w_[m], expected, rtol=1e-5, atol=1e-8)
@@ -75,6 +76,7 @@ def test_any_scale_and_repeated_or_constant_columns_are_safe(scale: float, balan
     x = split.image.features * np.float32(scale)
     wide = Batch(np.hstack([x, x, np.full((30, 1), 0.1, np.float32)]))
     method = Trial(CMFH, {"balance": balance}).fit(dataclasses.replace(split, image=wide), bits=64)
+    assert isinstance(method, CMFH)
     assert all(np.isfinite(w).all() for w in method.w_.values())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Batch, Labels, Split
+from bench.api import MODALITIES, Batch, Labels, Modality, Split
 from bench.methods._codes import normalise_labels
 from bench.methods.cvh import CVH, _objective
 from bench.trial import Trial, items
@@ -31,6 +31,12 @@ def labels_of(split: Split) -> Labels:
     return split.labels
 
 
+def fitted(split: Split, *, bits: int = 16, **settings: Any) -> CVH:
+    method = Trial(CVH, settings).fit(split, bits=bits)
+    assert isinstance(method, CVH)
+    return method
+
+
 def test_the_objective_is_the_sum_over_pairs() -> None:
     rng = np.random.default_rng(0)
     x, y, a, b = (rng.standard_normal(shape) for shape in ((30, 5), (30, 4), (5, 3), (4, 3)))
@@ -44,18 +50,19 @@ def test_noise_in_the_objective_is_what_noisy_features_have_on_average() -> None
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((30, 5)), rng.standard_normal((30, 4))
     g = normalise_labels(labels_of(items(30)))
+    pair: dict[Modality, Array] = {"image": x, "text": y}
     noisy = [
         _objective({k: v + 0.5 * rng.standard_normal(v.shape) for k, v in pair.items()}, g, 0.0)
-        for pair in [{"image": x, "text": y}] * 4000
+        for _ in range(4000)
     ]
-    expected = _objective({"image": x, "text": y}, g, 0.25)
+    expected = _objective(pair, g, 0.25)
     # An item is at no distance from itself, noise or not, which the formula neglects: a share of 1/n.
     np.testing.assert_allclose(np.mean(noisy, axis=0), expected, atol=0.1 * np.diag(expected).max())
 
 
 def test_directions_meet_the_constraint_and_none_is_better() -> None:
     split, rng = items(90), np.random.default_rng(0)
-    method = Trial(CVH, {"ridge": 0.0, "opposed": True}).fit(split, bits=4)
+    method = fitted(split, bits=4, ridge=0.0, opposed=True)
     z = {m: split.batch(m).features - split.batch(m).features.mean(axis=0) for m in MODALITIES}
     projected = np.hstack([z[m] @ method.w_[m] for m in MODALITIES]).reshape(90, 2, 4)
     gram = np.einsum("nmi,nmj->ij", projected, projected) / 90
@@ -78,7 +85,7 @@ def test_a_code_of_the_plain_eigenproblem_sets_the_modalities_against_each_other
     relevant = labels @ labels.T > 0
 
     def agreement(opposed: bool) -> float:
-        method = Trial(CVH, {"opposed": opposed}).fit(split, bits=32)
+        method = fitted(split, bits=32, opposed=opposed)
         image, text = (method.encode(split.batch(m), m).astype(int) for m in MODALITIES)
         both = image @ text.T
         return float(both[relevant].mean() - both[~relevant].mean()) / 32
@@ -87,7 +94,7 @@ def test_a_code_of_the_plain_eigenproblem_sets_the_modalities_against_each_other
 
 
 def test_more_bits_than_directions_keep_their_inner_products() -> None:
-    few, many = (Trial(CVH).fit(items(90), bits=b) for b in (64, 128))
+    few, many = (fitted(items(90), bits=b) for b in (64, 128))
     for m in MODALITIES:
         np.testing.assert_allclose(few.w_[m] @ few.w_[m].T, many.w_[m] @ many.w_[m].T, atol=1e-8)
 
@@ -99,7 +106,7 @@ def test_constant_repeated_and_unlabelled_data_are_safe(ridge: float) -> None:
     wide = Batch(np.hstack([x, x, np.full((30, 1), 0.1, np.float32)]))
     none = labels_of(split) * 0
     for labels in (labels_of(split), none):
-        method = Trial(CVH, {"ridge": ridge}).fit(dataclasses.replace(split, image=wide, labels=labels))
+        method = fitted(dataclasses.replace(split, image=wide, labels=labels), ridge=ridge)
         assert np.isfinite(method.w_["image"]).all()
         np.testing.assert_array_equal(method.w_["image"][-1], 0)
 

@@ -47,6 +47,7 @@ def test_the_embedding_of_labels_is_the_batch_one_however_the_stream_is_cut(
     labels = np.concatenate([parts(c)[1] for c in chunks])
     right = 0.1 * (labels.T @ labels + 10 * np.eye(5))
     expected = solve_sylvester(x.T @ x, right, 1.1 * x.T @ labels)
+    assert encoder.m is not None
     np.testing.assert_allclose(encoder.m, expected, rtol=1e-8, atol=1e-10)
 
 

@@ -73,7 +73,9 @@ def test_the_features_do_not_matter() -> None:
 
 @pytest.mark.parametrize("labels", [np.ones((9, 2), np.uint8), np.zeros((9, 2), np.uint8)])
 def test_labels_that_tell_nothing_are_safe(labels: Labels) -> None:
-    assert (Trial(LabelOracle).fit(of(labels))._hash(labels) == 1).all()
+    method = Trial(LabelOracle).fit(of(labels))
+    assert isinstance(method, LabelOracle)
+    assert (method._hash(labels) == 1).all()
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -199,7 +199,7 @@ def test_no_step_raises_the_objective(unlabelled: bool) -> None:
     solve_hash_functions(p, signs(np.random.default_rng(2).standard_normal((60, 8))), eta=0.1)
     trace = [brute_force(p, codes, alpha=0.3, eta=0.1)]
     for _ in range(4):
-        projected = sum(f.project(phi) for f, phi in zip(p.functions, p.phis, strict=True))
+        projected = np.sum([f.project(phi) for f, phi in zip(p.functions, p.phis, strict=True)], axis=0)
         for rows, pull, coupling in p.groups:
             part = codes[rows]
             descend(part, pull + 0.3 * projected[rows], coupling, sweeps=1)
@@ -263,6 +263,7 @@ def test_hash_functions_equal_one_ridge_regression_on_all_codes_given(sizes: tup
         function = method.functions_[modality]
         phi = function.features(whole.batch(modality).features)
         batch = np.linalg.solve(phi.T @ phi + 0.1 * 120 * np.eye(phi.shape[1]), phi.T @ codes)
+        assert function.weights is not None
         np.testing.assert_allclose(function.weights, batch, atol=1e-8)
 
 
@@ -351,9 +352,9 @@ def gap(teacher: Teacher, chunk: Chunk, labels: Array) -> float:
     import torch
 
     image, text = chunk.image.views["clip"], chunk.text.views["clip"]
-    scaled = [torch.from_numpy(s(x)) for s, x in ((teacher.image, image), (teacher.text, text))]
+    seen = torch.from_numpy(teacher.image(image)), torch.from_numpy(teacher.text(text))
     h = teacher.codes(image, text)
-    return float(np.mean((h @ h.T / 16 - target(*scaled, torch.from_numpy(labels)).numpy()) ** 2))
+    return float(np.mean((h @ h.T / 16 - target(*seen, torch.from_numpy(labels)).numpy()) ** 2))
 
 
 @pytest.mark.parametrize("attention", [0, 1, 2])
@@ -448,7 +449,9 @@ assert "torch" not in sys.modules
 @pytest.mark.parametrize("pool", [True, False])
 @pytest.mark.parametrize("labels", ["most", "some", "none", "no array"])
 @pytest.mark.parametrize("teacher", ["trained", "zero"])
-def test_codes_are_signs_whatever_is_known(pool: bool, labels: str, teacher: str) -> None:
+def test_codes_are_signs_whatever_is_known(
+    pool: bool, labels: str, teacher: Literal["trained", "zero"]
+) -> None:
     method = LCDH(bits=16, teacher=teacher, **SMALL)
     chunks = []
     for t, n in enumerate((40, 30, 1)):

@@ -15,7 +15,7 @@ from bench.methods.ocean import OCEAN
 Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]
 CodesOf = Callable[..., Array]
-WEIGHTS = {"theta": 0.3, "alpha": 2.0, "beta": 0.7, "mu": 1e-3, "delta": 0.4}
+WEIGHTS: dict[str, Any] = {"theta": 0.3, "alpha": 2.0, "beta": 0.7, "mu": 1e-3, "delta": 0.4}
 
 
 def features(chunks: list[Chunk]) -> list[list[Array]]:

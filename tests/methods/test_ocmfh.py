@@ -51,7 +51,7 @@ def test_codes_of_items_and_queries_are_those_of_the_authors_code(golden: Simple
     method.rng = golden.rng
     fit(method, golden.chunks())
     np.testing.assert_array_equal(method.update_database("image"), 2 * golden.codes["OCMFH_B"] - 1)
-    for m, name in (("image", "OCMFH_qI"), ("text", "OCMFH_qT")):
+    for m, name in zip(MODALITIES, ("OCMFH_qI", "OCMFH_qT"), strict=True):
         np.testing.assert_array_equal(method.encode(golden.queries[m], m), 2 * golden.codes[name] - 1)
 
 
@@ -139,7 +139,7 @@ class Transcription:
 
 @pytest.mark.parametrize("sizes", [(95,), (40, 30, 25), (60, 2, 33)])
 def test_sums_and_lazy_re_hashing_give_what_the_updates_give_on_all_data(sizes: tuple[int, ...]) -> None:
-    settings = {"weight": 0.3, "mu": 2.0, "gamma": 0.1, "tolerance": 0.01}
+    settings: dict[str, Any] = {"weight": 0.3, "mu": 2.0, "gamma": 0.1, "tolerance": 0.01}
     method, plain = OCMFH(bits=4, **settings), Transcription(4, **settings)
     for chunk in stream(*sizes):
         method.fit_chunk(chunk)
@@ -186,6 +186,7 @@ def test_features_enter_the_gram_matrix_once_or_in_every_update(settings: dict[s
         x = raw[t] - np.concatenate(raw[: t + 1]).mean(axis=0)
         expected = expected + weight * x.T @ x
     gram = method.gram_["text"].gram
+    assert gram is not None
     np.testing.assert_allclose(np.tril(gram), np.tril(expected), rtol=1e-5)
 
 
@@ -303,8 +304,10 @@ def test_carry_over_keeps_what_latent_vectors_stand_for_where_only_the_coordinat
 def test_joined_gram_matrices_change_neither() -> None:
     x = np.random.default_rng(0).standard_normal((9, 3))
     one, other = RunningGram().add(x[:4]), RunningGram().add(x[4:])
+    assert one.gram is not None
     kept = one.gram.copy()
     both = joined(one, other)
+    assert both.gram is not None
     np.testing.assert_allclose(np.tril(both.gram), np.tril(x.T @ x))
     np.testing.assert_array_equal(one.gram, kept)
     assert both.n == 9 and joined(RunningGram(), other).n == 5

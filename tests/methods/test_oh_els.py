@@ -29,7 +29,8 @@ def transcription(
     Replayed are the old items with the lowest keys. No update is incremental.
     """
     rng = np.random.default_rng(0)
-    classes = chunks[0].labels.shape[1]  # type: ignore[union-attr]
+    assert chunks[0].labels is not None
+    classes = chunks[0].labels.shape[1]
     w, seen, one = np.zeros((classes, r)), np.zeros(classes, dtype=bool), np.eye(r)
     keys = np.empty(0)
     codes: list[Array] = []
@@ -78,6 +79,7 @@ def test_codes_and_weights_are_those_of_the_updates_on_all_data(
     method = OHELS(bits=6, **settings)
     expected, w = transcription(chunks, 6, **settings)
     np.testing.assert_array_equal(codes_of(method, chunks), np.concatenate(expected))
+    assert method.weights_ is not None
     np.testing.assert_allclose(method.weights_, w.T, atol=1e-9)
 
 
@@ -128,6 +130,7 @@ def test_classes_of_earlier_rounds_stay_near_their_weights(label_stream: Stream,
     codes_of(method, chunks[:1])
     before = method.weights_
     codes_of(method, chunks[1:])
+    assert method.weights_ is not None and before is not None
     np.testing.assert_allclose(method.weights_, before, atol=1e-5)
 
 

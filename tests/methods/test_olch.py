@@ -37,6 +37,7 @@ def test_chunkwise_sums_give_what_the_equations_give_on_all_data(
     method = OLCH(bits=r, gamma=gamma)
     expected = np.where(np.concatenate(semantics) >= 0, 1, -1)
     np.testing.assert_array_equal(codes_of(method, chunks), expected)
+    assert method.u_ is not None
     np.testing.assert_allclose(method.u_, u, rtol=1e-9, atol=1e-12)
 
 
@@ -74,7 +75,7 @@ def test_a_chunk_that_centring_leaves_nothing_of_is_no_step() -> None:
 
 def test_shrinking_shortens_rows_and_removes_short_ones() -> None:
     w = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
-    np.testing.assert_allclose(shrink(w, 1.0), [[2.4, 3.2], [0, 0], [0, 0]])
+    np.testing.assert_allclose(shrink(w, 1.0), [[2.4, 3.2], [0.0, 0.0], [0.0, 0.0]])
 
 
 @pytest.mark.parametrize("outliers", [1.0, 20.0])

@@ -60,7 +60,7 @@ def test_codes_of_items_and_queries_are_those_of_the_authors_code(golden: Simple
     method.rng = golden.rng
     fit(method, golden.chunks())
     np.testing.assert_array_equal(method.update_database("image"), 2 * golden.codes["OSCMFH_B"] - 1)
-    for m, name in (("image", "OSCMFH_qI"), ("text", "OSCMFH_qT")):
+    for m, name in zip(MODALITIES, ("OSCMFH_qI", "OSCMFH_qT"), strict=True):
         np.testing.assert_array_equal(method.encode(golden.queries[m], m), 2 * golden.codes[name] - 1)
 
 
@@ -170,7 +170,7 @@ class Transcription:
 
 @pytest.mark.parametrize("sizes", [(95,), (40, 30, 25), (60, 2, 33)])
 def test_sums_and_lazy_re_hashing_give_what_the_updates_give_on_all_data(sizes: tuple[int, ...]) -> None:
-    settings = {"weight": 0.3, "mu": 0.5, "gamma": 0.1, "tolerance": 0.01}
+    settings: dict[str, Any] = {"weight": 0.3, "mu": 0.5, "gamma": 0.1, "tolerance": 0.01}
     method, plain = OSCMFH(bits=8, **settings), Transcription(8, **settings)
     for chunk in stream(*sizes):
         method.fit_chunk(chunk)
@@ -194,6 +194,7 @@ def test_queries_are_thresholded_at_the_mean_of_all_latent_vectors(center: bool)
     method = fit(OSCMFH(bits=8, center_query=center), chunks)
     assert method.latents_ is not None
     first, second = (c.labels for c in chunks)
+    assert first is not None and second is not None
     now = np.concatenate([first @ method.latents_.old, second @ method.latents_.new])
     mean = np.delete(now.mean(axis=0), [6, 7])  # V_1 makes no bit
     raw = np.concatenate([c.image.features for c in chunks]).astype(float)

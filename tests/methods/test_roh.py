@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]
 CodesOf = Callable[..., Array]
 Pair = dict[Modality, Array]
-WEIGHTS = {"alpha": 0.8, "beta": 1.7, "mu": 2.5, "gamma": 0.3}
+WEIGHTS: dict[str, Any] = {"alpha": 0.8, "beta": 1.7, "mu": 2.5, "gamma": 0.3}
 
 
 def main_directions(x: Array, k: int) -> Array:

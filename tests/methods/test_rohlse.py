@@ -96,7 +96,8 @@ def test_hash_functions_are_the_batch_ridge_on_all_codes_ever_given(
 def test_codes_from_sums_are_what_the_updates_give_on_all_labels_and_embeddings() -> None:
     """With S = YYᵀ between new and all items formed, and old embeddings kept."""
     rng = np.random.default_rng(0)
-    r, pull, sums = 6, 0.5, 0.0
+    r, pull = 6, 0.5
+    sums: Array | float = 0.0
     old_v: list[Array] = []
     old_y: list[Array] = []
     for n in (40, 25, 30):

@@ -84,6 +84,7 @@ def test_constant_and_repeated_columns_are_safe() -> None:
     x = split.image.features
     wide = Batch(np.hstack([x, x, np.full((60, 1), 0.1, np.float32)]))
     method = Trial(SCM, {"ridge": 0.0}).fit(dataclasses.replace(split, image=wide), bits=32)
+    assert isinstance(method, SCM)
     assert np.isfinite(method.w_["image"]).all()
     np.testing.assert_array_equal(method.w_["image"][-1], 0)
 

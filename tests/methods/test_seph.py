@@ -38,7 +38,9 @@ def test_the_gradient_is_that_of_differences() -> None:
 
 def test_the_divergence_is_the_sum_over_pairs_of_items() -> None:
     rng = np.random.default_rng(0)
-    sets = np.unique(items(60).labels, axis=0)
+    labels = items(60).labels
+    assert labels is not None
+    sets = np.unique(labels, axis=0)
     which = rng.permutation(np.repeat(np.arange(len(sets)), rng.integers(1, 6, len(sets))))
     h = rng.standard_normal((len(sets), 5))
     unit = sets / np.linalg.norm(sets, axis=1, keepdims=True)
@@ -101,7 +103,7 @@ def test_items_of_rare_label_sets_get_the_code_that_both_modalities_predict() ->
     split = items(90)
     trial = Trial(SePH, {"sets": 3})
     method, chunk = trial.fit(split), trial.chunks(split)[0]
-    assert split.labels is not None
+    assert isinstance(method, SePH) and split.labels is not None
     _, which, counts = np.unique(split.labels, axis=0, return_inverse=True, return_counts=True)
     rare = ~np.isin(which.ravel(), np.argsort(-counts, kind="stable")[:3])
     odds = -method.prior_ + sum(

@@ -26,7 +26,8 @@ def transcription(
     The draws come in the method's order. No direction may be dead: nothing is filled at random.
     """
     rng = np.random.default_rng(0)
-    classes = chunks[0].labels.shape[1]  # type: ignore[union-attr]
+    assert chunks[0].labels is not None
+    classes = chunks[0].labels.shape[1]
     k = rng.standard_normal((r, 128)) @ hadamard(128)[:, :classes]
     h, seen = np.zeros((r, classes)), np.zeros(classes, dtype=bool)
     codes: list[Array] = []
@@ -66,6 +67,7 @@ def test_chunkwise_sums_give_what_the_updates_give_on_all_data(
         chunks, 6, alpha=3.0, beta=1e-3, theta=1.0, first=first, iterations=settings.get("iterations", 1)
     )
     np.testing.assert_array_equal(codes_of(method, chunks), np.concatenate(expected))
+    assert method.class_codes_ is not None
     np.testing.assert_allclose(method.class_codes_, h.T, atol=1e-10)
 
 

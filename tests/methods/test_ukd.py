@@ -105,7 +105,7 @@ def test_nothing_of_size_n_by_n_is_ever_made(monkeypatch: pytest.MonkeyPatch) ->
 
     from bench.methods.ukd import similarity
 
-    class Largest(TorchDispatchMode):  # type: ignore[misc]
+    class Largest(TorchDispatchMode):
         numbers = 0
 
         def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from bench import registry
 from bench.cli import main
 from bench.errors import ParameterError
-from bench.published import Published
+from bench.published import Published, load
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reports import published as report
 from bench.reports.published import render
@@ -276,7 +276,7 @@ def test_filters_choose_among_the_published_numbers() -> None:
 
 def test_without_a_filter_every_number_is_there() -> None:
     table = render([])
-    assert len(table.data) == len(report.load())
+    assert len(table.data) == len(load())
     assert table.to_latex().count("\\begin{table}") == len(table.blocks)
 
 
