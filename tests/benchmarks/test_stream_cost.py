@@ -15,6 +15,12 @@ from bench import registry
 
 ONLINE = [n for n in registry.names("method") if not registry.get("method", n).capabilities.offline]
 GROWS = {"doch": "its anchors are drawn from every old chunk"}
+KEEPS = {  # what a method keeps of every item, because it draws from it or re-hashes it
+    "doch": "codes and labels",
+    "ocmfh": "latent vectors",
+    "ocmh": "latent vectors",
+    "oscmfh": "labels",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +30,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("method", ONLINE)
 def test_the_fiftieth_chunk_costs_what_the_tenth_costs(method: str, benchmark: Any, tmp_path: Path) -> None:
-    """Median fit seconds of rounds 40 to 49 against rounds 5 to 14, of 200 items each."""
-    study = {"datasets": "synthetic[n=10000]", "schedule": "shuffled:200", "bits": "32", "seeds": 1}
+    """Median fit seconds of rounds 40 to 49 against rounds 5 to 14, of 200 items each; state likewise."""
+    study: dict[str, Any] = {"datasets": "synthetic[n=10000]", "schedule": "shuffled:200", "bits": "32"}
+    study |= {"seeds": 1, "evaluate": "every:10", "database": "frozen"}
 
     def run() -> Any:
         return bench.run(**study, methods=method, results=str(tmp_path / "runs")).records[0]
@@ -33,6 +40,11 @@ def test_the_fiftieth_chunk_costs_what_the_tenth_costs(method: str, benchmark: A
     record = benchmark.pedantic(run, rounds=1)
     early, late = (statistics.median(record.fit_seconds[a : a + 10]) for a in (5, 40))
     benchmark.extra_info.update({"fit ms": 1e3 * late, "late/early": late / early})
+    states = [r.state_bytes for r in record.rounds]
+    benchmark.extra_info["state kB"] = states[-1] / 1e3
+    assert len(states) == 5
+    if method not in KEEPS:
+        assert states[-1] == states[0]
     if method not in GROWS:
         assert late <= 1.3 * early + 0.002
 
