@@ -14,7 +14,8 @@ import numpy as np
 import psutil
 
 from bench import registry, stream, threads
-from bench.protocol import chunk, shown, skip_reason
+from bench.api import MODALITIES
+from bench.protocol import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
 from bench.store import Store
 from bench.study import Study
@@ -35,19 +36,22 @@ class Cost:
 def of(cells: list[Cell], study: Study) -> Cost:
     """The cost of running ``cells`` with the study's number of jobs."""
     past = _past(Store(study.results_folder).records())
-    seconds, probed, base = 0.0, {}, psutil.Process().memory_info().rss
+    base = psutil.Process().memory_info().rss
+    known: dict[_Kind, float | None] = {}
     most = 0.0
     for cell in cells:
         kind = _kind(cell.spec)
-        if kind in past:
-            seconds += float(np.median(past[kind]))
-            continue
-        if kind not in probed:
-            probed[kind] = _probe(cell)
+        if kind not in known:
+            known[kind] = float(np.median(past[kind])) if kind in past else _try_probe(cell)
             most = max(most, psutil.Process().memory_info().rss - base)
-        seconds += probed[kind]
+    seconds = sum(known[_kind(cell.spec)] or 0.0 for cell in cells)
     data = max(_bytes_in_memory(cell) for cell in cells)
-    basis = f"{len(past)} kinds of cell from earlier runs, {len(probed)} from a probe of their first chunk"
+    before = sum(kind in past for kind in known)
+    failed = sum(value is None for value in known.values())
+    basis = (
+        f"{before} kinds of cell from earlier runs, {len(known) - before - failed} from a probe of a chunk"
+    )
+    basis += f", {failed} that cannot be told: they raise in the first chunk" if failed else ""
     return Cost(seconds / study.jobs, (base + max(most, data)) / 1e6, basis)
 
 
@@ -63,6 +67,13 @@ def _past(records: list[RunRecord]) -> dict[_Kind, list[float]]:
             wall = (s for r in record.rounds for stage, s in r.seconds.items() if not stage.endswith("_cpu"))
             found[_kind(record.spec)].append(sum(wall))
     return dict(found)
+
+
+def _try_probe(cell: Cell) -> float | None:
+    try:
+        return _probe(cell)
+    except Exception:  # noqa: BLE001  # a plugin may raise anything; the run will tell what and where
+        return None
 
 
 def _probe(cell: Cell) -> float:
@@ -82,8 +93,8 @@ def _probe(cell: Cell) -> float:
             method.fit_pool(shown(train, plan.pool, cls.capabilities))
         offline = time.perf_counter() - started
         method.fit_chunk(first)
-        for modality in ("image", "text"):
-            method.encode(first.batch(modality), modality)
+        for modality in MODALITIES:
+            encode(method, train, modality, plan.rounds[0])
         per_item = (time.perf_counter() - started - offline) / len(first)
     return offline + per_item * sum(len(rows) for rows in plan.rounds)
 

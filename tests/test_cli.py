@@ -109,6 +109,15 @@ def test_plan_says_what_is_done_and_what_the_rest_costs(capsys: pytest.CaptureFi
     assert "estimated:" in shown and "MB" in shown
 
 
+def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) -> None:
+    """An oracle needs labels in encode, a broken method raises: neither stops the plan."""
+    plugins = ",".join(str(p) for p in PLUGINS)
+    methods = "label_oracle,float_features,zeros,lemon"
+    assert main(["plan", "--plugin", plugins, "--datasets", "tiny", "--methods", methods, "--bits", "8"]) == 0
+    shown = capsys.readouterr().out
+    assert "3 from a probe of a chunk, 1 that cannot be told" in shown
+
+
 def test_status_counts_cells_and_gives_reasons(capsys: pytest.CaptureFixture[str]) -> None:
     run("--seeds", "1", methods="halves,breaks")
     capsys.readouterr()
