@@ -183,21 +183,53 @@ def synthetic_map(synthetic: Dataset) -> Callable[..., float]:
 
 @pytest.fixture
 def label_stream() -> Callable[..., list[Chunk]]:
-    """``label_stream(40, 30, classes=4, single=False)``: chunks of these sizes; features follow labels."""
+    """``label_stream(40, 30)``: chunks of these sizes whose features are noisy linear images of the labels.
 
-    def make(n: int, round: int, classes: int, single: bool) -> Chunk:
+    ``first`` is the round of the first, and its seed; ``labelled`` items have at least one label.
+    """
+
+    def make(
+        n: int,
+        round: int,
+        *,
+        classes: int = 4,
+        single: bool = False,
+        labelled: bool = False,
+        density: float = 0.4,
+        widths: tuple[int, int] = (6, 5),
+        noise: float = 0.1,
+        offset: float = 0.0,
+    ) -> Chunk:
         rng, maps = np.random.default_rng(round), np.random.default_rng(99)
         draws = rng.random((n, classes))
-        labels = ((draws == draws.min(axis=1, keepdims=True)) if single else draws < 0.4).astype(np.uint8)
+        labels = draws == draws.min(axis=1, keepdims=True) if single else draws < density
+        if labelled:
+            labels[np.arange(n), rng.integers(classes, size=n)] = True
         image, text = (
-            (labels @ maps.standard_normal((classes, d)) + 0.1 * rng.standard_normal((n, d))).astype(
-                np.float32
-            )
-            for d in (6, 5)
+            labels @ maps.standard_normal((classes, d)) + noise * rng.standard_normal((n, d)) + offset
+            for d in widths
         )
-        return Chunk(round=round, image=Batch(image), text=Batch(text), labels=labels, ids=np.arange(n))
+        return Chunk(
+            round=round,
+            image=Batch(image.astype(np.float32)),
+            text=Batch(text.astype(np.float32)),
+            labels=labels.astype(np.uint8),
+            ids=np.arange(n),
+        )
 
-    return lambda *sizes, classes=4, single=False: [make(n, t, classes, single) for t, n in enumerate(sizes)]
+    return lambda *sizes, first=0, **how: [make(n, t, **how) for t, n in enumerate(sizes, first)]
+
+
+@pytest.fixture
+def shifted_stream(label_stream: Callable[..., list[Chunk]]) -> Callable[..., list[Chunk]]:
+    """``label_stream`` with features whose means are not zero."""
+    return partial(label_stream, offset=2.0)
+
+
+@pytest.fixture
+def labelled_stream(label_stream: Callable[..., list[Chunk]]) -> Callable[..., list[Chunk]]:
+    """``label_stream`` with more noise, where every item has a label."""
+    return partial(label_stream, labelled=True, density=0.3, widths=(12, 9), noise=0.3)
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 
 import numpy as np
 
-from bench import state
 from bench.api import Batch, Chunk
 from bench.methods import random_projection
 from bench.methods.random_projection import RandomProjection
@@ -39,27 +37,3 @@ def test_later_rounds_change_nothing() -> None:
     before = method.encode(chunk.text, "text")
     method.fit_chunk(make(round=1))
     np.testing.assert_array_equal(method.encode(chunk.text, "text"), before)
-
-
-def test_equal_seeds_give_equal_codes_and_others_do_not() -> None:
-    codes = []
-    for seed in (3, 3, 4):
-        method = RandomProjection(bits=16, seed=seed)
-        method.fit_chunk(make())
-        codes.append(method.encode(make().image, "image"))
-    np.testing.assert_array_equal(codes[0], codes[1])
-    assert (codes[0] != codes[2]).any()
-
-
-def test_a_saved_state_encodes_alike(tmp_path: Path) -> None:
-    method, loaded, chunk = RandomProjection(bits=16), RandomProjection(bits=16), make()
-    method.fit_chunk(chunk)
-    state.save(tmp_path / "s.npz", method.state_dict())
-    loaded.load_state_dict(state.load(tmp_path / "s.npz"))
-    np.testing.assert_array_equal(loaded.encode(chunk.text, "text"), method.encode(chunk.text, "text"))
-
-
-def test_a_first_chunk_of_one_item_is_safe() -> None:
-    method, chunk = RandomProjection(bits=16), make(n=1)
-    method.fit_chunk(chunk)
-    assert method.encode(chunk.image, "image").shape == (1, 16)
