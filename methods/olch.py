@@ -56,7 +56,7 @@ class OLCH(Method):
         assert chunk.labels is not None, "a supervised method is given labels"
         g = normalise_labels(chunk.labels)
         if self.u_ is None:
-            self.u_ = self.rng.standard_normal((self.bits, g.shape[1]))
+            self.u_ = np.zeros((self.bits, g.shape[1]))
             self.vv_ = np.zeros((self.bits, self.bits))
             self.vg_ = np.zeros((self.bits, g.shape[1]))
         v = self._learn(g)
@@ -73,6 +73,8 @@ class OLCH(Method):
     def _learn(self, g: Array) -> Array:
         """Semantics V (n, r) of the new items; the dictionary U is updated on the way."""
         assert self.u_ is not None
+        new = g.any(axis=0) & ~self.vg_.any(axis=0)  # a class without semantics would never get any
+        self.u_[:, new] = self.rng.standard_normal((self.bits, int(new.sum())))
         ridge = self.gamma * np.eye(self.bits)
         for _ in range(self.iterations):
             v: Array = solve(dot(self.u_, self.u_.T) + ridge, dot(self.u_, g.T), assume_a="pos").T
