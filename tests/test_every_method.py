@@ -9,7 +9,11 @@ import pytest
 import bench
 from bench import registry
 
-QUICK = {"lcdh": "lcdh[teacher_epochs=1,teacher_width=32,heads=2]", "ukd": "ukd[teacher_epochs=1,epochs=1]"}
+QUICK = {
+    "ckdh": "ckdh[teacher_epochs=1,epochs=1,heads=2,width=8]",
+    "lcdh": "lcdh[teacher_epochs=1,teacher_width=32,heads=2]",
+    "ukd": "ukd[teacher_epochs=1,epochs=1]",
+}
 NAMES = [entry.name for entry in registry.listings("method") if entry.origin == "built-in"]
 ROOT = Path(__file__).resolve().parents[1]
 

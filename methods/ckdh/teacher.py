@@ -1,0 +1,139 @@
+"""CKDH's teacher: CLIP features through a residual adapter, texts through graph attention.
+
+Our reconstruction. The trap: a graph over the items of a batch makes an output depend on the batch.
+Here texts attend to neighbours in training only, and what the teacher hands on is each text's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from bench.methods.ukd.network import Network, batches, tensor
+
+SLOPE = 0.2  # of LeakyReLU, as in graph attention networks (Veličković et al., ICLR 2018)
+ADAPTER = 0.3  # gain of the adapter's first weights: small, so that it starts near the identity
+
+
+def learn(
+    items: Mapping[str, Any],
+    *,
+    bits: int,
+    neighbours: int,
+    heads: int,
+    width: int,
+    epochs: int,
+    rate: float,
+    weights: tuple[float, float, float],
+    batch: int,
+    rng: np.random.Generator,
+) -> tuple[Any, Any]:
+    """Train on ``clip``, ``text``, ``words`` and ``labels`` of n pairs; F^I and F^T (n, bits) of all."""
+    clip, text, words, labels = (items[name] for name in ("clip", "text", "words", "labels"))
+    image_net = Adapter(clip.shape[1], bits, rng=rng, device=clip.device)
+    text_net = GraphAttention((text.shape[1], heads, width, bits), rng=rng, device=text.device)
+    slow, fast = image_net.adapter.parameters, [*image_net.parameters, *text_net.parameters]
+    groups = [{"params": slow, "lr": rate / 10}, {"params": fast}]
+    optimizer = torch.optim.Adam(groups, lr=rate, fused=True)
+    for _ in range(epochs):
+        for rows in batches(len(text), batch, rng):
+            image = image_net(clip[rows])
+            graph = text_net(text[rows], nearest(words[rows], neighbours))
+            optimizer.zero_grad()
+            loss(image, graph, similar(labels[rows]), weights).backward()
+            optimizer.step()
+    with torch.no_grad():
+        return (
+            torch.cat([image_net(part) for part in clip.split(4096)]),
+            torch.cat([text_net(part) for part in text.split(4096)]),
+        )
+
+
+class Adapter:
+    """``tanh((x + adapter(x)) W + b)`` of CLIP features x (n, d): stands in for fine-tuning CLIP."""
+
+    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, device: Any) -> None:
+        self.adapter = Network((inputs, inputs, inputs), torch.relu, gain=ADAPTER, rng=rng, device=device)
+        weights = rng.standard_normal((inputs, outputs)) / inputs**0.5
+        self.parameters = [tensor(w, device).requires_grad_() for w in (weights, np.zeros(outputs))]
+
+    def __call__(self, x: Any) -> Any:
+        w, b = self.parameters
+        return torch.tanh((x + self.adapter(x)) @ w + b)
+
+
+class GraphAttention:
+    """One layer of graph attention, then ``tanh(· W + b)``; sizes: inputs, heads, width, outputs.
+
+    A head gives ``ELU(Σ_j att_ij V x_j)``, with ``att`` the softmax over the neighbours j of i of
+    ``LeakyReLU(a₁·V x_i + a₂·V x_j)``.
+    """
+
+    def __init__(self, sizes: tuple[int, int, int, int], *, rng: np.random.Generator, device: Any) -> None:
+        inputs, heads, width, outputs = sizes
+        self.heads = heads
+        starts = [
+            rng.standard_normal((inputs, heads * width)) / inputs**0.5,
+            rng.standard_normal((heads, width)) / width**0.5,
+            rng.standard_normal((heads, width)) / width**0.5,
+            rng.standard_normal((heads * width, outputs)) / (heads * width) ** 0.5,
+            np.zeros(outputs),
+        ]
+        self.parameters = [tensor(start, device).requires_grad_() for start in starts]
+
+    def __call__(self, x: Any, edges: Any | None = None) -> Any:
+        """Outputs (n, k) of texts x (n, d); ``edges`` (n, n) bool tells whom each attends to.
+
+        Without edges a text attends to itself alone, and its output depends on nothing else.
+        """
+        v, a1, a2, w, b = self.parameters
+        y = (x @ v).view(len(x), self.heads, -1)
+        if edges is not None:
+            y = torch.einsum("hij,jhd->ihd", self.attention(y, a1, a2, edges), y)
+        return torch.tanh(F.elu(y).flatten(1) @ w + b)
+
+    @staticmethod
+    def attention(y: Any, a1: Any, a2: Any, edges: Any) -> Any:
+        """Weights (heads, n, n) whose rows sum to 1 over the edges, for y (n, heads, width)."""
+        own, other = (y * a1).sum(dim=2).T, (y * a2).sum(dim=2).T
+        scores = F.leaky_relu(own[:, :, None] + other[:, None, :], SLOPE)
+        return scores.masked_fill(~edges, -torch.inf).softmax(dim=2)
+
+
+def nearest(words: Any, neighbours: int) -> Any:
+    """Edges (b, b): each text itself and the others of highest cosine, for bags of words (b, d)."""
+    unit = F.normalize(words)
+    cosines = (unit @ unit.T).fill_diagonal_(torch.inf)
+    found = cosines.topk(min(neighbours + 1, len(words)), dim=1).indices
+    return torch.zeros_like(cosines, dtype=torch.bool).scatter_(1, found, True)
+
+
+def similar(labels: Any) -> Any:
+    """S (b, b): 1 where two items share a label, and for an item and itself, else 0."""
+    return (labels @ labels.T > 0).float().fill_diagonal_(1.0)
+
+
+def loss(image: Any, text: Any, similarity: Any, weights: tuple[float, float, float]) -> Any:
+    """``L_nll + λ₁ L_intra + λ₂ L_inter + γ L_q`` of outputs (b, k) and S (b, b).
+
+    L_nll is the mean of ``log(1 + e^θ) - S θ`` with ``θ = ½ F^I F^Tᵀ``; L_intra and L_inter are mean
+    squares of cosines minus ``2S - 1``; L_q those of outputs minus ``sign(F^I + F^T)``.
+    """
+    theta = image @ text.T / 2
+    nll = (F.softplus(theta) - similarity * theta).mean()
+    target = 2 * similarity - 1
+    u, v = F.normalize(image), F.normalize(text)
+    intra = (u @ u.T - target).square().mean() + (v @ v.T - target).square().mean()
+    inter = (u @ v.T - target).square().mean()
+    lambda1, lambda2, gamma = weights
+    return nll + lambda1 * intra + lambda2 * inter + gamma * quantisation(image, text)
+
+
+def quantisation(image: Any, text: Any) -> Any:
+    """Σ over both modalities of the mean of ``(F - sign(F^I + F^T))²``."""
+    codes = torch.where((image + text).detach() >= 0, 1.0, -1.0)
+    return (image - codes).square().mean() + (text - codes).square().mean()

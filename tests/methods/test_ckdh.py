@@ -1,0 +1,263 @@
+"""CKDH: losses against their definitions, whom a text attends to, what it learns and keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import state
+from bench.api import MODALITIES, Batch, Chunk
+from bench.checks import Check, checks_for
+from bench.methods.ckdh import CKDH
+from bench.metrics import evaluate
+
+torch = pytest.importorskip("torch")
+Array = np.ndarray[Any, Any]
+CLASSES = 4
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def pairs(n: int, *, seed: int = 0) -> Chunk:
+    """Pairs around the centres of four classes: image (n, 12), text (n, 9), clip (n, 10)."""
+    rng, centres = np.random.default_rng(seed), np.random.default_rng(99)
+    classes = rng.integers(CLASSES, size=n)
+    image, text, clip = (
+        (centres.standard_normal((CLASSES, d))[classes] + 0.5 * rng.standard_normal((n, d))).astype(
+            np.float32
+        )
+        for d in (12, 9, 10)
+    )
+    return Chunk(
+        round=0,
+        image=Batch(image, {"clip": clip}),
+        text=Batch(text, {"clip": clip[:, ::-1]}),
+        labels=np.eye(CLASSES, dtype=np.uint8)[classes],
+        ids=np.arange(n),
+    )
+
+
+def fitted(items: Chunk, **settings: Any) -> CKDH:
+    method = CKDH(**{"bits": 16, "hidden": 32, "heads": 2, "width": 8, "batch": 64, "rate": 3e-3, **settings})
+    method.fit_chunk(items)
+    return method
+
+
+def encoded(method: CKDH, items: Chunk) -> Array:
+    """Image codes above text codes."""
+    return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
+
+
+def quality(trained_on: Chunk) -> tuple[float, float, float]:
+    """mAP from image to text and back on other pairs, and the share of relevant pairs."""
+    database, queries = pairs(300, seed=1), pairs(100, seed=2)
+    assert database.labels is not None and queries.labels is not None
+    method = fitted(trained_on)
+    found = [
+        evaluate(
+            method.encode(queries.batch(a), a),
+            method.encode(database.batch(b), b),
+            queries.labels,
+            database.labels,
+            ["map"],
+        )["map"]
+        for a, b in (MODALITIES, MODALITIES[::-1])
+    ]
+    return found[0], found[1], float((queries.labels @ database.labels.T).mean())
+
+
+def cosine(a: Array, b: Array) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+@pytest.mark.parametrize("check", checks_for(CKDH), ids=str)
+def test_contract(check: Check) -> None:
+    check(CKDH)
+
+
+def test_teacher_loss_is_its_definition() -> None:
+    from bench.methods.ckdh.teacher import loss
+
+    rng = np.random.default_rng(0)
+    image, text = rng.uniform(-1, 1, (2, 6, 8))
+    similarity = np.triu(rng.random((6, 6)) < 0.4, 1)
+    similarity = (similarity | similarity.T | np.eye(6, dtype=bool)).astype(float)
+    nll = intra = inter = 0.0
+    for i in range(6):
+        for j in range(6):
+            theta, wanted = image[i] @ text[j] / 2, 2 * similarity[i, j] - 1
+            nll -= (similarity[i, j] * theta - np.log(1 + np.exp(theta))) / 36
+            inter += (cosine(image[i], text[j]) - wanted) ** 2 / 36
+            intra += sum((cosine(x[i], x[j]) - wanted) ** 2 for x in (image, text)) / 36
+    codes = np.where(image + text >= 0, 1, -1)
+    q = sum(((x - codes) ** 2).sum() for x in (image, text)) / (6 * 8)
+    found = loss(*map(torch.tensor, (image, text, similarity)), (2.0, 3.0, 0.5))
+    assert float(found) == pytest.approx(nll + 2 * intra + 3 * inter + 0.5 * q)
+
+
+def test_student_loss_and_knowledge_are_their_definitions() -> None:
+    from bench.methods.ckdh.student import knowledge, loss
+
+    rng = np.random.default_rng(1)
+    image, text, own_image, own_text = rng.uniform(-1, 1, (4, 5, 8))
+    target, total = np.empty((5, 5)), 0.0
+    for i in range(5):
+        for j in range(5):
+            likely = 2 / (1 + np.exp(-image[i] @ text[j] / 2)) - 1
+            within = (cosine(image[i], image[j]) + cosine(text[i], text[j])) / 2
+            across = (cosine(image[i], text[j]) + cosine(text[i], image[j])) / 2
+            target[i, j] = (likely + within + across) / 3
+            total += (cosine(own_image[i], own_text[j]) - target[i, j]) ** 2 / 25
+            total += sum((cosine(x[i], x[j]) - target[i, j]) ** 2 for x in (own_image, own_text)) / 50
+    codes = np.where(own_image + own_text >= 0, 1, -1)
+    total += 0.3 * sum(((x - codes) ** 2).mean() for x in (own_image, own_text))
+    found = knowledge(torch.tensor(image), torch.tensor(text))
+    np.testing.assert_allclose(found.numpy(), target)
+    assert float(loss(torch.tensor(own_image), torch.tensor(own_text), found, 0.3)) == pytest.approx(total)
+
+
+def test_graph_attention_is_its_definition() -> None:
+    from bench.methods.ckdh.teacher import GraphAttention
+
+    rng = np.random.default_rng(2)
+    net = GraphAttention((5, 2, 3, 4), rng=rng, device="cpu")
+    x, edges = rng.standard_normal((6, 5)), (rng.random((6, 6)) < 0.5) | np.eye(6, dtype=bool)
+    v, a1, a2, w, b = (p.detach().numpy().astype(float) for p in net.parameters)
+    rows = []
+    for i in range(6):
+        heads = []
+        for h in range(2):
+            y = x @ v[:, 3 * h : 3 * h + 3]
+            scores = {j: y[i] @ a1[h] + y[j] @ a2[h] for j in range(6) if edges[i, j]}
+            exps = {j: np.exp(s if s > 0 else 0.2 * s) for j, s in scores.items()}
+            heads.append(sum(e * y[j] for j, e in exps.items()) / sum(exps.values()))
+        z = np.concatenate(heads)
+        rows.append(np.tanh(np.where(z > 0, z, np.exp(np.minimum(z, 0)) - 1) @ w + b))
+    found = net(torch.tensor(x, dtype=torch.float32), torch.tensor(edges)).detach().numpy()
+    np.testing.assert_allclose(found, np.array(rows), atol=1e-5)
+
+
+def test_a_text_without_edges_attends_to_itself() -> None:
+    from bench.methods.ckdh.teacher import GraphAttention
+
+    net = GraphAttention((5, 2, 3, 4), rng=np.random.default_rng(0), device="cpu")
+    x = torch.tensor(np.random.default_rng(1).standard_normal((6, 5)), dtype=torch.float32)
+    torch.testing.assert_close(net(x), net(x, torch.eye(6, dtype=torch.bool)))
+    torch.testing.assert_close(net(x)[2:3], net(x[2:3]))
+
+
+def test_edges_go_to_the_texts_of_highest_cosine_and_to_oneself() -> None:
+    from bench.methods.ckdh.teacher import nearest
+
+    words = np.random.default_rng(0).random((9, 7)) * np.arange(1, 10)[:, None]
+    cosines = [[2.0 if i == j else cosine(words[i], words[j]) for j in range(9)] for i in range(9)]
+    expected = np.zeros((9, 9), dtype=bool)
+    np.put_along_axis(expected, np.argsort(cosines, axis=1)[:, -4:], True, axis=1)
+    assert (nearest(torch.tensor(words), 3).numpy() == expected).all()
+    assert nearest(torch.tensor(words[:2]), 3).all()  # no more neighbours than there are texts
+
+
+def test_similar_items_share_a_label_and_an_unlabelled_one_is_like_itself_alone() -> None:
+    from bench.methods.ckdh.teacher import similar
+
+    labels = torch.tensor([[1.0, 1, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]])
+    assert similar(labels).int().tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+
+
+def test_labels_teach_codes_that_retrieve_across_modalities() -> None:
+    i2t, t2i, chance = quality(pairs(400))
+    assert min(i2t, t2i) > chance + 0.4
+
+
+def test_labels_and_texts_of_other_items_teach_nothing() -> None:
+    """Labels alone are not enough to shuffle: a pair is similar to itself whatever its labels."""
+    items, rng = pairs(1000), np.random.default_rng(5)
+    assert items.labels is not None
+    labels = items.labels[rng.permutation(len(items))]
+    wrong = dataclasses.replace(items, text=items.text.take(rng.permutation(len(items))), labels=labels)
+    i2t, t2i, chance = quality(wrong)
+    assert max(i2t, t2i) < chance + 0.15
+
+
+def test_a_pair_has_one_learned_code_that_is_the_sign_of_both_outputs() -> None:
+    items = pairs(120)
+    method = fitted(items, epochs=3)
+    learned = [method.encode_database(items, m) for m in MODALITIES]
+    image, text = (method.encode(items.batch(m), m) for m in MODALITIES)
+    assert (learned[0] == learned[1]).all()
+    assert (learned[0] == image)[image == text].all()
+    assert (learned[0] != image).any() and (learned[0] != text).any()
+
+
+def test_equal_seeds_give_equal_weights_bit_for_bit() -> None:
+    items = pairs(150)
+    first, second = (fitted(items, seed=3, epochs=2).weights_ for _ in range(2))
+    assert all((a == b).all() for m in MODALITIES for a, b in zip(first[m], second[m], strict=True))
+
+
+def test_other_seeds_give_other_codes() -> None:
+    items = pairs(150)
+    assert (encoded(fitted(items, seed=3), items) != encoded(fitted(items, seed=4), items)).any()
+
+
+def test_a_saved_state_encodes_alike(tmp_path: Path) -> None:
+    items = pairs(120)
+    method = fitted(items, epochs=2)
+    state.save(tmp_path / "ckdh.npz", method.state_dict())
+    again = CKDH(bits=16)
+    again.load_state_dict(state.load(tmp_path / "ckdh.npz"))
+    assert (encoded(again, items) == encoded(method, items)).all()
+
+
+@pytest.mark.parametrize("bits", [8, 128])
+def test_codes_have_as_many_bits_as_asked_for(bits: int) -> None:
+    items = pairs(80)
+    assert encoded(fitted(items, bits=bits, epochs=1), items).shape == (160, bits)
+
+
+def test_a_single_item_gets_the_code_that_it_gets_among_others() -> None:
+    items = pairs(60)
+    method = fitted(items, epochs=3)
+    for m in MODALITIES:
+        together = method.encode(items.batch(m), m)
+        alone = [method.encode(items.batch(m).take(slice(i, i + 1)), m) for i in range(60)]
+        assert (np.concatenate(alone) == together).all()
+
+
+def test_one_pair_and_constant_columns_leave_finite_weights() -> None:
+    items = pairs(80)
+    image = items.image.features.copy()
+    image[:, ::2] = 7.0
+    flat = dataclasses.replace(
+        items,
+        image=Batch(image, {"clip": np.ones((80, 10), np.float32)}),
+        text=Batch(np.zeros((80, 3), np.float32)),
+    )
+    one = dataclasses.replace(pairs(1), round=0)
+    for method in (fitted(flat, epochs=2), fitted(one, epochs=2)):
+        assert all(np.isfinite(w).all() for m in MODALITIES for w in method.weights_[m])
+
+
+def test_more_items_than_max_train_are_sampled_by_the_seed() -> None:
+    items = pairs(300)
+    samples = [fitted(items, max_train=100, epochs=1, seed=s).mean_["image"] for s in (0, 0, 1)]
+    assert (samples[0] == samples[1]).all()
+    assert (samples[0] != samples[2]).any()
+
+
+def test_importing_the_method_does_not_import_torch() -> None:
+    code = "import sys, bench.methods.ckdh; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
