@@ -11,7 +11,9 @@ from bench import registry
 
 QUICK = {
     "ckdh": "ckdh[teacher_epochs=1,epochs=1,heads=2,width=8]",
+    "djsrh": "djsrh[epochs=2]",
     "lcdh": "lcdh[teacher_epochs=1,teacher_width=32,heads=2]",
+    "ucch": "ucch[epochs=2,negatives=64]",
     "ukd": "ukd[teacher_epochs=1,epochs=1]",
 }
 NAMES = [entry.name for entry in registry.listings("method") if entry.origin == "built-in"]
