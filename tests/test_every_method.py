@@ -11,6 +11,7 @@ from bench import registry
 
 QUICK = {
     "ckdh": "ckdh[teacher_epochs=1,epochs=1,heads=2,width=8]",
+    "dcmh": "dcmh[epochs=1]",
     "djsrh": "djsrh[epochs=2]",
     "lcdh": "lcdh[teacher_epochs=1,teacher_width=32,heads=2]",
     "ucch": "ucch[epochs=2,negatives=64]",

@@ -1,0 +1,183 @@
+"""DCMH: its slope against the loss written out, what it keeps in memory, what it learns."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import state
+from bench.api import MODALITIES, Batch, Chunk
+from bench.checks import Check, checks_for
+from bench.methods.dcmh import DCMH, slope_of_loss
+
+torch = pytest.importorskip("torch")
+Array = np.ndarray[Any, Any]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def pairs(n: int = 120, seed: int = 0) -> Chunk:
+    rng, maps = np.random.default_rng(seed), np.random.default_rng(99)
+    labels = (rng.random((n, 5)) < 0.3).astype(np.uint8)
+    labels[~labels.any(axis=1), 0] = 1
+    image, text = (
+        Batch((labels @ maps.standard_normal((5, d)) + 0.4 * rng.standard_normal((n, d))).astype(np.float32))
+        for d in (12, 9)
+    )
+    return Chunk(round=0, image=image, text=text, labels=labels, ids=np.arange(n))
+
+
+def fitted(items: Chunk, **settings: Any) -> DCMH:
+    method = DCMH(**{"bits": 16, "hidden": 32, "batch": 64, "epochs": 3, **settings})
+    method.fit_chunk(items)
+    return method
+
+
+def encoded(method: DCMH, items: Chunk) -> Array:
+    """Image codes above text codes."""
+    return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
+
+
+@pytest.mark.parametrize("check", checks_for(DCMH), ids=str)
+def test_contract(check: Check) -> None:
+    check(DCMH)
+
+
+def test_slope_is_the_derivative_of_the_loss_written_out() -> None:
+    rng = torch.Generator().manual_seed(0)
+    f, g = (torch.randn(11, 8, generator=rng, dtype=torch.float64) for _ in range(2))
+    similar = torch.rand(11, 11, generator=rng) < 0.5
+    codes = torch.where(f + g >= 0, 1.0, -1.0)
+    rows = np.array([7, 2, 5])
+    free = f[rows].requires_grad_()
+    every = torch.cat([free, f[np.setdiff1d(np.arange(11), rows)]])
+    theta = free @ g.T / 2
+    likelihood = (torch.nn.functional.softplus(theta) - similar[rows] * theta).sum()
+    loss = likelihood + 0.7 * (codes[rows] - free).square().sum() + 0.3 * every.sum(dim=0).square().sum()
+    loss.backward()
+    found = slope_of_loss(f, g, rows, similar[rows], codes, gamma=0.7, balance=0.3)
+    torch.testing.assert_close(found, free.grad)
+
+
+def test_slope_stays_finite_where_the_exponential_would_overflow() -> None:
+    big = 40 * torch.ones(1, 128)
+    slope = slope_of_loss(big, big, np.array([0]), torch.tensor([[False]]), big, gamma=1, balance=1)
+    assert slope.isfinite().all()
+
+
+def test_nothing_of_size_n_by_n_is_ever_made() -> None:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Largest(TorchDispatchMode):
+        numbers = 0
+
+        def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = call(*args, **(kwargs or {}))
+            if isinstance(result, torch.Tensor):
+                Largest.numbers = max(Largest.numbers, result.numel())
+            return result
+
+    with Largest():
+        fitted(pairs(1000), epochs=1, batch=50)
+    assert Largest.numbers == 50 * 1000
+
+
+def test_labels_teach_codes_that_retrieve_and_shuffled_ones_do_not(
+    synthetic_map: Callable[..., float],
+) -> None:
+    settings: dict[str, Any] = {"bits": 16, "hidden": 128, "epochs": 10}
+    assert synthetic_map(DCMH(**settings)) > 0.6  # chance is 0.4
+    assert synthetic_map(DCMH(**settings), shuffled=True) < 0.5
+
+
+def test_items_without_labels_are_left_out() -> None:
+    items = pairs()
+    assert items.labels is not None
+    told = np.arange(len(items)) % 2 == 0
+    some = dataclasses.replace(items, labels=items.labels * told[:, None].astype(np.uint8))
+    half = items.take(np.flatnonzero(told))
+    alone = Chunk(round=0, image=half.image, text=half.text, labels=half.labels, ids=half.ids)
+    assert (encoded(fitted(some), items) == encoded(fitted(alone), items)).all()
+
+
+def test_the_quantisation_term_brings_outputs_near_to_signs() -> None:
+    items = pairs(200)
+    far, near = (
+        float(np.abs(1 - np.abs(outputs(fitted(items, gamma=g, epochs=30), items))).mean())
+        for g in (0.0, 200.0)
+    )
+    assert near < far
+
+
+def outputs(method: DCMH, items: Chunk) -> Array:
+    w1, b1, w2, b2 = method.weights_["image"]
+    x = (items.image.features - method.mean_["image"]) / method.scale_["image"]
+    result: Array = np.maximum(x @ w1 + b1, 0) @ w2 + b2
+    return result
+
+
+def test_equal_seeds_give_equal_weights_bit_for_bit() -> None:
+    items = pairs()
+    first, second = (fitted(items, seed=3).weights_ for _ in range(2))
+    assert all((a == b).all() for m in MODALITIES for a, b in zip(first[m], second[m], strict=True))
+
+
+def test_other_seeds_give_other_codes() -> None:
+    items = pairs()
+    assert (encoded(fitted(items, seed=3), items) != encoded(fitted(items, seed=4), items)).any()
+
+
+def test_a_saved_state_encodes_alike(tmp_path: Path) -> None:
+    items = pairs()
+    method, again = fitted(items), DCMH(bits=16)
+    state.save(tmp_path / "dcmh.npz", method.state_dict())
+    again.load_state_dict(state.load(tmp_path / "dcmh.npz"))
+    assert (encoded(again, items) == encoded(method, items)).all()
+
+
+@pytest.mark.parametrize("bits", [8, 128])
+def test_codes_have_as_many_bits_as_asked_for(bits: int) -> None:
+    items = pairs(40)
+    assert encoded(fitted(items, bits=bits), items).shape == (80, bits)
+
+
+def test_a_single_item_gets_the_code_that_it_gets_among_others() -> None:
+    items = pairs(60)
+    method = fitted(items)
+    for m in MODALITIES:
+        together = method.encode(items.batch(m), m)
+        alone = [method.encode(items.batch(m).take(slice(i, i + 1)), m) for i in range(60)]
+        assert (np.concatenate(alone) == together).all()
+
+
+def test_constant_columns_and_constant_modalities_leave_finite_weights() -> None:
+    items = pairs(80)
+    image = items.image.features.copy()
+    image[:, ::2] = 7.0
+    text = Batch(np.full((80, 3), -2.0, dtype=np.float32))
+    method = fitted(dataclasses.replace(items, image=Batch(image), text=text))
+    assert all(np.isfinite(w).all() for m in MODALITIES for w in method.weights_[m])
+
+
+def test_more_items_than_max_train_are_sampled_by_the_seed() -> None:
+    items = pairs(300)
+    means = [fitted(items, max_train=100, epochs=1, seed=s).mean_["image"] for s in (0, 0, 1)]
+    assert (means[0] == means[1]).all() and (means[0] != means[2]).any()
+
+
+def test_importing_the_method_does_not_import_torch() -> None:
+    code = "import sys, bench.methods.dcmh; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
