@@ -81,6 +81,10 @@ class Batch:
         """The same items with only the views in ``names``."""
         return Batch(self.features, {name: self.views[name] for name in names})
 
+    def seen_as(self, view: str) -> Batch:
+        """The same items with this view in place of the features; as they are where it is ""."""
+        return Batch(self.views[view], self.views) if view else self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
@@ -159,6 +163,7 @@ class Capabilities:
     supervised: bool = False  # reads chunk.labels
     label_free: bool = False  # supervised, and also runs where all or some rows have no label
     views: tuple[str, ...] = ()  # reads these extra features in training, e.g. ("clip",)
+    encodes: str = ""  # is given this view as batch.features everywhere, in encode() as well
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
     learned_codes: bool = False  # training assigns database codes: encode_database() is its own
     pool: bool = False  # has an offline stage: fit_pool() is its own
@@ -215,7 +220,8 @@ class Method(ABC):
         """Hash items of one modality with the functions learned so far.
 
         An item's code may depend on nothing but the item and the learned state: neither on
-        the other items of the batch nor on how often it is called. Views are not given.
+        the other items of the batch nor on how often it is called. Views are not given, but
+        for the one that ``encodes`` names, which takes the place of the features.
         """
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:

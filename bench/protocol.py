@@ -31,7 +31,7 @@ def shown(train: Split, rows: Rows, needs: Capabilities) -> Split:
     A view that the dataset lacks is stood in for by the plain features of the modality.
     """
     labels = _frozen(train.labels[rows]) if needs.supervised and train.labels is not None else None
-    image, text = (_visible(train.batch(m), rows, needs.views) for m in MODALITIES)
+    image, text = (_visible(train.batch(m).seen_as(needs.encodes), rows, needs.views) for m in MODALITIES)
     return Split(image=image, text=text, labels=labels, ids=_frozen(train.ids[rows]))
 
 
@@ -42,8 +42,8 @@ def chunk(train: Split, rows: Rows, needs: Capabilities, round_: int) -> Chunk:
 
 
 def stand_ins(train: Split, needs: Capabilities) -> list[str]:
-    """Which declared views the dataset lacks, in words for the record."""
-    notes = []
+    """Which features take the place of others, in words for the record."""
+    notes = [f"hashes {needs.encodes!r} features at query time"] if needs.encodes else []
     for view in needs.views:
         lacking = [m for m in MODALITIES if view not in train.batch(m).views]
         if lacking:
@@ -54,8 +54,10 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
 def encode(method: Method, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
     """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
 
-    An oracle is shown the labels as well, and says so in every table.
+    An oracle is shown the labels as well, and a method that ``encodes`` a view is shown that view as
+    the features: both are said in every table.
     """
+    seen = items.batch(modality).seen_as(method.capabilities.encodes)
     total = len(items) if rows is None else len(rows)
     parts = []
     for start in range(0, total, _BLOCK):
@@ -64,7 +66,7 @@ def encode(method: Method, items: Split, modality: Modality, rows: Rows | None =
         views = {}
         if method.capabilities.oracle and items.labels is not None:
             views["labels"] = _frozen(items.labels[block].astype(np.float32))
-        batch = Batch(_frozen(items.batch(modality).features[block]), views)
+        batch = Batch(_frozen(seen.features[block]), views)
         parts.append(_checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
 
@@ -169,4 +171,7 @@ def skip_reason(cls: type[Method], train: Split, database: Database) -> str:
         return "the dataset has no labels, so nothing says what is relevant to a query"
     if database == "learned" and not needs.learned_codes:
         return "training assigns it no database codes, so database=learned does not apply"
+    lacking = [m for m in MODALITIES if needs.encodes and needs.encodes not in train.batch(m).views]
+    if lacking:
+        return f"the dataset has no {needs.encodes!r} view of {' and '.join(lacking)} for it to hash"
     return ""

@@ -97,15 +97,23 @@ class Trial:
         return Split(image=image, text=text, labels=labels, ids=_frozen(split.ids))
 
     def _visible(self, batch: Batch) -> Batch:
-        plain = _frozen(batch.features)
+        plain = _frozen(self._seen(batch).features)
         names = self.cls.capabilities.views
         return Batch(plain, {v: _frozen(batch.views[v]) if v in batch.views else plain for v in names})
 
     def asked(self, split: Split, modality: Modality) -> Batch:
-        """What encode() is given of the split: no views, but its labels where the method is an oracle."""
+        """What encode() is given of the split: no views, but its labels where the method is an oracle.
+
+        And for features the view that the method encodes, if it does.
+        """
         shows = self.cls.capabilities.oracle and split.labels is not None
         views = {"labels": _frozen(np.asarray(split.labels, dtype=np.float32))} if shows else {}
-        return Batch(_frozen(split.batch(modality).features), views)
+        return Batch(_frozen(self._seen(split.batch(modality)).features), views)
+
+    def _seen(self, batch: Batch) -> Batch:
+        """With the view that the method encodes for features; the items made here have but one, "clip"."""
+        view = self.cls.capabilities.encodes
+        return batch.seen_as(view if view in batch.views or not view else next(iter(batch.views)))
 
     def chunks(self, *splits: Split) -> list[Chunk]:
         """One chunk per split, or one with everything where the method is offline."""

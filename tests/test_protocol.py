@@ -13,6 +13,7 @@ from bench.clock import Clock
 from bench.errors import ContractError
 from bench.protocol import Index, chunk, encode, skip_reason, stand_ins
 from bench.records import Database
+from bench.trial import Trial, items
 
 
 def split(n: int = 12, *, labels: bool = True, views: tuple[str, ...] = ("clip", "vgg")) -> Split:
@@ -201,6 +202,61 @@ def test_only_an_oracle_is_shown_labels_in_encode() -> None:
     assert labels is not None
     codes = encode(Oracle(bits=4), split(), "image")
     np.testing.assert_array_equal(codes[:, 0] == 1, labels[:, 0] == 1)
+
+
+class OfClip(Turning):
+    """Hashes the clip view, and keeps what it was shown."""
+
+    capabilities = Capabilities(encodes="clip", learned_codes=True)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        self.seen = batch
+        return sign(batch.features[:, : self.bits])
+
+
+def test_the_view_that_a_method_encodes_takes_the_place_of_the_features_in_training() -> None:
+    train = split()
+    shown = chunk(train, np.arange(4), OfClip.capabilities, 0)
+    np.testing.assert_array_equal(shown.text.features, train.text.views["clip"][:4])
+    assert not shown.text.views and not shown.text.features.flags.writeable
+
+
+def test_the_view_that_a_method_encodes_takes_the_place_of_the_features_in_encode() -> None:
+    train, method = split(), OfClip(bits=4)
+    codes = encode(method, train, "image", np.array([3, 5]))
+    np.testing.assert_array_equal(codes, sign(train.image.views["clip"][[3, 5], :4]))
+    np.testing.assert_array_equal(method.seen.features, train.image.views["clip"][[3, 5]])
+    assert not method.seen.views and not method.seen.features.flags.writeable
+
+
+def test_a_method_that_encodes_a_view_is_shown_others_beside_it() -> None:
+    train, needs = split(), Capabilities(encodes="clip", views=("vgg",))
+    shown = chunk(train, np.arange(4), needs, 0)
+    np.testing.assert_array_equal(shown.image.features, train.image.views["clip"][:4])
+    np.testing.assert_array_equal(shown.image.views["vgg"], train.image.views["vgg"][:4])
+
+
+def test_a_method_that_encodes_a_view_is_said_to_at_query_time() -> None:
+    assert stand_ins(split(), OfClip.capabilities) == ["hashes 'clip' features at query time"]
+    assert stand_ins(split(), Turning.capabilities) == []
+
+
+def test_without_the_view_that_it_encodes_a_method_is_skipped() -> None:
+    assert skip_reason(OfClip, split(), "reindexed") == ""
+    reason = skip_reason(OfClip, split(views=("vgg",)), "reindexed")
+    assert reason == "the dataset has no 'clip' view of image and text for it to hash"
+
+
+@pytest.mark.parametrize("view", ["clip", "another"])
+def test_the_checks_show_the_view_that_a_method_encodes(view: str) -> None:
+    class Other(OfClip):
+        capabilities = Capabilities(encodes=view)
+
+    made = items(6)
+    trial = Trial(Other)
+    clip = made.image.views["clip"]
+    np.testing.assert_array_equal(trial.shown(made).image.features, clip)
+    np.testing.assert_array_equal(trial.asked(made, "image").features, clip)
 
 
 def test_real_valued_vectors_are_stored_and_never_counted_as_bits() -> None:

@@ -94,6 +94,8 @@ def _capabilities(needs: Any) -> str:
         words.append("supervised, also without labels" if needs.label_free else "supervised")
     if needs.views:
         words.append(f"trains on views {', '.join(needs.views)}")
+    if needs.encodes:
+        words.append(f"hashes the view {needs.encodes}, also of queries")
     if needs.pool:
         words.append("has an offline stage (--pool)")
     words.append("assigns database codes (--database learned)" if needs.learned_codes else "no learned codes")
