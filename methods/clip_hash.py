@@ -1,0 +1,100 @@
+"""CLIP hash: CLIP features, rotated and binarised; what a teacher that sees CLIP features must beat.
+
+The trap: it hashes CLIP features of queries too, so every query costs a pass through CLIP, which
+the students of a CLIP teacher are spared.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import eigh
+
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Source,
+    param,
+)
+from bench.errors import DataError
+from bench.methods._linear import frame, itq
+from bench.methods._online import Array, dot, linear_codes
+
+
+class CLIPHash(Method):
+    """Zero-shot: one rotation of the CLIP features of both modalities, and signs; unsupervised.
+
+    Features are scaled to length 1 and centred by modality, which removes CLIP's offset between images
+    and texts. ``itq``: the ``bits`` leading principal components of all images and texts, under a
+    rotation that starts at random and is improved by ITQ. ``random``: a random rotation of all
+    components, of which the first ``bits`` are kept. More bits than columns: the columns are spread
+    over all bits by a random matrix with orthonormal rows, which ITQ then improves.
+    """
+
+    rotation: Literal["itq", "random"] = param("itq", "itq learns it on both modalities, random does not")
+    iterations: int = param(50, "ITQ updates of the rotation", least=0)
+    max_train: int = param(
+        20_000, "learn on a random sample of this many pairs where there are more", least=1
+    )
+
+    capabilities = Capabilities(offline=True, encodes="clip")
+    source = Source(
+        paper="Y. Gong, S. Lazebnik, A. Gordo, F. Perronnin. Iterative quantization: a Procrustean "
+        "approach to learning binary codes for large-scale image retrieval. IEEE TPAMI 35 (2013) 2916-2929",
+        fidelity="adaptation",
+        note="A baseline of ours: PCA and ITQ are the paper's, which hashes images; here they are learned on "
+        "the CLIP features (Radford et al., ICML 2021) of images and texts together, after each modality is "
+        "centred. CLIP is not fine-tuned, and no label is read.",
+    )
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        x = {m: chunk.batch(m).features for m in MODALITIES}
+        columns = x["image"].shape[1]
+        if x["text"].shape[1] != columns:
+            raise DataError(
+                f"the {self.capabilities.encodes!r} views have {columns} columns for images and "
+                f"{x['text'].shape[1]} for texts; expected one space for both. Use projected CLIP features."
+            )
+        if len(chunk) > self.max_train:
+            rows = self.rng.choice(len(chunk), self.max_train, replace=False)
+            x = {m: v[rows] for m, v in x.items()}
+        unit = {m: _unit(v) for m, v in x.items()}
+        self.mean_: dict[Modality, Array] = {m: v.mean(axis=0) for m, v in unit.items()}
+        if self.rotation == "random":
+            self.w_ = _spread(columns, self.bits, self.rng)
+            return
+        both = np.concatenate([unit[m] - self.mean_[m] for m in MODALITIES])
+        components = _leading(dot(both.T, both), self.bits)
+        start = _spread(components.shape[1], self.bits, self.rng)
+        turn = itq(dot(both, components), start, iterations=self.iterations)
+        self.w_ = dot(components, turn)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return linear_codes(_unit(batch.features), self.w_, self.mean_[modality] @ self.w_)
+
+
+def _unit(x: npt.NDArray[np.float32]) -> Array:
+    """The rows of ``x`` (n, d) at length 1, in float64; a row of zeros stays one."""
+    wide = np.asarray(x, dtype=np.float64)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    scaled: Array = wide / np.where(norms > 0, norms, 1.0)
+    return scaled
+
+
+def _leading(gram: Array, count: int) -> Array:
+    """The eigenvectors (d, k) of the ``count`` largest eigenvalues, or of all, the largest first."""
+    last = len(gram) - 1
+    vectors = eigh(gram, subset_by_index=(max(last + 1 - count, 0), last))[1]
+    return np.ascontiguousarray(vectors[:, ::-1])
+
+
+def _spread(k: int, bits: int, rng: np.random.Generator) -> Array:
+    """A random (k, bits) matrix whose columns are orthonormal or, where k < bits, whose rows are."""
+    return frame(k, bits, rng) if k <= bits else frame(bits, k, rng).T
