@@ -15,6 +15,7 @@ QUICK = {
     "djsrh": "djsrh[epochs=2]",
     "lcdh": "lcdh[teacher_epochs=1,teacher_width=32,heads=2]",
     "ucch": "ucch[epochs=2,negatives=64]",
+    "skdch": "skdch[teacher_epochs=1,epochs=1,hidden=32]",
     "ukd": "ukd[teacher_epochs=1,epochs=1]",
 }
 NAMES = [entry.name for entry in registry.listings("method") if entry.origin == "built-in"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench import state
-from bench.api import MODALITIES, Batch, Chunk
+from bench.api import MODALITIES, Batch, Chunk, Shared
 from bench.checks import Check, checks_for
 from bench.methods.ckdh import CKDH
 from bench.metrics import evaluate
@@ -52,7 +52,7 @@ def pairs(n: int, *, seed: int = 0) -> Chunk:
 
 def fitted(items: Chunk, **settings: Any) -> CKDH:
     method = CKDH(**{"bits": 16, "hidden": 32, "heads": 2, "width": 8, "batch": 64, "rate": 3e-3, **settings})
-    method.fit_chunk(items)
+    method.fit_chunk(dataclasses.replace(items, shared=Shared()))  # nothing left of another fit
     return method
 
 

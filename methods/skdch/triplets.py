@@ -1,0 +1,123 @@
+"""The triplet losses of SKDCH's teacher and student, and the training that both share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from bench.api import MODALITIES, Modality
+from bench.methods.skdch.labels import Relevance
+from bench.methods.ukd.network import Network, batches, tensor
+
+TEACHER_BITS = 64  # the only length that the authors release
+MARGIN = 5 / 64  # per bit
+PULL, PULL_MARGIN = 0.02, 0.1  # the student's second hinge
+
+
+def learn(
+    x: Mapping[Modality, Any],
+    relevance: Relevance,
+    *,
+    bits: int,
+    epochs: int,
+    student: bool,
+    hidden: int,
+    rate: float,
+    decay: float,
+    gamma: float,
+    batch: int,
+    candidates: float,
+    negatives: Literal["lite", "random"],
+    rng: np.random.Generator,
+) -> dict[Modality, Network]:
+    """Train on the paired rows of ``x``, in both directions, with the student's loss or the teacher's.
+
+    A batch of queries meets one similar item each, drawn at random, and negatives out of one random sample
+    of the items. A query whose sample has no item that is not similar to it takes no part.
+    """
+    n, device = len(x["image"]), x["image"].device
+    nets = {
+        m: Network((x[m].shape[1], hidden, bits), torch.tanh, gain=1.0, rng=rng, device=device)
+        for m in MODALITIES
+    }
+    parameters = [p for net in nets.values() for p in net.parameters]
+    optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
+    count = max(1, round(candidates * n))
+    for _ in range(epochs):
+        for rows in batches(n, batch, rng):
+            index = torch.as_tensor(rows, device=device)
+            similar = relevance.rows(index)
+            positives = one_of(similar, rng)
+            sample = torch.as_tensor(rng.choice(n, count, replace=False), device=device)
+            allowed = ~similar[:, sample]
+            paired = positives == index
+            use = allowed.any(dim=1)
+            queries, partners, pool = (
+                {m: torch.sigmoid(nets[m](x[m][i])) for m in MODALITIES} for i in (index, positives, sample)
+            )
+            losses = []
+            for m, other in (MODALITIES, MODALITIES[::-1]):
+                q, p = queries[m][use], partners[other][use]
+                chosen = choose(q, p, pool[other], allowed[use], kind=negatives, rng=rng)
+                total = loss(q, p, pool[other][chosen], paired[use], gamma, student=student)
+                losses.append(total / max(1, len(q)))
+            optimizer.zero_grad()
+            sum(losses).backward()
+            optimizer.step()
+    return nets
+
+
+def choose(
+    q: Any, p: Any, pool: Any, allowed: Any, *, kind: Literal["lite", "random"], rng: np.random.Generator
+) -> Any:
+    """Which of the pool (s, k) is the negative of each query (b, k) with positive p (b, k), as indices (b,).
+
+    ``lite`` takes the nearest of those farther away than the positive, or where all are nearer the
+    farthest; ``random`` any. Only where ``allowed`` (b, s), which holds somewhere in every row.
+    """
+    if kind == "random":
+        return one_of(allowed, rng)
+    with torch.no_grad():
+        far = torch.cdist(q, pool).square()
+        semihard = allowed & (far > distance(q, p)[:, None])
+        nearest = far.masked_fill(~semihard, torch.inf).argmin(dim=1)
+        farthest = far.masked_fill(~allowed, -torch.inf).argmax(dim=1)
+        return torch.where(semihard.any(dim=1), nearest, farthest)
+
+
+def one_of(mask: Any, rng: np.random.Generator) -> Any:
+    """A random column (b,) of those that hold in each row of ``mask`` (b, s)."""
+    drawn = tensor(rng.random(mask.shape, dtype=np.float32), mask.device)
+    return drawn.add_(1).mul_(mask).argmax(dim=1)
+
+
+def loss(q: Any, p: Any, n: Any, paired: Any, gamma: float, *, student: bool) -> Any:
+    """The sum over queries q, positives p and negatives n (b, k) of the teacher's or the student's loss.
+
+    With d the squared distance and m the margin, 5 at 64 bits. Teacher: ``[m + d(q,p) - d(q,n)]₊``;
+    student: ``[m + d(q,p) - ½(d(q,n) + d(p,n))]₊ + 0.02 [0.1 + d(q,p)]₊``, p and n being of one modality.
+    Both add γ times the cross-entropies of ``σ(-d(q,p))`` with ``paired`` (b,), whether p is q's own partner,
+    and of ``σ(-d(q,n))`` with 0.
+    """
+    near, far = distance(q, p), distance(q, n)
+    push = (far + distance(p, n)) / 2 if student else far
+    total = torch.relu(MARGIN * q.shape[1] + near - push).sum()
+    if student:
+        total = total + PULL * torch.relu(PULL_MARGIN + near).sum()
+    entropy = F.softplus(torch.where(paired, near, -near)) + F.softplus(-far)
+    return total + gamma * entropy.sum()
+
+
+def distance(a: Any, b: Any) -> Any:
+    """Squared Euclidean distances (n,) of the rows of a and b (n, k)."""
+    return (a - b).square().sum(dim=1)
+
+
+def sigmoids(net: Network, x: Any) -> Any:
+    """The outputs (n, k) of a trained network in [0, 1] for all rows of x."""
+    with torch.no_grad():
+        return torch.cat([torch.sigmoid(net(part)) for part in x.split(4096)])

@@ -1,0 +1,269 @@
+"""SKDCH: votes, triplets and losses against their definitions, what it learns from few labels and none."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import state
+from bench.api import MODALITIES, Batch, Chunk, Shared
+from bench.checks import Check, checks_for
+from bench.methods.skdch import SKDCH
+from bench.metrics import evaluate
+
+torch = pytest.importorskip("torch")
+Array = np.ndarray[Any, Any]
+CLASSES = 4
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def pairs(n: int, *, seed: int = 0, noise: float = 0.5) -> Chunk:
+    """Pairs around the centres of four classes, image (n, 12) and text (n, 9)."""
+    rng, centres = np.random.default_rng(seed), np.random.default_rng(99)
+    classes = rng.integers(CLASSES, size=n)
+    image, text = (
+        centres.standard_normal((CLASSES, d))[classes] + noise * rng.standard_normal((n, d)) for d in (12, 9)
+    )
+    return Chunk(
+        round=0,
+        image=Batch(image.astype(np.float32)),
+        text=Batch(text.astype(np.float32)),
+        labels=np.eye(CLASSES, dtype=np.uint8)[classes],
+        ids=np.arange(n),
+    )
+
+
+def labelled(items: Chunk, share: float) -> Chunk:
+    """The same pairs with labels of the first ``share`` of them only."""
+    assert items.labels is not None
+    labels = items.labels.copy()
+    labels[round(share * len(items)) :] = 0
+    return dataclasses.replace(items, labels=labels)
+
+
+def fitted(items: Chunk, **settings: Any) -> SKDCH:
+    method = SKDCH(**{"bits": 16, "hidden": 32, "batch": 64, **settings})
+    method.fit_chunk(dataclasses.replace(items, shared=Shared()))  # nothing left of another fit
+    return method
+
+
+def encoded(method: SKDCH, items: Chunk) -> Array:
+    """Image codes above text codes."""
+    return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
+
+
+def quality(trained_on: Chunk, **settings: Any) -> tuple[float, float, float]:
+    """mAP from image to text and back on other pairs, and the share of relevant pairs."""
+    database, queries = pairs(300, seed=1), pairs(100, seed=2)
+    assert database.labels is not None and queries.labels is not None
+    method = fitted(trained_on, **settings)
+    found = [
+        evaluate(
+            method.encode(queries.batch(a), a),
+            method.encode(database.batch(b), b),
+            queries.labels,
+            database.labels,
+            ["map"],
+        )["map"]
+        for a, b in (MODALITIES, MODALITIES[::-1])
+    ]
+    return found[0], found[1], float((queries.labels @ database.labels.T).mean())
+
+
+class Given:
+    """Stands in for a Similarity: the rows of a matrix."""
+
+    def __init__(self, matrix: Array) -> None:
+        self.matrix = torch.tensor(matrix, dtype=torch.bool)
+
+    def rows(self, index: Any) -> Any:
+        return self.matrix[index]
+
+
+@pytest.mark.parametrize("check", checks_for(SKDCH), ids=str)
+def test_contract(check: Check) -> None:
+    check(SKDCH)
+
+
+def test_the_labelled_neighbours_of_an_unlabelled_item_vote_class_by_class() -> None:
+    from bench.methods.skdch.labels import completed
+
+    labels = torch.tensor(
+        [[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    )
+    near = np.zeros((8, 8))
+    near[3, [0, 1, 2, 4]] = 1  # votes 2, 2, 1 of three: a majority for two classes
+    near[4, [0, 2]] = 1  # votes 1, 1, 1 of two: no majority, all the most voted
+    near[5, [4, 6]] = 1  # nobody with a label
+    near[6, [0, 1]] = 1  # votes 2, 1 of two: half is no majority
+    near[7, 2] = 1
+    near[0] = 1  # labelled: nobody asks
+    found = completed(labels, Given(near)).int().tolist()
+    assert found == [[1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 0], [1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1]]
+
+
+def test_every_vote_counts_and_not_the_last_neighbours_alone() -> None:
+    from bench.methods.skdch.labels import completed
+
+    labels = torch.zeros(30, 2)
+    labels[1:8, 0] = 1
+    labels[8:10, 1] = 1  # the last labelled neighbours are of the minority
+    assert completed(labels, Given(np.ones((30, 30)))).tolist() == [
+        [1.0, 0.0] if i < 8 or i > 9 else [0.0, 1.0] for i in range(30)
+    ]
+
+
+def test_items_are_similar_by_labels_or_as_neighbours_where_they_have_none() -> None:
+    from bench.methods.skdch.labels import Relevance
+
+    labels = torch.tensor([[1.0, 0], [1, 1], [0, 1], [0, 0]])
+    near = [[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1], [1, 0, 0, 0]]
+    order = torch.tensor([3, 0, 2])
+    with_neighbours = Relevance(labels, Given(np.array(near))).rows(order)
+    assert with_neighbours.int().tolist() == [[1, 0, 0, 1], [1, 1, 0, 0], [0, 1, 1, 0]]
+    assert Relevance(labels).rows(order)[0].int().tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("student", [False, True])
+def test_loss_is_its_definition(student: bool) -> None:
+    from bench.methods.skdch.triplets import loss
+
+    rng = np.random.default_rng(0)
+    q, p, n = rng.random((3, 7, 64)) * rng.random((3, 7, 1)) * 1.5
+    paired = np.arange(7) % 2 == 0
+    total = 0.0
+    for i in range(7):
+        qp, qn, pn = (((a - b) ** 2).sum() for a, b in ((q[i], p[i]), (q[i], n[i]), (p[i], n[i])))
+        if student:
+            total += max(0, 5 + qp - (qn + pn) / 2) + 0.02 * max(0, 0.1 + qp)
+        else:
+            total += max(0, 5 + qp - qn)
+        total -= 0.1 * np.log(1 / (1 + np.exp(qp)) if paired[i] else 1 - 1 / (1 + np.exp(qp)))
+        total -= 0.1 * np.log(1 - 1 / (1 + np.exp(qn)))
+    found = loss(*map(torch.tensor, (q, p, n, paired)), 0.1, student=student)
+    assert float(found) == pytest.approx(total)
+
+
+def test_the_negative_is_the_nearest_beyond_the_positive_or_else_the_farthest() -> None:
+    from bench.methods.skdch.triplets import choose
+
+    q, p = torch.zeros(3, 1), torch.tensor([[2.0], [2.0], [9.0]])
+    pool = torch.tensor([[1.0], [3.0], [4.0], [5.0]])
+    allowed = torch.tensor([[1, 1, 1, 1], [1, 0, 1, 1], [1, 1, 1, 0]]).bool()
+    chosen = choose(q, p, pool, allowed, kind="lite", rng=np.random.default_rng(0))
+    assert chosen.tolist() == [1, 2, 2]
+
+
+def test_random_draws_fall_on_all_that_is_allowed_and_nothing_else() -> None:
+    from bench.methods.skdch.triplets import one_of
+
+    mask = torch.tensor([[0, 1, 0, 1, 1]] * 300).bool()
+    drawn = one_of(mask, np.random.default_rng(0)).numpy()
+    assert set(drawn) == {1, 3, 4}
+    assert np.bincount(drawn)[[1, 3, 4]].min() > 70
+
+
+def test_labels_teach_codes_that_retrieve_across_modalities() -> None:
+    i2t, t2i, chance = quality(pairs(400))
+    assert min(i2t, t2i) > chance + 0.4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_few_labels_or_none_are_enough_where_pairs_are_true(share: float) -> None:
+    i2t, t2i, chance = quality(labelled(pairs(400), share), epochs=20)
+    assert min(i2t, t2i) > chance + 0.3
+
+
+def test_no_labels_at_all_are_as_good_as_rows_of_zeros() -> None:
+    items = pairs(150)
+    without = fitted(dataclasses.replace(items, labels=None), epochs=2)
+    assert (encoded(without, items) == encoded(fitted(labelled(items, 0), epochs=2), items)).all()
+
+
+def test_shuffled_labels_teach_less() -> None:
+    items, rng = pairs(1000), np.random.default_rng(5)
+    assert items.labels is not None
+    wrong = dataclasses.replace(items, labels=items.labels[rng.permutation(len(items))])
+    assert max(quality(wrong)[:2]) < min(quality(items)[:2]) - 0.2
+
+
+def test_labels_and_texts_of_other_items_teach_nothing() -> None:
+    items, rng = pairs(1000), np.random.default_rng(5)
+    assert items.labels is not None
+    labels = items.labels[rng.permutation(len(items))]
+    wrong = dataclasses.replace(items, text=items.text.take(rng.permutation(len(items))), labels=labels)
+    i2t, t2i, chance = quality(wrong)
+    assert max(i2t, t2i) < chance + 0.15
+
+
+def test_equal_seeds_give_equal_weights_bit_for_bit() -> None:
+    items = labelled(pairs(150), 0.5)
+    first, second = (fitted(items, seed=3, epochs=2).weights_ for _ in range(2))
+    assert all((a == b).all() for m in MODALITIES for a, b in zip(first[m], second[m], strict=True))
+
+
+def test_other_seeds_give_other_codes() -> None:
+    items = pairs(150)
+    assert (encoded(fitted(items, seed=3), items) != encoded(fitted(items, seed=4), items)).any()
+
+
+def test_a_saved_state_encodes_alike(tmp_path: Path) -> None:
+    items = pairs(120)
+    method = fitted(items, epochs=2)
+    state.save(tmp_path / "skdch.npz", method.state_dict())
+    again = SKDCH(bits=16)
+    again.load_state_dict(state.load(tmp_path / "skdch.npz"))
+    assert (encoded(again, items) == encoded(method, items)).all()
+
+
+@pytest.mark.parametrize("bits", [8, 128])
+@pytest.mark.parametrize("negatives", ["lite", "random"])
+def test_codes_have_as_many_bits_as_asked_for(bits: int, negatives: str) -> None:
+    items = pairs(80)
+    method = fitted(items, bits=bits, epochs=1, negatives=negatives)
+    assert encoded(method, items).shape == (160, bits)
+
+
+def test_a_single_item_gets_the_code_that_it_gets_among_others() -> None:
+    items = pairs(60)
+    method = fitted(items, epochs=3)
+    for m in MODALITIES:
+        together = method.encode(items.batch(m), m)
+        alone = [method.encode(items.batch(m).take(slice(i, i + 1)), m) for i in range(60)]
+        assert (np.concatenate(alone) == together).all()
+
+
+def test_one_pair_one_class_and_constant_columns_leave_finite_weights() -> None:
+    items = pairs(80)
+    image = items.image.features.copy()
+    image[:, ::2] = 7.0
+    flat = dataclasses.replace(items, image=Batch(image), text=Batch(np.zeros((80, 3), np.float32)))
+    alike = dataclasses.replace(items, labels=np.ones((80, 1), np.uint8))  # nothing is a negative
+    for method in (fitted(i, epochs=2) for i in (flat, alike, pairs(1))):
+        assert all(np.isfinite(w).all() for m in MODALITIES for w in method.weights_[m])
+
+
+def test_more_items_than_max_train_are_sampled_by_the_seed() -> None:
+    items = pairs(300)
+    samples = [fitted(items, max_train=100, epochs=1, seed=s).mean_["image"] for s in (0, 0, 1)]
+    assert (samples[0] == samples[1]).all()
+    assert (samples[0] != samples[2]).any()
+
+
+def test_importing_the_method_does_not_import_torch() -> None:
+    code = "import sys, bench.methods.skdch; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
