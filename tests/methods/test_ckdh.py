@@ -104,7 +104,7 @@ def test_teacher_loss_is_its_definition() -> None:
             intra += sum((cosine(x[i], x[j]) - wanted) ** 2 for x in (image, text)) / 36
     codes = np.where(image + text >= 0, 1, -1)
     q = sum(((x - codes) ** 2).sum() for x in (image, text)) / (6 * 8)
-    found = loss(*map(torch.tensor, (image, text, similarity)), (2.0, 3.0, 0.5))
+    found = loss(torch.tensor(image), torch.tensor(text), torch.tensor(similarity), (2.0, 3.0, 0.5))
     assert float(found) == pytest.approx(nll + 2 * intra + 3 * inter + 0.5 * q)
 
 

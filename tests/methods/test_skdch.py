@@ -94,6 +94,10 @@ class Given:
         return self.matrix[index]
 
 
+def neighbours(matrix: Any) -> Any:
+    return Given(np.array(matrix))
+
+
 @pytest.mark.parametrize("check", checks_for(SKDCH), ids=str)
 def test_contract(check: Check) -> None:
     check(SKDCH)
@@ -112,7 +116,7 @@ def test_the_labelled_neighbours_of_an_unlabelled_item_vote_class_by_class() -> 
     near[6, [0, 1]] = 1  # votes 2, 1 of two: half is no majority
     near[7, 2] = 1
     near[0] = 1  # labelled: nobody asks
-    found = completed(labels, Given(near)).int().tolist()
+    found = completed(labels, neighbours(near)).int().tolist()
     assert found == [[1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 0], [1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1]]
 
 
@@ -122,7 +126,7 @@ def test_every_vote_counts_and_not_the_last_neighbours_alone() -> None:
     labels = torch.zeros(30, 2)
     labels[1:8, 0] = 1
     labels[8:10, 1] = 1  # the last labelled neighbours are of the minority
-    assert completed(labels, Given(np.ones((30, 30)))).tolist() == [
+    assert completed(labels, neighbours(np.ones((30, 30)))).tolist() == [
         [1.0, 0.0] if i < 8 or i > 9 else [0.0, 1.0] for i in range(30)
     ]
 
@@ -133,7 +137,7 @@ def test_items_are_similar_by_labels_or_as_neighbours_where_they_have_none() -> 
     labels = torch.tensor([[1.0, 0], [1, 1], [0, 1], [0, 0]])
     near = [[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1], [1, 0, 0, 0]]
     order = torch.tensor([3, 0, 2])
-    with_neighbours = Relevance(labels, Given(np.array(near))).rows(order)
+    with_neighbours = Relevance(labels, neighbours(near)).rows(order)
     assert with_neighbours.int().tolist() == [[1, 0, 0, 1], [1, 1, 0, 0], [0, 1, 1, 0]]
     assert Relevance(labels).rows(order)[0].int().tolist() == [0, 0, 0, 1]
 
@@ -154,7 +158,8 @@ def test_loss_is_its_definition(student: bool) -> None:
             total += max(0, 5 + qp - qn)
         total -= 0.1 * np.log(1 / (1 + np.exp(qp)) if paired[i] else 1 - 1 / (1 + np.exp(qp)))
         total -= 0.1 * np.log(1 - 1 / (1 + np.exp(qn)))
-    found = loss(*map(torch.tensor, (q, p, n, paired)), 0.1, student=student)
+    a, b, c, own = map(torch.tensor, (q, p, n, paired))
+    found = loss(a, b, c, own, 0.1, student=student)
     assert float(found) == pytest.approx(total)
 
 
