@@ -42,7 +42,13 @@ def table(output: str) -> list[str]:
 
 def finish(results: Path, environment: dict[str, str], *more: str) -> list[str]:
     done = subprocess.run(
-        command(results, *more), env=environment, capture_output=True, text=True, check=True, timeout=300
+        command(results, *more),
+        cwd=results.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
     )
     return table(done.stdout)
 
@@ -57,6 +63,7 @@ def test_a_killed_sweep_goes_on_and_ends_in_the_same_table(
     for cells in (2, 5, 9):  # killed three times, each time a little later
         running = subprocess.Popen(
             command(broken, "--jobs", jobs),
+            cwd=tmp_path,
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -81,7 +88,7 @@ def test_two_runs_on_one_folder_lose_nothing(tmp_path: Path, environment: dict[s
     whole = finish(tmp_path / "whole", environment)
     shared = tmp_path / "shared"
     running = [
-        subprocess.Popen(command(shared), env=environment, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command(shared), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     for process in running:
@@ -102,7 +109,12 @@ def test_a_dask_cluster_of_two_processes_runs_the_cells(tmp_path: Path, environm
         address = cluster.scheduler_address
         there = finish(tmp_path / "dask", environment, "--backend", "dask", "--scheduler", address)
         again = subprocess.run(
-            command(tmp_path / "dask"), env=environment, capture_output=True, text=True, check=True
+            command(tmp_path / "dask"),
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     assert [line for line in there if "∥" not in line] == [line for line in whole if "∥" not in line]
     assert again.stderr == ""  # found done, whichever backend ran them
