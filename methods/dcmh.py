@@ -21,7 +21,8 @@ from bench.api import (
     param,
     sign,
 )
-from bench.methods._online import Array, blocks, dot
+from bench.methods._hash_network import outputs, scaled_inputs
+from bench.methods._online import Array
 
 
 class DCMH(Method):
@@ -71,18 +72,11 @@ class DCMH(Method):
 
     def _prepare(self, chunk: Chunk) -> tuple[dict[Modality, Array], dict[Modality, float], Any, Any]:
         """What no code length changes: location and scale; features and labels as tensors."""
-        from bench.methods.ukd.network import tensor
+        from bench.methods._network import tensor
 
         assert chunk.labels is not None, "a supervised method is given labels"
         rows = self._sample(chunk.labels.any(axis=1))
-        mean: dict[Modality, Array] = {}
-        scale: dict[Modality, float] = {}
-        x = {}
-        for m in MODALITIES:
-            features = chunk.batch(m).features[rows]
-            mean[m] = features.mean(axis=0, dtype=np.float64)
-            scale[m] = float(features.var(axis=0, dtype=np.float64).mean()) ** 0.5 or 1.0
-            x[m] = tensor((features - mean[m]) / scale[m], self.device)
+        mean, scale, x = scaled_inputs(chunk, rows, self.device)
         return mean, scale, x, tensor(chunk.labels[rows], self.device)
 
     def _sample(self, labelled: Any) -> Rows:
@@ -96,7 +90,7 @@ class DCMH(Method):
         """W₁, b₁, W₂, b₂ for each modality, trained on the rows of ``x`` and ``labels``."""
         import torch
 
-        from bench.methods.ukd.network import Network, batches, tensor
+        from bench.methods._network import Network, batches, tensor
 
         n = len(labels)
         nets = {
@@ -133,15 +127,10 @@ class DCMH(Method):
         return {m: nets[m].arrays() for m in MODALITIES}
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """The signs of the network's outputs, in float64: no bit then hangs on how rows are batched."""
-        w1, b1, w2, b2 = self.weights_[modality]
-        codes = np.empty((len(batch), self.bits), np.int8)
-        done = 0
-        for (x,) in blocks(batch.features):
-            hidden = np.maximum(dot((x - self.mean_[modality]) / self.scale_[modality], w1) + b1, 0)
-            codes[done : done + len(x)] = sign(dot(hidden, w2) + b2)
-            done += len(x)
-        return codes
+        """The signs of the network's outputs."""
+        mean, scale = self.mean_[modality], self.scale_[modality]
+        weights = self.weights_[modality]
+        return sign(outputs(batch.features, weights, mean=mean, scale=scale))
 
 
 def slope_of_loss(

@@ -48,7 +48,7 @@ class DJSRH(HashNetworks):
     def fit_chunk(self, chunk: Chunk) -> None:
         import torch
 
-        from bench.methods.ukd.network import batches, tensor
+        from bench.methods._network import batches, tensor
 
         x, inputs = self._inputs(chunk, self.max_train)
         directions = {m: unit(tensor(x[m], self.device)) for m in MODALITIES}

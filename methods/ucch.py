@@ -56,7 +56,7 @@ class UCCH(HashNetworks):
     def fit_chunk(self, chunk: Chunk) -> None:
         import torch
 
-        from bench.methods.ukd.network import batches, tensor
+        from bench.methods._network import batches, tensor
 
         _, inputs = self._inputs(chunk, self.max_train)
         nets = self._networks(inputs)

@@ -22,8 +22,8 @@ from bench.api import (
     param,
     sign,
 )
-from bench.methods._online import Array, blocks, dot
-from bench.methods.ukd import location_and_scale
+from bench.methods._hash_network import location_and_scale, outputs, sample, scaled_inputs
+from bench.methods._online import Array
 
 
 class CKDH(Method):
@@ -96,19 +96,13 @@ class CKDH(Method):
 
         A sample of a long stream is drawn from a generator of its own: cells share it.
         """
-        from bench.methods.ukd.network import tensor
+        from bench.methods._network import tensor
 
-        n = min(len(chunk), self.max_train)
-        rng = np.random.default_rng([self.seed, len(chunk)])
-        rows = np.arange(n) if n == len(chunk) else rng.choice(len(chunk), n, replace=False)
+        rows, _ = sample(chunk, self.max_train, self.seed)
         assert chunk.labels is not None, "CKDH is supervised"
-        items = {"labels": tensor(chunk.labels[rows], self.device)}
-        mean: dict[Modality, Array] = {}
-        scale: dict[Modality, float] = {}
-        for m in MODALITIES:
-            x = chunk.batch(m).features[rows]
-            mean[m], scale[m] = location_and_scale(x)
-            items[m] = tensor((x - mean[m]) / scale[m], self.device)
+        mean, scale, scaled = scaled_inputs(chunk, rows, self.device)
+        items: dict[str, Any] = {"image": scaled["image"], "text": scaled["text"]}
+        items["labels"] = tensor(chunk.labels[rows], self.device)
         words, clip = chunk.text.features[rows], chunk.image.views["clip"][rows]
         centre, spread = location_and_scale(clip)
         items["words"] = tensor(words, self.device)
@@ -126,11 +120,5 @@ class CKDH(Method):
 
     def _outputs(self, features: Features, modality: Modality) -> Array:
         """What the tanh of the student's network gets, (n, bits) in float64, row by row."""
-        w1, b1, w2, b2 = self.weights_[modality]
-        outputs = np.empty((len(features), self.bits))
-        done = 0
-        for (x,) in blocks(features):
-            hidden = np.maximum(dot((x - self.mean_[modality]) / self.scale_[modality], w1) + b1, 0)
-            outputs[done : done + len(x)] = dot(hidden, w2) + b2
-            done += len(x)
-        return outputs
+        mean, scale = self.mean_[modality], self.scale_[modality]
+        return outputs(features, self.weights_[modality], mean=mean, scale=scale)

@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional as F
 
 from bench.api import MODALITIES, Modality
+from bench.methods._network import Network, batches
 from bench.methods.ckdh.teacher import quantisation
-from bench.methods.ukd.network import Network, batches
 
 
 def learn(

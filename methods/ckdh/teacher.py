@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from bench.methods.ukd.network import Network, batches, tensor
+from bench.methods._network import Network, batches, tensor
 
 SLOPE = 0.2  # of LeakyReLU, as in graph attention networks (Veličković et al., ICLR 2018)
 ADAPTER = 0.3  # gain of the adapter's first weights: small, so that it starts near the identity

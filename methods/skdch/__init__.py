@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
-from bench.methods._online import Array, blocks, dot
-from bench.methods.ukd import location_and_scale
+from bench.methods._hash_network import outputs, sample, scaled_inputs
+from bench.methods._online import Array
 
 
 class SKDCH(Method):
@@ -77,22 +77,14 @@ class SKDCH(Method):
 
         Draws come from a generator of its own, so that a student draws the same with or without it.
         """
+        from bench.methods._neighbours import Similarity
+        from bench.methods._network import tensor
         from bench.methods.skdch import triplets
         from bench.methods.skdch.labels import Relevance, completed
-        from bench.methods.ukd.network import tensor
-        from bench.methods.ukd.similarity import Similarity
 
-        rng = np.random.default_rng([self.seed, len(chunk)])
-        n = min(len(chunk), self.max_train)
-        rows = np.arange(n) if n == len(chunk) else rng.choice(len(chunk), n, replace=False)
-        mean: dict[Modality, Array] = {}
-        scale: dict[Modality, float] = {}
-        x = {}
-        for m in MODALITIES:
-            features = chunk.batch(m).features[rows]
-            mean[m], scale[m] = location_and_scale(features)
-            x[m] = tensor((features - mean[m]) / scale[m], self.device)
-        given = np.zeros((n, 0), np.uint8) if chunk.labels is None else chunk.labels[rows]
+        rows, rng = sample(chunk, self.max_train, self.seed)
+        mean, scale, x = scaled_inputs(chunk, rows, self.device)
+        given = np.zeros((len(rows), 0), np.uint8) if chunk.labels is None else chunk.labels[rows]
         labels = tensor(given, self.device)
         teacher = triplets.learn(
             x,
@@ -104,16 +96,11 @@ class SKDCH(Method):
             **self._recipe(),
         )
         spaces = [triplets.sigmoids(teacher[m], x[m]) for m in MODALITIES]
-        similarity = Similarity(spaces, max(1, round(self.neighbours * n)))
+        similarity = Similarity(spaces, max(1, round(self.neighbours * len(rows))))
         return mean, scale, x, Relevance(completed(labels, similarity), similarity)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """Where the student's sigmoids reach ½, in float64: no bit then hangs on how rows are batched."""
-        w1, b1, w2, b2 = self.weights_[modality]
-        codes = np.empty((len(batch), self.bits), np.int8)
-        done = 0
-        for (x,) in blocks(batch.features):
-            hidden = np.tanh(dot((x - self.mean_[modality]) / self.scale_[modality], w1) + b1)
-            codes[done : done + len(x)] = sign(dot(hidden, w2) + b2)
-            done += len(x)
-        return codes
+        """Where the student's sigmoids reach ½."""
+        mean, scale = self.mean_[modality], self.scale_[modality]
+        weights = self.weights_[modality]
+        return sign(outputs(batch.features, weights, mean=mean, scale=scale, activation=np.tanh))

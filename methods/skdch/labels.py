@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from bench.methods.ukd.similarity import Similarity
+from bench.methods._neighbours import Similarity
 
 _BLOCK = 512  # unlabelled items that are voted on at a time
 

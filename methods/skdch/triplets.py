@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from bench.api import MODALITIES, Modality
+from bench.methods._network import Network, batches, tensor
 from bench.methods.skdch.labels import Relevance
-from bench.methods.ukd.network import Network, batches, tensor
 
 TEACHER_BITS = 64  # the only length that the authors release
 MARGIN = 5 / 64  # per bit

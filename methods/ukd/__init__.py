@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
 from bench.api import (
-    MODALITIES,
     Batch,
     Capabilities,
     Chunk,
     Codes,
-    Features,
     Method,
     Modality,
     Source,
     param,
     sign,
 )
-from bench.methods._online import Array, blocks, dot
+from bench.methods._hash_network import outputs, sample, scaled_inputs
+from bench.methods._online import Array
 
 
 class UKD(Method):
@@ -101,20 +98,11 @@ class UKD(Method):
 
         Draws come from a generator of its own, so that a student draws the same with or without it.
         """
+        from bench.methods._neighbours import Similarity
         from bench.methods.ukd import teacher
-        from bench.methods.ukd.network import tensor
-        from bench.methods.ukd.similarity import Similarity
 
-        rng = np.random.default_rng([self.seed, len(chunk)])
-        n = min(len(chunk), self.max_train)
-        rows = np.arange(n) if n == len(chunk) else rng.choice(len(chunk), n, replace=False)
-        mean: dict[Modality, Array] = {}
-        scale: dict[Modality, float] = {}
-        x = {}
-        for m in MODALITIES:
-            features = chunk.batch(m).features[rows]
-            mean[m], scale[m] = location_and_scale(features)
-            x[m] = tensor((features - mean[m]) / scale[m], self.device)
+        rows, rng = sample(chunk, self.max_train, self.seed)
+        mean, scale, x = scaled_inputs(chunk, rows, self.device)
         spaces = teacher.learn(
             x,
             hidden=self.teacher_hidden,
@@ -124,22 +112,10 @@ class UKD(Method):
             batch=self.batch,
             rng=rng,
         )
-        return mean, scale, x, Similarity(spaces, max(1, round(self.neighbours * n)))
+        return mean, scale, x, Similarity(spaces, max(1, round(self.neighbours * len(rows))))
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """The signs of the student's outputs, in float64: no bit then hangs on how rows are batched."""
-        w1, b1, w2, b2 = self.weights_[modality]
-        codes = np.empty((len(batch), self.bits), np.int8)
-        done = 0
-        for (x,) in blocks(batch.features):
-            hidden = np.maximum(dot((x - self.mean_[modality]) / self.scale_[modality], w1) + b1, 0)
-            codes[done : done + len(x)] = sign(dot(hidden, w2) + b2)
-            done += len(x)
-        return codes
-
-
-def location_and_scale(x: Features) -> tuple[Array, float]:
-    """Mean of the columns (d,) and root mean variance of ``x`` (n, d); 1 where nothing varies."""
-    mean = x.mean(axis=0, dtype=np.float64)
-    variance = float(x.var(axis=0, dtype=np.float64).mean())
-    return mean, variance**0.5 or 1.0
+        """The signs of the student's outputs."""
+        mean, scale = self.mean_[modality], self.scale_[modality]
+        weights = self.weights_[modality]
+        return sign(outputs(batch.features, weights, mean=mean, scale=scale))

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from bench.api import MODALITIES, Modality
-from bench.methods.ukd.network import Network, batches, tensor
-from bench.methods.ukd.similarity import Similarity
+from bench.methods._neighbours import Similarity
+from bench.methods._network import Network, batches, tensor
 
 
 def learn(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from bench.api import MODALITIES, Modality
-from bench.methods.ukd.network import Network, batches
+from bench.methods._network import Network, batches
 
 OUTPUTS = 128  # whatever the length of the student's codes
 MARGIN = OUTPUTS / 8

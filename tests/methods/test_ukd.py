@@ -14,7 +14,8 @@ import pytest
 from bench import state
 from bench.api import MODALITIES, Batch, Chunk
 from bench.checks import Check, checks_for
-from bench.methods.ukd import UKD, location_and_scale
+from bench.methods._hash_network import location_and_scale
+from bench.methods.ukd import UKD
 from bench.metrics import evaluate
 
 torch = pytest.importorskip("torch")
@@ -76,7 +77,7 @@ def test_contract(check: Check) -> None:
 
 
 def test_an_item_is_similar_to_the_nearest_in_either_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.methods.ukd import similarity
+    from bench.methods import _neighbours as similarity
 
     monkeypatch.setattr(similarity, "_BLOCK", 700)  # several blocks, the last one short
     rng = np.random.default_rng(0)
@@ -92,7 +93,7 @@ def test_an_item_is_similar_to_the_nearest_in_either_space(monkeypatch: pytest.M
 
 
 def test_all_items_as_far_away_as_the_last_neighbour_count() -> None:
-    from bench.methods.ukd.similarity import Similarity
+    from bench.methods._neighbours import Similarity
 
     points = torch.tensor([[0.0], [0.5], [0.5], [0.5], [1.0]])
     similar = Similarity([points], 2).rows(slice(None)).int().tolist()
@@ -103,7 +104,7 @@ def test_all_items_as_far_away_as_the_last_neighbour_count() -> None:
 def test_nothing_of_size_n_by_n_is_ever_made(monkeypatch: pytest.MonkeyPatch) -> None:
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    from bench.methods.ukd import similarity
+    from bench.methods import _neighbours as similarity
 
     class Largest(TorchDispatchMode):
         numbers = 0
