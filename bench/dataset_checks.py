@@ -39,7 +39,7 @@ class Source:
 
 def it_has_a_docstring_and_a_licence(source: Source) -> None:
     name = source.cls.__name__
-    _require(bool(registry.describe(source.cls)["doc"]), f"{name} has no docstring. Say what the dataset is.")
+    _require(bool(registry.docstring(source.cls)), f"{name} has no docstring. Say what the dataset is.")
     _require(
         bool(source.cls.licence), f"{name}.licence is empty. Say under which terms the data may be used."
     )

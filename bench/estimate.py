@@ -82,9 +82,7 @@ def _probe(cell: Cell) -> float:
     cls = registry.get("method", spec.method)
     if skip_reason(cls, train, spec.database):
         return 0.0
-    plan = stream.plan(
-        len(train), train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val
-    )
+    plan = stream.of(spec, train)
     method = cls(bits=spec.bits, seed=spec.seed, **spec.params)
     first = chunk(train, plan.rounds[0], cls.capabilities, 0)
     with threads.limit(1):

@@ -106,7 +106,7 @@ def _reloaded(trial: Trial, method: Method) -> Method:
 
 def it_has_a_docstring_and_a_source(trial: Trial) -> None:
     _require(
-        bool(registry.describe(trial.cls)["doc"]),
+        bool(registry.docstring(trial.cls)),
         f"{trial.owner} has no docstring. Say in one sentence what the method does.",
     )
     source = trial.cls.source

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
@@ -315,7 +315,7 @@ def _missing_plugin(kind: str, attribute: str, tree: ast.Module) -> str:
     return "" if classes or imported - {"annotations"} else f"defines no {_BASES[kind]}"
 
 
-def describe(cls: type) -> Mapping[str, Any]:
+def docstring(cls: type) -> str:
     """The class docstring of a plugin, without the signature that dataclasses would put there."""
     doc = inspect.getdoc(cls) or ""
-    return {"doc": "" if doc.startswith(f"{cls.__name__}(") else doc}
+    return "" if doc.startswith(f"{cls.__name__}(") else doc

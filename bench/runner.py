@@ -90,14 +90,7 @@ class _Stream:
 
     def __init__(self, spec: RunSpec, cls: type[Method], dataset: Dataset) -> None:
         self.cls, self.train = cls, dataset.train
-        self.plan = stream.plan(
-            len(self.train),
-            self.train.labels,
-            schedule=spec.schedule,
-            seed=spec.seed,
-            pool=spec.pool,
-            val=spec.val,
-        )
+        self.plan = stream.of(spec, self.train)
         self.val = np.sort(self.plan.val)
         self.query = self.train.take(self.val) if spec.val else dataset.query
         self.evaluated = set(stream.parse_evaluate(spec.evaluate, len(self.plan.rounds)))

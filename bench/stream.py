@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from bench.api import Labels, Rows
+from bench.api import Labels, Rows, Split
 from bench.errors import DataError, ParameterError
-from bench.records import Schedule
+from bench.records import RunSpec, Schedule
 
 POOLS = {
     "none": "no offline stage",
@@ -64,6 +64,13 @@ def plan(n: int, labels: Labels | None, *, schedule: Schedule, seed: int, pool: 
     rounds = _rounds(rest, labels, schedule, seed)
     offered = {"none": None, "first_chunk": rounds[0], "separate": pool_rows, "full": np.concatenate(rounds)}
     return Plan(rounds, offered[kind], val_rows)
+
+
+def of(spec: RunSpec, train: Split) -> Plan:
+    """The stream of a cell."""
+    return plan(
+        len(train), train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val
+    )
 
 
 def parse_pool(text: str) -> tuple[str, int]:

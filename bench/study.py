@@ -6,7 +6,7 @@ import itertools
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -60,11 +60,11 @@ class Study:
 
     @property
     def data_folder(self) -> Path:
-        return Path(self.data_root or os.environ.get("BENCH_DATA") or ".").expanduser()
+        return data_folder(self.data_root)
 
     @property
     def results_folder(self) -> Path:
-        return Path(self.results or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
+        return results_folder(self.results)
 
     def cells(self) -> list[RunSpec]:
         """Every cell of the grid, checked as far as it can be without data.
@@ -132,9 +132,14 @@ class Study:
         return name, values
 
 
-def override(study: Study, **options: Any) -> Study:
-    """``study`` with some options changed."""
-    return replace(study, **options)
+def data_folder(given: str = "") -> Path:
+    """Where data files lie: as given, else ``BENCH_DATA``, else the current folder."""
+    return Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
+
+
+def results_folder(given: str = "") -> Path:
+    """Where stored cells lie: as given, else ``BENCH_RESULTS``, else ``results/runs``."""
+    return Path(given or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:

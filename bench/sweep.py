@@ -57,7 +57,7 @@ def run(
     if not isinstance(study, Study):
         study = Study.make(Path(study) if study is not None else None, **options)
     elif options:
-        raise ParameterError("give either a Study or its options, not both. Use bench.study.override().")
+        raise ParameterError("give either a Study or its options, not both. Use dataclasses.replace().")
     store = Store(study.results_folder)
     store.check_writable()
     cells = survey(study)
@@ -101,10 +101,7 @@ def _check_streams(specs: Iterable[RunSpec], stored: Mapping[str, Stored]) -> No
         kind = (name, str(spec.schedule), spec.pool, spec.val)
         if kind not in seen:
             seen.add(kind)
-            train = stored[name].open().train
-            stream.plan(
-                len(train), train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val
-            )
+            stream.of(spec, stored[name].open().train)
 
 
 def _compute(due: list[Cell], study: Study) -> Iterator[tuple[Cell, RunRecord, Arrays]]:

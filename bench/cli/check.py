@@ -28,10 +28,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    import os
-
     from bench import checks, registry, selectors
     from bench.errors import UnknownNameError
+    from bench.study import data_folder
 
     for path in args.plugin:
         registry.add_file(Path(path))
@@ -41,7 +40,7 @@ def _check(args: argparse.Namespace) -> int:
         results = checks.check_method(name, **values)
     elif name in registry.names("dataset"):
         [(_, values)] = selectors.expand("dataset", [args.name])
-        root = Path(args.data_root or os.environ.get("BENCH_DATA") or ".").expanduser()
+        root = data_folder(args.data_root)
         results = checks.check_dataset(name, root, **values)
     else:
         raise UnknownNameError(

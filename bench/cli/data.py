@@ -30,14 +30,7 @@ def _doctor(args: argparse.Namespace) -> int:
             continue
         seen.add((name, spec.schedule))
         dataset = cache.prepare(spec.dataset, spec.dataset_params, study.data_folder).open()
-        plan = stream.plan(
-            len(dataset.train),
-            dataset.train.labels,
-            schedule=spec.schedule,
-            seed=spec.seed,
-            pool=spec.pool,
-            val=spec.val,
-        )
+        plan = stream.of(spec, dataset.train)
         sizes = [len(rows) for rows in plan.rounds]
         print(f"{name}, {spec.schedule}")
         for finding in doctor.lint(dataset, sizes, schedule=spec.schedule, bits=max(study.bits)):

@@ -75,7 +75,7 @@ def _method(name: str) -> list[str]:
 
     cls = registry.get("method", name)
     source = cls.source
-    lines = [f"{name}: {source.fidelity}", "", registry.describe(cls)["doc"], ""]
+    lines = [f"{name}: {source.fidelity}", "", registry.docstring(cls), ""]
     if source.paper:
         lines.append(f"source:        {source.paper}")
     if source.note:
@@ -109,19 +109,18 @@ def _parameters(known: Any) -> list[str]:
 
 
 def _dataset(args: argparse.Namespace) -> list[str]:
-    import os
-
     from bench import cache, selectors
     from bench.params import parameters
     from bench.statistics import describe
+    from bench.study import data_folder
 
     [(name, options)] = selectors.expand("dataset", [args.name])
     cls = registry.get("dataset", name)
-    lines = [f"{name}: {registry.describe(cls)['doc']}", ""]
+    lines = [f"{name}: {registry.docstring(cls)}", ""]
     for title, text in (("citation", cls.citation), ("licence", cls.licence), ("schedule", cls.schedule)):
         if text:
             lines.append(f"{title + ':':14} {text}")
     lines += ["options:", *_parameters(parameters(cls, without=())), ""]
-    root = Path(args.data_root or os.environ.get("BENCH_DATA") or ".").expanduser()
+    root = data_folder(args.data_root)
     dataset = cache.prepare(name, options, root).open()
     return [*lines, *(f"note: {note}" for note in dataset.notes), str(describe(dataset))]

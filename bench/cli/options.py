@@ -50,12 +50,11 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 def store_of(args: argparse.Namespace) -> Any:
     """The :class:`bench.store.Store` of the results folder, which must exist."""
-    import os
-
     from bench.errors import StoreError
     from bench.store import Store
+    from bench.study import results_folder
 
-    folder = Path(args.results or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
+    folder = results_folder(args.results)
     if not folder.is_dir():
         raise StoreError(f"results folder {folder} does not exist. Run `bench run` first, or give --results.")
     return Store(folder)

@@ -101,11 +101,10 @@ def _wanted(spec: Any, args: argparse.Namespace) -> bool:
 
 
 def _rescore(args: argparse.Namespace) -> int:
-    import os
-
     from bench.rescore import rescore
+    from bench.study import data_folder
 
-    root = Path(args.data_root or os.environ.get("BENCH_DATA") or ".").expanduser()
+    root = data_folder(args.data_root)
     changed = rescore(options.store_of(args), args.metric, data_root=root)
     print(f"{args.metric}: added to {changed} cells. `bench table --metric {args.metric}` shows it.")
     return 0
