@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ import numpy.typing as npt
 from bench import params
 from bench.params import param
 from bench.state import Tree
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Modality = Literal["image", "text"]
 MODALITIES: tuple[Modality, Modality] = ("image", "text")
@@ -42,10 +45,12 @@ __all__ = [
     "Labels",
     "Method",
     "Modality",
+    "Raw",
     "Rows",
     "Shared",
     "Source",
     "Split",
+    "Variant",
     "param",
     "sign",
 ]
@@ -66,24 +71,27 @@ class Batch:
 
     ``features`` is (n, d) float32. ``views`` holds other features of the same items, for
     instance ``{"clip": (n, 512) float32}``; a method is given the views that it declares.
+    ``absent`` (n,) is True where an item lacks this modality (zeros stand in its rows); None: nowhere.
     """
 
     features: Features
     views: Mapping[str, Features] = field(default_factory=dict)
+    absent: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.features)
 
     def take(self, rows: Rows | slice) -> Batch:
-        return Batch(self.features[rows], {name: view[rows] for name, view in self.views.items()})
+        absent = None if self.absent is None else self.absent[rows]
+        return Batch(self.features[rows], {name: view[rows] for name, view in self.views.items()}, absent)
 
     def with_views(self, names: tuple[str, ...]) -> Batch:
         """The same items with only the views in ``names``."""
-        return Batch(self.features, {name: self.views[name] for name in names})
+        return Batch(self.features, {name: self.views[name] for name in names}, self.absent)
 
     def seen_as(self, view: str) -> Batch:
         """The same items with this view in place of the features; as they are where it is ""."""
-        return Batch(self.views[view], self.views) if view else self
+        return Batch(self.views[view], self.views, self.absent) if view else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +165,32 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """A dataset before any features: row i of every field is the same item.
+
+    ``image(row)`` decodes one picture (RGB) and is picklable; a file that is missing or broken is a
+    :class:`bench.errors.DataError` that names it. ``ids`` (n,) are what a ``Split`` calls its items.
+    ``train`` and ``query`` are rows: the split that the field uses.
+    """
+
+    ids: Rows
+    image: Callable[[int], Image]
+    texts: Sequence[str]  # captions, or tags with spaces between them
+    labels: Labels  # (n, classes)
+    classes: tuple[str, ...]
+    train: Rows
+    query: Rows
+    vocabulary: tuple[str, ...] = ()  # of the bag of words, where the dataset fixes one
+    notes: tuple[str, ...] = ()  # what was dropped, repaired or assumed while parsing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a method needs and promises; a cell that cannot run is skipped with a reason."""
 
     supervised: bool = False  # reads chunk.labels
     label_free: bool = False  # supervised, and also runs where all or some rows have no label
+    partial: bool = False  # also learns from items that lack one modality: reads batch.absent
     views: tuple[str, ...] = ()  # reads these extra features in training, e.g. ("clip",)
     encodes: str = ""  # is given this view as batch.features everywhere, in encode() as well
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
@@ -178,6 +207,19 @@ class Source:
     paper: str = ""
     fidelity: Literal["authors' algorithm", "adaptation", "reconstruction", "textbook"] = "textbook"
     note: str = ""  # what differs, what is checked, what is unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One row of an ablation: what differs from the full method, and what the difference shows.
+
+    ``params`` are parameters of the method; ``run`` are fields of a study with one value each,
+    for instance ``{"pool": "full"}``.
+    """
+
+    isolates: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
@@ -197,6 +239,7 @@ class Method(ABC):
     capabilities: ClassVar[Capabilities] = Capabilities()
     source: ClassVar[Source] = Source()
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings: name[preset=authors]
+    variants: ClassVar[Mapping[str, Variant]] = {}  # of the ablation, in the order of its table
 
     def __init_subclass__(cls) -> None:
         dataclass(kw_only=True, eq=False)(cls)
@@ -270,6 +313,10 @@ class DatasetSource(ABC):
     def files(self, root: Path) -> list[Path]:
         """The files below ``root`` that :meth:`load` reads; none for a generated dataset."""
         return []
+
+    def raw(self, root: Path) -> Raw | None:
+        """Pictures and texts below ``root``; None for a dataset that only has features."""
+        return None
 
     @abstractmethod
     def load(self, root: Path) -> Dataset:
