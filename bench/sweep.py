@@ -1,7 +1,8 @@
 """Runs the cells of a study that are not done yet, on as many workers as asked for.
 
 Everything goes through joblib, so the same sweep runs in this process, in local worker
-processes, or on a Dask or Ray cluster. Only this process writes to the results folder.
+processes, or on a Dask or Ray cluster. Only this process writes
+cells; a worker leaves a trace of what it runs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import cache, registry, stream
+from bench import progress as traces
 from bench.cache import Stored
 from bench.errors import BenchError, ParameterError
 from bench.records import RunRecord, RunSpec, selector
@@ -62,10 +64,12 @@ def run(
     store.check_writable()
     cells = survey(study)
     due = [cell for cell in cells if cell.due(retry=retry, force=force)]
-    for count, (cell, record, arrays) in enumerate(_compute(due, study), start=1):
-        kept = store.write(record, arrays)
-        if progress is not None:
-            progress(cell, kept, count, len(due))
+    with traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace:
+        for count, (cell, record, arrays) in enumerate(_compute(due, study), start=1):
+            kept = store.write(record, arrays)
+            trace.finished(kept)
+            if progress is not None:
+                progress(cell, kept, count, len(due))
     return collect(store, cells)
 
 
@@ -113,7 +117,8 @@ def _compute(due: list[Cell], study: Study) -> Iterator[tuple[Cell, RunRecord, A
     plugins = registry.added_files()
     with _backend(study) as jobs:
         task = delayed(_task)
-        tasks = [task(group, study.threads, jobs, plugins) for group in _groups(due)]
+        folder = study.results_folder.resolve()
+        tasks = [task(group, study.threads, jobs, plugins, folder) for group in _groups(due)]
         try:
             for finished in _as_finished(tasks, study.backend, jobs):
                 yield from finished
@@ -144,11 +149,13 @@ def _groups(due: Iterable[Cell]) -> list[list[Cell]]:
 
 
 def _task(
-    group: list[Cell], threads: int, jobs: int, plugins: list[Path]
+    group: list[Cell], threads: int, jobs: int, plugins: list[Path], folder: Path
 ) -> list[tuple[Cell, RunRecord, Arrays]]:
     for path in plugins:
         registry.add_file(path)
-    ran = run_cells([cell.spec for cell in group], group[0].data, thread_count=threads, jobs=jobs)
+    specs = [cell.spec for cell in group]
+    with traces.running(folder, specs):
+        ran = run_cells(specs, group[0].data, thread_count=threads, jobs=jobs)
     return [(cell, *outcome) for cell, outcome in zip(group, ran, strict=True)]
 
 

@@ -1,0 +1,108 @@
+"""The traces that a running sweep leaves in the results folder, so that a reader can tell what runs.
+
+A trace is a small hidden file that its writer removes at the end. The trap: a killed writer cannot
+remove it, so a trace counts only as long as the process that wrote it lives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, Self
+
+from bench.records import RunRecord, RunSpec
+
+
+@dataclass(kw_only=True)
+class Trace:
+    """One process at work: a ``sweep``, or a worker on the ``cells`` of one pass over a stream.
+
+    ``since`` is in seconds since 1970. ``total``, ``finished`` and ``failed`` count the cells that the
+    sweep had to compute; ``cells`` maps the key of every cell that the worker is computing to its text.
+    """
+
+    kind: Literal["sweep", "cells"]
+    name: str = ""
+    host: str = field(default_factory=platform.node)
+    pid: int = field(default_factory=os.getpid)
+    since: float = field(default_factory=time.time)
+    jobs: int = 1
+    total: int = 0
+    finished: int = 0
+    failed: int = 0
+    cells: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def alive(self) -> bool | None:
+        """Whether the process still runs; None where it ran on another machine, which nobody can ask."""
+        import psutil
+
+        if self.host != platform.node():
+            return None
+        try:  # a later process may have been given the same number
+            return bool(psutil.Process(self.pid).create_time() <= self.since + 1)
+        except psutil.Error:
+            return False
+
+    def write(self, folder: Path) -> None:
+        """Write the trace; where that cannot be done the work goes on, unseen."""
+        path = self._path(folder)
+        temporary = path.with_suffix(".tmp")
+        with suppress(OSError):
+            temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
+            temporary.replace(path)
+
+    def remove(self, folder: Path) -> None:
+        with suppress(OSError):
+            self._path(folder).unlink(missing_ok=True)
+
+    def _path(self, folder: Path) -> Path:
+        return folder / f".{self.kind}-{self.host}-{self.pid}{self.name}.trace"
+
+
+def read(folder: Path) -> list[Trace]:
+    """Every trace in ``folder``, also those of processes that are gone."""
+    found = []
+    for path in sorted(folder.glob(".*.trace")):
+        with suppress(OSError, ValueError, TypeError):  # removed meanwhile, or not ours
+            found.append(Trace(**json.loads(path.read_bytes())))
+    return found
+
+
+class Sweep:
+    """The trace of a sweep over ``total`` cells; what killed sweeps of this machine left is removed."""
+
+    def __init__(self, folder: Path, *, total: int, jobs: int) -> None:
+        self.folder, self.trace = folder, Trace(kind="sweep", total=total, jobs=jobs)
+
+    def __enter__(self) -> Self:
+        for old in read(self.folder):
+            if old.alive is False:
+                old.remove(self.folder)
+        self.trace.write(self.folder)
+        return self
+
+    def finished(self, record: RunRecord) -> None:
+        self.trace.finished += 1
+        self.trace.failed += record.status == "failed"
+        self.trace.write(self.folder)
+
+    def __exit__(self, *error: object) -> None:
+        self.trace.remove(self.folder)
+
+
+@contextmanager
+def running(folder: Path, specs: Sequence[RunSpec]) -> Iterator[None]:
+    """Say, while the block runs, that this process computes these cells."""
+    trace = Trace(kind="cells", name=f"-{specs[0].key}", cells={s.key: str(s) for s in specs})
+    trace.write(folder)
+    try:
+        yield
+    finally:
+        trace.remove(folder)
