@@ -93,6 +93,9 @@ class _Stream:
         self.plan = stream.of(spec, self.train)
         self.val = np.sort(self.plan.val)
         self.query = self.train.take(self.val) if spec.val else dataset.query
+        labels, asked = self.train.labels, self.query.labels
+        assert labels is not None and asked is not None, "skip_reason() refuses a dataset without labels"
+        self.introduced = stream.introduced(spec, self.plan, labels, asked)
         self.evaluated = set(stream.parse_evaluate(spec.evaluate, len(self.plan.rounds)))
 
     def send_to(self, sessions: Sequence[_Session]) -> None:
@@ -234,6 +237,8 @@ class _Session:
             self.arrays[f"codes/database/{modality}"] = self.index.packed[modality]
         self.arrays["rows/database"] = _narrow(self.index.rows)
         self.arrays["rows/query"] = _narrow(self.stream.val)  # empty: the test queries
+        if self.stream.introduced is not None:
+            self.arrays["queries/introduced"] = _narrow(self.stream.introduced)
 
     def record(self, common: Mapping[str, Any]) -> RunRecord:
         """What is kept of the cell; a failed one keeps nothing but the reason."""

@@ -73,6 +73,18 @@ def of(spec: RunSpec, train: Split) -> Plan:
     )
 
 
+def introduced(spec: RunSpec, stream: Plan, train: Labels, query: Labels) -> Rows | None:
+    """The round in which the last class of each query is introduced (Q,), by the rule for items.
+
+    ``train`` and ``query`` are the labels of both splits. None where no schedule introduces classes.
+    """
+    if spec.schedule.order != "class_incremental":
+        return None
+    group = _class_groups(train.shape[1], spec.schedule.size, derive(spec.seed, "order"))
+    rounds = [int(_arrival(train[rows[:1]], group)[0]) for rows in stream.rounds]  # a group may bring no item
+    return np.minimum(np.searchsorted(rounds, _arrival(query, group)), len(rounds) - 1)
+
+
 def parse_pool(text: str) -> tuple[str, int]:
     """``separate:500`` as ``("separate", 500)``; the other kinds have size 0."""
     kind, _, size = text.partition(":")
@@ -133,14 +145,24 @@ def _class_rounds(rows: Rows, labels: Labels, groups: int, rng: np.random.Genera
 
     So round t holds only classes of groups 0..t, and a later class never shows itself early.
     """
-    classes = labels.shape[1]
+    arrival = _arrival(labels[rows], _class_groups(labels.shape[1], groups, rng))
+    shuffled = rng.permutation(len(rows))
+    found = (rows[shuffled[arrival[shuffled] == g]] for g in range(groups))
+    return tuple(r for r in found if len(r))
+
+
+def _class_groups(classes: int, groups: int, rng: np.random.Generator) -> Rows:
+    """The group of every class (classes,)."""
     if groups > classes:
         raise ParameterError(
             f"class_incremental:{groups} asks for more groups than there are classes ({classes})."
         )
     group = np.empty(classes, dtype=np.intp)
     group[rng.permutation(classes)] = np.arange(classes) * groups // classes
-    arrival = np.where(labels[rows] > 0, group, 0).max(axis=1)  # an unlabelled item arrives first
-    shuffled = rng.permutation(len(rows))
-    found = (rows[shuffled[arrival[shuffled] == g]] for g in range(groups))
-    return tuple(r for r in found if len(r))
+    return group
+
+
+def _arrival(labels: Labels, group: Rows) -> Rows:
+    """The last group that each item belongs to (n,); an unlabelled item belongs to the first."""
+    last: Rows = np.where(labels > 0, group, 0).max(axis=1)
+    return last

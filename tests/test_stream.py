@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import DataError, ParameterError
-from bench.records import Schedule
-from bench.stream import Plan, parse_evaluate, plan
+from bench.records import RunSpec, Schedule
+from bench.stream import Plan, introduced, parse_evaluate, plan
 
 
 def labels(n: int = 60, classes: int = 6, seed: int = 0) -> np.ndarray:
@@ -50,6 +50,33 @@ def test_no_class_shows_itself_before_its_group_is_introduced() -> None:
     first_seen = [set(np.flatnonzero(found[rows].any(axis=0))) for rows in make("class_incremental:3").rounds]
     introduced = [len(set.union(*first_seen[: t + 1])) for t in range(3)]
     assert introduced == [2, 4, 6]
+
+
+def spec(schedule: str) -> RunSpec:
+    return RunSpec(method="m", dataset="d", bits=8, schedule=Schedule.parse(schedule))
+
+
+def test_a_query_is_introduced_in_the_round_in_which_an_item_with_its_labels_arrives() -> None:
+    found, stream = labels(), make("class_incremental:3")
+    rounds = introduced(spec("class_incremental:3"), stream, found, found)
+    assert rounds is not None
+    for number, rows in enumerate(stream.rounds):
+        assert (rounds[rows] == number).all()
+
+
+def test_a_query_of_a_group_that_brings_no_item_comes_with_the_next_that_does() -> None:
+    found = np.eye(4, dtype=np.uint8)
+    for missing in range(4):
+        kept = np.delete(found, missing, axis=0)
+        stream = plan(3, kept, schedule=Schedule("class_incremental", 4), seed=0, pool="none", val=0)
+        rounds = introduced(spec("class_incremental:4"), stream, kept, found)
+        assert rounds is not None and len(stream.rounds) == 3
+        assert sorted(np.delete(rounds, missing)) == [0, 1, 2]
+        assert 0 <= rounds[missing] <= 2
+
+
+def test_only_a_schedule_by_class_introduces_queries() -> None:
+    assert introduced(spec("shuffled:20"), make("shuffled:20"), labels(), labels()) is None
 
 
 def test_drift_sorts_by_a_projection_of_the_labels() -> None:
