@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+FORMATS = {"terminal": "to_text", "md": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
 _TEXT = {
     "methods": "methods with parameters: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh'",
     "datasets": "datasets with options: synthetic,wiki or 'files[path=mine.npz]'",
@@ -60,6 +62,26 @@ def store_of(args: argparse.Namespace) -> Any:
     return Store(folder)
 
 
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """How a table is given out."""
+    parser.add_argument("--format", default="terminal", choices=FORMATS)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
+
+
+def give_out(tables: Sequence[Any], args: argparse.Namespace) -> None:
+    """Print tables, or write them to the file that was asked for."""
+    if args.out is None and args.format == "terminal":
+        for i, table in enumerate(tables):
+            print("\n" if i else "", end="")
+            show(table)
+        return
+    text = "\n\n".join(getattr(table, FORMATS[args.format])().rstrip() for table in tables) + "\n"
+    if args.out is None:
+        print(text, end="")
+    else:
+        _write(args.out, text)
+
+
 def show(table: Any) -> None:
     """Print a :class:`bench.tables.Table`, with styles and at the terminal's width where there is one."""
     import sys
@@ -70,3 +92,17 @@ def show(table: Any) -> None:
         Console().print(table)
     else:
         print(table)
+
+
+def _write(path: Path, text: str) -> None:
+    from bench.errors import StoreError
+
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write {path}: {error.strerror}. Give --out a file in a folder you can write to."
+        ) from error

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from bench.cli import options
-
-FORMATS = {"terminal": "to_text", "md": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -19,8 +16,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     table.add_argument(
         "--published", action="store_true", help="add the numbers of papers, with what differs in protocol"
     )
-    table.add_argument("--format", default="terminal", choices=FORMATS)
-    table.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
+    options.add_output(table)
     for name in ("methods", "datasets", "bits", "database"):
         table.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
     table.set_defaults(execute=_table)
@@ -41,17 +37,7 @@ def _table(args: argparse.Namespace) -> int:
     store = options.store_of(args)
     records = [r for r in store.records() if _wanted(r.spec, args)]
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
-    tables = _tables(results, args)
-    if args.out is None and args.format == "terminal":
-        for i, table in enumerate(tables):
-            print("\n" if i else "", end="")
-            options.show(table)
-        return 0
-    text = "\n\n".join(getattr(table, FORMATS[args.format])().rstrip() for table in tables) + "\n"
-    if args.out is None:
-        print(text, end="")
-    else:
-        _write(args.out, text)
+    options.give_out(_tables(results, args), args)
     return 0
 
 
@@ -70,20 +56,6 @@ def _tables(results: Any, args: argparse.Namespace) -> list[Any]:
         results.table(args.metric, report=report, **(chosen if report == "published" else {}))
         for report in reports
     ]
-
-
-def _write(path: Path, text: str) -> None:
-    from bench.errors import StoreError
-
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}. Give --out a file in a folder you can write to."
-        ) from error
 
 
 def _wanted(spec: Any, args: argparse.Namespace) -> bool:

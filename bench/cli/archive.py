@@ -1,0 +1,125 @@
+"""`bench compare`, `bench verify`, `bench merge` and `bench export`: whole results folders."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench.cli import options
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    compare = commands.add_parser(
+        "compare",
+        parents=[common],
+        help="two results folders, or two commits, cell by cell: regressions first",
+        epilog="examples: bench compare old new; bench compare v0.1.0 HEAD --path results/reference",
+    )
+    compare.add_argument("a", metavar="A", help="a results folder or a git revision: the older one")
+    compare.add_argument("b", metavar="B", help="the same: the newer one")
+    compare.add_argument("--metric", default="map", metavar="NAME", help="see `bench list metrics`")
+    compare.add_argument(
+        "--path",
+        type=Path,
+        default=Path("results/reference"),
+        help="folder to read of a revision (%(default)s)",
+    )
+    options.add_output(compare)
+    compare.set_defaults(execute=_compare)
+
+    verify = commands.add_parser(
+        "verify", parents=[common], help="rerun random stored cells and compare every bit"
+    )
+    verify.add_argument("folder", type=Path, help="a results folder")
+    verify.add_argument("--cells", type=int, default=1, metavar="N", help="how many (default: 1)")
+    verify.add_argument("--seed", type=int, default=0, metavar="N", help="of the draw (default: 0)")
+    _add_data(verify)
+    verify.set_defaults(execute=_verify)
+
+    merge = commands.add_parser(
+        "merge", parents=[common], help="bring the cells of several results folders together"
+    )
+    merge.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    merge.add_argument(
+        "--into", type=Path, required=True, metavar="DIR", help="an old or a new results folder"
+    )
+    merge.set_defaults(execute=_merge)
+
+    export = commands.add_parser("export", parents=[common], help="stored results for other tools")
+    options.add_results(export)
+    export.add_argument("--to", required=True, choices=["csv", "parquet", "trec", "benchopt"])
+    export.add_argument(
+        "--out", type=Path, metavar="PATH", help="file, or folder for trec (default: named by form)"
+    )
+    _add_data(export)
+    export.set_defaults(execute=_export)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-root", default="", metavar="DIR", help="folder of the data files")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
+    )
+
+
+def _compare(args: argparse.Namespace) -> int:
+    import tempfile
+
+    from bench.compare import compare, folder_of
+    from bench.store import Store
+
+    with tempfile.TemporaryDirectory() as scratch:
+        a, b = (
+            Store(folder_of(text, args.path, Path(scratch) / side))
+            for text, side in ((args.a, "A"), (args.b, "B"))
+        )
+        table = compare(a, b, args.metric)
+    options.give_out([table], args)
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from bench.merge import stores
+    from bench.study import data_folder
+    from bench.verify import verify
+
+    _load_plugins(args)
+    [store] = stores([args.folder])
+    differ = 0
+    for verdict in verify(store, cells=args.cells, seed=args.seed, data_root=data_folder(args.data_root)):
+        differ += bool(verdict.differences)
+        print(f"{'DIFFERS' if verdict.differences else 'same   '}  {verdict.spec}")
+        for line in (*verdict.differences, *verdict.remarks):
+            print(f"         {line}")
+    return 1 if differ else 0
+
+
+def _merge(args: argparse.Namespace) -> int:
+    from bench.merge import merge, stores
+    from bench.store import Store
+
+    copied = merge(stores(args.folders), Store(args.into))
+    print(f"{copied} cells copied; {len(Store(args.into).records())} in {args.into}")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from bench.export import FORMS
+    from bench.results import Results
+    from bench.study import data_folder
+
+    _load_plugins(args)
+    store = options.store_of(args)
+    name, write = FORMS[args.to]
+    results = Results(store.records(), arrays=store.arrays)
+    for path in write(results, args.out or Path(name), data_folder(args.data_root)):
+        print(f"wrote {path}")
+    return 0
+
+
+def _load_plugins(args: argparse.Namespace) -> None:
+    from bench import registry
+
+    for path in args.plugin:
+        registry.add_file(Path(path))

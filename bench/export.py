@@ -1,0 +1,177 @@
+"""Stored results in the forms that other tools read: CSV, Parquet, TREC runs, benchopt's data frame."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import cache, hamming
+from bench.api import MODALITIES, Modality, Split
+from bench.errors import BenchError, DataError, StoreError
+from bench.records import RunRecord, selector
+from bench.results import Results
+
+_SIDES: dict[str, Modality] = {m[0]: m for m in MODALITIES}
+TOP = 1000  # items of a TREC run per query, as trec_eval reads by default
+
+
+def to_csv(results: Results, out: Path, data_root: Path) -> list[Path]:
+    """The tidy frame of :meth:`bench.results.Results.frame`: a row per cell, round, metric and direction."""
+    frame = results.frame()
+    return [_written(out, lambda path: frame.to_csv(path, index=False))]
+
+
+def to_parquet(results: Results, out: Path, data_root: Path) -> list[Path]:
+    """The same frame as one Parquet file."""
+    return [_parquet(results.frame(), out)]
+
+
+def to_benchopt(results: Results, out: Path, data_root: Path) -> list[Path]:
+    """One Parquet file with the columns of benchopt's results: a row per cell and evaluated round.
+
+    The solver is the method, the objective is the protocol; ``stop_val`` is the round, ``time`` the
+    seconds that fitting and re-hashing have taken up to it, ``objective_value`` is 1 − mAP I→T (benchopt
+    minimises), and every stored metric is an ``objective_METRIC`` column.
+    """
+    import pandas as pd
+
+    rows = [row for record in results for row in _benchopt_rows(record)]
+    return [_parquet(pd.DataFrame(rows), out)]
+
+
+def to_trec(results: Results, out: Path, data_root: Path) -> list[Path]:
+    """A folder with one run file per cell and direction, and the judgments they are scored against.
+
+    Items are ranked by Hamming distance after the last round, tied ones in the order in which they
+    arrived, the first 1000 per query; the score is the negative distance. Judgments say how many labels
+    query and item share.
+    """
+    written = []
+    for record in results:
+        if record.status == "ok" and record.arrays and not record.reference:
+            written += list(_trec_cell(results, record, out, data_root))
+    if not written:
+        raise StoreError(
+            "no cell with stored codes to export. Run `bench run` first, or select fewer things away."
+        )
+    return written
+
+
+FORMS: dict[str, tuple[str, Callable[[Results, Path, Path], list[Path]]]] = {
+    "csv": ("results.csv", to_csv),
+    "parquet": ("results.parquet", to_parquet),
+    "trec": ("trec", to_trec),
+    "benchopt": ("benchopt.parquet", to_benchopt),
+}
+
+
+def _benchopt_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
+    s, seconds = record.spec, 0.0
+    for entry in record.rounds:
+        seconds += sum(entry.seconds.get(stage, 0.0) for stage in ("fit_pool", "fit", "rehash"))
+        scores = {f"objective_{key.replace('/', '_')}": value for key, value in entry.metrics.items()}
+        yield {
+            "objective_name": f"retrieval[database={s.database},schedule={s.schedule},pool={s.pool}]",
+            "data_name": selector(s.dataset, s.dataset_params),
+            "solver_name": f"{s.label}[bits={s.bits}]",
+            "p_solver_bits": s.bits,
+            **{f"p_solver_{name}": value for name, value in s.params.items()},
+            "idx_rep": s.seed,
+            "sampling_strategy": "iteration",
+            "stop_val": entry.round,
+            "time": seconds,
+            "objective_value": 1 - entry.metrics["map/i2t"] if "map/i2t" in entry.metrics else np.nan,
+            **scores,
+            **{
+                f"version-{name}": record.environment[name]
+                for name in ("numpy", "torch")
+                if name in record.environment
+            },
+        }
+
+
+def _trec_cell(results: Results, record: RunRecord, out: Path, data_root: Path) -> Iterator[Path]:
+    spec = record.spec
+    stored = cache.prepare(spec.dataset, spec.dataset_params, data_root)
+    if stored.fingerprint != record.data:
+        raise DataError(f"{spec}: {spec.dataset} is not the data it was run on. Give the same --data-root.")
+    dataset = stored.open()
+    assert results.arrays is not None
+    arrays = results.arrays(record)
+    val, arrived = (arrays[f"rows/{part}"].astype(np.intp) for part in ("query", "database"))
+    query = dataset.train.take(val) if len(val) else dataset.query
+    database = dataset.train.take(arrived)
+    topics = [f"q{i}" for i in query.ids]
+    documents = np.array([f"d{i}" for i in database.ids])
+    name = _file_name(f"{spec.label}-{spec.dataset}-{spec.bits}b-s{spec.seed}-{spec.key}")
+    for direction in spec.directions:
+        packed = (
+            arrays[f"codes/query/{_SIDES[direction[0]]}"],
+            arrays[f"codes/database/{_SIDES[direction[2]]}"],
+        )
+        lines = _run_lines(*packed, topics, documents, tag=spec.label)
+        yield _lines(out / f"{name}.{direction}.run", lines)
+    pairs = f"{spec.dataset}-{record.data[:8]}-s{spec.seed}-{spec.pool}-val{spec.val}"
+    judged = out / f"{_file_name(pairs)}.qrels"
+    if not judged.is_file():
+        yield _lines(judged, _judgments(query, database, topics, documents))
+
+
+def _run_lines(query: Any, database: Any, topics: list[str], documents: Any, *, tag: str) -> Iterator[str]:
+    tag = tag.replace(" ", "")
+    for row, topic in enumerate(topics):
+        distance = hamming.distances_numpy(query[:, row : row + 1], database)[0]
+        for rank, item in enumerate(np.argsort(distance, kind="stable")[:TOP], start=1):
+            yield f"{topic} Q0 {documents[item]} {rank} {-int(distance[item])} {tag}\n"
+
+
+def _judgments(query: Split, database: Split, topics: list[str], documents: Any) -> Iterator[str]:
+    assert query.labels is not None and database.labels is not None
+    stored = database.labels.astype(np.float32)
+    for topic, labels in zip(topics, query.labels, strict=True):
+        shared = (stored @ labels.astype(np.float32)).astype(int)
+        for item in np.flatnonzero(shared):
+            yield f"{topic} 0 {documents[item]} {shared[item]}\n"
+
+
+def _file_name(words: str) -> str:
+    return re.sub(r"[^\w.-]", "_", words)
+
+
+def _lines(path: Path, lines: Iterator[str]) -> Path:
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+
+    return _written(path, write)
+
+
+def _parquet(frame: Any, out: Path) -> Path:
+    try:
+        import pyarrow  # noqa: F401  # what pandas writes Parquet with
+    except ImportError as error:
+        raise BenchError(
+            "Parquet needs pyarrow, which is not installed: pip install 'hashbench[parquet]', or export csv."
+        ) from error
+    return _written(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))
+
+
+def _written(out: Path, write: Callable[[Path], Any]) -> Path:
+    """Let ``write`` fill a temporary file and give it the name ``out`` when it is complete."""
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        temporary.replace(out)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {out}: {error.strerror or error}. Give --out a place you can write to."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return out

@@ -1,0 +1,228 @@
+"""Whole results folders: compared, verified, merged and exported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench
+from bench import registry
+from bench.cli import main
+from bench.compare import compare
+from bench.errors import StoreError
+from bench.merge import merge
+from bench.results import Results
+from bench.store import Store
+from bench.verify import verify
+
+PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(registry, "_extra", {})
+
+
+def run(folder: Path, **options: Any) -> Store:
+    """A store of small cells in ``folder``."""
+    small = {"methods": "random_projection", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": PLUGINS}
+    bench.run(**{**small, "results": str(folder), **options})
+    return Store(folder)
+
+
+def change(store: Store, part: str, by: Any) -> None:
+    """Change one stored array of the only cell of a store."""
+    [record] = store.records()
+    arrays = dict(store.arrays(record))
+    arrays[part] = by(arrays[part])
+    store.write(record, arrays)
+
+
+def moved(counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Histograms in which every relevant item lies at the largest distance, and every other at the least."""
+    worst = np.zeros_like(counts)
+    relevant, all_items = counts[:, :, 1].sum(axis=1), counts[:, :, 0].sum(axis=1)
+    worst[:, -1] = relevant[:, None]
+    worst[:, 0, 0] += (all_items - relevant).astype(counts.dtype)
+    return worst
+
+
+def test_a_cell_that_runs_again_is_the_same_bit_by_bit(tmp_path: Path) -> None:
+    store = run(tmp_path / "runs", methods="random_projection,lemon", seeds=2)
+    verdicts = list(verify(store, cells=3, seed=0, data_root=tmp_path))
+    assert len({v.spec.key for v in verdicts}) == 3
+    assert [v.differences for v in verdicts] == [()] * 3
+
+
+def test_one_changed_count_is_found_by_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = run(tmp_path / "runs")
+
+    def one_more(counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        changed = counts.copy()
+        changed[0, 0, 0] += 1
+        return changed
+
+    change(store, "i2t/2/counts", one_more)
+    assert main(["verify", str(store.folder), *(f"--plugin={p}" for p in PLUGINS)]) == 1
+    assert "i2t/2/counts differs in 1 of" in capsys.readouterr().out
+
+
+def test_verify_says_that_the_code_has_changed(tmp_path: Path) -> None:
+    store = run(tmp_path / "runs")
+    [path] = store.folder.glob("*.json")
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "code": "0" * 16}))
+    [verdict] = verify(store, cells=1, seed=0, data_root=tmp_path)
+    assert any("code" in remark for remark in verdict.remarks)
+
+
+def test_merge_copies_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> None:
+    a, b = run(tmp_path / "a", seeds=2), run(tmp_path / "b", seeds=["1", "2"])
+    target = Store(tmp_path / "all")
+    assert merge([a, b], target) == 3
+    assert merge([a, b], target) == 0
+    assert sorted(r.spec.seed for r in target.records()) == [0, 1, 2]
+    assert all(len(target.arrays(r)) for r in target.records())
+
+
+def test_merge_refuses_two_results_of_one_cell_and_writes_nothing(tmp_path: Path) -> None:
+    a, b = run(tmp_path / "a"), run(tmp_path / "b")
+    change(b, "i2t/2/counts", moved)
+    with pytest.raises(StoreError, match="i2t/2/counts"):
+        merge([a, b], Store(tmp_path / "all"))
+    assert not list((tmp_path / "all").glob("*"))
+
+
+def test_merge_prefers_a_result_to_a_failure(tmp_path: Path) -> None:
+    a, b = run(tmp_path / "a"), run(tmp_path / "b")
+    [path] = a.folder.glob("*.json")
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "status": "failed", "rounds": [], "arrays": ""}))
+    target = Store(tmp_path / "all")
+    merge([a, b], target)
+    assert [r.status for r in target.records()] == ["ok"]
+
+
+def test_compare_puts_what_became_worse_first(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", methods="random_projection,lemon")
+    shutil.copytree(a.folder, tmp_path / "b")
+    b = Store(tmp_path / "b")
+    lemon = next(r for r in b.records() if r.spec.method == "lemon")
+    arrays = dict(b.arrays(lemon))
+    b.write(lemon, {**arrays, "t2i/2/counts": moved(arrays["t2i/2/counts"])})
+    rows = compare(a, b, "map").data
+    assert (rows[0]["method"], rows[0]["direction"], rows[0]["verdict"]) == ("lemon", "t2i", "worse")
+    assert rows[0]["low"] <= rows[0]["difference"] <= rows[0]["high"] < 0
+    assert [row["verdict"] for row in rows[1:]] == ["same"] * 3
+
+
+def test_compare_of_other_data_gives_no_interval(tmp_path: Path) -> None:
+    a, b = run(tmp_path / "a"), run(tmp_path / "b")
+    [path] = b.folder.glob("*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data": "other"}))
+    assert all(np.isnan(row["low"]) for row in compare(a, b, "map").data)
+
+
+def test_two_commits_are_compared_by_what_they_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    store = run(tmp_path / "results" / "reference")
+    for words in (["init", "-q"], ["add", "results"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], check=True)
+    change(store, "i2t/2/counts", moved)
+    for words in (["add", "-A", "results"], ["commit", "-qm", "two"]):
+        subprocess.run([*git, *words], check=True)
+    assert main(["compare", "HEAD~1", "HEAD", "--format", "csv"]) == 0
+    assert "worse" in capsys.readouterr().out
+
+
+def test_what_is_neither_a_folder_nor_a_commit_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "no-such-thing", "nor-this"]) == 2
+    assert "'no-such-thing' is neither a folder nor a git revision" in capsys.readouterr().err
+
+
+def test_the_csv_export_holds_every_stored_number(tmp_path: Path) -> None:
+    import pandas as pd
+
+    store = run(tmp_path / "runs", seeds=2)
+    assert (
+        main(["export", "--results", str(store.folder), "--to", "csv", "--out", str(tmp_path / "o.csv")]) == 0
+    )
+    found = pd.read_csv(tmp_path / "o.csv")
+    expected = Results(store.records()).frame()
+    np.testing.assert_array_equal(found["value"].to_numpy(), expected["value"].to_numpy())
+
+
+def test_the_parquet_export_equals_the_frame(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    store = run(tmp_path / "runs")
+    assert (
+        main(["export", "--results", str(store.folder), "--to", "parquet", "--out", str(tmp_path / "o.pq")])
+        == 0
+    )
+    expected = Results(store.records()).frame()
+    np.testing.assert_array_equal(pd.read_parquet(tmp_path / "o.pq")["value"], expected["value"])
+
+
+def test_the_benchopt_export_has_its_columns(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    store = run(tmp_path / "runs", evaluate="all")
+    out = tmp_path / "b.parquet"
+    assert main(["export", "--results", str(store.folder), "--to", "benchopt", "--out", str(out)]) == 0
+    frame = pd.read_parquet(out)
+    assert {
+        "objective_name",
+        "solver_name",
+        "data_name",
+        "idx_rep",
+        "stop_val",
+        "time",
+        "objective_value",
+    } <= {*frame.columns}
+    assert list(frame["stop_val"]) == [0, 1, 2]
+    assert frame["time"].is_monotonic_increasing
+
+
+def test_a_trec_run_scores_what_the_harness_scores(tmp_path: Path) -> None:
+    """The runs and judgments, scored by a loop that knows nothing of codes, give ``map:trec``-like AP."""
+    store = run(tmp_path / "runs")
+    [record] = store.records()
+    plugins = [f"--plugin={p}" for p in PLUGINS]
+    out = tmp_path / "trec"
+    assert main(["export", "--results", str(store.folder), "--to", "trec", "--out", str(out), *plugins]) == 0
+    [judgments] = out.glob("*.qrels")
+    relevant: defaultdict[str, set[str]] = defaultdict(set)
+    for line in judgments.read_text().splitlines():
+        topic, _, document, _ = line.split()
+        relevant[topic].add(document)
+    [ranking] = out.glob("*.i2t.run")
+    ranked: defaultdict[str, list[str]] = defaultdict(list)
+    for line in ranking.read_text().splitlines():
+        topic, _, document, *_ = line.split()
+        ranked[topic].append(document)
+    scores = []
+    for topic, documents in ranked.items():
+        hits = np.array([d in relevant[topic] for d in documents])
+        scores.append((hits.cumsum() / np.arange(1, len(hits) + 1))[hits].mean())
+    metrics = record.rounds[-1].metrics
+    assert metrics["map:pessimistic/i2t"] <= np.mean(scores) <= metrics["map:optimistic/i2t"]
+
+
+def test_a_trec_export_without_codes_says_so(tmp_path: Path) -> None:
+    store = run(tmp_path / "runs", methods="float_features")
+    with pytest.raises(StoreError, match="no cell with stored codes"):
+        from bench.export import to_trec
+
+        to_trec(Results(store.records(), arrays=store.arrays), tmp_path / "out", tmp_path)
