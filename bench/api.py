@@ -7,18 +7,18 @@ A method learns from chunks (:meth:`Method.fit_chunk`) and hashes items of one m
 from __future__ import annotations
 
 import dataclasses
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, dataclass_transform
 
 import numpy as np
 import numpy.typing as npt
 
 from bench import params
 from bench.params import param
+from bench.shared import Shared
 from bench.state import Tree
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ Features = npt.NDArray[np.float32]  # (n, d)
 Labels = npt.NDArray[np.uint8]  # (n, classes), 0 or 1; a row of zeros is an unlabelled item
 Codes = npt.NDArray[np.int8]  # (n, bits), every value -1 or +1
 Rows = npt.NDArray[np.intp]
-
-T = TypeVar("T")
 
 __all__ = [
     "MODALITIES",
@@ -96,12 +94,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Aligned rows of one part of a dataset: row i of every field is the same item."""
+    """Aligned rows of one part of a dataset: row i of every field is the same item.
+
+    ``shared`` holds what cells that are shown the same items compute once.
+    """
 
     image: Batch
     text: Batch
     labels: Labels | None
     ids: Rows
+    shared: Shared = field(default_factory=Shared, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -116,37 +118,11 @@ class Split:
         )
 
 
-class Shared:
-    """What one round's cells of different code lengths compute once: they see the same chunk.
-
-    ``compute`` must depend on the chunk, on earlier chunks and on the parameters in ``key``, never
-    on ``bits``, and must draw nothing from ``self.rng``: a cell has to give the same codes alone.
-    It belongs to one chunk: a chunk with other items or labels needs a ``Shared()`` of its own.
-    """
-
-    def __init__(self) -> None:
-        self._found: dict[Hashable, tuple[Any, float, float]] = {}
-        self.borrowed = [0.0, 0.0]  # wall and CPU seconds that a cell would have spent alone
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """The value of ``compute()``, computed by whoever asks first; others must not change it."""
-        if key in self._found:
-            value, wall, cpu = self._found[key]
-            self.borrowed[0] += wall
-            self.borrowed[1] += cpu
-        else:
-            wall, cpu = time.perf_counter(), time.process_time()
-            value = compute()
-            self._found[key] = value, time.perf_counter() - wall, time.process_time() - cpu
-        return cast(T, value)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk(Split):
     """The items of one round. ``labels`` is None unless the method is supervised."""
 
     round: int
-    shared: Shared = field(default_factory=Shared, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

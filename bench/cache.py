@@ -46,10 +46,22 @@ class Stored:
         )
 
 
+def base() -> Path:
+    """The folder of all that is cached: ``BENCH_CACHE``, or ``hashbench`` in the user's cache folder."""
+    given = (
+        os.environ.get("BENCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hashbench"
+    )
+    return Path(given).expanduser()
+
+
 def folder() -> Path:
     """Where cached datasets lie."""
-    base = os.environ.get("BENCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hashbench"
-    return Path(base).expanduser() / "datasets"
+    return base() / "datasets"
+
+
+def kept_folder(method: str) -> Path:
+    """Where a method's costly parts lie, such as teachers; other code of the method keeps them elsewhere."""
+    return base() / "kept" / f"{method}-{fingerprint.of_method(method)}"
 
 
 def prepare(name: str, options: Mapping[str, Any], data_root: Path) -> Stored:

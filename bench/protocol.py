@@ -7,7 +7,8 @@ handed, and query rows come only to :meth:`Method.encode`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,26 +20,29 @@ from bench.clock import Clock
 from bench.cosine import pack_vectors
 from bench.outputs import validate_codes, validate_vectors
 from bench.records import Database
+from bench.shared import Shared
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method
 Stored = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
 
 
-def shown(train: Split, rows: Rows, needs: Capabilities) -> Split:
+def shown(train: Split, rows: Rows, needs: Capabilities, kept: Path | None = None) -> Split:
     """Rows of the training split as a method may see them: read-only copies, labels if declared.
 
-    A view that the dataset lacks is stood in for by the plain features of the modality.
+    A view that the dataset lacks is stood in for by the plain features of the modality. ``kept`` is
+    the folder for what other runs can use again.
     """
     labels = _frozen(train.labels[rows]) if needs.supervised and train.labels is not None else None
     image, text = (_visible(train.batch(m).seen_as(needs.encodes), rows, needs.views) for m in MODALITIES)
-    return Split(image=image, text=text, labels=labels, ids=_frozen(train.ids[rows]))
+    ids = _frozen(train.ids[rows])
+    return Split(image=image, text=text, labels=labels, ids=ids, shared=Shared(kept))
 
 
-def chunk(train: Split, rows: Rows, needs: Capabilities, round_: int) -> Chunk:
+def chunk(train: Split, rows: Rows, needs: Capabilities, round_: int, kept: Path | None = None) -> Chunk:
     """The chunk of one round, as :func:`shown`."""
-    split = shown(train, rows, needs)
-    return Chunk(image=split.image, text=split.text, labels=split.labels, ids=split.ids, round=round_)
+    split = shown(train, rows, needs, kept)
+    return Chunk(**{f.name: getattr(split, f.name) for f in fields(split)}, round=round_)
 
 
 def stand_ins(train: Split, needs: Capabilities) -> list[str]:

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from bench import cosine, fingerprint, hamming, metrics, registry, state, stream, threads
 from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
-from bench.cache import Stored
+from bench.cache import Stored, kept_folder
 from bench.clock import Clock
 from bench.errors import BenchError
 from bench.params import parameters
@@ -90,6 +90,7 @@ class _Stream:
 
     def __init__(self, spec: RunSpec, cls: type[Method], dataset: Dataset) -> None:
         self.cls, self.train = cls, dataset.train
+        self.kept = kept_folder(spec.method)
         self.plan = stream.of(spec, self.train)
         self.val = np.sort(self.plan.val)
         self.query = self.train.take(self.val) if spec.val else dataset.query
@@ -102,14 +103,14 @@ class _Stream:
         """Give the pool, then every round's chunk, to each session that has not failed."""
         offline = self.cls.capabilities.offline
         if self.plan.pool is not None and self.cls.capabilities.pool and not offline:
-            pool = shown(self.train, self.plan.pool, self.cls.capabilities)
+            pool = shown(self.train, self.plan.pool, self.cls.capabilities, self.kept)
             for session in sessions:
                 session.attempt(0, lambda s: s.fit_pool(pool))
         for round_ in range(len(self.plan.rounds)):
             if offline and round_ not in self.evaluated:
                 continue
             rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
-            arrived = chunk(self.train, rows, self.cls.capabilities, 0 if offline else round_)
+            arrived = chunk(self.train, rows, self.cls.capabilities, 0 if offline else round_, self.kept)
             for session in sessions:
                 session.attempt(round_, lambda s: s.take(arrived, rows))  # noqa: B023  # called at once
 
@@ -145,8 +146,10 @@ class _Session:
         return self.stream.cls(bits=self.spec.bits, seed=seed, **self.spec.params)
 
     def fit_pool(self, pool: Split) -> None:
+        pool.shared.borrowed = [0.0, 0.0]
         with self.clock.measure("fit_pool"):
             self.method.fit_pool(pool)
+        self.clock.add("fit_pool", *pool.shared.borrowed)
 
     def take(self, arrived: Chunk, rows: Rows) -> None:
         """One round; for an offline method, a fresh instance and everything seen so far."""
