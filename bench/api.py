@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import params
+from bench.card import Card, Counts, Expected
 from bench.params import param
 from bench.shared import Shared
 from bench.state import Tree
@@ -35,10 +36,13 @@ __all__ = [
     "MODALITIES",
     "Batch",
     "Capabilities",
+    "Card",
     "Chunk",
     "Codes",
+    "Counts",
     "Dataset",
     "DatasetSource",
+    "Expected",
     "Features",
     "Labels",
     "Method",
@@ -274,14 +278,20 @@ class Method(ABC):
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 @dataclass(kw_only=True, eq=False)
 class DatasetSource(ABC):
-    """Base class of datasets, one per file or folder of ``datasets/``; fields are options."""
+    """Base class of datasets, one per file or folder of ``datasets/``; fields are options.
+
+    A dataset that is somebody's has a ``card``, which gives its ``citation`` and ``licence`` too.
+    """
 
     schedule: ClassVar[str] = "shuffled:2000"  # the default stream of this dataset
+    card: ClassVar[Card | None] = None
     citation: ClassVar[str] = ""
     licence: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
         dataclass(kw_only=True, eq=False)(cls)
+        if cls.card is not None:
+            cls.citation, cls.licence = cls.card.citation, cls.card.licence
 
     def __post_init__(self) -> None:
         params.check_instance(self)

@@ -1,0 +1,51 @@
+"""The card of a dataset: what it is, whose it is, and which files to expect, before any is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """One file that the owners distribute; ``path`` is where it lies below ``ROOT/NAME``.
+
+    What nobody has published stays empty: a wrong checksum is worse than none.
+    """
+
+    path: str
+    url: str = ""  # the official address, https; "" where the owners want to be asked, by a form for instance
+    bytes: int | None = None
+    sha256: str = ""
+    unpack: str = ""  # the folder below ROOT/NAME that an archive is unpacked into ("." is NAME itself)
+    optional: bool = False  # the dataset can be used without it
+    note: str = ""  # what is in it, or how to ask for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What the field counts in a variant; 0 is unknown."""
+
+    pairs: int = 0  # train and query together
+    queries: int = 0
+    classes: int = 0
+    words: int = 0  # of the bag of words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Where a dataset comes from, under which terms, and what a complete copy holds.
+
+    ``name`` is the plugin's name and the folder of its files below the data root. ``variants`` says
+    what each value of the option ``variant`` means; ``counts`` has their numbers, under "" where
+    there is only one.
+    """
+
+    name: str
+    title: str
+    sources: tuple[str, ...]  # official pages
+    licence: str
+    citation: str
+    files: tuple[Expected, ...] = ()
+    variants: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, Counts] = field(default_factory=dict)
