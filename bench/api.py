@@ -7,8 +7,9 @@ A method learns from chunks (:meth:`Method.fit_chunk`) and hashes items of one m
 from __future__ import annotations
 
 import dataclasses
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, dataclass_transform
@@ -32,6 +33,8 @@ Labels = npt.NDArray[np.uint8]  # (n, classes), 0 or 1; a row of zeros is an unl
 Codes = npt.NDArray[np.int8]  # (n, bits), every value -1 or +1
 Rows = npt.NDArray[np.intp]
 
+PROGRESS = logging.getLogger("bench.progress")  # at INFO: how far a long training is
+
 __all__ = [
     "MODALITIES",
     "Batch",
@@ -53,6 +56,7 @@ __all__ = [
     "Source",
     "Split",
     "Variant",
+    "epochs",
     "param",
     "sign",
 ]
@@ -65,6 +69,16 @@ def sign(x: npt.NDArray[Any]) -> Codes:
     array([[-1,  1,  1]], dtype=int8)
     """
     return np.where(x >= 0, 1, -1).astype(np.int8)
+
+
+def epochs(stage: str, count: int) -> Iterator[int]:
+    """``range(count)`` for the passes of a training that takes long, whose progress is logged.
+
+    `bench run` shows it on a terminal as ``student: epoch 3 of 20``; elsewhere nothing is printed.
+    """
+    for epoch in range(count):
+        PROGRESS.info("%s: epoch %d of %d", stage, epoch + 1, count)
+        yield epoch
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -30,11 +30,19 @@ class Clock:
         self._seconds[stage] += wall
         self._seconds[f"{stage}_cpu"] += cpu
 
+    def go_on(self, seconds: Mapping[str, float]) -> None:
+        """Start from what :meth:`so_far` gave."""
+        self._seconds.update(seconds)
+
     def seconds(self, stage: str) -> float:
         return self._seconds.get(stage, 0.0)
 
+    def so_far(self) -> dict[str, float]:
+        """The seconds since they were last taken, by stage, which go on adding up."""
+        return dict(self._seconds)
+
     def take(self) -> dict[str, float]:
         """The seconds since the last call, by stage."""
-        taken = dict(self._seconds)
+        taken = self.so_far()
         self._seconds.clear()
         return taken

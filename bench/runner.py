@@ -16,6 +16,7 @@ import os
 import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,14 +25,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import cosine, fingerprint, hamming, metrics, registry, state, stream, threads
+from bench import cosine, fingerprint, hamming, metrics, registry, state, stream, terminal, threads
 from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
 from bench.cache import Stored, kept_folder
+from bench.checkpoint import Checkpoints
 from bench.clock import Clock
 from bench.errors import BenchError
 from bench.params import parameters
 from bench.protocol import Index, chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec
+from bench.state import Tree
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -51,11 +54,17 @@ SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 
 def run_cells(
-    specs: Sequence[RunSpec], data: Stored, *, thread_count: int = 1, jobs: int = 1
+    specs: Sequence[RunSpec],
+    data: Stored,
+    *,
+    thread_count: int = 1,
+    jobs: int = 1,
+    checkpoints: Sequence[Path] = (),
 ) -> list[tuple[RunRecord, Arrays]]:
     """Run cells that differ in ``bits`` only: one pass over the stream, one chunk for all of them.
 
     Whatever a method raises becomes a ``failed`` record with its traceback; the other lengths go on.
+    ``checkpoints`` has a path for each cell where one that takes long is saved between rounds.
     """
     cls: type[Method] = registry.get("method", specs[0].method)
     dataset = data.open()
@@ -69,13 +78,16 @@ def run_cells(
     reason = skip_reason(cls, dataset.train, specs[0].database)
     if reason:
         return [(RunRecord(spec=spec, status="skipped", reason=reason, **common), {}) for spec in specs]
-    with threads.limit(thread_count):
+    machine = {k: v for k, v in common["environment"].items() if k != "jobs"}
+    saved = Checkpoints(checkpoints, {**common, "environment": machine})
+    with threads.limit(thread_count), terminal.shown() as line:
         _warm_up()
         if "device" in parameters(cls):
             importlib.import_module("torch")  # seconds that belong to no cell
         stream_ = _Stream(specs[0], cls, dataset)
-        sessions = [_Session(spec, stream_, thread_count) for spec in specs]
-        stream_.send_to(sessions)
+        sessions = [_Session(spec, stream_, thread_count, line) for spec in specs]
+        saved.resume(sessions)
+        stream_.send_to(sessions, saved)
     return [(session.record(common), session.arrays) for session in sessions]
 
 
@@ -99,33 +111,39 @@ class _Stream:
         self.introduced = stream.introduced(spec, self.plan, labels, asked)
         self.evaluated = set(stream.parse_evaluate(spec.evaluate, len(self.plan.rounds)))
 
-    def send_to(self, sessions: Sequence[_Session]) -> None:
-        """Give the pool, then every round's chunk, to each session that has not failed."""
+    def send_to(self, sessions: Sequence[_Session], saved: Checkpoints) -> None:
+        """Give the pool, then every round's chunk, to each session that has neither had it nor failed."""
         offline = self.cls.capabilities.offline
-        if self.plan.pool is not None and self.cls.capabilities.pool and not offline:
+        fresh = [session for session in sessions if not session.started]
+        if fresh and self.plan.pool is not None and self.cls.capabilities.pool and not offline:
             pool = shown(self.train, self.plan.pool, self.cls.capabilities, self.kept)
-            for session in sessions:
+            for session in fresh:
                 session.attempt(0, lambda s: s.fit_pool(pool))
+            saved.offer(sessions)
         for round_ in range(len(self.plan.rounds)):
-            if offline and round_ not in self.evaluated:
+            due = [session for session in sessions if session.next_round <= round_]
+            if not due or (offline and round_ not in self.evaluated):
                 continue
             rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
             arrived = chunk(self.train, rows, self.cls.capabilities, 0 if offline else round_, self.kept)
-            for session in sessions:
+            for session in due:
                 session.attempt(round_, lambda s: s.take(arrived, rows))  # noqa: B023  # called at once
+            if round_ < max(self.evaluated):
+                saved.offer(sessions)
 
 
 class _Session:
     """The state of one cell while its rounds go by."""
 
-    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int) -> None:
-        self.spec, self.stream, self.threads = spec, stream_, thread_count
+    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int, line: terminal.Line) -> None:
+        self.spec, self.stream, self.threads, self.line = spec, stream_, thread_count, line
         self.clock = Clock()
         self.index = Index(spec.database, stream_.train, self.clock)
         self.rounds: list[RoundRecord] = []
         self.fit_seconds: list[float] = []
         self.arrays: Arrays = {}
         self.round = 0
+        self.started, self.next_round = False, 0  # what a resumed cell has had already
         self.failure: tuple[str, str] | None = None  # reason, traceback
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
@@ -134,6 +152,7 @@ class _Session:
         if self.failure is not None:
             return
         self.round = round_
+        self.line.at(f"{self.spec}, round {round_ + 1} of {len(self.stream.plan.rounds)}")
         try:
             act(self)
         except Exception as error:  # noqa: BLE001  # a plugin may raise anything; the sweep goes on
@@ -150,6 +169,7 @@ class _Session:
         with self.clock.measure("fit_pool"):
             self.method.fit_pool(pool)
         self.clock.add("fit_pool", *pool.shared.borrowed)
+        self.started = True
 
     def take(self, arrived: Chunk, rows: Rows) -> None:
         """One round; for an offline method, a fresh instance and everything seen so far."""
@@ -165,6 +185,32 @@ class _Session:
         self.index.arrive(self.method, arrived, rows, refit=refit)
         if self.round in self.stream.evaluated:
             self.evaluate(self.method)
+        self.started, self.next_round = True, self.round + 1
+
+    def save(self) -> Tree:
+        """All that :meth:`resume` needs to go on with the next round."""
+        return {
+            "started": self.started,
+            "next_round": self.next_round,
+            "method": self.method.state_dict(),
+            "rows": self.index.rows,
+            "packed": self.index.packed,
+            "rewritten": self.index.rewritten,
+            "seconds": self.clock.so_far(),
+            "rounds": [asdict(record) for record in self.rounds],
+            "fit_seconds": self.fit_seconds,
+            "arrays": self.arrays,
+        }
+
+    def resume(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`save` gave."""
+        self.started, self.next_round = saved["started"], saved["next_round"]
+        self.method.load_state_dict(saved["method"])
+        self.index.rows, self.index.packed = saved["rows"], saved["packed"]
+        self.index.rewritten = saved["rewritten"]
+        self.clock.go_on(saved["seconds"])
+        self.rounds = [RoundRecord(**record) for record in saved["rounds"]]
+        self.fit_seconds, self.arrays = saved["fit_seconds"], saved["arrays"]
 
     def evaluate(self, method: Method) -> None:
         self.index.refresh(method)

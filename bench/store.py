@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench import fingerprint
+from bench import checkpoint, fingerprint
 from bench.errors import BenchError, StoreError
 from bench.records import SCHEMA, RunRecord, RunSpec
 
@@ -55,6 +55,10 @@ class Store:
         found = (_read(path) for path in sorted(self.folder.glob("*.json")))
         return [record for record in found if record is not None]
 
+    def checkpoint(self, spec: RunSpec) -> Path:
+        """Where a cell under way is saved between rounds (bench/checkpoint.py)."""
+        return (self.folder / _name(spec)).with_suffix(".partial")
+
     def arrays(self, record: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
         """The histograms and codes of a record, each read when it is asked for."""
         path = self.folder / record.arrays
@@ -79,6 +83,7 @@ class Store:
             _replace(target, json.dumps(record.to_json(), indent=1).encode())
             if before is not None and before.arrays not in ("", record.arrays):
                 (self.folder / before.arrays).unlink(missing_ok=True)
+            checkpoint.discard(self.checkpoint(record.spec))
         except OSError as error:
             full = "The disk is full: free some room" if error.errno == errno.ENOSPC else "Check the folder"
             raise StoreError(

@@ -61,6 +61,8 @@ class _Progress:
         self.started = time.perf_counter()
 
     def __call__(self, cell: Any, record: Any, count: int, total: int) -> None:
+        from bench import terminal
+
         left = (time.perf_counter() - self.started) / count * (total - count)
         if record.status == "ok":
             last = record.rounds[-1]
@@ -69,6 +71,7 @@ class _Progress:
         else:
             text = f"{record.status}: {record.reason}"
         width = len(str(total))
+        terminal.erase()
         print(
             f"[{count:{width}}/{total}] {cell.spec}  {text}  ({left:.0f} s left)", file=sys.stderr, flush=True
         )

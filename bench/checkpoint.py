@@ -1,0 +1,77 @@
+"""Cells that take long are saved between rounds, so that an interrupted one goes on where it was.
+
+A checkpoint lies beside the cell's record to be, as ``CELL.partial``: plain data (bench/state.py), written
+under a temporary name and renamed, and removed when the record is stored. It is used only where code,
+data and machine are what they were; codes are then those of a run without a break, bit for bit.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import state
+from bench.errors import ContractError, StoreError
+from bench.state import Tree
+
+EVERY = 30.0  # seconds between two checkpoints: a cell that is done sooner writes none
+_SHARE = 20  # and at least this many times what the last one took: saving costs 5 % at most
+_log = logging.getLogger(__name__)
+
+
+class Resumable(Protocol):
+    """A cell under way."""
+
+    failure: Any
+
+    def save(self) -> Tree: ...
+
+    def resume(self, saved: Any) -> None: ...
+
+
+class Checkpoints:
+    """The checkpoints of the cells of one pass: ``paths`` has one for each, or none where nothing is kept.
+
+    ``facts`` must be the same when a cell goes on: what its numbers depend on beside the spec.
+    """
+
+    def __init__(self, paths: Sequence[Path], facts: Mapping[str, Any]) -> None:
+        self._paths, self._facts = paths, facts
+        self._wait, self._last = EVERY, time.monotonic()
+
+    def resume(self, cells: Sequence[Resumable]) -> None:
+        """Let every cell that has a usable checkpoint go on from there."""
+        for path, cell in zip(self._paths, cells, strict=False):
+            if cell.failure is not None or not path.is_file():
+                continue
+            try:
+                saved = state.load(path)
+            except StoreError as error:
+                _log.warning("%s The cell starts over.", error)
+                continue
+            if saved["facts"] == self._facts:
+                cell.resume(saved["cell"])
+
+    def offer(self, cells: Sequence[Resumable]) -> None:
+        """Save every cell, if the last time is long enough ago; call it between rounds."""
+        started = time.monotonic()
+        if not self._paths or started - self._last < self._wait:
+            return
+        try:
+            for path, cell in zip(self._paths, cells, strict=True):
+                if cell.failure is None:
+                    state.save(path, {"facts": self._facts, "cell": cell.save()})
+        except (OSError, ContractError) as error:  # a cell that cannot be saved still runs to its end
+            _log.warning("no checkpoint of %s: %s", path.stem, error)
+            self._paths = ()
+        self._last = time.monotonic()
+        self._wait = max(EVERY, _SHARE * (self._last - started))
+
+
+def discard(path: Path) -> None:
+    """Remove a checkpoint, and what a kill left of one that was being written."""
+    for file in (path, *path.parent.glob(f"{path.name}.*.tmp")):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,189 @@
+"""A cell that is killed in the middle goes on at its round, and ends as it would have without a break."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench
+from bench import checkpoint, registry, runner
+from bench.checkpoint import Checkpoints
+from bench.records import RunRecord
+from bench.store import Store
+
+PLUGINS = Path(__file__).with_name("plugins")
+RUN = """
+import sys, bench
+from pathlib import Path
+from bench import checkpoint, registry
+checkpoint.EVERY, checkpoint._SHARE = 0.0, 0
+for name in ("dies", "tiny"):
+    registry.add_file(Path(sys.argv[1]) / f"{name}.py")
+bench.run(methods=f"dies[round={sys.argv[3]},witness={sys.argv[2]}/witness]", datasets="tiny", bits=sys.argv[4],
+          seeds=1, schedule="shuffled:10", evaluate="every:2", database=sys.argv[5], results=sys.argv[2])
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """``study("name", 3)`` runs two code lengths in six rounds, killed when round 3 comes (-1: never)."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+    def run(name: str, round_: int, *, bits: str = "8,16", database: str = "frozen", code: int = 0) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        arguments = [str(PLUGINS), str(folder), str(round_), bits, database]
+        home = str(Path(bench.__file__).parents[1])
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, *arguments],
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stderr
+        return folder
+
+    return run
+
+
+def left_by(folder: Path) -> list[dict[str, Any]]:
+    """What the cells of a folder hold, but for what was measured in seconds and the witness's path."""
+    store, found = Store(folder), []
+    for record in sorted(store.records(), key=lambda r: r.spec.bits):
+        assert record.status == "ok", record.reason
+        arrays = {name: array.tolist() for name, array in store.arrays(record).items()}
+        rounds = [{**r, "seconds": sorted(r["seconds"])} for r in record.to_json()["rounds"]]
+        found.append({"rounds": rounds, "arrays": arrays, "fits": len(record.fit_seconds)})
+    return found
+
+
+def fitted(folder: Path) -> list[str]:
+    return (folder / "witness").read_text().split()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["frozen", "learned", "reindexed"])
+def test_a_killed_cell_ends_bit_for_bit_as_if_it_had_not_been(
+    study: Callable[..., Path], database: str
+) -> None:
+    whole = study("whole", -1, database=database)
+    broken = study("broken", 3, database=database, code=-9)
+    assert len(list(broken.glob("*.partial"))) == 2 and not list(broken.glob("*.json"))
+    study("broken", 3, database=database)
+    assert left_by(broken) == left_by(whole)
+    assert len(left_by(whole)) == 2
+
+
+@pytest.mark.slow
+def test_a_resumed_cell_fits_no_round_twice_and_leaves_no_checkpoint(study: Callable[..., Path]) -> None:
+    folder = study("broken", 3, bits="8", code=-9)
+    study("broken", 3, bits="8")
+    assert fitted(folder) == ["8:pool", "8:0", "8:1", "8:2", "8:dies", "8:3", "8:4", "8:5"]
+    assert not list(folder.glob("*.partial*"))
+
+
+@pytest.mark.slow
+def test_the_offline_stage_is_not_repeated_either(study: Callable[..., Path]) -> None:
+    folder = study("broken", 0, bits="8", code=-9)
+    study("broken", 0, bits="8")
+    assert fitted(folder)[:4] == ["8:pool", "8:dies", "8:0", "8:1"]
+
+
+@pytest.mark.slow
+def test_cells_of_one_pass_may_go_on_from_different_rounds(study: Callable[..., Path]) -> None:
+    whole = left_by(study("whole", -1))
+    folder = study("broken", 3, code=-9)
+    next(folder.glob("*-16b-*.partial")).unlink()
+    study("broken", 3)
+    assert left_by(folder) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["cut", "code"])
+def test_a_checkpoint_that_does_not_fit_is_not_used(
+    study: Callable[..., Path], damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = study("broken", 3, bits="8", code=-9)
+    (path,) = folder.glob("*.partial")
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:200])
+    else:
+        content = checkpoint.state.load(path)
+        checkpoint.state.save(path, {**content, "facts": {**content["facts"], "code": "another"}})
+    study("broken", 3, bits="8")
+    assert fitted(folder).count("8:0") == 2
+
+
+class Cell:
+    """Counts what is asked of it."""
+
+    failure = None
+
+    def __init__(self) -> None:
+        self.saved = 0
+
+    def save(self) -> Any:
+        self.saved += 1
+        return {"n": self.saved}
+
+    def resume(self, saved: Any) -> None:
+        self.saved = saved["n"]
+
+
+def test_a_cell_that_is_done_soon_is_never_saved(tmp_path: Path) -> None:
+    cell, kept = Cell(), Checkpoints([tmp_path / "a.partial"], {})
+    for _ in range(5):
+        kept.offer([cell])
+    assert cell.saved == 0 and not list(tmp_path.iterdir())
+
+
+def test_a_cell_is_saved_at_most_once_in_thirty_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    cell, kept = Cell(), Checkpoints([tmp_path / "a.partial"], {})
+    for second in range(0, 121, 5):
+        now[0] = float(second)
+        kept.offer([cell])
+    assert cell.saved == 4
+
+
+def test_a_cell_that_cannot_be_saved_says_so_and_runs_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    kept = Checkpoints([tmp_path / "missing" / "a.partial"], {})
+    with caplog.at_level(logging.WARNING):
+        kept.offer([Cell()])
+    assert "no checkpoint of a" in caplog.text
+
+
+def test_a_stored_cell_needs_no_checkpoint(tmp_path: Path) -> None:
+    for name in ("dies", "tiny"):
+        registry.add_file(PLUGINS / f"{name}.py")
+    study = bench.study.Study.make(
+        methods=f"dies[witness={tmp_path / 'w'}]", datasets="tiny", bits="8", seeds=1, results=str(tmp_path)
+    )
+    (spec,) = study.cells()
+    store = Store(tmp_path)
+    left = [store.checkpoint(spec), Path(f"{store.checkpoint(spec)}.123.tmp")]
+    for path in left:
+        path.write_text("")
+    store.write(RunRecord(spec=spec, status="failed", reason="x"), {})
+    assert not any(path.exists() for path in left)
+
+
+def test_an_offline_method_goes_on_with_its_next_refit() -> None:
+    """Only evaluated rounds are refits, and a resumed session skips those it has."""
+    assert json.dumps(sorted(vars(runner))) and np.__version__
