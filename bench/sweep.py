@@ -1,8 +1,8 @@
 """Runs the cells of a study that are not done yet, on as many workers as asked for.
 
 Everything goes through joblib, so the same sweep runs in this process, in local worker
-processes, or on a Dask or Ray cluster. Only this process writes
-cells; a worker leaves a trace of what it runs.
+processes, or on a Dask or Ray cluster. Only this process stores cells;
+a worker leaves a trace of what it runs, and saves between rounds what takes long (bench/checkpoint.py).
 """
 
 from __future__ import annotations
@@ -155,7 +155,8 @@ def _task(
         registry.add_file(path)
     specs = [cell.spec for cell in group]
     with traces.running(folder, specs):
-        ran = run_cells(specs, group[0].data, thread_count=threads, jobs=jobs)
+        kept = [Store(folder).checkpoint(spec) for spec in specs]
+        ran = run_cells(specs, group[0].data, thread_count=threads, jobs=jobs, checkpoints=kept)
     return [(cell, *outcome) for cell, outcome in zip(group, ran, strict=True)]
 
 

@@ -41,7 +41,8 @@ class Line(logging.Handler):
         now = time.monotonic()
         if self._width and now - self._last >= _PAUSE:
             self._last = now
-            _write(_ERASE + text[: self._width - 1])
+            room = self._width - 1
+            _write(_ERASE + (text if len(text) <= room else f"…{text[1 - room :]}"))  # the end tells most
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ class Dies(Method):
 
     round: int = -1
     witness: str = ""  # a file that says who has fitted what; the first process to come to `round` dies
+    pause: float = 0.0  # seconds of an epoch
 
     capabilities = Capabilities(pool=True, learned_codes=True)
 
@@ -23,7 +25,7 @@ class Dies(Method):
 
     def fit_chunk(self, chunk: Chunk) -> None:
         for _ in epochs("training", 3):
-            pass
+            time.sleep(self.pause)
         self._say(f"{chunk.round}")
         codes = self.rng.choice([-1.0, 1.0], size=(len(chunk), self.bits))
         old = getattr(self, "sums_", None) or {"image": self.start_, "text": np.zeros((7, self.bits))}
@@ -40,6 +42,6 @@ class Dies(Method):
         path = Path(self.witness)
         said = path.read_text() if path.is_file() else ""
         path.write_text(f"{said}{self.bits}:{what}\n")
-        if what == str(self.round) and f"{self.bits}:dies\n" not in said:
+        if what == str(self.round) and "dies" not in said:
             path.write_text(f"{said}{self.bits}:dies\n")
             os.kill(os.getpid(), signal.SIGKILL)
