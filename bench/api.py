@@ -234,6 +234,7 @@ class Method(ABC):
     source: ClassVar[Source] = Source()
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings: name[preset=authors]
     variants: ClassVar[Mapping[str, Variant]] = {}  # of the ablation, in the order of its table
+    varies: ClassVar[tuple[str, ...]] = ()  # parameters in which the cells of one pass may differ: Shared
 
     def __init_subclass__(cls) -> None:
         dataclass(kw_only=True, eq=False)(cls)

@@ -80,15 +80,15 @@ def _probe(cell: Cell) -> float:
     """Seconds for the whole stream, from fitting and encoding the first chunk of it."""
     spec, train = cell.spec, cell.data.open().train
     cls = registry.get("method", spec.method)
-    if skip_reason(cls, train, spec.database):
+    if skip_reason(cls, train, spec):
         return 0.0
     plan = stream.of(spec, train)
     method = cls(bits=spec.bits, seed=spec.seed, **spec.params)
-    first = chunk(train, plan.rounds[0], cls.capabilities, 0)
+    first = chunk(train, plan.rounds[0], cls.capabilities, 0, plan.withheld)
     with threads.limit(1):
         started = time.perf_counter()
         if plan.pool is not None and cls.capabilities.pool:
-            method.fit_pool(shown(train, plan.pool, cls.capabilities))
+            method.fit_pool(shown(train, plan.pool, cls.capabilities, plan.withheld))
         offline = time.perf_counter() - started
         method.fit_chunk(first)
         for modality in MODALITIES:

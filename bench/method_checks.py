@@ -8,7 +8,7 @@ import io
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -336,25 +336,48 @@ def _other_global_generators() -> Iterator[Callable[[], list[str]]]:
             torch.set_rng_state(torch_kept)
 
 
-def another_code_length_on_the_same_chunk_changes_nothing(trial: Trial) -> None:
-    """The harness gives one chunk to cells of several code lengths, which may share work on it."""
-    splits = _three()
-    alone = {bits: _both(trial, trial.fit(*splits, bits=bits), _queries()) for bits in (8, BITS)}
-    for order in ((8, BITS), (BITS, 8)):
-        together = [trial.new(bits=bits) for bits in order]
-        for method in together:
-            trial.start(method, splits[0])
+def another_cell_of_the_pass_on_the_same_chunk_changes_nothing(trial: Trial) -> None:
+    """The harness gives one chunk to cells that differ in code length and in what ``varies``."""
+    known = params.parameters(trial.cls)
+    changes: list[dict[str, Any]] = [{}, {"bits": 8}]
+    for name in trial.cls.varies:
+        _require(name in known, f"{trial.owner}.varies names {name!r}, which is no parameter of it.")
+        changes.append({name: _another(known[name], trial.params)})
+    cells = [(_with(trial, change), change.get("bits", BITS)) for change in changes]
+    splits, pool = _three(), trial.pool(_three()[0])
+    alone = [_both(trial, cell.fit(*splits, bits=bits), _queries()) for cell, bits in cells]
+    for order in (range(len(cells)), reversed(range(len(cells)))):
+        together = {i: cells[i][0].new(bits=cells[i][1]) for i in order}
+        for method in together.values():
+            if pool is not None:
+                method.fit_pool(pool)
         for chunk in trial.chunks(*splits):
-            for method in together:
+            for method in together.values():
                 method.fit_chunk(chunk)
-        for method in together:
+        for i, method in together.items():
             codes = _both(trial, method, _queries())
             _require(
-                not _differ(codes, alone[method.bits]).any(),
-                f"{trial.owner} learns something else after a fit of the same chunk at another length: "
-                f"{_differing(codes, alone[method.bits])} at {method.bits}. "
-                "Share by chunk.shared only what depends neither on bits nor on self.rng.",
+                not _differ(codes, alone[i]).any(),
+                f"{trial.owner} learns something else from a chunk that another cell was fitted on: "
+                f"{_differing(codes, alone[i])} with {changes[i] or 'no change'}. Share by chunk.shared only "
+                "what depends neither on self.rng nor, unless its key says so, on bits and what varies.",
             )
+
+
+def _with(trial: Trial, change: dict[str, Any]) -> Trial:
+    own = {name: value for name, value in change.items() if name != "bits"}
+    return dataclasses.replace(trial, params={**trial.params, **own})
+
+
+def _another(parameter: params.Parameter, given: Mapping[str, Any]) -> Any:
+    """A value that the parameter allows and that it does not have now."""
+    now = given.get(parameter.name, parameter.default)
+    offered: list[Any] = [*parameter.choices]
+    if isinstance(now, (int, float)) and not isinstance(now, bool):
+        offered += [now * 2, now + 1, now / 2, now - 1]
+    found = [value for value in offered if value != now and parameter.accepts(value)]
+    _require(bool(found), f"{parameter.name} varies, but has no value other than {now!r} to try.")
+    return found[0]
 
 
 # Online methods
@@ -528,7 +551,7 @@ _ALWAYS: _Checks = (
     a_class_may_be_missing_from_a_chunk,
     it_prints_nothing,
     it_leaves_global_random_state_alone,
-    another_code_length_on_the_same_chunk_changes_nothing,
+    another_cell_of_the_pass_on_the_same_chunk_changes_nothing,
 )
 _BINARY: _Checks = (codes_are_signs_at_8_and_128_bits,)
 _REAL: _Checks = (vectors_are_finite_float32_of_one_width,)

@@ -7,6 +7,7 @@ description and bounds, which `bench info` prints and the constructor enforces.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import types
 import typing
@@ -58,6 +59,15 @@ class Parameter:
             low = "(-inf" if self.least is None else f"[{self.least:g}"
         high = f"{self.most:g}]" if self.most is not None else "inf)"
         return f"{name} in {low}, {high}"
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values of a parameter that has finitely many of them; else none."""
+        listed = (
+            get_args(option) if get_origin(option) is Literal else (True, False) if option is bool else ()
+            for option in _options(self.type)
+        )
+        return tuple(itertools.chain.from_iterable(listed))
 
     def accepts(self, value: object) -> bool:
         """Whether ``value`` has the declared type and lies within the bounds."""

@@ -19,29 +19,51 @@ from bench.api import MODALITIES, Batch, Capabilities, Chunk, Method, Modality, 
 from bench.clock import Clock
 from bench.cosine import pack_vectors
 from bench.outputs import validate_codes, validate_vectors
-from bench.records import Database
+from bench.records import Database, RunSpec
 from bench.shared import Shared
+from bench.stream import Withheld
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method
 Stored = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
+_NOTHING = Withheld()
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
 
 
-def shown(train: Split, rows: Rows, needs: Capabilities, kept: Path | None = None) -> Split:
+def shown(
+    train: Split, rows: Rows, needs: Capabilities, withheld: Withheld = _NOTHING, kept: Path | None = None
+) -> Split:
     """Rows of the training split as a method may see them: read-only copies, labels if declared.
 
-    A view that the dataset lacks is stood in for by the plain features of the modality. ``kept`` is
-    the folder for what other runs can use again.
+    A view that the dataset lacks is stood in for by the plain features of the modality. A label
+    that is withheld is a row of zeros; so is a modality, and ``absent`` says where. ``kept`` is the
+    folder for what other runs can use again.
     """
-    labels = _frozen(train.labels[rows]) if needs.supervised and train.labels is not None else None
-    image, text = (_visible(train.batch(m).seen_as(needs.encodes), rows, needs.views) for m in MODALITIES)
+    labels = None
+    if needs.supervised and train.labels is not None:
+        labels = _frozen(train.labels[rows], None if withheld.labels is None else withheld.labels[rows])
+    image, text = (
+        _visible(
+            train.batch(m).seen_as(needs.encodes),
+            rows,
+            needs.views,
+            None if withheld.absent is None else _frozen(withheld.absent[m][rows]),
+        )
+        for m in MODALITIES
+    )
     ids = _frozen(train.ids[rows])
     return Split(image=image, text=text, labels=labels, ids=ids, shared=Shared(kept))
 
 
-def chunk(train: Split, rows: Rows, needs: Capabilities, round_: int, kept: Path | None = None) -> Chunk:
+def chunk(
+    train: Split,
+    rows: Rows,
+    needs: Capabilities,
+    round_: int,
+    withheld: Withheld = _NOTHING,
+    kept: Path | None = None,
+) -> Chunk:
     """The chunk of one round, as :func:`shown`."""
-    split = shown(train, rows, needs, kept)
+    split = shown(train, rows, needs, withheld, kept)
     return Chunk(**{f.name: getattr(split, f.name) for f in fields(split)}, round=round_)
 
 
@@ -80,15 +102,17 @@ def pack(method: Method, codes: Output) -> Stored:
     return pack_vectors(codes) if method.capabilities.real_valued else hamming.pack_codes(codes)
 
 
-def _visible(items: Batch, rows: Rows, views: tuple[str, ...]) -> Batch:
-    features = _frozen(items.features[rows])
-    return Batch(
-        features, {v: _frozen(items.views[v][rows]) if v in items.views else features for v in views}
-    )
+def _visible(items: Batch, rows: Rows, views: tuple[str, ...], absent: npt.NDArray[np.bool_] | None) -> Batch:
+    features = _frozen(items.features[rows], absent)
+    seen = {v: _frozen(items.views[v][rows], absent) if v in items.views else features for v in views}
+    return Batch(features, seen, absent)
 
 
-def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    plain = np.array(array)  # a copy in memory, never the memory map
+def _frozen(array: npt.NDArray[Any], blank: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[Any]:
+    """A read-only copy in memory, never the memory map, with zeros in the rows that are ``blank``."""
+    plain = np.array(array)
+    if blank is not None:
+        plain[blank] = 0
     plain.setflags(write=False)
     return plain
 
@@ -168,12 +192,16 @@ class Index:
             self.rewritten = (self.rewritten or 0) + int(changed)
 
 
-def skip_reason(cls: type[Method], train: Split, database: Database) -> str:
+def skip_reason(cls: type[Method], train: Split, spec: RunSpec) -> str:
     """Why this cell cannot run, or "". The reason is stored, shown and counted."""
     needs = cls.capabilities
     if train.labels is None:
         return "the dataset has no labels, so nothing says what is relevant to a query"
-    if database == "learned" and not needs.learned_codes:
+    if spec.labelled < 1 and needs.supervised and not needs.label_free:
+        return "it needs the label of every item, and labelled is below 1"
+    if spec.paired < 1 and not needs.partial:
+        return "it needs both modalities of every item, and paired is below 1"
+    if spec.database == "learned" and not needs.learned_codes:
         return "training assigns it no database codes, so database=learned does not apply"
     lacking = [m for m in MODALITIES if needs.encodes and needs.encodes not in train.batch(m).views]
     if lacking:

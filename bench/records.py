@@ -23,6 +23,7 @@ ORDERS = {
     "stored": "chunks of SIZE items in the order of the dataset, for data that come in a meaningful order",
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
+SINCE = {"labelled": 1.0, "paired": 1.0}  # fields that came later: a key has them where they are set
 DATABASES = {
     "reindexed": "after every round the current hash functions encode all items seen so far",
     "frozen": "an item is encoded when it arrives, and never again",
@@ -70,6 +71,8 @@ class RunSpec:
     Nothing here tells a date, a path or a machine, and nothing that does not change a number.
     ``params`` and ``dataset_params`` hold only what differs from the plugin's defaults.
     ``val`` > 0: that many training items serve as queries, and the test queries are not read.
+    ``labelled`` and ``paired`` are the shares of training items whose labels, and whose two
+    modalities, a method is shown.
     """
 
     method: str
@@ -84,11 +87,14 @@ class RunSpec:
     directions: tuple[Direction, ...] = ("i2t", "t2i")
     params: Mapping[str, Any] = field(default_factory=dict)
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
+    labelled: float = 1.0
+    paired: float = 1.0
 
     @property
     def key(self) -> str:
         """Content address: the same for equal specs on any machine, in any process."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        described = {k: v for k, v in asdict(self).items() if k not in SINCE or v != SINCE[k]}
+        text = json.dumps(described, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -103,7 +109,8 @@ class RunSpec:
 
     def __str__(self) -> str:
         data = selector(self.dataset, self.dataset_params)
-        return f"{self.label} on {data}, {self.bits} bits, seed {self.seed}, {self.database}"
+        shares = "".join(f", {k} {getattr(self, k):g}" for k in SINCE if getattr(self, k) != SINCE[k])
+        return f"{self.label} on {data}, {self.bits} bits, seed {self.seed}, {self.database}{shares}"
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RunSpec:

@@ -61,9 +61,10 @@ def run_cells(
     jobs: int = 1,
     checkpoints: Sequence[Path] = (),
 ) -> list[tuple[RunRecord, Arrays]]:
-    """Run cells that differ in ``bits`` only: one pass over the stream, one chunk for all of them.
+    """Run cells of one stream: one pass over it, one chunk for all of them.
 
-    Whatever a method raises becomes a ``failed`` record with its traceback; the other lengths go on.
+    They differ in ``bits`` and in the parameters that the method's ``varies`` names, in nothing else.
+    Whatever a method raises becomes a ``failed`` record with its traceback; the other cells go on.
     ``checkpoints`` has a path for each cell where one that takes long is saved between rounds.
     """
     cls: type[Method] = registry.get("method", specs[0].method)
@@ -75,7 +76,7 @@ def run_cells(
         "reference": _reference(cls.capabilities),
         "environment": environment(thread_count, jobs),
     }
-    reason = skip_reason(cls, dataset.train, specs[0].database)
+    reason = skip_reason(cls, dataset.train, specs[0])
     if reason:
         return [(RunRecord(spec=spec, status="skipped", reason=reason, **common), {}) for spec in specs]
     machine = {k: v for k, v in common["environment"].items() if k != "jobs"}
@@ -98,7 +99,7 @@ def _reference(abilities: Capabilities) -> str:
 
 
 class _Stream:
-    """What arrives when: shared by the cells of all code lengths."""
+    """What arrives when: shared by the cells of one pass."""
 
     def __init__(self, spec: RunSpec, cls: type[Method], dataset: Dataset) -> None:
         self.cls, self.train = cls, dataset.train
@@ -116,7 +117,7 @@ class _Stream:
         offline = self.cls.capabilities.offline
         fresh = [session for session in sessions if not session.started]
         if fresh and self.plan.pool is not None and self.cls.capabilities.pool and not offline:
-            pool = shown(self.train, self.plan.pool, self.cls.capabilities, self.kept)
+            pool = shown(self.train, self.plan.pool, self.cls.capabilities, self.plan.withheld, self.kept)
             for session in fresh:
                 session.attempt(0, lambda s: s.fit_pool(pool))
             saved.offer(sessions)
@@ -125,11 +126,14 @@ class _Stream:
             if not due or (offline and round_ not in self.evaluated):
                 continue
             rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
-            arrived = chunk(self.train, rows, self.cls.capabilities, 0 if offline else round_, self.kept)
+            arrived = self.chunk(rows, 0 if offline else round_)
             for session in due:
                 session.attempt(round_, lambda s: s.take(arrived, rows))  # noqa: B023  # called at once
             if round_ < max(self.evaluated):
                 saved.offer(sessions)
+
+    def chunk(self, rows: Rows, round_: int) -> Chunk:
+        return chunk(self.train, rows, self.cls.capabilities, round_, self.plan.withheld, self.kept)
 
 
 class _Session:

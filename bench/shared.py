@@ -21,9 +21,10 @@ _log = logging.getLogger(__name__)
 class Shared:
     """Work on some items (a pool, the chunk of a round) that the cells of one pass share.
 
-    ``compute`` must depend on these items, on earlier chunks and on what is in ``key``, never on
-    anything else (the code length, a parameter that is not in the key), and must draw nothing from
-    ``self.rng``: a cell has to give the same codes alone. It belongs to one set of items: others,
+    ``compute`` must depend on these items, on earlier chunks, on what is in ``key`` and on parameters
+    that all cells of a pass have in common, never on what they differ in (the code length, a parameter
+    that the method's ``varies`` names) unless it is in the key. It must draw nothing from ``self.rng``:
+    a cell has to give the same codes alone. It belongs to one set of items: others,
     or other labels, need a ``Shared()`` of their own. ``folder``: where :meth:`kept` keeps files.
     """
 

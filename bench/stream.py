@@ -7,12 +7,13 @@ exists: no method can influence, and no method sees, the order of what is to com
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
-from bench.api import Labels, Rows, Split
+from bench.api import Labels, Modality, Rows, Split
 from bench.errors import DataError, ParameterError
 from bench.records import RunSpec, Schedule
 
@@ -39,12 +40,24 @@ def derive_seed(seed: int, *purpose: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """What of the training rows no method is shown: (n,) bool, True where it is hidden; None: nothing.
+
+    An item lacks at most one modality. Queries and database keep everything.
+    """
+
+    labels: npt.NDArray[np.bool_] | None = None
+    absent: dict[Modality, npt.NDArray[np.bool_]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Rows of the training split: per round, for the offline pool, and for validation queries."""
 
     rounds: tuple[Rows, ...]
     pool: Rows | None
     val: Rows
+    withheld: Withheld = Withheld()
 
     def seen(self, last: int) -> Rows:
         """Rows of rounds 0 to ``last``, in order of arrival."""
@@ -68,9 +81,34 @@ def plan(n: int, labels: Labels | None, *, schedule: Schedule, seed: int, pool: 
 
 def of(spec: RunSpec, train: Split) -> Plan:
     """The stream of a cell."""
-    return plan(
-        len(train), train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val
-    )
+    n = len(train)
+    planned = plan(n, train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val)
+    return replace(planned, withheld=withhold(n, seed=spec.seed, labelled=spec.labelled, paired=spec.paired))
+
+
+def withhold(n: int, *, seed: int, labelled: float = 1.0, paired: float = 1.0) -> Withheld:
+    """Hide labels, or one modality, of all but a share of ``n`` rows.
+
+    What is shown at a smaller share is shown at every larger one. Which modality an item would
+    lose is a coin's toss that no share changes.
+    """
+    labels = absent = None
+    if labelled < 1:
+        labels = _beyond(labelled, n, derive(seed, "labelled"))
+    if paired < 1:
+        rng = derive(seed, "paired")
+        lone = _beyond(paired, n, rng)
+        tossed = rng.random(n) < 0.5
+        sides: dict[Modality, npt.NDArray[np.bool_]] = {"image": lone & tossed, "text": lone & ~tossed}
+        absent = sides
+    return Withheld(labels, absent)
+
+
+def _beyond(share: float, n: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """True for all but the first ``share`` of ``n`` rows in random order."""
+    hidden = np.ones(n, dtype=bool)
+    hidden[rng.permutation(n)[: round(share * n)]] = False
+    return hidden
 
 
 def introduced(spec: RunSpec, stream: Plan, train: Labels, query: Labels) -> Rows | None:

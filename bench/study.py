@@ -6,13 +6,14 @@ import itertools
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
 from bench import params, registry, selectors, stream
 from bench.errors import DataError, ParameterError, UnknownNameError
-from bench.records import DIRECTIONS, Database, RunSpec, Schedule
+from bench.records import DIRECTIONS, SINCE, Database, RunSpec, Schedule
 
 MOST_BITS = 1024
 
@@ -33,6 +34,8 @@ class Study:
     last: str = "merge"
     database: tuple[str, ...] = ("reindexed",)
     pool: tuple[str, ...] = ("first_chunk",)
+    labelled: tuple[float, ...] = (1.0,)
+    paired: tuple[float, ...] = (1.0,)
     val: int = 0
     evaluate: str = "last"
     directions: tuple[str, ...] = ("i2t", "t2i")
@@ -84,8 +87,9 @@ class Study:
         has_pool = {name: registry.get("method", name).capabilities.pool for name, _ in methods}
         streams = {name: self.schedule or (registry.get("dataset", name).schedule,) for name, _ in datasets}
         found: dict[str, RunSpec] = {}
-        grid = itertools.product(datasets, self.database, self.pool, methods, self.bits, self.seeds)
-        for (dataset, options), database, pool, (method, values), bits, seed in grid:
+        axes = itertools.product(self.database, self.pool, self.labelled, self.paired)
+        grid = itertools.product(datasets, axes, methods, self.bits, self.seeds)
+        for (dataset, options), (database, pool, labelled, paired), (method, values), bits, seed in grid:
             for schedule in streams[dataset]:
                 spec = RunSpec(
                     method=method,
@@ -100,12 +104,14 @@ class Study:
                     directions=self.directions,  # type: ignore[arg-type]  # checked by _check
                     params=values,
                     dataset_params=options,
+                    labelled=labelled,
+                    paired=paired,
                 )
                 found.setdefault(spec.key, spec)
         return list(found.values())
 
     def _check(self) -> None:
-        for name in ("methods", "datasets", "bits", "seeds", "database", "pool", "directions"):
+        for name in ("methods", "datasets", "bits", "seeds", "directions", "database", "pool", *SINCE):
             if not getattr(self, name):
                 raise ParameterError(f"{name} is empty. Name at least one.")
         for bits in self.bits:
@@ -117,6 +123,10 @@ class Study:
             _one_of("directions", value, DIRECTIONS)
         for pool in self.pool:
             stream.parse_pool(pool)
+        for name in SINCE:
+            for share in getattr(self, name):
+                if not 0 <= share <= 1:
+                    raise ParameterError(f"{name} is a share of training items, from 0 to 1; got {share}.")
         stream.parse_evaluate(self.evaluate, 1)
         for name, least in (("val", 0), ("jobs", 1), ("threads", 1)):
             if getattr(self, name) < least:
@@ -164,9 +174,12 @@ def _typed(name: str, value: Any, declared: str) -> Any:
             raise ParameterError(f"seeds must be at least 1, or a list of seeds; got {value}.")
         return tuple(range(value))
     if declared.startswith("tuple"):
-        inner = int if "int" in declared else str
-        return tuple(_cast(name, v, inner) for v in _listed(value))
-    return _cast(name, value, int if declared == "int" else str)
+        return tuple(_cast(name, v, _kind(declared)) for v in _listed(value))
+    return _cast(name, value, _kind(declared))
+
+
+def _kind(declared: str) -> type:
+    return int if "int" in declared else float if "float" in declared else str
 
 
 def _listed(value: Any) -> Iterable[Any]:
@@ -178,9 +191,12 @@ def _listed(value: Any) -> Iterable[Any]:
 
 
 def _cast(name: str, value: Any, kind: type) -> Any:
-    if kind is int and isinstance(value, str) and value.strip().lstrip("-").isdigit():
-        return int(value)
+    if isinstance(value, str) and kind is not str:
+        with suppress(ValueError):
+            return kind(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
     if isinstance(value, bool) or not isinstance(value, kind):
-        wanted = "a whole number" if kind is int else "text"
+        wanted = {int: "a whole number", float: "a number", str: "text"}[kind]
         raise ParameterError(f"{name} must be {wanted}; got {value!r}.")
     return value

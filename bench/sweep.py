@@ -24,6 +24,7 @@ from bench.runner import Arrays, run_cells
 from bench.store import State, Store
 from bench.study import Study
 
+PASS = 32  # cells of one pass at most; each holds a method and its database codes
 BACKENDS = ("loky", "threading", "multiprocessing", "dask", "ray")
 Progress = Callable[["Cell", RunRecord, int, int], None]  # cell, its record, cells finished, cells to run
 
@@ -141,11 +142,16 @@ def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
 
 
 def _groups(due: Iterable[Cell]) -> list[list[Cell]]:
-    """Cells that differ in their code length only: they run in one pass over the stream."""
+    """Cells that run in one pass over the stream: they differ in code length and in what may vary.
+
+    All of a pass are in memory at once, so a pass has at most ``PASS`` cells.
+    """
     found: defaultdict[str, list[Cell]] = defaultdict(list)
     for cell in due:
-        found[replace(cell.spec, bits=0).key].append(cell)
-    return list(found.values())
+        varies = registry.get("method", cell.spec.method).varies
+        fixed = {name: value for name, value in cell.spec.params.items() if name not in varies}
+        found[replace(cell.spec, bits=0, params=fixed).key].append(cell)
+    return [group[i : i + PASS] for group in found.values() for i in range(0, len(group), PASS)]
 
 
 def _task(

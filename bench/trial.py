@@ -133,9 +133,14 @@ class Trial:
 
     def start(self, method: Method, first: Split, *, pool: bool = True) -> None:
         """Show the pool to a method that has an offline stage of its own before an online one."""
+        offered = self.pool(first)
+        if pool and offered is not None:
+            method.fit_pool(offered)
+
+    def pool(self, first: Split) -> Split | None:
+        """The items of round 0 as an offline stage gets them, or None for a method without one."""
         can = self.cls.capabilities
-        if pool and can.pool and not can.offline:
-            method.fit_pool(self.shown(first))
+        return self.shown(first) if can.pool and not can.offline else None
 
 
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -47,6 +47,10 @@ class Protocol:
         mixed = any(r.spec.pool != self.pool for r in self.records)
         pool = f"pool {self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
         lines.append(f"schedule {spec.schedule}; {pool}; evaluate {spec.evaluate}")
+        if spec.labelled < 1:
+            lines.append(f"labelled {spec.labelled:g}: the labels of the other training items were withheld")
+        if spec.paired < 1:
+            lines.append(f"paired {spec.paired:g}: of the other training items one modality was withheld")
         if spec.val:
             lines.append(
                 f"VALIDATION, for tuning only: {spec.val} training items are the queries; "
@@ -110,6 +114,8 @@ class Protocol:
             "saw_future": spec.sees_future,
             "val": spec.val,
             "evaluate": spec.evaluate,
+            "labelled": spec.labelled,
+            "paired": spec.paired,
             "data": record.data,
             "method": spec.label,
             "fidelity": record.fidelity,
@@ -120,9 +126,9 @@ class Protocol:
 def protocols(records: Sequence[RunRecord]) -> list[Protocol]:
     """Divide records so that no column mixes protocols, in order of appearance.
 
-    Records are apart when they differ in database, schedule, evaluate, val, directions or, for
-    the same dataset, in its fingerprint. So they are in pool, but a method without an offline
-    stage (pool ``none``) stands beside those that have one, in every such table.
+    Records are apart when they differ in database, schedule, evaluate, labelled, paired, val,
+    directions or, for the same dataset, in its fingerprint. So they are in pool, but a method
+    without an offline stage (pool ``none``) stands beside those that have one, in every such table.
     """
     if not records:
         raise ParameterError(NOTHING)
@@ -130,7 +136,7 @@ def protocols(records: Sequence[RunRecord]) -> list[Protocol]:
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
         s = record.spec
-        base = (s.database, s.schedule, s.evaluate, s.val, s.directions)
+        base = (s.database, s.schedule, s.evaluate, s.labelled, s.paired, s.val, s.directions)
         known = prints.setdefault((*base, dataset_of(record)), [])
         if record.data and record.data not in known:
             known.append(record.data)

@@ -12,7 +12,8 @@ from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split
 from bench.clock import Clock
 from bench.errors import ContractError
 from bench.protocol import Index, chunk, encode, skip_reason, stand_ins
-from bench.records import Database
+from bench.records import Database, RunSpec, Schedule
+from bench.stream import Withheld
 from bench.trial import Trial, items
 
 
@@ -31,6 +32,10 @@ def split(n: int = 12, *, labels: bool = True, views: tuple[str, ...] = ("clip",
         labels=np.eye(3, dtype=np.uint8)[np.arange(n) % 3] if labels else None,
         ids=np.arange(n),
     )
+
+
+def cell(**changes: Any) -> RunSpec:
+    return RunSpec(method="m", dataset="d", bits=4, schedule=Schedule("shuffled", 6), **changes)
 
 
 class Turning(Method):
@@ -186,9 +191,46 @@ def test_skip_reasons() -> None:
     class Supervised(Turning):
         capabilities = Capabilities(supervised=True)
 
-    assert skip_reason(Turning, split(), "learned") == ""
-    assert "database=learned does not apply" in skip_reason(Supervised, split(), "learned")
-    assert "has no labels" in skip_reason(Supervised, split(labels=False), "reindexed")
+    assert skip_reason(Turning, split(), cell(database="learned")) == ""
+    assert "database=learned does not apply" in skip_reason(Supervised, split(), cell(database="learned"))
+    assert "has no labels" in skip_reason(Supervised, split(labels=False), cell())
+    assert "labelled is below 1" in skip_reason(Supervised, split(), cell(labelled=0.5))
+    assert "paired is below 1" in skip_reason(Turning, split(), cell(paired=0.5))
+
+
+def test_a_method_that_says_so_runs_where_labels_or_modalities_are_withheld() -> None:
+    class Robust(Turning):
+        capabilities = Capabilities(supervised=True, label_free=True, partial=True)
+
+    assert skip_reason(Robust, split(), cell(labelled=0.0, paired=0.5)) == ""
+    assert skip_reason(Turning, split(), cell(labelled=0.0)) == ""  # it reads no labels
+
+
+def test_withheld_labels_are_rows_of_zeros() -> None:
+    train, hidden = split(), Withheld(labels=np.arange(12) >= 3)
+    rows = np.array([5, 1, 11])
+    seen = chunk(train, rows, Capabilities(supervised=True), 0, hidden)
+    assert seen.labels is not None and train.labels is not None
+    np.testing.assert_array_equal(seen.labels, train.labels[rows] * [[0], [1], [0]])
+
+
+def test_a_withheld_modality_is_zeros_in_features_and_views_and_said() -> None:
+    train, rows = split(), np.array([5, 1])
+    gone = np.arange(12) == 5
+    seen = chunk(
+        train, rows, Capabilities(views=("clip",)), 0, Withheld(absent={"image": gone, "text": gone & False})
+    )
+    assert seen.image.absent is not None and seen.image.absent.tolist() == [True, False]
+    for array, kept in (
+        (seen.image.features, train.image.features),
+        (seen.image.views["clip"], train.image.views["clip"]),
+    ):
+        np.testing.assert_array_equal(array, kept[rows] * np.float32([[0], [1]]))
+    np.testing.assert_array_equal(seen.text.features, train.text.features[rows])
+
+
+def test_nothing_withheld_is_no_mask() -> None:
+    assert chunk(split(), np.arange(3), Capabilities(), 0).image.absent is None
 
 
 def test_only_an_oracle_is_shown_labels_in_encode() -> None:
@@ -242,8 +284,8 @@ def test_a_method_that_encodes_a_view_is_said_to_at_query_time() -> None:
 
 
 def test_without_the_view_that_it_encodes_a_method_is_skipped() -> None:
-    assert skip_reason(OfClip, split(), "reindexed") == ""
-    reason = skip_reason(OfClip, split(views=("vgg",)), "reindexed")
+    assert skip_reason(OfClip, split(), cell()) == ""
+    reason = skip_reason(OfClip, split(views=("vgg",)), cell())
     assert reason == "the dataset has no 'clip' view of image and text for it to hash"
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.errors import DataError, ParameterError
 from bench.records import RunSpec, Schedule
-from bench.stream import Plan, introduced, parse_evaluate, plan
+from bench.stream import Plan, introduced, parse_evaluate, plan, withhold
 
 
 def labels(n: int = 60, classes: int = 6, seed: int = 0) -> np.ndarray:
@@ -142,3 +142,30 @@ def test_more_groups_than_classes_is_an_error() -> None:
 def test_an_order_by_label_needs_labels() -> None:
     with pytest.raises(DataError, match="has none"):
         plan(9, None, schedule=Schedule("drift", 3), seed=0, pool="none", val=0)
+
+
+def test_the_share_asked_for_keeps_its_labels() -> None:
+    hidden = withhold(200, seed=0, labelled=0.1).labels
+    assert hidden is not None and (~hidden).sum() == 20
+
+
+def test_what_is_labelled_at_a_smaller_share_is_labelled_at_a_larger_one() -> None:
+    few, many = (withhold(200, seed=3, labelled=share).labels for share in (0.1, 0.4))
+    assert few is not None and many is not None and not (many & ~few).any()
+
+
+def test_an_item_that_is_not_paired_lacks_one_modality_and_the_same_at_every_share() -> None:
+    few, many = (withhold(200, seed=3, paired=share).absent for share in (0.0, 0.5))
+    assert few is not None and many is not None
+    assert (few["image"] ^ few["text"]).all()
+    assert (many["image"] ^ many["text"]).sum() == 100
+    assert not any((many[m] & ~few[m]).any() for m in few)
+
+
+def test_nothing_is_withheld_by_default() -> None:
+    assert withhold(10, seed=0).labels is None and withhold(10, seed=0).absent is None
+
+
+def test_other_seeds_withhold_other_labels() -> None:
+    one, two = (withhold(200, seed=seed, labelled=0.5).labels for seed in (0, 1))
+    assert one is not None and (one != two).any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import bench
 from bench import registry
 from bench.errors import BenchError, StoreError
-from bench.records import RunSpec
+from bench.records import RunSpec, Schedule
 from bench.store import Store
 from bench.study import Study
 from bench.sweep import survey
@@ -92,6 +93,99 @@ def test_code_lengths_that_run_together_give_what_each_gives_alone(tmp_path: Pat
     for key, arrays in together.items():
         for name, array in arrays.items():
             np.testing.assert_array_equal(array, alone[key][name])
+
+
+PASSES = """
+from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split, param, sign
+
+
+class Shares(Method):
+    \"\"\"Signs of a projection of what all chunks so far have in common.\"\"\"
+
+    capabilities = Capabilities(pool=True)
+    varies = ("weight",)
+    weight: float = param(1.0, "of the mean")
+    power: float = 1.0
+
+    def fit_pool(self, pool: Split) -> None:
+        self.start_ = pool.shared.once("start", lambda: self.counted(pool.image.features.mean(0)))
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        self.mean_ = chunk.shared.once("mean", lambda: self.counted(chunk.image.features.mean(0)))
+        if chunk.round == 0:
+            self.w_ = {m: self.rng.standard_normal((chunk.batch(m).features.shape[1], self.bits))
+                       for m in ("image", "text")}
+
+    def counted(self, value):
+        with open(FILE, "a") as file:
+            file.write("x")
+        return value
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(batch.features @ self.w_[modality] + self.weight * self.mean_.sum())
+"""
+
+
+def shares(tmp_path: Path, name: str, methods: str, **changes: Any) -> tuple[dict[str, Any], int]:
+    """The stored arrays by cell, and how often something was computed that cells can share."""
+    tmp_path.mkdir(exist_ok=True)
+    counter, plugin = tmp_path / f"{name}.count", tmp_path / "shares.py"
+    counter.write_text("")
+    plugin.write_text(PASSES.replace("FILE", repr(str(counter))), encoding="utf-8")
+    plugins = [str(plugin), str(PLUGINS / "tiny.py")]
+    registry._extra.clear()
+    results = bench.run(**options(tmp_path / name, methods=methods, plugin=plugins, **changes))
+    store = Store(tmp_path / name / "runs")
+    kept = {r.spec.key: {k: v.copy() for k, v in store.arrays(r).items()} for r in results.records}
+    return kept, len(counter.read_text())
+
+
+def test_cells_that_differ_in_what_varies_share_one_pass_over_the_stream(tmp_path: Path) -> None:
+    kept, computed = shares(tmp_path, "all", "shares[weight=0,1,2,3]", bits="8,16")
+    assert (len(kept), computed) == (8, 1 + 3)  # the pool and three chunks
+
+
+def test_cells_that_differ_in_another_parameter_share_nothing(tmp_path: Path) -> None:
+    kept, computed = shares(tmp_path, "all", "shares[power=1,2]")
+    assert (len(kept), computed) == (2, 2 * (1 + 3))
+
+
+def test_a_pass_has_no_more_cells_than_fit_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.sweep.PASS", 3)
+    kept, computed = shares(tmp_path, "all", "shares[weight=0,1,2,3]")
+    assert (len(kept), computed) == (4, 2 * (1 + 3))
+
+
+def test_a_cell_gives_in_a_pass_what_it_gives_alone(tmp_path: Path) -> None:
+    together, _ = shares(tmp_path, "all", "shares[weight=0,1,2]")
+    alone: dict[str, Any] = {}
+    for weight in (0, 1, 2):
+        alone |= shares(tmp_path, str(weight), f"shares[weight={weight}]")[0]
+    assert together.keys() == alone.keys()
+    for key, arrays in together.items():
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, alone[key][name])
+
+
+def test_withheld_labels_still_say_what_is_relevant(tmp_path: Path) -> None:
+    results = bench.run(**options(tmp_path, methods="lcdh[teacher=zero]", labelled="0,1"))
+    assert [r.status for r in results.records] == ["ok", "ok"]
+    assert len({r.rounds[-1].metrics["chance/i2t"] for r in results.records}) == 1
+
+
+def test_a_method_that_needs_every_label_is_skipped_where_some_are_withheld(tmp_path: Path) -> None:
+    few, all_ = bench.run(**options(tmp_path, methods="lemon", labelled="0.5,1")).records
+    assert (few.status, all_.status) == ("skipped", "ok")
+    assert "labelled is below 1" in few.reason
+
+
+def test_the_key_of_a_cell_is_what_it_was_before_shares_could_be_set() -> None:
+    old = RunSpec(
+        method="lcdh", dataset="wiki", bits=32, schedule=Schedule("shuffled", 2000), seed=1,
+        params={"lambda1": 0.1},
+    )  # fmt: skip
+    assert old.key == "5469249593a50922"
+    assert len({replace(old, **change).key for change in ({}, {"labelled": 0.5}, {"paired": 0.5})}) == 3
 
 
 def test_what_is_shared_counts_in_the_cost_of_each_code_length() -> None:

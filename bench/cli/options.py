@@ -17,6 +17,8 @@ _TEXT = {
     "last": "what a remainder becomes: merge (into the last chunk) or short (a chunk of its own)",
     "database": "whose codes the database holds: reindexed, frozen, learned",
     "pool": "what an offline teacher sees: none, first_chunk, separate:N, full",
+    "labelled": "share of training items whose labels methods see: 1, or 0,0.1,1",
+    "paired": "share of training items that methods see in both modalities; the rest lose one",
     "evaluate": "rounds to evaluate: last, all or every:K",
     "directions": "i2t,t2i and, if wanted, i2i,t2t",
     "device": "where torch methods compute: cpu, cuda, cuda:1",
