@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,72 +96,45 @@ def test_code_lengths_that_run_together_give_what_each_gives_alone(tmp_path: Pat
             np.testing.assert_array_equal(array, alone[key][name])
 
 
-PASSES = """
-from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split, param, sign
+Shared = Callable[..., tuple[dict[str, Any], int]]
 
 
-class Shares(Method):
-    \"\"\"Signs of a projection of what all chunks so far have in common.\"\"\"
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
+    """Runs `shares`: the stored arrays by cell, and how often something was computed that cells can share."""
 
-    capabilities = Capabilities(pool=True)
-    varies = ("weight",)
-    weight: float = param(1.0, "of the mean")
-    power: float = 1.0
+    def run(name: str, methods: str, **changes: Any) -> tuple[dict[str, Any], int]:
+        count = tmp_path / f"{name}.count"
+        count.touch()
+        monkeypatch.setenv("SHARES_COUNT", str(count))
+        results = bench.run(**options(tmp_path / name, methods=methods, **changes))
+        store = Store(tmp_path / name / "runs")
+        return {r.spec.key: dict(store.arrays(r)) for r in results.records}, len(count.read_text())
 
-    def fit_pool(self, pool: Split) -> None:
-        self.start_ = pool.shared.once("start", lambda: self.counted(pool.image.features.mean(0)))
-
-    def fit_chunk(self, chunk: Chunk) -> None:
-        self.mean_ = chunk.shared.once("mean", lambda: self.counted(chunk.image.features.mean(0)))
-        if chunk.round == 0:
-            self.w_ = {m: self.rng.standard_normal((chunk.batch(m).features.shape[1], self.bits))
-                       for m in ("image", "text")}
-
-    def counted(self, value):
-        with open(FILE, "a") as file:
-            file.write("x")
-        return value
-
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return sign(batch.features @ self.w_[modality] + self.weight * self.mean_.sum())
-"""
+    return run
 
 
-def shares(tmp_path: Path, name: str, methods: str, **changes: Any) -> tuple[dict[str, Any], int]:
-    """The stored arrays by cell, and how often something was computed that cells can share."""
-    tmp_path.mkdir(exist_ok=True)
-    counter, plugin = tmp_path / f"{name}.count", tmp_path / "shares.py"
-    counter.write_text("")
-    plugin.write_text(PASSES.replace("FILE", repr(str(counter))), encoding="utf-8")
-    plugins = [str(plugin), str(PLUGINS / "tiny.py")]
-    registry._extra.clear()
-    results = bench.run(**options(tmp_path / name, methods=methods, plugin=plugins, **changes))
-    store = Store(tmp_path / name / "runs")
-    kept = {r.spec.key: {k: v.copy() for k, v in store.arrays(r).items()} for r in results.records}
-    return kept, len(counter.read_text())
-
-
-def test_cells_that_differ_in_what_varies_share_one_pass_over_the_stream(tmp_path: Path) -> None:
-    kept, computed = shares(tmp_path, "all", "shares[weight=0,1,2,3]", bits="8,16")
+def test_cells_that_differ_in_what_varies_share_one_pass_over_the_stream(shared: Shared) -> None:
+    kept, computed = shared("all", "shares[weight=0,1,2,3]", bits="8,16")
     assert (len(kept), computed) == (8, 1 + 3)  # the pool and three chunks
 
 
-def test_cells_that_differ_in_another_parameter_share_nothing(tmp_path: Path) -> None:
-    kept, computed = shares(tmp_path, "all", "shares[power=1,2]")
+def test_cells_that_differ_in_another_parameter_share_nothing(shared: Shared) -> None:
+    kept, computed = shared("all", "shares[power=1,2]")
     assert (len(kept), computed) == (2, 2 * (1 + 3))
 
 
-def test_a_pass_has_no_more_cells_than_fit_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pass_has_no_more_cells_than_fit_in_memory(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.sweep.PASS", 3)
-    kept, computed = shares(tmp_path, "all", "shares[weight=0,1,2,3]")
+    kept, computed = shared("all", "shares[weight=0,1,2,3]")
     assert (len(kept), computed) == (4, 2 * (1 + 3))
 
 
-def test_a_cell_gives_in_a_pass_what_it_gives_alone(tmp_path: Path) -> None:
-    together, _ = shares(tmp_path, "all", "shares[weight=0,1,2]")
+def test_a_cell_gives_in_a_pass_what_it_gives_alone(shared: Shared) -> None:
+    together, _ = shared("all", "shares[weight=0,1,2]")
     alone: dict[str, Any] = {}
     for weight in (0, 1, 2):
-        alone |= shares(tmp_path, str(weight), f"shares[weight={weight}]")[0]
+        alone |= shared(str(weight), f"shares[weight={weight}]")[0]
     assert together.keys() == alone.keys()
     for key, arrays in together.items():
         for name, array in arrays.items():
