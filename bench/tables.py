@@ -1,8 +1,9 @@
-"""One table and its renderings: terminal, Markdown, CSV and LaTeX. It knows nothing of records."""
+"""One table and its renderings: terminal, Markdown, CSV, LaTeX and HTML. It knows nothing of records."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import math
 import re
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100  # of plain text
 LABEL_WIDTH = 22  # a longer label is broken, after a comma where it has one
+LATEX_WIDTH = 80  # characters in \small that fit the text of an article
 GAP = "  "  # between two columns of plain text
 
 Mark = Literal["", "best", "second"]
@@ -115,6 +117,14 @@ class Table:
         """One ``table`` environment per block; needs ``\\usepackage{booktabs}`` and nothing else."""
         head = f"% {_one_line(self.title)}; needs \\usepackage{{booktabs}}"
         return "\n\n".join([head, *map(_latex_block, self.blocks)])
+
+    def to_html(self) -> str:
+        """A ``section`` with one HTML table per block, escaped; classes ``best`` and ``second`` mark cells.
+
+        A number has its full value in ``data-value``, for scripts that sort.
+        """
+        blocks = "\n".join(map(_html_block, self.blocks))
+        return f"<section>\n<h2>{_html(self.title)}</h2>\n{blocks}\n</section>"
 
     def to_frame(self) -> Any:
         """``data`` as a ``pandas.DataFrame``."""
@@ -325,6 +335,9 @@ _LATEX = {
     "–": "--",
     "—": "---",
     "…": "\\dots{}",
+    "≈": "$\\approx$",
+    "λ": "$\\lambda$",
+    "−": "$-$",
 }
 
 
@@ -345,28 +358,37 @@ def _latex_char(match: re.Match[str]) -> str:
 
 
 def _latex_block(block: Block) -> str:
-    columns = block.columns
-    foot = [_latex_row(row, [""] * len(row)) for row in block.foot]
-    rows = [_latex_row(row, marks) for row, marks in zip(block.rows, block.marks(), strict=True)]
+    """Columns that are too many for a page go below the others, as in plain text."""
+    widths = _widths(block, styled=True)
+    panels = _panels(block, widths, LATEX_WIDTH)
     caption = "; ".join(map(latex, block.caption))
-    lines = [
-        "\\begin{table}",
-        "\\centering",
-        f"\\caption{{{caption}.}}",
+    lines = ["\\begin{table}", "\\centering\\small\\setlength{\\tabcolsep}{4pt}", f"\\caption{{{caption}.}}"]
+    for i, indices in enumerate(panels):
+        lines += ["\\par\\medskip" if i else "", *_latex_panel(block, indices)]
+    if block.notes:
+        lines += ["\\par\\smallskip", "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright"]
+        lines += ["\\par\n".join(latex(note) for note in block.notes), "\\end{minipage}"]
+    return "\n".join(line for line in [*lines, "\\end{table}"] if line)
+
+
+def _latex_panel(block: Block, indices: Sequence[int]) -> list[str]:
+    columns = [block.columns[i] for i in indices]
+
+    def line(row: Row, marks: Sequence[Mark]) -> str:
+        return _latex_row([row[i] for i in indices], [marks[i] for i in indices])
+
+    foot = [line(row, [""] * len(row)) for row in block.foot]
+    return [
         f"\\begin{{tabular}}{{{''.join(c.align[0] for c in columns)}}}",
         "\\toprule",
         *(_latex_groups(columns) if any(c.group for c in columns) else ()),
         " & ".join(latex(c.name) for c in columns) + " \\\\",
         "\\midrule",
-        *rows,
+        *(line(row, marks) for row, marks in zip(block.rows, block.marks(), strict=True)),
         *(["\\midrule", *foot] if foot else ()),
         "\\bottomrule",
         "\\end{tabular}",
     ]
-    if block.notes:
-        lines += ["\\par\\smallskip", "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright"]
-        lines += ["\\par\n".join(latex(note) for note in block.notes), "\\end{minipage}"]
-    return "\n".join([*lines, "\\end{table}"])
 
 
 def _latex_groups(columns: Sequence[Column]) -> list[str]:
@@ -379,7 +401,7 @@ def _latex_groups(columns: Sequence[Column]) -> list[str]:
     return [" & ".join(heads) + " \\\\", " ".join(rules)]
 
 
-def _latex_row(row: Row, marks: Sequence[Mark]) -> str:
+def _latex_row(row: Sequence[Cell], marks: Sequence[Mark]) -> str:
     forms = {"best": "\\textbf{%s}", "second": "\\underline{%s}", "": "%s"}
     texts = [forms[m].replace("%s", latex(c.text)) + latex(c.extra) for c, m in zip(row, marks, strict=True)]
     line = " & ".join(texts) + " \\\\"
@@ -387,6 +409,58 @@ def _latex_row(row: Row, marks: Sequence[Mark]) -> str:
         below = [f"{{\\scriptsize {latex(c.below)}}}" if c.below else "" for c in row]
         line += "\n" + " & ".join(below) + " \\\\"
     return line
+
+
+# HTML
+
+
+def _html(text: str) -> str:
+    return html.escape(_one_line(text))
+
+
+def _html_block(block: Block) -> str:
+    unmarked: list[list[Mark]] = [[""] * len(block.columns)] * len(block.foot)
+    caption = "<br>".join(map(_html, block.caption))
+    foot = [_html_row(row, marks, block) for row, marks in zip(block.foot, unmarked, strict=True)]
+    lines = [
+        "<table>",
+        *([f"<caption>{caption}</caption>"] if caption else ()),
+        "<thead>",
+        *([_html_groups(block.columns)] if any(c.group for c in block.columns) else ()),
+        f"<tr>{''.join(map(_html_head, block.columns))}</tr>",
+        "</thead>",
+        "<tbody>",
+        *(_html_row(row, marks, block) for row, marks in zip(block.rows, block.marks(), strict=True)),
+        "</tbody>",
+        *(["<tfoot>", *foot, "</tfoot>"] if foot else ()),
+        "</table>",
+    ]
+    if block.notes:
+        lines.append("<ul>" + "".join(f"<li>{_html(note)}</li>" for note in block.notes) + "</ul>")
+    return "\n".join(lines)
+
+
+def _html_head(column: Column) -> str:
+    return f'<th scope="col" class="{column.align}">{_html(column.name)}</th>'
+
+
+def _html_groups(columns: Sequence[Column]) -> str:
+    heads = (
+        f'<th colspan="{length}" scope="colgroup">{_html(group)}</th>' for group, length in _groups(columns)
+    )
+    return f"<tr>{''.join(heads)}</tr>"
+
+
+def _html_row(row: Row, marks: Sequence[Mark], block: Block) -> str:
+    cells = []
+    for i, (cell, mark, column) in enumerate(zip(row, marks, block.columns, strict=True)):
+        tag, scope = ("th", ' scope="row"') if i < block.stub else ("td", "")
+        value = "" if cell.value is None or not math.isfinite(cell.value) else f' data-value="{cell.value!r}"'
+        classes = f"{column.align} {mark}".strip()
+        inside = {"best": "<b>%s</b>", "second": "<u>%s</u>", "": "%s"}[mark].replace("%s", _html(cell.text))
+        below = f"<br><small>{_html(cell.below)}</small>" if cell.below else ""
+        cells.append(f'<{tag}{scope} class="{classes}"{value}>{inside}{_html(cell.extra)}{below}</{tag}>')
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _one_line(text: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import BenchError, ParameterError
+from bench.evidence import Evidence
 from bench.records import DIRECTIONS, Direction, RoundRecord, RunRecord
 from bench.reports._protocol import (
     DIRECTION_NAMES,
@@ -21,8 +22,14 @@ from bench.reports._protocol import (
     trouble,
     word,
 )
+from bench.reports._scores import against, columns, corrected, indistinct
 from bench.tables import Block, Cell, Column, Row, Table
 
+INDISTINCT = "≈"
+INDISTINCT_NOTE = (
+    "not told from the best of its column: the larger p of a paired randomisation test over queries (mean "
+    "over seeds) and a paired t-test over seeds, Holm-corrected in the column, is .05 or more"
+)
 _NAMES = {"map": "mAP", "precision": "P", "recall": "R", "ndcg": "NDCG", "chance": "chance level"}
 Rounds = Callable[[RunRecord], Sequence[RoundRecord]]
 
@@ -48,14 +55,25 @@ class Samples:
         return [r.metrics[key] for r in self.rounds.values() if key in r.metrics]
 
 
-def table(
-    records: Sequence[RunRecord], *, metric: str, stale: Stale, band: bool, title: str, rounds: Rounds | None
-) -> Table:
-    """One block per protocol; ``rounds`` chooses what is shown of a record, None the last round."""
+def table(records: Sequence[RunRecord], *, title: str, **options: Any) -> Table:
+    """One block per protocol; the options are those of :class:`Grid`."""
+    return joined(title, grids(records, **options))
+
+
+def grids(records: Sequence[RunRecord], *, metric: str, **options: Any) -> list[Grid]:
+    """The entries of every protocol."""
     _check_metric(records, metric)
-    grids = [_Grid(p, metric=metric, stale=stale, band=band, rounds=rounds) for p in protocols(records)]
-    data = [row for grid in grids for row in grid.data()]
-    return Table(title=title, blocks=tuple(grid.block() for grid in grids), data=data)
+    return [Grid(p, metric=metric, **options) for p in protocols(records)]
+
+
+def joined(title: str, parts: Sequence[Grid]) -> Table:
+    """Grids as the blocks of one table."""
+    data = [row for grid in parts for row in grid.data()]
+    return Table(title=title, blocks=tuple(grid.block() for grid in parts), data=data)
+
+
+def last_round(record: RunRecord) -> Sequence[RoundRecord]:
+    return record.rounds[-1:]
 
 
 def metric_title(name: str) -> str:
@@ -95,14 +113,27 @@ def _check_metric(records: Sequence[RunRecord], metric: str) -> None:
         )
 
 
-class _Grid:
-    """The entries of one protocol."""
+class Grid:
+    """The entries of one protocol.
+
+    ``rounds`` chooses what is shown of a record, and ``when`` tells it; ``by_round`` gives every
+    round a column. With ``evidence``, what cannot be told from the best of its column is marked.
+    """
 
     def __init__(
-        self, protocol: Protocol, *, metric: str, stale: Stale, band: bool, rounds: Rounds | None
+        self,
+        protocol: Protocol,
+        *,
+        metric: str,
+        stale: Stale,
+        band: bool,
+        rounds: Rounds = last_round,
+        when: str = "after the last round",
+        by_round: bool = False,
+        evidence: Evidence | None = None,
     ) -> None:
         self.protocol, self.metric, self.stale = protocol, metric, stale
-        self.by_round = rounds is not None
+        self.when, self.by_round = when, by_round
         # Bounds and the chance level are stored for map and map@R; other names have none.
         plain = re.fullmatch("map(@[0-9]+)?", metric)
         self.chance = "chance" + (plain[1] or "") if plain else ""
@@ -110,7 +141,7 @@ class _Grid:
         self.marks = protocol.marks()
         self.datasets = list(protocol.datasets)
         self.seeds = [len({r.spec.seed for r in found}) for found in protocol.datasets.values()]
-        self._fill(rounds or (lambda record: record.rounds[-1:]))
+        self._fill(rounds)
         self.places = sorted({place for _, place in self.entries})
         self.banded = band and bool(plain) and self._stored(f"{metric}:pessimistic")
         self.missing = [
@@ -118,6 +149,19 @@ class _Grid:
             for name in (self.chance, f"{metric}:pessimistic", f"{metric}:optimistic")
             if plain and self.places and not self._stored(name)
         ]
+        self.p: dict[tuple[str, Place], float] | None = None
+        if evidence is not None:
+            self.p = self._tested(evidence)
+
+    def _tested(self, evidence: Evidence) -> dict[tuple[str, Place], float]:
+        """Corrected p of the difference to the best, by method and column."""
+        found = {}
+        for column in columns(self.protocol, evidence):
+            position = self.datasets.index(column.dataset), DIRECTIONS.index(column.direction)
+            place = Place(*position, column.bits, -1)
+            p = corrected(against(column, column.best()))
+            found.update({(label, place): value for label, value in p.items()})
+        return found
 
     def _fill(self, rounds: Rounds) -> None:
         """A record without numbers gets a word in the columns that others of its kind have."""
@@ -162,8 +206,7 @@ class _Grid:
             text += " over all database items, tie-aware (expected over the orders of tied items)"
         else:
             text += _description(self.metric)
-        when = "by round, counted from 0" if self.by_round else "after the last round"
-        return f"{text}, {when}" + ("; chance in the last row" if chance else "")
+        return f"{text}, {self.when}" + ("; chance in the last row" if chance else "")
 
     def _column(self, place: Place) -> Column:
         group = f"{self.datasets[place.dataset]} {DIRECTION_NAMES[DIRECTIONS[place.direction]]}"
@@ -174,9 +217,10 @@ class _Grid:
 
     def _row(self, label: str) -> Row:
         name = Cell(label, extra=self.marks[label])
-        return (name, *(self._cell(self.entries.get((label, place)), place) for place in self.places))
+        return (name, *(self._cell(label, place) for place in self.places))
 
-    def _cell(self, samples: Samples | None, place: Place) -> Cell:
+    def _cell(self, label: str, place: Place) -> Cell:
+        samples = self.entries.get((label, place))
         if samples is None:
             return Cell()
         values = samples.values(self._key(self.metric, place))
@@ -186,7 +230,8 @@ class _Grid:
         mean = statistics.fmean(values)
         spread = f" ±{_short(statistics.stdev(values))}" if len(values) > 1 else ""
         count = f" (n={len(values)})" if len(values) < self.seeds[place.dataset] else ""
-        return Cell(_short(mean), mean, old + spread + count, self._band(samples, place))
+        near = INDISTINCT if indistinct({"": (self.p or {}).get((label, place), math.nan)}) else ""
+        return Cell(_short(mean), mean, near + old + spread + count, self._band(samples, place))
 
     def _band(self, samples: Samples, place: Place) -> str:
         low, high = (
@@ -217,15 +262,24 @@ class _Grid:
             yield "(n=…) fewer seeds than the table has"
         if self.banded:
             yield "[pessimistic–optimistic] the worst and the best order of tied items, mean over seeds"
+        if self.p is not None:
+            yield self._test_note(self.p)
         if self.missing:
             yield f"not stored, so not shown: {', '.join(self.missing)}; `bench rescore --metric …` adds it"
+
+    def _test_note(self, p: Mapping[tuple[str, Place], float]) -> str:
+        if any(math.isfinite(value) for value in p.values()):
+            return f"{INDISTINCT} {INDISTINCT_NOTE}"
+        return "no test of the differences: it takes two methods that share two seeds"
 
     def data(self) -> Iterator[Mapping[str, Any]]:
         for label in self.marks:
             for place in self.places:
                 samples = self.entries.get((label, place))
                 if samples is not None:
-                    yield self._data_row(samples, place)
+                    row = self._data_row(samples, place)
+                    tested = {} if self.p is None else {"p_against_best": self.p.get((label, place))}
+                    yield {**row, **tested}
 
     def _data_row(self, samples: Samples, place: Place) -> dict[str, Any]:
         direction: Direction = DIRECTIONS[place.direction]
@@ -240,6 +294,7 @@ class _Grid:
             "direction": direction,
             "round": shown.round if shown else None,
             "items": shown.items if shown else None,
+            "shown": self.when,
             "metric": self.metric,
             "value": _mean(values),
             "sd": statistics.stdev(values) if len(values) > 1 else None,

@@ -24,6 +24,7 @@ _REFERENCES = {
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"
+PARALLEL_NOTE = f"{PARALLEL} timed beside other runs (--jobs above 1), which lengthens it: not to be compared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +162,15 @@ def _by_pool(records: Sequence[RunRecord]) -> Iterator[Protocol]:
     rest = tuple(r for r in records if r.spec.pool == "none")
     if rest and not (seated and {r.spec.label for r in rest} <= guests):
         yield Protocol(pool="none", records=rest)
+
+
+def by_method(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """Records of one method at one code length, methods in order of appearance."""
+    labels = {label: i for i, label in enumerate(dict.fromkeys(r.spec.label for r in records))}
+    found: dict[tuple[int, int], list[RunRecord]] = {}
+    for record in records:
+        found.setdefault((labels[record.spec.label], record.spec.bits), []).append(record)
+    return [found[key] for key in sorted(found)]
 
 
 def dataset_of(record: RunRecord) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.errors import ParameterError
+from bench.evidence import Arrays, Evidence
 from bench.records import RunRecord
 from bench.reports._grid import metric_title, table
 from bench.tables import Table
@@ -14,8 +16,19 @@ def render(
     *,
     metric: str = "map",
     band: bool = True,
+    significance: bool = False,
+    arrays: Arrays | None = None,
     stale: Mapping[str, str] | None = None,
 ) -> Table:
-    """Means over seeds, one block per protocol; ``band`` adds what the order of ties can change."""
+    """Means over seeds, one block per protocol; ``band`` adds what the order of ties can change.
+
+    ``significance`` marks what cannot be told from the best of its column; it reads the histograms of
+    all cells and is made for ``map`` alone.
+    """
+    if significance and metric != "map":
+        raise ParameterError(
+            f"significance is tested on the AP of queries, so for map alone; got {metric!r}."
+        )
+    evidence = Evidence.of(arrays, "map_table") if significance else None
     title = metric_title(metric)
-    return table(records, metric=metric, stale=stale or {}, band=band, title=title, rounds=None)
+    return table(records, title=title, metric=metric, stale=stale or {}, band=band, evidence=evidence)

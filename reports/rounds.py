@@ -24,4 +24,13 @@ def render(
             "Run them with --evaluate all, or every:K."
         )
     title = f"{metric_title(metric)} by round"
-    return table(records, metric=metric, stale=stale or {}, band=band, title=title, rounds=lambda r: r.rounds)
+    return table(
+        records,
+        title=title,
+        metric=metric,
+        stale=stale or {},
+        band=band,
+        rounds=lambda r: r.rounds,
+        when="by round, counted from 0",
+        by_round=True,
+    )

@@ -7,7 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.records import RunRecord
-from bench.reports._protocol import PARALLEL, STALE, Protocol, Stale, protocols, trouble, word
+from bench.reports._protocol import (
+    PARALLEL,
+    PARALLEL_NOTE,
+    STALE,
+    Protocol,
+    Stale,
+    by_method,
+    protocols,
+    trouble,
+    word,
+)
 from bench.tables import Block, Cell, Column, Row, Table
 
 STAGES = ("fit", "encode_query", "encode_database", "rehash", "search")  # of one evaluated round
@@ -25,19 +35,10 @@ def render(records: Sequence[RunRecord], *, stale: Mapping[str, str] | None = No
         for found in protocol.datasets.values():
             part = Protocol(pool=protocol.pool, records=tuple(found))
             marks = part.marks()
-            costs = [_Costs(part, group, marks, stale or {}) for group in _groups(found)]
+            costs = [_Costs(part, group, marks, stale or {}) for group in by_method(found)]
             blocks.append(_block(part, costs, stale or {}))
             data += [cost.data() for cost in costs]
     return Table(title="Time and memory", blocks=tuple(blocks), data=data)
-
-
-def _groups(records: Sequence[RunRecord]) -> Iterator[list[RunRecord]]:
-    """The records of a row: one method at one code length."""
-    labels = {label: i for i, label in enumerate(dict.fromkeys(r.spec.label for r in records))}
-    found: dict[tuple[int, int], list[RunRecord]] = {}
-    for record in records:
-        found.setdefault((labels[record.spec.label], record.spec.bits), []).append(record)
-    return (found[key] for key in sorted(found))
 
 
 class _Costs:
@@ -125,7 +126,7 @@ def _block(protocol: Protocol, costs: Sequence[_Costs], stale: Stale) -> Block:
 
 def _legend(costs: Sequence[_Costs]) -> Iterator[str]:
     if any(c.parallel for c in costs):
-        yield f"{PARALLEL} timed beside other runs (--jobs above 1), which lengthens it: not to be compared"
+        yield PARALLEL_NOTE
     machines = {_machine(r.environment): None for c in costs for r in c.ran}
     if len(machines) > 1:
         yield "timed in different environments, which cannot be compared: " + " | ".join(machines)

@@ -7,7 +7,9 @@ import io
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -184,7 +186,8 @@ def test_the_frame_has_the_numbers_of_the_csv() -> None:
         ("--", "-{}-"),
         ("–", "--"),
         ("é", "é"),
-        ("λ", "(U+03BB)"),
+        ("λ", r"$\lambda$"),
+        ("ж", "(U+0436)"),
         ("\n", " "),
     ],
 )
@@ -230,7 +233,35 @@ def test_latex_compiles(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout[-2000:]
 
 
-@pytest.mark.parametrize("form", ["to_text", "to_markdown", "to_csv", "to_latex"])
+def test_a_wide_latex_table_goes_on_below() -> None:
+    text = wide(4, 6).to_latex()
+    assert text.count(r"\begin{tabular}") > 1
+    assert text.count(r"\caption") == text.count(r"\begin{table}") == 1
+    assert all(text.count(f"{g}.{i}:12345") == 1 for g in range(4) for i in range(6))
+
+
+def test_html_escapes_every_text() -> None:
+    evil = "<script>alert('x')</script>&\""
+    parts = block([(Cell(evil, below=evil, extra=evil), Cell("1"))], caption=(evil,), notes=(evil,))
+    columns = (Column(evil, group=evil), *parts.columns[1:])
+    text = Table(title=evil, blocks=(replace(parts, columns=columns),)).to_html()
+    assert "<script" not in text and text.count("&lt;script&gt;") == 8
+
+
+def test_html_marks_best_and_second_and_keeps_full_values() -> None:
+    text = table(block(numbers(0.3, 0.2))).to_html()
+    assert '<td class="right best" data-value="0.3"><b>0.300</b></td>' in text
+    assert '<td class="right second" data-value="0.2"><u>0.200</u></td>' in text
+    assert '<th scope="row" class="left">a</th>' in text
+
+
+def test_html_is_well_formed() -> None:
+    parts = block(numbers(0.3, None), foot=((Cell("chance"), Cell(".1")),), notes=("a", "b"))
+    tree = ElementTree.fromstring(table(parts).to_html().replace("<br>", "<br/>"))
+    assert [len(tree.findall(f".//{tag}")) for tag in ("tr", "td", "li")] == [5, 3, 2]
+
+
+@pytest.mark.parametrize("form", ["to_text", "to_markdown", "to_csv", "to_latex", "to_html"])
 def test_no_rendering_ends_in_a_newline(form: str) -> None:
     text = getattr(table(block(numbers(0.3, 0.2)), data=({"a": 1},)), form)()
     assert text and not text.endswith("\n")

@@ -1,0 +1,213 @@
+"""Paired statistics of per-query scores: intervals, randomisation tests, wins, ranks. All tests are scipy's.
+
+What is resampled decides what is claimed. A matrix of scores is (seeds, queries): its queries are a
+sample of what could be asked, its seeds a sample of runs. The randomisation test over queries speaks
+of other queries and these runs; the t-test over seeds of other runs and these queries. A difference
+counts only where both find it: with one seed nothing is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Scores = npt.NDArray[np.floating[Any]]  # (seeds, queries); NaN: a query without a relevant item
+
+LEVEL = 0.05
+CONFIDENCE = 0.95
+_FLIPS = 4999  # random sign flips: the smallest p is 1/5000
+_RESAMPLES = 999
+_SEED = 20_250_225  # of all resampling: equal scores give equal tables
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One method against another, on the same seeds and queries; differences are first minus second."""
+
+    difference: float
+    low: float  # of the bootstrap interval
+    high: float
+    p_queries: float  # paired randomisation test over queries of the mean over seeds
+    p_seeds: float  # paired t-test over seeds of the mean over queries; NaN with one seed
+    wins: float  # shares of all pairs (seed, query)
+    ties: float
+    losses: float
+    seeds: int
+    queries: int
+
+    @property
+    def p(self) -> float:
+        """Of both tests together, the larger; NaN where there is one seed."""
+        return float(np.maximum(self.p_queries, self.p_seeds))
+
+
+def compare(first: Scores, second: Scores) -> Comparison:
+    """Compare two methods on the same (seeds, queries); queries that either lacks are left out.
+
+    Raises ValueError where the shapes differ.
+    """
+    [found] = compare_all({"": first}, second).values()
+    return found
+
+
+def compare_all(methods: Mapping[str, Scores], reference: Scores) -> dict[str, Comparison]:
+    """Compare every method with one reference, on shared resamples."""
+    shared = [reference, *methods.values()]
+    if any(m.shape != reference.shape for m in shared):
+        raise ValueError(f"scores of shapes {sorted({m.shape for m in shared})} cannot be paired")
+    kept = ~np.isnan(np.stack(shared)).any(axis=(0, 1))
+    base = reference[:, kept].astype(np.float64)
+    differences = {name: m[:, kept] - base for name, m in methods.items()}
+    intervals = bootstrap(list(differences.values()))
+    return {
+        name: _comparison(difference, interval)
+        for (name, difference), interval in zip(differences.items(), intervals, strict=True)
+    }
+
+
+def _comparison(difference: Scores, interval: tuple[float, float]) -> Comparison:
+    seeds, queries = difference.shape
+    size = max(difference.size, 1)
+    tied = np.abs(difference) < 1e-6  # scores are kept as float32
+    return Comparison(
+        difference=float(difference.mean()) if queries else float("nan"),
+        low=interval[0],
+        high=interval[1],
+        p_queries=randomisation_test(difference.mean(axis=0)),
+        p_seeds=seed_test(difference.mean(axis=1)) if queries else float("nan"),
+        wins=float((~tied & (difference > 0)).sum()) / size,
+        ties=float(tied.sum()) / size,
+        losses=float((~tied & (difference < 0)).sum()) / size,
+        seeds=seeds,
+        queries=queries,
+    )
+
+
+def randomisation_test(differences: npt.NDArray[np.float64]) -> float:
+    """Two-sided p of the mean of paired differences (Q,), were each as likely to have the other sign."""
+    from scipy.stats import monte_carlo_test
+
+    if not np.any(differences):
+        return 1.0
+    values: npt.NDArray[np.float32] = differences.astype(np.float32)
+
+    def mean(signs: npt.NDArray[np.float32], axis: int) -> npt.NDArray[Any]:
+        return np.asarray(signs @ values / len(values))
+
+    found = monte_carlo_test(
+        np.ones(len(values), np.float32),
+        lambda size: _signs(*size),
+        mean,
+        vectorized=True,
+        n_resamples=_FLIPS,
+    )
+    return float(found.pvalue)
+
+
+@lru_cache(maxsize=4)
+def _signs(resamples: int, queries: int) -> npt.NDArray[np.float32]:
+    """Random signs, the same for all comparisons over as many queries."""
+    rng = np.random.default_rng(_SEED)
+    bits = rng.integers(0, 2, size=(resamples, queries), dtype=np.int8)
+    return 2 * bits.astype(np.float32) - 1
+
+
+def seed_test(differences: npt.NDArray[np.float64]) -> float:
+    """Two-sided p of the paired t-test over seeds; NaN for one seed, 1 where all are equal to 0."""
+    from scipy.stats import ttest_1samp
+
+    if len(differences) < 2:
+        return float("nan")
+    if np.ptp(differences) <= 1e-9:  # methods without any randomness: no seed would tell otherwise
+        return 1.0 if abs(differences[0]) <= 1e-9 else 0.0
+    return float(ttest_1samp(differences, 0.0).pvalue)
+
+
+def bootstrap(matrices: Sequence[Scores]) -> list[tuple[float, float]]:
+    """Percentile intervals of the means of (seeds, queries) matrices, seeds and queries both resampled.
+
+    All matrices share the resamples. With few seeds the interval is too narrow for what other seeds
+    would do; with one it speaks of queries only.
+    """
+    from scipy.stats import bootstrap as scipy_bootstrap
+
+    if not matrices:
+        return []
+    stacked = np.stack(matrices).astype(np.float64)
+    _, seeds, queries = stacked.shape
+    if queries < 2:
+        return [(float("nan"), float("nan"))] * len(matrices)
+
+    def means(query: npt.NDArray[Any], seed: npt.NDArray[Any], axis: int) -> npt.NDArray[np.float64]:
+        by_query, by_seed = _counts(query, queries), _counts(seed, seeds)
+        sums = np.stack([((by_seed @ m) * by_query).sum(axis=-1) for m in stacked])
+        return np.asarray(sums / (seeds * queries), dtype=np.float64)
+
+    found = scipy_bootstrap(
+        # a sample of one seed cannot be resampled; twice the same one is that seed
+        (np.arange(queries), np.arange(seeds) if seeds > 1 else np.zeros(2, np.intp)),
+        means if seeds > 1 else lambda query, seed, axis: means(query, seed[..., :1], axis),
+        n_resamples=_RESAMPLES,
+        batch=250,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(_SEED),
+    ).confidence_interval
+    return [(float(a), float(b)) for a, b in zip(np.ravel(found.low), np.ravel(found.high), strict=True)]
+
+
+def _counts(indices: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64]:
+    """How often each of ``size`` things was drawn: (..., draws) to (..., size)."""
+    rows = indices.reshape(-1, indices.shape[-1])
+    shifted = rows + np.arange(len(rows))[:, None] * size
+    counts = np.bincount(shifted.ravel(), minlength=len(rows) * size).astype(np.float64)
+    return counts.reshape(*indices.shape[:-1], size)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm-corrected p values of a family of tests; NaN, a test that could not be made, stays out."""
+    from statsmodels.stats.multitest import multipletests
+
+    values = np.asarray(p, dtype=np.float64)
+    tested = np.isfinite(values)
+    if tested.any():
+        values[tested] = multipletests(values[tested], method="holm")[1]
+    return [float(v) for v in values]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Mean ranks of methods over blocks, 1 the best, with Friedman's p and Nemenyi's pairwise p."""
+
+    names: tuple[str, ...]
+    ranks: npt.NDArray[np.float64]  # (methods,)
+    friedman: float
+    nemenyi: npt.NDArray[np.float64]  # (methods, methods)
+
+
+def ranks(names: Sequence[str], scores: npt.NDArray[np.float64]) -> Ranks:
+    """Rank methods over blocks; ``scores`` is (blocks, methods), higher is better.
+
+    Raises ValueError for fewer than three methods or two blocks, on which Friedman's test is undefined.
+    """
+    from scikit_posthocs import posthoc_nemenyi_friedman
+    from scipy.stats import friedmanchisquare, rankdata
+
+    blocks, methods = scores.shape
+    if methods < 3 or blocks < 2:
+        raise ValueError(f"{methods} methods on {blocks} blocks; expected at least 3 on 2")
+    mean = rankdata(-scores, axis=1).mean(axis=0)
+    if np.ptp(scores, axis=1).max() == 0:  # all the same everywhere: the statistic is 0/0
+        return Ranks(tuple(names), mean, 1.0, np.ones((methods, methods)))
+    return Ranks(
+        names=tuple(names),
+        ranks=mean,
+        friedman=float(friedmanchisquare(*scores.T).pvalue),
+        nemenyi=np.asarray(posthoc_nemenyi_friedman(scores), dtype=np.float64),
+    )
