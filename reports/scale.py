@@ -21,8 +21,8 @@ from bench.tables import Block, Cell, Column, Table
 
 ITEMS = 1_000_000
 _CAPTION = (
-    f"EXTRAPOLATED to {ITEMS:,} items, linearly from the items of each run: nothing was measured at that size",
-    "fit: all fits of the stream; encode: every item when it arrives, both modalities; re-encode: all once more",
+    f"EXTRAPOLATED to {ITEMS:,} items, linearly from those of each run: nothing was measured at that size",
+    "fit: all fits of the stream; encode: every item on arrival, both modalities; re-encode: all once more",
     "search: one query in one direction; index: the codes of both modalities",
 )
 
