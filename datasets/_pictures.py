@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.api import Rows
 from bench.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,34 @@ def listing(place: Path) -> set[str]:
     """Names of all files below a folder or in a zip, with slashes, as :class:`Pictures` wants them."""
     if is_zip(place):
         return {name for name in _archive(place, os.getpid()).namelist() if not name.endswith("/")}
-    found = set()
+    found: set[str] = set()
     for folder, _, names in os.walk(place):
         below = Path(folder).relative_to(place).as_posix()
         found.update(names if below == "." else (f"{below}/{name}" for name in names))
     return found
+
+
+def gather(home: Path) -> dict[str, tuple[Path, str]]:
+    """Place and name of every picture in and below ``home``, by its bare file name.
+
+    Archives count that lie in ``home`` itself; a picture that is unpacked as well is read from its folder.
+    For datasets whose pictures have names of their own, wherever they were unpacked.
+    """
+    found = {}
+    for place in (*sorted(home.glob("*.zip")), home):
+        for name in sorted(listing(place)):
+            if name.lower().endswith(SUFFIXES) and not name.startswith("views/"):
+                found[name.rpartition("/")[2]] = place, name
+    return found
+
+
+def choose(found: Mapping[str, tuple[Path, str]], names: Sequence[str]) -> tuple[Pictures, Rows, str]:
+    """The pictures of these bare names that there are, their rows, and a note on those that there are not."""
+    rows = [i for i, name in enumerate(names) if name in found]
+    pictures = Pictures([found[names[i]][0] for i in rows], [found[names[i]][1] for i in rows])
+    missing = [name for name in names if name not in found]
+    note = f"{len(missing)} items without a picture were dropped, {missing[0]} first" if missing else ""
+    return pictures, np.array(rows, dtype=np.intp), note
 
 
 @lru_cache(maxsize=8)
