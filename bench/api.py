@@ -56,8 +56,8 @@ __all__ = [
     "Source",
     "Split",
     "Variant",
-    "epochs",
     "param",
+    "passes",
     "sign",
 ]
 
@@ -71,8 +71,8 @@ def sign(x: npt.NDArray[Any]) -> Codes:
     return np.where(x >= 0, 1, -1).astype(np.int8)
 
 
-def epochs(stage: str, count: int) -> Iterator[int]:
-    """``range(count)`` for the passes of a training that takes long, whose progress is logged.
+def passes(stage: str, count: int) -> Iterator[int]:
+    """``range(count)`` for the passes over the items in a training, whose progress is logged.
 
     `bench run` shows it on a terminal as ``student: epoch 3 of 20``; elsewhere nothing is printed.
     """

@@ -1,6 +1,6 @@
 """What a long cell is doing, as one line of the terminal that is written over; nothing where there is none.
 
-Methods say it through :func:`bench.api.epochs`, which logs. Every process, worker or not, may write
+Methods say it through :func:`bench.api.passes`, which logs. Every process, worker or not, may write
 the line: one write each, so that lines of several workers take turns and never mix.
 """
 

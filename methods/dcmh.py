@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.api import (
-    MODALITIES,
-    Batch,
-    Capabilities,
-    Chunk,
-    Codes,
-    Features,
-    Method,
-    Modality,
-    Rows,
-    Source,
-    param,
-    sign,
-)
-from bench.methods._hash_network import outputs, scaled_inputs
+from bench.api import MODALITIES, Capabilities, Chunk, Modality, Rows, Source, Variant, param, passes
+from bench.methods._hash_network import HashNetworks, scaled_inputs
 from bench.methods._online import Array
 
 
-class DCMH(Method):
+class DCMH(HashNetworks):
     """Deep cross-modal hashing, on fixed features and within the means of a CPU; supervised.
 
     With S = 1 for pairs that share a label and else 0, outputs F of the image and G of the text
@@ -42,7 +29,6 @@ class DCMH(Method):
     """
 
     epochs: int = param(20, "passes over the items, for each network", least=0)
-    hidden: int = param(512, "hidden units of each network", least=1)
     rate: float = param(3e-3, "learning rate (Adam)", above=0)
     gamma: float = param(1.0, "weight γ of ‖B - F‖²", least=0)
     balance: float = param(0.0, "weight η of ‖Fᵀ1‖²; the paper's 1 ends near chance here", least=0)
@@ -50,7 +36,6 @@ class DCMH(Method):
     max_train: int = param(
         10_000, "train on a random sample of this size where there are more items", least=2
     )
-    device: str = param("cpu", "torch device to train on; encoding is NumPy's")
 
     capabilities = Capabilities(supervised=True, offline=True)
     source = Source(
@@ -65,19 +50,25 @@ class DCMH(Method):
         "against automatic differentiation of the loss (softplus).",
     )
 
-    def fit_chunk(self, chunk: Chunk) -> None:
-        key = ("dcmh", self.seed, self.max_train, self.device)
-        self.mean_, self.scale_, x, labels = chunk.shared.once(key, lambda: self._prepare(chunk))
-        self.weights_: dict[Modality, list[Features]] = self._learn(x, labels)
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "no quantisation": Variant(isolates="‖B - F‖² + ‖B - G‖²", params={"gamma": 0.0}),
+        "balance of the paper": Variant(isolates="‖Fᵀ1‖² + ‖Gᵀ1‖², η = 1", params={"balance": 1.0}),
+        "untrained": Variant(isolates="all that is learned: random networks", params={"epochs": 0}),
+    }
 
-    def _prepare(self, chunk: Chunk) -> tuple[dict[Modality, Array], dict[Modality, float], Any, Any]:
+    def _learn(self, chunk: Chunk) -> None:
+        key = ("dcmh", self.seed, self.max_train, self._place())
+        self.mean_, self.scale_, x, labels = chunk.shared.once(key, lambda: self._labelled(chunk))
+        nets = self._networks(x)
+        self._train(x, labels, nets)
+        self._keep(nets)
+
+    def _labelled(self, chunk: Chunk) -> tuple[dict[Modality, Array], dict[Modality, float], Any, Any]:
         """What no code length changes: location and scale; features and labels as tensors."""
-        from bench.methods._network import tensor
-
         assert chunk.labels is not None, "a supervised method is given labels"
         rows = self._sample(chunk.labels.any(axis=1))
-        mean, scale, x = scaled_inputs(chunk, rows, self.device)
-        return mean, scale, x, tensor(chunk.labels[rows], self.device)
+        mean, scale, x = scaled_inputs(chunk, rows, self._place())
+        return mean, scale, x, self._place().tensor(chunk.labels[rows])
 
     def _sample(self, labelled: Any) -> Rows:
         """The labelled rows (all if there are none), or ``max_train`` of them by a generator of its own."""
@@ -86,26 +77,16 @@ class DCMH(Method):
             return rows
         return np.random.default_rng([self.seed, len(rows)]).choice(rows, self.max_train, replace=False)
 
-    def _learn(self, x: Mapping[Modality, Any], labels: Any) -> dict[Modality, list[Features]]:
-        """W₁, b₁, W₂, b₂ for each modality, trained on the rows of ``x`` and ``labels``."""
+    def _train(self, x: Mapping[Modality, Any], labels: Any, nets: Mapping[Modality, Any]) -> None:
+        """Train on the rows of ``x`` and ``labels``."""
         import torch
 
-        from bench.methods._network import Network, batches, tensor
+        from bench.methods._network import batches
 
         n = len(labels)
-        nets = {
-            m: Network(
-                (x[m].shape[1], self.hidden, self.bits),
-                torch.relu,
-                gain=2**0.5,
-                rng=self.rng,
-                device=self.device,
-            )
-            for m in MODALITIES
-        }
         adam = {m: torch.optim.Adam(nets[m].parameters, lr=self.rate, fused=True) for m in MODALITIES}
-        outputs = {m: tensor(self.rng.standard_normal((n, self.bits)), self.device) for m in MODALITIES}
-        for _ in range(self.epochs):
+        outputs = {m: self._place().tensor(self.rng.standard_normal((n, self.bits))) for m in MODALITIES}
+        for _ in passes("training", self.epochs):
             codes = torch.where(outputs["image"] + outputs["text"] >= 0, 1.0, -1.0)
             for m, other in (MODALITIES, MODALITIES[::-1]):
                 for rows in batches(n, self.batch, self.rng):
@@ -124,13 +105,6 @@ class DCMH(Method):
                     adam[m].zero_grad()
                     out.backward(slope / (n * len(rows)))
                     adam[m].step()
-        return {m: nets[m].arrays() for m in MODALITIES}
-
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """The signs of the network's outputs."""
-        mean, scale = self.mean_[modality], self.scale_[modality]
-        weights = self.weights_[modality]
-        return sign(outputs(batch.features, weights, mean=mean, scale=scale))
 
 
 def slope_of_loss(
@@ -141,7 +115,7 @@ def slope_of_loss(
     ``outputs``, ``others`` (of the other modality) and ``codes`` B are (n, k), ``similar`` is ``S[rows]``
     (b, n) bool; the likelihood counts the pairs of these rows with all others.
     """
-    from bench.methods.ukd.student import nll_slope
+    from bench.methods._similarity_loss import nll_slope
 
     out = outputs[rows]
     return (

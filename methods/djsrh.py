@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bench.api import MODALITIES, Capabilities, Chunk, Source, param
+from bench.api import MODALITIES, Capabilities, Chunk, Source, Variant, param, passes
 from bench.methods._hash_network import HashNetworks, unit
 
 
@@ -45,28 +45,44 @@ class DJSRH(HashNetworks):
         "authors": {"beta": 0.9, "hidden": 4096, "epochs": 80}
     }
 
-    def fit_chunk(self, chunk: Chunk) -> None:
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "no second order": Variant(isolates="S̃S̃ᵀ", params={"eta": 0.0}),
+        "images alone": Variant(isolates="texts in the affinity", params={"beta": 1.0}),
+        "texts alone": Variant(isolates="images in the affinity", params={"beta": 0.0}),
+        "across alone": Variant(
+            isolates="the losses within a modality", params={"within_image": 0.0, "within_text": 0.0}
+        ),
+        "μ = 1": Variant(isolates="the factor that takes S beyond 1", params={"mu": 1.0}),
+    }
+
+    def _learn(self, chunk: Chunk) -> None:
         import torch
 
-        from bench.methods._network import batches, tensor
+        from bench.methods._network import batches
 
         x, inputs = self._inputs(chunk, self.max_train)
-        directions = {m: unit(tensor(x[m], self.device)) for m in MODALITIES}
+        directions = {m: unit(self._place().tensor(x[m])) for m in MODALITIES}
         nets = self._networks(inputs)
         parameters = [p for net in nets.values() for p in net.parameters]
         optimizer = torch.optim.Adam(parameters, lr=self.rate, fused=True)
-        for epoch in range(self.epochs):
+        for epoch in passes("training", self.epochs):
             for rows in batches(len(x["image"]), self.batch, self.rng):
-                target = affinity(
-                    *(directions[m][rows] for m in MODALITIES), beta=self.beta, eta=self.eta, mu=self.mu
-                )
                 image, text = (torch.tanh((epoch + 1) ** 0.5 * nets[m](inputs[m][rows])) for m in MODALITIES)
                 optimizer.zero_grad()
                 reconstruction_loss(
-                    image, text, target, within_image=self.within_image, within_text=self.within_text
+                    image,
+                    text,
+                    self._target(*(directions[m][rows] for m in MODALITIES)),
+                    within_image=self.within_image,
+                    within_text=self.within_text,
                 ).backward()
                 optimizer.step()
         self._keep(nets)
+
+    def _target(self, image: Any, text: Any) -> Any:
+        """The affinity of a batch: a matrix, or its two thin factors where the batch exceeds their width."""
+        thin = len(image) > image.shape[1] + text.shape[1] + self.bits
+        return (factors if thin else affinity)(image, text, beta=self.beta, eta=self.eta, mu=self.mu)
 
 
 def affinity(image: Any, text: Any, *, beta: float, eta: float, mu: float) -> Any:
@@ -79,13 +95,35 @@ def affinity(image: Any, text: Any, *, beta: float, eta: float, mu: float) -> An
     return mu * ((1 - eta) * joint + eta * joint.matmul(joint.T) / len(joint))
 
 
+def factors(image: Any, text: Any, *, beta: float, eta: float, mu: float) -> tuple[Any, Any]:
+    """L and R (b, r) with ``L Rᵀ`` = :func:`affinity`; r is one more than both widths together."""
+    import torch
+
+    ones = image.new_ones(len(image), 1)
+    left = torch.cat([2 * beta * image, 2 * (1 - beta) * text, -ones], dim=1)  # S̃ = left rightᵀ, symmetric
+    right = torch.cat([image, text, ones], dim=1)
+    second = left @ (right.T @ right) / len(image)  # S̃S̃ᵀ / b = left secondᵀ
+    return left, mu * ((1 - eta) * right + eta * second)
+
+
 def reconstruction_loss(
     image: Any, text: Any, target: Any, *, within_image: float, within_text: float
 ) -> Any:
-    """Mean squared errors of the cosines of relaxed codes (b, k) from ``target`` (b, b), weighted."""
+    """Mean squared errors of the cosines of relaxed codes (b, k) from ``target``, weighted.
+
+    ``target`` is (b, b), or its two thin factors, whose b × b product is never made.
+    """
     image, text = unit(image), unit(text)
     return (
-        (image.matmul(text.T) - target).square().mean()
-        + within_image * (image.matmul(image.T) - target).square().mean()
-        + within_text * (text.matmul(text.T) - target).square().mean()
+        _mean_error(image, text, target)
+        + within_image * _mean_error(image, image, target)
+        + within_text * _mean_error(text, text, target)
     )
+
+
+def _mean_error(a: Any, b: Any, target: Any) -> Any:
+    if isinstance(target, tuple):
+        from bench.methods._similarity_loss import low_rank_error
+
+        return low_rank_error(a, b, *target).to(a.dtype) / len(a) ** 2
+    return (a.matmul(b.T) - target).square().mean()

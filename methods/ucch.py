@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bench.api import MODALITIES, Capabilities, Chunk, Source, param
+from bench.api import MODALITIES, Capabilities, Chunk, Source, Variant, param, passes
 from bench.methods._hash_network import HashNetworks, unit
 
 
@@ -53,18 +53,26 @@ class UCCH(HashNetworks):
         "authors": {"hidden": 8192, "negatives": 4096, "rate": 1e-4}
     }
 
-    def fit_chunk(self, chunk: Chunk) -> None:
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "contrast alone": Variant(isolates="the ranking loss", params={"alpha": 1.0}),
+        "ranking alone": Variant(isolates="contrast with the memory", params={"alpha": 0.0}),
+        "no memory": Variant(isolates="the memory: one pass contrasts within batches", params={"epochs": 1}),
+        "no momentum": Variant(isolates="the moving mean", params={"momentum": 0.0}),
+        "no shift": Variant(isolates="sparing of easy negatives", params={"shift": 0.0}),
+    }
+
+    def _learn(self, chunk: Chunk) -> None:
         import torch
 
-        from bench.methods._network import batches, tensor
+        from bench.methods._network import batches
 
         _, inputs = self._inputs(chunk, self.max_train)
         nets = self._networks(inputs)
         parameters = [p for net in nets.values() for p in net.parameters]
         optimizer = torch.optim.Adam(parameters, lr=self.rate, weight_decay=self.decay, fused=True)
         n, warmth = len(inputs["image"]), self.temperature * self.bits**0.5
-        memory = tensor(self.rng.standard_normal((n, self.bits)), self.device)  # the first pass fills it
-        for epoch in range(self.epochs):
+        memory = self._place().tensor(self.rng.standard_normal((n, self.bits)))  # the first pass fills it
+        for epoch in passes("training", self.epochs):
             for rows in batches(n, self.batch, self.rng):
                 image, text = (unit(torch.tanh(nets[m](inputs[m][rows]))) for m in MODALITIES)
                 mean = unit((image + text).detach())

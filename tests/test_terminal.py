@@ -13,7 +13,7 @@ import pytest
 
 import bench
 from bench import terminal
-from bench.api import PROGRESS, epochs
+from bench.api import PROGRESS, passes
 
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / f"{name}.py") for name in ("dies", "tiny"))
 
@@ -31,10 +31,10 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     return found
 
 
-def test_epochs_count_like_range_and_say_where_they_are(screen: Screen) -> None:
+def test_passes_count_like_range_and_say_where_they_are(screen: Screen) -> None:
     with terminal.shown() as line:
         line.at("lcdh, round 2 of 6")
-        assert list(epochs("teacher", 2)) == [0, 1]
+        assert list(passes("teacher", 2)) == [0, 1]
     lines = screen.getvalue().split("\r\x1b[K")
     assert lines == [
         "",
@@ -51,17 +51,17 @@ def test_a_line_is_never_wider_than_the_terminal(screen: Screen, monkeypatch: py
     assert screen.getvalue().split("\r\x1b[K")[1] == "…cell, round 3 of 5"
 
 
-def test_many_short_epochs_write_few_lines(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_short_passes_write_few_lines(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "_PAUSE", 60.0)
     with terminal.shown():
-        list(epochs("student", 1000))
+        list(passes("student", 1000))
     assert screen.getvalue().count("epoch") == 1
 
 
 def test_without_a_terminal_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     with terminal.shown() as line:
         line.at("somewhere")
-        list(epochs("student", 3))
+        list(passes("student", 3))
     terminal.erase()
     assert capsys.readouterr() == ("", "")
 

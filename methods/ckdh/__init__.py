@@ -5,28 +5,29 @@ Only the outline is the paper's; every equation is our reconstruction (README.md
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bench.api import (
     MODALITIES,
-    Batch,
     Capabilities,
     Chunk,
     Codes,
-    Features,
-    Method,
     Modality,
     Source,
+    Split,
+    Variant,
     param,
     sign,
 )
-from bench.methods._hash_network import location_and_scale, outputs, sample, scaled_inputs
+from bench.errors import ParameterError
+from bench.methods._hash_network import HashNetworks, location_and_scale, sample, scaled_inputs
 from bench.methods._online import Array
 
 
-class CKDH(Method):
+class CKDH(HashNetworks):
     """CLIP-based knowledge distillation hashing, re-implemented on fixed features.
 
     The teacher sees CLIP features of the images, bags of words and labels (teacher.py). The student
@@ -34,22 +35,26 @@ class CKDH(Method):
     it alone encodes. The learned codes of the database are signs of the sum of both its outputs.
     """
 
+    GAIN = 1.0  # small outputs at first, so that tanh is not saturated
+
     lambda1: float = param(1.0, "weight of the teacher's similarities within a modality", least=0)
     lambda2: float = param(1.0, "weight of the teacher's similarities across modalities", least=0)
     gamma: float = param(0.1, "weight of quantisation, of the teacher and of the student", least=0)
     neighbours: int = param(10, "other texts of its batch that a text attends to in training", least=0)
+    adapter: bool = param(True, "the teacher adapts CLIP features; without, one layer reads them as they are")
     heads: int = param(4, "attention heads of the teacher's text branch", least=1)
     width: int = param(64, "units of each head", least=1)
+    likelihood: float = param(1.0, "share of the log-likelihood in what the teacher hands on", least=0)
+    within: float = param(1.0, "share of similarities within modalities in it", least=0)
+    across: float = param(1.0, "share of similarities across modalities in it", least=0)
     teacher_epochs: int = param(10, "passes of the teacher over the pairs", least=0)
     teacher_rate: float = param(1e-3, "learning rate of the teacher (Adam); a tenth in its adapter", above=0)
     epochs: int = param(20, "passes of the student over the pairs", least=0)
-    hidden: int = param(512, "hidden units of the student", least=1)
     rate: float = param(1e-3, "learning rate of the student (Adam)", above=0)
     batch: int = param(128, "pairs in a batch, of the teacher and of the student", least=2)
     max_train: int = param(
         15_000, "train on a random sample of this size where there are more items", least=2
     )
-    device: str = param("cpu", "torch device to train on; encoding is NumPy's")
 
     capabilities = Capabilities(supervised=True, views=("clip",), offline=True, learned_codes=True)
     source = Source(
@@ -63,12 +68,58 @@ class CKDH(Method):
         "where they fine-tune CLIP; neighbours from the batch, and none outside of training.",
     )
 
-    def fit_chunk(self, chunk: Chunk) -> None:
-        from bench.methods.ckdh import student, teacher
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        # As wide and as slow as such networks usually are on a GPU.
+        "large": {
+            "width": 256,
+            "hidden": 4096,
+            "teacher_epochs": 30,
+            "teacher_rate": 1e-4,
+            "epochs": 50,
+            "rate": 1e-4,
+        }
+    }
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "untrained teacher": Variant(
+            isolates="what the teacher learns: random networks instead", params={"teacher_epochs": 0}
+        ),
+        "no intra": Variant(isolates="L_intra of the teacher", params={"lambda1": 0.0}),
+        "no inter": Variant(isolates="L_inter of the teacher", params={"lambda2": 0.0}),
+        "no attention": Variant(isolates="attention to other texts in training", params={"neighbours": 0}),
+        "no adapter": Variant(isolates="adapting CLIP features", params={"adapter": False}),
+        "knowledge without likelihood": Variant(
+            isolates="2σ(θ) - 1 in what is handed on", params={"likelihood": 0.0}
+        ),
+        "knowledge without within": Variant(
+            isolates="cosines within modalities in what is handed on", params={"within": 0.0}
+        ),
+        "knowledge without across": Variant(
+            isolates="cosines across modalities in what is handed on", params={"across": 0.0}
+        ),
+        "no quantisation": Variant(isolates="L_q of teacher and student", params={"gamma": 0.0}),
+    }
 
-        key = ("ckdh", self.seed, self.max_train, self.device)
-        self.mean_, self.scale_, items = chunk.shared.once(key, lambda: self._prepare(chunk))
-        taught = teacher.learn(
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.likelihood + self.within + self.across > 0:
+            raise ParameterError(
+                f"{type(self).__name__}: likelihood, within and across are all 0; the student needs one of "
+                "them. Set one to 1."
+            )
+
+    def _learn(self, chunk: Chunk) -> None:
+        key = ("ckdh", self.seed, self.max_train, self._place())
+        self.mean_, self.scale_, items = chunk.shared.once(key, lambda: self._items(chunk))
+        taught = self._taught(self._teacher(items), items)
+        nets = self._networks(items["inputs"])
+        self._distil(items["inputs"], taught, nets)
+        self._keep(nets)
+
+    def _teacher(self, items: Mapping[str, Any]) -> tuple[Any, Any]:
+        """The trained networks of images and texts."""
+        from bench.methods.ckdh import teacher
+
+        return teacher.learn(
             items,
             bits=self.bits,
             neighbours=self.neighbours,
@@ -77,48 +128,56 @@ class CKDH(Method):
             epochs=self.teacher_epochs,
             rate=self.teacher_rate,
             weights=(self.lambda1, self.lambda2, self.gamma),
+            adapter=self.adapter,
             batch=self.batch,
             rng=self.rng,
+            place=self._place(),
         )
-        self.weights_ = student.learn(
-            items,
+
+    @staticmethod
+    def _taught(nets: tuple[Any, Any], items: Mapping[str, Any]) -> tuple[Any, Any]:
+        """The teacher's outputs F^I and F^T (n, bits): a text attends to itself alone."""
+        from bench.methods.ckdh import teacher
+
+        return teacher.outputs(nets[0], items["clip"]), teacher.outputs(nets[1], items["text"])
+
+    def _distil(self, x: Any, taught: tuple[Any, Any], nets: Any, given: Any | None = None) -> None:
+        from bench.methods.ckdh import student
+
+        student.learn(
+            x,
             taught,
-            hidden=self.hidden,
+            nets,
+            views=(self.likelihood, self.within, self.across),
             epochs=self.epochs,
             rate=self.rate,
             gamma=self.gamma,
             batch=self.batch,
             rng=self.rng,
+            given=given,
         )
 
-    def _prepare(self, chunk: Chunk) -> tuple[dict[Modality, Array], dict[Modality, float], dict[str, Any]]:
+    def _items(self, items: Split) -> tuple[dict[Modality, Array], dict[Modality, float], dict[str, Any]]:
         """What no code length changes: location and scale, and the training items as tensors.
 
         A sample of a long stream is drawn from a generator of its own: cells share it.
         """
-        from bench.methods._network import tensor
-
-        rows, _ = sample(chunk, self.max_train, self.seed)
-        assert chunk.labels is not None, "CKDH is supervised"
-        mean, scale, scaled = scaled_inputs(chunk, rows, self.device)
-        items: dict[str, Any] = {"image": scaled["image"], "text": scaled["text"]}
-        items["labels"] = tensor(chunk.labels[rows], self.device)
-        words, clip = chunk.text.features[rows], chunk.image.views["clip"][rows]
+        place = self._place()
+        rows, _ = sample(items, self.max_train, self.seed)
+        assert items.labels is not None, "CKDH is supervised"
+        mean, scale, inputs = scaled_inputs(items, rows, place)
+        clip = items.image.views["clip"][rows]
         centre, spread = location_and_scale(clip)
-        items["words"] = tensor(words, self.device)
-        items["clip"] = tensor((clip - centre) / spread, self.device)
-        return mean, scale, items
-
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """The signs of one of the student's networks; no CLIP, no labels, no other modality enter."""
-        return sign(self._outputs(batch.features, modality))
+        found = {
+            "inputs": inputs,
+            "text": inputs["text"],
+            "labels": place.tensor(items.labels[rows]),
+            "words": place.tensor(items.text.features[rows]),
+            "clip": place.tensor((clip - centre) / spread),
+        }
+        return mean, scale, found
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         """The signs of the sum of the outputs for both modalities of a pair, one code for both."""
         outputs = [np.tanh(self._outputs(chunk.batch(m).features, m)) for m in MODALITIES]
         return sign(outputs[0] + outputs[1])
-
-    def _outputs(self, features: Features, modality: Modality) -> Array:
-        """What the tanh of the student's network gets, (n, bits) in float64, row by row."""
-        mean, scale = self.mean_[modality], self.scale_[modality]
-        return outputs(features, self.weights_[modality], mean=mean, scale=scale)

@@ -2,66 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from bench.api import MODALITIES, Modality
+from bench.api import MODALITIES, Modality, passes
 from bench.methods._network import Network, batches
+from bench.methods._similarity_loss import BLOCK, error_by_rows
 from bench.methods.ckdh.teacher import quantisation
+
+Weights = tuple[float, float, float]  # of the log-likelihood, within modalities, across them
 
 
 def learn(
-    items: Mapping[str, Any],
+    x: Mapping[Modality, Any],
     taught: tuple[Any, Any],
+    nets: Mapping[Modality, Network],
     *,
-    hidden: int,
+    views: Weights,
     epochs: int,
     rate: float,
     gamma: float,
     batch: int,
     rng: np.random.Generator,
-) -> dict[Modality, list[npt.NDArray[np.float32]]]:
-    """Train on the ``image`` and ``text`` features of n pairs and the teacher's outputs F^I, F^T (n, k).
+    given: Any | None = None,
+) -> None:
+    """Train on the features ``x`` of n pairs and the teacher's outputs F^I, F^T (n, k) of them.
 
-    Gives W₁, b₁, W₂, b₂ for each modality. The similarity of a batch is made when it is needed: b × b.
+    The similarity of a batch is made when it is needed. ``given`` (f, k) are codes that the first f
+    pairs have already: a random part of them stands beside every batch, and what a network gives to
+    the batch must be as similar to these codes as the teacher says.
     """
-    device, bits = taught[0].device, taught[0].shape[1]
-    nets = {
-        m: Network((items[m].shape[1], hidden, bits), torch.relu, gain=1.0, rng=rng, device=device)
-        for m in MODALITIES
-    }
     parameters = [p for net in nets.values() for p in net.parameters]
     optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
-    for _ in range(epochs):
+    for _ in passes("student", epochs):
         for rows in batches(len(taught[0]), batch, rng):
-            image, text = (torch.tanh(nets[m](items[m][rows])) for m in MODALITIES)
-            target = knowledge(taught[0][rows], taught[1][rows])
+            image, text = (torch.tanh(nets[m](x[m][rows])) for m in MODALITIES)
+            own = taught[0][rows], taught[1][rows]
+            total = loss(image, text, by_rows(own, own, views), gamma)
+            if given is not None:
+                drawn = rng.choice(len(given), min(batch, len(given)), replace=False)
+                others = taught[0][drawn], taught[1][drawn]
+                total = total + pin(image, text, given[drawn], by_rows(own, others, views))
             optimizer.zero_grad()
-            loss(image, text, target, gamma).backward()
+            total.backward()
             optimizer.step()
-    return {m: nets[m].arrays() for m in MODALITIES}
 
 
-def knowledge(image: Any, text: Any) -> Any:
-    """The teacher's similarity (b, b) in [-1, 1] of its outputs (b, k).
+def knowledge(own: tuple[Any, Any], others: tuple[Any, Any], views: Weights) -> Any:
+    """The teacher's similarity (b, c) in [-1, 1] of items to others by its outputs F^I, F^T (b, k), (c, k).
 
-    The mean of three views: ``2σ(θ) - 1`` with ``θ = ½ F^I F^Tᵀ``, the cosines within the modalities
-    and those across them, each averaged over its two matrices. Our reconstruction.
+    The weighted mean of three views: ``2σ(θ) - 1`` with ``θ = ½ F^I F^Tᵀ``, the cosines within the
+    modalities and those across them, each averaged over its two matrices. Our reconstruction.
     """
-    u, v = F.normalize(image), F.normalize(text)
-    across = u @ v.T
-    within = (u @ u.T + v @ v.T) / 2
-    return (2 * torch.sigmoid(image @ text.T / 2) - 1 + within + (across + across.T) / 2) / 3
+    u, v, other_u, other_v = (F.normalize(f) for f in (*own, *others))
+    likely = 2 * torch.sigmoid(own[0] @ others[1].T / 2) - 1
+    within = (u @ other_u.T + v @ other_v.T) / 2
+    across = (u @ other_v.T + v @ other_u.T) / 2
+    return (views[0] * likely + views[1] * within + views[2] * across) / sum(views)
 
 
-def loss(image: Any, text: Any, target: Any, gamma: float) -> Any:
+def by_rows(own: tuple[Any, Any], others: tuple[Any, Any], views: Weights) -> Callable[[slice], Any]:
+    """Rows of :func:`knowledge`: of a matrix made once where it is small, else made anew for each block."""
+    if len(own[0]) <= BLOCK:
+        return knowledge(own, others, views).__getitem__
+    return lambda rows: knowledge((own[0][rows], own[1][rows]), others, views)
+
+
+def loss(image: Any, text: Any, target: Callable[[slice], Any], gamma: float) -> Any:
     """``‖cos(f^I, f^T) - S‖²/b² + ½ Σ_m ‖cos(f^m, f^m) - S‖²/b² + γ L_q`` of outputs (b, k)."""
     u, v = F.normalize(image), F.normalize(text)
-    across = (u @ v.T - target).square().mean()
-    within = (u @ u.T - target).square().mean() + (v @ v.T - target).square().mean()
+    count = len(image) ** 2
+    across = error_by_rows(u, v, target) / count
+    within = error_by_rows(u, u, target) / count + error_by_rows(v, v, target) / count
     return across + within / 2 + gamma * quantisation(image, text)
+
+
+def pin(image: Any, text: Any, codes: Any, target: Callable[[slice], Any]) -> Any:
+    """``½ Σ_m ‖cos(f^m, B) - S‖²/(b c)`` of outputs (b, k) and codes B (c, k). Our reconstruction."""
+    fixed, count = F.normalize(codes), len(image) * len(codes)
+    errors = [error_by_rows(F.normalize(f), fixed, target) / count for f in (image, text)]
+    return (errors[0] + errors[1]) / 2

@@ -6,14 +6,16 @@ Here texts attend to neighbours in training only, and what the teacher hands on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from bench.methods._network import Network, batches, tensor
+from bench.api import passes
+from bench.methods._network import Network, Place, batches
 
 SLOPE = 0.2  # of LeakyReLU, as in graph attention networks (Veličković et al., ICLR 2018)
 ADAPTER = 0.3  # gain of the adapter's first weights: small, so that it starts near the identity
@@ -29,41 +31,67 @@ def learn(
     epochs: int,
     rate: float,
     weights: tuple[float, float, float],
+    adapter: bool,
     batch: int,
     rng: np.random.Generator,
-) -> tuple[Any, Any]:
-    """Train on ``clip``, ``text``, ``words`` and ``labels`` of n pairs; F^I and F^T (n, bits) of all."""
+    place: Place,
+) -> tuple[Adapter, GraphAttention]:
+    """Train on ``clip``, ``text``, ``words`` and ``labels`` of n pairs; the networks of both modalities."""
     clip, text, words, labels = (items[name] for name in ("clip", "text", "words", "labels"))
-    image_net = Adapter(clip.shape[1], bits, rng=rng, device=clip.device)
-    text_net = GraphAttention((text.shape[1], heads, width, bits), rng=rng, device=text.device)
-    slow, fast = image_net.adapter.parameters, [*image_net.parameters, *text_net.parameters]
-    groups = [{"params": slow, "lr": rate / 10}, {"params": fast}]
+    image_net = Adapter(clip.shape[1], bits, adapts=adapter, rng=rng, place=place)
+    text_net = GraphAttention((text.shape[1], heads, width, bits), rng=rng, place=place)
+    groups: list[dict[str, Any]] = [{"params": [*image_net.parameters, *text_net.parameters]}]
+    if image_net.adapter is not None:
+        groups.append({"params": image_net.adapter.parameters, "lr": rate / 10})
     optimizer = torch.optim.Adam(groups, lr=rate, fused=True)
-    for _ in range(epochs):
+    for _ in passes("teacher", epochs):
         for rows in batches(len(text), batch, rng):
             image = image_net(clip[rows])
             graph = text_net(text[rows], nearest(words[rows], neighbours))
             optimizer.zero_grad()
             loss(image, graph, similar(labels[rows]), weights).backward()
             optimizer.step()
+    return image_net, text_net
+
+
+def outputs(net: Adapter | GraphAttention, x: Any) -> Any:
+    """F (n, k) of a trained network for all rows of x, each by itself."""
     with torch.no_grad():
-        return (
-            torch.cat([image_net(part) for part in clip.split(4096)]),
-            torch.cat([text_net(part) for part in text.split(4096)]),
-        )
+        return torch.cat([net(part) for part in x.split(4096)])
 
 
 class Adapter:
     """``tanh((x + adapter(x)) W + b)`` of CLIP features x (n, d): stands in for fine-tuning CLIP."""
 
-    def __init__(self, inputs: int, outputs: int, *, rng: np.random.Generator, device: Any) -> None:
-        self.adapter = Network((inputs, inputs, inputs), torch.relu, gain=ADAPTER, rng=rng, device=device)
+    def __init__(
+        self, inputs: int, outputs: int, *, adapts: bool, rng: np.random.Generator, place: Place
+    ) -> None:
+        self.adapter, self._place = None, place
+        if adapts:
+            self.adapter = Network((inputs, inputs, inputs), torch.relu, gain=ADAPTER, rng=rng, place=place)
         weights = rng.standard_normal((inputs, outputs)) / inputs**0.5
-        self.parameters = [tensor(w, device).requires_grad_() for w in (weights, np.zeros(outputs))]
+        self.parameters = [place.tensor(w).requires_grad_() for w in (weights, np.zeros(outputs))]
 
     def __call__(self, x: Any) -> Any:
         w, b = self.parameters
-        return torch.tanh((x + self.adapter(x)) @ w + b)
+        adapted = x if self.adapter is None else x + self.adapter(x)
+        with self._place.products():
+            out = adapted @ w + b
+        return torch.tanh(out.to(self._place.dtype))
+
+    def arrays(self) -> list[npt.NDArray[Any]]:
+        """W, b and, where there is one, the adapter's four."""
+        inner = [] if self.adapter is None else self.adapter.arrays()
+        return [*(p.detach().cpu().numpy() for p in self.parameters), *inner]
+
+    @classmethod
+    def of(cls, arrays: Sequence[npt.NDArray[Any]], *, place: Place) -> Self:
+        """The network that has what :meth:`arrays` gave."""
+        net = cls.__new__(cls)
+        net._place = place
+        net.parameters = [place.tensor(a) for a in arrays[:2]]
+        net.adapter = Network.of(arrays[2:], torch.relu, place=place) if arrays[2:] else None
+        return net
 
 
 class GraphAttention:
@@ -73,9 +101,9 @@ class GraphAttention:
     ``LeakyReLU(a₁·V x_i + a₂·V x_j)``.
     """
 
-    def __init__(self, sizes: tuple[int, int, int, int], *, rng: np.random.Generator, device: Any) -> None:
+    def __init__(self, sizes: tuple[int, int, int, int], *, rng: np.random.Generator, place: Place) -> None:
         inputs, heads, width, outputs = sizes
-        self.heads = heads
+        self._place = place
         starts = [
             rng.standard_normal((inputs, heads * width)) / inputs**0.5,
             rng.standard_normal((heads, width)) / width**0.5,
@@ -83,7 +111,7 @@ class GraphAttention:
             rng.standard_normal((heads * width, outputs)) / (heads * width) ** 0.5,
             np.zeros(outputs),
         ]
-        self.parameters = [tensor(start, device).requires_grad_() for start in starts]
+        self.parameters = [place.tensor(start).requires_grad_() for start in starts]
 
     def __call__(self, x: Any, edges: Any | None = None) -> Any:
         """Outputs (n, k) of texts x (n, d); ``edges`` (n, n) bool tells whom each attends to.
@@ -91,10 +119,23 @@ class GraphAttention:
         Without edges a text attends to itself alone, and its output depends on nothing else.
         """
         v, a1, a2, w, b = self.parameters
-        y = (x @ v).view(len(x), self.heads, -1)
-        if edges is not None:
-            y = torch.einsum("hij,jhd->ihd", self.attention(y, a1, a2, edges), y)
-        return torch.tanh(F.elu(y).flatten(1) @ w + b)
+        with self._place.products():
+            y = (x @ v).view(len(x), *a1.shape)
+            if edges is not None:
+                y = torch.einsum("hij,jhd->ihd", self.attention(y, a1, a2, edges), y)
+            out = F.elu(y).flatten(1) @ w + b
+        return torch.tanh(out.to(self._place.dtype))
+
+    def arrays(self) -> list[npt.NDArray[Any]]:
+        """V, a₁, a₂, W, b."""
+        return [p.detach().cpu().numpy() for p in self.parameters]
+
+    @classmethod
+    def of(cls, arrays: Sequence[npt.NDArray[Any]], *, place: Place) -> Self:
+        """The network that has what :meth:`arrays` gave."""
+        net = cls.__new__(cls)
+        net._place, net.parameters = place, [place.tensor(a) for a in arrays]
+        return net
 
     @staticmethod
     def attention(y: Any, a1: Any, a2: Any, edges: Any) -> Any:
@@ -114,7 +155,7 @@ def nearest(words: Any, neighbours: int) -> Any:
 
 def similar(labels: Any) -> Any:
     """S (b, b): 1 where two items share a label, and for an item and itself, else 0."""
-    return (labels @ labels.T > 0).float().fill_diagonal_(1.0)
+    return (labels @ labels.T > 0).to(labels.dtype).fill_diagonal_(1.0)
 
 
 def loss(image: Any, text: Any, similarity: Any, weights: tuple[float, float, float]) -> Any:

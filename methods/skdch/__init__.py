@@ -5,16 +5,17 @@ An adaptation of the authors' released code: what is not theirs stands in ``sour
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
-from bench.methods._hash_network import outputs, sample, scaled_inputs
+from bench.api import MODALITIES, Capabilities, Chunk, Features, Modality, Source, Split, Variant, param
+from bench.methods._hash_network import HashNetworks, outputs, sample, scaled_inputs
 from bench.methods._online import Array
 
 
-class SKDCH(Method):
+class SKDCH(HashNetworks):
     """Semi-supervised knowledge distillation for cross-modal hashing, re-implemented without its GAN.
 
     A teacher learns from pairs and from what labels there are. The labelled among the nearest neighbours
@@ -35,72 +36,122 @@ class SKDCH(Method):
     rate: float = param(3e-3, "learning rate of both (Adam)", above=0)
     decay: float = param(0.01, "weight of ½‖θ‖² of both", least=0)
     gamma: float = param(0.1, "weight of the cross-entropy on who is whose partner", least=0)
+    intra: float = param(0.5, "share of d(p,n) in what the student pushes apart", least=0, most=1)
+    pull: float = param(0.02, "weight of the student's second hinge, on d(q,p) alone", least=0)
     batch: int = param(256, "pairs in a batch", least=2)
     max_train: int = param(
         15_000, "train on a random sample of this size where there are more items", least=2
     )
-    device: str = param("cpu", "torch device to train on; encoding is NumPy's")
 
     capabilities = Capabilities(supervised=True, label_free=True, offline=True)
     source = Source(
         paper="M. Su, G. Gu, X. Ren, H. Fu, Y. Zhao. Semi-supervised knowledge distillation for cross-modal "
         "hashing. IEEE TMM 25 (2023) 662-675",
         fidelity="adaptation",
-        note="SKDCH-lite. The authors': sigmoid networks of one tanh layer, the teacher's and the student's "
-        "triplet losses with margin 5 at 64 bits, cross-entropy on true pairs (0.1), weight decay, votes of "
-        "the K nearest in either modality, negatives from 1/20 of the items. Ours: semi-hard negatives in "
-        "place of the adversarial generator, candidates drawn per batch; a teacher of 64 bits whatever the "
-        "student's (they release one length) and the margin in proportion to it; 256 hidden units (8192); "
+        note="SKDCH-lite (re-implementation). The authors': sigmoid networks of one tanh layer, the losses "
+        "of teacher and student on triplets, margin 5 at 64 bits, cross-entropy on true pairs (0.1), weight "
+        "decay, votes of the K nearest in either modality, negatives from 1/20 of the items. Ours: semi-hard "
+        "negatives in place of the adversarial generator, candidates drawn per batch; a teacher of 64 bits "
+        "whatever the student's (they release one), the margin in proportion; 256 hidden units (8192); "
         "Adam (gradient descent), epochs and rates; one triplet per query and direction; K a share (250 of "
         "4000); a true majority vote per class (their loop keeps the last neighbour's label) from which "
         "the student's similarities follow, where they use neighbours; no model picked on test data.",
     )
 
-    def fit_chunk(self, chunk: Chunk) -> None:
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "untrained teacher": Variant(
+            isolates="what the teacher learns before its neighbours vote", params={"teacher_epochs": 0}
+        ),
+        "teacher's loss": Variant(
+            isolates="both terms that the student's loss has beyond the teacher's",
+            params={"intra": 0.0, "pull": 0.0},
+        ),
+        "no intra": Variant(isolates="d(p,n) in the triplets", params={"intra": 0.0}),
+        "no pull": Variant(isolates="the second hinge", params={"pull": 0.0}),
+        "no partners": Variant(isolates="the cross-entropy on true pairs", params={"gamma": 0.0}),
+        "random negatives": Variant(
+            isolates="semi-hard negatives, which stand for the GAN", params={"negatives": "random"}
+        ),
+    }
+
+    def _learn(self, chunk: Chunk) -> None:
+        settings = (self.seed, self.neighbours, self.teacher_epochs, *self._recipe().values())
+        key = ("skdch", *settings, self.hidden, self.gamma, self.max_train, self._place())
+        self.mean_, self.scale_, x, relevance = chunk.shared.once(key, lambda: self._teach(chunk))
+        nets = self._new_networks(x, self.bits, self.rng)
+        self._distil(x, relevance, nets)
+        self._keep(nets)
+
+    def _distil(self, x: Any, relevance: Any, nets: Any, given: Any | None = None) -> None:
         from bench.methods.skdch import triplets
 
-        settings = (self.seed, self.neighbours, self.teacher_epochs, *self._recipe().values())
-        key = ("skdch", *settings, self.max_train, self.device)
-        self.mean_, self.scale_, x, relevance = chunk.shared.once(key, lambda: self._teach(chunk))
-        nets = triplets.learn(
-            x, relevance, bits=self.bits, epochs=self.epochs, student=True, rng=self.rng, **self._recipe()
+        triplets.learn(
+            x,
+            relevance,
+            nets,
+            stage="student",
+            weights=(self.gamma, self.intra, self.pull),
+            epochs=self.epochs,
+            rng=self.rng,
+            given=given,
+            **self._recipe(),
         )
-        self.weights_ = {m: nets[m].arrays() for m in MODALITIES}
 
     def _recipe(self) -> dict[str, Any]:
-        """What the teacher and the student have in common."""
-        names = ("hidden", "rate", "decay", "gamma", "batch", "candidates", "negatives")
+        """What the training of the teacher and of the student have in common."""
+        names = ("rate", "decay", "batch", "candidates", "negatives")
         return {name: getattr(self, name) for name in names}
 
     def _teach(self, chunk: Chunk) -> tuple[dict[Modality, Array], dict[Modality, float], Any, Any]:
-        """What no code length changes: location and scale, the features (tensors), who is like whom.
+        """What no code length changes: location and scale, the features (tensors), who is like whom."""
+        mean, scale, x, labels, nets = self._teacher(chunk)
+        return mean, scale, x, self._relevance(nets, x, labels)
+
+    def _teacher(self, items: Split) -> tuple[Any, ...]:
+        """Location, scale, features and labels (tensors) of a sample, and a teacher trained on it.
 
         Draws come from a generator of its own, so that a student draws the same with or without it.
         """
-        from bench.methods._neighbours import Similarity
-        from bench.methods._network import tensor
         from bench.methods.skdch import triplets
-        from bench.methods.skdch.labels import Relevance, completed
+        from bench.methods.skdch.labels import Relevance
 
-        rows, rng = sample(chunk, self.max_train, self.seed)
-        mean, scale, x = scaled_inputs(chunk, rows, self.device)
-        given = np.zeros((len(rows), 0), np.uint8) if chunk.labels is None else chunk.labels[rows]
-        labels = tensor(given, self.device)
-        teacher = triplets.learn(
+        rows, rng = sample(items, self.max_train, self.seed)
+        mean, scale, x = scaled_inputs(items, rows, self._place())
+        given = np.zeros((len(rows), 0), np.uint8) if items.labels is None else items.labels[rows]
+        labels = self._place().tensor(given)
+        nets = self._new_networks(x, triplets.TEACHER_BITS, rng)
+        triplets.learn(
             x,
             Relevance(labels),
-            bits=triplets.TEACHER_BITS,
+            nets,
+            stage="teacher",
+            weights=(self.gamma, 0.0, 0.0),
             epochs=self.teacher_epochs,
-            student=False,
             rng=rng,
             **self._recipe(),
         )
-        spaces = [triplets.sigmoids(teacher[m], x[m]) for m in MODALITIES]
-        similarity = Similarity(spaces, max(1, round(self.neighbours * len(rows))))
-        return mean, scale, x, Relevance(completed(labels, similarity), similarity)
+        return mean, scale, x, labels, nets
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """Where the student's sigmoids reach ½."""
+    def _relevance(self, nets: Any, x: Any, labels: Any) -> Any:
+        """Who is like whom among the rows of ``x``, after the teacher's neighbours have voted."""
+        from bench.methods._neighbours import Similarity
+        from bench.methods.skdch import triplets
+        from bench.methods.skdch.labels import Relevance, completed
+
+        spaces = [triplets.sigmoids(nets[m], x[m]) for m in MODALITIES]
+        similarity = Similarity(spaces, max(1, round(self.neighbours * len(labels))))
+        return Relevance(completed(labels, similarity), similarity)
+
+    def _new_networks(self, x: Any, bits: int, rng: np.random.Generator) -> dict[Modality, Any]:
+        import torch
+
+        from bench.methods._network import Network
+
+        sizes = {m: (x[m].shape[1], self.hidden, bits) for m in MODALITIES}
+        return {m: Network(sizes[m], torch.tanh, gain=1.0, rng=rng, place=self._place()) for m in MODALITIES}
+
+    def _outputs(self, features: Features, modality: Modality) -> Array:
+        """What the sigmoids get: they reach ½ where it is 0."""
         mean, scale = self.mean_[modality], self.scale_[modality]
         weights = self.weights_[modality]
-        return sign(outputs(batch.features, weights, mean=mean, scale=scale, activation=np.tanh))
+        return outputs(features, weights, mean=mean, scale=scale, activation=np.tanh)

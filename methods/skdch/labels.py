@@ -27,10 +27,10 @@ def completed(labels: Any, similarity: Similarity) -> Any:
         return found
     for rows in (~labelled).nonzero()[:, 0].split(_BLOCK):
         voters = similarity.rows(rows) & labelled
-        votes = voters.float() @ labels
+        votes = voters.to(labels.dtype) @ labels
         most = votes.max(dim=1, keepdim=True).values
         majority = votes > voters.sum(dim=1, keepdim=True) / 2
-        found[rows] = ((majority | (votes == most)) & (votes > 0)).float()
+        found[rows] = ((majority | (votes == most)) & (votes > 0)).to(labels.dtype)
     return found
 
 

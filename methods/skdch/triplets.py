@@ -9,45 +9,44 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from bench.api import MODALITIES, Modality
-from bench.methods._network import Network, batches, tensor
+from bench.api import MODALITIES, Modality, passes
+from bench.methods._network import Network, batches
 from bench.methods.skdch.labels import Relevance
 
 TEACHER_BITS = 64  # the only length that the authors release
 MARGIN = 5 / 64  # per bit
-PULL, PULL_MARGIN = 0.02, 0.1  # the student's second hinge
+PULL_MARGIN = 0.1  # of the student's second hinge
 
 
 def learn(
     x: Mapping[Modality, Any],
     relevance: Relevance,
+    nets: Mapping[Modality, Network],
     *,
-    bits: int,
+    stage: Literal["teacher", "student"],
+    weights: tuple[float, float, float],
     epochs: int,
-    student: bool,
-    hidden: int,
     rate: float,
     decay: float,
-    gamma: float,
     batch: int,
     candidates: float,
     negatives: Literal["lite", "random"],
     rng: np.random.Generator,
-) -> dict[Modality, Network]:
-    """Train on the paired rows of ``x``, in both directions, with the student's loss or the teacher's.
+    given: Any | None = None,
+) -> None:
+    """Train on the paired rows of ``x``, in both directions, by :func:`loss` with these ``weights``.
 
     A batch of queries meets one similar item each, drawn at random, and negatives out of one random sample
     of the items. A query whose sample has no item that is not similar to it takes no part.
+
+    ``given`` (f, k) are sigmoids 0 or 1, the codes that the first f rows have already: as positives and
+    negatives these rows are what they are there, so that the codes of the others fit them.
     """
     n, device = len(x["image"]), x["image"].device
-    nets = {
-        m: Network((x[m].shape[1], hidden, bits), torch.tanh, gain=1.0, rng=rng, device=device)
-        for m in MODALITIES
-    }
     parameters = [p for net in nets.values() for p in net.parameters]
     optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
     count = max(1, round(candidates * n))
-    for _ in range(epochs):
+    for _ in passes(stage, epochs):
         for rows in batches(n, batch, rng):
             index = torch.as_tensor(rows, device=device)
             similar = relevance.rows(index)
@@ -59,16 +58,25 @@ def learn(
             queries, partners, pool = (
                 {m: torch.sigmoid(nets[m](x[m][i])) for m in MODALITIES} for i in (index, positives, sample)
             )
+            if given is not None:
+                partners, pool = (
+                    {m: with_codes(out, i, given) for m, out in outputs.items()}
+                    for outputs, i in ((partners, positives), (pool, sample))
+                )
             losses = []
             for m, other in (MODALITIES, MODALITIES[::-1]):
                 q, p = queries[m][use], partners[other][use]
                 chosen = choose(q, p, pool[other], allowed[use], kind=negatives, rng=rng)
-                total = loss(q, p, pool[other][chosen], paired[use], gamma, student=student)
-                losses.append(total / max(1, len(q)))
+                losses.append(loss(q, p, pool[other][chosen], paired[use], *weights) / max(1, len(q)))
             optimizer.zero_grad()
             sum(losses).backward()
             optimizer.step()
-    return nets
+
+
+def with_codes(out: Any, index: Any, given: Any) -> Any:
+    """``out`` (b, k) with ``given[i]`` in the rows whose ``index`` (b,) i is one of its rows."""
+    known = index < len(given)
+    return torch.where(known[:, None], given[index.clamp(max=len(given) - 1)], out)
 
 
 def choose(
@@ -91,23 +99,23 @@ def choose(
 
 def one_of(mask: Any, rng: np.random.Generator) -> Any:
     """A random column (b,) of those that hold in each row of ``mask`` (b, s)."""
-    drawn = tensor(rng.random(mask.shape, dtype=np.float32), mask.device)
+    drawn = torch.as_tensor(rng.random(mask.shape, dtype=np.float32), device=mask.device)
     return drawn.add_(1).mul_(mask).argmax(dim=1)
 
 
-def loss(q: Any, p: Any, n: Any, paired: Any, gamma: float, *, student: bool) -> Any:
-    """The sum over queries q, positives p and negatives n (b, k) of the teacher's or the student's loss.
+def loss(q: Any, p: Any, n: Any, paired: Any, gamma: float, intra: float, pull: float) -> Any:
+    """The sum over queries q, positives p and negatives n (b, k) of what the teacher or the student pays.
 
-    With d the squared distance and m the margin, 5 at 64 bits. Teacher: ``[m + d(q,p) - d(q,n)]₊``;
-    student: ``[m + d(q,p) - ½(d(q,n) + d(p,n))]₊ + 0.02 [0.1 + d(q,p)]₊``, p and n being of one modality.
-    Both add γ times the cross-entropies of ``σ(-d(q,p))`` with ``paired`` (b,), whether p is q's own partner,
-    and of ``σ(-d(q,n))`` with 0.
+    ``[m + d(q,p) - (1 - intra) d(q,n) - intra d(p,n)]₊ + pull [0.1 + d(q,p)]₊`` with d the squared distance
+    and m the margin, 5 at 64 bits; p and n are of one modality. The teacher has intra = pull = 0, the student
+    ½ and 0.02. Added to it are γ times the cross-entropies of ``σ(-d(q,p))`` with ``paired`` (b,), whether p
+    is q's own partner, and of ``σ(-d(q,n))`` with 0.
     """
     near, far = distance(q, p), distance(q, n)
-    push = (far + distance(p, n)) / 2 if student else far
+    push = (1 - intra) * far + intra * distance(p, n) if intra else far
     total = torch.relu(MARGIN * q.shape[1] + near - push).sum()
-    if student:
-        total = total + PULL * torch.relu(PULL_MARGIN + near).sum()
+    if pull:
+        total = total + pull * torch.relu(PULL_MARGIN + near).sum()
     entropy = F.softplus(torch.where(paired, near, -near)) + F.softplus(-far)
     return total + gamma * entropy.sum()
 

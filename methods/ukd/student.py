@@ -1,66 +1,75 @@
-"""UKD's student: two networks that learn codes from the teacher's similarity by the loss of DCMH."""
+"""UKD's student: two networks that learn codes from the teacher's similarity, as from labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from bench.api import MODALITIES, Modality
+from bench.api import MODALITIES, Modality, passes
 from bench.methods._neighbours import Similarity
-from bench.methods._network import Network, batches, tensor
+from bench.methods._network import Network, Place, batches
+from bench.methods._similarity_loss import nll_slope, squared_nll_slope
+
+LIKENESS = 0.999  # what similar items have in the released S; the others 0
 
 
 def learn(
     x: Mapping[Modality, Any],
     similarity: Similarity,
+    nets: Mapping[Modality, Network],
     *,
     bits: int,
-    hidden: int,
     epochs: int,
     rate: float,
+    loss: Literal["paper", "released"],
     gamma: float,
     batch: int,
     rng: np.random.Generator,
-) -> dict[Modality, list[npt.NDArray[np.float32]]]:
-    """Train both networks in turn on the rows of ``x``; W₁, b₁, W₂, b₂ for each modality.
+    place: Place,
+    given: Any | None = None,
+) -> None:
+    """Train both networks in turn on the rows of ``x``.
 
     F and G (n, bits) hold the tanh outputs of the image and the text network for all n items, as of
-    the last time each was computed. An image step takes a batch of rows b and lowers, over the image
-    network only, ``Σ log(1 + e^Θ) - SΘ`` with ``Θ = ½ F_b Gᵀ``, summed over b × n, plus
-    ``gamma ‖B_b - F_b‖²`` with ``B = sign(F + G)``. A text step is the same with F and G exchanged.
+    the last time each was computed. An image step takes a batch of rows b and lowers :func:`slope_of_loss`
+    over the image network only, with ``Θ = ½ F_b Gᵀ``. A text step is the same with F and G exchanged.
+
+    ``given`` (f, bits) are codes that the first f rows have already: they stand in F and G and stay there,
+    so that the codes of the others fit them.
     """
-    n, device = len(x["image"]), x["image"].device
-    nets = {
-        m: Network((x[m].shape[1], hidden, bits), torch.relu, gain=2**0.5, rng=rng, device=device)
-        for m in MODALITIES
-    }
+    n, fixed = len(x["image"]), 0 if given is None else len(given)
     optimizers = {m: torch.optim.Adam(nets[m].parameters, lr=rate, fused=True) for m in MODALITIES}
-    outputs = {m: tensor(rng.standard_normal((n, bits)), device) for m in MODALITIES}
-    for _ in range(epochs):
+    outputs = {m: place.tensor(rng.standard_normal((n, bits))) for m in MODALITIES}
+    for buffer in outputs.values():
+        if given is not None:
+            buffer[:fixed] = given
+    for _ in passes("student", epochs):
         codes = torch.where(outputs["image"] + outputs["text"] >= 0, 1.0, -1.0)
         for modality, other in (MODALITIES, MODALITIES[::-1]):
             for rows in batches(n, batch, rng):
                 out = torch.tanh(nets[modality](x[modality][rows]))
                 now = out.detach()
-                outputs[modality][rows] = now
-                slope = nll_slope(now, outputs[other], similarity.rows(rows)) + 2 * gamma * (
-                    now - codes[rows]
-                )
+                free = rows >= fixed
+                outputs[modality][rows[free]] = now[free] if fixed else now
+                slope = slope_of_loss(now, outputs[other], similarity.rows(rows), codes[rows], loss, gamma)
                 optimizers[modality].zero_grad()
                 out.backward(slope / (n * len(rows)))
                 optimizers[modality].step()
-    return {m: nets[m].arrays() for m in MODALITIES}
 
 
-def nll_slope(out: Any, others: Any, similar: Any) -> Any:
-    """The derivative by ``out`` (b, k) of the sum of ``log(1 + e^Θ) - SΘ``, ``Θ = ½ out othersᵀ``.
+def slope_of_loss(
+    out: Any, others: Any, similar: Any, codes: Any, loss: Literal["paper", "released"], gamma: float
+) -> Any:
+    """The derivative of a batch's loss by the outputs ``out`` (b, k) of one modality.
 
-    ``others`` is (n, k) and ``similar``, S, (b, n) bool. In closed form, so that no b × n block is
-    kept for a backward pass and no exponential overflows.
+    ``others`` (n, k) are the other modality's, ``similar`` is S (b, n) bool, ``codes`` B (b, k), and
+    ``Θ = ½ out othersᵀ``. paper: ``Σ log(1 + e^Θ) - SΘ + γ‖B - out‖²`` with B = sign(F + G). released, as
+    the code has it: ``½ Σ (SΘ - log(1 + e^Θ))² + γ ½‖sign(out) - out‖²`` with S of 0 and 0.999.
     """
-    error = out.matmul(others.T).mul_(0.5).sigmoid_().sub_(similar.view(torch.uint8))
-    return error.matmul(others).mul_(0.5)
+    if loss == "paper":
+        return nll_slope(out, others, similar) + 2 * gamma * (out - codes)
+    own = torch.where(out >= 0, 1.0, -1.0)
+    return squared_nll_slope(out, others, similar, LIKENESS) + gamma * (out - own)

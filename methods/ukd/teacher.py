@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.api import MODALITIES, Modality
-from bench.methods._network import Network, batches
+from bench.api import MODALITIES, Modality, passes
+from bench.methods._network import Network, Place, batches
 
 OUTPUTS = 128  # whatever the length of the student's codes
 MARGIN = OUTPUTS / 8
@@ -24,28 +24,33 @@ def learn(
     decay: float,
     batch: int,
     rng: np.random.Generator,
-) -> list[Any]:
-    """Train on the paired rows of ``x``; the sigmoids of all rows, (n, 128) for each modality.
+    place: Place,
+) -> dict[Modality, Network]:
+    """Train one network per modality on the paired rows of ``x``; its outputs are 128 logits.
 
     The loss is the one with which the authors pre-train their discriminator: the triplet loss
     in both directions plus ``decay · ½‖θ‖²``. They take gradient steps of rate 0.01 for 200
     epochs, and a full teacher adds a generator of negatives; these are left out.
     """
-    device = x["image"].device
     nets = {
-        m: Network((x[m].shape[1], hidden, OUTPUTS), torch.tanh, gain=1.0, rng=rng, device=device)
+        m: Network((x[m].shape[1], hidden, OUTPUTS), torch.tanh, gain=1.0, rng=rng, place=place)
         for m in MODALITIES
     }
     parameters = [p for net in nets.values() for p in net.parameters]
     optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
-    for _ in range(epochs):
+    for _ in passes("teacher", epochs):
         for rows in batches(len(x["image"]), batch, rng):
             image, text = (torch.sigmoid(nets[m](x[m][rows])) for m in MODALITIES)
             optimizer.zero_grad()
             triplet_loss(image, text).backward()
             optimizer.step()
+    return nets
+
+
+def space(net: Network, x: Any) -> Any:
+    """The sigmoids (n, 128) of the rows of x in [0, 1]: where the teacher puts them."""
     with torch.no_grad():
-        return [torch.cat([torch.sigmoid(nets[m](part)) for part in x[m].split(4096)]) for m in MODALITIES]
+        return torch.cat([torch.sigmoid(net(part)) for part in x.split(4096)])
 
 
 def triplet_loss(image: Any, text: Any) -> Any:

@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from bench import state
 from bench.api import MODALITIES, Batch, Chunk, Shared
 from bench.checks import Check, checks_for
+from bench.errors import ParameterError
 from bench.methods.ckdh import CKDH
 from bench.metrics import evaluate
 
@@ -124,16 +126,65 @@ def test_student_loss_and_knowledge_are_their_definitions() -> None:
             total += sum((cosine(x[i], x[j]) - target[i, j]) ** 2 for x in (own_image, own_text)) / 50
     codes = np.where(own_image + own_text >= 0, 1, -1)
     total += 0.3 * sum(((x - codes) ** 2).mean() for x in (own_image, own_text))
-    found = knowledge(torch.tensor(image), torch.tensor(text))
+    taught = torch.tensor(image), torch.tensor(text)
+    found = knowledge(taught, taught, (1.0, 1.0, 1.0))
     np.testing.assert_allclose(found.numpy(), target)
-    assert float(loss(torch.tensor(own_image), torch.tensor(own_text), found, 0.3)) == pytest.approx(total)
+    own = torch.tensor(own_image), torch.tensor(own_text)
+    assert float(loss(*own, found.__getitem__, 0.3)) == pytest.approx(total)
+
+
+def test_knowledge_weighs_its_views_and_compares_items_with_others() -> None:
+    from bench.methods.ckdh.student import knowledge
+
+    rng = np.random.default_rng(1)
+    image, text = (torch.tensor(x) for x in rng.uniform(-1, 1, (2, 7, 8)))
+    whole = knowledge((image, text), (image, text), (0.0, 3.0, 1.0))
+    alone = [knowledge((image, text), (image, text), views) for views in ((0, 1, 0), (0, 0, 1))]
+    torch.testing.assert_close(whole, (3 * alone[0] + alone[1]) / 4)
+    part = knowledge((image[:3], text[:3]), (image[2:], text[2:]), (0.0, 3.0, 1.0))
+    torch.testing.assert_close(part, whole[:3, 2:])
+
+
+def test_a_large_batch_is_compared_in_blocks_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.methods.ckdh import student
+
+    rng = np.random.default_rng(3)
+    image, text = (torch.tensor(x, requires_grad=True) for x in rng.uniform(-1, 1, (2, 13, 8)))
+    own = image.detach().flip(0), text.detach().flip(0)
+
+    def slopes() -> tuple[float, Any, Any]:
+        total = student.loss(image, text, student.by_rows(own, own, (1.0, 1.0, 1.0)), 0.1)
+        return total.detach(), *torch.autograd.grad(total, (image, text))
+
+    whole = slopes()
+    monkeypatch.setattr(student, "BLOCK", 5)
+    monkeypatch.setattr(student, "error_by_rows", partial(student.error_by_rows, block=5))
+    for found, expected in zip(slopes(), whole, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_all_views_at_weight_0_are_refused() -> None:
+    with pytest.raises(ParameterError, match="the student needs one of them"):
+        CKDH(bits=8, likelihood=0.0, within=0.0, across=0.0)
+
+
+def test_without_an_adapter_the_image_teacher_is_one_layer() -> None:
+    from bench.methods._network import Place
+    from bench.methods.ckdh.teacher import Adapter
+
+    net = Adapter(6, 4, adapts=False, rng=np.random.default_rng(0), place=Place())
+    x = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    w, b = net.parameters
+    torch.testing.assert_close(net(x), torch.tanh(x @ w + b))
+    assert len(net.arrays()) == 2
 
 
 def test_graph_attention_is_its_definition() -> None:
+    from bench.methods._network import Place
     from bench.methods.ckdh.teacher import GraphAttention
 
     rng = np.random.default_rng(2)
-    net = GraphAttention((5, 2, 3, 4), rng=rng, device="cpu")
+    net = GraphAttention((5, 2, 3, 4), rng=rng, place=Place())
     x, edges = rng.standard_normal((6, 5)), (rng.random((6, 6)) < 0.5) | np.eye(6, dtype=bool)
     v, a1, a2, w, b = (p.detach().numpy().astype(float) for p in net.parameters)
     rows = []
@@ -151,9 +202,10 @@ def test_graph_attention_is_its_definition() -> None:
 
 
 def test_a_text_without_edges_attends_to_itself() -> None:
+    from bench.methods._network import Place
     from bench.methods.ckdh.teacher import GraphAttention
 
-    net = GraphAttention((5, 2, 3, 4), rng=np.random.default_rng(0), device="cpu")
+    net = GraphAttention((5, 2, 3, 4), rng=np.random.default_rng(0), place=Place())
     x = torch.tensor(np.random.default_rng(1).standard_normal((6, 5)), dtype=torch.float32)
     torch.testing.assert_close(net(x), net(x, torch.eye(6, dtype=torch.bool)))
     torch.testing.assert_close(net(x)[2:3], net(x[2:3]))

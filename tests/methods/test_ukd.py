@@ -123,7 +123,7 @@ def test_nothing_of_size_n_by_n_is_ever_made(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_slope_is_the_derivative_of_the_negative_log_likelihood() -> None:
-    from bench.methods.ukd.student import nll_slope
+    from bench.methods._similarity_loss import nll_slope
 
     rng = torch.Generator().manual_seed(0)
     out = torch.randn(5, 8, generator=rng, dtype=torch.float64, requires_grad=True)
@@ -134,8 +134,49 @@ def test_slope_is_the_derivative_of_the_negative_log_likelihood() -> None:
     torch.testing.assert_close(nll_slope(out.detach(), others, similar), out.grad)
 
 
+def test_released_slope_is_the_derivative_of_the_released_loss() -> None:
+    from bench.methods.ukd.student import slope_of_loss
+
+    rng = torch.Generator().manual_seed(0)
+    out = torch.randn(5, 8, generator=rng, dtype=torch.float64, requires_grad=True)
+    others = torch.randn(11, 8, generator=rng, dtype=torch.float64)
+    similar = torch.rand(5, 11, generator=rng) < 0.5
+    theta = out @ others.T / 2
+    halves = 0.999 * similar * theta - torch.log(1 + torch.exp(theta))
+    own = torch.where(out.detach() >= 0, 1.0, -1.0).double()
+    (halves.square().sum() / 2 + 0.7 * (own - out).square().sum() / 2).backward()
+    found = slope_of_loss(out.detach(), others, similar, -own, "released", 0.7)
+    torch.testing.assert_close(found, out.grad)
+
+
+def test_released_loss_teaches_too_and_differs_from_the_papers() -> None:
+    items, labels = pairs(300)
+    paper, released = (encoded(fitted(items, loss=loss, epochs=10), items) for loss in ("paper", "released"))
+    assert (paper != released).any()
+    relevant = (labels @ labels.T).astype(bool)
+    image, text = np.split(released.astype(float), 2)
+    products = image @ text.T
+    assert products[relevant].mean() > products[~relevant].mean() + 4
+
+
+@pytest.mark.parametrize("space", ["image", "text"])
+def test_neighbours_may_count_in_one_space_alone(space: str) -> None:
+    items, _ = pairs(60)
+    method = UKD(bits=8, hidden=8, teacher_hidden=8, spaces=space, teacher_epochs=0)
+    _, _, x, nets = method._teacher(items)
+    both = UKD(bits=8, hidden=8, teacher_hidden=8, teacher_epochs=0)._similarity(nets, x).rows(slice(None))
+    one = method._similarity(nets, x).rows(slice(None))
+    assert (one.sum(dim=1) == 12).all()  # 0.2 of 60
+    assert (both & one).sum() == one.sum() < both.sum()
+
+
+def test_the_mirflickr_preset_has_the_papers_share_of_neighbours() -> None:
+    assert UKD.presets["mirflickr"] == {"neighbours": 0.55}
+    assert round(0.55 * 18_015) == pytest.approx(10_000, rel=0.01)
+
+
 def test_slope_stays_finite_where_the_exponential_would_overflow() -> None:
-    from bench.methods.ukd.student import nll_slope
+    from bench.methods._similarity_loss import nll_slope
 
     ones = torch.ones(1, 4096)
     assert nll_slope(ones, ones, torch.tensor([[False]])).isfinite().all()
@@ -156,15 +197,24 @@ def test_triplet_loss_is_the_mean_over_all_triplets_of_both_directions() -> None
 
 
 def test_the_teacher_brings_partners_together() -> None:
+    from bench.methods._network import Place
     from bench.methods.ukd import teacher
 
     items, _ = pairs(200)
     x = {m: torch.tensor(items.batch(m).features) for m in MODALITIES}
     shares = []
     for epochs in (0, 20):
-        image, text = teacher.learn(
-            x, hidden=32, epochs=epochs, rate=1e-2, decay=0.0, batch=64, rng=np.random.default_rng(0)
+        nets = teacher.learn(
+            x,
+            hidden=32,
+            epochs=epochs,
+            rate=1e-2,
+            decay=0.0,
+            batch=64,
+            rng=np.random.default_rng(0),
+            place=Place(),
         )
+        image, text = (teacher.space(nets[m], x[m]) for m in MODALITIES)
         distance = torch.cdist(image, text)
         shares.append(float((distance.diagonal()[:, None] <= distance).float().mean()))
     assert shares[0] < 0.7  # 0.875 is perfect: items of one class cannot be told apart

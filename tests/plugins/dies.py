@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split, epochs, sign
+from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split, passes, sign
 
 
 class Dies(Method):
@@ -24,7 +24,7 @@ class Dies(Method):
         self.start_ = self.rng.standard_normal((pool.image.features.shape[1], self.bits))
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        for _ in epochs("training", 3):
+        for _ in passes("training", 3):
             time.sleep(self.pause)
         self._say(f"{chunk.round}")
         codes = self.rng.choice([-1.0, 1.0], size=(len(chunk), self.bits))

@@ -1,0 +1,83 @@
+"""Losses on similarities of n items, without an n × n matrix: by thin products, or by rows.
+
+A squared error against a target of low rank needs sums of the size of the rank alone; any other target
+is met in blocks of rows, whose gradient is in closed form so that no block outlives its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+BLOCK = 512  # rows of a target at a time
+
+
+def low_rank_error(p: Any, q: Any, left: Any, right: Any) -> Any:
+    """``‖p qᵀ - left rightᵀ‖²_F`` for p (n, k), q (m, k), left (n, r), right (m, r), a scalar float64 tensor.
+
+    By the identity ``‖A Bᵀ‖² = tr(AᵀA · BᵀB)``: the cost is ``(n + m)(k + r)²``. A weighted sum of
+    similarities ``Σ wᵢ Fᵢ Fᵢᵀ + c`` is ``left = [w₁F₁, …, c·1]``, ``right = [F₁, …, 1]``; ``F Fᵀ F Fᵀ`` is
+    ``left = F (FᵀF)``. The three terms cancel as the error falls, so their sums are float64.
+    """
+    mixed = (p.T @ left).double() * (q.T @ right).double()
+    return _norm(p, q) - 2 * mixed.sum() + _norm(left, right)
+
+
+def _norm(a: Any, b: Any) -> Any:
+    """``‖a bᵀ‖²_F``."""
+    own = (a.T @ a).double()
+    return (own * (own if b is a else (b.T @ b).double())).sum()
+
+
+def error_by_rows(p: Any, q: Any, target: Callable[[slice], Any], block: int = BLOCK) -> Any:
+    """``‖p qᵀ - S‖²_F`` for p (n, k) and q (m, k), with ``target(rows)`` (b, m) the rows of S.
+
+    S may be any function of anything, and gets no gradient. Memory is that of one block.
+    """
+    if len(p) <= block:
+        return (p @ q.T - target(slice(0, len(p)))).square().sum()
+    return _ErrorByRows.apply(p, q, target, block)
+
+
+class _ErrorByRows(torch.autograd.Function):
+    """Value and gradients in one pass over the rows."""
+
+    @staticmethod
+    def forward(ctx: Any, p: Any, q: Any, target: Callable[[slice], Any], block: int) -> Any:
+        by_p, by_q, total = torch.empty_like(p), torch.zeros_like(q), 0.0
+        for start in range(0, len(p), block):
+            rows = slice(start, min(start + block, len(p)))
+            error = (p[rows] @ q.T).sub_(target(rows))
+            total = total + error.square().sum()
+            torch.mm(error, q, out=by_p[rows])
+            by_q.addmm_(error.T, p[rows])
+        ctx.save_for_backward(by_p.mul_(2), by_q.mul_(2))
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Any) -> Any:
+        by_p, by_q = ctx.saved_tensors
+        return slopes[0] * by_p, slopes[0] * by_q, None, None
+
+
+def nll_slope(out: Any, others: Any, similar: Any) -> Any:
+    """The derivative by ``out`` (b, k) of the sum of ``log(1 + e^Θ) - SΘ``, ``Θ = ½ out othersᵀ``.
+
+    ``others`` is (n, k) and ``similar``, S, (b, n) bool. In closed form, so that no b × n block is
+    kept for a backward pass and no exponential overflows.
+    """
+    error = out.matmul(others.T).mul_(0.5).sigmoid_().sub_(similar.view(torch.uint8))
+    return error.matmul(others).mul_(0.5)
+
+
+def squared_nll_slope(out: Any, others: Any, similar: Any, likeness: float) -> Any:
+    """The derivative by ``out`` of ``½ Σ (SΘ - log(1 + e^Θ))²``, S = ``likeness`` where ``similar``.
+
+    Elsewhere S is 0. Each term of the likelihood is squared before it is summed, as UKD's released code does.
+    """
+    theta = out.matmul(others.T).mul_(0.5)
+    s = similar.to(theta.dtype).mul_(likeness)
+    term = s * theta - torch.nn.functional.softplus(theta)
+    return term.mul_(s.sub_(theta.sigmoid_())).matmul(others).mul_(0.5)
