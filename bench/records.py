@@ -130,6 +130,16 @@ def selector(name: str, values: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """One row of an ablation: ``pairs`` maps the key of a cell of the full method to the variant's."""
+
+    name: str
+    isolates: str
+    setting: str  # what differs: "attention=0"
+    pairs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
     """One evaluated round.
 

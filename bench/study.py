@@ -7,15 +7,16 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from bench import params, registry, selectors, stream
 from bench.errors import DataError, ParameterError, UnknownNameError
-from bench.records import DIRECTIONS, SINCE, Database, RunSpec, Schedule
+from bench.records import DIRECTIONS, SINCE, Database, RunSpec, Schedule, selector
 
 MOST_BITS = 1024
+AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +56,20 @@ class Study:
         if file is not None:
             values.update(_read(file))
         values.update({k: v for k, v in options.items() if v is not None})
+        return cls(**cls._fields(values))
+
+    def but(self, **options: Any) -> Study:
+        """The same study with other options, given as :meth:`make` takes them."""
+        return replace(self, **self._fields(options))
+
+    @classmethod
+    def _fields(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values as the fields' types."""
         known = {f.name: f for f in fields(cls)}
         for name in values:
             if name not in known:
                 raise UnknownNameError("option of a study", name, known)
-        return cls(**{name: _typed(name, value, str(known[name].type)) for name, value in values.items()})
+        return {name: _typed(name, value, str(known[name].type)) for name, value in values.items()}
 
     @property
     def data_folder(self) -> Path:
@@ -109,6 +119,25 @@ class Study:
                 )
                 found.setdefault(spec.key, spec)
         return list(found.values())
+
+    def variant(self, cell: RunSpec, values: Mapping[str, Any], axes: Mapping[str, Any]) -> RunSpec:
+        """A cell of the study with other parameters and other values of :data:`AXES`, checked."""
+        for name in axes:
+            if name not in AXES:
+                raise UnknownNameError("axis of a study", name, AXES)
+        same = {name: getattr(cell, name) for name in AXES if name != "schedule"}
+        one = self.but(
+            methods=[selector(cell.method, {**cell.params, **values})],
+            datasets=cell.dataset,
+            bits=cell.bits,
+            seeds=[cell.seed],
+            **{"schedule": f"{cell.schedule.order}:{cell.schedule.size}", **same, **axes},
+        )
+        found = one.cells()
+        if len(found) != 1:
+            given = ", ".join(f"{name}={value}" for name, value in axes.items())
+            raise ParameterError(f"a variant of a cell is one cell; {given} makes {len(found)}.")
+        return replace(found[0], dataset_params=cell.dataset_params)
 
     def _check(self) -> None:
         for name in ("methods", "datasets", "bits", "seeds", "directions", "database", "pool", *SINCE):

@@ -8,7 +8,7 @@ a worker leaves a trace of what it runs, and saves between rounds what takes lon
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,9 +61,21 @@ def run(
         study = Study.make(Path(study) if study is not None else None, **options)
     elif options:
         raise ParameterError("give either a Study or its options, not both. Use dataclasses.replace().")
+    return complete(study, study.cells(), retry=retry, force=force, progress=progress)
+
+
+def complete(
+    study: Study,
+    specs: Sequence[RunSpec],
+    *,
+    retry: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Results:
+    """Run those of these cells that are not done, the way ``study`` says, and return all of them."""
     store = Store(study.results_folder)
     store.check_writable()
-    cells = survey(study)
+    cells = survey(study, specs)
     due = [cell for cell in cells if cell.due(retry=retry, force=force)]
     with traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace:
         for count, (cell, record, arrays) in enumerate(_compute(due, study), start=1):
@@ -74,9 +86,9 @@ def run(
     return collect(store, cells)
 
 
-def survey(study: Study) -> list[Cell]:
-    """Every cell of a study and where it stands; datasets are loaded and checked here."""
-    specs = study.cells()
+def survey(study: Study, specs: Sequence[RunSpec] | None = None) -> list[Cell]:
+    """Cells (those of the study itself) and where each stands; datasets are loaded and checked here."""
+    specs = study.cells() if specs is None else specs
     store = Store(study.results_folder)
     stored: dict[str, Stored] = {}
     for spec in specs:

@@ -28,24 +28,34 @@ _TEXT = {
 }
 
 
-def add_study(parser: argparse.ArgumentParser) -> None:
-    """The options that say what to run; they override the study file."""
-    parser.add_argument("study", nargs="?", type=Path, help="a study file (TOML) with these options as keys")
+def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> None:
+    """The options that say what to run; they override the study file.
+
+    ``of_method``: the command is about one method, which it names in the place of the study file.
+    """
+    text = "a study file (TOML) with these options as keys"
+    if of_method:
+        parser.add_argument("method", help="a method, with parameters or without: 'lcdh[teacher_epochs=5]'")
+        parser.add_argument("--study", type=Path, metavar="FILE", help=text)
+    else:
+        parser.add_argument("study", nargs="?", type=Path, help=text)
     group = parser.add_argument_group("what to run")
     for name, text in _TEXT.items():
+        if of_method and name == "methods":
+            continue
         group.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=text)
     group.add_argument("--val", type=int, metavar="N", help="use N training items as queries, for tuning")
 
 
-def study_of(args: argparse.Namespace) -> Any:
-    """The :class:`bench.study.Study` that the options and the study file describe."""
+def study_of(args: argparse.Namespace, **changes: Any) -> Any:
+    """The :class:`bench.study.Study` that the options and the study file describe, with ``changes``."""
     from bench.study import Study
 
     names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler")
     options = {name: getattr(args, name, None) for name in names}
     if isinstance(options["seeds"], str) and options["seeds"].isdigit():
         options["seeds"] = int(options["seeds"])
-    return Study.make(args.study, **options)
+    return Study.make(args.study, **(options | changes))
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections import Counter
 from typing import Any
 
-from bench.cli import options
+from bench.cli import options, running
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -19,13 +17,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         epilog="examples: bench run; bench run --methods lcdh,ukd --bits 16; bench run study.toml --seeds 5",
     )
     options.add_study(run)
-    how = run.add_argument_group("how to run it")
-    how.add_argument("--jobs", type=int, metavar="N", help="cells at once, each on its own core (default 1)")
-    how.add_argument("--threads", type=int, metavar="N", help="threads of a cell (default 1)")
-    how.add_argument("--backend", metavar="NAME", help="joblib backend: loky (default), dask, ray")
-    how.add_argument("--scheduler", metavar="ADDRESS", help="of the running Dask or Ray cluster")
-    how.add_argument("--retry", choices=["failed"], help="run failed cells again")
-    how.add_argument("--force", action="store_true", help="run every cell again")
+    running.add_how(run)
     run.set_defaults(execute=_run)
 
     plan = commands.add_parser(
@@ -43,42 +35,10 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     from bench import sweep
 
-    study = options.study_of(args)
-    started = time.perf_counter()
-    results = sweep.run(study, retry=args.retry == "failed", force=args.force, progress=_Progress())
+    study, run = options.study_of(args), running.Run(args)
+    results = sweep.run(study, **run.how)
     options.show(results.table())
-    took = time.perf_counter() - started
-    states = Counter(record.status for record in results.records)
-    counts = ", ".join(f"{states[s]} {s}" for s in ("ok", "skipped", "failed") if states[s])
-    print(f"\n{len(results.records)} cells ({counts}) in {took:.1f} s; stored in {study.results_folder}")
-    return 1 if states["failed"] else 0
-
-
-class _Progress:
-    """One line for every finished cell, with the time that is left at this pace."""
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter()
-
-    def __call__(self, cell: Any, record: Any, count: int, total: int) -> None:
-        from bench import terminal
-
-        left = (time.perf_counter() - self.started) / count * (total - count)
-        if record.status == "ok":
-            last = record.rounds[-1]
-            maps = "  ".join(f"{_arrow(d)} {last.metrics[f'map/{d}']:.3f}" for d in record.spec.directions)
-            text = f"mAP {maps}  fit {sum(record.fit_seconds):.2f} s"
-        else:
-            text = f"{record.status}: {record.reason}"
-        width = len(str(total))
-        terminal.erase()
-        print(
-            f"[{count:{width}}/{total}] {cell.spec}  {text}  ({left:.0f} s left)", file=sys.stderr, flush=True
-        )
-
-
-def _arrow(direction: str) -> str:
-    return "→".join(direction.upper().split("2"))
+    return run.close(results, study)
 
 
 def _plan(args: argparse.Namespace) -> int:
