@@ -41,7 +41,7 @@ def plan(study: Study, names: Sequence[str] = ()) -> Ablation:
             Contrast(
                 name=name,
                 isolates=variant.isolates,
-                setting=", ".join(f"{k}={v}" for k, v in {**variant.params, **variant.run}.items()),
+                setting=variant.setting,
                 pairs={key: cell.key for key, cell in found.items()},
             )
         )

@@ -215,6 +215,14 @@ class Variant:
     params: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def setting(self) -> str:
+        """What differs from the full method: ``attention=0, pool=full``."""
+        return ", ".join(f"{name}={value}" for name, value in {**self.params, **self.run}.items())
+
+    def __str__(self) -> str:
+        return f"{self.isolates} ({self.setting or 'nothing changed'})"
+
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 @dataclass(kw_only=True, eq=False)

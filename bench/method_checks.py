@@ -19,6 +19,7 @@ from bench import params, registry, state
 from bench.api import MODALITIES, Capabilities, Codes, Labels, Method, Modality, Split
 from bench.errors import ContractError
 from bench.outputs import validate_codes, validate_vectors
+from bench.study import AXES
 from bench.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 
 _QUERIES = 40
@@ -132,6 +133,12 @@ def parameters_are_typed_and_have_defaults(trial: Trial) -> None:
         )
     for preset, values in trial.cls.presets.items():
         params.check(f"{trial.owner}[preset={preset}]", values, known)
+    for name, variant in trial.cls.variants.items():
+        params.check(f"{trial.owner}, variant {name}", variant.params, known)
+        _require(
+            variant.run.keys() <= set(AXES),
+            f"{trial.owner}, variant {name}: run has {', '.join(variant.run)}; known: {', '.join(AXES)}.",
+        )
     trial.new()
 
 
@@ -339,7 +346,7 @@ def _other_global_generators() -> Iterator[Callable[[], list[str]]]:
 def another_cell_of_the_pass_on_the_same_chunk_changes_nothing(trial: Trial) -> None:
     """The harness gives one chunk to cells that differ in code length and in what ``varies``."""
     known = params.parameters(trial.cls)
-    changes: list[dict[str, Any]] = [{}, {"bits": 8}]
+    changes: list[dict[str, Any]] = [{"bits": 8}, {}]
     for name in trial.cls.varies:
         _require(name in known, f"{trial.owner}.varies names {name!r}, which is no parameter of it.")
         changes.append({name: _another(known[name], trial.params)})
@@ -356,10 +363,11 @@ def another_cell_of_the_pass_on_the_same_chunk_changes_nothing(trial: Trial) -> 
                 method.fit_chunk(chunk)
         for i, method in together.items():
             codes = _both(trial, method, _queries())
+            here = ", ".join(f"{k}={v}" for k, v in changes[i].items()) or f"bits={BITS}"
             _require(
                 not _differ(codes, alone[i]).any(),
                 f"{trial.owner} learns something else from a chunk that another cell was fitted on: "
-                f"{_differing(codes, alone[i])} with {changes[i] or 'no change'}. Share by chunk.shared only "
+                f"{_differing(codes, alone[i])} at {here}. Share by chunk.shared only "
                 "what depends neither on self.rng nor, unless its key says so, on bits and what varies.",
             )
 

@@ -110,7 +110,8 @@ class RunSpec:
     def __str__(self) -> str:
         data = selector(self.dataset, self.dataset_params)
         shares = "".join(f", {k} {getattr(self, k):g}" for k in SINCE if getattr(self, k) != SINCE[k])
-        return f"{self.label} on {data}, {self.bits} bits, seed {self.seed}, {self.database}{shares}"
+        pool = f", pool {self.pool}" if self.pool not in ("none", "first_chunk") else ""
+        return f"{self.label} on {data}, {self.bits} bits, seed {self.seed}, {self.database}{pool}{shares}"
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RunSpec:

@@ -25,6 +25,7 @@ from bench.api import (
     Modality,
     Source,
     Split,
+    Variant,
     param,
     sign,
 )
@@ -69,6 +70,20 @@ class Ridge(Good):
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self.codes_.copy()
+
+
+class Weighted(Good):
+    """Shares a number that depends on what varies between the cells of a pass."""
+
+    varies = ("weight",)
+    weight: float = 1.0
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        super().fit_chunk(chunk)
+        self.turn_ = chunk.shared.once("turn", lambda: 1.0 if self.weight > 1 else -1.0)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.turn_ * super().encode(batch, modality))
 
 
 class Deep(Good):
@@ -429,14 +444,34 @@ BREACHES: list[tuple[str, str, type[Method]]] = [
     ("codes_are_signs_at_8_and_128_bits", "no labels", before_fit(_reads_labels)),
     ("codes_are_signs_at_8_and_128_bits", "KeyError: 'clip'", before_fit(_reads_clip)),
     (
-        "another_code_length_on_the_same_chunk_changes_nothing",
-        "1280 of 1280 bits differ at 16",
+        "another_cell_of_the_pass_on_the_same_chunk_changes_nothing",
+        "1280 of 1280 bits differ at bits=16",
         encoding(_flipped, after_fit(_shares_what_depends_on_bits)),
     ),
     (
-        "another_code_length_on_the_same_chunk_changes_nothing",
-        "640 of 640 bits differ at 8",
+        "another_cell_of_the_pass_on_the_same_chunk_changes_nothing",
+        "640 of 640 bits differ at bits=8",
         encoding(_shifted, after_fit(_shares_an_array_it_changes)),
+    ),
+    (
+        "another_cell_of_the_pass_on_the_same_chunk_changes_nothing",
+        "bits differ at weight=2.0",
+        Weighted,
+    ),
+    (
+        "another_cell_of_the_pass_on_the_same_chunk_changes_nothing",
+        "varies names 'wieght', which is no parameter",
+        bad(varies=("wieght",)),
+    ),
+    (
+        "parameters_are_typed_and_have_defaults",
+        "variant A1: weight must be float",
+        bad(Weighted, variants={"A1": Variant(isolates="x", params={"weight": "none"})}),
+    ),
+    (
+        "parameters_are_typed_and_have_defaults",
+        "variant A1: run has bits; known: schedule",
+        bad(variants={"A1": Variant(isolates="x", run={"bits": 8})}),
     ),
     (
         "how_often_it_encodes_does_not_matter",

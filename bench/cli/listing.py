@@ -83,7 +83,12 @@ def _method(name: str) -> list[str]:
     lines.append(f"capabilities:  {_capabilities(cls.capabilities)}")
     if cls.presets:
         lines.append(f"presets:       {', '.join(sorted(cls.presets))}")
-    return [*lines, "parameters:    (bits and seed are set by the run)", *_parameters(parameters(cls))]
+    lines += ["parameters:    (bits and seed are set by the run)", *_parameters(parameters(cls))]
+    if cls.variants:
+        lines.append("variants:      (`bench ablate` runs them)")
+        width = max(map(len, cls.variants))
+        lines += [f"  {name:{width}}  {variant}" for name, variant in cls.variants.items()]
+    return lines
 
 
 def _capabilities(needs: Any) -> str:

@@ -1,0 +1,98 @@
+"""bench.ablation: the cells of an ablation, and which stands against which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import ablation, registry, sweep
+from bench.cli import main
+from bench.errors import ParameterError, UnknownNameError
+from bench.study import Study
+
+PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / name) for name in ("shares.py", "tiny.py"))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(registry, "_extra", {})
+
+
+def study(tmp_path: Path, **changes: Any) -> Study:
+    small = {"methods": "shares", "datasets": "tiny", "bits": "8", "seeds": 2, "plugin": PLUGINS}
+    return Study.make(None, **{**small, "results": str(tmp_path / "runs"), **changes})
+
+
+def test_every_variant_stands_against_the_full_cell_of_its_seed(tmp_path: Path) -> None:
+    plan = ablation.plan(study(tmp_path))
+    by_key = {cell.key: cell for cell in plan.cells}
+    [_, mean, pool] = plan.contrasts
+    for full, variant in mean.pairs.items():
+        assert by_key[variant].params == {"weight": 0.0}
+        assert by_key[variant].seed == by_key[full].seed
+    assert {by_key[v].pool for v in pool.pairs.values()} == {"full"}
+    assert {by_key[k].pool for k in pool.pairs} == {"first_chunk"}
+
+
+def test_a_variant_that_changes_nothing_is_the_full_cell(tmp_path: Path) -> None:
+    plan = ablation.plan(study(tmp_path), ["B0"])
+    assert len(plan.cells) == 2
+    assert all(full == variant for full, variant in plan.contrasts[0].pairs.items())
+
+
+def test_what_is_set_for_the_method_stays_set_in_its_variants(tmp_path: Path) -> None:
+    plan = ablation.plan(study(tmp_path, methods="shares[power=2]", seeds=1), ["B1"])
+    assert [cell.params for cell in plan.cells] == [{"power": 2.0}, {"power": 2.0, "weight": 0.0}]
+
+
+def test_an_unknown_variant_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"variant of shares named 'B9'.*B0, B1, B2"):
+        ablation.plan(study(tmp_path), ["B9"])
+
+
+def test_a_method_without_variants_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="'lemon' declares no variants"):
+        ablation.plan(study(tmp_path, methods="lemon"))
+
+
+def test_an_ablation_is_of_one_method(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="of one method; got"):
+        ablation.plan(study(tmp_path, methods="shares[power=1,2]"))
+
+
+def test_a_variant_sets_axes_of_a_study_and_nothing_else(tmp_path: Path) -> None:
+    one = study(tmp_path, seeds=1)
+    [cell] = one.cells()
+    assert one.variant(cell, {}, {"labelled": 0.5, "schedule": "stored:30"}).schedule.order == "stored"
+    with pytest.raises(UnknownNameError, match="axis of a study named 'bits'"):
+        one.variant(cell, {}, {"bits": 16})
+    with pytest.raises(ParameterError, match="is one cell"):
+        one.variant(cell, {}, {"labelled": [0.5, 1.0]})
+
+
+def test_the_cells_are_resumed(tmp_path: Path) -> None:
+    ran: list[str] = []
+    for names in (["B1"], []):
+        one = study(tmp_path)
+        plan = ablation.plan(one, names)
+        sweep.complete(one, plan.cells, progress=lambda cell, *_: ran.append(cell.spec.key))
+    assert len(ran) == len(set(ran)) == 6  # two seeds of full, B1 and B2; B0 is full
+
+
+def test_the_command_prints_the_table_and_a_second_one_runs_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["ablate", "shares", "--plugin", PLUGINS, "--datasets", "tiny", "--bits", "8", "--seeds", "2"]
+    for _ in range(2):
+        assert main([*words, "--results", str(tmp_path / "runs")]) == 0
+    out, err = capsys.readouterr()
+    assert "B1       the mean" in out and "B1: weight=0.0" in out
+    assert err.count(" s left)") == 6
+
+
+def test_the_variants_of_a_method_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "shares", "--plugin", PLUGINS.split(",")[0]]) == 0
+    assert "  B1  the mean (weight=0.0)" in capsys.readouterr().out
