@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from bench.errors import ParameterError
@@ -93,8 +93,9 @@ class RunSpec:
     @property
     def key(self) -> str:
         """Content address: the same for equal specs on any machine, in any process."""
-        described = {k: v for k, v in asdict(self).items() if k not in SINCE or v != SINCE[k]}
-        text = json.dumps(described, sort_keys=True)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # asdict() copies deeply
+        described = {k: v for k, v in values.items() if k not in SINCE or v != SINCE[k]}
+        text = json.dumps({**described, "schedule": asdict(self.schedule)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

@@ -233,7 +233,8 @@ def _rows(role: str, mapped: Mapped) -> int:
 
 
 def _features(mapped: Mapped) -> Features:
+    raw = mapped.numbers()
     with np.errstate(over="ignore"):  # a value beyond float32 becomes inf, which finite() reports
-        x = mapped.features()
+        x = np.ascontiguousarray(raw, dtype=np.float32)
     finite(mapped.where, x)
     return x
