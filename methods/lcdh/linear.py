@@ -1,4 +1,4 @@
-"""Linear maps that teacher and student are built on: standardising, PCA, ITQ, normalised labels."""
+"""Maps that teacher and student are built on: standardising, PCA, RBF centres, ITQ, normalised rows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh
+from scipy.linalg import eigh, svd
 
+from bench.methods._anchors import Anchors
 from bench.methods._linear import itq
-from bench.methods._online import Array
+from bench.methods._online import Array, dot
 from bench.state import State
 
 
@@ -30,7 +31,9 @@ class Scaling(State):
 
     def __call__(self, x: npt.NDArray[Any]) -> Array:
         """(n, d) float64, each row by itself."""
-        return (x - self.mean) / self.scale
+        scaled = x - self.mean
+        scaled /= self.scale
+        return scaled
 
 
 class Projection(State):
@@ -52,8 +55,37 @@ class Projection(State):
     def __call__(self, x: npt.NDArray[Any]) -> Array:
         """Φ, (n, width + 1) float64; its last column is 1."""
         scaled = self.scaling(x)
-        turned = scaled if self.axes is None else scaled @ self.axes
-        return np.column_stack([turned, np.ones(len(x))])
+        return _with_ones(scaled if self.axes is None else dot(scaled, self.axes))
+
+
+class Kernel(State):
+    """Φ = [RBF similarities to some items, 1] of standardised features, standardised again, and frozen.
+
+    The width is that of :class:`bench.methods._anchors.Anchors`: the mean squared distance to them.
+    """
+
+    scaling: Scaling
+    anchors: Anchors
+    spread: Scaling
+
+    @classmethod
+    def fit(cls, x: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> Self:
+        """Centres are the given rows of ``x`` (n, d)."""
+        scaling = Scaling.fit(x)
+        scaled = scaling(x)
+        anchors = Anchors.fit(scaled.astype(np.float32), rows)
+        return cls(scaling, anchors, Scaling.fit(anchors(scaled)))
+
+    def __call__(self, x: npt.NDArray[Any]) -> Array:
+        """Φ, (n, centres + 1) float64; its last column is 1."""
+        return _with_ones(self.spread(self.anchors(self.scaling(x))))
+
+
+def _with_ones(x: Array) -> Array:
+    phi = np.empty((len(x), x.shape[1] + 1))
+    phi[:, :-1] = x
+    phi[:, -1] = 1.0
+    return phi
 
 
 def principal_axes(x: Array, width: int) -> Array:
@@ -81,6 +113,12 @@ def rotated_axes(x: Array, bits: int, *, iterations: int, rng: np.random.Generat
     axes = principal_axes(x, bits)
     start = np.linalg.qr(rng.standard_normal((bits, bits)))[0][: axes.shape[1]]
     return axes @ itq(x @ axes, start, iterations=iterations)
+
+
+def procrustes(x: Array, y: Array) -> Array:
+    """The orthogonal R (k, k) for which ``x R`` is nearest to ``y``, both (n, k)."""
+    left, _, right = svd(dot(x.T, y), lapack_driver="gesvd")
+    return dot(left, right)
 
 
 def unit_rows(x: npt.NDArray[Any]) -> Array:

@@ -1,20 +1,24 @@
 """The student of LCDH in closed form: what it keeps of the past, and the steps that lower its objective.
 
-Our reconstruction (see README.md): the paper's own equations were not available to us. All of the past enters
+Our reconstruction (docs/lcdh.md): the paper's own equations were not available to us. All of the past enters
 through sums over the history ``C`` of codes already given, so nothing here grows with the stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigh
 
-from bench.methods._online import Array, Factor, RunningGram
-from bench.methods.lcdh.linear import Projection
+from bench.api import MODALITIES, Modality, Shared
+from bench.methods._online import Array, Factor, RunningGram, dot
 from bench.state import State
+
+Choice = Literal["dcc", "sign", "relaxed", "teacher"]
 
 
 class Similarity(State):
@@ -26,69 +30,34 @@ class Similarity(State):
 
     scale: float
     offset: float
-    n: int = 0
+    n: float = 0.0
     codes: Array | float = 0.0
     signal: Array | float = 0.0
     total: Array | float = 0.0
 
     def add(self, z: Array, codes: Array) -> None:
-        """Append items to the history: signal ``z`` (n, w), codes (n, k) of -1.0 and +1.0."""
+        """Append items to the history: signal ``z`` (n, w), codes (n, k), which may be real."""
         if len(codes):
             self.n += len(codes)
-            self.codes = self.codes + codes.T @ codes
-            self.signal = self.signal + z.T @ codes
+            self.codes = self.codes + dot(codes.T, codes)
+            self.signal = self.signal + dot(z.T, codes)
             self.total = self.total + codes.sum(axis=0)
+
+    def fade(self, keep: float) -> None:
+        """Let everything so far count ``keep`` times as much."""
+        self.n, self.codes = self.n * keep, self.codes * keep
+        self.signal, self.total = self.signal * keep, self.total * keep
 
     def pull(self, z: Array) -> Array | float:
         """``(scale · Z Z_Cᵀ + offset) C / n``, (n, k): where the history wants the codes of these items."""
         if not self.n:
             return 0.0
-        return (self.scale * (z @ self.signal) + self.offset * self.total) / self.n
+        return (self.scale * dot(z, np.asarray(self.signal)) + self.offset * self.total) / self.n
 
     @property
     def coupling(self) -> Array | float:
         """``CᵀC / n``, (k, k): how much two bits of a code say the same about the history."""
-        return self.codes / max(self.n, 1)
-
-
-class HashFunction(State):
-    """Ridge regression of ALL codes ever given on one modality's Φ (n, d): the student's FC layer.
-
-    ``gram = ΣΦᵀΦ``, ``cross = ΣΦᵀB`` (d, k) and ``weights = (gram + eta·n·I)⁻¹ cross`` (d, k), float64.
-    """
-
-    features: Projection
-    gram: RunningGram
-    cross: Array | float = 0.0
-    weights: Array | None = None
-
-    @classmethod
-    def fit(cls, x: npt.NDArray[Any], *, width: int) -> Self:
-        """A function that has seen no codes yet, with features frozen to those of ``x`` (n, d)."""
-        return cls(Projection.fit(x, width=width), RunningGram())
-
-    def project(self, phi: Array) -> Array:
-        """Real-valued codes (n, k) of Φ (n, d)."""
-        assert self.weights is not None, "learn() comes first"
-        projected: Array = phi @ self.weights
-        return projected
-
-    def learn(self, factor: Factor, phi: Array, codes: Array, *, keep: bool) -> None:
-        """Solve for the weights with these codes (n, k) of Φ added; ``keep`` adds them for good."""
-        cross = self.cross + phi.T @ codes
-        self.weights = factor.solve(cross)
-        if keep:
-            self.cross = cross
-
-    def loss(self, phi: Array, codes: Array, *, eta: float) -> float:
-        """``Σ‖b - φ W‖² + eta·n·‖W‖²`` over all items; those of Φ, in ``gram`` already, have these codes."""
-        assert self.weights is not None and self.gram.gram is not None, "learn() comes first"
-        lower = self.gram.gram
-        gram = np.tril(lower) + np.tril(lower, -1).T
-        gram[np.diag_indices_from(gram)] += eta * self.gram.n
-        cross = self.cross + phi.T @ codes
-        n_bits = self.gram.n * codes.shape[1]
-        return float(n_bits + np.sum(self.weights * (gram @ self.weights - 2.0 * cross)))
+        return self.codes / self.n if self.n else 0.0
 
 
 class Signals(NamedTuple):
@@ -97,6 +66,10 @@ class Signals(NamedTuple):
     taught: Array | None  # Ĥ (n, k), or None without a teacher
     labels: Array  # unit rows (n, c); zeros where an item has no label
     features: Array  # both modalities' standardised features, unit rows (n, w)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Signals:
+        taught = None if self.taught is None else self.taught[rows]
+        return Signals(taught, self.labels[rows], self.features[rows])
 
 
 class Group(NamedTuple):
@@ -118,6 +91,7 @@ class History(State):
     taught: Similarity
     labels: Similarity
     features: Similarity
+    classes: npt.NDArray[np.bool_] | None = None  # (c,): those of which some item is in the history
 
     @classmethod
     def empty(cls, bits: int) -> Self:
@@ -130,12 +104,27 @@ class History(State):
         )
 
     def add(self, signals: Signals, codes: Array) -> None:
-        """Append items with codes (n, k) of -1.0 and +1.0."""
+        """Append items with codes (n, k): of -1.0 and +1.0, or a student's real outputs."""
         known = signals.labels.any(axis=1)
         if signals.taught is not None:
             self.taught.add(signals.taught, codes)
         self.labels.add(signals.labels[known], codes[known])
         self.features.add(signals.features, codes)
+        if known.any():
+            present = signals.labels.any(axis=0)
+            self.classes = present if self.classes is None else self.classes | present
+
+    def fade(self, keep: float) -> None:
+        """Let everything so far count ``keep`` times as much."""
+        for similarity in (self.taught, self.labels, self.features):
+            similarity.fade(keep)
+
+    def newcomers(self, signals: Signals) -> npt.NDArray[np.intp]:
+        """Rows of the items with a class of which the history holds no item."""
+        new = signals.labels.any(axis=0)
+        if self.classes is not None:
+            new &= ~self.classes
+        return np.flatnonzero(signals.labels[:, new].any(axis=1))
 
     def groups(self, signals: Signals, *, lambda1: float, lambda2: float) -> list[Group]:
         """What the history asks of the codes of new items: those with labels, then those without."""
@@ -156,6 +145,120 @@ class History(State):
         return groups
 
 
+class Gram(State):
+    """The sum of ΦᵀΦ over all items seen and their number ``n``, in which old chunks may fade."""
+
+    sums: RunningGram
+    n: float = 0.0
+
+    def take_in(self, phi: Array, keep: float) -> Self:
+        """Let everything so far count ``keep`` times as much, then add the rows of Φ (n, d).
+
+        Rows of zeros, those of items that lack the modality, count as none.
+        """
+        if keep < 1 and self.sums.gram is not None:
+            self.sums.gram *= keep
+        self.sums.add(phi)
+        self.n = keep * self.n + float(np.count_nonzero(phi[:, -1]))
+        return self
+
+    def factor(self, eta: float) -> Factor:
+        """Cholesky factor of ``ΣΦᵀΦ + eta·n·I``."""
+        return self.sums.factor(eta * self.n)
+
+
+class HashFunction(State):
+    """Ridge regression of ALL codes ever given on one modality's Φ (n, d): the student's FC layer.
+
+    ``gram = ΣΦᵀΦ``, ``cross = ΣΦᵀB`` (d, k) and ``weights = (gram + eta·n·I)⁻¹ cross`` (d, k), float64.
+    """
+
+    gram: Gram
+    cross: Array | float = 0.0
+    weights: Array | None = None
+
+    def take_in(
+        self, phi: Array, *, keep: float, eta: float, shared: Shared, key: tuple[Hashable, ...]
+    ) -> Factor:
+        """Add Φ of new items, and the factor for :meth:`learn`; cells that share Φ compute both once."""
+        self.cross = self.cross * keep
+        self.gram = shared.once((*key, "gram", keep), partial(self.gram.take_in, phi, keep))
+        return shared.once((*key, "factor", keep, eta), partial(self.gram.factor, eta))
+
+    def project(self, phi: Array) -> Array:
+        """Real-valued codes (n, k) of Φ (n, d)."""
+        assert self.weights is not None, "learn() comes first"
+        return dot(phi, self.weights)
+
+    def learn(self, factor: Factor, phi: Array, codes: Array, *, keep: bool) -> None:
+        """Solve for the weights with these codes (n, k) of Φ added; ``keep`` adds them for good."""
+        cross = self.cross + dot(phi.T, codes)
+        self.weights = factor.solve(cross)
+        if keep:
+            self.cross = cross
+
+    def loss(self, phi: Array, codes: Array, *, eta: float) -> float:
+        """``Σ‖b - φ W‖² + eta·n·‖W‖²`` over all items; those of Φ, in ``gram`` already, have these codes."""
+        lower = self.gram.sums.gram
+        assert self.weights is not None and lower is not None, "learn() comes first"
+        gram = np.tril(lower) + np.tril(lower, -1).T
+        gram[np.diag_indices_from(gram)] += eta * self.gram.n
+        cross = self.cross + phi.T @ codes
+        n_bits = self.gram.n * codes.shape[1]
+        return float(n_bits + np.sum(self.weights * (gram @ self.weights - 2.0 * cross)))
+
+
+class Part(NamedTuple):
+    """Items that are coded together, and what the cells of one pass share of them."""
+
+    groups: Sequence[Group]
+    signals: Signals
+    phis: Mapping[Modality, Array]
+    shared: Shared
+    key: tuple[Hashable, ...]  # of Φ
+    keep: float  # what older items count from now on; 1: as much as before
+
+
+class ClosedForm(State):
+    """Solver ``cf``: one hash function per modality, exact for all codes ever given."""
+
+    functions: dict[Modality, HashFunction]
+
+    @classmethod
+    def new(cls) -> Self:
+        return cls({m: HashFunction(Gram(RunningGram())) for m in MODALITIES})
+
+    def fit(
+        self, part: Part, *, alpha: float, eta: float, iterations: int, sweeps: int, choice: Choice
+    ) -> Array:
+        """Codes (n, k) of new items, and hash functions that have learned them."""
+        factors = {
+            m: f.take_in(part.phis[m], keep=part.keep, eta=eta, shared=part.shared, key=(*part.key, m))
+            for m, f in self.functions.items()
+        }
+        if choice == "teacher":
+            assert part.signals.taught is not None, "LCDH refuses this without a teacher"
+            codes = signs(part.signals.taught)
+        else:
+            codes = fit_codes(
+                part.groups,
+                self.functions,
+                factors,
+                part.phis,
+                alpha=alpha,
+                iterations=iterations,
+                sweeps=sweeps,
+                choice=choice,
+            )
+        for m, function in self.functions.items():
+            function.learn(factors[m], part.phis[m], codes, keep=True)
+        return codes
+
+    def project(self, phi: Array, modality: Modality) -> Array:
+        """Real-valued codes (n, k) of Φ (n, d)."""
+        return self.functions[modality].project(phi)
+
+
 def descend(codes: Array, target: Array, coupling: Array, *, sweeps: int) -> None:
     """Discrete cyclic coordinate descent, in place: each bit in turn gets its best value.
 
@@ -169,6 +272,13 @@ def descend(codes: Array, target: Array, coupling: Array, *, sweeps: int) -> Non
             codes[:, bit] = signs(target[:, bit] - codes @ others[:, bit])
 
 
+def relax(target: Array, coupling: Array, weight: Array) -> Array:
+    """The real B (n, k) that minimises ``tr(B coupling Bᵀ) + Σ weight ‖b‖² - 2 tr(B targetᵀ)``."""
+    values, vectors = eigh(coupling)
+    scale = np.maximum(values, 0.0) + weight[:, None]
+    return dot(dot(target, vectors) / np.maximum(scale, 1e-12), vectors.T)
+
+
 def signs(x: Array) -> Array:
     """+1.0 where ``x >= 0``, else -1.0: codes that can be multiplied."""
     return np.where(x >= 0, 1.0, -1.0)
@@ -176,36 +286,38 @@ def signs(x: Array) -> Array:
 
 def fit_codes(
     groups: Sequence[Group],
-    functions: Sequence[HashFunction],
-    phis: Sequence[Array],
+    functions: Mapping[Modality, HashFunction],
+    factors: Mapping[Modality, Factor],
+    phis: Mapping[Modality, Array],
     *,
     alpha: float,
-    eta: float,
     iterations: int,
     sweeps: int,
+    choice: Choice = "dcc",
 ) -> Array:
     """Codes (n, k) of new items, and hash functions that have learned them: minimise F over both in turn.
 
-    ``phis`` holds Φ of the items, one for each of ``functions``. One Cholesky factor per function; every
-    step minimises F exactly over its block, so F never rises (:func:`objective`).
+    ``phis`` holds Φ of the items, one for each of ``functions``, whose Gram matrices have it already. Under
+    ``dcc`` every step minimises F exactly over its block, so F never rises (:func:`objective`). ``sign``
+    takes the signs of the pull instead, and ``relaxed`` minimises over real codes, rounded at the end.
     """
-    factors = []
-    for function, phi in zip(functions, phis, strict=True):
-        function.gram.add(phi)
-        factors.append(function.gram.factor(eta * function.gram.n))
-    students = list(zip(functions, factors, phis, strict=True))
+    present = np.sum([phi[:, -1] for phi in phis.values()], axis=0)  # modalities that an item has
     codes = start(groups)
     for _ in range(iterations):
-        for function, factor, phi in students:
-            function.learn(factor, phi, codes, keep=False)
-        projected = alpha * np.sum([function.project(phi) for function, _, phi in students], axis=0)
+        for m, function in functions.items():
+            function.learn(factors[m], phis[m], codes, keep=False)
+        projected = alpha * np.sum([f.project(phis[m]) for m, f in functions.items()], axis=0)
         for rows, pull, coupling in groups:
-            part = codes[rows]
-            descend(part, pull + projected[rows], coupling, sweeps=sweeps)
+            target = pull + projected[rows]
+            if choice == "dcc":
+                part = codes[rows]
+                descend(part, target, coupling, sweeps=sweeps)
+            elif choice == "sign":
+                part = signs(target)
+            else:
+                part = relax(target, coupling, alpha * present[rows])
             codes[rows] = part
-    for function, factor, phi in students:
-        function.learn(factor, phi, codes, keep=True)
-    return codes
+    return signs(codes)
 
 
 def start(groups: Sequence[Group]) -> Array:
@@ -219,8 +331,8 @@ def start(groups: Sequence[Group]) -> Array:
 def objective(
     codes: Array,
     groups: Sequence[Group],
-    functions: Sequence[HashFunction],
-    phis: Sequence[Array],
+    functions: Mapping[Modality, HashFunction],
+    phis: Mapping[Modality, Array],
     *,
     alpha: float,
     eta: float,
@@ -233,5 +345,5 @@ def objective(
     similar = sum(
         float(np.sum(codes[rows] * (codes[rows] @ coupling - 2.0 * pull))) for rows, pull, coupling in groups
     )
-    regress = sum(function.loss(phi, codes, eta=eta) for function, phi in zip(functions, phis, strict=True))
+    regress = sum(function.loss(phis[m], codes, eta=eta) for m, function in functions.items())
     return similar + alpha * regress

@@ -1,36 +1,38 @@
 """The offline teacher of LCDH: CLIP features of a pair → fusion → attention → FC → real-valued code.
 
-Our reconstruction of the outline in the paper's abstract (see README.md). Attention runs over the three
-tokens of ONE item: over a single fused token it would be a linear map, over a batch codes would depend on it.
+Our reconstruction of the outline in the paper's abstract (docs/lcdh.md). Attention runs over the tokens
+of ONE item: over a single fused token it would be a linear map, over a batch codes would depend on it.
 torch is imported by the functions that need it only, and what is kept of a teacher is numpy arrays.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.methods._online import Array
+from bench.api import Rows, Split
+from bench.methods._online import Array, dot
 from bench.methods.lcdh.linear import Scaling, rotated_axes, unit_rows
 from bench.state import State
 
 Tensor = Any  # torch.Tensor; torch is not imported here
 Weights = dict[str, Tensor]
+_log = logging.getLogger(__name__)
 
 BLOCK = 4096  # items encoded at once; bounds memory
 RATE = 1e-3  # of Adam
-BATCH = (
-    128  # pairs per step: their similarity matrix is the target. Small pools want more steps, not larger ones
-)
+BATCH = 128  # pairs per step, whose similarities are the target: small pools want more steps, not larger ones
 QUANTISE = 0.05  # weight of ‖H - sign(H)‖²
-ETA, MU = (
-    0.4,
-    1.5,
-)  # of the affinity without labels, as in the released settings of DJSRH (Su et al., ICCV 2019)
+ETA, MU = 0.4, 1.5  # of the affinity without labels: released settings of DJSRH (Su et al., ICCV 2019)
+
+Fusion = Literal["product", "concat", "image", "text"]
+TOKENS = {"product": 3, "concat": 2, "image": 1, "text": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,137 +43,247 @@ class Recipe:
     width: int
     heads: int
     attention: int
+    fusion: Fusion
     epochs: int
     contrastive: float
     tau: float
     device: str
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether there is an image and a text token to be told apart from those of other pairs."""
+        return self.contrastive > 0 and TOKENS[self.fusion] > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a teacher looks at: CLIP features (n, d_I), (n, d_T); ``present`` (n, 2), None: all are."""
+
+    image: npt.NDArray[Any]
+    text: npt.NDArray[Any]
+    present: npt.NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(cls, items: Split) -> Self:
+        """The ``clip`` views of some items."""
+        absent = [b.absent for b in (items.image, items.text)]
+        known = None
+        if any(a is not None for a in absent):
+            known = np.column_stack([np.ones(len(items), bool) if a is None else ~a for a in absent])
+        return cls(items.image.views["clip"], items.text.views["clip"], known)
+
+    def take(self, rows: Rows | slice) -> Seen:
+        return Seen(self.image[rows], self.text[rows], None if self.present is None else self.present[rows])
+
+    def __len__(self) -> int:
+        return len(self.image)
 
 
 class Teacher(State):
     """A frozen teacher. ``centre`` (k,) is the mean code of the pool that it was fitted on.
 
     ``weights`` holds float32 arrays of the network, or one float64 ``projection`` (d_I + d_T, k).
+    ``turn`` (k, k) brings the codes of a refitted teacher into the coordinates of the first.
     """
 
     image: Scaling
     text: Scaling
     weights: dict[str, npt.NDArray[Any]]
+    fusion: str
     heads: int
     device: str
     centre: Array | float = 0.0
+    turn: Array | None = None
 
-    def codes(self, image: npt.NDArray[Any], text: npt.NDArray[Any]) -> Array:
-        """H (n, k) of the pairs with these CLIP features (n, d_I), (n, d_T); row by row."""
-        parts = [
-            self._codes(self.image(image[i : i + BLOCK]), self.text(text[i : i + BLOCK]))
-            for i in range(0, len(image), BLOCK)
-        ]
+    def codes(self, seen: Seen) -> Array:
+        """H (n, k) of some pairs; row by row. A modality that an item lacks has no part in it."""
+        parts = [self._codes(seen.take(slice(i, i + BLOCK))) for i in range(0, len(seen), BLOCK)]
         return np.concatenate(parts)
 
-    def signal(self, image: npt.NDArray[Any], text: npt.NDArray[Any]) -> Array:
+    def signal(self, seen: Seen) -> Array:
         """Ĥ (n, k): centred codes scaled to norm √k, so that ``Ĥ Ĥᵀ`` has the range of ``B Bᵀ``."""
-        centred = unit_rows(self.codes(image, text) - self.centre)
-        return centred * math.sqrt(centred.shape[1])
+        centred = unit_rows(self.codes(seen) - self.centre)
+        scaled = centred * math.sqrt(centred.shape[1])
+        return scaled if self.turn is None else dot(scaled, self.turn)
 
-    def _codes(self, image: Array, text: Array) -> Array:
+    def _codes(self, seen: Seen) -> Array:
+        image, text = standardised(seen, self.image, self.text)
         if "projection" in self.weights:
-            return np.hstack([image, text]) @ self.weights["projection"]
+            return dot(np.hstack([image, text]), self.weights["projection"])
         import torch
 
         with torch.no_grad():
             weights = {name: torch.from_numpy(w).to(self.device) for name, w in self.weights.items()}
-            h, _ = forward(weights, _tensor(image, self.device), _tensor(text, self.device), heads=self.heads)
+            inputs = (_tensor(image, self.device), _tensor(text, self.device))
+            h, _ = forward(weights, *inputs, _mask(seen, self.device), fusion=self.fusion, heads=self.heads)
             return h.cpu().numpy().astype(np.float64)
 
 
-def project_teacher(
-    image: npt.NDArray[Any], text: npt.NDArray[Any], *, bits: int, rng: np.random.Generator
-) -> Teacher:
+def standardised(seen: Seen, image: Scaling, text: Scaling) -> tuple[Array, Array]:
+    """Both modalities' features, scaled; zeros, which is the mean, where an item lacks one."""
+    scaled = image(seen.image), text(seen.text)
+    if seen.present is not None:
+        for x, present in zip(scaled, seen.present.T, strict=True):
+            x[~present] = 0.0
+    return scaled
+
+
+def fit_scalings(seen: Seen) -> tuple[Scaling, Scaling]:
+    """Mean and deviation of each modality in the items that have it."""
+    if seen.present is None:
+        return Scaling.fit(seen.image), Scaling.fit(seen.text)
+    kept = [p if p.any() else np.ones(len(seen), bool) for p in seen.present.T]
+    return Scaling.fit(seen.image[kept[0]]), Scaling.fit(seen.text[kept[1]])
+
+
+def project_teacher(seen: Seen, *, bits: int, rng: np.random.Generator) -> Teacher:
     """The untrained teacher: PCA and ITQ of both standardised CLIP features side by side."""
-    scale_image, scale_text = Scaling.fit(image), Scaling.fit(text)
-    both = np.hstack([scale_image(image), scale_text(text)])
+    scalings = fit_scalings(seen)
+    both = np.hstack(standardised(seen, *scalings))
     projection = rotated_axes(both, bits, iterations=50, rng=rng)
-    return Teacher(scale_image, scale_text, {"projection": projection}, heads=0, device="cpu")
+    return Teacher(*scalings, {"projection": projection}, fusion="concat", heads=0, device="cpu")
 
 
-def train_teacher(
-    image: npt.NDArray[Any],
-    text: npt.NDArray[Any],
-    labels: Array,
-    *,
-    recipe: Recipe,
-    rng: np.random.Generator,
-) -> Teacher:
-    """Train on pairs with CLIP features (n, d_I), (n, d_T) and unit label rows (n, c), zero if unlabelled."""
+def train_teacher(seen: Seen, labels: Array, *, recipe: Recipe, seed: int) -> Teacher:
+    """Train on some pairs, with unit label rows (n, c) that are zero where unlabelled.
+
+    Every epoch is logged. An interruption leaves nothing behind.
+    """
     import torch
 
-    scale_image, scale_text = Scaling.fit(image), Scaling.fit(text)
+    scalings = fit_scalings(seen)
     device = recipe.device
-    f_image, f_text = _tensor(scale_image(image), device), _tensor(scale_text(text), device)
-    g = _tensor(labels, device)
-    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    weights = initial_weights(image.shape[1], text.shape[1], recipe, generator)
+    f_image, f_text = (_tensor(x, device) for x in standardised(seen, *scalings))
+    g, mask = _tensor(labels, device), _mask(seen, device)
+    generator = torch.Generator().manual_seed(seed)
+    weights = initial_weights(seen.image.shape[1], seen.text.shape[1], recipe, generator)
     weights = {name: w.to(device).requires_grad_() for name, w in weights.items()}
     adam = torch.optim.Adam(weights.values(), lr=RATE)
-    batches = math.ceil(len(image) / BATCH)
-    for _ in range(recipe.epochs):
-        order = torch.randperm(len(image), generator=generator).to(device)
+    batches = math.ceil(len(seen) / BATCH)
+    for epoch in range(recipe.epochs):
+        order = torch.randperm(len(seen), generator=generator).to(device)
+        total = 0.0
         for rows in order.tensor_split(batches):  # equal parts: a short last batch would be noise
             adam.zero_grad()
-            loss(weights, f_image[rows], f_text[rows], g[rows], recipe).backward()
+            present = None if mask is None else mask[rows]
+            value = loss(weights, f_image[rows], f_text[rows], g[rows], recipe, present)
+            value.backward()
             adam.step()
+            total += value.item()
+        _log.info("LCDH teacher: epoch %d of %d, loss %.4f", epoch + 1, recipe.epochs, total / batches)
     kept = {n: w.detach().cpu().numpy() for n, w in weights.items() if not n.startswith("contrast")}
-    teacher = Teacher(scale_image, scale_text, kept, heads=recipe.heads, device=device)
-    teacher.centre = teacher.codes(image, text).mean(axis=0)
+    teacher = Teacher(*scalings, kept, fusion=recipe.fusion, heads=recipe.heads, device=device)
+    teacher.centre = teacher.codes(seen).mean(axis=0)
     return teacher
 
 
-def initial_weights(d_image: int, d_text: int, recipe: Recipe, generator: Any) -> Weights:
-    """Weights by name, float32 on the CPU: matrices uniform in ±1/√rows, gains 1, biases 0."""
+def content(seen: Seen, labels: Array) -> str:
+    """A hash of what a teacher would be trained on."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in (seen.image, seen.text, seen.present, labels):
+        if array is not None:
+            plain = np.ascontiguousarray(array)
+            digest.update(f"{plain.dtype} {plain.shape}".encode())
+            digest.update(plain.data)
+    return digest.hexdigest()
+
+
+def identity(data: str, recipe: Recipe, seed: int) -> str:
+    """A hash of all that a trained teacher depends on, but its code: data, recipe, seed and torch."""
     import torch
 
-    d = recipe.width
+    made_by = f"torch {torch.__version__} on {torch.get_num_threads()} threads"
+    text = f"{data} {recipe} {seed} {made_by}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def initial_weights(d_image: int, d_text: int, recipe: Recipe, generator: Any) -> Weights:
+    """Weights by name, float32 on the CPU: matrices uniform in ±1/√rows, gains 1, biases 0.
+
+    One token has nothing to attend to: its network has no attention.
+    """
+    import torch
+
+    d, tokens = recipe.width, TOKENS[recipe.fusion]
     shapes = {"image": (d_image, d), "text": (d_text, d), "code": (d, recipe.bits)}
-    shapes |= {"contrast.image": (d, 128), "contrast.text": (d, 128)}
-    weights: Weights = {"type": 0.02 * torch.randn(3, d, generator=generator), **_norm("norm", d)}
-    for layer in range(recipe.attention):
+    if recipe.contrasts:
+        shapes |= {"contrast.image": (d, 128), "contrast.text": (d, 128)}
+    weights: Weights = {"type": 0.02 * torch.randn(tokens, d, generator=generator), **_norm("norm", d)}
+    for layer in range(recipe.attention if tokens > 1 else 0):
         shapes |= {f"attention{layer}.in": (d, 3 * d), f"attention{layer}.out": (d, d)}
         weights |= _norm(f"attention{layer}.norm", d)
     for name, (rows, columns) in shapes.items():
         uniform = torch.rand(rows, columns, generator=generator)
         weights[f"{name}.weight"] = (2.0 * uniform - 1.0) / math.sqrt(rows)
         weights[f"{name}.bias"] = torch.zeros(columns)
-    return weights
+    unused = {"image": "text.", "text": "image."}.get(recipe.fusion)
+    return {n: w for n, w in weights.items() if unused is None or not n.startswith(unused)}
 
 
-def forward(weights: Weights, image: Tensor, text: Tensor, *, heads: int) -> tuple[Tensor, Tensor]:
-    """Codes H (b, k) in (-1, 1) and tokens Y (b, 3, d) of standardised features (b, d_I), (b, d_T)."""
+def forward(
+    weights: Weights, image: Tensor, text: Tensor, present: Tensor | None, *, fusion: str, heads: int
+) -> tuple[Tensor, Tensor]:
+    """Codes H (b, k) in (-1, 1) and tokens Y (b, t, d) of standardised features (b, d_I), (b, d_T).
+
+    ``present`` (b, 2), or None: which modalities an item has. A token of one that it lacks, and the
+    product then, is neither attended to nor in the mean.
+    """
     import torch
 
-    a, e = _linear(weights, "image", image), _linear(weights, "text", text)
-    tokens = torch.stack([a, e, a * e], dim=1) + weights["type"]  # the product: what both say at once
+    inputs = {"image": image, "text": text}
+    own = [_linear(weights, m, x) for m, x in inputs.items() if fusion not in inputs or fusion == m]
+    tokens = torch.stack([*own, own[0] * own[1]] if fusion == "product" else own, dim=1) + weights["type"]
+    mask = None if present is None else _token_mask(present, fusion)
     layer = 0
     while f"attention{layer}.in.weight" in weights:
-        tokens = tokens + _attend(weights, f"attention{layer}", tokens, heads)
+        tokens = tokens + _attend(weights, f"attention{layer}", tokens, mask, heads)
         layer += 1
     tokens = _normalise(weights, "norm", tokens)
-    return torch.tanh(_linear(weights, "code", tokens.mean(dim=1))), tokens
+    if mask is None:
+        mean = tokens.mean(dim=1)
+    else:
+        tokens = tokens * mask[:, :, None]
+        mean = tokens.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp_min(1)
+    return torch.tanh(_linear(weights, "code", mean)), tokens
 
 
-def loss(weights: Weights, image: Tensor, text: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
+def _token_mask(present: Tensor, fusion: str) -> Tensor:
+    """Which tokens (b, t) an item has, of the modalities (b, 2) that it has."""
+    import torch
+
+    image, text = present[:, 0], present[:, 1]
+    columns = {
+        "product": [image, text, image & text],  # the product says what both say at once
+        "concat": [image, text],
+        "image": [image],
+        "text": [text],
+    }
+    return torch.stack(columns[fusion], dim=1)
+
+
+def loss(
+    weights: Weights,
+    image: Tensor,
+    text: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    present: Tensor | None = None,
+) -> Tensor:
     """‖HHᵀ/k - S*‖²/b² + contrastive · InfoNCE(image, text) + 0.05 ‖H - sign H‖²/(bk) of one batch."""
-    h, tokens = forward(weights, image, text, heads=recipe.heads)
-    total = (h @ h.T / recipe.bits - target(image, text, labels)).square().mean()
+    h, tokens = forward(weights, image, text, present, fusion=recipe.fusion, heads=recipe.heads)
+    total = (h @ h.T / recipe.bits - target(image, text, labels, present)).square().mean()
     total = total + QUANTISE * (h.abs() - 1.0).square().mean()
-    if recipe.contrastive:
-        total = total + recipe.contrastive * _contrast(weights, tokens, recipe.tau)
+    pairs = tokens if present is None else tokens[present.all(dim=1)]
+    if recipe.contrasts and len(pairs) > 1:
+        total = total + recipe.contrastive * _contrast(weights, pairs, recipe.tau)
     return total
 
 
-def target(image: Tensor, text: Tensor, labels: Tensor) -> Tensor:
+def target(image: Tensor, text: Tensor, labels: Tensor, present: Tensor | None = None) -> Tensor:
     """S* (b, b) in [-1, 1]: 2GGᵀ - 1 where both items have labels, else the affinity of their features.
 
-    The affinity is DJSRH's: clip(1.5 [0.6 S + 0.4 SSᵀ/b]), S the mean of both modalities' cosines.
+    The affinity is DJSRH's: clip(1.5 [0.6 S + 0.4 SSᵀ/b]), S the mean cosine over the modalities that
+    both items have, and 0 where they have none in common.
     """
     import torch
     from torch.nn.functional import normalize
@@ -181,6 +293,9 @@ def target(image: Tensor, text: Tensor, labels: Tensor) -> Tensor:
     if known.all():
         return supervised
     cosines = sum(0.5 * f @ f.T for f in (normalize(image), normalize(text)))
+    if present is not None:
+        common = present.float() @ present.float().T
+        cosines = cosines * 2.0 / common.clamp_min(1.0)
     affinity = MU * ((1.0 - ETA) * cosines + ETA * cosines @ cosines.T / len(image))
     return torch.where(known[:, None] & known[None, :], supervised, affinity.clamp(-1.0, 1.0))
 
@@ -198,12 +313,15 @@ def _contrast(weights: Weights, tokens: Tensor, tau: float) -> Tensor:
     return 0.5 * (cross_entropy(scores, own) + cross_entropy(scores.T, own))
 
 
-def _attend(weights: Weights, name: str, tokens: Tensor, heads: int) -> Tensor:
-    """Multi-head self-attention over the tokens (b, 3, d) of each item, normalised first."""
+def _attend(weights: Weights, name: str, tokens: Tensor, mask: Tensor | None, heads: int) -> Tensor:
+    """Multi-head self-attention over the tokens (b, t, d) of each item, normalised first."""
     b, length, d = tokens.shape
     mixed = _linear(weights, f"{name}.in", _normalise(weights, f"{name}.norm", tokens))
     query, key, value = mixed.view(b, length, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
-    attention = (query @ key.transpose(-1, -2) / math.sqrt(d // heads)).softmax(dim=-1)
+    scores = query @ key.transpose(-1, -2) / math.sqrt(d // heads)
+    if mask is not None:  # a large number, not infinity: an item may lack every token
+        scores = scores.masked_fill(~mask[:, None, None, :], -1e9)
+    attention = scores.softmax(dim=-1)
     return _linear(weights, f"{name}.out", (attention @ value).transpose(1, 2).reshape(b, length, d))
 
 
@@ -221,6 +339,12 @@ def _normalise(weights: Weights, name: str, x: Tensor) -> Tensor:
     from torch.nn.functional import layer_norm
 
     return layer_norm(x, x.shape[-1:], weights[f"{name}.gain"], weights[f"{name}.shift"])
+
+
+def _mask(seen: Seen, device: str) -> Tensor | None:
+    import torch
+
+    return None if seen.present is None else torch.from_numpy(seen.present).to(device)
 
 
 def _tensor(x: Array, device: str) -> Tensor:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from bench import state
-from bench.api import MODALITIES, Batch, Chunk
+from bench.api import MODALITIES, Batch, Chunk, Modality
 from bench.errors import ContractError, ParameterError
-from bench.methods._online import RunningGram
+from bench.methods._online import Factor, RunningGram
 from bench.methods.lcdh import LCDH
 from bench.methods.lcdh.linear import Projection, Scaling, principal_axes, rotated_axes, unit_rows
 from bench.methods.lcdh.student import (
+    ClosedForm,
     Group,
     HashFunction,
     History,
@@ -27,7 +28,7 @@ from bench.methods.lcdh.student import (
     objective,
     signs,
 )
-from bench.methods.lcdh.teacher import Recipe, Teacher, project_teacher, target, train_teacher
+from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, target, train_teacher
 
 Array = np.ndarray[Any, Any]
 SMALL: dict[str, Any] = {"teacher_width": 32, "heads": 4, "teacher_epochs": 10, "anchors": 60}
@@ -112,9 +113,9 @@ class Problem(NamedTuple):
     old: Signals
     old_codes: Array
     new: Signals
-    functions: list[HashFunction]
-    phis: list[Array]
-    old_phis: list[Array]
+    functions: dict[Modality, HashFunction]
+    phis: dict[Modality, Array]
+    old_phis: dict[Modality, Array]
 
     @property
     def groups(self) -> list[Group]:
@@ -136,17 +137,19 @@ def problem(*, bits: int = 8, unlabelled: bool = False) -> Problem:
     old, new, old_codes = signals(90), signals(60), signs(rng.standard_normal((90, bits)))
     history = History.empty(bits)
     history.add(old, old_codes)
-    functions, phis, old_phis = [], [], []
-    for d in (7, 5):
+    functions, phis, old_phis = ClosedForm.new().functions, {}, {}
+    for m, d in zip(MODALITIES, (7, 5), strict=True):
         x = rng.standard_normal((150, d))
-        function = HashFunction.fit(x[:90], width=512)
-        before, after = function.features(x[:90]), function.features(x[90:])
-        function.gram.add(before)
-        function.cross = before.T @ old_codes
-        functions.append(function)
-        old_phis.append(before)
-        phis.append(after)
+        features = Projection.fit(x[:90], width=512)
+        old_phis[m], phis[m] = features(x[:90]), features(x[90:])
+        functions[m].gram.take_in(old_phis[m], 1.0)
+        functions[m].cross = old_phis[m].T @ old_codes
     return Problem(history, old, old_codes, new, functions, phis, old_phis)
+
+
+def with_new_items(p: Problem) -> dict[Modality, Factor]:
+    """Add the new items to the Gram matrices; their factors."""
+    return {m: f.gram.take_in(p.phis[m], 1.0).factor(0.1) for m, f in p.functions.items()}
 
 
 def brute_force(p: Problem, codes: Array, *, alpha: float, eta: float) -> float:
@@ -159,8 +162,8 @@ def brute_force(p: Problem, codes: Array, *, alpha: float, eta: float) -> float:
     total += 1.3 / seen.sum() * np.sum((codes[known] @ p.old_codes[seen].T - of_labels) ** 2)
     of_features = 2.0 * k * p.new.features[~known] @ p.old.features.T
     total += 1.3 / 90 * np.sum((codes[~known] @ p.old_codes.T - of_features) ** 2)
-    for function, new, old in zip(p.functions, p.phis, p.old_phis, strict=True):
-        w = function.weights
+    for m, function in p.functions.items():
+        w, new, old = function.weights, p.phis[m], p.old_phis[m]
         assert w is not None
         total += alpha * np.sum((codes - new @ w) ** 2) + alpha * np.sum((p.old_codes - old @ w) ** 2)
         total += alpha * eta * 150 * np.sum(w**2)
@@ -168,8 +171,8 @@ def brute_force(p: Problem, codes: Array, *, alpha: float, eta: float) -> float:
 
 
 def solve_hash_functions(p: Problem, codes: Array, *, eta: float) -> None:
-    for function, phi in zip(p.functions, p.phis, strict=True):
-        function.learn(function.gram.factor(eta * 150), phi, codes, keep=False)
+    for m, function in p.functions.items():
+        function.learn(function.gram.factor(eta), p.phis[m], codes, keep=False)
 
 
 # --- the objective and its descent
@@ -178,8 +181,7 @@ def solve_hash_functions(p: Problem, codes: Array, *, eta: float) -> None:
 @pytest.mark.parametrize("unlabelled", [False, True])
 def test_sums_give_the_objective_that_brute_force_gives(unlabelled: bool) -> None:
     p = problem(unlabelled=unlabelled)
-    for function, phi in zip(p.functions, p.phis, strict=True):
-        function.gram.add(phi)
+    with_new_items(p)
     rng = np.random.default_rng(0)
     exact, summed = [], []
     for _ in range(3):
@@ -193,13 +195,12 @@ def test_sums_give_the_objective_that_brute_force_gives(unlabelled: bool) -> Non
 @pytest.mark.parametrize("unlabelled", [False, True])
 def test_no_step_raises_the_objective(unlabelled: bool) -> None:
     p = problem(unlabelled=unlabelled)
-    for function, phi in zip(p.functions, p.phis, strict=True):
-        function.gram.add(phi)
+    with_new_items(p)
     codes = signs(np.random.default_rng(1).standard_normal((60, 8)))
     solve_hash_functions(p, signs(np.random.default_rng(2).standard_normal((60, 8))), eta=0.1)
     trace = [brute_force(p, codes, alpha=0.3, eta=0.1)]
     for _ in range(4):
-        projected = np.sum([f.project(phi) for f, phi in zip(p.functions, p.phis, strict=True)], axis=0)
+        projected = np.sum([f.project(p.phis[m]) for m, f in p.functions.items()], axis=0)
         for rows, pull, coupling in p.groups:
             part = codes[rows]
             descend(part, pull + 0.3 * projected[rows], coupling, sweeps=1)
@@ -215,11 +216,9 @@ def test_more_iterations_never_end_at_a_higher_objective() -> None:
     ends = []
     for iterations in range(4):
         p = problem(unlabelled=True)
-        groups = p.groups
-        before = [function.cross for function in p.functions]
-        codes = fit_codes(groups, p.functions, p.phis, alpha=0.3, eta=0.1, iterations=iterations, sweeps=1)
-        for function, cross in zip(p.functions, before, strict=True):
-            function.cross = cross  # objective() wants them without the new items
+        groups, factors = p.groups, with_new_items(p)
+        codes = fit_codes(groups, p.functions, factors, p.phis, alpha=0.3, iterations=iterations, sweeps=1)
+        solve_hash_functions(p, codes, eta=0.1)
         ends.append(objective(codes, groups, p.functions, p.phis, alpha=0.3, eta=0.1))
     assert np.all(np.diff(ends) <= 1e-9 * abs(ends[0]))
     assert ends[-1] < ends[0]
@@ -243,9 +242,7 @@ def test_each_bit_of_a_sweep_is_the_best_of_its_two_values() -> None:
 
 def test_history_pins_what_similarities_within_a_chunk_leave_free() -> None:
     p = problem()
-    for function, phi in zip(p.functions, p.phis, strict=True):
-        function.gram.add(phi)
-    codes = fit_codes(p.groups, p.functions, p.phis, alpha=0.0, eta=0.1, iterations=2, sweeps=2)
+    codes = fit_codes(p.groups, p.functions, with_new_items(p), p.phis, alpha=0.0, iterations=2, sweeps=2)
     rng = np.random.default_rng(5)
     turned = (codes * signs(rng.standard_normal(8)))[:, rng.permutation(8)]
     np.testing.assert_array_equal(turned @ turned.T, codes @ codes.T)
@@ -260,11 +257,12 @@ def test_hash_functions_equal_one_ridge_regression_on_all_codes_given(sizes: tup
     cuts = np.split(np.arange(120), np.cumsum(sizes)[:-1])
     codes = stream(method, *(part(whole, rows) for rows in cuts)).astype(float)
     for modality in MODALITIES:
-        function = method.functions_[modality]
-        phi = function.features(whole.batch(modality).features)
+        assert isinstance(method.student_, ClosedForm)
+        weights = method.student_.functions[modality].weights
+        phi = method.features_[modality](whole.batch(modality).features)
         batch = np.linalg.solve(phi.T @ phi + 0.1 * 120 * np.eye(phi.shape[1]), phi.T @ codes)
-        assert function.weights is not None
-        np.testing.assert_allclose(function.weights, batch, atol=1e-8)
+        assert weights is not None
+        np.testing.assert_allclose(weights, batch, atol=1e-8)
 
 
 def test_without_distillation_the_teacher_moves_nothing_once_the_history_has_begun() -> None:
@@ -333,8 +331,8 @@ def test_more_bits_than_directions_still_give_codes_that_differ() -> None:
 
 def recipe(**changes: Any) -> Recipe:
     base: dict[str, Any] = {
-        "bits": 16, "width": 32, "heads": 4, "attention": 1, "epochs": 15, "contrastive": 0.1, "tau": 0.1,
-        "device": "cpu",
+        "bits": 16, "width": 32, "heads": 4, "attention": 1, "fusion": "product", "epochs": 15,
+        "contrastive": 0.1, "tau": 0.1, "device": "cpu",
     }  # fmt: skip
     return Recipe(**{**base, **changes})
 
@@ -343,35 +341,34 @@ def teach(n: int = 200, *, labels: bool = True, seed: int = 0, **changes: Any) -
     pool = make(n, seed=11)
     assert pool.labels is not None
     known = unit_rows(pool.labels) if labels else np.zeros((n, 0))
-    image, text = pool.image.views["clip"], pool.text.views["clip"]
-    return train_teacher(image, text, known, recipe=recipe(**changes), rng=np.random.default_rng(seed))
+    return train_teacher(Seen.of(pool), known, recipe=recipe(**changes), seed=seed)
 
 
 def gap(teacher: Teacher, chunk: Chunk, labels: Array) -> float:
     """Mean squared difference between the teacher's similarities of pairs and the target of its training."""
     import torch
 
-    image, text = chunk.image.views["clip"], chunk.text.views["clip"]
-    seen = torch.from_numpy(teacher.image(image)), torch.from_numpy(teacher.text(text))
-    h = teacher.codes(image, text)
-    return float(np.mean((h @ h.T / 16 - target(*seen, torch.from_numpy(labels)).numpy()) ** 2))
+    seen = Seen.of(chunk)
+    inputs = torch.from_numpy(teacher.image(seen.image)), torch.from_numpy(teacher.text(seen.text))
+    h = teacher.codes(seen)
+    return float(np.mean((h @ h.T / 16 - target(*inputs, torch.from_numpy(labels)).numpy()) ** 2))
 
 
 @pytest.mark.parametrize("attention", [0, 1, 2])
 def test_a_teacher_code_does_not_depend_on_the_batch(attention: int) -> None:
     teacher = teach(epochs=2, attention=attention)
     new = make(50, seed=12)
-    image, text = new.image.views["clip"], new.text.views["clip"]
-    together = teacher.codes(image, text)
-    alone = np.concatenate([teacher.codes(image[i : i + 1], text[i : i + 1]) for i in range(50)])
+    seen = Seen.of(new)
+    together = teacher.codes(seen)
+    alone = np.concatenate([teacher.codes(seen.take(slice(i, i + 1))) for i in range(50)])
     np.testing.assert_allclose(alone, together, atol=1e-6)
-    back = teacher.codes(image[::-1], text[::-1])[::-1]
+    back = teacher.codes(seen.take(slice(None, None, -1)))[::-1]
     np.testing.assert_allclose(back, together, atol=1e-6)
 
 
 def test_teacher_codes_lie_strictly_within_plus_and_minus_one() -> None:
     new = make(50, seed=12)
-    h = teach(epochs=2).codes(new.image.views["clip"], new.text.views["clip"])
+    h = teach(epochs=2).codes(Seen.of(new))
     assert np.abs(h).max() < 1.0
 
 
@@ -411,14 +408,9 @@ def test_pairs_with_labels_have_the_labels_similarity_as_target_and_others_the_a
 
 
 def test_teacher_similarities_have_the_range_of_code_similarities() -> None:
-    new = make(80, seed=12)
-    for teacher in (
-        teach(epochs=2),
-        project_teacher(
-            new.image.views["clip"], new.text.views["clip"], bits=16, rng=np.random.default_rng(0)
-        ),
-    ):
-        h = teacher.signal(new.image.views["clip"], new.text.views["clip"])
+    seen = Seen.of(make(80, seed=12))
+    for teacher in (teach(epochs=2), project_teacher(seen, bits=16, rng=np.random.default_rng(0))):
+        h = teacher.signal(seen)
         np.testing.assert_allclose(np.sum(h * h, axis=1), 16.0)
 
 

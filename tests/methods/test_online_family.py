@@ -80,7 +80,6 @@ RE_HASHED = {  # give old items new codes, at most this share of whose bits diff
     "oscmfh-authors": 0.5,
 }
 ALSO_WITHOUT_LABELS = ("lcdh",)  # learns from a view, which is not shuffled
-COLLAPSE = ("lcdh",)  # a weakness: items of classes that come later get one code, or nearly
 LEARNS_NOTHING = ("random_projection",)
 FINDS_LESS = {"doch": 0.6, "docmh": 0.45}  # mAP on these data, where the others reach 0.8
 KEPT = {  # bytes that an item of 4 classes adds at 8 bits
@@ -367,11 +366,7 @@ def test_labels_teach_to_find_items_and_shuffled_labels_teach_nothing(
 
 
 @of(SUPERVISED)
-def test_classes_that_come_later_are_learned(
-    name: str, labelled_stream: Stream, request: pytest.FixtureRequest
-) -> None:
-    if name in COLLAPSE:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="items of later classes get one code"))
+def test_classes_that_come_later_are_learned(name: str, labelled_stream: Stream) -> None:
     trial, (query,) = TRIALS[name], labelled_stream(120, first=7)
     first, second = labelled_stream(160, 160)
     splits = without(first, [2, 3]), without(second, [0, 1])
