@@ -1,0 +1,74 @@
+// Start: unpack the data, fill the controls, draw everything once.
+
+function drawSummary() {
+  const count = (status) => DATA.records.filter((r) => r.status === status).length;
+  const stale = DATA.records.filter((r) => r.stale).length;
+  byId("summary").textContent = [
+    counted(DATA.records.length, "cell"), counted(unique(DATA.records.map((r) => r.method)).length, "method"),
+    counted(unique(DATA.records.map((r) => r.dataset)).length, "dataset"),
+    count("failed") ? `${count("failed")} failed` : "", count("skipped") ? `${count("skipped")} skipped` : "", stale ? `${stale} stale` : "",
+  ].filter(Boolean).join(" · ");
+  byId("footer").textContent = `Written by hashbench ${DATA.version} from stored records. One file, no network: nothing here was computed anew.`;
+}
+
+function drawProtocol() {
+  const p = protocol();
+  byId("protocol-line").textContent = p.caption.join(" · ");
+  byId("protocol-words").replaceChildren(rows(p.facts), el("h3", null, "Datasets, and what else is said"),
+    el("ul", null, p.caption.slice(2).map((line) => el("li", null, line)), p.notes.map((line) => el("li", null, line))));
+}
+
+function drawChoices() {
+  fill(byId("metric"), DATA.metrics.map((m, i) => [String(i), m.title]), String(state.metric));
+  const dataset = datasets().includes(chosen.dataset) ? chosen.dataset : datasets()[0];
+  const direction = protocol().directions.includes(chosen.direction) ? chosen.direction : protocol().directions[0];
+  const lengths = bitsOf(dataset);
+  const bits = lengths.includes(chosen.bits) ? chosen.bits : lengths[Math.min(1, lengths.length - 1)];
+  Object.assign(chosen, { dataset, direction, bits });
+  fill(byId("curve-dataset"), datasets().map((d) => [d, d]), dataset);
+  fill(byId("curve-direction"), protocol().directions.map((d) => [d, ARROWS[d]]), direction);
+  fill(byId("curve-bits"), lengths.map((b) => [String(b), String(b)]), String(bits));
+}
+
+function drawAll() {
+  drawChoices();
+  drawProtocol();
+  drawFacets();
+  drawTable();
+  drawDownloads();
+  drawCurves();
+  drawViewer();
+}
+
+function listen() {
+  byId("protocol-choice").hidden = DATA.protocols.length < 2;
+  fill(byId("protocol-select"), DATA.protocols.map((p, i) => [String(i), p.title]), "0");
+  byId("protocol-select").addEventListener("change", (e) => { state.protocol = Number(e.target.value); drawAll(); });
+  byId("metric").addEventListener("change", (e) => { state.metric = Number(e.target.value); drawTable(); drawDownloads(); });
+  byId("search").addEventListener("input", (e) => { state.search = e.target.value; drawTable(); });
+  byId("band").addEventListener("change", (e) => { state.band = e.target.checked; drawTable(); });
+  byId("curve-dataset").addEventListener("change", (e) => { chosen.dataset = e.target.value; drawChoices(); drawCurves(); });
+  byId("curve-direction").addEventListener("change", (e) => { chosen.direction = e.target.value; drawCurves(); });
+  byId("curve-bits").addEventListener("change", (e) => { chosen.bits = Number(e.target.value); drawCurves(); });
+  segments(byId("kinds"), KINDS, chosen.kind, (kind) => { chosen.kind = kind; drawCurves(); });
+  let width = 0;
+  new ResizeObserver(([entry]) => {
+    if (Math.abs(entry.contentRect.width - width) < 1) return;
+    width = entry.contentRect.width;
+    if (redraw) redraw();
+  }).observe(byId("chart"));
+}
+
+byId("theme").addEventListener("click", () => {
+  const dark = getComputedStyle(document.documentElement).colorScheme === "dark"
+    || (getComputedStyle(document.documentElement).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  document.documentElement.dataset.theme = dark ? "light" : "dark";
+});
+
+unpack(byId("data").textContent).then((data) => {
+  DATA = data;
+  drawSummary();
+  byId("main").hidden = false;
+  listen();
+  drawAll();
+});

@@ -1,0 +1,84 @@
+// The data of the page, and what follows from it: which records stand behind a number.
+
+let DATA = null;
+const state = {
+  protocol: 0, metric: 0, search: "", band: false, sort: { column: "", descending: true },
+  off: { dataset: new Set(), direction: new Set(), bits: new Set() }, hidden: new Set(),
+};
+const ARROWS = { i2t: "I→T", t2i: "T→I", i2i: "I→I", t2t: "T→T" };
+
+async function unpack(text) {
+  const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+const protocol = () => DATA.protocols[state.protocol];
+const metric = () => DATA.metrics[state.metric];
+const records = () => protocol().records.map((i) => DATA.records[i]);
+const datasets = () => unique(records().map((r) => r.dataset));
+const bitsOf = (dataset) => unique(records().filter((r) => !dataset || r.dataset === dataset).map((r) => r.bits))
+  .sort((a, b) => a - b);
+
+// All methods of the page in order of appearance: a method keeps its colour in every view.
+const methodNames = () => unique(DATA.protocols.flatMap((p) => Object.keys(p.methods)));
+const styleOf = (name) => DATA.styles[name];
+
+// The records of every cell of a protocol, and the number of seeds of every dataset, counted once.
+function cellsOf(p) {
+  if (!p.cells) {
+    p.cells = new Map();
+    p.seeds = new Map();
+    for (const r of p.records.map((i) => DATA.records[i])) {
+      const key = JSON.stringify([r.method, r.dataset, r.bits]);
+      p.cells.set(key, [...(p.cells.get(key) || []), r]);
+      p.seeds.set(r.dataset, (p.seeds.get(r.dataset) || new Set()).add(r.seed));
+    }
+  }
+  return p.cells;
+}
+
+const cell = (method, dataset, bits) => cellsOf(protocol()).get(JSON.stringify([method, dataset, bits])) || [];
+
+function valuesOf(found, name, direction) {
+  const at = DATA.names.indexOf(name);
+  return found.map((r) => (r.values[direction] || [])[at]).filter((v) => v !== null && v !== undefined);
+}
+
+// One number of the table: the mean over the seeds of a cell, with everything that is said beside it.
+function number(method, column) {
+  const found = cell(method, column.dataset, column.bits);
+  if (!found.length) return null;
+  const of = (name) => valuesOf(found, name, column.direction);
+  const values = of(metric().name);
+  const bound = (name) => mean(of(`${metric().name}:${name}`));
+  return {
+    method, column, records: found, values, mean: mean(values), sd: deviation(values),
+    low: bound("pessimistic"), high: bound("optimistic"), chance: mean(of(metric().chance)),
+    stale: found.filter((r) => r.stale), trouble: found.filter((r) => r.status !== "ok"),
+    seeds: protocol().seeds.get(column.dataset).size,
+  };
+}
+
+function columns() {
+  const shown = (axis, value) => !state.off[axis].has(String(value));
+  const found = [];
+  for (const dataset of datasets()) {
+    for (const direction of protocol().directions) {
+      for (const bits of bitsOf(dataset)) {
+        if (shown("dataset", dataset) && shown("direction", direction) && shown("bits", bits)) {
+          found.push({ dataset, direction, bits, id: JSON.stringify([dataset, direction, bits]) });
+        }
+      }
+    }
+  }
+  return found;
+}
+
+// What looks the same is marked the same, as in the tables of the command line.
+function marksOf(numbers) {
+  const texts = new Map();
+  for (const n of numbers) if (n && n.mean !== null) texts.set(short(n.mean), n.mean);
+  const order = [...texts.keys()].sort((a, b) => texts.get(b) - texts.get(a));
+  return texts.size > 1 || numbers.filter((n) => n && n.mean !== null).length > 1 ? order.slice(0, 2) : [];
+}

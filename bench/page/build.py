@@ -1,0 +1,90 @@
+"""Puts the data, the styles and the scripts of the page into one file."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from bench import __version__
+from bench.errors import StoreError
+from bench.page import curves, data, retrieval
+from bench.results import Results
+
+_ASSETS = Path(__file__).with_name("assets")
+_SCRIPTS = ("dom.js", "model.js", "table.js", "provenance.js", "curves.js", "retrieval.js", "main.js")
+LIMIT = 5_000_000  # bytes of the file
+_ROOM = 200_000  # bytes kept free for what is in no budget
+
+
+def write(results: Results, out: Path, *, data_root: Path) -> None:
+    """Write the page of ``results`` to ``out``, in place of what was there.
+
+    ``data_root`` is where datasets find the pictures and texts of the retrieval viewer; for a
+    dataset that cannot be read there is none, and the page says why. Raises
+    :class:`bench.errors.StoreError` where ``out`` cannot be written or would be over 5 MB.
+    """
+    text = render(results, data_root=data_root)
+    if len(text.encode()) > LIMIT:
+        raise StoreError(
+            f"{out}: the page of {len(results)} cells has {len(text.encode()) / 1e6:.1f} MB; at most "
+            f"{LIMIT / 1e6:.0f} are allowed. Select fewer methods, datasets or bits."
+        )
+    temporary = out.with_name(f".{out.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(out)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write {out}: {error.strerror}. Give a file in a folder you can write to."
+        ) from error
+
+
+def render(results: Results, *, data_root: Path) -> str:
+    """The text of the page."""
+    content = data.collect(results)
+    content["version"] = __version__
+    content["files"] = []
+    content["curves"] = curves.of_records(results.records, results.arrays) if results.arrays else {}
+    budget = max(0, LIMIT - len(_packed(content)) - _ROOM)
+    content["retrieval"] = retrieval.collect(results, data_root, budget)
+    return page("page.html", _SCRIPTS, policy="img-src data:", data=_packed(content))
+
+
+def page(template: str, scripts: tuple[str, ...], *, policy: str, data: str = "") -> str:
+    """A template with its style and scripts inside, which its policy allows by their hashes only."""
+    script = '"use strict";\n' + "\n".join(_asset(name) for name in scripts)
+    style = _asset("page.css")
+    parts = {
+        "POLICY": f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; {policy}; "
+        "base-uri 'none'; form-action 'none'",
+        "STYLE": style,
+        "SCRIPT": script,
+        "DATA": data,
+    }
+    before = _asset(template)
+    pieces = []
+    while before:  # one pass, so that nothing inside a part is taken for a placeholder
+        text, mark, before = before.partition("{{")
+        name, _, rest = before.partition("}}")
+        pieces += [text, parts[name]] if mark else [text]
+        before = rest
+    return "".join(pieces)
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _packed(content: Any) -> str:
+    """JSON, compressed, in letters that mean nothing to HTML."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()

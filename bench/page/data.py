@@ -1,0 +1,195 @@
+"""Stored records as the plain values that the page shows: every number with what it was measured under.
+
+The browser averages over seeds, so that each number on the page can name the runs behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bench import metrics, stream
+from bench.errors import BenchError, ParameterError
+from bench.records import DATABASES, ORDERS, RoundRecord, RunRecord, RunSpec, selector
+from bench.results import Results
+from bench.tables import Block
+
+BOUNDS = ("pessimistic", "optimistic")
+MOST_ROUNDS = 40  # points of a curve over rounds
+_FIDELITY = {  # how far a method is its authors'
+    "authors' algorithm": "the authors' algorithm",
+    "reconstruction": "our reconstruction, not the authors' algorithm",
+    "adaptation": "an adaptation of the authors' algorithm",
+    "textbook": "a textbook method",
+}
+
+
+def collect(results: Results) -> dict[str, Any]:
+    """Protocols, metrics, and one entry per record; values are plain JSON."""
+    provenance = results.table(report="provenance")
+    index = {record.spec.key: i for i, record in enumerate(results.records)}
+    names = list(dict.fromkeys(name for r in results.records for x in r.rounds[-1:] for name in _names(x)))
+    environments = _Numbered()
+    return {
+        "metrics": list(_metrics(names, results)),
+        "names": names,
+        "protocols": [
+            _protocol(block, [row for row in provenance.data if row["block"] == i], results, index)
+            for i, block in enumerate(provenance.blocks)
+        ],
+        "records": [_record(r, names, results.stale, environments) for r in results.records],
+        "environments": environments.values,
+        "styles": {label: i for i, label in enumerate(dict.fromkeys(r.spec.label for r in results.records))},
+    }
+
+
+class _Numbered:
+    """Values that many records share, each kept once."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def __call__(self, value: Any) -> int:
+        if value not in self.values:
+            self.values.append(value)
+        return self.values.index(value)
+
+
+def _names(round_: RoundRecord) -> Iterator[str]:
+    return (key.rpartition("/")[0] for key in round_.metrics)
+
+
+def _metrics(names: Sequence[str], results: Results) -> Iterator[dict[str, Any]]:
+    """The metrics that every cell has; bounds and the chance level stand beside the metric they belong to."""
+    for name in names:
+        if name.startswith("chance") or name.rpartition(":")[2] in BOUNDS:
+            continue
+        try:
+            table = results.table(name)
+        except ParameterError:  # rescored in some of the cells only
+            continue
+        yield {
+            "name": name,
+            "title": table.title,
+            "words": _words(name),
+            "chance": name.replace("map", "chance", 1) if name.partition("@")[0] == "map" else "",
+            "csv": table.to_csv(),
+            "latex": table.to_latex(),
+        }
+
+
+def _words(name: str) -> str:
+    try:
+        return metrics.parse_metric(name).description
+    except BenchError:  # a metric that somebody else stored
+        return ""
+
+
+def _protocol(
+    block: Block, rows: Sequence[Mapping[str, Any]], results: Results, index: Mapping[str, int]
+) -> dict[str, Any]:
+    records = [results.records[index[row["key"]]] for row in rows]
+    pools = list(dict.fromkeys(r.spec.pool for r in records))
+    pool = next((p for p in pools if p != "none"), "none")
+    spec = records[0].spec
+    methods = {row["method"]: {"mark": row["mark"], "reference": row["reference"]} for row in rows}
+    return {
+        "title": ", ".join(
+            [spec.database, str(spec.schedule), f"pool {pool}", f"evaluate {spec.evaluate}"]
+            + ([f"VALIDATION ({spec.val})"] if spec.val else [])
+        ),
+        "facts": list(_facts(spec, pool)),
+        "spec": {
+            "schedule": f"{spec.schedule.order}:{spec.schedule.size}",
+            **{name: getattr(spec, name) for name in ("database", "evaluate", "val")},
+            "last": spec.schedule.last,
+        },
+        "caption": list(block.caption[1:]),
+        "notes": list(block.notes),
+        "methods": methods,
+        "directions": list(spec.directions),
+        "records": [index[row["key"]] for row in rows],
+    }
+
+
+def _facts(spec: RunSpec, pool: str) -> Iterator[tuple[str, str]]:
+    """What the axes of a protocol are set to, in words."""
+    schedule, kind = spec.schedule, stream.parse_pool(pool)[0]
+    yield "database", f"{spec.database}: {DATABASES[spec.database]}"
+    order = ORDERS[schedule.order].replace("SIZE", str(schedule.size)).replace("GROUPS", str(schedule.size))
+    remainder = "is a short chunk" if schedule.last == "short" else "joins the last chunk"
+    yield "schedule", f"{schedule}: {order}; a remainder {remainder}"
+    yield "pool", f"{pool}: {next(words for name, words in stream.POOLS.items() if name.startswith(kind))}"
+    yield (
+        "evaluated",
+        {"last": "after the last round", "all": "after every round"}.get(spec.evaluate, spec.evaluate),
+    )
+    if spec.val:
+        yield (
+            "VALIDATION",
+            f"for tuning only: {spec.val} training items are the queries; test queries not read",
+        )
+
+
+def _record(
+    record: RunRecord, names: Sequence[str], stale: Mapping[str, str], environments: _Numbered
+) -> dict[str, Any]:
+    spec = record.spec
+    last = record.rounds[-1] if record.rounds else None
+    return {
+        "key": spec.key,
+        "method": spec.label,
+        "dataset": selector(spec.dataset, spec.dataset_params),
+        "bits": spec.bits,
+        "seed": spec.seed,
+        "pool": spec.pool,
+        "status": record.status if record.status != "ok" or last else "failed",
+        "reason": record.reason or ("" if last else "no round was evaluated"),
+        "stale": stale.get(spec.key, ""),
+        "fidelity": _FIDELITY.get(record.fidelity, record.fidelity or "origin not recorded"),
+        "future": spec.sees_future,
+        "code": record.code,
+        "data": record.data,
+        "environment": environments(dict(record.environment)),
+        "notes": list(record.notes),
+        "items": last.items if last else None,
+        "queries": last.queries if last else None,
+        "empty": dict(last.empty_queries) if last else {},
+        "fit": sum(record.fit_seconds),
+        "state": last.state_bytes if last else None,
+        "values": {d: [_number(last.metrics.get(f"{n}/{d}")) for n in names] for d in spec.directions}
+        if last
+        else {},
+        "rounds": _rounds(record),
+    }
+
+
+def _rounds(record: RunRecord) -> dict[str, Any]:
+    """mAP and chance by round, in thousandths; nothing where only the last round was evaluated."""
+    if len(record.rounds) < 2:
+        return {}
+    chosen = list(_spread(record.rounds, MOST_ROUNDS))
+    return {
+        "round": [r.round for r in chosen],
+        "items": [r.items for r in chosen],
+        **{
+            f"{name}/{d}": [_thousandths(r.metrics.get(f"{name}/{d}")) for r in chosen]
+            for name in ("map", "chance")
+            for d in record.spec.directions
+        },
+    }
+
+
+def _spread(rounds: Sequence[RoundRecord], most: int) -> Iterable[RoundRecord]:
+    """At most ``most`` of them, evenly spread, the first and the last included."""
+    steps = min(len(rounds), most) - 1
+    return (rounds[round(i * (len(rounds) - 1) / steps)] for i in range(steps + 1))
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 8)
+
+
+def _thousandths(value: float | None) -> int | None:
+    return None if value is None or not math.isfinite(value) else round(1000 * value)

@@ -1,0 +1,195 @@
+"""A sample of queries and what they retrieve, with the pictures and texts behind them.
+
+Pictures are shrunk, and queries are added one by one as long as the pictures fit the budget. The
+trap: which of several tied items comes first is nobody's result, so ties stay together, with their
+number, and the few that are shown of a large group are the first to have arrived.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import cache, registry
+from bench.api import Dataset, Labels, Modality, Raw, Split
+from bench.errors import BenchError, DataError
+from bench.hamming import distances_numpy
+from bench.records import RunRecord, selector
+from bench.results import Arrays, Results
+from bench.runner import SIDES
+
+QUERIES = 16  # at most, per dataset
+SHOWN = 12  # results of a query
+CELLS = 64  # at most, per dataset
+TEXT = 200  # characters of a text
+SIDE = 96  # pixels of a picture's longer side
+
+
+def collect(results: Results, data_root: Path, budget: int) -> dict[str, Any]:
+    """Dataset → its sample, or ``{"why": ...}`` where there is none; pictures in ``budget`` bytes."""
+    by_dataset: dict[str, list[RunRecord]] = {}
+    for record in results.records:
+        by_dataset.setdefault(selector(record.spec.dataset, record.spec.dataset_params), []).append(record)
+    found = {}
+    for name, records in by_dataset.items():
+        try:
+            sample = _sample(records, results.arrays, data_root, budget // len(by_dataset))
+        except BenchError as error:
+            sample = {"why": str(error)}
+        found[name] = sample
+    return found
+
+
+def _sample(
+    records: Sequence[RunRecord], arrays: Arrays | None, data_root: Path, budget: int
+) -> dict[str, Any]:
+    if arrays is None:
+        raise DataError("No results folder was given, and codes are read from there.")
+    chosen = _chosen(records)
+    if not chosen:
+        raise DataError("No cell of this dataset has binary codes and seed results to show.")
+    spec = chosen[0].spec
+    stored = cache.prepare(spec.dataset, spec.dataset_params, data_root)
+    current = [r for r in chosen if r.data == stored.fingerprint]
+    if not current:
+        raise DataError("The dataset is not the one that these cells were run on, so rows have no items.")
+    raw = registry.get("dataset", spec.dataset)(**spec.dataset_params).raw(data_root)
+    items = _Items(stored.open(), raw, budget)
+    searches = [_Search(record, arrays(record), items.all_labels) for record in current]
+    runs: list[dict[str, Any]] = [{"key": s.record.spec.key, "found": {}} for s in searches]
+    kept = []
+    for query in _queries(len(items.dataset.query)):
+        found = [s.find(query) for s in searches]
+        if not items.add(query, {row for f in found for row in _rows(f)}):
+            break
+        kept.append(query)
+        for run, f in zip(runs, found, strict=True):
+            run["found"][query] = f
+    return {"queries": kept, "runs": runs, "pictures": raw is not None, **items.to_json()}
+
+
+def _chosen(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The first seed of each cell with codes, every method once before any has a second code length."""
+    first: dict[str, RunRecord] = {}
+    for r in records:
+        s = r.spec
+        if r.rounds and r.arrays and r.reference != "real-valued" and not s.val:
+            first.setdefault(f"{s.label} {s.bits} {s.schedule} {s.database} {s.pool} {s.evaluate}", r)
+    turn: dict[str, int] = {}
+    ranked: list[tuple[int, int, RunRecord]] = []
+    for r in first.values():
+        s = r.spec
+        name = f"{s.label} {s.schedule} {s.database} {s.pool} {s.evaluate}"
+        turn[name] = turn.get(name, 0) + 1
+        ranked.append((turn[name], len(ranked), r))
+    return [r for *_, r in sorted(ranked, key=lambda entry: entry[:2])][:CELLS]
+
+
+def _queries(size: int) -> list[int]:
+    """Evenly spread over the test queries."""
+    return sorted({int(i) for i in np.linspace(0, size - 1, min(size, QUERIES))})
+
+
+class _Search:
+    """The codes of one record's last round."""
+
+    def __init__(
+        self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]], labels: tuple[Labels, Labels]
+    ) -> None:
+        self.record = record
+        self.rows = arrays["rows/database"]
+        self.query = {m: arrays[f"codes/query/{m}"] for m in SIDES.values()}
+        self.database = {m: arrays[f"codes/database/{m}"] for m in SIDES.values()}
+        self.asked, self.stored = labels[0], labels[1][self.rows]
+
+    def find(self, query: int) -> dict[str, list[Any]]:
+        """Direction → groups of tied items, nearest first: [distance, items, relevant, rows shown]."""
+        return {d: self._groups(query, SIDES[d[0]], SIDES[d[2]]) for d in self.record.spec.directions}
+
+    def _groups(self, query: int, asking: Modality, answering: Modality) -> list[Any]:
+        code = np.ascontiguousarray(self.query[asking][:, [query]])
+        distances = distances_numpy(code, self.database[answering])[0]
+        relevant = self.stored[:, self.asked[query] > 0].any(axis=1)
+        groups, left = [], SHOWN
+        for distance in np.unique(distances):
+            tied = np.flatnonzero(distances == distance)
+            shown = [int(r) for r in self.rows[tied[:left]]]
+            groups.append([int(distance), len(tied), int(relevant[tied].sum()), shown])
+            left -= min(left, len(tied))
+            if not left:
+                break
+        return groups
+
+
+def _rows(found: Mapping[str, list[Any]]) -> Iterator[int]:
+    return (row for groups in found.values() for *_, rows in groups for row in rows)
+
+
+class _Items:
+    """What the page shows of items: labels, and pictures and texts where the dataset has them."""
+
+    def __init__(self, dataset: Dataset, raw: Raw | None, budget: int) -> None:
+        assert dataset.query.labels is not None and dataset.train.labels is not None, "cells have labels"
+        self.dataset, self.raw, self.budget = dataset, raw, budget
+        self.all_labels = dataset.query.labels, dataset.train.labels
+        self.spent = 0
+        self.shown: dict[str, dict[str, Any]] = {}  # "q3" is query 3, "d17" row 17 of the training split
+        self.position = {} if raw is None else {id_: i for i, id_ in enumerate(raw.ids.tolist())}
+
+    def add(self, query: int, rows: set[int]) -> bool:
+        """Describe a query and its results; False, and nothing added, where that goes over the budget."""
+        wanted = [("q", self.dataset.query, query), *(("d", self.dataset.train, r) for r in sorted(rows))]
+        new = {
+            f"{side}{row}": self._describe(split, row)
+            for side, split, row in wanted
+            if f"{side}{row}" not in self.shown
+        }
+        cost = sum(len(item.get("image", "")) for item in new.values())
+        if self.spent + cost > self.budget:
+            return False
+        self.spent += cost
+        self.shown |= new
+        return True
+
+    def _describe(self, split: Split, row: int) -> dict[str, Any]:
+        assert split.labels is not None, "cells have labels"
+        item: dict[str, Any] = {
+            "id": str(split.ids[row]),
+            "labels": [int(c) for c in np.flatnonzero(split.labels[row])],
+        }
+        if self.raw is not None:
+            where = self.position.get(split.ids[row].item())
+            if where is None:
+                item["broken"] = "the raw items have no such id"
+            else:
+                item["text"] = shortened(self.raw.texts[where])
+                item |= _picture(self.raw, where)
+        return item
+
+    def to_json(self) -> dict[str, Any]:
+        return {"items": self.shown, "classes": list(self.dataset.classes)}
+
+
+def shortened(text: str) -> str:
+    """At most TEXT characters of a text, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= TEXT else line[: TEXT - 1].rstrip() + "…"
+
+
+def _picture(raw: Raw, row: int) -> dict[str, str]:
+    """A WebP thumbnail as a data URI, or what is wrong with the file."""
+    try:
+        picture = raw.image(row)
+    except BenchError as error:
+        return {"broken": str(error)}
+    small = picture.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=55, method=4)
+    return {"image": "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()}
