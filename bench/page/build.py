@@ -11,6 +11,7 @@ from typing import Any
 
 from bench import __version__
 from bench.errors import StoreError
+from bench.evidence import Evidence
 from bench.page import curves, data, retrieval
 from bench.results import Results
 
@@ -46,13 +47,16 @@ def write(results: Results, out: Path, *, data_root: Path) -> None:
 
 def render(results: Results, *, data_root: Path) -> str:
     """The text of the page."""
-    content = data.collect(results)
-    content["version"] = __version__
-    content["files"] = []
-    content["curves"] = curves.of_records(results.records, results.arrays) if results.arrays else {}
+    return page("page.html", _SCRIPTS, policy="img-src data:", data=_packed(collect(results, data_root)))
+
+
+def collect(results: Results, data_root: Path) -> dict[str, Any]:
+    """Everything that the page shows; pictures take what the rest leaves free."""
+    content = {**data.collect(results), "version": __version__, "files": [], "curves": {}}
+    if results.arrays is not None:
+        content["curves"] = curves.collect(results.records, Evidence.of(results.arrays, "page"))
     budget = max(0, LIMIT - len(_packed(content)) - _ROOM)
-    content["retrieval"] = retrieval.collect(results, data_root, budget)
-    return page("page.html", _SCRIPTS, policy="img-src data:", data=_packed(content))
+    return {**content, "retrieval": retrieval.collect(results, data_root, budget)}
 
 
 def page(template: str, scripts: tuple[str, ...], *, policy: str, data: str = "") -> str:

@@ -97,6 +97,7 @@ def _protocol(
     return {
         "title": ", ".join(
             [spec.database, str(spec.schedule), f"pool {pool}", f"evaluate {spec.evaluate}"]
+            + [f"{name} {value:g}" for name, value in _withheld(spec)]
             + ([f"VALIDATION ({spec.val})"] if spec.val else [])
         ),
         "facts": list(_facts(spec, pool)),
@@ -104,6 +105,7 @@ def _protocol(
             "schedule": f"{spec.schedule.order}:{spec.schedule.size}",
             **{name: getattr(spec, name) for name in ("database", "evaluate", "val")},
             "last": spec.schedule.last,
+            "withheld": dict(_withheld(spec)),
         },
         "caption": list(block.caption[1:]),
         "notes": list(block.notes),
@@ -125,11 +127,19 @@ def _facts(spec: RunSpec, pool: str) -> Iterator[tuple[str, str]]:
         "evaluated",
         {"last": "after the last round", "all": "after every round"}.get(spec.evaluate, spec.evaluate),
     )
+    for name, share in _withheld(spec):
+        what = "their labels" if name == "labelled" else "one of their modalities"
+        yield name, f"{share:g}: the other training items were shown without {what}"
     if spec.val:
         yield (
             "VALIDATION",
             f"for tuning only: {spec.val} training items are the queries; test queries not read",
         )
+
+
+def _withheld(spec: RunSpec) -> list[tuple[str, float]]:
+    shares = {"labelled": spec.labelled, "paired": spec.paired}
+    return [(name, share) for name, share in shares.items() if share < 1]
 
 
 def _record(

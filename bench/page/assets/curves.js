@@ -18,7 +18,7 @@ function ranksOf(items) {
 
 function radiiOf(bits) {
   const steps = Math.min(bits, 40);
-  return Array.from({ length: steps + 1 }, (_, i) => Math.round((i * bits) / steps));
+  return Array.from({ length: steps + 1 }, (_, i) => Math.floor((2 * i * bits + steps) / (2 * steps)));
 }
 
 // Point by point over the seeds of a cell: mean, and the deviation where there are several.

@@ -122,7 +122,7 @@ function command(n) {
   const parts = ["bench run", `--methods ${quoted(r.method)}`, `--datasets ${quoted(r.dataset)}`, `--bits ${r.bits}`,
     `--seeds ${quoted(listed)}`, `--schedule ${s.schedule}`, s.last === "short" ? "--last short" : "",
     `--database ${s.database}`, r.pool === "none" ? "" : `--pool ${r.pool}`, `--evaluate ${s.evaluate}`,
-    s.val ? `--val ${s.val}` : "", `--directions ${protocol().directions.join(",")}`];
+    ...Object.entries(s.withheld).map(([name, share]) => `--${name} ${share}`), s.val ? `--val ${s.val}` : "", `--directions ${protocol().directions.join(",")}`];
   return parts.filter(Boolean).join(" \\\n  ");
 }
 
