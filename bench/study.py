@@ -79,14 +79,18 @@ class Study:
     def results_folder(self) -> Path:
         return results_folder(self.results)
 
+    def add_plugins(self) -> None:
+        """Make the files in ``plugin`` known by name."""
+        for path in self.plugin:
+            registry.add_file(Path(path))
+
     def cells(self) -> list[RunSpec]:
         """Every cell of the grid, checked as far as it can be without data.
 
         Cells that only differ in what a method does not use are one cell: the pool, where a
         method has no offline stage and the pool takes nothing out of the stream.
         """
-        for path in self.plugin:
-            registry.add_file(Path(path))
+        self.add_plugins()
         self._check()
         methods = [self._with_device(m) for m in selectors.expand("method", self.methods)]
         datasets = selectors.expand("dataset", self.datasets)

@@ -42,15 +42,17 @@ class Protocol:
             found.setdefault(dataset_of(record), []).append(record)
         return found
 
-    def caption(self) -> tuple[str, ...]:
+    def caption(self, *, swept: Sequence[str] = ()) -> tuple[str, ...]:
+        """The protocol, but for the axes in ``swept``, on which the records differ."""
         spec = self.records[0].spec
-        lines = [f"database {spec.database}: {DATABASES[spec.database]}"]
+        lines = [] if "database" in swept else [f"database {spec.database}: {DATABASES[spec.database]}"]
         mixed = any(r.spec.pool != self.pool for r in self.records)
-        pool = f"pool {self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
-        lines.append(f"schedule {spec.schedule}; {pool}; evaluate {spec.evaluate}")
-        if spec.labelled < 1:
+        pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
+        told = {"schedule": spec.schedule, "pool": pool, "evaluate": spec.evaluate}
+        lines.append("; ".join(f"{name} {value}" for name, value in told.items() if name not in swept))
+        if spec.labelled < 1 and "labelled" not in swept:
             lines.append(f"labelled {spec.labelled:g}: the labels of the other training items were withheld")
-        if spec.paired < 1:
+        if spec.paired < 1 and "paired" not in swept:
             lines.append(f"paired {spec.paired:g}: of the other training items one modality was withheld")
         if spec.val:
             lines.append(

@@ -26,6 +26,30 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     options.add_output(ablate)
     ablate.set_defaults(execute=_ablate)
 
+    sweep = commands.add_parser(
+        "sweep",
+        parents=[common],
+        help="run a method over a grid of one or two parameters or axes, and print the surface",
+        description="Cells that differ in code length and in parameters of which the method says that they "
+        "may vary (of lcdh: lambda1, lambda2 …) run in one pass over the stream, "
+        "and share what does not depend on them.",
+        epilog="examples: bench sweep lcdh --grid lambda1=0.01,0.1,1,10 lambda2=0.01,0.1,1,10 --bits 32; "
+        "bench sweep lcdh --grid labelled=0,0.1,1; "
+        "bench sweep lcdh --grid schedule=shuffled:500,shuffled:2000 pool=none,first_chunk,full",
+    )
+    options.add_study(sweep, of_method=True)
+    sweep.add_argument(
+        "--grid",
+        nargs="+",
+        required=True,
+        metavar="NAME=VALUES",
+        help="one or two parameters of the method, or of schedule, database, pool, labelled, paired",
+    )
+    sweep.add_argument("--metric", default="map", metavar="NAME", help="see `bench list metrics`")
+    running.add_how(sweep)
+    options.add_output(sweep)
+    sweep.set_defaults(execute=_sweep)
+
 
 def _ablate(args: argparse.Namespace) -> int:
     from bench import ablation, selectors, sweep
@@ -34,4 +58,15 @@ def _ablate(args: argparse.Namespace) -> int:
     plan = ablation.plan(study, selectors.split(args.variants or ""))
     results = sweep.complete(study, plan.cells, **run.how)
     options.give_out([results.table(report="ablation", contrasts=plan.contrasts)], args)
+    return run.close(results, study, sys.stderr if args.format != "terminal" else None)
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    from bench import grid, sweep
+
+    run = running.Run(args)
+    study, axes = grid.over(options.study_of(args, methods=[args.method]), args.grid)
+    results = sweep.run(study, **run.how)
+    report = "surface" if len(axes) == 2 else "sensitivity"
+    options.give_out([results.table(args.metric, report=report, axes=axes)], args)
     return run.close(results, study, sys.stderr if args.format != "terminal" else None)

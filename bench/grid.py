@@ -1,0 +1,50 @@
+"""Reads a grid over parameters of a method and axes of a study: ``lambda1=0.1,1 labelled=0.1,1``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench import params, registry, selectors
+from bench.errors import ParameterError, UnknownNameError
+from bench.study import AXES, Study
+
+MOST_AXES = 2  # what a table has room for
+
+
+def over(study: Study, texts: Sequence[str]) -> tuple[Study, list[str]]:
+    """The study of one method with every combination of the values, and the names of the axes.
+
+    What may vary without another pass over the stream (:attr:`bench.api.Method.varies`) is computed
+    in one; see :mod:`bench.sweep`.
+    """
+    study.add_plugins()
+    values = _parsed(texts)
+    selected = selectors.expand("method", study.methods)
+    if len(selected) != 1:
+        raise ParameterError("a grid is over one method with one setting; `bench run` compares several.")
+    [(method, given)] = selected
+    known = params.parameters(registry.get("method", method))
+    for name in values:
+        if name not in known and name not in AXES:
+            raise UnknownNameError(f"parameter of {method} or axis of a study", name, [*known, *AXES])
+    own = ",".join(f"{k}={v}" for k, v in given.items() if k not in values)
+    inside = ",".join([*([own] if own else []), *(f"{k}={v}" for k, v in values.items() if k in known)])
+    axes = {k: v for k, v in values.items() if k not in known}
+    return study.but(methods=[f"{method}[{inside}]" if inside else method], **axes), list(values)
+
+
+def _parsed(texts: Sequence[str]) -> dict[str, str]:
+    """``["a=1,2", "b=3"]`` as ``{"a": "1,2", "b": "3"}``."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, listed = text.partition("=")
+        if not equals or not name or not listed:
+            raise ParameterError(f"{text!r} is not NAME=VALUES. Write lambda1=0.01,0.1,1.")
+        if name in found:
+            raise ParameterError(f"{name} is in the grid twice. List all its values once: {name}=A,B,C.")
+        found[name] = listed
+    if not 1 <= len(found) <= MOST_AXES:
+        raise ParameterError(
+            f"a grid has 1 or {MOST_AXES} axes; got {len(found)}. Fix the others: METHOD[name=value]."
+        )
+    return found

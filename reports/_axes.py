@@ -1,0 +1,153 @@
+"""What a sweep varied: the values of parameters and axes, and which records differ in nothing else."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench import params, registry
+from bench.errors import ParameterError
+from bench.records import Direction, RunRecord, selector
+from bench.reports._protocol import NOTHING, STALE, Protocol, Stale, dataset_of, trouble, word
+from bench.study import AXES
+from bench.tables import Cell
+
+_PICKING = "to pick a value here is to pick it on the test queries; `bench tune` picks it on others"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Records of one method, dataset and protocol that differ in ``axes``, code length and seed alone."""
+
+    axes: tuple[str, ...]
+    records: tuple[RunRecord, ...]
+
+    @property
+    def title(self) -> str:
+        """The method with what was fixed."""
+        return selector(self.records[0].spec.method, self._fixed(self.records[0]))
+
+    def _fixed(self, record: RunRecord) -> dict[str, Any]:
+        return {k: v for k, v in record.spec.params.items() if k not in self.axes}
+
+    @property
+    def protocol(self) -> Protocol:
+        return Protocol(pool=self.records[0].spec.pool, records=self.records)
+
+    def notes(self, stale: Stale) -> tuple[str, ...]:
+        """The protocol's, with plain results under the name that they share."""
+        told = [
+            r if word(r) or r.spec.key in stale else replace(r, spec=replace(r.spec, params=self._fixed(r)))
+            for r in self.records
+        ]
+        notes = Protocol(pool=self.protocol.pool, records=tuple(told)).notes(stale)
+        return notes if self.records[0].spec.val else (*notes, _PICKING)
+
+    def levels(self, axis: str) -> list[Any]:
+        """The values of an axis: numbers by size, others in order of appearance."""
+        found = list(dict.fromkeys(value_of(r, axis) for r in self.records))
+        return sorted(found) if all(isinstance(v, (int, float)) for v in found) else found
+
+    def at(self, bits: int, *values: Any) -> list[RunRecord]:
+        """The records of all seeds at one point of the grid."""
+        wanted = list(zip(self.axes, values, strict=True))
+        return [
+            r for r in self.records if r.spec.bits == bits and all(value_of(r, a) == v for a, v in wanted)
+        ]
+
+
+def sweeps(records: Sequence[RunRecord], axes: Sequence[str], dimensions: int, report: str) -> list[Sweep]:
+    """One for every method, dataset and protocol; without ``axes``, they are what varies in the records."""
+    if not records:
+        raise ParameterError(NOTHING)
+    axes = tuple(axes) or tuple(_varied(records))
+    if len(axes) != dimensions:
+        raise ParameterError(
+            f"report {report!r} shows {dimensions} axes, and these cells differ in "
+            f"{', '.join(axes) or 'none'}. `bench sweep METHOD --grid …` prints it; or select fewer cells."
+        )
+    groups: dict[tuple[Any, ...], list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(_fixed(record, axes), []).append(record)
+    return [Sweep(axes, tuple(found)) for found in groups.values()]
+
+
+def value_of(record: RunRecord, axis: str) -> Any:
+    """The value that a cell has on an axis; of a parameter that is not set, the default."""
+    spec = record.spec
+    if axis in AXES:
+        value = getattr(spec, axis)
+        return str(value) if axis == "schedule" else value
+    if axis in spec.params:
+        return spec.params[axis]
+    known = params.parameters(registry.get("method", spec.method))
+    return known[axis].default if axis in known else None
+
+
+def _varied(records: Sequence[RunRecord]) -> list[str]:
+    names = dict.fromkeys([*AXES, *(name for r in records for name in r.spec.params)])
+    return [name for name in names if len({value_of(r, name) for r in records}) > 1]
+
+
+def _fixed(record: RunRecord, axes: Sequence[str]) -> tuple[Any, ...]:
+    s = record.spec
+    own = tuple(sorted((k, v) for k, v in s.params.items() if k not in axes))
+    protocol = tuple(str(getattr(s, name)) for name in AXES if name not in axes)
+    return (s.method, own, dataset_of(record), record.data, protocol, s.val, s.evaluate, s.directions)
+
+
+def entry(records: Sequence[RunRecord], metric: str, direction: Direction, stale: Stale) -> Cell:
+    """The mean over seeds, or a word where there is none."""
+    old = STALE if any(r.spec.key in stale for r in records) else ""
+    found = scores(records, metric, direction)
+    if not found:
+        return Cell(next((word(r) for r in records if word(r)), "–"), extra=old)
+    mean = statistics.fmean(found)
+    spread = f" ±{_short(statistics.stdev(found))}" if len(found) > 1 else ""
+    count = f" (n={len(found)})" if len(found) < len(records) else ""
+    return Cell(_short(mean), mean, old + spread + count)
+
+
+def scores(records: Sequence[RunRecord], metric: str, direction: Direction) -> list[float]:
+    """The metric after the last round, of every seed that ran."""
+    ran = [r for r in records if not word(r)]
+    key = f"{metric}/{direction}"
+    lacking = [r for r in ran if key not in r.rounds[-1].metrics]
+    if lacking:
+        raise ParameterError(
+            f"no stored metric {metric!r} in {len(lacking)} of {len(ran)} cells ({lacking[0].spec}); "
+            f"run `bench rescore --metric {metric}`."
+        )
+    return [r.rounds[-1].metrics[key] for r in ran]
+
+
+def data(sweep: Sweep, metric: str) -> Iterator[dict[str, Any]]:
+    """A row of plain numbers for every point, code length and direction."""
+    points: dict[tuple[Any, ...], list[RunRecord]] = {}
+    for r in sweep.records:
+        points.setdefault((r.spec.bits, *(value_of(r, a) for a in sweep.axes)), []).append(r)
+    for (_, *values), found in points.items():
+        for direction in found[0].spec.directions:
+            numbers = scores(found, metric, direction)
+            yield {
+                **dict(zip(sweep.axes, values, strict=True)),
+                **sweep.protocol.columns(found[0]),
+                "direction": direction,
+                "metric": metric,
+                "value": statistics.fmean(numbers) if numbers else None,
+                "sd": statistics.stdev(numbers) if len(numbers) > 1 else None,
+                "n": len(numbers),
+                "reason": "; ".join(dict.fromkeys(f"{word(r)}: {trouble(r)}" for r in found if word(r))),
+            }
+
+
+def shown(value: Any) -> str:
+    """A value of an axis, as short as it can be told from others."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _short(value: float) -> str:
+    text = f"{value:.3f}"
+    return text[1:] if text.startswith("0.") else text

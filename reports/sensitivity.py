@@ -1,0 +1,52 @@
+"""One metric over the values of one parameter or axis: a table for every dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.records import DIRECTIONS, RunRecord
+from bench.reports._axes import Sweep, data, entry, shown, sweeps
+from bench.reports._grid import metric_title
+from bench.reports._protocol import DIRECTION_NAMES, Stale
+from bench.tables import Block, Cell, Column, Table
+
+
+def render(
+    records: Sequence[RunRecord],
+    *,
+    metric: str = "map",
+    axes: Sequence[str] = (),
+    stale: Mapping[str, str] | None = None,
+) -> Table:
+    """Means over seeds; ``axes`` names the one that goes down."""
+    found = sweeps(records, axes, 1, "sensitivity")
+    return Table(
+        title=f"{metric_title(metric)} over {found[0].axes[0]}",
+        blocks=tuple(_block(sweep, metric, stale or {}) for sweep in found),
+        data=[row for sweep in found for row in data(sweep, metric)],
+    )
+
+
+def _block(sweep: Sweep, metric: str, stale: Stale) -> Block:
+    directions = [d for d in DIRECTIONS if d in sweep.records[0].spec.directions]
+    lengths = sorted({r.spec.bits for r in sweep.records})
+    places = [(d, bits) for d in directions for bits in lengths]
+    [axis] = sweep.axes
+    return Block(
+        caption=(
+            f"{sweep.title}: {metric_title(metric)} after the last round, mean over seeds",
+            *sweep.protocol.caption(swept=sweep.axes),
+        ),
+        columns=(
+            Column(axis, align="left"),
+            *(
+                Column(f"{bits} bits", group=DIRECTION_NAMES[d], align="left", better="higher")
+                for d, bits in places
+            ),
+        ),
+        rows=tuple(
+            (Cell(shown(x)), *(entry(sweep.at(bits, x), metric, d, stale) for d, bits in places))
+            for x in sweep.levels(axis)
+        ),
+        notes=sweep.notes(stale),
+    )

@@ -1,0 +1,67 @@
+"""One metric over two parameters or axes, as λ1 × λ2: a table for every dataset and code length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reports._axes import Sweep, data, entry, shown, sweeps
+from bench.reports._grid import metric_title
+from bench.reports._protocol import DIRECTION_NAMES, Stale
+from bench.tables import Block, Cell, Column, Table
+
+
+def render(
+    records: Sequence[RunRecord],
+    *,
+    metric: str = "map",
+    axes: Sequence[str] = (),
+    stale: Mapping[str, str] | None = None,
+) -> Table:
+    """Means over seeds; the first of ``axes`` goes down, the second across, once for each direction."""
+    found = sweeps(records, axes, 2, "surface")
+    return Table(
+        title=f"{metric_title(metric)} over {found[0].axes[0]} × {found[0].axes[1]}",
+        blocks=tuple(
+            _block(sweep, bits, metric, stale or {})
+            for sweep in found
+            for bits in sorted({r.spec.bits for r in sweep.records})
+        ),
+        data=[row for sweep in found for row in data(sweep, metric)],
+    )
+
+
+def _block(sweep: Sweep, bits: int, metric: str, stale: Stale) -> Block:
+    down, across = (sweep.levels(axis) for axis in sweep.axes)
+    directions = [d for d in DIRECTIONS if d in sweep.records[0].spec.directions]
+    cells = {
+        (d, x, y): entry(sweep.at(bits, x, y), metric, d, stale)
+        for d in directions
+        for x in down
+        for y in across
+    }
+    heads = [
+        Column(shown(y), group=f"{DIRECTION_NAMES[d]}, {sweep.axes[1]}", align="left")
+        for d in directions
+        for y in across
+    ]
+    return Block(
+        caption=(
+            f"{sweep.title}, {bits} bits: {metric_title(metric)} after the last round, mean over seeds",
+            *sweep.protocol.caption(swept=sweep.axes),
+        ),
+        columns=(Column(sweep.axes[0]), *heads),
+        rows=tuple((Cell(shown(x)), *(cells[d, x, y] for d in directions for y in across)) for x in down),
+        notes=(*_best(cells, sweep.axes), *sweep.notes(stale)),
+    )
+
+
+def _best(cells: Mapping[tuple[Direction, Any, Any], Cell], axes: Sequence[str]) -> Iterator[str]:
+    """Where each direction is highest."""
+    for direction in dict.fromkeys(d for d, _, _ in cells):
+        ran = {key: c.value for key, c in cells.items() if key[0] == direction and c.value is not None}
+        if ran:
+            _, x, y = max(ran, key=ran.__getitem__)
+            where = f"{axes[0]}={shown(x)}, {axes[1]}={shown(y)}"
+            yield f"{DIRECTION_NAMES[direction]} is highest, {cells[direction, x, y].text}, at {where}"
