@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.datasets._mat import AnyVariable, Array
+from bench.api import Features
+from bench.datasets._mat import AnyVariable, Array, Variable
 from bench.errors import DataError, ParameterError
 
 REQUIRED = ("image", "text", "labels")
@@ -30,7 +31,11 @@ def _three(image: str, text: str, labels: str, prefix: str = "") -> dict[str, tu
 LAYOUTS: tuple[dict[str, tuple[str, ...]], ...] = (
     _three("I_db", "T_db", "L_db") | _three("I_te", "T_te", "L_te", "query_"),
     _three("I_tr", "T_tr", "L_tr") | _three("I_te", "T_te", "L_te", "query_"),
-    _three("XAll", "YAll", "LAll"),
+    _three("XAll|IAll|images", "YAll", "LAll")
+    | {
+        "query_index": ("indexTest", "param/indexTest"),
+        "database_index": ("indexDatabase", "param/indexDatabase"),
+    },
     _three("image_train", "text_train", "label_train|labels_train")
     | _three("image_test", "text_test", "label_test|labels_test", "query_"),
     _three("image|images", "text|texts|tags", "labels|label")
@@ -71,6 +76,13 @@ class Mapped:
         array = self.variable.read()
         return array.T if self.transposed else array
 
+    def features(self) -> Features:
+        """The matrix in float32, without a copy of what is stored where that can be avoided."""
+        streamed = None
+        if isinstance(self.variable, Variable) and not self.transposed:
+            streamed = self.variable.stream()
+        return np.ascontiguousarray(self.numbers(), dtype=np.float32) if streamed is None else streamed
+
     def numbers(self) -> Array:
         """The array; a :class:`DataError` where it is text."""
         array = self.read()
@@ -89,13 +101,7 @@ def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> d
     A :class:`DataError` lists what was found and names what is missing.
     """
     chosen = {role: _named(where, available, role, name) for role, name in parse(mapping).items()}
-    layouts = [_of_layout(available, layout) for layout in LAYOUTS]
-
-    def fit(i: int) -> tuple[int, int]:
-        return sum(role in layouts[i] or role in chosen for role in REQUIRED), len(layouts[i])
-
-    best = max(range(len(layouts)), key=fit)  # the first of equals
-    found = layouts[best] | chosen
+    best, found = _best(available, chosen)
     missing = [role for role in REQUIRED if role not in found]
     if missing:
         wanted = " and ".join(f"{role} ({' or '.join(LAYOUTS[best][role])})" for role in missing)
@@ -108,6 +114,11 @@ def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> d
         if name in available and "classes" not in found:
             found["classes"] = Mapped(available[name])
     return found
+
+
+def find(available: Mapping[str, AnyVariable]) -> dict[str, Mapped]:
+    """Role → variable as far as the names tell; nothing is checked, and roles may be missing."""
+    return _best(available, {})[1]
 
 
 def parse(mapping: str) -> dict[str, str]:
@@ -135,6 +146,37 @@ def unused(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) ->
     for mapped in roles.values():
         read |= {id(part) for part in getattr(mapped.variable, "parts", {}).values()}
     return sorted(name for name, v in available.items() if id(v) not in read and "/" not in name)
+
+
+def _best(available: Mapping[str, AnyVariable], chosen: dict[str, Mapped]) -> tuple[int, dict[str, Mapped]]:
+    """The place in ``LAYOUTS`` of the one that fits best, and what it finds, overridden by ``chosen``."""
+    layouts = [_of_layout(available, layout) for layout in LAYOUTS]
+
+    def fit(i: int) -> tuple[int, int]:
+        return sum(role in layouts[i] or role in chosen for role in REQUIRED), len(layouts[i])
+
+    best = max(range(len(layouts)), key=fit)  # the first of equals
+    return best, _items_first(layouts[best]) | chosen
+
+
+def _items_first(found: dict[str, Mapped]) -> dict[str, Mapped]:
+    """Turn what has its items in the last axis: MATLAB's pixels, and all of a v7.3 file not by MATLAB.
+
+    A single matrix that lies across is left alone, and refused later: it may be the wrong one.
+    """
+    turned = {r: Mapped(m.variable, len(m.shape) == 4 and m.counts_from == 1) for r, m in found.items()}
+    for prefix in ("", "query_"):
+        part = {r: m for r, m in turned.items() if r in (f"{prefix}{role}" for role in REQUIRED)}
+        across = {r: Mapped(m.variable, True) for r, m in part.items() if len(m.shape) == 2}
+        if not _agree(part) and _agree(part | across):
+            turned |= across
+    return turned
+
+
+def _agree(part: Mapping[str, Mapped]) -> bool:
+    """Whether all three arrays have as many rows; a vector of labels may lie either way."""
+    rows = {m.shape[0] for m in part.values() if m.shape and 1 not in m.shape}
+    return len(part) == len(REQUIRED) and len(rows) == 1
 
 
 def _named(where: str, available: Mapping[str, AnyVariable], role: str, name: str) -> Mapped:

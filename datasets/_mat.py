@@ -1,12 +1,13 @@
-"""Reads arrays from .npy, .npz and .mat files (MATLAB v4 to v7.3) and never runs what is in them.
+"""Reads arrays from .npy, .npz, .h5 and .mat files (MATLAB v4 to v7.3) and never runs what is in them.
 
 Trap: MATLAB stores a v7.3 matrix by columns, so HDF5 shows it transposed; it is turned back here.
+An .h5 was not written by MATLAB, and is taken as it is.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ import numpy.typing as npt
 from bench.errors import DataError
 
 Array = npt.NDArray[Any]
-SUFFIXES = (".npy", ".npz", ".mat")
+SUFFIXES = (".npy", ".npz", ".mat", ".h5", ".hdf5")
+STEP = 1 << 24  # values of an HDF5 matrix that are converted together
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,13 @@ class Variable:
                 "numbers. Save it as one."
             )
         return array
+
+    def stream(self) -> npt.NDArray[np.float32] | None:
+        """A matrix of numbers in HDF5 as float32, never held as it is stored; None for anything else."""
+        if len(self.shape) != 2 or not is_hdf5(self.path):
+            return None
+        with _reading(self.path, self.name):
+            return _hdf5_stream(self.path, self.name, self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,22 @@ class SparseRows:
 AnyVariable = Variable | SparseRows
 
 
+def strings(variable: AnyVariable) -> list[str]:
+    """The rows of a char matrix or of a cell array; the strings of one row are joined by blanks."""
+    import scipy.io
+
+    with _reading(variable.path, variable.name):
+        stored = scipy.io.loadmat(variable.path, variable_names=[variable.name])[variable.name]
+    rows = stored.reshape(-1) if stored.ndim < 2 or 1 in stored.shape else list(stored)
+    return [" ".join(_parts(row)) for row in rows]
+
+
+def _parts(cell: Any) -> list[str]:
+    if isinstance(cell, np.ndarray):
+        return [part for inner in cell.reshape(-1) for part in _parts(inner)]
+    return [str(cell).strip()]
+
+
 def variables(path: Path) -> dict[str, AnyVariable]:
     """The arrays of a file, or of all files of a folder, by name; only headers are read.
 
@@ -106,8 +131,17 @@ def variables(path: Path) -> dict[str, AnyVariable]:
     return {**found, **_sparse(path, found)}
 
 
+def data_files(folder: Path) -> list[Path]:
+    """The files of a folder that hold arrays or, where it has none, those of the folders in it."""
+
+    def among(paths: Iterable[Path]) -> list[Path]:
+        return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file())
+
+    return among(folder.iterdir()) or among(folder.glob("*/*"))
+
+
 def _of_folder(folder: Path) -> dict[str, AnyVariable]:
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    files = data_files(folder)
     if not files:
         raise DataError(f"{folder}: no data files; expected some of {', '.join(SUFFIXES)}. Put them there.")
     by_file = {file: variables(file) for file in files}
@@ -153,11 +187,18 @@ def _reading(path: Path, name: str = "") -> Iterator[None]:
 
 
 def _kind(path: Path) -> str:
-    if path.suffix.lower() != ".mat":
-        return path.suffix.lower()
+    suffix = path.suffix.lower()
+    if suffix in (".h5", ".hdf5"):
+        return ".h5"
+    return ".mat v7.3" if suffix == ".mat" and is_hdf5(path) else suffix
+
+
+def is_hdf5(path: Path) -> bool:
+    if path.suffix.lower() not in (".mat", ".h5", ".hdf5"):
+        return False
     import h5py
 
-    return ".mat v7.3" if h5py.is_hdf5(path) else ".mat"
+    return bool(h5py.is_hdf5(path))
 
 
 def _npy_header(stream: BinaryIO) -> tuple[int, ...]:
@@ -231,14 +272,22 @@ def _mat_read(path: Path, name: str) -> Array:
 def _hdf5_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     import h5py
 
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            shapes[name] = tuple(int(s) for s in item.shape[::-1])
+        elif "MATLAB_sparse" in item.attrs:
+            shapes[name] = (int(item.attrs["MATLAB_sparse"]), len(item["jc"]) - 1)
+
     with h5py.File(path, "r") as file:
-        for name, item in file.items():
-            if isinstance(item, h5py.Dataset):
-                shapes[name] = tuple(int(s) for s in item.shape[::-1])
-            elif "MATLAB_sparse" in item.attrs:
-                shapes[name] = (int(item.attrs["MATLAB_sparse"]), len(item["jc"]) - 1)
-    return shapes
+        file.visititems(visit)
+    inner = [n for n in shapes if n.rpartition("/")[0] in shapes or n.startswith("#")]  # of sparse, of cells
+    return {name: shape for name, shape in shapes.items() if name not in inner}
+
+
+def _h5_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    return {name: shape[::-1] for name, shape in _hdf5_shapes(path).items()}
 
 
 def _hdf5_read(path: Path, name: str) -> Array:
@@ -256,5 +305,41 @@ def _hdf5_read(path: Path, name: str) -> Array:
         return np.asarray(scipy.sparse.csc_array(parts, shape=(rows, len(ends) - 1)).toarray())
 
 
-_SHAPES = {".npy": _npy_shapes, ".npz": _npz_shapes, ".mat": _mat_shapes, ".mat v7.3": _hdf5_shapes}
-_READ = {".npy": _npy_read, ".npz": _npz_read, ".mat": _mat_read, ".mat v7.3": _hdf5_read}
+def _h5_read(path: Path, name: str) -> Array:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        item = file[name]
+        strings = h5py.check_string_dtype(item.dtype) is not None
+        return np.asarray(item.asstr()[()].astype(str) if strings else item[()])
+
+
+def _hdf5_stream(path: Path, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32] | None:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        item = file[name]
+        if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "biuf":
+            return None
+        whole = np.empty(shape, np.float32)
+        seen = whole.T if _kind(path) == ".mat v7.3" else whole  # as it lies in the file
+        step = max(1, STEP // max(1, seen.shape[1]))
+        for start in range(0, len(seen), step):
+            seen[start : start + step] = item[start : start + step]
+    return whole
+
+
+_SHAPES = {
+    ".npy": _npy_shapes,
+    ".npz": _npz_shapes,
+    ".mat": _mat_shapes,
+    ".mat v7.3": _hdf5_shapes,
+    ".h5": _h5_shapes,
+}
+_READ = {
+    ".npy": _npy_read,
+    ".npz": _npz_read,
+    ".mat": _mat_read,
+    ".mat v7.3": _hdf5_read,
+    ".h5": _h5_read,
+}

@@ -233,8 +233,7 @@ def _rows(role: str, mapped: Mapped) -> int:
 
 
 def _features(mapped: Mapped) -> Features:
-    raw = mapped.numbers()
     with np.errstate(over="ignore"):  # a value beyond float32 becomes inf, which finite() reports
-        x = np.ascontiguousarray(raw, dtype=np.float32)
+        x = mapped.features()
     finite(mapped.where, x)
     return x

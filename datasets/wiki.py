@@ -1,15 +1,19 @@
-"""Wikipedia featured articles: 2866 image–text pairs of ten classes, from the usual wikiData.mat."""
+"""Wikipedia featured articles: 2866 image–text pairs of ten classes, by the owners' features or from raw."""
 
 from __future__ import annotations
 
+import html
+import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Batch, Dataset, DatasetSource, Split
-from bench.datasets import _mat
+from bench.api import Batch, Dataset, Labels, Raw, Split, param
+from bench.card import Card, Counts, Expected
+from bench.datasets import _mat, _official, _pictures
+from bench.datasets._raw import RawSource
 from bench.errors import DataError
 from bench.validate import finite
 
@@ -33,65 +37,155 @@ CLASSES = (
     "sport",
     "warfare",
 )
-
-
-class Wiki(DatasetSource):
-    """2173 train and 693 query pairs; images 128-d SIFT bags of words, texts 10-d LDA topics.
-
-    The split is the authors'. Reads ``wikiData.mat`` (any case) in the data root or in its
-    folder ``wiki``, with the variables I_tr, T_tr, L_tr, I_te, T_te and L_te (class 1 to 10).
-    """
-
-    schedule: ClassVar[str] = "shuffled:400"
-    citation: ClassVar[str] = (
+CLASS_NUMBERS = {str(number + 1) for number in range(len(CLASSES))}
+LISTS = {"tr": "trainset_txt_img_cat.list", "te": "testset_txt_img_cat.list"}
+CARD = Card(
+    name="wiki",
+    title="Wikipedia featured articles (the Wikipedia dataset of cross-modal retrieval)",
+    sources=("http://www.svcl.ucsd.edu/projects/crossmodal/",),
+    licence=(
+        "none stated for the features; Wikipedia's texts are CC BY-SA, its images have licences of their own"
+    ),
+    citation=(
         "N. Rasiwasia, J. Costa Pereira, E. Coviello, G. Doyle, G. R. G. Lanckriet, R. Levy and "
         "N. Vasconcelos. A New Approach to Cross-Modal Multimedia Retrieval. ACM Multimedia, 2010."
-    )
-    licence: ClassVar[str] = (
-        "none stated for the features; Wikipedia's texts are CC BY-SA, its images have licences of their own"
-    )
+    ),
+    files=(
+        Expected(
+            path="wikipedia_dataset.zip",
+            url="http://www.svcl.ucsd.edu/projects/crossmodal/wikipedia_dataset.zip",
+            unpack=".",
+            note="articles, pictures, both lists of pairs, and raw_features.mat with I_tr, T_tr, I_te, T_te",
+        ),
+        Expected(
+            path="wikiData.mat", optional=True, note="the features with labels, as code passes them around"
+        ),
+    ),
+    counts={"": Counts(pairs=2866, queries=693, classes=10)},
+)
+
+
+class Wiki(RawSource):
+    """2173 train and 693 query pairs; images 128-d SIFT bags of words, texts 10-d LDA topics, or views.
+
+    The split is the authors'. ``features=owners`` reads ``wikiData.mat`` (any case) in the data root or in
+    its folder ``wiki``, with I_tr, T_tr, L_tr, I_te, T_te and L_te (class 1 to 10); or, below ``ROOT/wiki``,
+    the owners' ``raw_features.mat`` and lists of pairs. ``features=views`` are the views that
+    `bench data prepare` extracted from the owners' pictures and articles.
+    """
+
+    features: Literal["owners", "views"] = param("owners", "the owners' features, or prepared views")
+    schedule = "shuffled:400"
+    card = CARD
 
     def files(self, root: Path) -> list[Path]:
-        return [_find(root)]
+        if self.features == "views":
+            return super().files(root)
+        path = _bundle(root)
+        return [path] if path else [_owners(self.home(root)), *_lists(self.home(root)).values()]
 
     def load(self, root: Path) -> Dataset:
-        path = _find(root)
-        found = _mat.variables(path)
-        for name, shape in SHAPES.items():
-            if name not in found or found[name].shape != shape:
-                got = (
-                    f"shape {found[name].shape}"
-                    if name in found
-                    else f"missing among {', '.join(sorted(found))}"
-                )
-                raise DataError(
-                    f"{path}: variable {name}: {got}; expected shape {shape}. Get the usual wikiData.mat, or "
-                    "read another split with the dataset 'files'."
-                )
-        arrays = {name: found[name].read() for name in SHAPES}
+        if self.features == "views":
+            return super().load(root)
+        path = _bundle(root)
+        if path is None:
+            path = _owners(self.home(root))
+            numbers = {f"L_{part}": _pairs(found)[2] for part, found in _lists(self.home(root)).items()}
+            labels_from = "classes are from the owners' lists"
+        else:
+            numbers, labels_from = {}, "class numbers 1 to 10 became ten label columns"
+        arrays = _read(path, without=tuple(numbers)) | numbers
         return Dataset(
             name="wiki",
             train=_split(path, arrays, "tr", first_id=0),
             query=_split(path, arrays, "te", first_id=SHAPES["I_tr"][0]),
             classes=CLASSES,
-            notes=(
-                f"read {path.name}: {', '.join(SHAPES)}",
-                "class numbers 1 to 10 became ten label columns",
-            ),
+            notes=(f"read {path.name}: {', '.join(n for n in SHAPES if n not in numbers)}", labels_from),
+        )
+
+    def raw(self, root: Path) -> Raw:
+        home = self.home(root)
+        lists = _lists(home)
+        texts, images, numbers = (
+            np.concatenate(column)
+            for column in zip(*(_pairs(lists[part]) for part in ("tr", "te")), strict=True)
+        )
+        folder = _official.expect(home, "texts", "the folder of articles of wikipedia_dataset.zip")
+        names = [name if name.lower().endswith(".jpg") else f"{name}.jpg" for name in images]
+        pictures, rows, missing = _pictures.choose(_pictures.gather(home), names)
+        train = len(_pairs(lists["tr"])[0])
+        found = Counts(pairs=len(rows), queries=int((rows >= train).sum()), classes=len(CLASSES))
+        return Raw(
+            ids=rows,
+            image=pictures,
+            texts=[_article(folder / f"{texts[i].removesuffix('.xml')}.xml") for i in rows],
+            labels=_one_hot(numbers[rows]),
+            classes=CLASSES,
+            train=np.flatnonzero(rows < train),
+            query=np.flatnonzero(rows >= train),
+            notes=tuple(filter(None, (missing, *_official.differences(found, CARD.counts[""])))),
         )
 
 
-def _find(root: Path) -> Path:
+def _bundle(root: Path) -> Path | None:
+    """``wikiData.mat`` in any case, in the root or in its folder ``wiki``."""
     for folder in (root, root / "wiki"):
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
                 if path.name.lower() == "wikidata.mat":
                     return path
-    raise DataError(
-        f"{root}: no wikiData.mat, nor wiki/wikiData.mat; expected the bundle that code of the field passes "
-        "around, with I_tr, T_tr, L_tr, I_te, T_te, L_te (for example from github.com/starxliu/FDDH). "
-        "Download it, name it wikiData.mat and give its folder as --data-root."
-    )
+    return None
+
+
+def _owners(home: Path) -> Path:
+    path = _official.find(home, "raw_features.mat")
+    if path is None:
+        raise DataError(
+            f"{home.parent}: no wikiData.mat, nor wiki/wikiData.mat, nor wiki/raw_features.mat; expected "
+            "the bundle that code of the field passes around, with I_tr, T_tr, L_tr, I_te, T_te, L_te (for "
+            "example from github.com/starxliu/FDDH), or the owners' distribution. Download it, name it "
+            "wikiData.mat and give its folder as --data-root."
+        )
+    return path
+
+
+def _lists(home: Path) -> dict[str, Path]:
+    what = "the list of pairs of wikipedia_dataset.zip"
+    return {part: _official.expect(home, name, what) for part, name in LISTS.items()}
+
+
+def _pairs(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.str_], npt.NDArray[np.intp]]:
+    """Names of articles and pictures, and class numbers, in the order of the list."""
+    rows = [re.split(r"\s+", line) for line in _official.lines(path)]
+    wrong = next((i for i, row in enumerate(rows) if len(row) != 3 or row[2] not in CLASS_NUMBERS), None)
+    if wrong is not None:
+        raise DataError(
+            f"{path}: line {wrong + 1} is {' '.join(rows[wrong])[:60]!r}; expected an article, a picture and "
+            f"a class from 1 to {len(CLASSES)}. Copy the file again."
+        )
+    texts, images, numbers = zip(*rows, strict=True)
+    return np.array(texts), np.array(images), np.array(numbers, dtype=np.intp)
+
+
+def _article(path: Path) -> str:
+    """The words of an article; its XML is not always well formed, so tags are taken out, not parsed."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", _official.text(path))).split())
+
+
+def _read(path: Path, without: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    """The variables of a bundle, of the shapes that the field knows."""
+    found = _mat.variables(path)
+    wanted = {name: shape for name, shape in SHAPES.items() if name not in without}
+    for name, shape in wanted.items():
+        if name not in found or found[name].shape != shape:
+            got = (
+                f"shape {found[name].shape}" if name in found else f"missing among {', '.join(sorted(found))}"
+            )
+            raise DataError(
+                f"{path}: variable {name}: {got}; expected shape {shape}. Get the usual {path.name}, or "
+                "read another split with the dataset 'files'."
+            )
+    return {name: found[name].read() for name in wanted}
 
 
 def _split(path: Path, arrays: dict[str, npt.NDArray[Any]], part: str, *, first_id: int) -> Split:
@@ -106,7 +200,21 @@ def _split(path: Path, arrays: dict[str, npt.NDArray[Any]], part: str, *, first_
             f"{path}: variable L_{part}: row {int(wrong.argmax())} is class {numbers[wrong][0]}; expected 1 "
             f"to {len(CLASSES)}. Get the usual wikiData.mat."
         )
-    labels = np.zeros((len(numbers), len(CLASSES)), np.uint8)
-    labels[np.arange(len(numbers)), numbers.astype(np.intp) - 1] = 1
+    if len(numbers) != len(features["I"]):
+        raise DataError(
+            f"{path}: {len(features['I'])} rows and a list of {len(numbers)} pairs; expected as many. Take "
+            "both from the same copy."
+        )
     ids = np.arange(first_id, first_id + len(numbers), dtype=np.intp)
-    return Split(image=Batch(features["I"]), text=Batch(features["T"]), labels=labels, ids=ids)
+    return Split(
+        image=Batch(features["I"]),
+        text=Batch(features["T"]),
+        labels=_one_hot(numbers.astype(np.intp)),
+        ids=ids,
+    )
+
+
+def _one_hot(numbers: npt.NDArray[np.intp]) -> Labels:
+    labels = np.zeros((len(numbers), len(CLASSES)), np.uint8)
+    labels[np.arange(len(numbers)), numbers - 1] = 1
+    return labels

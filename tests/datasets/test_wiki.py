@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,74 @@ def test_a_truncated_file_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="truncated") as caught:
         Wiki().load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def owners(tmp_path: Path, write: Callable[..., Path], photo: Callable[..., Path]) -> Path:
+    """Three training and two query pairs as the owners distribute them; one picture is missing."""
+    home = tmp_path / "wiki" / "wikipedia_dataset"
+    rows = {"train": ["a1 p1 1", "a2 p2 10", "a3 p3 1"], "test": ["b1 q1 2", "b2 q2 3"]}
+    for part, lines in rows.items():
+        text = "".join(line.replace(" ", "\t") + "\r\n" for line in lines)
+        write(home / f"{part}set_txt_img_cat.list", text)
+        for line in lines:
+            article, picture, number = line.split()
+            body = f"<?xml version='1.0'?>\n<article><text>Caf\xe9 &amp; {article}\nmore</text></article>"
+            write(home / "texts" / f"{article}.xml", body, encoding="latin-1")
+            if picture != "p2":
+                photo(home / "images" / CLASSES[int(number) - 1] / f"{picture}.jpg", colour=(0, 90, 0))
+    return tmp_path
+
+
+def test_the_owners_pictures_and_articles_are_read_with_their_split(owners: Path) -> None:
+    raw = Wiki().raw(owners)
+    assert raw.ids.tolist() == [0, 2, 3, 4]
+    assert (raw.train.tolist(), raw.query.tolist()) == ([0, 1], [2, 3])
+    assert raw.texts[1] == "Café & a3 more"
+    assert [CLASSES[c] for c in raw.labels.argmax(axis=1)] == ["art", "art", "biology", "geography"]
+    assert raw.image(3).size == (8, 6)
+
+
+def test_a_copy_with_fewer_pairs_says_so(owners: Path) -> None:
+    notes = Wiki().raw(owners).notes
+    assert "1 items without a picture were dropped, p2.jpg first" in notes
+    assert any(note.startswith("pairs: found 4, expected 2866") for note in notes)
+
+
+def test_a_line_that_is_no_pair_is_named(owners: Path, write: Callable[..., Path]) -> None:
+    write(owners / "wiki" / "wikipedia_dataset" / "testset_txt_img_cat.list", "b1\tq1\t2\nb2\tq2\t11\n")
+    with pytest.raises(
+        DataError, match=r"testset_txt_img_cat\.list: line 2 is 'b2 q2 11'; expected an article"
+    ):
+        Wiki().raw(owners)
+
+
+def test_the_owners_features_take_their_classes_from_the_lists(tmp_path: Path) -> None:
+    path = write(tmp_path, L_tr=None, L_te=None)
+    home = tmp_path / "wiki"
+    home.mkdir()
+    path.rename(home / "raw_features.mat")
+    for part, n in (("train", 2173), ("test", 693)):
+        lines = "".join(f"t{i}\ti{i}\t{i % 10 + 1}\n" for i in range(n))
+        (home / f"{part}set_txt_img_cat.list").write_text(lines)
+    data = Wiki().load(tmp_path)
+    check(data)
+    assert data.train.labels is not None
+    assert (data.train.labels[12, 2], len(data.query)) == (1, 693)
+    assert "classes are from the owners' lists" in data.notes
+    assert Wiki().files(tmp_path)[0].name == "raw_features.mat"
+
+
+def test_a_list_that_does_not_fit_the_features_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, L_tr=None, L_te=None)
+    (tmp_path / "wiki").mkdir()
+    path.rename(tmp_path / "wiki" / "raw_features.mat")
+    for part in ("train", "test"):
+        (tmp_path / "wiki" / f"{part}set_txt_img_cat.list").write_text("t\ti\t1\n")
+    with pytest.raises(DataError, match="2173 rows and a list of 1 pairs"):
+        Wiki().load(tmp_path)
+
+
+def test_views_are_asked_for_by_an_option(owners: Path) -> None:
+    with pytest.raises(DataError, match="has not been prepared"):
+        Wiki(features="views").load(owners)

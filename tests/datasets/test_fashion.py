@@ -1,0 +1,116 @@
+"""Fashion Product Images: a miniature copy, and the real table with its 24,000 photos."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.api import Raw
+from bench.datasets.fashion import Fashion
+from bench.errors import DataError
+
+SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+DATA = SHARED / "data"
+needs_fashion = pytest.mark.skipif(
+    not (DATA / "fashion").is_dir(), reason="the real photos are not beside the checkout"
+)
+Write = Callable[..., Path]
+HEAD = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
+
+
+@pytest.fixture
+def copy(tmp_path: Path, write: Write, photo: Write) -> Path:
+    """Five products: 4 has a kind of its own, 5 no title, 6 no photo; 3 has a comma in its title."""
+    rows = [
+        "1,Men,Apparel,Topwear,Tshirts,Red,Fall,2011,Casual,A red shirt",
+        "2,Men,Apparel,Topwear,Tshirts,Blue,Fall,2011,Casual,A blue shirt",
+        "3,Men,Apparel,Shoes,Shoes,Red,Fall,2011,Casual,Shoes, red",
+        "4,Men,Apparel,Ties,Ties,Red,Fall,2011,Casual,A caf\xe9 tie",
+        "5,Men,Apparel,Shoes,Shoes,Red,Fall,2011,Casual,",
+        "6,Men,Apparel,Shoes,Shoes,Red,Fall,2011,Casual,Lost",
+        "7,Men,Apparel,Shoes,Shoes,NA,Fall,2011,Casual,More shoes",
+    ]
+    write(tmp_path / "fashion" / "styles.csv", "\r\n".join([HEAD, *rows, ""]), encoding="latin-1")
+    for number in (1, 2, 3, 4, 5, 7):
+        photo(tmp_path / "fashion" / "images" / f"{number}.jpg", colour=(number * 30, 0, 0))
+    return tmp_path
+
+
+def parsed(root: Path, **options: Any) -> Raw:
+    return Fashion(**{"queries": 1, "least": 2} | options).raw(root)
+
+
+def test_products_with_a_frequent_kind_a_title_and_a_photo_are_kept(copy: Path) -> None:
+    raw = parsed(copy)
+    assert raw.ids.tolist() == [1, 2, 3, 7]
+    assert raw.classes == ("subCategory=Shoes", "subCategory=Topwear")
+    assert raw.labels.tolist() == [[0, 1], [0, 1], [1, 0], [1, 0]]
+
+
+def test_colours_can_be_labels_too(copy: Path) -> None:
+    raw = parsed(copy, labels="subCategory+baseColour")
+    assert raw.classes == ("subCategory=Shoes", "subCategory=Topwear", "baseColour=Red")
+    assert raw.ids.tolist() == [1, 2, 3, 4, 7]
+    assert raw.labels[2].tolist() == [1, 0, 1]
+
+
+def test_a_title_with_a_comma_is_whole_and_latin_1_is_read(copy: Path) -> None:
+    raw = parsed(copy, labels="subCategory+baseColour")
+    assert list(raw.texts)[2:4] == ["Shoes, red", "A café tie"]
+
+
+def test_what_was_dropped_is_noted(copy: Path) -> None:
+    notes = parsed(copy).notes
+    assert "1 rows of styles.csv without a number or a title, or repeated: dropped" in notes
+    assert "1 items without a picture were dropped, 6.jpg first" in notes
+    assert "1 products have no label with 2 products: left out" in notes
+
+
+def test_photos_are_read_straight_out_of_a_zip(copy: Path) -> None:
+    folder = copy / "fashion" / "images"
+    with zipfile.ZipFile(copy / "fashion" / "photos.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, f"archive/{path.name}")
+            path.unlink()
+    pixel = parsed(copy).image(1).getpixel((0, 0))
+    assert isinstance(pixel, tuple)
+    assert abs(pixel[0] - 60) < 5
+
+
+def test_another_table_is_refused(copy: Path, write: Write) -> None:
+    write(copy / "fashion" / "styles.csv", "id,name\n1,a\n")
+    with pytest.raises(DataError, match=r"styles\.csv: begins with id,name; expected the columns id, gender"):
+        parsed(copy)
+
+
+@needs_fashion
+def test_the_real_table_gives_22_kinds_and_as_many_colours() -> None:
+    raw = Fashion().raw(DATA)
+    assert (len(raw.ids), len(raw.classes), len(raw.query)) == (23_443, 22, 2000)
+    assert raw.labels.sum(axis=1).max() == 1
+    assert len(Fashion(labels="subCategory+baseColour").raw(DATA).classes) == 44
+
+
+@needs_fashion
+@pytest.mark.slow
+def test_all_the_real_photos_decode_in_one_pass(record_property: Callable[[str, object], None]) -> None:
+    """The rate, on one core, is in the report that --junit-xml writes."""
+    raw = Fashion(least=1).raw(DATA)
+    assert len(raw.ids) == 24_000
+    start = time.perf_counter()
+    sizes, means = set(), np.empty(len(raw.ids))
+    for row in range(len(raw.ids)):
+        image = raw.image(row)
+        sizes.add(image.size)
+        means[row] = np.asarray(image).mean()
+    seconds = time.perf_counter() - start
+    record_property("photos per second", round(len(raw.ids) / seconds))
+    assert (60, 80) in sizes
+    assert means.std() > 1
