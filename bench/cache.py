@@ -1,11 +1,13 @@
 """Datasets as memory-mapped arrays: loaded and checked once, then shared by every process.
 
 The cache lies outside the results folder, in `BENCH_CACHE` or the user's cache folder, and
-may be deleted at any time.
+may be deleted at any time. Prepared views are maps already, checked and with a digest of their own:
+of those the cache only notes where they are, whatever their size.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -22,6 +24,7 @@ import numpy.typing as npt
 from bench import fingerprint, registry
 from bench.api import Batch, Dataset, DatasetSource, Split
 from bench.errors import DataError, StoreError
+from bench.features import store
 from bench.records import selector
 
 _PARTS = ("train", "query")
@@ -37,6 +40,10 @@ class Stored:
     def open(self) -> Dataset:
         """The dataset with every array mapped read-only from disk."""
         manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        if "mapped" in manifest:
+            where = manifest["mapped"]
+            source: DatasetSource = registry.get("dataset", where["dataset"])(**where["options"])
+            return dataclasses.replace(source.load(Path(where["root"])), name=manifest["name"])
         parts = {part: _open_split(self.folder, part, manifest["views"]) for part in _PARTS}
         return Dataset(
             name=manifest["name"],
@@ -69,7 +76,17 @@ def prepare(name: str, options: Mapping[str, Any], data_root: Path) -> Stored:
     source: DatasetSource = registry.get("dataset", name)(**options)
     target = folder() / f"{name}-{_identity(name, source, data_root)}"
     if not (target / "manifest.json").is_file():
-        _write(source.load(data_root), target, selector(name, options))
+        dataset, title = source.load(data_root), selector(name, options)
+        if contents := _prepared(dataset):
+            if store.noted(dataset.train.ids, "code") != fingerprint.of_dataset(name):
+                raise DataError(
+                    f"{title}: was parsed by another version of its plugin. Run `bench data prepare` again: "
+                    "views that are still right stay."
+                )
+            where = {"dataset": name, "options": dict(options), "root": str(data_root.resolve())}
+            _publish({"name": title, "fingerprint": _named(dataset, contents), "mapped": where}, target)
+        else:
+            _write(dataset, target, title)
     manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
     return Stored(target, manifest["fingerprint"])
 
@@ -86,30 +103,54 @@ def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
     return hashlib.sha256("\n".join(described).encode()).hexdigest()[:16]
 
 
+def _prepared(dataset: Dataset) -> dict[str, str]:
+    """The digest of every array of features, where all are maps of prepared views; else nothing."""
+    found = {}
+    for part in _PARTS:
+        for entry, array in _entries(getattr(dataset, part)):
+            if entry not in ("labels", "ids"):
+                content = store.noted(array, "content")
+                if content is None:
+                    return {}
+                found[f"{part}.{entry}"] = content
+    return found
+
+
+def _named(dataset: Dataset, contents: Mapping[str, str]) -> str:
+    """The fingerprint of a dataset whose features have digests already."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in _PARTS:
+        for entry, array in _entries(getattr(dataset, part)):
+            name = f"{part}.{entry}"
+            digest.update(f"{name} {array.dtype} {array.shape} {contents.get(name, '')}".encode())
+            if name not in contents:
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 def _write(dataset: Dataset, target: Path, name: str) -> None:
-    """Check ``dataset`` and write it under a temporary name that is renamed when complete."""
+    """Check ``dataset`` and copy its arrays."""
     from bench.validate import check
 
     check(dataset)
+    manifest = {
+        "name": name,
+        "classes": list(dataset.classes),
+        "notes": list(dataset.notes),
+        "views": {m: sorted(getattr(dataset.train, m).views) for m in ("image", "text")},
+    }
+    _publish(manifest, target, dataset)
+
+
+def _publish(manifest: dict[str, Any], target: Path, dataset: Dataset | None = None) -> None:
+    """Write the arrays, if any, and the manifest under a temporary name that is renamed when complete."""
     temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
-    digest = hashlib.blake2b(digest_size=8)
     try:
         temporary.mkdir(parents=True)
-        for part in _PARTS:
-            for entry, array in _entries(getattr(dataset, part)):
-                plain = np.ascontiguousarray(array)
-                np.save(temporary / f"{part}.{entry}.npy", plain)
-                digest.update(f"{part}.{entry} {plain.dtype} {plain.shape}".encode())
-                digest.update(plain.data)
-        manifest = {
-            "name": name,
-            "classes": list(dataset.classes),
-            "notes": list(dataset.notes),
-            "views": {m: sorted(getattr(dataset.train, m).views) for m in ("image", "text")},
-            "fingerprint": digest.hexdigest(),
-        }
+        if dataset is not None:
+            manifest = manifest | {"fingerprint": _copy(dataset, temporary)}
         (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        _publish(temporary, target)
+        _rename(temporary, target)
     except OSError as error:
         raise StoreError(
             f"cannot write the dataset cache {target.parent}: {error.strerror or error}. "
@@ -119,7 +160,19 @@ def _write(dataset: Dataset, target: Path, name: str) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _publish(temporary: Path, target: Path) -> None:
+def _copy(dataset: Dataset, folder: Path) -> str:
+    """Write every array into ``folder``; returns the fingerprint."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in _PARTS:
+        for entry, array in _entries(getattr(dataset, part)):
+            plain = np.ascontiguousarray(array)
+            np.save(folder / f"{part}.{entry}.npy", plain)
+            digest.update(f"{part}.{entry} {plain.dtype} {plain.shape}".encode())
+            digest.update(plain.data)
+    return digest.hexdigest()
+
+
+def _rename(temporary: Path, target: Path) -> None:
     try:
         temporary.rename(target)
     except OSError:

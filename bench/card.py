@@ -31,6 +31,17 @@ class Counts:
     classes: int = 0
     words: int = 0  # of the bag of words
 
+    def differences(self, expected: Counts) -> tuple[str, ...]:
+        """What the field knows and is another here, one sentence each.
+
+        >>> Counts(pairs=20000, words=1386).differences(Counts(pairs=20015, words=1386))
+        ('pairs: found 20000, expected 20015',)
+        """
+        both = {name: (getattr(self, name), getattr(expected, name)) for name in self.__slots__}
+        return tuple(
+            f"{name}: found {a}, expected {b}" for name, (a, b) in both.items() if a and b and a != b
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:

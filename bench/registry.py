@@ -24,6 +24,7 @@ from bench.errors import BenchError, ContractError, UnknownNameError
 
 KINDS = {"method": "methods", "dataset": "datasets", "report": "reports"}
 _BASES = {"method": "Method", "dataset": "DatasetSource"}  # of bench.api; a report is a function
+_ENDINGS = {"method": "Method", "dataset": "Source"}  # of the names of those and of what derives from them
 _extra: dict[str, Path] = {}  # --plugin files: module name → path
 
 
@@ -243,7 +244,7 @@ def _kinds_of_file(path: Path) -> set[str]:
         return {"method"}
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     bases = {ast.unparse(base).rpartition(".")[2] for node in classes for base in node.bases}
-    kinds = {kind for kind, base in _BASES.items() if base in bases}
+    kinds = {kind for kind, ending in _ENDINGS.items() if any(base.endswith(ending) for base in bases)}
     if any(isinstance(node, ast.FunctionDef) and node.name == "render" for node in tree.body):
         kinds.add("report")
     return kinds or {"method"}

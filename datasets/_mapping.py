@@ -30,7 +30,14 @@ def _three(image: str, text: str, labels: str, prefix: str = "") -> dict[str, tu
 # is the database: I_tr is the part of it that offline methods learn from.
 LAYOUTS: tuple[dict[str, tuple[str, ...]], ...] = (
     _three("I_db", "T_db", "L_db") | _three("I_te", "T_te", "L_te", "query_"),
-    _three("I_tr", "T_tr", "L_tr") | _three("I_te", "T_te", "L_te", "query_"),
+    _three("I_tr", "T_tr", "L_tr")
+    | _three("I_te", "T_te", "L_te", "query_")
+    | {
+        "image_clip": ("I_tr_clip",),
+        "text_clip": ("T_tr_clip",),
+        "query_image_clip": ("I_te_clip",),
+        "query_text_clip": ("T_te_clip",),
+    },
     _three("XAll|IAll|images", "YAll", "LAll")
     | {
         "query_index": ("indexTest", "param/indexTest"),

@@ -1,40 +1,226 @@
-"""`bench doctor`: the protocol lint of the datasets and streams of a study."""
+"""`bench data`: from what the owners distribute to the prepared views that a run reads."""
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from bench.cli import options
+from bench import registry
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    doctor = commands.add_parser(
-        "doctor", parents=[common], help="check datasets and streams for what makes numbers wrong"
+    data = commands.add_parser("data", help="get, prepare, check and export datasets of pictures and texts")
+    parts = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str, execute: Any, *, named: bool = True) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = parts.add_parser(name, parents=[common], help=text)
+        if named:
+            parser.add_argument("name", help="a dataset with options: mirflickr25k, 'wiki[variant=...]'")
+        parser.add_argument("--data-root", default="", metavar="DIR", help="default: BENCH_DATA, or here")
+        parser.add_argument(
+            "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
+        )
+        parser.set_defaults(execute=execute)
+        return parser
+
+    add("list", "datasets, and what is there of each", _list, named=False)
+    add("info", "licence, citation, expected files, variants, prepared views", _info)
+    get = add("get", "download what has an official address, and unpack it", _get)
+    get.add_argument("--all", action="store_true", help="also files that the dataset can do without")
+    _add_prepare(add("prepare", "parse, check and extract views", _prepare))
+    add("doctor", "counts, checksums, duplicates, base rate", _doctor)
+    export = add("export", "write the prepared features as a bundle", _export)
+    export.add_argument("--to", choices=("npz", "mat", "h5"), default="npz")
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: NAME.npz, here")
+
+
+def _add_prepare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--views", default="", metavar="X,Y", help="default: those the dataset's options name"
     )
-    options.add_study(doctor)
-    doctor.set_defaults(execute=_doctor)
+    parser.add_argument("--device", default="cpu", help="where networks compute: cpu, cuda, cuda:1")
+    parser.add_argument(
+        "--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where there is any"
+    )
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help="items computed together")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that decode pictures")
+    parser.add_argument("--anew", action="store_true", help="extract again what is there")
+
+
+def _root(args: argparse.Namespace) -> Path:
+    """The data root; the plugin files become known on the way."""
+    from bench.study import data_folder
+
+    for path in args.plugin:
+        registry.add_file(Path(path))
+    return data_folder(args.data_root)
+
+
+def _source(args: argparse.Namespace) -> tuple[str, dict[str, Any], Any]:
+    """Name, options and instance of the dataset that is asked for."""
+    from bench import selectors
+
+    [(name, options)] = selectors.expand("dataset", [args.name])
+    return name, options, registry.get("dataset", name)(**options)
+
+
+def _raw_source(args: argparse.Namespace) -> tuple[str, Any]:
+    """The same, where it is one of pictures and texts."""
+    from bench.errors import DataError
+    from bench.features.prepare import RawLike
+
+    name, _, source = _source(args)
+    if not isinstance(source, RawLike):
+        raise DataError(
+            f"{name}: has features and no pictures or texts; there is nothing to prepare. Run: bench run "
+            f"--datasets {name}"
+        )
+    return name, source
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from bench import fingerprint
+    from bench.features import extractor, prepare
+    from bench.features.extract import Pace
+    from bench.features.names import View
+
+    root = _root(args)
+    name, source = _raw_source(args)
+    wanted = [View.parse(text) for text in args.views.split(",") if text.strip()]
+    wanted = list(dict.fromkeys(wanted or source.views().values()))
+    setting = extractor.Setting(
+        root=root, checkpoints=source.checkpoints, device=args.device, precision=args.precision
+    )
+    raw = prepare.items(source, root, fingerprint.of_dataset(name))
+    print(f"{name}: {len(raw.train)} train and {len(raw.query)} query pairs, {len(raw.classes)} classes")
+    for note in prepare.notes(source, root):
+        print(f"note: {note}")
+    pace = Pace(batch=args.batch, workers=args.workers)
+    prepare.views(source, raw, root, wanted, setting, pace, anew=args.anew)
+    print(prepare.verdict(source, root))
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    root = _root(args)
+    rows = []
+    for entry in registry.listings("dataset"):
+        if entry.broken:
+            rows.append((entry.name, f"BROKEN: {entry.broken}", ""))
+            continue
+        card = registry.get("dataset", entry.name).card
+        title = entry.summary if card is None else card.title
+        rows.append((entry.name, title, "" if card is None else _state(card, root / card.name)))
+    widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
+    for name, title, state in rows:
+        print(f"{name:{widths[0]}}  {title:{widths[1]}}  {state}".rstrip())
+    return 0
+
+
+def _state(card: Any, home: Path) -> str:
+    """What is there of a dataset, in a few words; looks at names only."""
+    there = sum((home / file.path).is_file() for file in card.files)
+    words = [f"{there} of {len(card.files)} files"] if card.files else []
+    prepared = sorted({path.parts[-3] for path in home.glob("views/*/[!.]*/[!.]*/manifest.json")})
+    if prepared:
+        words.append(f"views {', '.join(prepared)}")
+    return "; ".join(words)
+
+
+def _info(args: argparse.Namespace) -> int:
+    root = _root(args)
+    name, _, source = _source(args)
+    card = source.card
+    if card is None:
+        print(f"{name}: {registry.docstring(type(source))}\n\nlicence:   {source.licence}")
+        return 0
+    from bench import copies
+    from bench.features.names import View
+
+    lines = [f"{name}: {card.title}", registry.docstring(type(source)), ""]
+    lines += [f"source:    {page}" for page in card.sources]
+    lines += [f"licence:   {card.licence}", f"citation:  {card.citation}"]
+    lines += [f"variant:   {key}: {text}{_counts(card, key)}" for key, text in card.variants.items()]
+    if not card.variants and "" in card.counts:
+        lines.append(f"counts:   {_counts(card, '')}")
+    lines.append(f"\nfiles below {root / card.name}:")
+    lines += [_file(file) for file in copies.files(card, root / card.name)]
+    if hasattr(source, "views"):
+        wanted: dict[str, View] = source.views()
+        lines.append("\nviews of a run: " + ", ".join(f"{role} {view}" for role, view in wanted.items()))
+    for modality, view, manifest in copies.views(root / card.name):
+        size, precision = (
+            f"{manifest['rows']} × {manifest['columns']}",
+            manifest["about"].get("precision", ""),
+        )
+        lines.append(f"  prepared  {modality:5}  {view}  {size}  {precision}".rstrip())
+    print("\n".join(lines))
+    return 0
+
+
+def _counts(card: Any, variant: str) -> str:
+    usual = card.counts.get(variant)
+    if usual is None:
+        return ""
+    shown = [f"{getattr(usual, what)} {what}" for what in usual.__slots__ if getattr(usual, what)]
+    return f" ({', '.join(shown)})"
+
+
+def _file(file: Any) -> str:
+    from bench.meter import amount
+
+    expected = file.expected
+    size = "size unknown" if expected.bytes is None else amount(expected.bytes, "bytes")
+    known = "SHA-256 known" if expected.sha256 else "no checksum published"
+    optional = ", optional" if expected.optional else ""
+    lines = [f"  {file.state:8}  {expected.path}  ({size}, {known}{optional})"]
+    lines += [f"{'':12}{text}" for text in (expected.url, expected.note) if text]
+    return "\n".join(lines)
+
+
+def _get(args: argparse.Namespace) -> int:
+    from bench import download
+    from bench.errors import DataError
+
+    root = _root(args)
+    name, _, source = _source(args)
+    card = source.card
+    if card is None or not card.files:
+        raise DataError(f"{name}: names no files to download. See: bench info {name}")
+    print(f"{card.title}\nlicence:  {card.licence}\nplease cite:  {card.citation}")
+    home, by_hand = root / card.name, 0
+    for expected in card.files:
+        if expected.optional and not args.all:
+            print(f"{expected.path}: left out, optional; --all gets it")
+        elif expected.url or (home / expected.path).is_file() or download.is_unpacked(expected, home):
+            print(f"{expected.path}: {download.get(card, expected, home)}", flush=True)
+        else:
+            by_hand += 1
+            print(f"{expected.path}: by hand, to {home / expected.path}: {expected.note or card.sources}")
+    return 1 if by_hand else 0
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from bench import cache, doctor, stream
-    from bench.records import selector
+    from bench import copies
 
-    study = options.study_of(args)
-    seen = set()
-    levels: Counter[str] = Counter()
-    for spec in study.cells():
-        name = selector(spec.dataset, spec.dataset_params)
-        if (name, spec.schedule) in seen:
-            continue
-        seen.add((name, spec.schedule))
-        dataset = cache.prepare(spec.dataset, spec.dataset_params, study.data_folder).open()
-        plan = stream.of(spec, dataset.train)
-        sizes = [len(rows) for rows in plan.rounds]
-        print(f"{name}, {spec.schedule}")
-        for finding in doctor.lint(dataset, sizes, schedule=spec.schedule, bits=max(study.bits)):
-            levels[finding.level] += 1
-            print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
-    print(", ".join(f"{count} {level}" for level, count in sorted(levels.items())))
-    return 1 if levels["FAIL"] else 0
+    root = _root(args)
+    name, _, source = _source(args)
+    print(name)
+    found = copies.findings(source, root)
+    for finding in found:
+        print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
+    return 1 if any(finding.level == "FAIL" for finding in found) else 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from bench import bundle, cache
+
+    root = _root(args)
+    name, options, _ = _source(args)
+    path = args.out or Path(f"{name}.{args.to}")
+    shapes = bundle.write(cache.prepare(name, options, root).open(), path, args.to)
+    for variable, shape in shapes.items():
+        print(f"{variable}: {' × '.join(map(str, shape))}")
+    print(f"wrote {path}")
+    return 0

@@ -15,9 +15,9 @@ TEXT = {
     "sentence": "sentence-transformers by name; sentence:all-MiniLM-L6-v2 (needs hashbench[sentence])",
 }
 IMAGE = {
-    "gist": "512 Gabor energies on a 4 × 4 grid: like GIST, not the authors' GIST",
-    "hog": "histograms of oriented gradients",
-    "colour": "joint RGB histogram of 8 × 8 × 8 bins",
+    "gist": "512 Gabor energies, 32 filters on a 4 × 4 grid: like GIST, not its authors' code",
+    "hog": "histograms of oriented gradients of the picture at 64 × 64: 1764",
+    "colour": "joint histogram of hue, saturation and value, 16 × 4 × 4, square roots: 256",
 }
 BOTH = {"clip": "open_clip: clip:MODEL:WEIGHTS, or clip:FOLDER of a local checkpoint"}
 NETWORK = "any network of timm, without its classifier: vgg16 (fc7), efficientnet_lite0, resnet50:WEIGHTS ..."

@@ -107,6 +107,21 @@ def open_features(folder: Path) -> Features | None:
     return None if read_manifest(folder) is None else open_array(folder / "features.npy")
 
 
+def noted(array: npt.NDArray[Any], what: str) -> str | None:
+    """What the manifest beside the file that ``array`` is mapped from says; None where there is none.
+
+    ``content`` of features is their digest, ``code`` of ids the plugin that parsed them.
+    """
+    name = getattr(array, "filename", None)
+    if name is None:
+        return None
+    try:
+        manifest = read_manifest(Path(name).parent)
+    except DataError:  # a map of somebody else's file, with another manifest beside it
+        return None
+    return None if manifest is None else manifest.get(what)
+
+
 def open_array(path: Path) -> npt.NDArray[Any]:
     """An array mapped read-only; a :class:`DataError` where the file is damaged."""
     try:

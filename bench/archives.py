@@ -1,0 +1,127 @@
+"""Unpacks zip and tar archives: plain files and folders, below one folder, or nothing at all."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tarfile
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any
+
+from bench.errors import DataError, StoreError
+from bench.meter import Meter
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A plain file of an archive."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes] | None]
+
+
+def unpack(archive: Path, into: Path) -> int:
+    """Put the files of ``archive`` below ``into`` once all of them have been read; returns how many.
+
+    A member that would lie elsewhere, a link, a device, an encrypted or damaged member is a
+    :class:`DataError`, and then nothing has been put in place.
+    """
+    aside = into / f".unpacking-{uuid.uuid4().hex[:8]}"
+    try:
+        with _opened(archive) as entries:
+            total, free = sum(entry.size for entry in entries), shutil.disk_usage(archive.parent).free
+            if total > free:
+                raise StoreError(
+                    f"{archive}: holds {total / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Make room first."
+                )
+            with Meter(f"unpack {archive.name}", total, "bytes") as meter:
+                for entry in entries:
+                    _copy(archive, entry, aside / entry.name, meter)
+        if entries:
+            _merge(aside, into)
+        return len(entries)
+    except OSError as error:
+        raise StoreError(
+            f"{into}: cannot unpack {archive.name} there ({error}). Check the folder."
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[list[_Entry]]:
+    """The plain files of an archive, all checked; damage met while they are read is named, too."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                yield list(_of_zip(archive, packed))
+        elif tarfile.is_tarfile(archive):
+            with tarfile.open(archive) as taped:
+                yield list(_of_tar(archive, taped))
+        else:
+            raise DataError(f"{archive}: is neither zip nor tar, or is cut short. Get it again.")
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, ValueError) as error:
+        raise DataError(f"{archive}: is damaged ({error}). Delete it and get it again.") from error
+
+
+def _of_zip(archive: Path, packed: zipfile.ZipFile) -> Iterator[_Entry]:
+    for info in packed.infolist():
+        name = _checked(archive, info.filename)
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise DataError(f"{archive}: member {info.filename!r} is a link or device; expected plain files.")
+        if info.flag_bits & 1:
+            raise DataError(f"{archive}: is encrypted. Unpack it by hand, with the owners' password.")
+        if not info.is_dir():
+            yield _Entry(name, info.file_size, _later(packed.open, info))
+
+
+def _of_tar(archive: Path, taped: tarfile.TarFile) -> Iterator[_Entry]:
+    for member in taped:
+        name = _checked(archive, member.name)
+        if not (member.isreg() or member.isdir()):
+            raise DataError(f"{archive}: member {member.name!r} is a link or device; expected plain files.")
+        if member.isreg():
+            yield _Entry(name, member.size, _later(taped.extractfile, member))
+
+
+def _later(opener: Callable[[Any], Any], member: Any) -> Callable[[], Any]:
+    return lambda: opener(member)
+
+
+def _checked(archive: Path, name: str) -> str:
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    if posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts):
+        raise DataError(f"{archive}: member {name!r} lies outside the folder. Do not trust this archive.")
+    return name
+
+
+def _copy(archive: Path, entry: _Entry, target: Path, meter: Meter) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = entry.open()
+    assert source is not None
+    with source, target.open("wb") as file:
+        while block := source.read(BLOCK):
+            file.write(block)
+            meter.advance(len(block))
+    if target.stat().st_size != entry.size:
+        raise DataError(f"{archive}: member {entry.name!r} is cut short. Delete it and get it again.")
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Move what is in one folder into another, folder by folder; files that are there are replaced."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        beside = target / path.name
+        if path.is_dir() and beside.is_dir():
+            _merge(path, beside)
+        else:
+            path.replace(beside)

@@ -1,0 +1,77 @@
+"""Writes a dataset as a bundle of the field: I_tr, T_tr, L_tr, I_te, T_te, L_te, and views behind them.
+
+`files[path=...]` reads all three kinds back, with the view ``clip``.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.api import Dataset
+from bench.errors import DataError, StoreError
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+LARGEST = 2**31  # bytes of one variable of a v5 .mat
+
+
+def write(dataset: Dataset, path: Path, kind: str) -> dict[str, tuple[int, ...]]:
+    """Write ``dataset`` to ``path`` as ``npz``, ``mat`` or ``h5``; returns the shapes by name."""
+    arrays = variables(dataset)
+    too_large = [name for name, x in arrays.items() if x.nbytes >= LARGEST]
+    if kind == "mat" and too_large:
+        raise DataError(f"{path}: {too_large[0]} is larger than a .mat holds (2 GB). Write --to h5.")
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _WRITERS[kind](temporary, arrays)
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror or error}). Give another --out."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return {name: x.shape for name, x in arrays.items()}
+
+
+def variables(dataset: Dataset) -> dict[str, npt.NDArray[Any]]:
+    """The arrays by the field's names; the view clip of the training images is ``I_tr_clip``."""
+    found: dict[str, npt.NDArray[Any]] = {}
+    for part, split in (("tr", dataset.train), ("te", dataset.query)):
+        for letter, batch in (("I", split.image), ("T", split.text)):
+            found[f"{letter}_{part}"] = batch.features
+            found |= {f"{letter}_{part}_{view}": x for view, x in sorted(batch.views.items())}
+        assert split.labels is not None
+        found[f"L_{part}"] = split.labels
+        found[f"ids_{part}"] = split.ids
+    return found | ({"classes": np.array(dataset.classes)} if dataset.classes else {})
+
+
+def _npz(path: Path, arrays: Arrays) -> None:
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
+def _mat(path: Path, arrays: Arrays) -> None:
+    import scipy.io
+
+    scipy.io.savemat(path, dict(arrays), appendmat=False)
+
+
+def _h5(path: Path, arrays: Arrays) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, x in arrays.items():
+            text = x.dtype.kind == "U"
+            file.create_dataset(
+                name, data=x.astype(object) if text else x, dtype=h5py.string_dtype() if text else None
+            )
+
+
+_WRITERS: dict[str, Callable[[Path, Arrays], None]] = {"npz": _npz, "mat": _mat, "h5": _h5}

@@ -1,0 +1,228 @@
+"""Downloads the files of a card: resumed where they were cut off, checked, and put in place when whole.
+
+pooch checks the sum and puts the file in place; the transfer is ours, since pooch begins anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pooch
+import requests
+
+from bench import archives
+from bench.api import Card, Expected
+from bench.errors import DataError, StoreError
+from bench.meter import Meter, amount
+
+BLOCK = 1 << 16  # what a cut connection loses at most
+TRIES = 4  # in a row that bring not one byte
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a server is waited for, in seconds."""
+
+    stall: float = 30.0  # without a byte
+    pause: float = 2.0  # before another attempt
+
+
+def get(card: Card, expected: Expected, home: Path, patience: Patience | None = None) -> str:
+    """Make sure that a file is in ``home``, whole and unpacked; returns what was done, in words.
+
+    :class:`DataError` where it cannot be had or is not what the card says.
+    """
+    patience = patience or Patience()
+    target = home / expected.path
+    if is_unpacked(expected, home):
+        return "is there, unpacked"
+    done = "is there"
+    if target.is_file():
+        if problem := wrong(expected, target):
+            raise DataError(f"{target}: {problem}. Delete it and get it again, or see {_pages(card)}.")
+    elif not expected.url:
+        raise DataError(f"{target}: cannot be downloaded: {expected.note or 'its owners want to be asked'}.")
+    else:
+        _fetch(card, expected, target, patience)
+        done = f"downloaded, {amount(target.stat().st_size, 'bytes')}"
+    if expected.unpack:
+        count = archives.unpack(target, home / expected.unpack)
+        _mark(expected, home).write_text(json.dumps(_status(target)), encoding="utf-8")
+        done += f", unpacked {count} files"
+    return done
+
+
+def is_unpacked(expected: Expected, home: Path) -> bool:
+    """Whether the archive that is there, or was there, has been unpacked completely."""
+    target = home / expected.path
+    try:
+        status = json.loads(_mark(expected, home).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(expected.unpack) and (not target.exists() or status == _status(target))
+
+
+def wrong(expected: Expected, path: Path) -> str:
+    """What is wrong with a file that is there, or ""; reads it where the card has its checksum."""
+    size = path.stat().st_size
+    if expected.bytes is not None and size != expected.bytes:
+        return f"has {size} bytes; expected {expected.bytes}"
+    if expected.sha256:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected.sha256.lower():
+            return f"has the SHA-256 {found}; expected {expected.sha256}"
+    return ""
+
+
+def _mark(expected: Expected, home: Path) -> Path:
+    path = home / expected.path
+    return path.with_name(f".{path.name}.unpacked")
+
+
+def _status(path: Path) -> list[int]:
+    return [path.stat().st_size, path.stat().st_mtime_ns]
+
+
+def _pages(card: Card) -> str:
+    return " or ".join(card.sources) or "its owners' page"
+
+
+def _fetch(card: Card, expected: Expected, target: Path, patience: Patience) -> None:
+    pooch.get_logger().setLevel("WARNING")
+    transfer = _Transfer(card, expected, target.with_name(f".{target.name}.part"), patience)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pooch.retrieve(
+            expected.url,
+            known_hash=f"sha256:{expected.sha256.lower()}" if expected.sha256 else None,
+            fname=target.name,
+            path=target.parent,
+            downloader=transfer,
+        )
+    except ValueError as error:  # pooch's word for another checksum; it has deleted the file
+        raise DataError(
+            f"{expected.url}: what came has not the SHA-256 {expected.sha256}; nothing was kept. The owners "
+            f"may have changed the file, or something between altered it: see {_pages(card)}."
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"{target}: cannot be written ({error.strerror or error}). Check the data root."
+        ) from error
+
+
+@dataclass
+class _Transfer:
+    """A downloader for pooch that goes on where an earlier one stopped."""
+
+    card: Card
+    expected: Expected
+    part: Path
+    patience: Patience
+    failures: list[str] = field(default_factory=list)
+
+    def __call__(self, url: str, output_file: Any, _: object) -> None:
+        while True:
+            before = self._size()
+            try:
+                self._once(url)
+                break
+            except (
+                requests.ConnectionError,
+                requests.Timeout,
+                requests.exceptions.ChunkedEncodingError,
+            ) as error:
+                kind = "stalled" if "timed out" in str(error).lower() else "was cut off"
+                self._failed(f"the connection {kind}", gained=self._size() > before)
+        self._memory().unlink(missing_ok=True)
+        self.part.replace(output_file)
+
+    def _once(self, url: str) -> None:
+        """One request, from where the file ends to its end; :class:`DataError` where it is pointless."""
+        begin = self._size()
+        with requests.get(
+            url, headers=self._headers(begin), stream=True, timeout=self.patience.stall
+        ) as answer:
+            if answer.status_code == 416:  # the part is as long as the file, or longer
+                if answer.headers.get("Content-Range", "").endswith(f"/{begin}"):
+                    return
+                self.part.unlink()
+                raise requests.ConnectionError("another file")
+            if answer.status_code >= 500 or answer.status_code == 429:
+                raise requests.ConnectionError(f"it answered {answer.status_code}")
+            if answer.status_code not in (200, 206):
+                raise DataError(
+                    f"{url}: the server answered {answer.status_code} {answer.reason}. The owners may have "
+                    f"moved it: see {_pages(self.card)}, and put the file at {self._target()}."
+                )
+            begin = begin if answer.status_code == 206 else 0
+            total = self._total(answer, begin)
+            self._remember(answer.headers)
+            self._receive(answer, begin, total)
+
+    def _receive(self, answer: Any, begin: int, total: int | None) -> None:
+        with self.part.open("ab") as file, Meter(f"get {self._target().name}", total, "bytes") as meter:
+            file.truncate(begin)
+            meter.skip(begin)
+            for block in answer.iter_content(BLOCK):
+                file.write(block)
+                meter.advance(len(block))
+            if total is not None and meter.done != total:
+                raise requests.ConnectionError("it ended early")
+
+    def _total(self, answer: Any, begin: int) -> int | None:
+        """Bytes of the whole file by the server's word, which has to be the card's."""
+        said, wanted = answer.headers.get("Content-Length"), self.expected.bytes
+        total = wanted if said is None else begin + int(said)
+        if wanted is not None and total != wanted:
+            self.part.unlink(missing_ok=True)
+            raise DataError(
+                f"{answer.url}: the server has {total} bytes; expected {wanted}. The owners may have changed "
+                f"the file: see {_pages(self.card)}."
+            )
+        if "text/html" in answer.headers.get("Content-Type", "") and ".htm" not in self.expected.path:
+            raise DataError(
+                f"{answer.url}: the server sent a page, not the file. See {_pages(self.card)}, and put the "
+                f"file at {self._target()}."
+            )
+        return total
+
+    def _headers(self, begin: int) -> dict[str, str]:
+        """Ask for the rest only of the very file that the part is of."""
+        headers = {"Accept-Encoding": "identity"}  # else Content-Length counts other bytes than ours
+        try:
+            version = json.loads(self._memory().read_text(encoding="utf-8"))["version"]
+        except (OSError, ValueError, KeyError):
+            version = ""
+        if begin and version:
+            headers |= {"Range": f"bytes={begin}-", "If-Range": version}
+        return headers
+
+    def _remember(self, headers: Mapping[str, str]) -> None:
+        tag = headers.get("ETag", "")
+        version = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
+        self._memory().write_text(json.dumps({"version": version}), encoding="utf-8")
+
+    def _failed(self, reason: str, *, gained: bool) -> None:
+        self.failures = [] if gained else [*self.failures, reason]
+        if len(self.failures) >= TRIES:
+            raise DataError(
+                f"{self.expected.url}: {reason}, {TRIES} times in a row, at {amount(self._size(), 'bytes')}. "
+                "Run the same command again to go on from there."
+            )
+        time.sleep(self.patience.pause)
+
+    def _size(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def _memory(self) -> Path:
+        return self.part.with_name(f"{self.part.name}.json")
+
+    def _target(self) -> Path:
+        return self.part.with_name(self.part.name[1:].removesuffix(".part"))

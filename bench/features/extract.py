@@ -1,0 +1,291 @@
+"""Writes one view: in batches, appended to one file, so that a kill loses at most the last batch.
+
+What grows lies in a folder of its own, which is renamed when it is finished. Rows that another
+finished view of the same kind already has, for another variant or split, are copied and not computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.api import Features, Rows
+from bench.errors import DataError, ParameterError, StoreError
+from bench.features import store
+from bench.features.extractor import Extractor
+from bench.meter import Meter
+from bench.validate import finite
+
+SAMPLE = 16  # pictures whose pixels are remembered, to notice that files have been replaced
+BLOCK = 1 << 24  # bytes read together when a finished file is hashed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a view is made of, in the order of its rows. ``keys`` name the items: equal key, equal row."""
+
+    read: Callable[[int], Any]  # a row of the raw dataset → its picture or text
+    rows: Rows
+    keys: store.Keys
+    sampled: bool  # keys do not tell a replaced file, so the content of some is compared
+
+    def sample(self) -> dict[str, str]:
+        """Key → digest of the content, for some rows."""
+        if not self.sampled:
+            return {}
+        chosen = np.unique(np.linspace(0, len(self.rows) - 1, SAMPLE).astype(np.intp))
+        return {str(self.keys[i]): self._content(int(i)) for i in chosen}
+
+    def agrees(self, sample: Mapping[str, str]) -> bool:
+        """Whether the items of ``sample`` that are among these have the content they had."""
+        found = np.flatnonzero(np.isin(self.keys, np.array([int(key) for key in sample], np.uint64)))
+        return all(sample[str(self.keys[i])] == self._content(int(i)) for i in found)
+
+    def _content(self, position: int) -> str:
+        picture = self.read(int(self.rows[position]))
+        shape = f"{picture.mode} {picture.size}".encode()
+        return hashlib.blake2b(shape + picture.tobytes(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How the work is cut up; none of it changes the features."""
+
+    batch: int = 32
+    workers: int = 0  # processes that read and decode; 0: none but this one
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.workers < 0:
+            raise ParameterError(
+                f"batch={self.batch}, workers={self.workers}; expected at least 1 and at least 0."
+            )
+
+
+def is_finished(folder: Path, inputs: Inputs, about: Mapping[str, Any]) -> bool:
+    """Whether the view is there, as this model would give it from these files."""
+    manifest = store.read_manifest(folder)
+    return manifest is not None and manifest["about"] == about and inputs.agrees(manifest["sample"])
+
+
+def write(
+    folder: Path,
+    inputs: Inputs,
+    extractor: Extractor,
+    pace: Pace,
+    label: str,
+    unit: str,
+    *,
+    anew: bool = False,
+) -> None:
+    """Extract a view into ``folder``; what earlier attempts and other splits left is used unless ``anew``."""
+    growing = folder.with_name(f".{folder.name}.partial")
+    about = json.loads(json.dumps(extractor.about))  # as a manifest gives it back
+    try:
+        growing.mkdir(parents=True, exist_ok=True)
+        with _alone(growing.with_suffix(".lock")):
+            _start(growing, {"about": about, "sample": inputs.sample()}, anew)
+            known = _Known([] if anew else folder.parent.glob("[!.]*/manifest.json"), inputs, about)
+            with (growing / "features.npy").open("r+b") as file:
+                _append(file, folder, inputs, known, extractor, pace, label, unit)
+            _finish(growing, folder, inputs, about)
+    except OSError as error:
+        raise store.unwritable(folder, error) from error
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows; there nobody is kept from extracting a view twice at once
+        yield
+        return
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                f"{lock.parent}: another process is extracting this view. Wait for it."
+            ) from error
+        yield
+    lock.unlink(missing_ok=True)
+
+
+def _start(growing: Path, plan: Mapping[str, Any], anew: bool) -> None:
+    """Begin anew unless what is there was made by the same model from the same files."""
+    described, features = growing / "plan.json", growing / "features.npy"
+    try:
+        same = not anew and json.loads(described.read_text(encoding="utf-8")) == plan
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        for path in (described, features, growing / "manifest.json"):
+            path.unlink(missing_ok=True)
+        described.write_text(json.dumps(plan), encoding="utf-8")
+    features.touch()
+
+
+def _append(
+    file: IO[bytes],
+    folder: Path,
+    inputs: Inputs,
+    known: _Known,
+    extractor: Extractor,
+    pace: Pace,
+    label: str,
+    unit: str,
+) -> None:
+    n = len(inputs.rows)
+    begin = _rows_in(file, n)
+    with Meter(label, n, unit) as meter:
+        meter.skip(begin)
+        for at, items in _batches(inputs, known, extractor.one, begin, pace):
+            rows = known.fill(inputs.keys[at], extractor.many(items) if items else None)
+            finite(f"{folder} from row {at.start}", rows)
+            if not file.tell():
+                _header(file, folder, (n, rows.shape[1]))
+            file.write(rows.tobytes())
+            file.flush()
+            meter.advance(len(rows))
+
+
+def _rows_in(file: IO[bytes], n: int) -> int:
+    """Whole rows that an earlier attempt has written; the file's position is behind them."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    except ValueError:  # nothing, or a header cut short
+        shape, dtype = (0, 0), np.dtype(np.float32)
+    if shape[0] != n:
+        file.seek(0)
+        file.truncate()
+        return 0
+    width = shape[1] * dtype.itemsize
+    done = (size - file.tell()) // width
+    file.seek(done * width, os.SEEK_CUR)
+    file.truncate()
+    return int(done)
+
+
+def _header(file: IO[bytes], folder: Path, shape: tuple[int, int]) -> None:
+    needed, free = 4 * shape[0] * shape[1], shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise StoreError(
+            f"{folder}: needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Make room, or give "
+            "another --data-root."
+        )
+    described = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, described)
+
+
+def _finish(growing: Path, folder: Path, inputs: Inputs, about: Mapping[str, Any]) -> None:
+    """Name what has been written, and only then give it its place."""
+    features = store.open_array(growing / "features.npy")
+    np.save(growing / "keys.npy", inputs.keys)
+    manifest = {
+        "about": about,
+        "rows": features.shape[0],
+        "columns": features.shape[1],
+        "dtype": str(features.dtype),
+        "content": _content(growing / "features.npy"),
+        "sample": inputs.sample(),
+    }
+    store.write_manifest(growing, manifest)
+    shutil.rmtree(folder, ignore_errors=True)
+    growing.rename(folder)
+    (folder / "plan.json").unlink()
+
+
+def _content(path: Path) -> str:
+    found = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+class _Known:
+    """Rows that finished views of the same kind, model and files have already."""
+
+    def __init__(self, manifests: Iterable[Path], inputs: Inputs, about: Mapping[str, Any]) -> None:
+        self.views: list[tuple[store.Keys, Rows, Features]] = []
+        for path in sorted(manifests):
+            if is_finished(path.parent, inputs, about):
+                keys, features = (
+                    store.open_array(path.with_name("keys.npy")),
+                    store.open_features(path.parent),
+                )
+                assert features is not None
+                order = np.argsort(keys, kind="stable")
+                self.views.append((keys[order], order, features))
+
+    def has(self, keys: store.Keys) -> npt.NDArray[np.bool_]:
+        found = np.zeros(len(keys), np.bool_)
+        for sorted_keys, _, _ in self.views:
+            found |= np.isin(keys, sorted_keys)
+        return found
+
+    def fill(self, keys: store.Keys, computed: Features | None) -> Features:
+        """The rows of ``keys``: ``computed`` has those that :meth:`has` denies, in order."""
+        there = self.has(keys)
+        if computed is not None and not there.any():
+            return np.ascontiguousarray(computed, np.float32)
+        width = self.views[0][2].shape[1] if computed is None else computed.shape[1]
+        rows = np.empty((len(keys), width), np.float32)
+        if computed is not None:
+            rows[~there] = computed
+        for sorted_keys, order, features in self.views:
+            at = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
+            hit = there & (sorted_keys[at] == keys)
+            rows[hit] = features[order[at[hit]]]
+        return rows
+
+
+def _batches(
+    inputs: Inputs, known: _Known, one: Callable[[Any], Any], begin: int, pace: Pace
+) -> Iterator[tuple[slice, Sequence[Any]]]:
+    """Positions of each batch and, prepared, the items of it that have to be computed."""
+    n = len(inputs.rows)
+    slices = [slice(start, min(start + pace.batch, n)) for start in range(begin, n, pace.batch)]
+    items = _Items(inputs, known.has(inputs.keys), one, slices)
+    if not pace.workers:
+        loaded: Any = (items[i] for i in range(len(slices)))
+    else:
+        from torch.utils.data import DataLoader
+
+        loaded = DataLoader(items, batch_size=None, num_workers=pace.workers)
+    for at, found in zip(slices, loaded, strict=True):
+        if isinstance(found, DataError):
+            raise found
+        yield at, found
+
+
+class _Items:
+    """Batches of prepared items by number, for this process or a loader's."""
+
+    def __init__(
+        self, inputs: Inputs, there: npt.NDArray[np.bool_], one: Callable[[Any], Any], slices: list[slice]
+    ) -> None:
+        self.inputs, self.there, self.one, self.slices = inputs, there, one, slices
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, number: int) -> list[Any] | DataError:
+        at = self.slices[number]
+        missing = self.inputs.rows[at][~self.there[at]]
+        try:
+            return [self.one(self.inputs.read(int(row))) for row in missing]
+        except DataError as error:  # handed over, since a loader's process would wrap it in its traceback
+            return error

@@ -1,0 +1,154 @@
+"""From a raw dataset to what a run maps: the items once, then every view that is wanted and missing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import validate
+from bench.api import Dataset, Modality, Raw
+from bench.errors import DataError
+from bench.features import extract, extractor, store
+from bench.features.extract import Inputs, Pace
+from bench.features.names import View
+
+
+@runtime_checkable
+class RawLike(Protocol):
+    """What this file needs of a raw dataset: :class:`bench.datasets._raw.RawSource` has it."""
+
+    card: Any
+    checkpoints: Any
+
+    def raw(self, root: Path) -> Raw | None: ...
+    def load(self, root: Path) -> Dataset: ...
+    def home(self, root: Path) -> Path: ...
+    def views(self) -> dict[str, View]: ...
+    def items_folder(self, root: Path) -> Path: ...
+    def view_folder(self, root: Path, modality: Modality, view: View, rows: Any) -> Path: ...
+
+
+def items(source: RawLike, root: Path, code: str) -> Raw:
+    """Parse the dataset and write its ids, labels and split. ``code`` names the plugin's version."""
+    raw = source.raw(root)
+    assert raw is not None
+    name = source.card.name
+    check(name, raw)
+    order = np.concatenate([raw.train, raw.query])
+    image, text = (_inputs(raw, m).keys for m in ("image", "text"))
+    fitted = hashlib.blake2b(f"{len(raw.train)} {raw.vocabulary}".encode(), digest_size=8)
+    found = store.Items(
+        ids=raw.ids[order].astype(np.intp),
+        labels=np.ascontiguousarray(raw.labels[order]),
+        train=len(raw.train),
+        classes=raw.classes,
+        notes=raw.notes,
+        rows={
+            "image": store.digest(image),
+            "text": store.digest(text),
+            "words": store.digest(text, np.frombuffer(fitted.digest(), np.uint64)),
+        },
+        files=_files(source, root),
+        code=code,
+    )
+    store.write_items(source.items_folder(root), found)
+    return raw
+
+
+def views(
+    source: RawLike,
+    raw: Raw,
+    root: Path,
+    wanted: Iterable[View],
+    setting: extractor.Setting,
+    pace: Pace,
+    *,
+    anew: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Extract the views that are not there yet; ``anew`` extracts all of them again."""
+    known = store.open_items(source.items_folder(root))
+    assert known is not None
+    for view in wanted:
+        for modality in view.modalities:
+            folder = source.view_folder(root, modality, view, known.rows)
+            inputs, made = _inputs(raw, modality), extractor.make(view, modality, raw, setting)
+            if not anew and extract.is_finished(folder, inputs, made.about):
+                say(f"{modality} {view}: is there")
+                continue
+            extract.write(folder, inputs, made, pace, f"{modality} {view}", f"{modality}s", anew=anew)
+            manifest = store.read_manifest(folder)
+            assert manifest is not None
+            say(f"{modality} {view}: {manifest['rows']} × {manifest['columns']}, in {folder}")
+
+
+def notes(source: RawLike, root: Path) -> tuple[str, ...]:
+    """What was dropped, repaired or assumed while parsing, and where this copy differs from others."""
+    known = store.open_items(source.items_folder(root))
+    return () if known is None else known.notes
+
+
+def verdict(source: RawLike, root: Path) -> str:
+    """Check what a run would load, if all of it is there; says what is missing, or how to run."""
+    try:
+        dataset = source.load(root)
+    except DataError as error:
+        return f"not ready for a run with these options: {error}"
+    validate.check(dataset)
+    return f"ready: bench run --datasets {source.card.name} --data-root {root}"
+
+
+def check(name: str, raw: Raw) -> None:
+    """Raise :class:`DataError` unless ``raw`` is what :class:`bench.api.Raw` promises."""
+    n = len(raw.ids)
+    for what, found in (("texts", len(raw.texts)), ("labels", len(raw.labels))):
+        if found != n:
+            raise DataError(f"{name}, raw {what}: {found}; expected {n}, one for every id.")
+    if raw.labels.shape != (n, len(raw.classes)) or raw.labels.dtype != np.uint8 or (raw.labels > 1).any():
+        raise DataError(
+            f"{name}, raw labels: {raw.labels.dtype} of shape {raw.labels.shape}; expected uint8 of 0 and 1, "
+            f"shape ({n}, {len(raw.classes)})."
+        )
+    if len(np.unique(raw.ids)) != n:
+        raise DataError(f"{name}, raw ids: {n - len(np.unique(raw.ids))} are repeated; expected unique ids.")
+    both = np.concatenate([raw.train, raw.query])
+    if not len(raw.train) or not len(raw.query) or both.min() < 0 or both.max() >= n:
+        raise DataError(
+            f"{name}, raw split: {len(raw.train)} train and {len(raw.query)} query rows; expected some of "
+            f"each, from 0 to {n - 1}."
+        )
+    if len(np.unique(both)) != len(both):
+        raise DataError(f"{name}, raw split: a row is in it twice; expected train and query to be apart.")
+    if empty := int((~raw.labels[raw.query].any(axis=1)).sum()):
+        raise DataError(
+            f"{name}, raw split: {empty} of {len(raw.query)} queries have no label; expected one for every "
+            "query, since nothing is relevant to one without."
+        )
+
+
+def _inputs(raw: Raw, modality: Modality) -> Inputs:
+    rows = np.concatenate([raw.train, raw.query])
+    if modality == "image":
+        keys: npt.NDArray[np.uint64] = raw.ids[rows].astype(np.uint64)
+        return Inputs(read=raw.image, rows=rows, keys=keys, sampled=True)
+    digests = b"".join(hashlib.blake2b(raw.texts[row].encode(), digest_size=8).digest() for row in rows)
+    return Inputs(
+        read=raw.texts.__getitem__, rows=rows, keys=np.frombuffer(digests, np.uint64), sampled=False
+    )
+
+
+def _files(source: RawLike, root: Path) -> dict[str, list[int]]:
+    """Size and time of change of the card's files that are there, by their path below the dataset."""
+    return dict(_statuses(source, root))
+
+
+def _statuses(source: RawLike, root: Path) -> Iterator[tuple[str, list[int]]]:
+    for expected in source.card.files:
+        path = source.home(root) / expected.path
+        if path.is_file():
+            yield expected.path, [path.stat().st_size, path.stat().st_mtime_ns]
