@@ -166,7 +166,7 @@ class Stack:
             )
         if pixels.shape[-1] != 3:
             pixels = pixels.transpose((2, 1, 0) if self.path.suffix.lower() == ".mat" else (1, 2, 0))
-        return Pillow.fromarray(np.ascontiguousarray(pixels).astype(np.uint8), "RGB")
+        return Pillow.fromarray(np.ascontiguousarray(pixels).astype(np.uint8))
 
 
 @lru_cache(maxsize=4)

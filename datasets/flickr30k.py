@@ -1,0 +1,51 @@
+"""Flickr30k: photos with five captions each, in A. Karpathy's split; relevance by pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.api import Raw
+from bench.card import Card, Counts, Expected
+from bench.datasets import _captions, _official
+from bench.datasets._raw import RawSource
+
+CARD = Card(
+    name="flickr30k",
+    title="Flickr30k",
+    sources=("https://shannon.cs.illinois.edu/DenotationGraph/",),
+    licence="for research and teaching, on request; the photos belong to their owners on Flickr",
+    citation=(
+        "P. Young, A. Lai, M. Hodosh and J. Hockenmaier. From image descriptions to visual denotations: New "
+        "similarity metrics for semantic inference over event descriptions. Transactions of the ACL 2, 2014."
+    ),
+    files=(
+        Expected(path="flickr30k-images", note="31,783 photos; ask for them with the owners' form"),
+        Expected(
+            path="dataset_flickr30k.json", note="captions and split by A. Karpathy and L. Fei-Fei, 2015"
+        ),
+        Expected(
+            path="results_20130124.token", optional=True, note="the owners' captions, used where they are"
+        ),
+    ),
+    counts={"": Counts(pairs=31_000, queries=1000, classes=1000)},
+)
+
+
+class Flickr30k(RawSource):
+    """29,000 training photos and 1000 test photos; the 1014 of val are left out.
+
+    Reads ``dataset_flickr30k.json`` (captions and split) and the photos below ``ROOT/flickr30k``; captions
+    of ``results_20130124.token`` come first where it is there. A query is a test photo with its first
+    caption; relevant is the photo's one entry in the database, which has its other captions.
+    """
+
+    card = CARD
+
+    def raw(self, root: Path) -> Raw:
+        home = self.home(root)
+        what = "captions and split of A. Karpathy's caption_datasets.zip"
+        captions, parts = _captions.of_karpathy(_official.expect(home, "dataset_flickr30k.json", what))
+        tokens = _official.find(home, "results_20130124.token")
+        if tokens is not None:
+            captions = {**captions, **_captions.of_tokens(tokens)}
+        return _captions.raw(home, CARD, captions, parts["train"], parts["test"])

@@ -1,0 +1,174 @@
+"""MS-COCO 2014 and 2017: photos with five captions each, and 80 kinds of objects in them as labels."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bench.api import Raw, param
+from bench.card import Card, Counts, Expected
+from bench.datasets import _official, _pictures
+from bench.datasets._bundle import BundledSource
+from bench.errors import DataError
+
+SITE = "http://images.cocodataset.org"
+
+
+def _zip(name: str, size: int, sha256: str, note: str) -> Expected:
+    """A file of the owners; sizes and checksums are those that TensorFlow Datasets keeps."""
+    annotations = name.startswith("annotations")
+    url = f"{SITE}/{'annotations' if annotations else 'zips'}/{name}"
+    return Expected(
+        path=name, url=url, bytes=size, sha256=sha256, unpack="." if annotations else "", note=note
+    )
+
+
+FILES = (
+    _zip(
+        "annotations_trainval2014.zip",
+        252_872_794,
+        "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
+        "instances and captions, for variant=2014",
+    ),
+    _zip(
+        "train2014.zip",
+        13_510_573_713,
+        "ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
+        "82,783 photos, for variant=2014; read without being unpacked",
+    ),
+    _zip(
+        "val2014.zip",
+        6_645_013_297,
+        "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
+        "40,504 photos, for variant=2014; read without being unpacked",
+    ),
+)
+FILES_2017 = (
+    _zip(
+        "annotations_trainval2017.zip",
+        252_907_541,
+        "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
+        "instances and captions, for variant=2017",
+    ),
+    _zip(
+        "train2017.zip",
+        19_336_861_798,
+        "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
+        "118,287 photos, for variant=2017; read without being unpacked",
+    ),
+    _zip(
+        "val2017.zip",
+        815_585_330,
+        "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
+        "5000 photos, for variant=2017; read without being unpacked",
+    ),
+)
+CARD = Card(
+    name="mscoco",
+    title="Microsoft COCO: Common Objects in Context",
+    sources=("https://cocodataset.org/#download",),
+    licence="annotations CC BY 4.0; photos under the Flickr terms and licences of their own",
+    citation=(
+        "T.-Y. Lin, M. Maire, S. Belongie, J. Hays, P. Perona, D. Ramanan, P. Dollár and C. L. Zitnick. "
+        "Microsoft COCO: Common Objects in Context. ECCV, 2014."
+    ),
+    files=(*FILES, *(replace(file, optional=True) for file in FILES_2017)),
+    variants={
+        "2014": "train2014 and val2014 together; photos with a labelled object",
+        "2017": "the same photos under the names and annotations of 2017",
+    },
+    counts={year: Counts(pairs=122_218, queries=5000, classes=80) for year in ("2014", "2017")},
+)
+
+
+class Mscoco(BundledSource):
+    """Photos with their captions, and the kinds of objects that annotators outlined.
+
+    Reads ``instances_*.json`` and ``captions_*.json`` of train and val, and the photos, from folders or
+    straight out of the zips in ``ROOT/mscoco``; or a bundle of the field (docs/datasets.md). Train and
+    val are taken together and queries drawn at random, as in the field: a photo without a labelled
+    object is left out.
+    """
+
+    variant: Literal["2014", "2017"] = param("2014", "which edition; see the card")
+    captions: Literal["all", "first"] = param("all", "a text is all captions in a row, or the first")
+    queries: int = param(5000, "random query items, where the files tell none", least=1)
+    card = CARD
+    aliases = ("coco", "ms-coco", "ms_coco")
+    mark = "instances_*.json"
+
+    def official(self, root: Path) -> Raw:
+        home = self.home(root)
+        names: dict[int, str] = {}
+        texts: dict[int, list[str]] = defaultdict(list)
+        objects: set[tuple[int, int]] = set()
+        kinds: dict[int, str] = {}
+        for part in ("train", "val"):
+            found = _parse(home, f"instances_{part}{self.variant}.json", "categories")
+            names |= dict(found["images"])
+            objects |= set(found["annotations"])
+            kinds |= {kind["id"]: kind["name"] for kind in found["categories"]}
+            for image, _, caption in sorted(
+                _parse(home, f"captions_{part}{self.variant}.json")["annotations"]
+            ):
+                if caption.strip():
+                    texts[image].append(" ".join(caption.split()))
+        ids = sorted(image for image in names if texts[image])
+        pictures, rows, missing = _pictures.choose(_pictures.gather(home), [names[image] for image in ids])
+        columns = sorted(kinds)
+        labels = np.zeros((len(ids), len(columns)), np.uint8)
+        seen = np.array([pair for pair in sorted(objects) if texts[pair[0]]], dtype=np.intp).reshape(-1, 2)
+        labels[np.searchsorted(ids, seen[:, 0]), np.searchsorted(columns, seen[:, 1])] = 1
+        labelled = labels[rows].any(axis=1)
+        kept = rows[labelled]
+        train, query = _official.split_at_random(labels[kept], self.queries, self.seed)
+        counts = Counts(pairs=len(kept), queries=len(query), classes=len(columns))
+        notes = (
+            f"{int((~labelled).sum())} photos without a labelled object were left out",
+            f"{len(names) - len(ids)} photos have no caption: left out" if len(names) > len(ids) else "",
+            missing,
+            *_official.differences(counts, CARD.counts[self.variant]),
+        )
+        return Raw(
+            ids=np.array(ids, dtype=np.intp)[kept],
+            image=pictures.take(np.flatnonzero(labelled)),
+            texts=[" ".join(texts[ids[i]][: None if self.captions == "all" else 1]) for i in kept],
+            labels=labels[kept],
+            classes=tuple(kinds[c] for c in columns),
+            train=train,
+            query=query,
+            notes=tuple(filter(None, notes)),
+        )
+
+
+def _parse(home: Path, name: str, *more: str) -> dict[str, Any]:
+    """A file of annotations without outlines, which are nearly all of its half gigabyte.
+
+    Images become (id, file name), objects (image, kind), captions (image, id, caption).
+    """
+
+    def shorten(found: dict[str, Any]) -> Any:
+        if "category_id" in found:
+            return found["image_id"], found["category_id"]
+        if "caption" in found:
+            return found["image_id"], found["id"], found["caption"]
+        return (found["id"], found["file_name"]) if "file_name" in found else found
+
+    path = _official.expect(home, name, "a file of annotations of COCO")
+    try:
+        parsed = json.loads(_official.text(path), object_hook=shorten)
+    except (ValueError, KeyError) as error:
+        raise DataError(
+            f"{path}: is not what COCO distributes ({error}); expected JSON with images and annotations. It "
+            "may be truncated: unpack it again."
+        ) from error
+    missing = [key for key in ("images", "annotations", *more) if key not in parsed]
+    if missing:
+        raise DataError(f"{path}: has no {missing[0]}; expected COCO's annotations. Unpack the file again.")
+    found: dict[str, Any] = parsed
+    return found

@@ -1,0 +1,242 @@
+"""NUS-WIDE: Flickr photos with tags and concepts; the field's 21 or 10 most frequent, and 1000 tags."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.api import Batch, Dataset, Features, Labels, Raw, Rows, Split, param
+from bench.card import Card, Counts, Expected
+from bench.datasets import _official, _pictures
+from bench.datasets._bundle import BundledSource
+from bench.errors import DataError
+from bench.validate import finite
+
+# fmt: off
+TC21 = (
+    "animal", "beach", "buildings", "clouds", "flowers", "grass", "lake", "mountain", "ocean", "person",
+    "plants", "reflection", "road", "rocks", "sky", "snow", "sunset", "tree", "vehicle", "water", "window",
+)
+TC10 = (
+    "animal", "buildings", "clouds", "grass", "lake", "person", "plants", "sky", "water", "window",
+)
+# fmt: on
+TAGS, SIFT = 1000, 500
+OWNERS = (  # what is read with features=owners, besides labels
+    "Imagelist.txt",
+    "TrainImagelist.txt",
+    "TestImagelist.txt",
+    "AllTags1k.txt",
+    "TagList1k.txt",
+    "BoW_Train_int.dat",
+    "BoW_Test_int.dat",
+)
+BLOCK = 1 << 26  # bytes of a matrix of digits that are looked at together
+CARD = Card(
+    name="nuswide",
+    title="NUS-WIDE",
+    sources=("https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide/NUS-WIDE.html",),
+    licence="for research; the photos belong to their owners on Flickr, and many are gone from there",
+    citation=(
+        "T.-S. Chua, J. Tang, R. Hong, H. Li, Z. Luo and Y. Zheng. NUS-WIDE: A Real-World Web Image "
+        "Database from National University of Singapore. ACM International Conference on Image and Video "
+        "Retrieval, 2009."
+    ),
+    files=(
+        Expected(
+            path="ImageList", note="Imagelist.txt, 269,648 names; TrainImagelist.txt, TestImagelist.txt"
+        ),
+        Expected(path="Groundtruth", note="AllLabels/Labels_CONCEPT.txt"),
+        Expected(path="NUS_WID_Tags", note="AllTags1k.txt and TagList1k.txt"),
+        Expected(path="Flickr", optional=True, note="the photos, by the owners' list of addresses"),
+        Expected(path="Low_Level_Features", optional=True, note="BoW_Train_int.dat, BoW_Test_int.dat"),
+    ),
+    variants={
+        "tc21": "photos with one of the 21 concepts and one of the 1000 tags",
+        "tc21-195834": "photos with one of the 21 concepts, also those without a tag",
+        "tc10": "photos with one of the 10 concepts, also those without a tag",
+    },
+    counts={
+        "tc21": Counts(pairs=190_421, queries=2000, classes=21, words=TAGS),
+        "tc21-195834": Counts(pairs=195_834, queries=2000, classes=21, words=TAGS),
+        "tc10": Counts(pairs=186_577, queries=2000, classes=10, words=TAGS),
+    },
+)
+
+
+class Nuswide(BundledSource):
+    """Photos, those of their tags that are among the 1000 of most photos, and concepts.
+
+    Reads ``Imagelist.txt``, ``AllLabels/Labels_*.txt``, ``AllTags1k.txt`` and ``TagList1k.txt`` below
+    ``ROOT/nuswide``; or a bundle of the field (docs/datasets.md). ``features=views`` needs the photos,
+    named as in the list or by their number on Flickr alone; those that are missing are left out.
+    ``features=owners`` needs none: images are the owners' 500-d SIFT bags of words, texts the 1000 tags.
+    """
+
+    variant: Literal["tc21", "tc21-195834", "tc10"] = param("tc21", "which pairs; see the card")
+    features: Literal["views", "owners"] = param(
+        "views", "prepared views, or the owners' SIFT words and tags"
+    )
+    schedule = "shuffled:10000"
+    card = CARD
+    aliases = ("nus-wide", "nus_wide", "nus")
+    mark = "Imagelist.txt"
+
+    def official(self, root: Path) -> Raw:
+        chosen = self._items(root)
+        found = _pictures.gather(self.home(root))
+        by_number = {Path(name).stem.rpartition("_")[2]: place for name, place in found.items()}
+        numbers = [Path(name).stem.rpartition("_")[2] for name in chosen.names]
+        pictures, rows, missing = _pictures.choose(by_number, numbers)
+        labels = chosen.labels[rows]
+        train, query = _official.split_at_random(labels, self.queries, self.seed)
+        return Raw(
+            ids=chosen.rows[rows],
+            image=pictures,
+            texts=[" ".join(chosen.words[c] for c in chosen.tags[i]) for i in rows],
+            labels=labels,
+            classes=chosen.concepts,
+            train=train,
+            query=query,
+            vocabulary=chosen.words,
+            notes=tuple(filter(None, (missing, *self._notes(chosen, len(rows), len(query))))),
+        )
+
+    def files(self, root: Path) -> list[Path]:
+        home = self.home(root)
+        if self.features == "views" or self.bundle(root) is not None:
+            return super().files(root)
+        names = [*OWNERS, *(f"Labels_{concept}.txt" for concept in self._concepts())]
+        return [_official.expect(home, name, "a file of the owners") for name in names]
+
+    def load(self, root: Path) -> Dataset:
+        if self.features == "views" or self.bundle(root) is not None:
+            return super().load(root)
+        chosen = self._items(root)
+        image = _sift(self.home(root), chosen)
+        text = np.zeros((len(chosen.rows), TAGS), np.float32)
+        for i, tags in enumerate(chosen.tags):
+            text[i, tags] = 1
+        train, query = _official.split_at_random(chosen.labels, self.queries, self.seed)
+
+        def split(rows: Rows) -> Split:
+            return Split(
+                image=Batch(image[rows]),
+                text=Batch(text[rows]),
+                labels=chosen.labels[rows],
+                ids=chosen.rows[rows],
+            )
+
+        return Dataset(
+            name="nuswide",
+            train=split(train),
+            query=split(query),
+            classes=chosen.concepts,
+            notes=("read the owners' SIFT words and tags", *self._notes(chosen, len(image), len(query))),
+        )
+
+    def _concepts(self) -> tuple[str, ...]:
+        return TC10 if self.variant == "tc10" else TC21
+
+    def _notes(self, chosen: _Items, pairs: int, queries: int) -> tuple[str, ...]:
+        found = Counts(pairs=pairs, queries=queries, classes=len(chosen.concepts), words=len(chosen.words))
+        return (f"variant {self.variant}: {CARD.variants[self.variant]}", *self._differences(found))
+
+    def _items(self, root: Path) -> _Items:
+        home = self.home(root)
+        listed = _official.lines(_official.expect(home, "Imagelist.txt", "the list of all photos"))
+        names = [name.replace("\\", "/") for name in listed]
+        labels = np.zeros((len(names), len(self._concepts())), np.uint8)
+        for column, concept in enumerate(self._concepts()):
+            path = _official.expect(home, f"Labels_{concept}.txt", "the labels of all photos, AllLabels")
+            labels[:, column] = _digits(path, len(names), 1)[:, 0]
+        tags_path = _official.expect(home, "AllTags1k.txt", "the 1000 tags of all photos")
+        tags = _tags(tags_path, len(names))
+        words = tuple(_official.lines(_official.expect(home, "TagList1k.txt", "the names of the 1000 tags")))
+        if len(words) != TAGS:
+            raise DataError(f"{home}: TagList1k.txt has {len(words)} tags; expected {TAGS}. Copy it again.")
+        keep = labels.any(axis=1)
+        if self.variant == "tc21":
+            keep &= np.array([len(found) > 0 for found in tags])
+        rows = np.flatnonzero(keep)
+        return _Items(
+            rows=rows,
+            names=[names[i] for i in rows],
+            labels=labels[rows],
+            concepts=self._concepts(),
+            tags=[tags[i] for i in rows],
+            words=words,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Items:
+    """The photos of a variant."""
+
+    rows: Rows  # in the list of all photos
+    names: list[str]
+    labels: Labels
+    concepts: tuple[str, ...]
+    tags: list[Rows]  # columns of the 1000 tags
+    words: tuple[str, ...]
+
+
+def _digits(path: Path, rows: int, columns: int) -> npt.NDArray[np.uint8]:
+    """A matrix of the digits 0 and 1, whatever stands between them."""
+    return np.concatenate(list(_blocks(path, rows, columns)))
+
+
+def _tags(path: Path, rows: int) -> list[Rows]:
+    """For every photo the columns that are 1; the matrix of half a gigabyte is read in blocks."""
+    return [np.flatnonzero(row) for block in _blocks(path, rows, TAGS) for row in block]
+
+
+def _blocks(path: Path, rows: int, columns: int) -> Any:
+    seen, rest = 0, np.empty(0, np.uint8)
+    with path.open("rb") as stream:
+        while stored := stream.read(BLOCK):
+            found = np.frombuffer(stored, np.uint8)
+            rest = np.concatenate([rest, found[(found == ord("0")) | (found == ord("1"))] - ord("0")])
+            whole = len(rest) // columns
+            seen += whole
+            yield rest[: whole * columns].reshape(whole, columns)
+            rest = rest[whole * columns :]
+    if seen != rows or len(rest):
+        raise DataError(
+            f"{path}: has {seen} rows of {columns} digits and {len(rest)} more; expected {rows} rows, one "
+            "for each photo of Imagelist.txt. Copy the file again."
+        )
+
+
+def _sift(home: Path, chosen: _Items) -> Features:
+    """The owners' SIFT bags of words; they are stored by the owners' train and test lists."""
+    place: dict[str, int] = {}
+    parts = []
+    for part in ("Train", "Test"):
+        names = _official.lines(_official.expect(home, f"{part}Imagelist.txt", "the list of that part"))
+        path = _official.expect(home, f"BoW_{part}_int.dat", "SIFT bags of words, of Low_Level_Features")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # is how numpy says that it stopped early
+            try:
+                found = np.fromfile(path, dtype=np.float32, sep=" ")
+            except (DeprecationWarning, ValueError):
+                raise DataError(f"{path}: holds more than numbers; expected {SIFT} per row.") from None
+        if len(found) != len(names) * SIFT:
+            raise DataError(
+                f"{path}: holds {len(found)} numbers; expected {len(names)} × {SIFT}, a row for each photo "
+                f"of {part}Imagelist.txt. Copy the file again."
+            )
+        start = len(place)
+        place.update({name.replace("\\", "/"): start + i for i, name in enumerate(names)})
+        parts.append(found.reshape(len(names), SIFT))
+    missing = [name for name in chosen.names if name not in place]
+    if missing:
+        raise DataError(f"{home}: {missing[0]} is in neither TrainImagelist.txt nor TestImagelist.txt.")
+    features = np.concatenate(parts)[[place[name] for name in chosen.names]]
+    finite(f"{home}, SIFT bags of words", features)
+    return features

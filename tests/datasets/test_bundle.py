@@ -1,0 +1,257 @@
+"""The field's bundles under the names of their datasets: features, pixels and paths."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+
+from bench.datasets import _mat
+from bench.datasets.files import Files
+from bench.datasets.mirflickr25k import Mirflickr25k
+from bench.datasets.mscoco import Mscoco
+from bench.datasets.nuswide import Nuswide
+from bench.errors import DataError
+from bench.validate import check
+
+Array = np.ndarray[Any, Any]
+Write = Callable[..., Path]
+N = 12
+
+
+def arrays(n: int = N, *, seed: int = 0) -> dict[str, Array]:
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, 3)) < 0.4).astype(np.float64)
+    labels[np.arange(n), rng.integers(3, size=n)] = 1
+    return {"image": rng.random((n, 5)), "text": (rng.random((n, 4)) < 0.5) * 1.0, "labels": labels}
+
+
+def pixels(n: int = N) -> Array:
+    """n pictures (n, height 6, width 8, 3): red is the item's number, green its row, blue its column."""
+    stack = np.empty((n, 6, 8, 3), np.uint8)
+    stack[..., 0] = np.arange(n)[:, None, None]
+    stack[..., 1] = np.arange(6)[None, :, None]
+    stack[..., 2] = np.arange(8)[None, None, :]
+    return stack
+
+
+def write_h5(path: Path, variables: dict[str, Array], *, matlab: bool) -> None:
+    """As MATLAB's -v7.3 stores variables, or as h5py does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w", userblock_size=512 if matlab else 0) as file:
+        for name, value in variables.items():
+            file[name] = value.T if matlab else value
+    if matlab:
+        with path.open("r+b") as stream:
+            stream.write(b"MATLAB 7.3 MAT-file".ljust(512, b" "))
+
+
+def split_bundle() -> dict[str, Array]:
+    """As LEMON, OASIS and the ports of BMC store a split."""
+    train, test = arrays(seed=1), arrays(5, seed=2)
+    return {f"{r[0].upper()}_tr": a for r, a in train.items()} | {
+        f"{r[0].upper()}_te": a for r, a in test.items()
+    }
+
+
+@pytest.mark.parametrize("place", ["mirflickr25k/features.mat", "MIRFLICKR.mat", "mirflickr25k_cnn.mat"])
+def test_a_split_bundle_is_found_below_the_name_or_beside_it(tmp_path: Path, place: str) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    scipy.io.savemat(path, split_bundle())
+    data = Mirflickr25k().load(tmp_path)
+    check(data)
+    assert (data.name, len(data.train), len(data.query)) == ("mirflickr25k", N, 5)
+    assert Mirflickr25k().files(tmp_path) == [path]
+
+
+def test_a_bundle_with_other_counts_says_so(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "mirflickr.mat", split_bundle())
+    notes = Mirflickr25k().load(tmp_path).notes
+    assert any(note.startswith("pairs: found 17, expected 20015") for note in notes)
+    assert any(note.startswith("words: found 4, expected 1386") for note in notes)
+
+
+@pytest.mark.parametrize("form", [".h5", ".hdf5", ".mat"])
+def test_a_bundle_in_hdf5_gives_the_same_arrays(tmp_path: Path, form: str) -> None:
+    stored = arrays()
+    write_h5(tmp_path / f"nus-wide{form}", stored, matlab=form == ".mat")
+    data = Nuswide(queries=3).load(tmp_path)
+    check(data)
+    np.testing.assert_array_equal(
+        data.query.image.features, stored["image"].astype(np.float32)[data.query.ids]
+    )
+    np.testing.assert_array_equal(data.train.labels, stored["labels"][data.train.ids])
+
+
+def test_a_mat_that_h5py_wrote_has_its_items_across_and_is_turned(tmp_path: Path) -> None:
+    names = {"image": "XAll", "text": "YAll", "labels": "LAll"}
+    stored = {names[role]: a for role, a in arrays().items()}
+    write_h5(tmp_path / "nuswide.mat", stored, matlab=False)
+    data = Nuswide(queries=3).load(tmp_path)
+    np.testing.assert_array_equal(data.train.text.features, stored["YAll"][data.train.ids].astype(np.float32))
+    assert any("text ← YAll of nuswide.mat, transposed (12 × 4)" in note for note in data.notes)
+
+
+def test_the_queries_of_an_index_are_used(tmp_path: Path) -> None:
+    names = {"image": "XAll", "text": "YAll", "labels": "LAll"}
+    stored = {names[role]: a for role, a in arrays().items()} | {"param/indexTest": np.array([[2.0, 12.0]])}
+    write_h5(tmp_path / "nuswide.mat", stored, matlab=True)
+    data = Nuswide().load(tmp_path)
+    assert data.query.ids.tolist() == [1, 11]
+    assert len(data.train) == 10
+
+
+def test_a_matrix_in_hdf5_is_never_held_as_it_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tracemalloc
+
+    write_h5(tmp_path / "a.mat", {"I_tr": np.ones((4000, 500))}, matlab=True)
+    monkeypatch.setattr(_mat, "STEP", 10_000)
+    variable = _mat.variables(tmp_path / "a.mat")["I_tr"]
+    assert isinstance(variable, _mat.Variable)
+    tracemalloc.start()
+    found = variable.stream()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found is not None
+    assert (found.shape, float(found.sum())) == ((4000, 500), 2e6)
+    assert peak < found.nbytes * 1.1
+
+
+@pytest.mark.parametrize("name", ["IAll/mirflickr25k-iall.mat", "FLICKR-25K.mat"])
+def test_pixels_of_a_bundle_are_raw_pictures(tmp_path: Path, name: str) -> None:
+    """MATLAB's arrays are height × width × 3 × items; text and labels may be in files of their own."""
+    stored = arrays()
+    home = tmp_path / "mirflickr25k"
+    images = {"IAll": pixels().transpose(1, 2, 3, 0)}
+    text_and_labels = {"YAll": stored["text"], "LAll": stored["labels"]}
+    if name.startswith("IAll"):
+        write_h5(home / name, images, matlab=True)
+        for folder, variable in (("YAll", "YAll"), ("LAll", "LAll")):
+            (home / folder).mkdir()
+            path = home / folder / f"mirflickr25k-{folder.lower()}.mat"
+            scipy.io.savemat(path, {variable: text_and_labels[variable]})
+    else:
+        across = {n: a.T for n, a in text_and_labels.items()}
+        write_h5(home / name, {"images": images["IAll"], **across}, matlab=True)
+    raw = Mirflickr25k(queries=2).raw(tmp_path)
+    image = np.asarray(pickle.loads(pickle.dumps(raw.image))(3))
+    np.testing.assert_array_equal(image, pixels()[raw.ids[3]])
+    np.testing.assert_array_equal(raw.labels, stored["labels"])
+    assert raw.texts[0] == " ".join(f"word{c + 1}" for c in np.flatnonzero(stored["text"][0]))
+    assert any("text columns have no names" in note for note in raw.notes)
+
+
+def test_the_owners_list_beside_a_bundle_names_its_words(tmp_path: Path, write: Write) -> None:
+    stored = arrays()
+    home = tmp_path / "mirflickr25k"
+    variables = {"IAll": pixels().transpose(1, 2, 3, 0), "YAll": stored["text"], "LAll": stored["labels"]}
+    write_h5(home / "all.mat", variables, matlab=True)
+    write(home / "common_tags.txt", "sky 9\nsea 8\nsun 7\ndog 6\n")
+    raw = Mirflickr25k(queries=2).raw(tmp_path)
+    assert raw.vocabulary == ("sky", "sea", "sun", "dog")
+
+
+def test_pixels_of_an_h5_have_their_items_first(tmp_path: Path) -> None:
+    stored = arrays()
+    variables = {"images": pixels().transpose(0, 3, 1, 2), "text": stored["text"], "labels": stored["labels"]}
+    write_h5(tmp_path / "mirflickr25k" / "all.h5", variables, matlab=False)
+    raw = Mirflickr25k(queries=2).raw(tmp_path)
+    np.testing.assert_array_equal(np.asarray(raw.image(4)), pixels()[4])
+
+
+def test_a_bundle_of_pixels_asks_to_be_prepared(tmp_path: Path) -> None:
+    stored = arrays()
+    variables = {"IAll": pixels().transpose(1, 2, 3, 0), "YAll": stored["text"], "LAll": stored["labels"]}
+    write_h5(tmp_path / "mirflickr25k" / "all.mat", variables, matlab=True)
+    with pytest.raises(DataError, match=r"has not been prepared\. Run: bench data prepare mirflickr25k"):
+        Mirflickr25k().load(tmp_path)
+
+
+def test_a_bundle_of_features_needs_no_preparation_and_says_so(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "mirflickr.mat", split_bundle())
+    with pytest.raises(DataError, match="holds features and no pictures; it needs no preparation"):
+        Mirflickr25k().raw(tmp_path)
+
+
+def paths_bundle(home: Path, photo: Write, captions: Any) -> None:
+    """As the preparation scripts of CLIP hashing code write it: absolute paths of another machine."""
+    home.mkdir(parents=True, exist_ok=True)
+    index = [f"/data/somebody/coco/{part}/{i:03d}.jpg" for i, part in enumerate(["train", "val"] * (N // 2))]
+    scipy.io.savemat(home / "index.mat", {"index": index})
+    scipy.io.savemat(home / "label.mat", {"category": arrays()["labels"].astype(np.int64)})
+    if captions is not None:
+        scipy.io.savemat(home / "caption.mat", {"caption": captions})
+    for path in index:
+        name = Path(path)
+        if name.stem != "005":
+            photo(home / "images" / name.parent.name / name.name, colour=(0, int(name.stem) * 9, 0))
+
+
+def cells(rows: list[list[str]]) -> Array:
+    found = np.empty((len(rows), len(rows[0])), dtype=object)
+    for i, row in enumerate(rows):
+        found[i, :] = row
+    return found
+
+
+@pytest.mark.parametrize("form", ["chars", "cells", "lines"])
+def test_a_bundle_of_paths_finds_the_photos_on_this_machine(
+    tmp_path: Path, photo: Write, write: Write, form: str
+) -> None:
+    home = tmp_path / "mscoco"
+    if form == "cells":
+        captions: Any = cells([[f"first {i}", f"second {i}"] for i in range(N)])
+    else:
+        captions = [f"text {i}" for i in range(N)] if form == "chars" else None
+    paths_bundle(home, photo, captions)
+    if form == "lines":
+        write(home / "caption.txt", "".join(f"text {i}\n" for i in range(N)))
+    raw = Mscoco(queries=2).raw(tmp_path)
+    assert raw.ids.tolist() == [i for i in range(N) if i != 5]
+    assert raw.texts[-1] == ("first 11 second 11" if form == "cells" else "text 11")
+    pixel = raw.image(10).getpixel((0, 0))
+    assert isinstance(pixel, tuple)
+    assert abs(pixel[1] - 99) < 5
+    assert "1 of 12 items without a picture or a label were dropped" in raw.notes
+
+
+def test_a_bundle_of_paths_with_too_few_captions_is_refused(tmp_path: Path, photo: Write) -> None:
+    paths_bundle(tmp_path / "mscoco", photo, ["one", "two"])
+    with pytest.raises(
+        DataError, match="12 paths, 2 captions and 12 rows of labels; expected as many of each"
+    ):
+        Mscoco(queries=2).raw(tmp_path)
+
+
+def test_the_owners_files_come_before_a_bundle(tmp_path: Path, write: Write) -> None:
+    scipy.io.savemat(tmp_path / "mirflickr.mat", split_bundle())
+    write(tmp_path / "mirflickr25k" / "mirflickr" / "meta" / "tags" / "tags1.txt", "sky\n")
+    with pytest.raises(DataError, match="no photo im1"):
+        Mirflickr25k().raw(tmp_path)
+
+
+def test_text_in_an_h5_is_text(tmp_path: Path) -> None:
+    write_h5(tmp_path / "a.h5", arrays(), matlab=False)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["classes"] = ["x", "y", "é"]
+    assert Files(path=str(tmp_path / "a.h5"), queries=2).load(tmp_path).classes == ("x", "y", "é")
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.9])
+def test_a_truncated_h5_is_an_error_of_one_line(tmp_path: Path, part: float) -> None:
+    path = tmp_path / "a.h5"
+    write_h5(path, arrays(500), matlab=False)
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    with pytest.raises(DataError, match=r"a\.h5.*truncated") as caught:
+        Files(path=str(path), queries=2).load(tmp_path)
+    assert "\n" not in str(caught.value)

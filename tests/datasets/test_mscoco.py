@@ -1,0 +1,132 @@
+"""MS-COCO: miniature copies of both editions as their owners lay them out."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.api import Raw
+from bench.datasets.mscoco import Mscoco
+from bench.errors import DataError
+
+SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+REAL = SHARED / "data" / "labels-at-scale" / "coco2014_123287x80.npz"
+Write = Callable[..., Path]
+KINDS = [{"supercategory": "a", "id": 18, "name": "dog"}, {"supercategory": "a", "id": 1, "name": "person"}]
+# photo: kinds of its objects, captions by id; 9 has no object, 25 no caption, 30 no photo
+PHOTOS: dict[str, dict[int, tuple[list[int], dict[int, str]]]] = {
+    "train": {
+        9: ([], {1: "Nothing here"}),
+        25: ([18], {2: " \n"}),
+        30: ([1], {3: "Lost"}),
+        42: ([18, 18, 1], {7: "second\ncaption.", 5: "First caption"}),
+    },
+    "val": {7: ([1], {8: "A person"}), 8: ([18], {9: "A dog"})},
+}
+
+
+def name(number: int, part: str, year: str) -> str:
+    return f"COCO_{part}2014_{number:012d}.jpg" if year == "2014" else f"{number:012d}.jpg"
+
+
+@pytest.fixture(params=["2014", "2017"])
+def year(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def copy(tmp_path: Path, write: Write, photo: Write, year: str) -> Path:
+    home = tmp_path / "mscoco"
+    for part, photos in PHOTOS.items():
+        images = [{"id": i, "file_name": name(i, part, year), "height": 6, "width": 8} for i in photos]
+        objects = [
+            {"segmentation": [[1, 2, 3]], "iscrowd": 0, "image_id": i, "category_id": k, "id": 100 + i}
+            for i, (kinds, _) in photos.items()
+            for k in kinds
+        ]
+        captions = [
+            {"image_id": i, "id": c, "caption": text}
+            for i, (_, found) in photos.items()
+            for c, text in found.items()
+        ]
+        for what, found in (("instances", objects), ("captions", captions)):
+            stored = {"info": {}, "images": images, "annotations": found}
+            if what == "instances":
+                stored["categories"] = KINDS
+            write(home / "annotations" / f"{what}_{part}{year}.json", json.dumps(stored))
+        for number in photos:
+            if number != 30:
+                photo(home / f"{part}{year}" / name(number, part, year), colour=(0, 0, number * 5))
+    return tmp_path
+
+
+def parsed(root: Path, year: str, **options: Any) -> Raw:
+    return Mscoco(**{"queries": 1, "variant": year} | options).raw(root)
+
+
+def test_photos_with_an_object_a_caption_and_a_file_are_kept(copy: Path, year: str) -> None:
+    raw = parsed(copy, year)
+    assert raw.ids.tolist() == [7, 8, 42]
+    assert raw.classes == ("person", "dog")
+    assert raw.labels.tolist() == [[1, 0], [0, 1], [1, 1]]
+
+
+def test_captions_are_joined_in_the_order_of_their_ids(copy: Path, year: str) -> None:
+    assert parsed(copy, year).texts[2] == "First caption second caption."
+    assert parsed(copy, year, captions="first").texts[2] == "First caption"
+
+
+def test_the_picture_of_a_row_is_that_of_its_id(copy: Path, year: str) -> None:
+    pixel = parsed(copy, year).image(2).getpixel((0, 0))
+    assert isinstance(pixel, tuple)
+    assert abs(pixel[2] - 210) < 5
+
+
+def test_photos_are_read_straight_out_of_the_owners_zips(copy: Path, year: str) -> None:
+    folder = copy / "mscoco" / f"val{year}"
+    with zipfile.ZipFile(copy / "mscoco" / f"val{year}.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, f"val{year}/{path.name}")
+            path.unlink()
+    assert parsed(copy, year).image(0).size == (8, 6)
+
+
+def test_what_was_left_out_is_noted(copy: Path, year: str) -> None:
+    notes = parsed(copy, year).notes
+    assert "1 photos without a labelled object were left out" in notes
+    assert "1 photos have no caption: left out" in notes
+    assert any(note.startswith("1 items without a picture were dropped, ") for note in notes)
+    assert any(note.startswith("pairs: found 3, expected 122218") for note in notes)
+
+
+def test_a_truncated_file_is_named(copy: Path, year: str) -> None:
+    path = copy / "mscoco" / "annotations" / f"captions_val{year}.json"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match=rf"captions_val{year}\.json: is not what COCO distributes") as caught:
+        parsed(copy, year)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_another_kind_is_refused(copy: Path, year: str, write: Write) -> None:
+    write(copy / "mscoco" / "annotations" / f"instances_val{year}.json", '{"images": []}')
+    with pytest.raises(DataError, match=rf"instances_val{year}\.json: has no annotations"):
+        parsed(copy, year)
+
+
+def test_the_other_edition_is_not_taken_for_this_one(copy: Path, year: str) -> None:
+    with pytest.raises(DataError, match="no instances_train20"):
+        parsed(copy, "2017" if year == "2014" else "2014")
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="the real labels are not beside the checkout")
+def test_the_real_labels_leave_as_many_photos_as_the_field_has() -> None:
+    with np.load(REAL, allow_pickle=False) as stored:
+        labelled = int((np.diff(stored["indptr"]) > 0).sum())
+        assert (labelled, len(stored["names"])) == (Mscoco.card.counts["2014"].pairs, 80)
