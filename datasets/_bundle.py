@@ -105,7 +105,7 @@ class BundledSource(RawSource):
 
     def _differences(self, found: Counts) -> tuple[str, ...]:
         assert self.card is not None
-        return _official.differences(found, self.card.counts[getattr(self, "variant", "")])
+        return found.differences(self.card.counts[getattr(self, "variant", "")])
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def raw(
         "relevance by pair: each test photo is a label, which only its own entry in the database has",
         "test photos are in the stream as well, with their other captions: not a split of unseen photos",
         f"{len(texts) - len(rows)} entries of {missing}" if missing else "",
-        *_official.differences(counts, card.counts[""]),
+        *counts.differences(card.counts[""]),
     )
     return Raw(
         ids=rows,

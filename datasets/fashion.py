@@ -27,8 +27,10 @@ CARD = Card(
     licence="MIT, as Kaggle states it; the photos are a shop's",
     citation="P. Aggarwal. Fashion Product Images (Small). Kaggle, 2019.",
     files=(
-        Expected(path="styles.csv", note="a row for every product; download with an account of Kaggle"),
-        Expected(path="images", note="the photos, ID.jpg; a zip of them beside styles.csv will do"),
+        Expected(
+            path="styles.csv",
+            note="download it with an account of Kaggle; the photos ID.jpg beside it, in a folder or a zip",
+        ),
     ),
     counts={"": Counts(queries=2000)},
 )

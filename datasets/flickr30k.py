@@ -19,7 +19,11 @@ CARD = Card(
         "similarity metrics for semantic inference over event descriptions. Transactions of the ACL 2, 2014."
     ),
     files=(
-        Expected(path="flickr30k-images", note="31,783 photos; ask for them with the owners' form"),
+        Expected(
+            path="flickr30k-images.tar.gz",
+            unpack=".",
+            note="31,783 photos; ask for them with the owners' form",
+        ),
         Expected(
             path="dataset_flickr30k.json", note="captions and split by A. Karpathy and L. Fei-Fei, 2015"
         ),

@@ -25,7 +25,10 @@ CARD = Card(
         "and Evaluation Metrics. Journal of Artificial Intelligence Research 47, 2013."
     ),
     files=(
-        Expected(path="Flickr8k_Dataset.zip", note="8091 photos; ask for it with the owners' form"),
+        Expected(
+            path="Flickr8k_Dataset.zip",
+            note="8091 photos, read as they are; ask for it with the owners' form",
+        ),
         Expected(path="Flickr8k_text.zip", unpack=".", note="captions, splits and judgements; the same form"),
     ),
     counts={"": Counts(pairs=8000, queries=1000, classes=1000)},

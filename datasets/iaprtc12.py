@@ -32,8 +32,8 @@ CARD = Card(
             note="images and annotations_complete_eng",
         ),
         Expected(
-            path="saiapr_tc-12",
-            note="labels.txt in each of its folders, and wlist.txt; from ImageCLEF's page of SAIAPR data",
+            path="wlist.txt",
+            note="of the extension, from ImageCLEF's page of SAIAPR data; its folder saiapr_tc-12 beside it",
         ),
     ),
     counts={"": Counts(pairs=20_000, queries=2000, classes=255, words=2912)},
@@ -46,7 +46,7 @@ class Iaprtc12(BundledSource):
     Reads ``images/NN/N.jpg``, ``annotations_complete_eng/NN/N.eng`` and, from the extension, every
     ``labels.txt`` (photo, region, label) and ``wlist.txt`` (label, word) below ``ROOT/iaprtc12``; or a
     bundle of the field (docs/datasets.md). The field's 2912 words are nobody's published list: here they
-    are the 2912 words of most descriptions.
+    are the 2912 words of most training descriptions.
     """
 
     words: int = param(2912, "words of the vocabulary, the most frequent ones", least=1)
@@ -70,7 +70,7 @@ class Iaprtc12(BundledSource):
             labels[i, np.searchsorted(columns, sorted(regions[number]))] = 1
         train, query = _official.split_at_random(labels, self.queries, self.seed)
         vocabulary = _official.most_frequent(
-            (_official.words(texts[number]) for number in numbers), most=self.words
+            (_official.words(texts[numbers[row]]) for row in train), most=self.words
         )
         found = Counts(pairs=len(numbers), queries=len(query), classes=len(columns), words=len(vocabulary))
         lost = len(texts.keys() | regions.keys()) - len(described)
@@ -84,7 +84,7 @@ class Iaprtc12(BundledSource):
             train=train,
             query=query,
             vocabulary=vocabulary,
-            notes=tuple(filter(None, (left_out, missing, *_official.differences(found, CARD.counts[""])))),
+            notes=tuple(filter(None, (left_out, missing, *found.differences(CARD.counts[""])))),
         )
 
 

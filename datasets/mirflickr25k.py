@@ -115,7 +115,7 @@ class Mirflickr25k(BundledSource):
                 rule,
                 *missing,
                 *note,
-                *_official.differences(found, expected),
+                *found.differences(expected),
             ),
         )
 

@@ -132,7 +132,7 @@ class Mscoco(BundledSource):
             f"{int((~labelled).sum())} photos without a labelled object were left out",
             f"{len(names) - len(ids)} photos have no caption: left out" if len(names) > len(ids) else "",
             missing,
-            *_official.differences(counts, CARD.counts[self.variant]),
+            *counts.differences(CARD.counts[self.variant]),
         )
         return Raw(
             ids=np.array(ids, dtype=np.intp)[kept],

@@ -48,13 +48,12 @@ CARD = Card(
         "Retrieval, 2009."
     ),
     files=(
-        Expected(
-            path="ImageList", note="Imagelist.txt, 269,648 names; TrainImagelist.txt, TestImagelist.txt"
-        ),
-        Expected(path="Groundtruth", note="AllLabels/Labels_CONCEPT.txt"),
-        Expected(path="NUS_WID_Tags", note="AllTags1k.txt and TagList1k.txt"),
-        Expected(path="Flickr", optional=True, note="the photos, by the owners' list of addresses"),
-        Expected(path="Low_Level_Features", optional=True, note="BoW_Train_int.dat, BoW_Test_int.dat"),
+        Expected(path="ImageList/Imagelist.txt", note="269,648 names; the owners send links on request"),
+        Expected(path="Groundtruth/AllLabels/Labels_sky.txt", note="one such file for each of 81 concepts"),
+        Expected(path="NUS_WID_Tags/AllTags1k.txt", note="269,648 rows of 1000 digits"),
+        Expected(path="NUS_WID_Tags/TagList1k.txt", note="1000 tags; some copies have it in ConceptsList"),
+        Expected(path="Low_Level_Features/BoW_Train_int.dat", optional=True, note="for features=owners"),
+        Expected(path="Low_Level_Features/BoW_Test_int.dat", optional=True, note="for features=owners"),
     ),
     variants={
         "tc21": "photos with one of the 21 concepts and one of the 1000 tags",

@@ -123,7 +123,7 @@ class Wiki(RawSource):
             classes=CLASSES,
             train=np.flatnonzero(rows < train),
             query=np.flatnonzero(rows >= train),
-            notes=tuple(filter(None, (missing, *_official.differences(found, CARD.counts[""])))),
+            notes=tuple(filter(None, (missing, *found.differences(CARD.counts[""])))),
         )
 
 
