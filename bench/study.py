@@ -16,6 +16,7 @@ from bench.errors import DataError, ParameterError, UnknownNameError
 from bench.records import DIRECTIONS, SINCE, Database, RunSpec, Schedule, selector
 
 MOST_BITS = 1024
+TUNED = "tuned"  # a table of a study file that tells where its values come from; nothing is read from it
 AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
 
 
@@ -54,7 +55,7 @@ class Study:
         """The default study, overridden by a study file, overridden by ``options`` that are not None."""
         values = _read(Path(__file__).with_name("default.toml"))
         if file is not None:
-            values.update(_read(file))
+            values.update({k: v for k, v in _read(file).items() if k != TUNED})
         values.update({k: v for k, v in options.items() if v is not None})
         return cls(**cls._fields(values))
 

@@ -91,7 +91,7 @@ def give_out(tables: Sequence[Any], args: argparse.Namespace) -> None:
     if args.out is None:
         print(text, end="")
     else:
-        _write(args.out, text)
+        write(args.out, text)
 
 
 def show(table: Any) -> None:
@@ -106,7 +106,8 @@ def show(table: Any) -> None:
         print(table)
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
     from bench.errors import StoreError
 
     temporary = path.with_name(f".{path.name}.tmp")

@@ -1,0 +1,250 @@
+"""Chooses parameters on validation queries, which are training items; the test queries are not read.
+
+The memory of a search is the results folder: the sampler is seeded and every cell is stored, so a search
+that was interrupted makes the same trials again, finds their cells done, and goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from bench import __version__, params, registry, selectors, sweep
+from bench.errors import BenchError, ParameterError, UnknownNameError
+from bench.params import Parameter
+from bench.records import RunRecord, selector
+from bench.study import TUNED, Study
+
+VAL = 200  # validation queries where the study does not say how many
+_WIDTH = 10.0  # a default range goes from the default divided by it to the default times it
+_DIGITS = 3  # of a number that is tried: more tell nothing, and make names long
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Numbers from ``low`` to ``high``, whole or not, evenly or on a logarithmic scale."""
+
+    low: float
+    high: float
+    log: bool
+    whole: bool
+
+    def suggest(self, trial: Any, name: str) -> Any:
+        """The next value, by an Optuna trial."""
+        if self.whole:
+            return trial.suggest_int(name, self.low, self.high, log=self.log)
+        value = float(f"{trial.suggest_float(name, self.low, self.high, log=self.log):.{_DIGITS}g}")
+        return min(max(value, self.low), self.high)
+
+    def __str__(self) -> str:
+        return f"{'log:' if self.log else ''}{self.low:g}..{self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some values."""
+
+    values: tuple[Any, ...]
+
+    def suggest(self, trial: Any, name: str) -> Any:
+        """The next value, by an Optuna trial."""
+        return self.values[trial.suggest_categorical(name, range(len(self.values)))]
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.values))
+
+
+Space = Mapping[str, Span | Choice]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting and its score: mAP, mean over directions and cells; None where a cell did not run."""
+
+    values: Mapping[str, Any]
+    score: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What a search found. ``trials[0]`` is the method as it was given."""
+
+    study: Study  # of the validation
+    space: Space
+    seed: int
+    trials: tuple[Trial, ...]
+    data: Mapping[str, str]  # dataset → fingerprint
+
+    @property
+    def best(self) -> Trial:
+        """The highest score; of equals the first, so that nothing is changed for nothing."""
+        return max((t for t in self.trials if t.score is not None), key=lambda t: t.score or 0.0)
+
+    @property
+    def method(self) -> str:
+        """The method with the chosen values, as a selector."""
+        [(name, given)] = selectors.expand("method", self.study.methods)
+        return _set(name, given, self.best.values)
+
+
+Progress = Callable[[Trial, int, int], None]  # trial, trials finished, trials in all
+
+
+def space_of(method: str, texts: Sequence[str] = (), *, fixed: Sequence[str] = ()) -> Space:
+    """Read ``lambda1=log:0.01..10``, ``sweeps=1..4``, ``teacher=trained,zero``.
+
+    Without texts: every float parameter with a positive default that is not ``fixed``, from a tenth of
+    the default to ten times it, on a logarithmic scale, within its bounds.
+    """
+    known = params.parameters(registry.get("method", method))
+    found: dict[str, Span | Choice] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        if name not in known:
+            raise UnknownNameError(f"parameter of {method}", name, known)
+        found[name] = _dimension(method, known[name], values)
+    if not texts:
+        found = {name: _around(p) for name, p in known.items() if name not in fixed and _is_scale(p)}
+    if not found:
+        raise ParameterError(
+            f"method {method!r} has no float parameter with a positive default to tune. Name what to tune: "
+            "--space NAME=LOW..HIGH."
+        )
+    return found
+
+
+def _dimension(owner: str, parameter: Parameter, text: str) -> Span | Choice:
+    form = re.fullmatch(r"(log:)?(.+?)\.\.(.+)", text)
+    if form is None:
+        values = tuple(params.parse(owner, parameter, part) for part in text.split(","))
+        if len(values) < 2:
+            raise ParameterError(
+                f"{owner}: the space of {parameter.name} is {text!r}; expected LOW..HIGH, log:LOW..HIGH or "
+                f"at least two values A,B. To fix it, write {owner}[{parameter.name}=VALUE]."
+            )
+        return Choice(values)
+    low, high = (params.parse(owner, parameter, part) for part in form.groups()[1:])
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (low, high))
+    if not numbers or low >= high or (form[1] and low <= 0):
+        raise ParameterError(
+            f"{owner}: the space of {parameter.name} is {text!r}; expected numbers LOW below HIGH, and LOW "
+            "above 0 on a logarithmic scale."
+        )
+    return Span(low, high, bool(form[1]), isinstance(low, int) and isinstance(high, int))
+
+
+def _is_scale(parameter: Parameter) -> bool:
+    return parameter.type is float and bool(parameter.default > 0)
+
+
+def _around(parameter: Parameter) -> Span:
+    low, high = parameter.default / _WIDTH, parameter.default * _WIDTH
+    if not parameter.accepts(low):
+        low = parameter.least if parameter.least is not None else parameter.default
+    if parameter.most is not None:
+        high = min(high, parameter.most)
+    return Span(low, high, log=True, whole=False)
+
+
+def tune(
+    study: Study,
+    *,
+    trials: int = 30,
+    space: Sequence[str] = (),
+    seed: int = 0,
+    retry: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Tuned:
+    """Search the space of one method by Optuna's TPE and return every trial.
+
+    A trial runs all cells of the study (datasets, code lengths, seeds) with ``val`` training items as
+    queries. The first one is the method as it is, beside the ``trials`` asked for.
+    """
+    if trials < 1:
+        raise ParameterError(f"trials must be at least 1; got {trials}.")
+    study.add_plugins()
+    study = study if study.val else study.but(val=VAL)
+    chosen = selectors.expand("method", study.methods)
+    if len(chosen) != 1:
+        raise ParameterError("one method is tuned at a time. Give one name, without lists of values.")
+    [(method, given)] = chosen
+    dimensions = space_of(method, space, fixed=tuple(given))
+    optimizer, failed = _optimizer(seed)
+    done: list[Trial] = []
+    data: dict[str, str] = {}
+
+    def run(values: Mapping[str, Any]) -> Trial:
+        one = study.but(methods=[_set(method, given, values)])
+        records = sweep.complete(one, one.cells(), retry=retry, force=force).records
+        data.update({selector(r.spec.dataset, r.spec.dataset_params): r.data for r in records})
+        done.append(_trial(values, records))
+        if progress is not None:
+            progress(done[-1], len(done), trials + 1)
+        return done[-1]
+
+    run({})
+    for _ in range(trials):
+        asked = optimizer.ask()
+        trial = run({name: dimension.suggest(asked, name) for name, dimension in dimensions.items()})
+        optimizer.tell(asked, trial.score, state=failed if trial.score is None else None)
+    if all(trial.score is None for trial in done):
+        raise BenchError(f"no trial of {method} ran: {done[0].reason}. See `bench status --debug`.")
+    return Tuned(study, dimensions, seed, tuple(done), data)
+
+
+def _set(method: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    return selector(method, {**given, **values})
+
+
+def _optimizer(seed: int) -> tuple[Any, Any]:
+    """An Optuna study that is asked and told, and what it calls a trial that failed."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise BenchError("`bench tune` needs Optuna. Run `pip install 'hashbench[tune]'`.") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=seed)
+    return optuna.create_study(direction="maximize", sampler=sampler), optuna.trial.TrialState.FAIL
+
+
+def _trial(values: Mapping[str, Any], records: Sequence[RunRecord]) -> Trial:
+    for record in records:
+        if record.status != "ok":
+            return Trial(values, None, f"{record.spec}: {record.reason}")
+    scores = [r.rounds[-1].metrics[f"map/{d}"] for r in records for d in r.spec.directions]
+    return Trial(values, sum(scores) / len(scores))
+
+
+def study_file(found: Tuned) -> str:
+    """The chosen values as a study file that `bench run` reads, with where they come from."""
+    study = found.study.but(methods=[found.method], val=0)
+    defaults = {f.name: f.default for f in fields(Study)}
+    lines = ["# Chosen by `bench tune` on validation queries; the test queries were not read."]
+    for name in (f.name for f in fields(Study) if f.name not in ("data_root", "results")):
+        value = getattr(study, name)
+        if value != defaults[name]:
+            lines.append(f"{name} = {_toml(value)}")
+    origin = {
+        "score": found.best.score,
+        "score_as_given": found.trials[0].score,
+        "measured": "mAP, mean over directions, datasets, code lengths and seeds, on validation queries",
+        "val": found.study.val,
+        "trials": len(found.trials) - 1,
+        "failed": sum(t.score is None for t in found.trials),
+        "search": f"Optuna TPE, seed {found.seed}",
+        "hashbench": __version__,
+    }
+    lines += ["", f"[{TUNED}]", *(f"{k} = {_toml(v)}" for k, v in origin.items() if v is not None)]
+    lines += ["", f"[{TUNED}.space]", *(f"{k} = {_toml(str(d))}" for k, d in found.space.items())]
+    lines += ["", f"[{TUNED}.data]", *(f"{_toml(k)} = {_toml(v)}" for k, v in found.data.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Text, numbers and lists of them: where JSON is TOML."""
+    return json.dumps(value, ensure_ascii=False)
