@@ -1,0 +1,417 @@
+"""What of LCDH can be exchanged: other students, codes and teachers, fading, missing modalities, reuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import state
+from bench.api import MODALITIES, Batch, Chunk, Modality, Shared, Split
+from bench.errors import ParameterError
+from bench.methods.lcdh import LCDH, teacher
+from bench.methods.lcdh.linear import Kernel, procrustes, unit_rows
+from bench.methods.lcdh.past import Past
+from bench.methods.lcdh.student import ClosedForm, History, Signals, relax, signs
+from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, train_teacher
+from bench.study import Study
+from bench.trial import Trial, items
+
+Array = np.ndarray[Any, Any]
+Draws = np.random.default_rng
+SMALL: dict[str, Any] = {"teacher_width": 16, "heads": 2, "teacher_epochs": 3}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Any:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def chunks(*sizes: int) -> list[Chunk]:
+    return Trial(LCDH).chunks(*(items(n, seed=i) for i, n in enumerate(sizes)))
+
+
+def fit(method: LCDH, given: list[Chunk], *, pool: bool = True) -> Array:
+    """The learned codes of all chunks; the first is the pool."""
+    if pool:
+        method.fit_pool(given[0])
+    codes = []
+    for chunk in given:
+        method.fit_chunk(chunk)
+        codes.append(method.encode_database(chunk, "image"))
+    return np.concatenate(codes)
+
+
+def lacking(chunk: Chunk, modality: Modality, rows: Array, fill: float = 0.0) -> Chunk:
+    """The same chunk with one modality of these rows gone, and ``fill`` where it was."""
+    batch = chunk.batch(modality)
+    absent = np.zeros(len(chunk), dtype=bool)
+    absent[rows] = True
+
+    def blank(x: Array) -> Array:
+        return np.where(absent[:, None], np.float32(fill), x)
+
+    gone = Batch(blank(batch.features), {v: blank(x) for v, x in batch.views.items()}, absent)
+    return dataclasses.replace(chunk, **{modality: gone}, shared=Shared())
+
+
+# --- the declared variants
+
+
+@pytest.mark.parametrize("name", LCDH.variants)
+def test_a_variant_is_a_setting_that_method_and_study_accept(name: str) -> None:
+    variant = LCDH.variants[name]
+    LCDH(bits=16, **variant.params)
+    study = Study.make(None, methods="lcdh", datasets="synthetic", bits="16", seeds=1, **variant.run)
+    assert study.cells()
+
+
+def test_every_variant_differs_from_the_default_and_from_the_others() -> None:
+    found = [(dict(v.params), dict(v.run)) for v in LCDH.variants.values()]
+    assert all(found.count(one) == 1 for one in found) and ({}, {}) not in found
+
+
+# --- codes
+
+
+def test_relaxed_codes_are_where_the_slope_is_zero() -> None:
+    rng = np.random.default_rng(0)
+    history = signs(rng.standard_normal((40, 6)))
+    coupling, target, weight = history.T @ history / 40, rng.standard_normal((9, 6)), rng.random(9)
+    b = relax(target, coupling, weight)
+    np.testing.assert_allclose(b @ coupling + weight[:, None] * b, target, atol=1e-10)
+
+
+def test_pointwise_codes_are_the_teachers() -> None:
+    given = chunks(60, 50)
+    method = LCDH(bits=8, teacher="zero", codes="teacher")
+    codes = fit(method, given)
+    assert method.teacher_ is not None
+    taught = np.concatenate([method.teacher_.signal(Seen.of(chunk)) for chunk in given])
+    np.testing.assert_array_equal(codes, signs(taught))
+
+
+def test_pointwise_codes_without_a_teacher_are_refused() -> None:
+    with pytest.raises(ParameterError, match="pool=none"):
+        LCDH(bits=8, codes="teacher").fit_chunk(chunks(40)[0])
+
+
+@pytest.mark.parametrize("codes", ["sign", "relaxed"])
+def test_other_ways_to_choose_codes_give_other_codes(codes: Any) -> None:
+    given = chunks(80, 60)
+    plain, other = (LCDH(bits=16, teacher="zero", codes=c) for c in ("dcc", codes))
+    assert np.any(fit(plain, given) != fit(other, given))
+
+
+# --- classes that come later
+
+
+def later(welcome: bool) -> int:
+    """How many codes the items of classes have that the first chunk did not hold."""
+    early, late = items(80, classes=(0, 1)), items(80, seed=1, classes=(2, 3))
+    method = LCDH(bits=32, welcome=welcome)
+    return len(np.unique(fit(method, Trial(LCDH).chunks(early, late), pool=False)[80:], axis=0))
+
+
+def test_anchors_part_the_items_of_classes_that_come_later() -> None:
+    assert later(welcome=True) > 3 * later(welcome=False)
+
+
+def test_a_class_is_new_until_an_item_of_it_is_in_the_history() -> None:
+    history = History.empty(4)
+    labels = np.eye(3)[[0, 1, 1, 2]]
+    given = Signals(None, labels, np.ones((4, 2)))
+    np.testing.assert_array_equal(history.newcomers(given), [0, 1, 2, 3])
+    history.add(given.take(np.array([1])), np.ones((1, 4)))
+    np.testing.assert_array_equal(history.newcomers(given), [0, 3])
+
+
+def test_without_the_label_term_labels_move_no_code() -> None:
+    given = chunks(60, 50)
+    blank = [dataclasses.replace(c, labels=np.zeros_like(c.labels), shared=Shared()) for c in given]
+    one, other = (fit(LCDH(bits=8, teacher="zero", lambda2=0.0), g) for g in (given, blank))
+    np.testing.assert_array_equal(one, other)
+
+
+# --- fading
+
+
+def test_a_fading_history_counts_each_chunk_by_its_age() -> None:
+    given = chunks(60, 50, 40)
+    method = LCDH(bits=8, forget=0.5, welcome=False)
+    codes = fit(method, given, pool=False).astype(float)
+    ages = np.repeat([0.25, 0.5, 1.0], [60, 50, 40])
+    assert isinstance(method.student_, ClosedForm)
+    for m in MODALITIES:
+        phi = np.concatenate([method.features_[m](chunk.batch(m).features) for chunk in given])
+        gram = (phi * ages[:, None]).T @ phi + 0.1 * ages.sum() * np.eye(phi.shape[1])
+        weights = method.student_.functions[m].weights
+        assert weights is not None
+        np.testing.assert_allclose(weights, np.linalg.solve(gram, (phi * ages[:, None]).T @ codes), atol=1e-8)
+
+
+def test_the_sums_of_a_fading_history_are_weighted_sums() -> None:
+    rng = np.random.default_rng(0)
+    history, old, new = History.empty(4), signs(rng.standard_normal((9, 4))), signs(rng.random((5, 4)) - 0.5)
+    z = rng.standard_normal((14, 3))
+    history.features.add(z[:9], old)
+    history.fade(0.25)
+    history.features.add(z[9:], new)
+    weights = np.repeat([0.25, 1.0], [9, 5])
+    both = np.concatenate([old, new])
+    np.testing.assert_allclose(history.features.coupling, (both.T * weights) @ both / weights.sum())
+    expected = 8.0 * z @ ((z.T * weights) @ both) / weights.sum()
+    np.testing.assert_allclose(history.features.pull(z), expected)
+
+
+# --- kernel students
+
+
+def test_kernel_features_are_a_function_of_the_row_alone_and_standardised() -> None:
+    x = np.random.default_rng(0).standard_normal((80, 6)).astype(np.float32)
+    kernel = Kernel.fit(x, np.arange(0, 80, 8))
+    phi = kernel(x)
+    assert phi.shape == (80, 11)
+    np.testing.assert_allclose(phi[:, :-1].std(axis=0), 1.0)
+    np.testing.assert_allclose(kernel(x[5:6]), phi[5:6], atol=1e-12)
+
+
+def test_a_kernel_student_learns_what_no_linear_one_can() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((600, 4)).astype(np.float32)
+    labels = np.eye(2, dtype=np.uint8)[(x[:, 0] * x[:, 1] > 0).astype(int)]
+    batch = Batch(x, {"clip": x})
+    whole = Split(image=batch, text=batch, labels=labels, ids=np.arange(600))
+    parts = [Chunk(round=i, **vars_of(whole.take(slice(a, a + 200)))) for i, a in enumerate((0, 200, 400))]
+    gaps = {}
+    for student in ("linear", "rbf"):
+        method = LCDH(bits=16, student=student, centres=150)
+        fit(method, parts, pool=False)
+        codes, same = method.encode(Batch(x), "image").astype(float), labels @ labels.T.astype(int) > 0
+        alike = codes @ codes.T / 16
+        gaps[student] = float(alike[same].mean() - alike[~same].mean())
+    assert gaps["rbf"] > gaps["linear"] + 0.3
+
+
+def vars_of(split: Split) -> dict[str, Any]:
+    return {"image": split.image, "text": split.text, "labels": split.labels, "ids": split.ids}
+
+
+# --- items that lack a modality
+
+
+@pytest.mark.parametrize("settings", [{"teacher": "zero"}, SMALL, {"solver": "sgd", "teacher": "zero"}])
+def test_what_stands_where_a_modality_is_absent_is_never_looked_at(settings: dict[str, Any]) -> None:
+    rows = np.arange(0, 60, 3)
+    codes = []
+    for fill in (0.0, 1e3):
+        given = [lacking(chunk, "text", rows, fill) for chunk in chunks(60, 60)]
+        method = LCDH(bits=8, **settings)
+        codes.append((fit(method, given), method.encode(Batch(given[0].text.features[1:3]), "text")))
+    for one, other in zip(*codes, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_hash_function_is_learned_from_the_items_that_have_its_modality() -> None:
+    rows = np.arange(0, 60, 4)
+    chunk = lacking(chunks(60)[0], "text", rows)
+    method = LCDH(bits=8, teacher="zero")
+    codes = fit(method, [chunk], pool=False).astype(float)
+    kept = np.setdiff1d(np.arange(60), rows)
+    assert isinstance(method.student_, ClosedForm)
+    for m, seen in (("text", kept), ("image", np.arange(60))):
+        phi = method.features_[m](chunk.batch(m).features[seen])
+        ridge = phi.T @ phi + 0.1 * len(seen) * np.eye(phi.shape[1])
+        weights = method.student_.functions[m].weights
+        assert weights is not None
+        np.testing.assert_allclose(weights, np.linalg.solve(ridge, phi.T @ codes[seen]), atol=1e-8)
+
+
+@pytest.mark.parametrize("fusion", ["product", "concat"])
+def test_a_teacher_code_of_one_modality_does_not_depend_on_the_others_of_its_batch(fusion: Any) -> None:
+    chunk = lacking(lacking(chunks(50)[0], "text", np.arange(10)), "image", np.arange(40, 50))
+    seen = Seen.of(chunk)
+    made = train_teacher(seen, unit_rows(items(50).labels), recipe=recipe(fusion=fusion), seed=1)
+    together = made.codes(seen)
+    alone = np.concatenate([made.codes(seen.take(slice(i, i + 1))) for i in range(50)])
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+    assert np.isfinite(together).all()
+
+
+def test_a_chunk_may_lack_one_modality_altogether() -> None:
+    first, second = chunks(40, 40)
+    given = [lacking(first, "text", np.arange(40)), second]
+    assert set(np.unique(fit(LCDH(bits=8, **SMALL), given))) == {-1, 1}
+
+
+# --- teachers
+
+
+def recipe(**changes: Any) -> Recipe:
+    base: dict[str, Any] = {
+        "bits": 8, "width": 16, "heads": 2, "attention": 1, "fusion": "product", "epochs": 3,
+        "contrastive": 0.1, "tau": 0.1, "device": "cpu",
+    }  # fmt: skip
+    return Recipe(**{**base, **changes})
+
+
+@pytest.mark.parametrize(("fusion", "blind"), [("image", "text"), ("text", "image")])
+def test_a_teacher_of_one_modality_does_not_look_at_the_other(fusion: Any, blind: Modality) -> None:
+    chunk = chunks(40)[0]
+    made = train_teacher(Seen.of(chunk), unit_rows(items(40).labels), recipe=recipe(fusion=fusion), seed=1)
+    other = Batch(chunk.batch(blind).features, {"clip": -chunk.batch(blind).views["clip"]})
+    changed = dataclasses.replace(chunk, **{blind: other})
+    np.testing.assert_array_equal(made.codes(Seen.of(changed)), made.codes(Seen.of(chunk)))
+
+
+def test_attention_is_never_over_one_token() -> None:
+    seen, labels = Seen.of(chunks(40)[0]), unit_rows(items(40).labels)
+    names = train_teacher(seen, labels, recipe=recipe(fusion="image", attention=2), seed=1).weights
+    assert not any(name.startswith("attention") for name in names)
+
+
+def test_every_epoch_of_a_teacher_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="bench.methods.lcdh.teacher"):
+        train_teacher(Seen.of(chunks(40)[0]), np.zeros((40, 0)), recipe=recipe(), seed=1)
+    assert [r.getMessage().split(",")[0] for r in caplog.records] == [
+        f"LCDH teacher: epoch {i} of 3" for i in (1, 2, 3)
+    ]
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one with every training of a teacher."""
+    from bench.methods import lcdh
+
+    done: list[int] = []
+
+    def counted(*given: Any, **how: Any) -> Teacher:
+        done.append(1)
+        return train_teacher(*given, **how)
+
+    monkeypatch.setattr(lcdh, "train_teacher", counted)
+    return done
+
+
+def kept_pool(folder: Path, n: int = 60, seed: int = 0) -> Chunk:
+    pool = Trial(LCDH).chunks(items(n, seed=seed))[0]
+    return dataclasses.replace(pool, shared=Shared(folder))
+
+
+def test_runs_that_differ_in_lambda_use_one_teacher_with_the_same_bytes(
+    trainings: list[int], tmp_path: Path
+) -> None:
+    made = []
+    for lambda1 in (1.0, 0.1, 10.0):
+        method = LCDH(bits=8, lambda1=lambda1, **SMALL)
+        method.fit_pool(kept_pool(tmp_path))
+        assert method.teacher_ is not None
+        made.append(method.teacher_.codes(Seen.of(chunks(30)[0])).tobytes())
+    assert len(trainings) == 1 and len(set(made)) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"bits": 16}, {"seed": 1}, {"attention": 2}, {"contrastive": 0.5}, {"fusion": "concat"}]
+)
+def test_another_recipe_is_another_teacher(
+    change: dict[str, Any], trainings: list[int], tmp_path: Path
+) -> None:
+    for settings in ({}, change):
+        LCDH(**{"bits": 8, **SMALL, **settings}).fit_pool(kept_pool(tmp_path))
+    assert len(trainings) == 2
+
+
+@pytest.mark.parametrize("change", [{"seed": 3}, {"n": 61}])
+def test_another_pool_is_another_teacher(
+    change: dict[str, int], trainings: list[int], tmp_path: Path
+) -> None:
+    for pool in (kept_pool(tmp_path), kept_pool(tmp_path, **change)):
+        LCDH(bits=8, **SMALL).fit_pool(pool)
+    assert len(trainings) == 2
+
+
+def test_an_interrupted_training_keeps_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(teacher, "loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        LCDH(bits=8, **SMALL).fit_pool(kept_pool(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_procrustes_finds_the_turn_between_two_sets_of_codes() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((50, 6))
+    turn = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    np.testing.assert_allclose(procrustes(x, x @ turn), turn, atol=1e-10)
+
+
+def test_a_refitted_teacher_is_turned_to_the_coordinates_of_the_first() -> None:
+    seen, labels = Seen.of(chunks(150)[0]), unit_rows(items(150).labels)
+    first, second = (train_teacher(seen, labels, recipe=recipe(epochs=30), seed=s) for s in (1, 2))
+    past = Past.begin(seen.take(slice(0, 100)), first)
+    new = Seen.of(Trial(LCDH).chunks(items(80, seed=5))[0])
+    near, far = (np.mean(first.signal(new) * t.signal(new)) for t in (past.aligned(second), second))
+    assert near > 0.5 and near > far + 0.3
+
+
+def test_the_sample_that_a_teacher_is_refitted_on_is_bounded_and_uniform() -> None:
+    past = Past.begin(Seen.of(chunks(20)[0]), project_teacher(Seen.of(chunks(20)[0]), bits=4, rng=Draws(0)))
+    rng = Draws(1)
+    for age in range(10):
+        past.take_in(Seen(*2 * [np.full((50, 1), age, np.float32)]), np.zeros((50, 0)), most=200, rng=rng)
+    ages = past.sample().image[:, 0]
+    assert len(ages) == 200 and np.all(np.diff(ages) >= 0)
+    assert np.all(np.bincount(ages.astype(int), minlength=10) > 8)
+
+
+def test_a_refitted_teacher_sees_the_chunks_so_far_and_no_other() -> None:
+    given = chunks(60, 60, 60)
+    codes = []
+    for last in (given[2], dataclasses.replace(chunks(60)[0], round=2)):
+        method = LCDH(bits=8, teacher="past", **SMALL)
+        codes.append(fit(method, [*given[:2], last])[:120])
+        assert method.past_ is not None and len(method.past_.keys) == 180
+    np.testing.assert_array_equal(*codes)
+
+
+def test_a_refitted_teacher_is_resumed_as_it_was(tmp_path: Path) -> None:
+    given = chunks(50, 40, 30)
+    method, other = (LCDH(bits=8, teacher="past", **SMALL) for _ in range(2))
+    fit(method, given[:2])
+    state.save(tmp_path / "s.npz", method.state_dict())
+    other.load_state_dict(state.load(tmp_path / "s.npz"))
+    one, two = (fit(m, given[2:], pool=False) for m in (method, other))
+    np.testing.assert_array_equal(one, two)
+
+
+# --- what cells of one pass share
+
+
+def test_cells_that_differ_in_lambda_share_all_that_depends_on_neither_lambda_nor_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given, asked = chunks(60, 50), []
+    plain = Shared.once
+
+    def noted(self: Shared, key: Any, compute: Any) -> Any:
+        if key not in self._found:
+            asked.append(key)
+        return plain(self, key, compute)
+
+    monkeypatch.setattr(Shared, "once", noted)
+    counts = []
+    for lambda1 in (1.0, 0.3, 3.0):
+        fit(LCDH(bits=8, lambda1=lambda1, teacher="zero"), given)
+        counts.append(len(asked))
+    assert counts[0] > 10 and len(set(counts)) == 1
