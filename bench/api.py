@@ -192,6 +192,7 @@ class Capabilities:
     pool: bool = False  # has an offline stage: fit_pool() is its own
     real_valued: bool = False  # encode() gives float32 (n, k) vectors, ranked by cosine: no hashing
     oracle: bool = False  # encode() is shown the items' labels, as batch.views["labels"]: a ceiling
+    fused: bool = False  # encode() is shown the "clip" view of BOTH modalities, as batch.views: no rival
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

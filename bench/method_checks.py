@@ -523,7 +523,7 @@ def it_runs_with_and_without_a_pool(trial: Trial) -> None:
 
 def it_runs_where_plain_features_stand_in_for_a_view(trial: Trial) -> None:
     method = trial.fit(*[items(seed=i, view="another") for i in range(2)])
-    _both(trial, method, _queries())
+    _both(trial, method, items(_QUERIES, seed=9, view="another"))
 
 
 _Checks = Sequence[Callable[[Trial], None]]

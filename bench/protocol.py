@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import hamming
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Method, Modality, Rows, Split
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Features, Method, Modality, Rows, Split
 from bench.clock import Clock
 from bench.cosine import pack_vectors
 from bench.outputs import validate_codes, validate_vectors
@@ -80,8 +80,8 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
 def encode(method: Method, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
     """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
 
-    An oracle is shown the labels as well, and a method that ``encodes`` a view is shown that view as
-    the features: both are said in every table.
+    An oracle is shown the labels as well, a fused one both modalities, and a method that ``encodes`` a
+    view is shown that view as the features: all of it is said in every table.
     """
     seen = items.batch(modality).seen_as(method.capabilities.encodes)
     total = len(items) if rows is None else len(rows)
@@ -89,12 +89,19 @@ def encode(method: Method, items: Split, modality: Modality, rows: Rows | None =
     for start in range(0, total, _BLOCK):
         stop = min(start + _BLOCK, total)
         block = slice(start, stop) if rows is None else rows[start:stop]
-        views = {}
+        views: dict[str, Features] = {}
         if method.capabilities.oracle and items.labels is not None:
             views["labels"] = _frozen(items.labels[block].astype(np.float32))
+        if method.capabilities.fused:
+            views |= {m: _frozen(clip_or_plain(items.batch(m))[block]) for m in MODALITIES}
         batch = Batch(_frozen(seen.features[block]), views)
         parts.append(_checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
+
+
+def clip_or_plain(batch: Batch) -> Features:
+    """The view ``clip``, or the features that stand in for it."""
+    return batch.views.get("clip", batch.features)
 
 
 def pack(method: Method, codes: Output) -> Stored:

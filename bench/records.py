@@ -175,7 +175,7 @@ class RunRecord:
     code: str = ""  # fingerprint of the method's and the protocol's source
     data: str = ""  # fingerprint of the arrays
     fidelity: str = ""  # authors' algorithm | adaptation | reconstruction | textbook
-    reference: str = ""  # oracle | real-valued: what is no rival of hashing methods
+    reference: str = ""  # oracle | fused | real-valued: what is no rival of hashing methods
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
     notes: tuple[str, ...] = ()  # what a reader must know, e.g. that a view was stood in for

@@ -95,6 +95,8 @@ def run_cells(
 def _reference(abilities: Capabilities) -> str:
     if abilities.oracle:
         return "oracle"
+    if abilities.fused:
+        return "fused"
     return "real-valued" if abilities.real_valued else ""
 
 

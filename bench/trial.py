@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from bench import state
 from bench.api import MODALITIES, Batch, Chunk, Labels, Method, Modality, Split
+from bench.protocol import clip_or_plain
 
 BITS, SEED, ROWS = 16, 1, 48
 CLASSES = 4
@@ -102,12 +103,11 @@ class Trial:
         return Batch(plain, {v: _frozen(batch.views[v]) if v in batch.views else plain for v in names})
 
     def asked(self, split: Split, modality: Modality) -> Batch:
-        """What encode() is given of the split: no views, but its labels where the method is an oracle.
-
-        And for features the view that the method encodes, if it does.
-        """
+        """What encode() is given of the split, as :func:`bench.protocol.encode` gives it."""
         shows = self.cls.capabilities.oracle and split.labels is not None
         views = {"labels": _frozen(np.asarray(split.labels, dtype=np.float32))} if shows else {}
+        if self.cls.capabilities.fused:
+            views |= {m: _frozen(clip_or_plain(split.batch(m))) for m in MODALITIES}
         return Batch(_frozen(self._seen(split.batch(modality)).features), views)
 
     def _seen(self, batch: Batch) -> Batch:

@@ -21,6 +21,7 @@ _FIDELITY = {  # fidelity → mark at the method's name, words in the legend
 }
 _REFERENCES = {
     "oracle": "a ceiling, which is shown the labels of queries and database",
+    "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"

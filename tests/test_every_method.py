@@ -14,6 +14,8 @@ QUICK = {
     "dcmh": "dcmh[epochs=1]",
     "djsrh": "djsrh[epochs=2]",
     "lcdh": "lcdh[teacher_epochs=1,teacher_width=32,heads=2]",
+    "lcdh_clip": "lcdh_clip[teacher_epochs=1,teacher_width=32,heads=2]",
+    "lcdh_fused": "lcdh_fused[teacher_epochs=1,teacher_width=32,heads=2]",
     "ucch": "ucch[epochs=2,negatives=64]",
     "skdch": "skdch[teacher_epochs=1,epochs=1,hidden=32]",
     "ukd": "ukd[teacher_epochs=1,epochs=1]",

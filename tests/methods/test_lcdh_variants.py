@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import bench
 from bench import state
 from bench.api import MODALITIES, Batch, Chunk, Modality, Shared, Split
 from bench.errors import ParameterError
@@ -18,6 +20,8 @@ from bench.methods.lcdh.linear import Kernel, procrustes, unit_rows
 from bench.methods.lcdh.past import Past
 from bench.methods.lcdh.student import ClosedForm, History, Signals, relax, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, train_teacher
+from bench.methods.lcdh_clip import LCDHClip
+from bench.methods.lcdh_fused import LCDHFused
 from bench.study import Study
 from bench.trial import Trial, items
 
@@ -27,7 +31,7 @@ SMALL: dict[str, Any] = {"teacher_width": 16, "heads": 2, "teacher_epochs": 3}
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Any:
+def one_thread() -> Iterator[None]:
     import torch
 
     threads = torch.get_num_threads()
@@ -64,15 +68,19 @@ def lacking(chunk: Chunk, modality: Modality, rows: Array, fill: float = 0.0) ->
     return dataclasses.replace(chunk, **{modality: gone}, shared=Shared())
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+
+
 # --- the declared variants
 
 
 @pytest.mark.parametrize("name", LCDH.variants)
 def test_a_variant_is_a_setting_that_method_and_study_accept(name: str) -> None:
     variant = LCDH.variants[name]
-    LCDH(bits=16, **variant.params)
-    study = Study.make(None, methods="lcdh", datasets="synthetic", bits="16", seeds=1, **variant.run)
-    assert study.cells()
+    study = Study.make(None, methods="lcdh", datasets="synthetic", bits="16", seeds=1)
+    assert study.variant(study.cells()[0], variant.params, variant.run).method == "lcdh"
 
 
 def test_every_variant_differs_from_the_default_and_from_the_others() -> None:
@@ -346,7 +354,7 @@ def test_an_interrupted_training_keeps_nothing(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(teacher, "loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
         LCDH(bits=8, **SMALL).fit_pool(kept_pool(tmp_path))
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*.npz"))
 
 
 def test_procrustes_finds_the_turn_between_two_sets_of_codes() -> None:
@@ -393,6 +401,38 @@ def test_a_refitted_teacher_is_resumed_as_it_was(tmp_path: Path) -> None:
     other.load_state_dict(state.load(tmp_path / "s.npz"))
     one, two = (fit(m, given[2:], pool=False) for m in (method, other))
     np.testing.assert_array_equal(one, two)
+
+
+# --- upper bounds
+
+
+def test_students_of_clip_features_are_given_them_in_place_of_the_light_ones() -> None:
+    trial, split = Trial(LCDHClip, {"teacher": "zero"}), items(80)
+    method = trial.fit(split)
+    assert isinstance(method, LCDHClip)
+    assert method.features_["image"].scaling.mean.shape == (split.image.views["clip"].shape[1],)
+
+
+def test_the_fused_oracle_gives_queries_the_teachers_codes_of_both_modalities() -> None:
+    trial, split = Trial(LCDHFused, {"teacher": "zero"}), items(80)
+    method = trial.fit(split)
+    assert isinstance(method, LCDHFused) and method.teacher_ is not None
+    taught = signs(method.teacher_.signal(Seen.of(split)))
+    for m in MODALITIES:
+        np.testing.assert_array_equal(method.encode(trial.asked(split, m), m), taught)
+
+
+def test_the_table_calls_the_fused_teacher_an_oracle_that_is_not_cross_modal(tmp_path: Path) -> None:
+    done = bench.run(
+        methods="lcdh_fused[teacher=zero],lcdh[teacher=zero]",
+        datasets="synthetic[n=200,queries=30]",
+        bits="8",
+        seeds=1,
+        schedule="shuffled:100",
+        results=str(tmp_path / "runs"),
+    )
+    assert {r.spec.method: r.reference for r in done.records} == {"lcdh_fused": "fused", "lcdh": ""}
+    assert "an oracle, not cross-modal" in str(done.table())
 
 
 # --- what cells of one pass share
