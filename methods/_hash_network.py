@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 class HashNetworks(Method):
-    """One network per modality, ``relu(x W₁ + b₁) W₂ + b₂``; a code is the signs of its outputs.
+    """One network per modality, ``relu(x W₁ + b₁) W₂ + b₂`` (or tanh); a code is the signs of its outputs.
 
     The features of a modality are centred and divided by one number. A subclass trains the networks
     in ``_learn`` and leaves ``mean_``, ``scale_`` and ``weights_``: W₁, b₁, W₂, b₂ of each modality.
     """
 
+    ACTIVATION: ClassVar[Literal["relu", "tanh"]] = "relu"
     GAIN: ClassVar[float] = 2**0.5  # of the first weights
 
     hidden: int = param(512, "hidden units of each network", least=1)
@@ -59,22 +60,37 @@ class HashNetworks(Method):
         mean, scale, inputs = scaled_inputs(chunk, rows, self._place())
         return mean, scale, {m: chunk.batch(m).features[rows] for m in MODALITIES}, inputs
 
-    def _networks(self, inputs: dict[Modality, Any]) -> dict[Modality, Any]:
-        """New networks for these inputs."""
+    def _networks(
+        self,
+        inputs: Mapping[Modality, Any],
+        *,
+        bits: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> dict[Modality, Any]:
+        """New networks for these inputs, of the method's own length and draws where nothing else is said."""
         import torch
 
         from bench.methods._network import Network
 
         return {
             m: Network(
-                (x.shape[1], self.hidden, self.bits),
-                torch.relu,
+                (x.shape[1], self.hidden, bits or self.bits),
+                getattr(torch, self.ACTIVATION),
                 gain=self.GAIN,
-                rng=self.rng,
+                rng=rng or self.rng,
                 place=self._place(),
             )
             for m, x in inputs.items()
         }
+
+    def _networks_of(self, arrays: Mapping[Modality, Sequence[Any]]) -> dict[Modality, Any]:
+        """Networks that go on from these arrays of theirs."""
+        import torch
+
+        from bench.methods._network import Network
+
+        activation = getattr(torch, self.ACTIVATION)
+        return {m: Network.of(found, activation, place=self._place()) for m, found in arrays.items()}
 
     def _keep(self, nets: dict[Modality, Any]) -> None:
         """Make what was learned the state."""
@@ -87,7 +103,8 @@ class HashNetworks(Method):
     def _outputs(self, features: Features, modality: Modality) -> Array:
         """What one network makes of its features, (n, bits) in float64, row by row."""
         mean, scale = self.mean_[modality], self.scale_[modality]
-        return outputs(features, self.weights_[modality], mean=mean, scale=scale)
+        activation = relu if self.ACTIVATION == "relu" else np.tanh
+        return outputs(features, self.weights_[modality], mean=mean, scale=scale, activation=activation)
 
 
 def sample(items: Split, most: int, seed: int) -> tuple[Rows, np.random.Generator]:

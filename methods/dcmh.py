@@ -50,6 +50,7 @@ class DCMH(HashNetworks):
         "against automatic differentiation of the loss (softplus).",
     )
 
+    varies = ("gamma", "balance", "epochs", "rate", "hidden")
     variants: ClassVar[Mapping[str, Variant]] = {
         "no quantisation": Variant(isolates="‖B - F‖² + ‖B - G‖²", params={"gamma": 0.0}),
         "balance of the paper": Variant(isolates="‖Fᵀ1‖² + ‖Gᵀ1‖², η = 1", params={"balance": 1.0}),

@@ -45,6 +45,7 @@ class DJSRH(HashNetworks):
         "authors": {"beta": 0.9, "hidden": 4096, "epochs": 80}
     }
 
+    varies = ("beta", "eta", "mu", "within_image", "within_text", "epochs", "rate")
     variants: ClassVar[Mapping[str, Variant]] = {
         "no second order": Variant(isolates="S̃S̃ᵀ", params={"eta": 0.0}),
         "images alone": Variant(isolates="texts in the affinity", params={"beta": 1.0}),

@@ -53,6 +53,7 @@ class UCCH(HashNetworks):
         "authors": {"hidden": 8192, "negatives": 4096, "rate": 1e-4}
     }
 
+    varies = ("alpha", "temperature", "negatives", "momentum", "margin", "shift", "epochs", "rate")
     variants: ClassVar[Mapping[str, Variant]] = {
         "contrast alone": Variant(isolates="the ranking loss", params={"alpha": 1.0}),
         "ranking alone": Variant(isolates="contrast with the memory", params={"alpha": 0.0}),

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bench.api import MODALITIES, Capabilities, Chunk, Features, Modality, Source, Split, Variant, param
-from bench.methods._hash_network import HashNetworks, outputs, sample, scaled_inputs
+from bench.api import MODALITIES, Capabilities, Chunk, Modality, Source, Split, Variant, param
+from bench.methods._hash_network import HashNetworks, sample, scaled_inputs
 from bench.methods._online import Array
 
 
@@ -22,6 +22,9 @@ class SKDCH(HashNetworks):
     of an unlabelled item in the teacher's spaces vote on its labels (labels.py), and a student learns
     from the completed labels with a second triplet loss (triplets.py). The student encodes.
     """
+
+    ACTIVATION = "tanh"
+    GAIN = 1.0
 
     neighbours: float = param(
         0.0625, "K of the K nearest neighbours that vote, as a share of the items", above=0, most=1
@@ -58,6 +61,7 @@ class SKDCH(HashNetworks):
         "the student's similarities follow, where they use neighbours; no model picked on test data.",
     )
 
+    varies = ("intra", "pull", "epochs")
     variants: ClassVar[Mapping[str, Variant]] = {
         "untrained teacher": Variant(
             isolates="what the teacher learns before its neighbours vote", params={"teacher_epochs": 0}
@@ -78,7 +82,7 @@ class SKDCH(HashNetworks):
         settings = (self.seed, self.neighbours, self.teacher_epochs, *self._recipe().values())
         key = ("skdch", *settings, self.hidden, self.gamma, self.max_train, self._place())
         self.mean_, self.scale_, x, relevance = chunk.shared.once(key, lambda: self._teach(chunk))
-        nets = self._new_networks(x, self.bits, self.rng)
+        nets = self._networks(x)
         self._distil(x, relevance, nets)
         self._keep(nets)
 
@@ -119,7 +123,7 @@ class SKDCH(HashNetworks):
         mean, scale, x = scaled_inputs(items, rows, self._place())
         given = np.zeros((len(rows), 0), np.uint8) if items.labels is None else items.labels[rows]
         labels = self._place().tensor(given)
-        nets = self._new_networks(x, triplets.TEACHER_BITS, rng)
+        nets = self._networks(x, bits=triplets.TEACHER_BITS, rng=rng)
         triplets.learn(
             x,
             Relevance(labels),
@@ -141,17 +145,3 @@ class SKDCH(HashNetworks):
         spaces = [triplets.sigmoids(nets[m], x[m]) for m in MODALITIES]
         similarity = Similarity(spaces, max(1, round(self.neighbours * len(labels))))
         return Relevance(completed(labels, similarity), similarity)
-
-    def _new_networks(self, x: Any, bits: int, rng: np.random.Generator) -> dict[Modality, Any]:
-        import torch
-
-        from bench.methods._network import Network
-
-        sizes = {m: (x[m].shape[1], self.hidden, bits) for m in MODALITIES}
-        return {m: Network(sizes[m], torch.tanh, gain=1.0, rng=rng, place=self._place()) for m in MODALITIES}
-
-    def _outputs(self, features: Features, modality: Modality) -> Array:
-        """What the sigmoids get: they reach ½ where it is 0."""
-        mean, scale = self.mean_[modality], self.scale_[modality]
-        weights = self.weights_[modality]
-        return outputs(features, weights, mean=mean, scale=scale, activation=np.tanh)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,11 @@ def learn(
             triplet_loss(image, text).backward()
             optimizer.step()
     return nets
+
+
+def of(arrays: Sequence[Any], place: Place) -> Network:
+    """The trained network that has these arrays."""
+    return Network.of(arrays, torch.tanh, place=place)
 
 
 def space(net: Network, x: Any) -> Any:

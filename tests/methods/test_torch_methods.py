@@ -1,0 +1,179 @@
+"""What every method that trains with torch promises: device, numbers, threads, seeds, progress, variants."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import params, registry, selectors
+from bench.api import MODALITIES, PROGRESS
+from bench.errors import ParameterError
+from bench.trial import Trial, items
+
+torch = pytest.importorskip("torch")
+Array = np.ndarray[Any, Any]
+METHODS = {
+    "ckdh": {"epochs": 2, "teacher_epochs": 2},
+    "ckdh_online": {"epochs": 2, "teacher_epochs": 2},
+    "dcmh": {"epochs": 2},
+    "djsrh": {"epochs": 2},
+    "skdch": {"epochs": 2, "teacher_epochs": 2},
+    "skdch_online": {"epochs": 2, "teacher_epochs": 2},
+    "ucch": {"epochs": 3},
+    "ukd": {"epochs": 2, "teacher_epochs": 2},
+    "ukd_online": {"epochs": 2, "teacher_epochs": 2},
+}
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def fitted(name: str, **more: Any) -> Any:
+    return Trial(registry.get("method", name), {**METHODS[name], **more}).fit(items(seed=0), items(seed=1))
+
+
+def codes(method: Any) -> Array:
+    queries = items(60, seed=9)
+    return np.concatenate([method.encode(queries.batch(m), m) for m in MODALITIES])
+
+
+@every_method
+def test_training_in_float64_keeps_float64_weights_and_nearly_the_same_codes(name: str) -> None:
+    wide = fitted(name, dtype="float64")
+    assert {w.dtype for m in MODALITIES for w in wide.weights_[m]} == {np.dtype(np.float64)}
+    assert (codes(wide) == codes(fitted(name))).mean() > 0.99
+
+
+@every_method
+def test_bfloat16_products_leave_float32_weights_and_similar_codes(name: str) -> None:
+    short = fitted(name, dtype="bfloat16")
+    assert {w.dtype for m in MODALITIES for w in short.weights_[m]} == {np.dtype(np.float32)}
+    assert (codes(short) == codes(fitted(name))).mean() > 0.85
+
+
+@every_method
+def test_the_precision_of_products_is_set_for_training_only(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, real = set(), torch.addmm
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        seen.add(torch.get_float32_matmul_precision())
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "addmm", spy)
+    before = torch.get_float32_matmul_precision()
+    fitted(name, matmul="medium")
+    assert seen == {"medium"} and torch.get_float32_matmul_precision() == before
+
+
+@every_method
+def test_a_device_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(ParameterError, match="device 'nowhere' cannot be used"):
+        fitted(name, device="nowhere")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_without_a_gpu_is_a_plain_error() -> None:
+    with pytest.raises(ParameterError, match=r"device 'cuda' cannot be used: .* Try cpu"):
+        fitted("ucch", device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@every_method
+def test_training_on_cuda_gives_nearly_the_codes_of_the_cpu(name: str) -> None:
+    assert (codes(fitted(name, device="cuda")) == codes(fitted(name))).mean() > 0.95
+
+
+@every_method
+def test_the_stage_and_epoch_of_training_are_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger=PROGRESS.name):
+        fitted(name)
+    said = [record.getMessage() for record in caplog.records]
+    count = METHODS[name]["epochs"]
+    assert any(text.endswith(f"epoch {count} of {count}") for text in said)
+    if "teacher_epochs" in METHODS[name]:
+        assert "teacher: epoch 1 of 2" in said and "student: epoch 2 of 2" in said
+
+
+@every_method
+def test_variants_change_parameters_that_exist_and_say_what_they_isolate(name: str) -> None:
+    cls = registry.get("method", name)
+    known, defaults = params.parameters(cls), cls(bits=8)
+    assert len(cls.variants) >= 3
+    for variant in cls.variants.values():
+        params.check(name, variant.params, known)
+        assert variant.isolates and variant.params
+        assert any(getattr(defaults, key) != value for key, value in variant.params.items())
+
+
+@every_method
+def test_every_variant_learns_something_else(name: str) -> None:
+    """From items of which half are unlabelled: SKDCH's teacher has no part in what labels say."""
+    parts = [items(seed=i) for i in range(2)]
+    for part in parts:
+        assert part.labels is not None
+        part.labels[::2] = 0
+    cls = registry.get("method", name)
+
+    def learned(**more: Any) -> Array:
+        return codes(Trial(cls, {**METHODS[name], **more}).fit(*parts))
+
+    full = learned()
+    for label, variant in cls.variants.items():
+        assert (learned(**variant.params) != full).any(), label
+
+
+@pytest.mark.parametrize("name", ["ckdh", "skdch", "ukd"])
+def test_an_online_sibling_has_the_parameters_of_its_offline_method_and_a_memory(name: str) -> None:
+    offline, online = (params.parameters(registry.get("method", n)) for n in (name, f"{name}_online"))
+    assert {k: v for k, v in online.items() if k != "memory"} == offline
+
+
+@every_method
+def test_presets_are_understood_on_the_command_line(name: str) -> None:
+    for preset in registry.get("method", name).presets:
+        assert selectors.expand("method", [f"{name}[preset={preset}]"])
+
+
+PROCESS = """
+import hashlib, json
+import numpy as np, torch
+from bench import registry
+from bench.api import MODALITIES
+from bench.trial import Trial, items
+torch.set_num_threads(THREADS)
+found = {}
+for name, quick in METHODS.items():
+    method = Trial(registry.get("method", name), quick).fit(items(250, seed=0), items(250, seed=1))
+    queries = items(200, seed=9)
+    codes = np.concatenate([method.encode(queries.batch(m), m) for m in MODALITIES])
+    weights = b"".join(w.tobytes() for m in MODALITIES for w in method.weights_[m])
+    found[name] = [hashlib.sha256(weights).hexdigest(), codes.tolist()]
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_seeds_repeat_bit_for_bit_and_threads_change_hardly_a_code(python: Callable[..., str]) -> None:
+    """In processes of their own, as torch sizes its pool. docs/design.md says what is and is not promised."""
+
+    def run(threads: int) -> Any:
+        return json.loads(python(f"THREADS = {threads}\nMETHODS = {METHODS!r}\n{PROCESS}"))
+
+    one, again, two = run(1), run(1), run(2)
+    assert one == again
+    for name in METHODS:
+        share = (np.array(one[name][1]) == np.array(two[name][1])).mean()
+        assert share >= 0.999, name
