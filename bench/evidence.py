@@ -29,12 +29,14 @@ _STEPS = np.outer(10.0 ** np.arange(9), [1, 2, 3, 5, 7]).ravel()
 class Search:
     """What one direction of one round found.
 
-    ``scores`` (Q,) float32 is the tie-aware AP of every query, NaN without a relevant item. The
+    ``scores`` (Q,) float32 is the tie-aware AP of every query, NaN without a relevant item, and
+    ``chance`` (Q,) what it would be for equal codes. The
     curves are means over the other queries: ``radius`` (2, bits + 1) is precision and recall within
     every Hamming radius, ``ranks`` (2, R) expected precision and recall among the first ``cuts`` (R,).
     """
 
     scores: npt.NDArray[np.float32]
+    chance: npt.NDArray[np.float32]
     radius: Values
     cuts: npt.NDArray[np.intp]
     ranks: Values
@@ -133,6 +135,7 @@ def _search_of(hist: Histograms) -> Search:
     cuts = np.unique(np.append(_STEPS[hist.items > _STEPS], hist.items)).astype(np.intp)
     return Search(
         scores=per_query("map", hist).astype(np.float32),
+        chance=per_query("chance", hist).astype(np.float32),
         radius=np.stack(pr_curve(hist)),
         cuts=cuts,
         ranks=_ranks(hist, cuts),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import cache, hamming
+from bench import cache, hamming, writing
 from bench.api import MODALITIES, Modality, Split
 from bench.errors import BenchError, DataError, StoreError
 from bench.records import RunRecord, selector
@@ -23,7 +22,7 @@ TOP = 1000  # items of a TREC run per query, as trec_eval reads by default
 def to_csv(results: Results, out: Path, data_root: Path) -> list[Path]:
     """The tidy frame of :meth:`bench.results.Results.frame`: a row per cell, round, metric and direction."""
     frame = results.frame()
-    return [_written(out, lambda path: frame.to_csv(path, index=False))]
+    return [writing.whole(out, lambda path: frame.to_csv(path, index=False))]
 
 
 def to_parquet(results: Results, out: Path, data_root: Path) -> list[Path]:
@@ -148,7 +147,7 @@ def _lines(path: Path, lines: Iterator[str]) -> Path:
         with temporary.open("w", encoding="utf-8") as file:
             file.writelines(lines)
 
-    return _written(path, write)
+    return writing.whole(path, write)
 
 
 def _parquet(frame: Any, out: Path) -> Path:
@@ -158,20 +157,4 @@ def _parquet(frame: Any, out: Path) -> Path:
         raise BenchError(
             "Parquet needs pyarrow, which is not installed: pip install 'hashbench[parquet]', or export csv."
         ) from error
-    return _written(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))
-
-
-def _written(out: Path, write: Callable[[Path], Any]) -> Path:
-    """Let ``write`` fill a temporary file and give it the name ``out`` when it is complete."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        temporary.replace(out)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {out}: {error.strerror or error}. Give --out a place you can write to."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return out
+    return writing.whole(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))

@@ -6,22 +6,23 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from bench import registry
 from bench.errors import ParameterError
+from bench.evidence import Arrays, Evidence
+from bench.figures import Figure
 from bench.records import RoundRecord, RunRecord, selector
 from bench.tables import Table
 
-Arrays = Callable[[RunRecord], Mapping[str, npt.NDArray[np.generic]]]
+Describe = Callable[[RunRecord], Any]  # record → bench.statistics.DatasetStatistics, or None
 
 
 class Results:
     """Records, in the order given; of two with the same spec the later one counts.
 
     ``stale`` maps the key of a spec to the reason why its record is out of date. ``arrays`` reads
-    what is stored beside a record; only reports on histograms need it.
+    what is stored beside a record; only reports on histograms and codes need it. ``describe`` measures
+    the dataset of a record. ``cast`` names every method of a larger study that this is a part of, so
+    that each keeps its colour.
     """
 
     def __init__(
@@ -30,17 +31,31 @@ class Results:
         *,
         stale: Mapping[str, str] | None = None,
         arrays: Arrays | None = None,
+        describe: Describe | None = None,
+        cast: Iterable[str] = (),
     ) -> None:
         self._by_key = {record.spec.key: record for record in records}
         self.records = list(self._by_key.values())
         self.stale = dict(stale or {})
-        self.arrays = arrays
+        self.arrays = arrays if arrays is None or isinstance(arrays, Evidence) else Evidence(arrays)
+        self.describe = describe
+        self.cast = tuple(dict.fromkeys([*cast, *(r.spec.label for r in self.records)]))
 
     def table(self, metric: str = "map", *, report: str = "map_table", **options: Any) -> Table:
         """Let ``reports/<report>.py`` make a table; ``options`` are its own.
 
         A report on anything but one metric does not read ``metric``.
         """
+        table: Table = self.render(report, metric=metric, **options)
+        return table
+
+    def figure(self, report: str, **options: Any) -> Figure:
+        """Let ``reports/<report>.py`` draw; ``options`` are its own."""
+        figure: Figure = self.render(report, **options)
+        return figure
+
+    def render(self, report: str, *, metric: str = "map", **options: Any) -> Any:
+        """What ``reports/<report>.py`` makes of the records: a table or a figure."""
         render = registry.get("report", report)
         accepted = inspect.signature(render).parameters
         if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
@@ -48,10 +63,15 @@ class Results:
             if unknown:
                 known = ", ".join(list(accepted)[1:]) or "none"
                 raise ParameterError(f"report {report!r} has no option {unknown[0]!r}. Known: {known}.")
-        offered = {"metric": metric, "stale": self.stale, "arrays": self.arrays}
+        offered = {
+            "metric": metric,
+            "stale": self.stale,
+            "arrays": self.arrays,
+            "describe": self.describe,
+            "cast": self.cast,
+        }
         given = {name: value for name, value in offered.items() if name in accepted}
-        table: Table = render(self.records, **(given | options))
-        return table
+        return render(self.records, **(given | options))
 
     def frame(self) -> Any:
         """A ``pandas.DataFrame`` with one row per cell, round, metric and direction.

@@ -53,11 +53,19 @@ class Study:
     @classmethod
     def make(cls, file: Path | None = None, **options: Any) -> Study:
         """The default study, overridden by a study file, overridden by ``options`` that are not None."""
-        values = _read(Path(__file__).with_name("default.toml"))
-        if file is not None:
-            values.update({k: v for k, v in _read(file).items() if k != TUNED})
-        values.update({k: v for k, v in options.items() if v is not None})
-        return cls(**cls._fields(values))
+        values = {} if file is None else read(file)
+        if "section" in values:
+            raise ParameterError(
+                f"study file {file} has sections, which are several studies. Run `bench report`."
+            )
+        for name in (TUNED, "title", "reports"):  # what tuning found and `bench report` makes: no options
+            values.pop(name, None)
+        return cls.of({**values, **{k: v for k, v in options.items() if v is not None}})
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Study:
+        """The default study, overridden by ``given``, option by option."""
+        return cls(**cls._fields({**read(Path(__file__).with_name("default.toml")), **given}))
 
     def but(self, **options: Any) -> Study:
         """The same study with other options, given as :meth:`make` takes them."""
@@ -191,7 +199,8 @@ def _one_of(name: str, value: str, known: Sequence[str]) -> None:
         raise UnknownNameError(f"value of {name}", value, known)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
+    """The keys of a study file."""
     try:
         with file.open("rb") as stream_:
             return tomllib.load(stream_)

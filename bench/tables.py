@@ -99,19 +99,13 @@ class Table:
 
     def to_markdown(self) -> str:
         """GitHub's Markdown: the best bold, the second underlined, notes as a list below."""
-        return "\n\n".join([f"**{_markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)])
+        return "\n\n".join([f"**{markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)])
 
     _repr_markdown_ = to_markdown  # what a notebook shows
 
     def to_csv(self) -> str:
         """``data`` as CSV with one header row; an absent value is an empty field."""
-        out = io.StringIO()
-        writer = csv.DictWriter(
-            out, list(dict.fromkeys(key for row in self.data for key in row)), lineterminator="\n"
-        )
-        writer.writeheader()
-        writer.writerows(self.data)
-        return out.getvalue().rstrip("\n")
+        return csv_of(self.data)
 
     def to_latex(self) -> str:
         """One ``table`` environment per block; needs ``\\usepackage{booktabs}`` and nothing else."""
@@ -131,6 +125,16 @@ class Table:
         import pandas as pd
 
         return pd.DataFrame(list(self.data))
+
+
+def csv_of(data: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV with one header row; an absent value is an empty field."""
+    out = io.StringIO()
+    names = dict.fromkeys(key for row in data for key in row)
+    writer = csv.DictWriter(out, list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(data)
+    return out.getvalue().rstrip("\n")
 
 
 def _marks(column: Column, cells: Sequence[Cell]) -> list[Mark]:
@@ -288,27 +292,27 @@ def _joined(parts: Sequence[Line], columns: Sequence[Column], widths: Sequence[i
 # Markdown
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
     """Escape what GitHub's Markdown would read as markup; ``_`` inside a word is none."""
     return re.sub(r"[\\*<|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", _one_line(text))
 
 
 def _markdown_block(block: Block) -> str:
-    names = [_markdown(f"{c.group} {c.name}".strip()) for c in block.columns]
+    names = [markdown(f"{c.group} {c.name}".strip()) for c in block.columns]
     lines = ["| " + " | ".join(names) + " |"]
     lines.append("|" + "|".join("---:" if c.align == "right" else ":---" for c in block.columns) + "|")
     unmarked: list[list[Mark]] = [[""] * len(block.columns)] * len(block.foot)
     for row, marks in zip(block.rows + block.foot, block.marks() + unmarked, strict=True):
         lines.append("| " + " | ".join(map(_markdown_cell, row, marks)) + " |")
-    caption = "\n".join(_markdown(text) for text in block.caption)
-    notes = "\n".join(f"- {_markdown(text)}" for text in block.notes)
+    caption = "\n".join(markdown(text) for text in block.caption)
+    notes = "\n".join(f"- {markdown(text)}" for text in block.notes)
     return "\n\n".join(part for part in (caption, "\n".join(lines), notes) if part)
 
 
 def _markdown_cell(cell: Cell, mark: Mark) -> str:
     before, after = {"best": ("**", "**"), "second": ("<u>", "</u>"), "": ("", "")}[mark]
-    below = "<br>" + _markdown(cell.below) if cell.below else ""
-    return before + _markdown(cell.text) + after + _markdown(cell.extra) + below
+    below = "<br>" + markdown(cell.below) if cell.below else ""
+    return before + markdown(cell.text) + after + markdown(cell.extra) + below
 
 
 # LaTeX

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-FORMATS = {"terminal": "to_text", "md": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
+FORMATS = {
+    "terminal": "to_text",
+    "md": "to_markdown",
+    "csv": "to_csv",
+    "latex": "to_latex",
+    "html": "to_html",
+}
 _TEXT = {
     "methods": "methods with parameters: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh'",
     "datasets": "datasets with options: synthetic,wiki or 'files[path=mine.npz]'",
@@ -82,6 +88,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 def give_out(tables: Sequence[Any], args: argparse.Namespace) -> None:
     """Print tables, or write them to the file that was asked for."""
+    from bench import writing
+
     if args.out is None and args.format == "terminal":
         for i, table in enumerate(tables):
             print("\n" if i else "", end="")
@@ -91,7 +99,7 @@ def give_out(tables: Sequence[Any], args: argparse.Namespace) -> None:
     if args.out is None:
         print(text, end="")
     else:
-        write(args.out, text)
+        writing.text(args.out, text)
 
 
 def show(table: Any) -> None:
@@ -104,18 +112,3 @@ def show(table: Any) -> None:
         Console().print(table)
     else:
         print(table)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    from bench.errors import StoreError
-
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}. Give --out a file in a folder you can write to."
-        ) from error

@@ -39,7 +39,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _tune(args: argparse.Namespace) -> int:
-    from bench import tuning
+    from bench import tuning, writing
 
     study = options.study_of(args, methods=[args.method])
     line = _Line()
@@ -53,7 +53,7 @@ def _tune(args: argparse.Namespace) -> int:
         progress=line,
     )
     path = args.out or Path(f"{args.method.partition('[')[0]}-tuned.toml")
-    options.write(path, tuning.study_file(found))
+    writing.text(path, tuning.study_file(found))
     given = found.trials[0].score
     beside = "which did not run" if given is None else f"{given:.4f}"
     failed = sum(trial.score is None for trial in found.trials)

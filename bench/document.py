@@ -1,0 +1,131 @@
+"""A study file as `bench report` reads it: sections, each a study and the reports that are made of it.
+
+A study file is a study. It may have ``title``, ``reports`` and sections, each a study of its own that
+takes what it does not say from the head of the file (docs/reports.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench import registry
+from bench.errors import ParameterError, UnknownNameError
+from bench.study import Study, read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One report and its options; ``optional`` ones are left out, with a word, where they do not apply."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    optional: bool = False
+
+    @property
+    def stem(self) -> str:
+        """The name of its files: of two of one report, the options tell them apart."""
+        return slug("-".join([self.name, *(f"{k}-{v}" for k, v in self.options.items() if v is not True)]))
+
+
+# What is made where a study file does not say: every report that has something to show.
+_TABLES = ("average", "significance", "wins", "backward", "timing", "scale", "datasets")
+_FIGURES = (
+    *("critical", "bits", "learning", "forgetting", "pr_radius", "pr_rank", "precision_at"),
+    *("pareto", "rehash", "stages", "health"),
+)
+DEFAULT = (
+    Request(name="map_table", options={"significance": True}, optional=True),
+    *(Request(name=name, optional=True) for name in (*_TABLES, *_FIGURES)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of a report: a grid of cells, or what is stored where ``study`` is None."""
+
+    title: str
+    requests: tuple[Request, ...] = DEFAULT
+    study: Study | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """Everything that one study file asks for."""
+
+    title: str
+    sections: tuple[Section, ...]
+    command: str  # that makes it again
+
+
+def find(name: str) -> Path:
+    """The study file of this path, or the one in ``reports/studies`` of this name.
+
+    Raises UnknownNameError for a bare name that nothing has.
+    """
+    if name.endswith(".toml") or "/" in name:
+        return Path(name)
+    folders = [Path(home) / "reports" / "studies" for home in bench.__path__]
+    known = {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+    if name not in known:
+        raise UnknownNameError("study", name, known)
+    return known[name]
+
+
+def load(file: Path, **options: Any) -> Document:
+    """Read a study file; ``options`` that are not None override it in every section."""
+    content = read(file)
+    title = _text(file, content, "title", file.stem)
+    shared = _requests(file, content)
+    parts = content.pop("section", [])
+    if not (isinstance(parts, list) and all(isinstance(p, dict) for p in parts)):
+        raise ParameterError(f"study file {file}: section is not a list of tables. Write [[section]].")
+    sections = []
+    for part in parts or [{}]:
+        name = _text(file, part, "title", "" if part else title)
+        if not name:
+            raise ParameterError(f"study file {file}: a [[section]] has no title. Give it one.")
+        requests = _requests(file, part) or shared or DEFAULT
+        study = Study.of({**content, **part, **{k: v for k, v in options.items() if v is not None}})
+        sections.append(Section(title=name, requests=requests, study=study))
+    titles = [slug(section.title) for section in sections]
+    twice = next((s.title for s, t in zip(sections, titles, strict=True) if titles.count(t) > 1), None)
+    if twice is not None:
+        raise ParameterError(f"study file {file}: two sections are called {twice!r}. Rename one.")
+    return Document(title=title, sections=tuple(sections), command=f"bench report {file}")
+
+
+def _text(file: Path, values: dict[str, Any], name: str, default: str) -> str:
+    value = values.pop(name, default)
+    if not isinstance(value, str):
+        raise ParameterError(f"study file {file}: {name} must be text; got {value!r}.")
+    return value
+
+
+def _requests(file: Path, values: dict[str, Any]) -> tuple[Request, ...]:
+    """``reports``: names, or tables of a name and options."""
+    found = []
+    for entry in values.pop("reports", []):
+        options = dict(entry) if isinstance(entry, dict) else {"name": entry}
+        name = options.pop("name", None)
+        if not isinstance(name, str):
+            raise ParameterError(
+                f'study file {file}: {entry!r} is not the name of a report. Write "map_table" or '
+                '{ name = "map_table", metric = "map@50" }.'
+            )
+        registry.get("report", name)  # an unknown one stops here, before anything runs
+        found.append(Request(name=name, options=options))
+    return tuple(found)
+
+
+def slug(text: str) -> str:
+    """Words as part of a file name.
+
+    >>> slug("mAP@50, I→T")
+    'map-50-i-t'
+    """
+    return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-") or "section"

@@ -1,0 +1,34 @@
+"""Files that are there whole or not at all: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.errors import StoreError
+
+
+def text(out: Path, content: str) -> Path:
+    """Write ``content`` as UTF-8 with ``\\n`` at the end of lines, on every system."""
+    return whole(out, lambda path: path.write_text(content, encoding="utf-8", newline="\n"))
+
+
+def whole(out: Path, write: Callable[[Path], Any]) -> Path:
+    """Let ``write`` fill a temporary file of the same suffix, and name it ``out`` when it is complete.
+
+    Folders on the way are made. Raises :class:`StoreError` where the file cannot be written.
+    """
+    temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp{out.suffix}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        temporary.replace(out)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {out}: {error.strerror or error}. Give --out a place you can write to."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return out

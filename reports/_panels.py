@@ -1,0 +1,201 @@
+"""Lines of methods in panels by direction and code length: what most figures are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.errors import ParameterError
+from bench.figures import Figure, Plot
+from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reports._protocol import DIRECTION_NAMES, Protocol, Stale, protocols, word
+from bench.reports._style import CHANCE, Look, figure, grid, legend, log_ticks, looks
+
+Values = npt.NDArray[np.float64]
+BASELINE = "chance"  # a curve of this name is drawn as the chance level
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of one method, mean over seeds; ``spread`` is the standard deviation over them, if any."""
+
+    x: Values
+    y: Values
+    spread: Values | None = None
+
+    @classmethod
+    def mean(cls, x: Sequence[Values], y: Sequence[Values]) -> Curve:
+        """Of one curve per seed, each as long as the others."""
+        spread = np.std(y, axis=0, ddof=1) if len(y) > 1 else None
+        return cls(np.mean(x, axis=0), np.mean(y, axis=0), spread)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one plot is about: the records, a name for its files, and what its caption says of them."""
+
+    protocol: Protocol
+    name: str
+    caption: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One pair of axes: the curves of every method at one direction and code length."""
+
+    direction: Direction
+    bits: int
+    curves: Mapping[str, Curve]
+
+    @property
+    def title(self) -> str:
+        return f"{DIRECTION_NAMES[self.direction]}, {self.bits} bits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """What the axes say."""
+
+    x: str
+    y: str
+    xscale: str = "linear"
+    markers: bool = False
+    unit: bool = False  # both from 0 to 1
+    whole: bool = False  # x counts something
+
+
+MakeCurves = Callable[[Sequence[RunRecord], Direction], Mapping[str, Curve]]
+Draw = Callable[[Any, Mapping[str, Curve], Mapping[str, Look]], None]  # axes, curves, how methods look
+
+
+def lines(
+    records: Sequence[RunRecord],
+    *,
+    title: str,
+    axes: Axes,
+    caption: tuple[str, ...],
+    curves: MakeCurves,
+    stale: Stale,
+    cast: Sequence[str],
+    draw: Draw | None = None,
+    among: Sequence[Part] | None = None,
+) -> Figure:
+    """A plot per protocol and dataset. ``curves`` gets the records of a panel that have numbers.
+
+    ``draw`` puts them into a panel, as lines if it is None; ``among`` are the parts, if not one for
+    every protocol and dataset.
+    """
+    styles = looks(records, cast)
+    plots: list[Plot] = []
+    data: list[dict[str, Any]] = []
+    among = parts(records) if among is None else among
+
+    def put(axis: Any, found: Mapping[str, Curve], styles: Mapping[str, Look]) -> None:
+        for label, curve in found.items():
+            draw_curve(axis, label, curve, styles, markers=axes.markers)
+
+    for part in among:
+        panels = list(_panels(part.protocol, curves))
+        if panels:
+            plots.append(
+                Plot(
+                    name=part.name if len(among) > 1 else "",
+                    caption=(*caption, *part.caption),
+                    notes=part.protocol.notes(stale),
+                    draw=lambda panels=panels: _draw(panels, axes, styles, draw or put),  # type: ignore[misc]
+                )
+            )
+            data += (row for panel in panels for row in _data(part.protocol, panel, axes))
+    if not plots:
+        raise ParameterError(f"{title}: none of {len(records)} cells has numbers to draw.")
+    return figure(title, plots, data)
+
+
+def parts(records: Sequence[RunRecord]) -> list[Part]:
+    """One for every protocol and dataset."""
+    found: list[Part] = []
+    for protocol in protocols(records):
+        for dataset, ran in protocol.datasets.items():
+            part = Protocol(pool=protocol.pool, records=tuple(ran))
+            found.append(Part(part, part_name(len(found), dataset), part.caption()))
+    return found
+
+
+def part_name(number: int, words: str) -> str:
+    """Part of a file name: the number tells two protocols of one dataset apart."""
+    return f"{number + 1}-" + re.sub(r"[^a-z0-9_]+", "-", words.lower()).strip("-")
+
+
+def _panels(part: Protocol, curves: MakeCurves) -> Iterator[Panel]:
+    ran = [r for r in part.records if not word(r)]
+    for direction in DIRECTIONS:
+        for bits in sorted({r.spec.bits for r in ran}):
+            chosen = [r for r in ran if r.spec.bits == bits and direction in r.spec.directions]
+            found = curves(chosen, direction) if chosen else {}
+            if found:
+                yield Panel(direction, bits, found)
+
+
+def by_label(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """The records of every method, one per seed."""
+    found: dict[str, list[RunRecord]] = {}
+    for record in records:
+        found.setdefault(record.spec.label, []).append(record)
+    return found
+
+
+def _draw(panels: Sequence[Panel], axes: Axes, styles: Mapping[str, Look], draw: Draw) -> Any:
+    directions = list(dict.fromkeys(p.direction for p in panels))
+    bits = sorted({p.bits for p in panels})
+    canvas, places = grid(len(directions), len(bits), sharex=axes.unit, sharey=True)
+    for panel in panels:
+        axis = places[directions.index(panel.direction), bits.index(panel.bits)]
+        axis.set_title(panel.title)
+        draw(axis, panel.curves, styles)
+        if axes.xscale == "log":
+            axis.set_xscale("log")
+            log_ticks(axis.xaxis, [float(x) for c in panel.curves.values() for x in c.x])
+        if axes.whole:
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        if axes.unit:
+            axis.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    label_edges(places, axes.x, axes.y)
+    legend(canvas, places)
+    return canvas
+
+
+def draw_curve(axis: Any, label: str, curve: Curve, styles: Mapping[str, Look], *, markers: bool) -> None:
+    """A line with its band of one standard deviation."""
+    if label == BASELINE:
+        axis.plot(curve.x, curve.y, label=label, **CHANCE)
+        return
+    look = styles[label]
+    axis.plot(curve.x, curve.y, label=label, **(look.points if markers else look.line))
+    if curve.spread is not None:
+        low, high = curve.y - curve.spread, curve.y + curve.spread
+        axis.fill_between(curve.x, low, high, color=look.color, alpha=0.15, linewidth=0)
+
+
+def label_edges(places: Any, x: str, y: str) -> None:
+    """Names of the axes at the edge of the grid only."""
+    for axis in places[-1]:
+        axis.set_xlabel(x)
+    for row in places:
+        row[0].set_ylabel(y)
+
+
+def _data(part: Protocol, panel: Panel, axes: Axes) -> Iterator[dict[str, Any]]:
+    for label, curve in panel.curves.items():
+        record = next((r for r in part.records if r.spec.label == label and r.spec.bits == panel.bits), None)
+        protocol = part.columns(record or part.records[0])
+        if record is None:
+            protocol |= {"method": label, "fidelity": ""}
+        for i, (x, y) in enumerate(zip(curve.x, curve.y, strict=True)):
+            spread = None if curve.spread is None else float(curve.spread[i])
+            row = {"direction": panel.direction, axes.x: float(x), axes.y: float(y), "sd": spread}
+            yield {**protocol, "bits": panel.bits, **row}

@@ -1,0 +1,98 @@
+"""Critical-difference diagram: mean ranks of methods over datasets × bits, with Nemenyi's test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.errors import ParameterError
+from bench.figures import Figure, Plot
+from bench.records import RunRecord
+from bench.reports._grid import metric_title
+from bench.reports._panels import part_name
+from bench.reports._protocol import Protocol, dataset_of, protocols, word
+from bench.reports._style import WIDTH, Look, figure, looks
+from bench.significance import LEVEL, Ranks, ranks
+
+
+def render(
+    records: Sequence[RunRecord],
+    *,
+    metric: str = "map",
+    stale: Mapping[str, str] | None = None,
+    cast: Sequence[str] = (),
+) -> Figure:
+    """One diagram per protocol in which three methods share two blocks.
+
+    A block is a dataset at a code length; its score is the mean over seeds and directions after the
+    last round. Methods that lack a block, and those that are no rivals, are left out.
+    """
+    styles = looks(records, cast)
+    found = [(p, r) for p in protocols(records) if (r := _ranks(p, metric)) is not None]
+    if not found:
+        raise ParameterError(
+            f"report 'critical': no protocol among {len(records)} cells has three methods on two blocks "
+            "(datasets × bits). Run more methods, bits or datasets."
+        )
+    plots, data = [], []
+    for number, (protocol, (result, blocks)) in enumerate(found):
+        plots.append(
+            Plot(
+                name=part_name(number, "critical") if len(found) > 1 else "",
+                caption=(
+                    f"mean rank by {metric_title(metric)} over {blocks} blocks, 1 is best",
+                    "a block is a dataset at a code length, mean over seeds and directions",
+                    f"Friedman p = {result.friedman:.2g}",
+                    f"bars join methods that Nemenyi's test does not part at {LEVEL:g}",
+                    "blocks of one dataset at several code lengths are not independent, so p is too small",
+                    *protocol.caption(),
+                ),
+                notes=protocol.notes(stale or {}),
+                draw=lambda result=result: _draw(result, styles),  # type: ignore[misc]
+            )
+        )
+        data += [
+            {"protocol": number + 1, "method": name, "rank": float(rank), "blocks": blocks}
+            for name, rank in zip(result.names, result.ranks, strict=True)
+        ]
+    return figure("Critical differences", plots, data)
+
+
+def _ranks(protocol: Protocol, metric: str) -> tuple[Ranks, int] | None:
+    scores: dict[str, dict[tuple[str, int], list[float]]] = {}
+    for r in protocol.records:
+        if not word(r) and not r.reference:
+            values = [r.rounds[-1].metrics.get(f"{metric}/{d}", np.nan) for d in r.spec.directions]
+            place = dataset_of(r), r.spec.bits
+            scores.setdefault(r.spec.label, {}).setdefault(place, []).append(float(np.mean(values)))
+    blocks = sorted({place for by_place in scores.values() for place in by_place})
+    names = [name for name, by_place in scores.items() if len(by_place) == len(blocks)]
+    if len(names) < 3 or len(blocks) < 2:
+        return None
+    table = np.array([[np.mean(scores[name][place]) for name in names] for place in blocks])
+    return None if np.isnan(table).any() else (ranks(names, table), len(blocks))
+
+
+def _draw(result: Ranks, styles: Mapping[str, Look]) -> Any:
+    import pandas as pd
+    from matplotlib.figure import Figure as Canvas
+    from scikit_posthocs import critical_difference_diagram
+
+    names = list(result.names)
+    canvas = Canvas(figsize=(WIDTH, 0.16 * len(names) + 0.8), layout="constrained")
+    axis = canvas.subplots()
+    critical_difference_diagram(
+        pd.Series(result.ranks, index=names),
+        pd.DataFrame(result.nemenyi, index=names, columns=names),
+        ax=axis,
+        alpha=LEVEL,
+        color_palette={name: styles[name].color for name in names},
+        label_fmt_left="{label} ({rank:.2f})  ",
+        label_fmt_right="  ({rank:.2f}) {label}",
+        crossbar_props={"color": "black", "linewidth": 1.8, "marker": ""},
+        text_h_margin=0.02,
+    )
+    axis.grid(visible=False)
+    return canvas

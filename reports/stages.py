@@ -1,0 +1,102 @@
+"""Where the time goes: the stages of a whole stream, stacked, for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.errors import ParameterError
+from bench.figures import Figure, Plot
+from bench.records import RunRecord
+from bench.reports._panels import parts
+from bench.reports._protocol import PARALLEL_NOTE, by_method, word
+from bench.reports._style import WIDTH, figure
+
+_STAGES = {
+    "fit_pool": "offline stage",
+    "fit": "fit",
+    "encode_database": "encode new items",
+    "rehash": "re-encode old items",
+    "encode_query": "encode queries",
+    "search": "search",
+}
+
+
+def render(
+    records: Sequence[RunRecord], *, stale: Mapping[str, str] | None = None, cast: Sequence[str] = ()
+) -> Figure:
+    """Shares of the wall-clock total, which stands at the end of each bar; mean over seeds."""
+    plots: list[Plot] = []
+    data: list[dict[str, Any]] = []
+    found = parts(records)
+    for part in found:
+        rows = [_row(ran) for ran in by_method([r for r in part.protocol.records if not word(r)])]
+        if rows:
+            parallel = any(int(r.environment.get("jobs", 1)) > 1 for r in part.protocol.records)
+            plots.append(
+                Plot(
+                    name=part.name if len(found) > 1 else "",
+                    caption=(
+                        "share of wall-clock time by stage over the whole stream, mean over seeds",
+                        "at the right the total in seconds",
+                        *([PARALLEL_NOTE] if parallel else ()),
+                        *part.caption,
+                    ),
+                    notes=part.protocol.notes(stale or {}),
+                    draw=lambda rows=rows: _draw(rows),  # type: ignore[misc]
+                )
+            )
+            data += [{**part.protocol.columns(r["record"]), **r["seconds"]} for r in rows]
+    if not plots:
+        raise ParameterError(f"report 'stages': none of {len(records)} cells has numbers. Run `bench run`.")
+    return figure("Time by stage", plots, data)
+
+
+def _row(ran: Sequence[RunRecord]) -> dict[str, Any]:
+    """Mean seconds of every stage over the stream; fits of rounds that were not evaluated count too."""
+    seconds = {
+        stage: float(np.mean([sum(r.seconds.get(stage, 0.0) for r in record.rounds) for record in ran]))
+        for stage in _STAGES
+    }
+    seconds["fit"] = float(np.mean([sum(record.fit_seconds) for record in ran]))
+    return {"record": ran[0], "label": ran[0].spec.label, "bits": ran[0].spec.bits, "seconds": seconds}
+
+
+def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
+    import seaborn
+    from matplotlib.figure import Figure as Canvas
+
+    bits = sorted({r["bits"] for r in rows})
+    labels = list(dict.fromkeys(r["label"] for r in rows))
+    canvas = Canvas(figsize=(WIDTH if len(bits) > 1 else 4.5, 0.19 * len(labels) + 1.1), layout="constrained")
+    axes = canvas.subplots(1, len(bits), squeeze=False, sharey=True)[0]
+    colours = seaborn.color_palette("viridis", len(_STAGES))
+    for axis, length in zip(axes, bits, strict=True):
+        mine = [r for r in rows if r["bits"] == length]
+        places = [labels.index(r["label"]) for r in mine]
+        totals = np.array([max(sum(r["seconds"].values()), 1e-12) for r in mine])
+        start = np.zeros(len(mine))
+        for (stage, name), colour in zip(_STAGES.items(), colours, strict=True):
+            share = np.array([r["seconds"][stage] for r in mine]) / totals
+            axis.barh(
+                places,
+                share,
+                left=start,
+                color=colour,
+                label=name,
+                height=0.75,
+                edgecolor="white",
+                linewidth=0.4,
+            )
+            start += share
+        for place, total in zip(places, totals, strict=True):
+            axis.text(1.03, place, f"{total:.2g}", va="center", fontsize=6.5)
+        axis.set(title=f"{length} bits", xlim=(0, 1.22), xticks=[0, 0.5, 1], xlabel="share of time")
+        axis.set_yticks(range(len(labels)), labels)
+        axis.grid(visible=False)
+    axes[0].invert_yaxis()
+    handles, names = axes[0].get_legend_handles_labels()
+    canvas.legend(handles, names, loc="outside lower center", ncols=3)
+    return canvas
