@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench import registry
+from bench import ablation, grid, registry
 from bench.errors import ParameterError, UnknownNameError
+from bench.records import RunSpec
 from bench.study import Study, read
 
 
@@ -46,11 +47,28 @@ DEFAULT = (
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a report: a grid of cells, or what is stored where ``study`` is None."""
+    """A part of a report: the cells of a study, of an ablation or of a grid over parameters.
+
+    ``ablate`` names the variants of the study's one method, none of them for all; ``grid`` has
+    NAME=VALUES, one or two. ``study`` is None for a section that shows what is stored.
+    """
 
     title: str
     requests: tuple[Request, ...] = DEFAULT
     study: Study | None = None
+    ablate: tuple[str, ...] | None = None
+    grid: tuple[str, ...] = ()
+
+    def plan(self) -> tuple[Study, list[RunSpec], dict[str, Any]]:
+        """How to run, the cells, and what reports are offered that ask for ``contrasts`` or ``axes``."""
+        assert self.study is not None, "what is stored is not planned"
+        if self.grid:
+            study, axes = grid.over(self.study, self.grid)
+            return study, study.cells(), {"axes": axes}
+        if self.ablate is not None:
+            plan = ablation.plan(self.study, self.ablate)
+            return self.study, plan.cells, {"contrasts": plan.contrasts}
+        return self.study, self.study.cells(), {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +108,9 @@ def load(file: Path, **options: Any) -> Document:
         if not name:
             raise ParameterError(f"study file {file}: a [[section]] has no title. Give it one.")
         requests = _requests(file, part) or shared or DEFAULT
+        ablate, axes = _ablate(file, part), _grid(file, part)
         study = Study.of({**content, **part, **{k: v for k, v in options.items() if v is not None}})
-        sections.append(Section(title=name, requests=requests, study=study))
+        sections.append(Section(title=name, requests=requests, study=study, ablate=ablate, grid=axes))
     titles = [slug(section.title) for section in sections]
     twice = next((s.title for s, t in zip(sections, titles, strict=True) if titles.count(t) > 1), None)
     if twice is not None:
@@ -104,6 +123,30 @@ def _text(file: Path, values: dict[str, Any], name: str, default: str) -> str:
     if not isinstance(value, str):
         raise ParameterError(f"study file {file}: {name} must be text; got {value!r}.")
     return value
+
+
+def _ablate(file: Path, values: dict[str, Any]) -> tuple[str, ...] | None:
+    """``ablate``: true, or the names of variants."""
+    given = values.pop("ablate", False)
+    if isinstance(given, bool):
+        return () if given else None
+    if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
+        return tuple(given)
+    raise ParameterError(
+        f"study file {file}: ablate = {given!r} is neither true nor a list of variants. `bench info METHOD` "
+        "names them."
+    )
+
+
+def _grid(file: Path, values: dict[str, Any]) -> tuple[str, ...]:
+    """``grid``: a table of names, each with its list of values."""
+    given = values.pop("grid", {})
+    if not (isinstance(given, dict) and all(isinstance(v, list) and v for v in given.values())):
+        raise ParameterError(
+            f"study file {file}: grid = {given!r}, expected a list of values for each name. Write "
+            "grid = { lambda1 = [0.1, 1], lambda2 = [0.1, 1] }."
+        )
+    return tuple(f"{name}={','.join(map(str, listed))}" for name, listed in given.items())
 
 
 def _requests(file: Path, values: dict[str, Any]) -> tuple[Request, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench import cache, registry, sweep, writing
-from bench.document import Document, Section, slug
+from bench.document import Document, Request, Section, slug
 from bench.errors import BenchError, ParameterError
 from bench.evidence import Evidence
 from bench.figures import Figure
@@ -54,58 +54,81 @@ def describer(root: Path) -> Callable[[RunRecord], DatasetStatistics | None]:
 Say = Callable[[str, int, int], None]  # title of a section, its cells that are missing, all its cells
 
 
-def collect(document: Document, *, say: Say, progress: sweep.Progress | None) -> list[Results]:
-    """The results of every section of a study file; what is missing is run with ``progress``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A section with its records, and what its reports are offered beside them."""
 
-    Without ``progress`` nothing is run, and what is stored counts, stale or not.
+    section: Section
+    results: Results
+    offers: Mapping[str, Any] = field(default_factory=dict)
+
+
+def collect(document: Document, *, say: Say, how: Mapping[str, Any] | None) -> list[Part]:
+    """The records of every section of a study file.
+
+    ``how`` is what :func:`bench.sweep.complete` is given to run what is missing. None runs nothing: what
+    is stored counts, stale or not.
     """
-    parts = []
+    found = []
     evidence: dict[Path, Evidence] = {}
     for section in document.sections:
-        assert section.study is not None, "a study file gives every section a study"
-        store = Store(section.study.results_folder)
-        cells = sweep.survey(section.study)
-        stored = progress is None
-        missing = [c for c in cells if (c.state == "missing" if stored else c.due())]
+        study, specs, offers = section.plan()
+        store = Store(study.results_folder)
+        cells = sweep.survey(study, specs)
+        missing = [c for c in cells if (c.state == "missing" if how is None else c.due())]
         say(section.title, len(missing), len(cells))
-        found = sweep.collect(store, cells) if stored else sweep.run(section.study, progress=progress)
-        stale = {c.spec.key: c.reason for c in cells if c.state == "stale"} if stored else {}
+        results = sweep.collect(store, cells) if how is None else sweep.complete(study, specs, **how)
+        stale = {c.spec.key: c.reason for c in cells if c.state == "stale"} if how is None else {}
         arrays = evidence.setdefault(store.folder, Evidence(store.arrays))
-        parts.append((found.records, stale, arrays, describer(section.study.data_folder)))
-    cast = [record.spec.label for records, *_ in parts for record in records]
-    return [Results(r, stale=s, arrays=a, describe=d, cast=cast) for r, s, a, d in parts]
+        more: dict[str, Any] = {"stale": stale, "arrays": arrays, "describe": describer(study.data_folder)}
+        found.append((section, results.records, more, offers))
+    cast = [record.spec.label for _, records, _, _ in found for record in records]
+    return [
+        Part(section=section, results=Results(records, cast=cast, **more), offers=offers)
+        for section, records, more, offers in found
+    ]
 
 
-def write(document: Document, results: Sequence[Results], out: Path) -> Written:
+def write(document: Document, parts: Sequence[Part], out: Path) -> Written:
     """Write every table and figure below ``out``, then the index ``README.md`` and ``report.tex``."""
     done = Written()
     index = [f"# {document.title}", f"Made by `{document.command}` from stored runs."]
     tex: list[str] = []
-    for section, found in zip(document.sections, results, strict=True):
-        _prepare(section, found)
-        index.append(f"## {section.title}")
-        tex.append(f"\\section{{{latex(section.title)}}}")
-        folder = slug(section.title)
-        for request in section.requests:
+    for part in parts:
+        folder = slug(part.section.title)
+        index.append(f"## {part.section.title}")
+        tex.append(f"\\section{{{latex(part.section.title)}}}")
+        _prepare(part)
+        for request in part.section.requests:
             try:
-                made = found.render(request.name, **request.options)
+                made = part.results.render(request.name, **_options(part, request))
             except ParameterError as error:
-                index.append(f"*{request.name}: left out.* {error}")
+                index.append(f"*{request.name}: left out.* {markdown(str(error))}")
                 if not request.optional:
-                    done.failed.append(f"{section.title}: {request.name}: {error}")
+                    done.failed.append(f"{part.section.title}: {error}")
                 continue
-            for part, text in _write(made, out, folder, request.stem, done):
-                (index if part == "index" else tex).append(text)
+            for where, text in _write(made, out, folder, request.stem, done):
+                (index if where == "index" else tex).append(text)
     done.files.append(writing.text(out / "README.md", "\n\n".join(index) + "\n"))
     done.files.append(writing.text(out / "report.tex", _document(document.title, tex)))
     return done
 
 
-def _prepare(section: Section, results: Results) -> None:
+def _options(part: Part, request: Request) -> dict[str, Any]:
+    """What a report is offered and accepts, and what was asked for."""
+    offered = {k: v for k, v in part.offers.items() if k in _accepted(request)}
+    return {**offered, **request.options}
+
+
+def _accepted(request: Request) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(registry.get("report", request.name)).parameters
+
+
+def _prepare(part: Part) -> None:
     """Read all arrays at once, on threads, where a report asks for them."""
-    asked = (inspect.signature(registry.get("report", r.name)).parameters for r in section.requests)
-    if isinstance(results.arrays, Evidence) and any("arrays" in parameters for parameters in asked):
-        results.arrays.prepare(results.records)
+    evidence = part.results.arrays
+    if evidence is not None and any("arrays" in _accepted(request) for request in part.section.requests):
+        evidence.prepare(part.results.records)
 
 
 def _write(made: Any, out: Path, folder: str, stem: str, done: Written) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.cli import options
+from bench.cli import options, running
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -25,10 +25,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     report.add_argument("--out", type=Path, default=Path("build/reports"), metavar="DIR", help="%(default)s")
     report.add_argument("--html", type=Path, metavar="FILE", help="also write one page for the browser")
     report.add_argument("--no-run", action="store_true", help="use what is stored and run nothing")
-    report.add_argument(
-        "--jobs", type=int, metavar="N", help="cells at once, each on its own core (default 1)"
-    )
     report.add_argument("--data-root", metavar="DIR", help="folder of the data files")
+    running.add_how(report)
     report.set_defaults(execute=_report)
 
 
@@ -36,17 +34,14 @@ def _report(args: argparse.Namespace) -> int:
     from bench import report
 
     started = time.perf_counter()
-    if args.study is None:
-        document, results = _stored(args)
-    else:
-        document, results = _of_study(args)
-    written = report.write(document, results, args.out)
+    document, parts = _stored(args) if args.study is None else _of_study(args)
+    written = report.write(document, parts, args.out)
     for failure in written.failed:
         print(f"bench: not made: {failure}", file=sys.stderr)
-    print(f"{len(written.files)} files in {args.out} in {time.perf_counter() - started:.1f} s;", end=" ")
-    print(f"start with {args.out / 'README.md'}")
+    took = time.perf_counter() - started
+    print(f"{len(written.files)} files in {took:.1f} s; start with {args.out / 'README.md'}")
     if args.html is not None:
-        _page(results, args)
+        _page(parts, args)
     return 1 if written.failed else 0
 
 
@@ -54,6 +49,7 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     """All that a results folder holds, as one section."""
     from bench import report
     from bench.document import Document, Section
+    from bench.report import Part
     from bench.results import Results
     from bench.store import stale_reasons
     from bench.study import data_folder
@@ -64,33 +60,36 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     found = Results(records, stale=stale_reasons(records), arrays=store.arrays, describe=describe)
     title = "Stored results"
     command = f"bench report --results {store.folder}"
-    return Document(title=title, sections=(Section(title=title),), command=command), [found]
+    section = Section(title=title)
+    document = Document(title=title, sections=(section,), command=command)
+    return document, [Part(section=section, results=found)]
 
 
 def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     """The sections of a study file, each with its records; what is missing is run first."""
     from bench import document, report
-    from bench.cli.run import Progress
 
-    given = {"results": args.results or None, "jobs": args.jobs, "data_root": args.data_root}
+    names = ("jobs", "threads", "backend", "scheduler")
+    given = {name: getattr(args, name) for name in names}
+    given |= {"results": args.results or None, "data_root": args.data_root}
     found = document.load(document.find(args.study), **given)
-    progress = None if args.no_run else Progress()
 
     def say(title: str, missing: int, cells: int) -> None:
         if missing:
             done = "are not stored and left out" if args.no_run else "are run first"
             print(f"{title}: {missing} of {cells} cells {done}", file=sys.stderr)
 
-    return found, report.collect(found, say=say, progress=progress)
+    how = None if args.no_run else running.Run(args).how
+    return found, report.collect(found, say=say, how=how)
 
 
-def _page(results: list[Any], args: argparse.Namespace) -> None:
+def _page(parts: list[Any], args: argparse.Namespace) -> None:
     from bench import page
     from bench.results import Results
     from bench.study import data_folder
 
-    records = [record for part in results for record in part.records]
-    stale = {key: reason for part in results for key, reason in part.stale.items()}
-    whole = Results(records, stale=stale, arrays=results[0].arrays)
+    records = [record for part in parts for record in part.results.records]
+    stale = {key: reason for part in parts for key, reason in part.results.stale.items()}
+    whole = Results(records, stale=stale, arrays=parts[0].results.arrays)
     page.write(whole, args.html, data_root=data_folder(args.data_root or ""))
     print(f"wrote {args.html}")

@@ -19,9 +19,10 @@ import numpy.typing as npt
 from bench import cache, registry
 from bench.api import Dataset, Labels, Modality, Raw, Split
 from bench.errors import BenchError, DataError
+from bench.evidence import Arrays
 from bench.hamming import distances_numpy
 from bench.records import RunRecord, selector
-from bench.results import Arrays, Results
+from bench.results import Results
 from bench.runner import SIDES
 
 QUERIES = 16  # at most, per dataset
