@@ -16,7 +16,7 @@ import bench
 from bench import ablation, grid, registry
 from bench.errors import ParameterError, UnknownNameError
 from bench.records import RunSpec
-from bench.study import Study, read
+from bench.study import TUNED, Study, read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def find(name: str) -> Path:
 
 def load(file: Path, **options: Any) -> Document:
     """Read a study file; ``options`` that are not None override it in every section."""
-    content = read(file)
+    content = {name: value for name, value in read(file).items() if name != TUNED}
     title = _text(file, content, "title", file.stem)
     shared = _requests(file, content)
     parts = content.pop("section", [])
