@@ -48,11 +48,11 @@ class Store:
 
     def read(self, spec: RunSpec) -> RunRecord | None:
         """The stored record of a cell, or None where there is none that can be read."""
-        return _read(self.folder / _name(spec))
+        return read_record(self.folder / _name(spec))
 
     def records(self) -> list[RunRecord]:
         """Every stored record, in the order of file names."""
-        found = (_read(path) for path in sorted(self.folder.glob("*.json")))
+        found = (read_record(path) for path in sorted(self.folder.glob("*.json")))
         return [record for record in found if record is not None]
 
     def checkpoint(self, spec: RunSpec) -> Path:
@@ -130,7 +130,7 @@ def _name(spec: RunSpec) -> str:
     return re.sub(r"[^\w.-]", "_", words) + ".json"
 
 
-def _read(path: Path) -> RunRecord | None:
+def read_record(path: Path) -> RunRecord | None:
     """None for a file that is absent, cut short or not a record: such a cell is run again."""
     try:
         stored = json.loads(path.read_bytes())

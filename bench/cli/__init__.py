@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from bench import __version__
-from bench.cli import ablate, archive, check, data, doctor, listing, report, run, table, tune
+from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
 from bench.errors import BenchError
 
 
@@ -43,6 +43,6 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (run, report, ablate, tune, table, archive, listing, data, doctor, check):
+    for module in (run, report, serve, ablate, tune, table, archive, listing, data, doctor, check):
         module.add_commands(commands, common)
     return parser
