@@ -89,6 +89,23 @@ def collect(document: Document, *, say: Say, how: Mapping[str, Any] | None) -> l
     ]
 
 
+def together(parts: Sequence[Part]) -> Results:
+    """The records of all parts as one; what reports have read of their arrays is not read again."""
+    records = [record for part in parts for record in part.results.records]
+    stale = {key: reason for part in parts for key, reason in part.results.stale.items()}
+    homes = {r.spec.key: part.results.arrays for part in parts for r in part.results.records}
+    evidence = list(dict.fromkeys(filter(None, homes.values())))
+    if len(evidence) < 2:
+        return Results(records, stale=stale, arrays=next(iter(evidence), None))
+
+    def arrays(record: RunRecord) -> Mapping[str, Any]:
+        found = homes[record.spec.key]
+        assert found is not None, "several folders, so each part has one"
+        return found(record)
+
+    return Results(records, stale=stale, arrays=arrays)
+
+
 def write(document: Document, parts: Sequence[Part], out: Path) -> Written:
     """Write every table and figure below ``out``, then the index ``README.md`` and ``report.tex``."""
     done = Written()

@@ -41,7 +41,7 @@ def _report(args: argparse.Namespace) -> int:
     took = time.perf_counter() - started
     print(f"{len(written.files)} files in {took:.1f} s; start with {args.out / 'README.md'}")
     if args.html is not None:
-        _page(parts, args)
+        _page(parts, written.files, args)
     return 1 if written.failed else 0
 
 
@@ -83,13 +83,11 @@ def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     return found, report.collect(found, say=say, how=how)
 
 
-def _page(parts: list[Any], args: argparse.Namespace) -> None:
+def _page(parts: list[Any], files: list[Path], args: argparse.Namespace) -> None:
     from bench import page
-    from bench.results import Results
+    from bench.report import together
     from bench.study import data_folder
 
-    records = [record for part in parts for record in part.results.records]
-    stale = {key: reason for part in parts for key, reason in part.results.stale.items()}
-    whole = Results(records, stale=stale, arrays=parts[0].results.arrays)
-    page.write(whole, args.html, data_root=data_folder(args.data_root or ""))
-    print(f"wrote {args.html}")
+    figures = [file for file in files if file.suffix == ".pdf"]
+    page.write(together(parts), args.html, data_root=data_folder(args.data_root or ""), figures=figures)
+    print(f"the page: {args.html}")

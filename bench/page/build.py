@@ -6,29 +6,31 @@ import base64
 import gzip
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import __version__
 from bench.errors import StoreError
-from bench.evidence import Evidence
 from bench.page import curves, data, retrieval
 from bench.results import Results
 
 _ASSETS = Path(__file__).with_name("assets")
 _SCRIPTS = ("dom.js", "model.js", "table.js", "provenance.js", "curves.js", "retrieval.js", "main.js")
 LIMIT = 5_000_000  # bytes of the file
+_FIGURES = 1_500_000  # bytes of the figures inside it
 _ROOM = 200_000  # bytes kept free for what is in no budget
 
 
-def write(results: Results, out: Path, *, data_root: Path) -> None:
+def write(results: Results, out: Path, *, data_root: Path, figures: Sequence[Path] = ()) -> None:
     """Write the page of ``results`` to ``out``, in place of what was there.
 
     ``data_root`` is where datasets find the pictures and texts of the retrieval viewer; for a
-    dataset that cannot be read there is none, and the page says why. Raises
+    dataset that cannot be read there is none, and the page says why. ``figures`` are PDF files to be
+    downloaded from the page, as many as there is room for, in this order. Raises
     :class:`bench.errors.StoreError` where ``out`` cannot be written or would be over 5 MB.
     """
-    text = render(results, data_root=data_root)
+    text = render(results, data_root=data_root, figures=figures)
     if len(text.encode()) > LIMIT:
         raise StoreError(
             f"{out}: the page of {len(results)} cells has {len(text.encode()) / 1e6:.1f} MB; at most "
@@ -45,18 +47,32 @@ def write(results: Results, out: Path, *, data_root: Path) -> None:
         ) from error
 
 
-def render(results: Results, *, data_root: Path) -> str:
+def render(results: Results, *, data_root: Path, figures: Sequence[Path] = ()) -> str:
     """The text of the page."""
-    return page("page.html", _SCRIPTS, policy="img-src data:", data=_packed(collect(results, data_root)))
+    content = collect(results, data_root=data_root, figures=figures)
+    return page("page.html", _SCRIPTS, policy="img-src data:", data=_packed(content))
 
 
-def collect(results: Results, data_root: Path) -> dict[str, Any]:
+def collect(results: Results, *, data_root: Path, figures: Sequence[Path] = ()) -> dict[str, Any]:
     """Everything that the page shows; pictures take what the rest leaves free."""
-    content = {**data.collect(results), "version": __version__, "files": [], "curves": {}}
+    content = {**data.collect(results), "version": __version__, "curves": {}, **_figures(figures)}
     if results.arrays is not None:
-        content["curves"] = curves.collect(results.records, Evidence.of(results.arrays, "page"))
+        content["curves"] = curves.collect(results.records, results.arrays)
     budget = max(0, LIMIT - len(_packed(content)) - _ROOM)
     return {**content, "retrieval": retrieval.collect(results, data_root, budget)}
+
+
+def _figures(paths: Sequence[Path]) -> dict[str, Any]:
+    """The files in base64, and the number of those for which there is no room."""
+    found: list[dict[str, str]] = []
+    spent = 0
+    for path in paths:
+        spent += path.stat().st_size
+        if spent > _FIGURES:
+            break
+        content = base64.b64encode(path.read_bytes()).decode()
+        found.append({"name": f"{path.parent.name}-{path.name}", "content": content})
+    return {"figures": found, "figures_left": len(paths) - len(found)}
 
 
 def page(template: str, scripts: tuple[str, ...], *, policy: str, data: str = "") -> str:

@@ -16,6 +16,7 @@ from bench.results import Results
 from bench.tables import Block
 
 BOUNDS = ("pessimistic", "optimistic")
+COLOURS = 7  # of page.css, as of the figures; then they come again, dashed
 MOST_ROUNDS = 40  # points of a curve over rounds
 _FIDELITY = {  # how far a method is its authors'
     "authors' algorithm": "the authors' algorithm",
@@ -40,7 +41,7 @@ def collect(results: Results) -> dict[str, Any]:
         ],
         "records": [_record(r, names, results.stale, environments) for r in results.records],
         "environments": environments.values,
-        "styles": {label: i for i, label in enumerate(dict.fromkeys(r.spec.label for r in results.records))},
+        "styles": _styles(results),
     }
 
 
@@ -84,6 +85,16 @@ def _words(name: str) -> str:
         return metrics.parse_metric(name).description
     except BenchError:  # a metric that somebody else stored
         return ""
+
+
+def _styles(results: Results) -> dict[str, dict[str, Any]]:
+    """Every method's colour and dash: those it has in the figures."""
+    kinds = {record.spec.label: record.reference for record in results.records}
+    rivals = [label for label in results.cast if not kinds.get(label)]
+    found: dict[str, dict[str, Any]] = {
+        label: {"colour": f"c{i % COLOURS}", "dash": i // COLOURS % 3} for i, label in enumerate(rivals)
+    }
+    return found | {label: {"colour": kind, "dash": 3} for label, kind in kinds.items() if kind}
 
 
 def _protocol(

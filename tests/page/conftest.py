@@ -61,7 +61,8 @@ def attack(record: RunRecord) -> RunRecord:
 @pytest.fixture(scope="session")
 def page_file(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("html") / "out.html"
-    page.write(results, out, data_root=out.parent)
+    figures = results.figure("bits").save(out.parent / "figures", "bits", ("pdf",))
+    page.write(results, out, data_root=out.parent, figures=figures)
     return out
 
 

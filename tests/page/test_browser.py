@@ -225,13 +225,15 @@ def test_a_broken_picture_is_told_and_not_shown(tab: Tab) -> None:
 def test_downloads_hold_what_the_table_and_the_chart_show(tab: Tab, results: Results, tmp_path: Path) -> None:
     def saved(within: str, name: str) -> str:
         with tab.expect_download() as found:
-            tab.locator(within).get_by_role("button", name=name).click()
+            tab.locator(within).get_by_role("button", name=name).first.click()
         target = tmp_path / found.value.suggested_filename
         found.value.save_as(target)
-        return target.read_text(encoding="utf-8")
+        return target.read_text(encoding="utf-8", errors="replace")
 
     assert saved("#downloads", "CSV") == results.table().to_csv()
     assert saved("#downloads", "LaTeX") == results.table().to_latex()
+    tab.locator("#downloads summary").click()
+    assert saved("#downloads", "figures-bits").startswith("%PDF")
     assert saved("#chart-downloads", "SVG").startswith("<svg")
     lines = list(csv.DictReader(saved("#chart-downloads", "CSV").splitlines()))
     assert {line["method"] for line in lines} == {"halves", "random_projection", "float_features"}

@@ -9,7 +9,7 @@ import pytest
 
 from bench import page
 from bench.errors import ParameterError, StoreError
-from bench.page import build
+from bench.page import build, data
 from bench.results import Results
 
 
@@ -23,9 +23,10 @@ def test_it_is_small(page_file: Path) -> None:
     assert page_file.stat().st_size < 5_000_000
 
 
-def test_equal_results_give_equal_files(page_file: Path, results: Results, tmp_path: Path) -> None:
-    page.write(results, tmp_path / "again.html", data_root=tmp_path)
-    assert (tmp_path / "again.html").read_bytes() == page_file.read_bytes()
+def test_equal_results_give_equal_files(results: Results, tmp_path: Path) -> None:
+    for name in ("one.html", "two.html"):
+        page.write(results, tmp_path / name, data_root=tmp_path)
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
 
 
 def test_a_place_that_cannot_be_written_to_is_an_error_and_leaves_nothing(
@@ -54,6 +55,31 @@ def test_no_results_are_an_error(tmp_path: Path) -> None:
 def test_results_without_arrays_have_a_table_and_say_what_is_missing(
     results: Results, tmp_path: Path
 ) -> None:
-    content = build.collect(Results(results.records), tmp_path)
+    content = build.collect(Results(results.records), data_root=tmp_path)
     assert content["curves"] == {}
     assert "codes are read from there" in content["retrieval"]["tiny"]["why"]
+
+
+def test_figures_are_taken_along_as_far_as_there_is_room(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = [tmp_path / f"{name}.pdf" for name in "abc"]
+    for figure in figures:
+        figure.write_bytes(b"%PDF" + bytes(96))
+    monkeypatch.setattr(build, "_FIGURES", 250)
+    content = build.collect(results, data_root=tmp_path, figures=figures)
+    assert [f["name"] for f in content["figures"]] == [f"{tmp_path.name}-{n}.pdf" for n in "ab"]
+    assert content["figures_left"] == 1
+
+
+def test_a_method_has_the_colour_that_it_has_in_the_figures(results: Results) -> None:
+    from matplotlib.colors import to_hex
+
+    from bench.reports._style import looks
+
+    css = build._asset("page.css")
+    styles = data._styles(results)
+    for label, look in looks(results.records, results.cast).items():
+        name = styles[label]["colour"]
+        assert f".{name} {{ --c: light-dark({to_hex(look.color)}," in css, label
+        assert (styles[label]["dash"] == 0) == (look.linestyle == "solid")

@@ -149,12 +149,12 @@ function csvOf(drawn) {
 
 // The chart -------------------------------------------------------------------------------------
 
-const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
+const DASHES = ["", "7 4", "2 3", "9 3 2 3"]; // the last is for what is no rival
 let redraw = null;
 
-function paint(node, style) {
-  node.classList.add(`c${style % 8}`);
-  node.dataset.dash = String(Math.floor(style / 8) % DASHES.length);
+function paint(node, { colour, dash }) {
+  node.classList.add(colour);
+  node.dataset.dash = String(dash);
 }
 
 function scale(domain, range, log) {
@@ -227,7 +227,7 @@ function plot(home, spec) {
       const edge = (sign, list) => list.map((p) => `${toX(p.x).toFixed(1)} ${toY(p.y + sign * (p.sd || 0)).toFixed(1)}`);
       group.append(svg("polygon", { class: "spread", points: [...edge(1, s.points), ...edge(-1, [...s.points].reverse())].join(" ") }));
     }
-    group.append(svg("path", { class: "line", d: path(s.points), "stroke-dasharray": DASHES[Math.floor(styleOf(s.name) / 8) % 4] || null }));
+    group.append(svg("path", { class: "line", d: path(s.points), "stroke-dasharray": DASHES[styleOf(s.name).dash] || null }));
     if (s.points.length <= 20) group.append(s.points.map((p) => svg("circle", { class: "dot", cx: toX(p.x), cy: toY(p.y), r: 3 })).reduce((f, c) => (f.append(c), f), document.createDocumentFragment()));
     root.append(group);
   }

@@ -36,7 +36,7 @@ function draw(status) {
   const names = ["done", "running", "failed", "skipped", "stale", "missing"];
   const counts = { ...status.counts, running: status.running.length };
   byId("counts").replaceChildren(...names.filter((name) => counts[name] || name === "done" || name === "running" || name === "failed")
-    .map((name) => el("div", { "data-count": name }, el("dd", null, (counts[name] || 0).toLocaleString("en")), el("dt", null, name))));
+    .map((name) => el("div", { "data-count": name, class: counts[name] ? "some" : "" }, el("dd", null, (counts[name] || 0).toLocaleString("en")), el("dt", null, name))));
   byId("running").replaceChildren(status.running.length
     ? el("ul", null, status.running.map((r) => el("li", null, r.text, el("span", { class: "quiet" }, ` since ${lasting(status.now - r.since)}`))))
     : el("p", { class: "quiet" }, "Nothing."));

@@ -136,7 +136,11 @@ function drawDownloads() {
   const button = (text, act) => el("button", { type: "button", class: "download", onclick: act }, text);
   byId("downloads").replaceChildren(el("span", { class: "quiet" }, "Download"),
     button("CSV", () => save(`${stem}.csv`, metric().csv, "text/csv")),
-    button("LaTeX", () => save(`${stem}.tex`, metric().latex, "application/x-tex")),
-    ...DATA.files.map((file) => button(file.text, () => save(file.name,
-      new Blob([Uint8Array.from(atob(file.content), (c) => c.charCodeAt(0))], { type: file.type })))));
+    button("LaTeX", () => save(`${stem}.tex`, metric().latex, "application/x-tex")));
+  if (!DATA.figures.length) return;
+  const left = DATA.figures_left;
+  byId("downloads").append(el("details", null, el("summary", null, `${counted(DATA.figures.length, "figure")} as PDF`),
+    el("div", { class: "keys" }, DATA.figures.map((file) => button(file.name, () => save(file.name,
+      new Blob([Uint8Array.from(atob(file.content), (c) => c.charCodeAt(0))], { type: "application/pdf" }))))),
+    left ? el("p", { class: "quiet" }, `${counted(left, "figure")} had no room in the page; they lie in the report's folder.`) : null));
 }
