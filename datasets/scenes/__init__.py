@@ -35,7 +35,7 @@ class Scenes(RawSource):
     size: int = param(64, "width and height of the pictures, in pixels", least=32, most=512)
     seed: int = param(0, "of all items", least=0)
     image: str = param("colour", "view of the pictures that is their features")
-    clip: str | None = param(None, "CLIP as MODEL:WEIGHTS or FOLDER, in the views clip")
+    clip: str | None = param("small", "CLIP as MODEL:WEIGHTS or FOLDER, in the views clip; small is shipped")
     schedule: ClassVar[str] = "shuffled:400"
     checkpoints: ClassVar = {"small": CLIP}
     card: ClassVar[Card] = Card(
