@@ -158,11 +158,18 @@ class Stack:
         from PIL import Image as Pillow
 
         item = int(self.kept[row])
-        pixels = np.asarray(_hdf5(self.path, os.getpid())[self.name][item])
+        where = f"{self.path}, variable {self.name}, item {item}"
+        try:
+            pixels = np.asarray(_hdf5(self.path, os.getpid())[self.name][item])
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise DataError(
+                f"{where}: cannot be read ({reason}); expected a complete HDF5 file. Copy it again."
+            ) from error
         if 3 not in pixels.shape or pixels.ndim != 3 or pixels.min() < 0 or pixels.max() > 255:
             raise DataError(
-                f"{self.path}, variable {self.name}: item {item} has shape {pixels.shape} and values from "
-                f"{pixels.min()} to {pixels.max()}; expected three channels from 0 to 255. Get another copy."
+                f"{where}: has shape {pixels.shape} and values from {pixels.min()} to {pixels.max()}; "
+                "expected three channels from 0 to 255. Get another copy."
             )
         if pixels.shape[-1] != 3:
             pixels = pixels.transpose((2, 1, 0) if self.path.suffix.lower() == ".mat" else (1, 2, 0))

@@ -1,7 +1,8 @@
 """Photos with several captions and no labels: every photo is relevant to its own captions only.
 
 Relevance is a common label, so each query photo has a label of its own, which its entry in the database has
-too. Trap: that entry, the photo with its other captions, is in the stream, so methods train on query photos.
+too. Trap: that entry, the photo with its other captions, is in the stream, so methods train on query photos,
+and what they find from a photo is partly what they remember of it.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def raw(
     counts = Counts(pairs=len(rows), queries=len(queries), classes=len(shown))
     notes = (
         "relevance by pair: each test photo is a label, which only its own entry in the database has",
-        "test photos are in the stream as well, with their other captions: not a split of unseen photos",
+        "test photos are in the stream too, with their other captions: image to text is partly remembered",
         f"{len(texts) - len(rows)} entries of {missing}" if missing else "",
         *counts.differences(card.counts[""]),
     )

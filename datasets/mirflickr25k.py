@@ -76,7 +76,7 @@ class Mirflickr25k(BundledSource):
         "potential", "labels: the 24 topics seen at all, the 14 judged relevant (_r1), or all 38"
     )
     card = CARD
-    aliases = ("mirflickr", "flickr25k", "flickr-25k", "mir")
+    aliases = ("mirflickr", "flickr25k", "flickr-25k")
     mark = "meta/tags"
 
     def official(self, root: Path) -> Raw:

@@ -83,7 +83,7 @@ class Nuswide(BundledSource):
     )
     schedule = "shuffled:10000"
     card = CARD
-    aliases = ("nus-wide", "nus_wide", "nus")
+    aliases = ("nus-wide", "nus_wide")
     mark = "Imagelist.txt"
 
     def official(self, root: Path) -> Raw:

@@ -202,3 +202,11 @@ def test_help_and_list_answer_within_half_a_second(words: list[str]) -> None:
         subprocess.run([sys.executable, "-m", "bench.cli", *words], check=True, capture_output=True)
         took.append(time.perf_counter() - started)
     assert min(took) < 0.5
+
+
+def test_info_describes_a_dataset_whose_files_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "mscoco", "--data-root", "nowhere"]) == 0
+    shown = capsys.readouterr().out
+    assert "Common Objects in Context" in shown
+    assert "no statistics: " in shown
+    assert "Run: bench data prepare mscoco" in shown

@@ -115,6 +115,7 @@ def _parameters(known: Any) -> list[str]:
 
 def _dataset(args: argparse.Namespace) -> list[str]:
     from bench import cache, selectors
+    from bench.errors import DataError
     from bench.params import parameters
     from bench.statistics import describe
     from bench.study import data_folder
@@ -127,5 +128,8 @@ def _dataset(args: argparse.Namespace) -> list[str]:
             lines.append(f"{title + ':':14} {text}")
     lines += ["options:", *_parameters(parameters(cls, without=())), ""]
     root = data_folder(args.data_root)
-    dataset = cache.prepare(name, options, root).open()
+    try:
+        dataset = cache.prepare(name, options, root).open()
+    except DataError as error:  # what it is can be told before its files are there
+        return [*lines, f"no statistics: {error}"]
     return [*lines, *(f"note: {note}" for note in dataset.notes), str(describe(dataset))]

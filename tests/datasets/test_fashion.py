@@ -114,3 +114,19 @@ def test_all_the_real_photos_decode_in_one_pass(record_property: Callable[[str, 
     record_property("photos per second", round(len(raw.ids) / seconds))
     assert (60, 80) in sizes
     assert means.std() > 1
+
+
+def test_files_become_views_and_a_table(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole path, as a user types it: parse, extract light views, run a method on them."""
+    from bench.cli import main
+
+    monkeypatch.setenv("BENCH_CACHE", str(copy / "cache"))
+    monkeypatch.setenv("BENCH_RESULTS", str(copy / "runs"))
+    dataset = "fashion[least=2,queries=1,image=colour,text=bow:1,clip=none]"
+    assert main(["data", "prepare", dataset, "--data-root", str(copy)]) == 0
+    assert "3 train and 1 query pairs, 2 classes" in capsys.readouterr().out
+    words = ["--datasets", dataset, "--methods", "random_projection", "--bits", "8", "--seeds", "1"]
+    assert main(["run", *words, "--data-root", str(copy)]) == 0
+    assert "random_projection" in capsys.readouterr().out

@@ -79,7 +79,7 @@ def test_what_the_counts_are_and_what_they_should_be_is_noted(flickr8k: Path) ->
     notes = Flickr8k().raw(flickr8k).notes
     assert "1 entries of 1 items without a picture were dropped, b.jpg first" in notes
     assert any(note.startswith("pairs: found 8, expected 8000") for note in notes)
-    assert any("not a split of unseen photos" in note for note in notes)
+    assert any("test photos are in the stream too" in note for note in notes)
 
 
 def test_a_test_photo_that_is_missing_has_no_label(flickr8k: Path) -> None:
