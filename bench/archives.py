@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import shutil
 import stat
 import tarfile
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,16 @@ from bench.errors import DataError, StoreError
 from bench.meter import Meter
 
 BLOCK = 1 << 20
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,  # a compression that zipfile does not know
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,7 @@ def _opened(archive: Path) -> Iterator[list[_Entry]]:
                 yield list(_of_tar(archive, taped))
         else:
             raise DataError(f"{archive}: is neither zip nor tar, or is cut short. Get it again.")
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, ValueError) as error:
+    except _DAMAGE as error:
         raise DataError(f"{archive}: is damaged ({error}). Delete it and get it again.") from error
 
 

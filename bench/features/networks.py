@@ -56,15 +56,14 @@ def _from_file(name: str, path: Path) -> tuple[Any, str]:
     """The network with the weights of a file, every tensor in its place, and how names were matched."""
     import timm
 
-    state = weights.read(path)
-    model = timm.create_model(name)
-    head = f"{model.default_cfg.get('classifier', 'classifier')}.weight"
+    state, matched = weights.read(path), "by name"
+    whole = timm.create_model(name)
+    for own in (whole.state_dict(), timm.create_model(name, num_classes=0).state_dict()):
+        alike = [v.shape for v in state.values()] == [v.shape for v in own.values()]
+        if alike and not state.keys() & own.keys():
+            state, matched = dict(zip(own, state.values(), strict=True)), "by order and shape"
+    head = f"{whole.default_cfg.get('classifier', 'classifier')}.weight"
     classes = len(state[head]) if head in state else 0
-    own = timm.create_model(name, num_classes=classes).state_dict()
-    if list(state) != list(own) and [v.shape for v in state.values()] == [v.shape for v in own.values()]:
-        state, matched = dict(zip(own, state.values(), strict=True)), "by order and shape"
-    else:
-        matched = "by name"
     overlay = {"state_dict": state, "num_classes": classes, "custom_load": False, "source": ""}
     try:
         model = timm.create_model(name, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay)

@@ -1,0 +1,120 @@
+"""Archives: what they hold lands below one folder, whole, or not at all."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import archives
+from bench.errors import DataError
+
+
+def zipped(path: Path, *members: str | zipfile.ZipInfo) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member in members:
+            archive.writestr(member, b"content " * 100)
+    return path
+
+
+def taped(path: Path, *members: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for member in members:
+            member.size = 800 if member.isreg() else 0
+            archive.addfile(member, io.BytesIO(b"content " * 100))
+    return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    found.type, found.linkname = kind, link
+    return found
+
+
+def zip_link() -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("link")
+    info.external_attr = 0o120777 << 16
+    return info
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("kind", ["zip", "tgz"])
+def test_the_files_of_an_archive_land_below_the_folder(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        zipped(path, "one.txt", "deep/er/two.txt", "empty/")
+    else:
+        taped(path, member("one.txt"), member("deep", tarfile.DIRTYPE), member("deep/er/two.txt"))
+    assert archives.unpack(path, tmp_path / "out") == 2
+    assert left(tmp_path / "out") == ["deep/er/two.txt", "one.txt"]
+    assert (tmp_path / "out" / "one.txt").read_bytes() == b"content " * 100
+
+
+def test_unpacking_again_replaces_files_and_keeps_what_lies_beside_them(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", "deep/one.txt")
+    archives.unpack(path, tmp_path)
+    (tmp_path / "deep" / "mine.txt").touch()
+    (tmp_path / "deep" / "one.txt").write_text("changed")
+    archives.unpack(path, tmp_path)
+    assert left(tmp_path) == ["a.zip", "deep/mine.txt", "deep/one.txt"]
+    assert (tmp_path / "deep" / "one.txt").stat().st_size == 800
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda p: zipped(p, "good.txt", "../evil.txt"), "'../evil.txt' lies outside"),
+        (lambda p: zipped(p, "good.txt", "/evil.txt"), "lies outside"),
+        (lambda p: zipped(p, "good.txt", "C:\\evil.txt"), "lies outside"),
+        (lambda p: zipped(p, "good.txt", "a\\..\\..\\evil.txt"), "lies outside"),
+        (lambda p: zipped(p, "good.txt", zip_link()), "'link' is a link or device"),
+        (lambda p: taped(p, member("good.txt"), member("a/../../evil.txt")), "lies outside"),
+        (lambda p: taped(p, member("good.txt"), member("l", tarfile.SYMTYPE, "/etc")), "is a link or device"),
+        (
+            lambda p: taped(p, member("good.txt"), member("l", tarfile.LNKTYPE, "good.txt")),
+            "is a link or device",
+        ),
+        (lambda p: taped(p, member("good.txt"), member("d", tarfile.CHRTYPE)), "is a link or device"),
+    ],
+)
+def test_a_member_that_would_lie_elsewhere_or_is_no_plain_file_stops_all_of_it(
+    tmp_path: Path, make: Callable[[Path], Path], says: str
+) -> None:
+    path = make(tmp_path / "archive")
+    with pytest.raises(DataError, match=says):
+        archives.unpack(path, tmp_path / "out" / "deep")
+    assert left(tmp_path) == ["archive"]
+
+
+@pytest.mark.parametrize("make", [zipped, lambda p, n: taped(p, member(n))])
+def test_a_truncated_archive_is_an_error_and_nothing_is_put_in_place(
+    tmp_path: Path, make: Callable[[Path, str], Path]
+) -> None:
+    path = make(tmp_path / "archive", "one.txt")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"archive: is (damaged|neither)"):
+        archives.unpack(path, tmp_path / "out")
+    assert left(tmp_path) == ["archive"]
+
+
+def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "archive", "one.txt")
+    content = bytearray(path.read_bytes())
+    content[45] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match="is damaged"):
+        archives.unpack(path, tmp_path / "out")
+    assert left(tmp_path) == ["archive"]
+
+
+def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "archive").write_text("<html>")
+    with pytest.raises(DataError, match="neither zip nor tar"):
+        archives.unpack(tmp_path / "archive", tmp_path / "out")

@@ -1,0 +1,190 @@
+"""Downloads from a local server that cuts off, stalls, moves and changes files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import download
+from bench.api import Card, Expected
+from bench.download import Patience
+from bench.errors import DataError
+
+CONTENT = np.random.default_rng(0).bytes(500_000)
+SUM = hashlib.sha256(CONTENT).hexdigest()
+CARD = Card(name="it", title="It", sources=("https://example.org/it",), licence="none", citation="nobody")
+QUICK = Patience(stall=0.3, pause=0.0)
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``content``; each of ``cuts`` ends an answer after so many bytes, or ``stalls`` it there."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.tag, self.status, self.kind = CONTENT, '"one"', 200, "application/zip"
+        self.cuts: list[int] = []
+        self.stalls = False
+        self.ranges = True
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/file.bin"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *args: object) -> None:
+        """Says nothing."""
+
+    def do_GET(self) -> None:
+        server, begin = self.server, 0
+        wanted = self.headers.get("Range", "")
+        server.asked.append(wanted)
+        if server.status != 200:
+            self.send_error(server.status)
+            return
+        if wanted and server.ranges and self.headers.get("If-Range") == server.tag:
+            begin = int(wanted.removeprefix("bytes=").rstrip("-"))
+        body = server.content[begin:]
+        self.send_response(206 if begin else 200)
+        self.send_header("ETag", server.tag)
+        self.send_header("Content-Type", server.kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if not server.cuts:
+            self.wfile.write(body)
+            return
+        self.wfile.write(body[: server.cuts.pop(0)])
+        self.wfile.flush()
+        if server.stalls:
+            time.sleep(1)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def get(server: Server, home: Path, **fields: object) -> str:
+    wanted = {"path": "file.bin", "url": server.url, "sha256": SUM} | fields
+    return download.get(CARD, Expected(**wanted), home, QUICK)  # type: ignore[arg-type]
+
+
+def test_a_file_comes_whole_and_a_second_get_downloads_nothing(server: Server, tmp_path: Path) -> None:
+    assert get(server, tmp_path) == "downloaded, 500 kB"
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+    assert get(server, tmp_path) == "is there"
+    assert (len(server.asked), [p.name for p in tmp_path.iterdir()]) == (1, ["file.bin"])
+
+
+def test_a_cut_connection_is_resumed_from_where_it_ended(server: Server, tmp_path: Path) -> None:
+    server.cuts = [200_000, 100_000]
+    get(server, tmp_path)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+    begins = [int(asked.removeprefix("bytes=").rstrip("-") or 0) for asked in server.asked]
+    assert begins[0] == 0 < begins[1] <= 200_000 < begins[2] <= 300_000
+
+
+def test_a_stalled_connection_is_resumed(server: Server, tmp_path: Path) -> None:
+    server.cuts, server.stalls = [200_000], True
+    get(server, tmp_path)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+
+
+def test_a_server_that_always_stalls_ends_in_an_error_and_the_next_get_goes_on(
+    server: Server, tmp_path: Path
+) -> None:
+    server.cuts, server.stalls = [200_000, 0, 0, 0, 0], True
+    with pytest.raises(DataError, match=r"stalled, 4 times in a row, at .* kB. Run the same command again"):
+        get(server, tmp_path)
+    assert not (tmp_path / "file.bin").exists()
+    server.cuts, server.asked = [], []
+    get(server, tmp_path)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+    assert server.asked[0] not in ("", "bytes=0-")
+
+
+def test_a_file_that_changed_in_between_is_begun_anew(server: Server, tmp_path: Path) -> None:
+    server.cuts = [200_000, 0, 0, 0, 0]
+    with pytest.raises(DataError, match="was cut off"):
+        get(server, tmp_path, sha256="")
+    server.cuts, server.content, server.tag = [], CONTENT[::-1], '"two"'
+    get(server, tmp_path, sha256="")
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT[::-1]
+
+
+def test_a_server_without_ranges_is_asked_for_all_of_it_again(server: Server, tmp_path: Path) -> None:
+    server.cuts, server.ranges = [200_000], False
+    get(server, tmp_path)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("change", "fields", "says"),
+    [
+        ({"content": CONTENT[:-1]}, {}, "what came has not the SHA-256"),
+        ({}, {"bytes": 499_999}, "the server has 500000 bytes; expected 499999"),
+        ({"status": 404}, {}, r"answered 404 .*see https://example.org/it, and put the file at .*file\.bin"),
+        ({"status": 503}, {}, r"was cut off, 4 times in a row"),
+        ({"kind": "text/html"}, {}, "sent a page, not the file"),
+    ],
+)
+def test_what_is_not_the_file_is_an_error_and_leaves_nothing_in_place(
+    server: Server, tmp_path: Path, change: dict[str, object], fields: dict[str, object], says: str
+) -> None:
+    for name, value in change.items():
+        setattr(server, name, value)
+    with pytest.raises(DataError, match=says) as caught:
+        get(server, tmp_path, **fields)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("[!.]*"))
+
+
+def test_nobody_listening_is_an_error_of_one_line(server: Server, tmp_path: Path) -> None:
+    url = server.url
+    server.server_close()
+    with pytest.raises(DataError, match="4 times in a row"):
+        download.get(CARD, Expected(path="file.bin", url=url), tmp_path, QUICK)
+
+
+def test_a_file_that_is_there_and_wrong_is_not_overwritten(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin").write_bytes(b"mine")
+    with pytest.raises(DataError, match=r"has the SHA-256 .*Delete it and get it again"):
+        get(server, tmp_path)
+    assert (tmp_path / "file.bin").read_bytes() == b"mine"
+
+
+def test_an_archive_is_unpacked_once_and_may_be_deleted_then(server: Server, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("images/1.jpg", b"x")
+    server.content = packed.getvalue()
+    fields = {"path": "a.zip", "sha256": "", "unpack": "all"}
+    assert get(server, tmp_path, **fields).endswith("unpacked 1 files")
+    assert (tmp_path / "all" / "images" / "1.jpg").read_bytes() == b"x"
+    (tmp_path / "a.zip").unlink()
+    assert get(server, tmp_path, **fields) == "is there, unpacked"
+    assert len(server.asked) == 1
+
+
+def test_what_has_no_address_says_how_to_ask_for_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be downloaded: fill in the form at example.org"):
+        download.get(CARD, Expected(path="a.zip", note="fill in the form at example.org"), tmp_path)
