@@ -53,22 +53,23 @@ class Setting:
 
 def make(view: View, modality: Modality, raw: Raw, setting: Setting) -> Extractor:
     """The extractor of a view; loads its model."""
-    if view.kind == "clip":
-        from bench.features import clip
-
-        return clip.extractor(view, modality, setting)
     if view.kind in ("bow", "tfidf"):
         from bench.features import words
 
         return words.extractor(view, raw)
-    if view.kind == "sentence":
-        from bench.features import sentences
-
-        return sentences.extractor(view, setting)
     if view.kind in ("gist", "hog", "colour"):
         from bench.features import light
 
         return light.extractor(view)
+    check_device(setting)
+    if view.kind == "clip":
+        from bench.features import clip
+
+        return clip.extractor(view, modality, setting)
+    if view.kind == "sentence":
+        from bench.features import sentences
+
+        return sentences.extractor(view, setting)
     from bench.features import networks
 
     return networks.extractor(view, setting)

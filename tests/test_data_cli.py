@@ -1,0 +1,207 @@
+"""`bench data` as a user types it, on a dataset whose pictures the test makes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import cache, registry
+from bench.api import Counts, Expected
+from bench.cli import main
+from bench.errors import DataError
+
+PLUGIN = Path(__file__).parent / "plugins" / "toy.py"
+Bench = Callable[..., int]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Runs `bench data ...` on folders of its own."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("BENCH_RESULTS", str(tmp_path / "runs"))
+    monkeypatch.setattr(registry, "_extra", {})
+    monkeypatch.chdir(tmp_path)
+
+    def run(command: str, *words: str) -> int:
+        return main(["data", command, *words, "--plugin", str(PLUGIN)])
+
+    return run
+
+
+@pytest.fixture
+def toy(data: Bench) -> Any:
+    registry.add_file(PLUGIN)
+    return registry.get("dataset", "toy")
+
+
+def test_a_run_on_what_is_not_prepared_ends_with_the_command_that_prepares_it(
+    data: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "--datasets", "toy", "--methods", "random_projection", "--bits", "8", "--seeds", "1"]
+    words += ["--plugin", str(PLUGIN)]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "Run: bench data prepare toy --views colour,bow:1 --data-root" in said
+    assert data("prepare", "toy") == 0
+    assert main(words) == 0
+
+
+def test_prepare_says_what_it_made_and_how_to_run(data: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert data("prepare", "toy", "--views", "colour,bow:1,gist") == 0
+    out = capsys.readouterr().out
+    for text in (
+        "50 train and 10 query pairs",
+        "note: made by the test",
+        "image gist: 60 × 512",
+        "ready: bench run",
+    ):
+        assert text in out
+
+
+def test_list_names_the_prepared_views(data: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    data("prepare", "toy")
+    capsys.readouterr()
+    assert data("list") == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("toy "))
+    assert line.endswith("views bow-1, colour")
+
+
+def test_info_shows_licence_citation_files_and_views_before_anything_is_there(
+    data: Bench, toy: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Expected(path="a.zip", url="https://example.org/a.zip", bytes=1_500_000)
+    monkeypatch.setattr(toy, "card", replace(toy.card, files=(file,)))
+    assert data("info", "toy") == 0
+    out = capsys.readouterr().out
+    for text in (
+        "licence:   none",
+        "nobody, 2026",
+        "missing   a.zip  (1.5 MB",
+        "https://example.org/a.zip",
+        "colour",
+    ):
+        assert text in out
+
+
+def test_get_tells_what_has_to_be_fetched_by_hand_and_exits_with_1(
+    data: Bench, toy: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy, "card", replace(toy.card, files=(Expected(path="a.zip", note="ask them"),)))
+    assert data("get", "toy") == 1
+    out = capsys.readouterr().out
+    assert "licence:  none" in out and "a.zip: by hand, to" in out and "ask them" in out
+
+
+def test_doctor_finds_a_wrong_file_other_counts_and_equal_texts(
+    data: Bench, toy: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = (Expected(path="a.txt", bytes=3),)
+    card = replace(toy.card, files=files, counts={"": Counts(pairs=61, queries=10)})
+    monkeypatch.setattr(toy, "card", card)
+    (tmp_path / "data" / "toy").mkdir(parents=True)
+    (tmp_path / "data" / "toy" / "a.txt").write_text("four")
+    data("prepare", "toy")
+    capsys.readouterr()
+    assert data("doctor", "toy") == 1
+    out = capsys.readouterr().out
+    assert "FAIL  a.txt: has 4 bytes; expected 3" in out
+    assert "WARN  counts: pairs: found 60, expected 61" in out
+    assert "PASS  equal texts: 0 of 10 queries" in out
+    assert "base rate" in out
+
+
+def test_doctor_takes_a_dataset_that_only_has_features(
+    data: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert data("doctor", "synthetic") == 0
+    assert "near-duplicates" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["npz", "mat", "h5"])
+def test_an_exported_bundle_is_read_back_by_files(
+    data: Bench, toy: Any, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data("prepare", "toy")
+    assert data("export", "toy", "--to", kind) == 0
+    back = registry.get("dataset", "files")(path=str(tmp_path / f"toy.{kind}")).load(tmp_path)
+    there = toy().load(tmp_path / "data")
+    for part in ("train", "query"):
+        one, other = getattr(there, part), getattr(back, part)
+        np.testing.assert_array_equal(one.image.features, other.image.features)
+        np.testing.assert_array_equal(one.text.features, other.text.features)
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert back.classes == there.classes
+
+
+def test_an_exported_bundle_keeps_the_view_clip(data: Bench, tmp_path: Path) -> None:
+    assert data("export", "synthetic[n=50,queries=10]", "--out", "s.npz") == 0
+    back = registry.get("dataset", "files")(path="s.npz").load(tmp_path)
+    assert back.query.text.views["clip"].shape == (10, 64)
+
+
+def test_the_cache_copies_nothing_of_prepared_views(data: Bench, toy: Any, tmp_path: Path) -> None:
+    data("prepare", "toy")
+    stored = cache.prepare("toy", {}, tmp_path / "data")
+    assert [path.name for path in stored.folder.iterdir()] == ["manifest.json"]
+    opened = stored.open()
+    assert isinstance(opened.train.image.features, np.memmap)
+    np.testing.assert_array_equal(opened.query.labels, toy().load(tmp_path / "data").query.labels)
+
+
+def test_the_fingerprint_tells_other_features_apart(data: Bench, tmp_path: Path) -> None:
+    data("prepare", "toy", "--views", "colour,gist,bow:1")
+    options: list[dict[str, Any]] = [{}, {}, {"image": "gist"}]
+    first, again, other = (cache.prepare("toy", o, tmp_path / "data").fingerprint for o in options)
+    assert first == again != other
+
+
+def test_what_another_version_of_the_plugin_parsed_is_refused(
+    data: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data("prepare", "toy")
+    monkeypatch.setattr("bench.fingerprint.of_dataset", lambda name: "another")
+    with pytest.raises(DataError, match=r"parsed by another version of its plugin"):
+        cache.prepare("toy", {}, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["prepare", "synthetic"], "there is nothing to prepare"),
+        (["prepare", "toy", "--views", "vgg166"], "Did you mean 'vgg16'"),
+        (["prepare", "toy", "--views", "clip"], "names no model"),
+        (["prepare", "toy", "--batch", "0"], "expected at least 1"),
+        (["prepare", "toy", "--views", "vgg16:w.pth", "--device", "quantum"], "device 'quantum'"),
+        (["prepare", "nothing"], "no dataset named 'nothing'"),
+        (["get", "synthetic"], "names no files to download"),
+        (["export", "toy"], "bench data prepare toy"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    data: Bench, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert data(*words) == 2
+    err = capsys.readouterr().err
+    assert says in err and "Traceback" not in err
+
+
+def test_list_takes_less_than_half_a_second_of_work() -> None:
+    """The best of three, in processor time: what counts is the work done, not the load of the machine."""
+    took = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "bench.cli", "data", "list"], check=True, capture_output=True)
+        after = os.times()
+        took.append(
+            after.children_user - before.children_user + after.children_system - before.children_system
+        )
+    assert min(took) < 0.5
