@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from bench.cli import options
@@ -16,7 +15,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         help="a live page of a running sweep, on this machine only",
         epilog="examples: bench serve; bench serve mine.toml; bench serve --results DIR --port 9000",
     )
-    serve.add_argument("study", nargs="?", type=Path, help="a study file, whose cells are counted")
+    serve.add_argument(
+        "study", nargs="?", help="a study file, or one of smoke, online, paper: its cells count"
+    )
     options.add_results(serve)
     serve.add_argument(
         "--port", type=int, default=8642, metavar="N", help="0 takes a free one (default %(default)s)"
@@ -26,13 +27,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _serve(args: argparse.Namespace) -> int:
     from bench.page import live
-    from bench.study import Study
 
-    if args.study is None:
-        watch = live.Watch(options.store_of(args).folder)
-    else:
-        study = Study.make(args.study, results=args.results or None)
-        watch = live.Watch(study.results_folder, study.cells())
+    watch = live.Watch(options.store_of(args).folder) if args.study is None else _of_study(args)
     with live.server(watch, args.port) as server:
         try:
             print(
@@ -42,3 +38,20 @@ def _serve(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print()
     return 0
+
+
+def _of_study(args: argparse.Namespace) -> Any:
+    """The cells of all sections of a study file, which may not have been started yet."""
+    from bench import document
+    from bench.errors import ParameterError
+    from bench.page.live import Watch
+
+    sections = document.load(document.find(args.study), results=args.results or None).sections
+    plans = [section.plan() for section in sections]
+    folders = list(dict.fromkeys(study.results_folder for study, *_ in plans))
+    if len(folders) > 1:
+        raise ParameterError(
+            f"the sections of {args.study} have {len(folders)} results folders: "
+            f"{', '.join(map(str, folders))}. Choose one by --results."
+        )
+    return Watch(folders[0], [spec for _, specs, _ in plans for spec in specs])

@@ -31,7 +31,8 @@ _SCRIPTS = ("dom.js", "live.js")
 class Watch:
     """A results folder as it is now; a record is read again only when its file has changed.
 
-    ``specs`` are the cells of a study: they are what is counted, and those without a record are missing.
+    ``specs`` are the cells of a study: they are what is counted, and those that neither have a record
+    nor run are missing.
     """
 
     def __init__(self, folder: Path, specs: Sequence[RunSpec] = ()) -> None:
@@ -50,7 +51,8 @@ class Watch:
         running = [t for t in traces if t.kind == "cells" and t.alive is not False]
         counts = Counter(e["status"] for e in entries)
         if self._wanted:
-            counts["missing"] = len(self._wanted) - len(entries)
+            begun = {key for t in running for key in t.cells} | {e["key"] for e in entries}
+            counts["missing"] = len(self._wanted - begun)
         entries.sort(key=lambda e: e["time"], reverse=True)
         return {
             "folder": str(self.folder),

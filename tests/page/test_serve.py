@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import os
@@ -18,7 +19,8 @@ import pytest
 
 import bench
 from bench import progress
-from bench.errors import BenchError
+from bench.cli.serve import _of_study
+from bench.errors import BenchError, ParameterError
 from bench.page import live
 from bench.records import RunRecord, RunSpec, Schedule
 from bench.store import Store
@@ -164,3 +166,20 @@ def test_control_c_ends_it_cleanly(folder: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
+
+
+def test_a_study_file_that_has_not_been_started_misses_all_its_cells(tmp_path: Path) -> None:
+    study = tmp_path / "mine.toml"
+    study.write_text('methods = "cca"\ndatasets = "synthetic"\nbits = [8, 16]\nseeds = 3\n')
+    args = argparse.Namespace(study=str(study), results=str(tmp_path / "absent"))
+    status = _of_study(args).status()
+    assert (status["study"], status["counts"]) == (6, {"missing": 6})
+    assert not (tmp_path / "absent").exists()
+
+
+def test_sections_with_folders_of_their_own_are_an_error_that_tells_the_way_out(tmp_path: Path) -> None:
+    study = tmp_path / "mine.toml"
+    sections = [f'[[section]]\ntitle = "{name}"\nresults = "{name}"\n' for name in "ab"]
+    study.write_text("".join(sections))
+    with pytest.raises(ParameterError, match="2 results folders: a, b"):
+        _of_study(argparse.Namespace(study=str(study), results=""))
