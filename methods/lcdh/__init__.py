@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from functools import partial
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -33,7 +34,7 @@ from bench.methods._online import Array
 from bench.methods.lcdh.linear import Kernel, Projection, rotated_axes, unit_rows
 from bench.methods.lcdh.past import Past
 from bench.methods.lcdh.sgd import Networks
-from bench.methods.lcdh.student import Choice, ClosedForm, History, Part, Signals, signs
+from bench.methods.lcdh.student import Choice, ClosedForm, History, Part, Signals, UnitRows, signs
 from bench.methods.lcdh.teacher import (
     Fusion,
     Recipe,
@@ -152,8 +153,9 @@ class LCDH(Method):
         if self.past_ is not None:
             self._refit(chunk, self.past_)
         self.history_.fade(self.forget)
-        parts = np.array_split(np.arange(len(chunk)), math.ceil(len(chunk) / PART))
-        coded = [self._fit_part(chunk, i, rows) for i, rows in enumerate(parts)]
+        ends = np.linspace(0, len(chunk), math.ceil(len(chunk) / PART) + 1).astype(int)
+        parts = enumerate(slice(a, b) for a, b in pairwise(ends))
+        coded = [self._fit_part(chunk, i, rows) for i, rows in parts]
         self._codes = np.concatenate(coded).astype(np.int8)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
@@ -187,7 +189,7 @@ class LCDH(Method):
         _, signals = self._seen(anchors, whole.shared, "anchors", self.anchors)
         if signals.taught is None:
             rng = self._generator("axes")
-            self.axes_ = rotated_axes(signals.features, self.bits, iterations=0, rng=rng)
+            self.axes_ = rotated_axes(signals.features.array(), self.bits, iterations=0, rng=rng)
         elif self.teacher == "past":
             self.past_ = Past.begin(Seen.of(anchors), self._given_teacher)
         self.history_.add(signals, self._first_codes(signals))
@@ -197,7 +199,7 @@ class LCDH(Method):
         if signals.taught is not None:
             return signs(signals.taught)
         assert self.axes_ is not None, "_begin() comes first"
-        return signs(signals.features @ self.axes_)
+        return signs(signals.features.times(self.axes_))
 
     def _fit_features(self, batch: Batch) -> Projection | Kernel:
         x = present_rows(batch)
@@ -207,7 +209,7 @@ class LCDH(Method):
 
     # One part of a chunk
 
-    def _fit_part(self, chunk: Chunk, number: int, rows: Rows) -> Array:
+    def _fit_part(self, chunk: Chunk, number: int, rows: slice) -> Array:
         phis, signals = self._seen(chunk.take(rows), chunk.shared, number)
         if self.welcome and self.lambda2:
             self._welcome(signals, chunk.round)
@@ -269,7 +271,7 @@ class LCDH(Method):
             key = ("lcdh", "taught", *name, self._recipe(), self.teacher, self.seed)
             taught = shared.once(key, partial(self.teacher_.signal, Seen.of(items)))
         labels = shared.once(("lcdh", "labels", *name), partial(unit_labels, items))
-        features = shared.once(self._key("unit", *name), partial(unit_features, phis))
+        features = shared.once(self._key("unit", *name), partial(UnitRows.of, phis.values()))
         return phis, Signals(taught, labels, features)
 
     # The teacher
@@ -337,8 +339,3 @@ def present_rows(batch: Batch) -> Features:
 def unit_labels(items: Split) -> Array:
     """Label rows divided by their norm, (n, c) float64: zeros where an item has none."""
     return np.zeros((len(items), 0)) if items.labels is None else unit_rows(items.labels)
-
-
-def unit_features(phis: dict[Modality, Array]) -> Array:
-    """X̂ (n, w): features of both modalities, each of norm 1, side by side at norm 1."""
-    return unit_rows(np.hstack([unit_rows(phi[:, :-1]) for phi in phis.values()]))

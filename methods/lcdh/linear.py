@@ -31,9 +31,13 @@ class Scaling(State):
 
     def __call__(self, x: npt.NDArray[Any]) -> Array:
         """(n, d) float64, each row by itself."""
-        scaled = x - self.mean
-        scaled /= self.scale
-        return scaled
+        return self.into(np.empty(x.shape), x)
+
+    def into(self, out: npt.NDArray[Any], x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Like a call, written to ``out`` in its precision."""
+        np.subtract(x, self.mean, out=out, casting="same_kind")
+        out /= self.scale
+        return out
 
 
 class Projection(State):
@@ -54,8 +58,11 @@ class Projection(State):
 
     def __call__(self, x: npt.NDArray[Any]) -> Array:
         """Φ, (n, width + 1) float64; its last column is 1."""
-        scaled = self.scaling(x)
-        return _with_ones(scaled if self.axes is None else dot(scaled, self.axes))
+        if self.axes is not None:
+            return _with_ones(dot(self.scaling(x), self.axes))
+        phi = np.ones((x.shape[0], x.shape[1] + 1))
+        self.scaling.into(phi[:, :-1], x)
+        return phi
 
 
 class Kernel(State):
@@ -82,9 +89,8 @@ class Kernel(State):
 
 
 def _with_ones(x: Array) -> Array:
-    phi = np.empty((len(x), x.shape[1] + 1))
+    phi = np.ones((x.shape[0], x.shape[1] + 1))
     phi[:, :-1] = x
-    phi[:, -1] = 1.0
     return phi
 
 

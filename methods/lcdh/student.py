@@ -6,7 +6,8 @@ through sums over the history ``C`` of codes already given, so nothing here grow
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple, Self
 
@@ -14,11 +15,60 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh
 
-from bench.api import MODALITIES, Modality, Shared
+from bench.api import MODALITIES, Modality, Rows, Shared
 from bench.methods._online import Array, Factor, RunningGram, dot
 from bench.state import State
 
+TINY = 1e-9  # a norm of standardised features below it is rounding
 Choice = Literal["dcc", "sign", "relaxed", "teacher"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRows:
+    """X̂ (n, w) without being formed: both modalities' Φ, without their 1, side by side at norm 1.
+
+    ``weights`` holds what each row of each Φ (n, d + 1) is multiplied by.
+    """
+
+    phis: tuple[Array, ...]
+    weights: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, phis: Iterable[Array]) -> Self:
+        """Each modality at norm 1, then both together; one that an item lacks, or that is 0, has no part."""
+        phis = tuple(phis)
+        norms = [np.sqrt(np.maximum(np.einsum("ij,ij->i", p, p) - p[:, -1], 0.0)) for p in phis]
+        inverse = [np.where(n > TINY, 1.0 / np.maximum(n, TINY), 0.0) for n in norms]
+        count = np.maximum(np.sum([i > 0 for i in inverse], axis=0), 1)
+        return cls(phis, tuple(i / np.sqrt(count) for i in inverse))
+
+    def take(self, rows: Rows) -> Self:
+        return type(self)(tuple(p[rows] for p in self.phis), tuple(w[rows] for w in self.weights))
+
+    def times(self, matrix: Array) -> Array:
+        """X̂ M, (n, k), for M (w, k)."""
+        ends = np.cumsum([p.shape[1] - 1 for p in self.phis])
+        parts = np.split(matrix, ends[:-1])
+        padded = [np.vstack([part, np.zeros((1, part.shape[1]))]) for part in parts]
+        products = [dot(p, m) * w[:, None] for p, m, w in zip(self.phis, padded, self.weights, strict=True)]
+        return np.sum(products, axis=0)
+
+    def cross(self, codes: Array) -> Array:
+        """X̂ᵀ C, (w, k), for C (n, k)."""
+        pairs = zip(self.phis, self.weights, strict=True)
+        return np.vstack([dot(p.T, codes * w[:, None])[:-1] for p, w in pairs])
+
+    def array(self) -> Array:
+        """X̂ itself."""
+        return np.hstack([p[:, :-1] * w[:, None] for p, w in zip(self.phis, self.weights, strict=True)])
+
+
+def times(z: Array | UnitRows, matrix: Array) -> Array:
+    return z.times(matrix) if isinstance(z, UnitRows) else dot(z, matrix)
+
+
+def cross(z: Array | UnitRows, codes: Array) -> Array:
+    return z.cross(codes) if isinstance(z, UnitRows) else dot(z.T, codes)
 
 
 class Similarity(State):
@@ -35,12 +85,12 @@ class Similarity(State):
     signal: Array | float = 0.0
     total: Array | float = 0.0
 
-    def add(self, z: Array, codes: Array) -> None:
+    def add(self, z: Array | UnitRows, codes: Array) -> None:
         """Append items to the history: signal ``z`` (n, w), codes (n, k), which may be real."""
         if len(codes):
             self.n += len(codes)
             self.codes = self.codes + dot(codes.T, codes)
-            self.signal = self.signal + dot(z.T, codes)
+            self.signal = self.signal + cross(z, codes)
             self.total = self.total + codes.sum(axis=0)
 
     def fade(self, keep: float) -> None:
@@ -48,11 +98,11 @@ class Similarity(State):
         self.n, self.codes = self.n * keep, self.codes * keep
         self.signal, self.total = self.signal * keep, self.total * keep
 
-    def pull(self, z: Array) -> Array | float:
+    def pull(self, z: Array | UnitRows) -> Array | float:
         """``(scale · Z Z_Cᵀ + offset) C / n``, (n, k): where the history wants the codes of these items."""
         if not self.n:
             return 0.0
-        return (self.scale * dot(z, np.asarray(self.signal)) + self.offset * self.total) / self.n
+        return (self.scale * times(z, np.asarray(self.signal)) + self.offset * self.total) / self.n
 
     @property
     def coupling(self) -> Array | float:
@@ -65,17 +115,17 @@ class Signals(NamedTuple):
 
     taught: Array | None  # Ĥ (n, k), or None without a teacher
     labels: Array  # unit rows (n, c); zeros where an item has no label
-    features: Array  # both modalities' standardised features, unit rows (n, w)
+    features: UnitRows  # X̂ (n, w)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Signals:
+    def take(self, rows: Rows) -> Signals:
         taught = None if self.taught is None else self.taught[rows]
-        return Signals(taught, self.labels[rows], self.features[rows])
+        return Signals(taught, self.labels[rows], self.features.take(rows))
 
 
 class Group(NamedTuple):
     """Items of a chunk whose codes answer to the same similarities."""
 
-    rows: npt.NDArray[np.intp]
+    rows: Rows
     pull: Array  # (n, k): Σ λ · pull
     coupling: Array  # (k, k): Σ λ · coupling
 
@@ -119,7 +169,7 @@ class History(State):
         for similarity in (self.taught, self.labels, self.features):
             similarity.fade(keep)
 
-    def newcomers(self, signals: Signals) -> npt.NDArray[np.intp]:
+    def newcomers(self, signals: Signals) -> Rows:
         """Rows of the items with a class of which the history holds no item."""
         new = signals.labels.any(axis=0)
         if self.classes is not None:
@@ -130,16 +180,16 @@ class History(State):
         """What the history asks of the codes of new items: those with labels, then those without."""
         known = signals.labels.any(axis=1)
         groups = []
-        for rows, online, z in (
-            (np.flatnonzero(known), self.labels, signals.labels),
-            (np.flatnonzero(~known), self.features, signals.features),
-        ):
+        for of_labels in (True, False):
+            rows = np.flatnonzero(known == of_labels)
             if not len(rows):
                 continue
-            pull = np.zeros((len(rows), self.bits)) + lambda2 * online.pull(z[rows])
+            some = signals if len(rows) == len(known) else signals.take(rows)
+            online, z = (self.labels, some.labels) if of_labels else (self.features, some.features)
+            pull = np.zeros((len(rows), self.bits)) + lambda2 * online.pull(z)
             coupling = np.zeros((self.bits, self.bits)) + lambda2 * online.coupling
-            if signals.taught is not None:
-                pull += lambda1 * self.taught.pull(signals.taught[rows])
+            if some.taught is not None:
+                pull += lambda1 * self.taught.pull(some.taught)
                 coupling += lambda1 * self.taught.coupling
             groups.append(Group(rows, pull, coupling))
         return groups
@@ -267,9 +317,16 @@ def descend(codes: Array, target: Array, coupling: Array, *, sweeps: int) -> Non
     """
     others = coupling.copy()
     np.fill_diagonal(others, 0.0)
+    b, wanted = np.ascontiguousarray(codes.T), np.ascontiguousarray(target.T)  # a bit is a row
+    said = dot(others, b)  # of each bit by the others; kept up to date, as few bits flip
     for _ in range(sweeps):
-        for bit in range(codes.shape[1]):
-            codes[:, bit] = signs(target[:, bit] - codes @ others[:, bit])
+        for bit in range(len(b)):
+            best = signs(wanted[bit] - said[bit])
+            flipped = np.flatnonzero(best != b[bit])
+            if len(flipped):
+                said[:, flipped] += np.outer(others[bit], 2.0 * best[flipped])
+                b[bit] = best
+    codes[:] = b.T
 
 
 def relax(target: Array, coupling: Array, weight: Array) -> Array:

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Rows, Split
+from bench.api import Features, Rows, Split
 from bench.methods._online import Array, dot
 from bench.methods.lcdh.linear import Scaling, rotated_axes, unit_rows
 from bench.state import State
@@ -109,7 +109,8 @@ class Teacher(State):
     def _codes(self, seen: Seen) -> Array:
         image, text = standardised(seen, self.image, self.text)
         if "projection" in self.weights:
-            return dot(np.hstack([image, text]), self.weights["projection"])
+            upper, lower = np.split(self.weights["projection"], [image.shape[1]])
+            return dot(image, upper) + dot(text, lower)
         import torch
 
         with torch.no_grad():
@@ -119,13 +120,16 @@ class Teacher(State):
             return h.cpu().numpy().astype(np.float64)
 
 
-def standardised(seen: Seen, image: Scaling, text: Scaling) -> tuple[Array, Array]:
+def standardised(seen: Seen, image: Scaling, text: Scaling) -> tuple[Features, Features]:
     """Both modalities' features, scaled; zeros, which is the mean, where an item lacks one."""
-    scaled = image(seen.image), text(seen.text)
+    scaled = [
+        scaling.into(np.empty(x.shape, np.float32), x)
+        for scaling, x in ((image, seen.image), (text, seen.text))
+    ]
     if seen.present is not None:
         for x, present in zip(scaled, seen.present.T, strict=True):
             x[~present] = 0.0
-    return scaled
+    return scaled[0], scaled[1]
 
 
 def fit_scalings(seen: Seen) -> tuple[Scaling, Scaling]:
@@ -347,7 +351,7 @@ def _mask(seen: Seen, device: str) -> Tensor | None:
     return None if seen.present is None else torch.from_numpy(seen.present).to(device)
 
 
-def _tensor(x: Array, device: str) -> Tensor:
+def _tensor(x: npt.NDArray[Any], device: str) -> Tensor:
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)).to(device)

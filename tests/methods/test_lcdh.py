@@ -23,6 +23,7 @@ from bench.methods.lcdh.student import (
     HashFunction,
     History,
     Signals,
+    UnitRows,
     descend,
     fit_codes,
     objective,
@@ -132,7 +133,8 @@ def problem(*, bits: int = 8, unlabelled: bool = False) -> Problem:
         if unlabelled:
             labels[::3] = 0.0
         taught = np.sqrt(bits) * unit_rows(rng.standard_normal((n, bits)))
-        return Signals(taught, unit_rows(labels), unit_rows(rng.standard_normal((n, 6))))
+        features = UnitRows.of([np.column_stack([rng.standard_normal((n, 6)), np.ones(n)])])
+        return Signals(taught, unit_rows(labels), features)
 
     old, new, old_codes = signals(90), signals(60), signs(rng.standard_normal((90, bits)))
     history = History.empty(bits)
@@ -160,7 +162,7 @@ def brute_force(p: Problem, codes: Array, *, alpha: float, eta: float) -> float:
     known, seen = p.new.labels.any(axis=1), p.old.labels.any(axis=1)
     of_labels = k * (2.0 * p.new.labels[known] @ p.old.labels[seen].T - 1.0)
     total += 1.3 / seen.sum() * np.sum((codes[known] @ p.old_codes[seen].T - of_labels) ** 2)
-    of_features = 2.0 * k * p.new.features[~known] @ p.old.features.T
+    of_features = 2.0 * k * p.new.features.array()[~known] @ p.old.features.array().T
     total += 1.3 / 90 * np.sum((codes[~known] @ p.old_codes.T - of_features) ** 2)
     for m, function in p.functions.items():
         w, new, old = function.weights, p.phis[m], p.old_phis[m]
@@ -276,6 +278,19 @@ def test_without_distillation_the_teacher_moves_nothing_once_the_history_has_beg
     method = trained(make(60), lambda1=1.0)
     method.teacher_ = trained(make(60, seed=8), seed=8).teacher_
     assert np.any(stream(method, make(60), make(60, seed=1, round=1)) != codes[0])
+
+
+def test_unit_rows_multiply_as_the_matrix_that_they_stand_for() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((9, 4)), rng.standard_normal((9, 3))
+    x[2], y[5] = 0.0, 0.0  # one modality is absent
+    given = UnitRows.of([np.column_stack([v, v.any(axis=1)]) for v in (x, y)])
+    expected = unit_rows(np.hstack([unit_rows(x), unit_rows(y)]))
+    np.testing.assert_allclose(given.array(), expected, atol=1e-12)
+    a, b = rng.standard_normal((7, 2)), rng.standard_normal((9, 2))
+    np.testing.assert_allclose(given.times(a), expected @ a, atol=1e-12)
+    np.testing.assert_allclose(given.cross(b), expected.T @ b, atol=1e-12)
+    np.testing.assert_allclose(given.take(np.array([1, 5])).array(), expected[[1, 5]], atol=1e-12)
 
 
 # --- linear maps

@@ -15,7 +15,7 @@ from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH
 from bench.methods.lcdh.linear import unit_rows
 from bench.methods.lcdh.sgd import Networks, backward, forward, loss_slopes
-from bench.methods.lcdh.student import Group, History, Signals, signs
+from bench.methods.lcdh.student import Group, History, Signals, UnitRows, signs
 from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
@@ -27,7 +27,8 @@ def signals(n: int, rng: np.random.Generator) -> Signals:
     labels = (rng.random((n, 4)) < 0.4).astype(float)
     labels[:, 0] = 1.0
     taught = np.sqrt(K) * unit_rows(rng.standard_normal((n, K)))
-    return Signals(taught, unit_rows(labels), unit_rows(rng.standard_normal((n, 5))))
+    features = UnitRows.of([np.column_stack([rng.standard_normal((n, 5)), np.ones(n)])])
+    return Signals(taught, unit_rows(labels), features)
 
 
 def difference(p: Array, q: Array, left: Signals, right: Signals) -> float:

@@ -18,7 +18,7 @@ from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH, teacher
 from bench.methods.lcdh.linear import Kernel, procrustes, unit_rows
 from bench.methods.lcdh.past import Past
-from bench.methods.lcdh.student import ClosedForm, History, Signals, relax, signs
+from bench.methods.lcdh.student import ClosedForm, History, Signals, UnitRows, relax, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, train_teacher
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
@@ -137,7 +137,7 @@ def test_anchors_part_the_items_of_classes_that_come_later() -> None:
 def test_a_class_is_new_until_an_item_of_it_is_in_the_history() -> None:
     history = History.empty(4)
     labels = np.eye(3)[[0, 1, 1, 2]]
-    given = Signals(None, labels, np.ones((4, 2)))
+    given = Signals(None, labels, UnitRows.of([np.ones((4, 2))]))
     np.testing.assert_array_equal(history.newcomers(given), [0, 1, 2, 3])
     history.add(given.take(np.array([1])), np.ones((1, 4)))
     np.testing.assert_array_equal(history.newcomers(given), [0, 3])
