@@ -112,7 +112,7 @@ print(time.perf_counter() - start, sum(record.fit_seconds), peak)
 def test_a_stream_of_190000_pairs_takes_less_than_three_minutes_and_four_gigabytes(
     benchmark: Any, tmp_path: Path
 ) -> None:
-    """19 chunks of 10,000, the teacher trained before by a cell with another λ; encoding and search included."""
+    """19 chunks of 10,000; a cell with another λ trained the teacher. Encoding and search are included."""
     study = {"datasets": "synthetic[n=190000,queries=2000]", "schedule": "shuffled:10000", "bits": "64"}
     study |= {"seeds": 1, "results": str(tmp_path / "runs")}
     bench.run(**study, methods="lcdh[lambda1=0.1]")
