@@ -101,13 +101,12 @@ class Study:
         """
         self.add_plugins()
         self._check()
-        methods = [self._with_device(m) for m in selectors.expand("method", self.methods)]
+        chosen = selectors.expand("method", self.methods)
+        classes = {name: registry.get("method", name) for name in dict.fromkeys(name for name, _ in chosen)}
+        methods = [(name, self._with_device(classes[name], values)) for name, values in chosen]
         datasets = selectors.expand("dataset", self.datasets)
         for (method, values), bits in itertools.product(methods, self.bits):
-            registry.get("method", method)(
-                bits=bits, **values
-            )  # it refuses bits or values here, before a run
-        has_pool = {name: registry.get("method", name).capabilities.pool for name, _ in methods}
+            classes[method](bits=bits, **values)  # it refuses bits or values here, before a run
         streams = {name: self.schedule or (registry.get("dataset", name).schedule,) for name, _ in datasets}
         found: dict[str, RunSpec] = {}
         axes = itertools.product(self.database, self.pool, self.labelled, self.paired)
@@ -120,8 +119,8 @@ class Study:
                     bits=bits,
                     schedule=Schedule.parse(schedule, self.last),
                     seed=seed,
-                    database=database,  # type: ignore[arg-type]  # checked by _check
-                    pool=pool if has_pool[method] or pool.startswith("separate") else "none",
+                    database=database,
+                    pool=pool if classes[method].capabilities.pool or pool.startswith("separate") else "none",
                     val=self.val,
                     evaluate=self.evaluate,
                     directions=self.directions,  # type: ignore[arg-type]  # checked by _check
@@ -176,12 +175,11 @@ class Study:
         if any(seed < 0 for seed in self.seeds):
             raise ParameterError(f"seeds must be 0 or more; got {min(self.seeds)}.")
 
-    def _with_device(self, selected: selectors.Selected) -> selectors.Selected:
-        name, values = selected
-        known = params.parameters(registry.get("method", name))
-        if self.device and "device" in known and self.device != known["device"].default:
-            values = {"device": self.device, **values}
-        return name, values
+    def _with_device(self, cls: type, values: dict[str, Any]) -> dict[str, Any]:
+        known = params.parameters(cls) if self.device else {}
+        if "device" in known and self.device != known["device"].default:
+            return {"device": self.device, **values}
+        return values
 
 
 def data_folder(given: str = "") -> Path:

@@ -158,10 +158,11 @@ def _groups(due: Iterable[Cell]) -> list[list[Cell]]:
 
     All of a pass are in memory at once, so a pass has at most ``PASS`` cells.
     """
+    due = list(due)
+    varies = {name: registry.get("method", name).varies for name in {cell.spec.method for cell in due}}
     found: defaultdict[str, list[Cell]] = defaultdict(list)
     for cell in due:
-        varies = registry.get("method", cell.spec.method).varies
-        fixed = {name: value for name, value in cell.spec.params.items() if name not in varies}
+        fixed = {k: value for k, value in cell.spec.params.items() if k not in varies[cell.spec.method]}
         found[replace(cell.spec, bits=0, params=fixed).key].append(cell)
     return [group[i : i + PASS] for group in found.values() for i in range(0, len(group), PASS)]
 

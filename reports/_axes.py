@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ class Sweep:
 
     axes: tuple[str, ...]
     records: tuple[RunRecord, ...]
+    values: Mapping[str, tuple[Any, ...]]  # key of a cell → what it has on each axis
 
     @property
     def title(self) -> str:
@@ -47,22 +48,21 @@ class Sweep:
 
     def levels(self, axis: str) -> list[Any]:
         """The values of an axis: numbers by size, others in order of appearance."""
-        found = list(dict.fromkeys(value_of(r, axis) for r in self.records))
+        place = self.axes.index(axis)
+        found = list(dict.fromkeys(self.values[r.spec.key][place] for r in self.records))
         return sorted(found) if all(isinstance(v, (int, float)) for v in found) else found
 
     def at(self, bits: int, *values: Any) -> list[RunRecord]:
         """The records of all seeds at one point of the grid."""
-        wanted = list(zip(self.axes, values, strict=True))
-        return [
-            r for r in self.records if r.spec.bits == bits and all(value_of(r, a) == v for a, v in wanted)
-        ]
+        return [r for r in self.records if r.spec.bits == bits and self.values[r.spec.key] == values]
 
 
 def sweeps(records: Sequence[RunRecord], axes: Sequence[str], dimensions: int, report: str) -> list[Sweep]:
     """One for every method, dataset and protocol; without ``axes``, they are what varies in the records."""
     if not records:
         raise ParameterError(NOTHING)
-    axes = tuple(axes) or tuple(_varied(records))
+    defaults = {name: _defaults(name) for name in {r.spec.method for r in records}}
+    axes = tuple(axes) or tuple(_varied(records, defaults))
     if len(axes) != dimensions:
         raise ParameterError(
             f"report {report!r} shows {dimensions} axes, and these cells differ in "
@@ -71,24 +71,27 @@ def sweeps(records: Sequence[RunRecord], axes: Sequence[str], dimensions: int, r
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
         groups.setdefault(_fixed(record, axes), []).append(record)
-    return [Sweep(axes, tuple(found)) for found in groups.values()]
+    values = {r.spec.key: tuple(_value(r, axis, defaults) for axis in axes) for r in records}
+    return [Sweep(axes, tuple(found), values) for found in groups.values()]
 
 
-def value_of(record: RunRecord, axis: str) -> Any:
+def _defaults(method: str) -> dict[str, Any]:
+    known = params.parameters(registry.get("method", method))
+    return {name: parameter.default for name, parameter in known.items()}
+
+
+def _value(record: RunRecord, axis: str, defaults: Mapping[str, Mapping[str, Any]]) -> Any:
     """The value that a cell has on an axis; of a parameter that is not set, the default."""
     spec = record.spec
     if axis in AXES:
         value = getattr(spec, axis)
         return str(value) if axis == "schedule" else value
-    if axis in spec.params:
-        return spec.params[axis]
-    known = params.parameters(registry.get("method", spec.method))
-    return known[axis].default if axis in known else None
+    return spec.params.get(axis, defaults[spec.method].get(axis))
 
 
-def _varied(records: Sequence[RunRecord]) -> list[str]:
+def _varied(records: Sequence[RunRecord], defaults: Mapping[str, Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys([*AXES, *(name for r in records for name in r.spec.params)])
-    return [name for name in names if len({value_of(r, name) for r in records}) > 1]
+    return [name for name in names if len({_value(r, name, defaults) for r in records}) > 1]
 
 
 def _fixed(record: RunRecord, axes: Sequence[str]) -> tuple[Any, ...]:
@@ -127,7 +130,7 @@ def data(sweep: Sweep, metric: str) -> Iterator[dict[str, Any]]:
     """A row of plain numbers for every point, code length and direction."""
     points: dict[tuple[Any, ...], list[RunRecord]] = {}
     for r in sweep.records:
-        points.setdefault((r.spec.bits, *(value_of(r, a) for a in sweep.axes)), []).append(r)
+        points.setdefault((r.spec.bits, *sweep.values[r.spec.key]), []).append(r)
     for (_, *values), found in points.items():
         for direction in found[0].spec.directions:
             numbers = scores(found, metric, direction)
