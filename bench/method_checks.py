@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import params, registry, state
-from bench.api import MODALITIES, Capabilities, Codes, Labels, Method, Modality, Split
+from bench.api import MODALITIES, Batch, Capabilities, Codes, Labels, Method, Modality, Split
 from bench.errors import ContractError
 from bench.outputs import validate_codes, validate_vectors
 from bench.study import AXES
@@ -346,10 +346,10 @@ def _other_global_generators() -> Iterator[Callable[[], list[str]]]:
 def another_cell_of_the_pass_on_the_same_chunk_changes_nothing(trial: Trial) -> None:
     """The harness gives one chunk to cells that differ in code length and in what ``varies``."""
     known = params.parameters(trial.cls)
-    changes: list[dict[str, Any]] = [{"bits": 8}, {}]
     for name in trial.cls.varies:
         _require(name in known, f"{trial.owner}.varies names {name!r}, which is no parameter of it.")
-        changes.append({name: _another(known[name], trial.params)})
+    varied = {name: _another(known[name], trial.params) for name in trial.cls.varies}
+    changes: list[dict[str, Any]] = [{"bits": 8}, {}, *([varied] if varied else [])]
     cells = [(_with(trial, change), change.get("bits", BITS)) for change in changes]
     splits, pool = _three(), trial.pool(_three()[0])
     alone = [_both(trial, cell.fit(*splits, bits=bits), _queries()) for cell, bits in cells]
@@ -471,6 +471,29 @@ def _with_labels(split: Split, labels: Labels | None) -> Split:
     return dataclasses.replace(split, labels=labels)
 
 
+# Missing modalities
+
+
+def it_learns_from_items_that_lack_a_modality(trial: Trial) -> None:
+    """Of every three items one lacks its image and one its text; then only texts come."""
+    third = np.arange(ROWS) % 3
+    splits = [_without(s, image=third == 0, text=third == 1) for s in _three()[:2]]
+    splits.append(_without(_three()[2], image=np.ones(ROWS, dtype=bool), text=np.zeros(ROWS, dtype=bool)))
+    method = trial.fit(*splits)
+    _both(trial, method, _queries())
+    _require_finite(trial, method, "chunks in which items lack a modality")
+
+
+def _without(split: Split, **absent: npt.NDArray[np.bool_]) -> Split:
+    """The same items, with zeros where they lack a modality."""
+    sides = {}
+    for m in MODALITIES:
+        seen, kept = split.batch(m), ~absent[m][:, None]
+        views = {name: view * kept for name, view in seen.views.items()}
+        sides[m] = Batch(seen.features * kept, views, absent[m])
+    return Split(image=sides["image"], text=sides["text"], labels=split.labels, ids=split.ids)
+
+
 # Learned codes, the offline pool, views
 
 
@@ -539,6 +562,7 @@ def of(can: Capabilities) -> list[Callable[[Trial], None]]:
         # An oracle may learn as much from shuffled labels: it is shown those of every item anyway.
         (can.supervised and not can.label_free and not can.oracle, _SUPERVISED),
         (can.label_free, _LABEL_FREE),
+        (can.partial, _PARTIAL),
         (can.learned_codes, _LEARNED),
         (can.pool, _POOL),
         (bool(can.views), _VIEWS),
@@ -566,6 +590,7 @@ _REAL: _Checks = (vectors_are_finite_float32_of_one_width,)
 _ONLINE: _Checks = (it_goes_on_from_a_saved_state, how_often_it_encodes_does_not_matter)
 _SUPERVISED: _Checks = (true_labels_teach_more_than_shuffled_ones,)
 _LABEL_FREE: _Checks = (it_runs_where_some_or_no_items_have_labels,)
+_PARTIAL: _Checks = (it_learns_from_items_that_lack_a_modality,)
 _LEARNED: _Checks = (learned_codes_cover_every_chunk, learned_codes_survive_saving)
 _POOL: _Checks = (it_runs_with_and_without_a_pool,)
 _VIEWS: _Checks = (it_runs_where_plain_features_stand_in_for_a_view,)

@@ -52,7 +52,9 @@ def join(splits: Sequence[Split]) -> Split:
 
 def _join_batches(batches: Sequence[Batch]) -> Batch:
     views = {v: np.concatenate([b.views[v] for b in batches]) for v in batches[0].views}
-    return Batch(np.concatenate([b.features for b in batches]), views)
+    lacking = [np.zeros(len(b), dtype=bool) if b.absent is None else b.absent for b in batches]
+    absent = np.concatenate(lacking) if any(b.absent is not None for b in batches) else None
+    return Batch(np.concatenate([b.features for b in batches]), views, absent)
 
 
 def arrays(split: Split) -> list[npt.NDArray[Any]]:
@@ -100,7 +102,8 @@ class Trial:
     def _visible(self, batch: Batch) -> Batch:
         plain = _frozen(self._seen(batch).features)
         names = self.cls.capabilities.views
-        return Batch(plain, {v: _frozen(batch.views[v]) if v in batch.views else plain for v in names})
+        views = {v: _frozen(batch.views[v]) if v in batch.views else plain for v in names}
+        return Batch(plain, views, None if batch.absent is None else _frozen(batch.absent))
 
     def asked(self, split: Split, modality: Modality) -> Batch:
         """What encode() is given of the split, as :func:`bench.protocol.encode` gives it."""

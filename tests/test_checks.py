@@ -357,6 +357,11 @@ def _needs_clip_of_one_width(self: Any, chunk: Chunk) -> None:
     self.fused_ = chunk.image.views["clip"] + chunk.text.views["clip"]
 
 
+def _needs_images(self: Any, chunk: Chunk) -> None:
+    if chunk.image.absent is not None and chunk.image.absent.any():
+        raise RuntimeError("an item lacks its image")
+
+
 def _first(chunk: Chunk) -> Chunk:
     """The same chunk as if it were the first."""
     return Chunk(image=chunk.image, text=chunk.text, labels=chunk.labels, ids=chunk.ids, round=0)
@@ -523,6 +528,11 @@ BREACHES: list[tuple[str, str, type[Method]]] = [
         bad(after_fit(_keep, Ridge), update_database=_all_kept),
     ),
     ("it_runs_with_and_without_a_pool", "no attribute 'teacher_'", before_fit(_needs_pool, Deep)),
+    (
+        "it_learns_from_items_that_lack_a_modality",
+        "RuntimeError: an item lacks its image",
+        before_fit(_needs_images, bad(capabilities=Capabilities(partial=True))),
+    ),
     (
         "it_runs_where_plain_features_stand_in_for_a_view",
         "ValueError: operands",
