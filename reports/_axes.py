@@ -39,11 +39,8 @@ class Sweep:
 
     def notes(self, stale: Stale) -> tuple[str, ...]:
         """The protocol's, with plain results under the name that they share."""
-        told = [
-            r if word(r) or r.spec.key in stale else replace(r, spec=replace(r.spec, params=self._fixed(r)))
-            for r in self.records
-        ]
-        notes = Protocol(pool=self.protocol.pool, records=tuple(told)).notes(stale)
+        named = under_one_name(self.records, self._fixed(self.records[0]), stale)
+        notes = Protocol(pool=self.protocol.pool, records=named).notes(stale)
         return notes if self.records[0].spec.val else (*notes, _PICKING)
 
     def levels(self, axis: str) -> list[Any]:
@@ -73,6 +70,16 @@ def sweeps(records: Sequence[RunRecord], axes: Sequence[str], dimensions: int, r
         groups.setdefault(_fixed(record, axes), []).append(record)
     values = {r.spec.key: tuple(_value(r, axis, defaults) for axis in axes) for r in records}
     return [Sweep(axes, tuple(found), values) for found in groups.values()]
+
+
+def under_one_name(
+    records: Sequence[RunRecord], params: Mapping[str, Any], stale: Stale
+) -> tuple[RunRecord, ...]:
+    """The same records, for notes that would list every setting: plain results have these parameters."""
+    return tuple(
+        r if word(r) or r.spec.key in stale else replace(r, spec=replace(r.spec, params=params))
+        for r in records
+    )
 
 
 def _defaults(method: str) -> dict[str, Any]:

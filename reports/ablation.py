@@ -10,6 +10,7 @@ from typing import Any
 from bench.errors import ParameterError
 from bench.evidence import Arrays, Evidence
 from bench.records import DIRECTIONS, Contrast, RunRecord
+from bench.reports._axes import under_one_name
 from bench.reports._protocol import (
     DIRECTION_NAMES,
     FUTURE,
@@ -176,7 +177,8 @@ class _Part:
             elif c.setting:
                 yield f"{c.name}: {c.setting}"
         ran = {r.spec.key: r for row in self.rows.values() for r in row.values()}
-        yield from Protocol(pool=self.full.pool, records=tuple(ran.values())).notes(stale)
+        named = under_one_name(list(ran.values()), self.full.records[0].spec.params, stale)
+        yield from Protocol(pool=self.full.pool, records=named).notes(stale)
 
     def data(self) -> Iterator[dict[str, Any]]:
         said = {c.name: (c.isolates, c.setting) for c in self.contrasts}

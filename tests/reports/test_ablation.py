@@ -126,6 +126,11 @@ def test_full_methods_of_two_protocols_are_two_blocks() -> None:
     assert len(stored.table([contrast("A1", found)]).blocks) == 2
 
 
+def test_where_a_method_comes_from_is_told_once_and_not_for_every_variant() -> None:
+    stored = Stored()
+    assert "textbook method: m\n" in str(stored.table([contrast("A1", pairs(stored, 0.5))])) + "\n"
+
+
 def test_stale_cells_are_marked() -> None:
     stored = Stored()
     found = pairs(stored, 0.5)
