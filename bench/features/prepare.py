@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +17,8 @@ from bench.errors import DataError
 from bench.features import extract, extractor, store
 from bench.features.extract import Inputs, Pace
 from bench.features.names import View
+from bench.params import parameters
+from bench.records import selector
 
 
 @runtime_checkable
@@ -100,7 +103,10 @@ def verdict(source: RawLike, root: Path) -> str:
     except DataError as error:
         return f"not ready for a run with these options: {error}"
     validate.check(dataset)
-    return f"ready: bench run --datasets {source.card.name} --data-root {root}"
+    known = parameters(type(source), without=())
+    chosen = {name: getattr(source, name) for name, p in known.items() if getattr(source, name) != p.default}
+    words = ["bench", "run", "--datasets", selector(source.card.name, chosen), "--data-root", str(root)]
+    return f"ready: {shlex.join(words)}"
 
 
 def check(name: str, raw: Raw) -> None:

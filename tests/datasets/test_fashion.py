@@ -126,7 +126,9 @@ def test_files_become_views_and_a_table(
     monkeypatch.setenv("BENCH_RESULTS", str(copy / "runs"))
     dataset = "fashion[least=2,queries=1,image=colour,text=bow:1,clip=none]"
     assert main(["data", "prepare", dataset, "--data-root", str(copy)]) == 0
-    assert "3 train and 1 query pairs, 2 classes" in capsys.readouterr().out
+    prepared = capsys.readouterr().out
+    assert "3 train and 1 query pairs, 2 classes" in prepared
+    assert "ready: bench run --datasets 'fashion[clip=None,image=colour,least=2," in prepared
     words = ["--datasets", dataset, "--methods", "random_projection", "--bits", "8", "--seeds", "1"]
     assert main(["run", *words, "--data-root", str(copy)]) == 0
     assert "random_projection" in capsys.readouterr().out
