@@ -14,15 +14,26 @@ import torch
 BLOCK = 512  # rows of a target at a time
 
 
-def low_rank_error(p: Any, q: Any, left: Any, right: Any) -> Any:
-    """``‖p qᵀ - left rightᵀ‖²_F`` for p (n, k), q (m, k), left (n, r), right (m, r), a scalar float64 tensor.
+class LowRank:
+    """The matrix ``left rightᵀ`` (n, m) of thin ``left`` (n, r) and ``right`` (m, r): a target, never made.
 
-    By the identity ``‖A Bᵀ‖² = tr(AᵀA · BᵀB)``: the cost is ``(n + m)(k + r)²``. A weighted sum of
-    similarities ``Σ wᵢ Fᵢ Fᵢᵀ + c`` is ``left = [w₁F₁, …, c·1]``, ``right = [F₁, …, 1]``; ``F Fᵀ F Fᵀ`` is
-    ``left = F (FᵀF)``. The three terms cancel as the error falls, so their sums are float64.
+    A weighted sum of similarities ``Σ wᵢ Fᵢ Fᵢᵀ + c`` has ``left = [w₁F₁, …, c·1]``, ``right = [F₁, …, 1]``;
+    ``F Fᵀ F Fᵀ`` has ``left = F (FᵀF)``, ``right = F``. What depends on the target alone is computed once.
     """
-    mixed = (p.T @ left).double() * (q.T @ right).double()
-    return _norm(p, q) - 2 * mixed.sum() + _norm(left, right)
+
+    def __init__(self, left: Any, right: Any) -> None:
+        self.left, self.right = left, right
+        self._norm = _norm(left, right)
+
+    def error(self, p: Any, q: Any) -> Any:
+        """``‖p qᵀ - left rightᵀ‖²_F`` for p (n, k) and q (m, k), a float64 scalar.
+
+        By the identity ``‖A Bᵀ‖² = tr(AᵀA · BᵀB)``, so the cost is ``(n + m) k (k + r)``. The three terms
+        cancel as the error falls: their sums are float64.
+        """
+        first = (p.T @ self.left).double()
+        second = first if q is p and self.right is self.left else (q.T @ self.right).double()
+        return _norm(p, q) - 2 * (first * second).sum() + self._norm
 
 
 def _norm(a: Any, b: Any) -> Any:

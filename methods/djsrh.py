@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.api import MODALITIES, Capabilities, Chunk, Source, Variant, param, passes
 from bench.methods._hash_network import HashNetworks, unit
+
+if TYPE_CHECKING:
+    from bench.methods._similarity_loss import LowRank
 
 
 class DJSRH(HashNetworks):
@@ -81,7 +84,7 @@ class DJSRH(HashNetworks):
         self._keep(nets)
 
     def _target(self, image: Any, text: Any) -> Any:
-        """The affinity of a batch: a matrix, or its two thin factors where the batch exceeds their width."""
+        """The affinity of a batch: a matrix, or by thin factors where the batch exceeds their width."""
         thin = len(image) > image.shape[1] + text.shape[1] + self.bits
         return (factors if thin else affinity)(image, text, beta=self.beta, eta=self.eta, mu=self.mu)
 
@@ -96,15 +99,17 @@ def affinity(image: Any, text: Any, *, beta: float, eta: float, mu: float) -> An
     return mu * ((1 - eta) * joint + eta * joint.matmul(joint.T) / len(joint))
 
 
-def factors(image: Any, text: Any, *, beta: float, eta: float, mu: float) -> tuple[Any, Any]:
-    """L and R (b, r) with ``L Rᵀ`` = :func:`affinity`; r is one more than both widths together."""
+def factors(image: Any, text: Any, *, beta: float, eta: float, mu: float) -> LowRank:
+    """:func:`affinity` as a product of thin factors, one wider than both features together."""
     import torch
+
+    from bench.methods._similarity_loss import LowRank
 
     ones = image.new_ones(len(image), 1)
     left = torch.cat([2 * beta * image, 2 * (1 - beta) * text, -ones], dim=1)  # S̃ = left rightᵀ, symmetric
     right = torch.cat([image, text, ones], dim=1)
     second = left @ (right.T @ right) / len(image)  # S̃S̃ᵀ / b = left secondᵀ
-    return left, mu * ((1 - eta) * right + eta * second)
+    return LowRank(left, mu * ((1 - eta) * right + eta * second))
 
 
 def reconstruction_loss(
@@ -112,7 +117,7 @@ def reconstruction_loss(
 ) -> Any:
     """Mean squared errors of the cosines of relaxed codes (b, k) from ``target``, weighted.
 
-    ``target`` is (b, b), or its two thin factors, whose b × b product is never made.
+    ``target`` is (b, b), or a :class:`LowRank` one, which is never made.
     """
     image, text = unit(image), unit(text)
     return (
@@ -123,8 +128,8 @@ def reconstruction_loss(
 
 
 def _mean_error(a: Any, b: Any, target: Any) -> Any:
-    if isinstance(target, tuple):
-        from bench.methods._similarity_loss import low_rank_error
+    from bench.methods._similarity_loss import LowRank
 
-        return low_rank_error(a, b, *target).to(a.dtype) / len(a) ** 2
+    if isinstance(target, LowRank):
+        return target.error(a, b).to(a.dtype) / len(a) ** 2
     return (a.matmul(b.T) - target).square().mean()

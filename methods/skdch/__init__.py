@@ -29,6 +29,9 @@ class SKDCH(HashNetworks):
     neighbours: float = param(
         0.0625, "K of the K nearest neighbours that vote, as a share of the items", above=0, most=1
     )
+    vote: Literal["majority", "class_mean"] = param(
+        "majority", "a class wins with most votes, or with a larger share of them than of all labels"
+    )
     negatives: Literal["lite", "random"] = param(
         "lite", "semi-hard negatives from the candidates, or random ones"
     )
@@ -73,13 +76,16 @@ class SKDCH(HashNetworks):
         "no intra": Variant(isolates="d(p,n) in the triplets", params={"intra": 0.0}),
         "no pull": Variant(isolates="the second hinge", params={"pull": 0.0}),
         "no partners": Variant(isolates="the cross-entropy on true pairs", params={"gamma": 0.0}),
+        "votes against the class mean": Variant(
+            isolates="the threshold of the vote", params={"vote": "class_mean"}
+        ),
         "random negatives": Variant(
             isolates="semi-hard negatives, which stand for the GAN", params={"negatives": "random"}
         ),
     }
 
     def _learn(self, chunk: Chunk) -> None:
-        settings = (self.seed, self.neighbours, self.teacher_epochs, *self._recipe().values())
+        settings = (self.seed, self.neighbours, self.vote, self.teacher_epochs, *self._recipe().values())
         key = ("skdch", *settings, self.hidden, self.gamma, self.max_train, self._place())
         self.mean_, self.scale_, x, relevance = chunk.shared.once(key, lambda: self._teach(chunk))
         nets = self._networks(x)
@@ -144,4 +150,4 @@ class SKDCH(HashNetworks):
 
         spaces = [triplets.sigmoids(nets[m], x[m]) for m in MODALITIES]
         similarity = Similarity(spaces, max(1, round(self.neighbours * len(labels))))
-        return Relevance(completed(labels, similarity), similarity)
+        return Relevance(completed(labels, similarity, self.vote), similarity)

@@ -21,18 +21,18 @@ def slopes(total: Any, *by: Any) -> list[Any]:
 
 
 def test_error_from_a_target_of_low_rank_is_that_of_the_matrix() -> None:
-    from bench.methods._similarity_loss import low_rank_error
+    from bench.methods._similarity_loss import LowRank
 
     p, q, left, right = draws((N, K), (M, K), (N, R), (M, R))
     expected = slopes((p @ q.T - left @ right.T).square().sum(), p, q, left, right)
     for found, wanted in zip(
-        slopes(low_rank_error(p, q, left, right), p, q, left, right), expected, strict=True
+        slopes(LowRank(left, right).error(p, q), p, q, left, right), expected, strict=True
     ):
         torch.testing.assert_close(found, wanted)
 
 
 def test_a_weighted_sum_of_similarities_and_a_constant_is_of_low_rank() -> None:
-    from bench.methods._similarity_loss import low_rank_error
+    from bench.methods._similarity_loss import LowRank
 
     f, a, b = draws((N, K), (N, R), (N, R))
     ones = torch.ones(N, 1, dtype=torch.float64)
@@ -40,18 +40,18 @@ def test_a_weighted_sum_of_similarities_and_a_constant_is_of_low_rank() -> None:
     left = torch.cat([0.7 * a, 0.2 * b @ (b.T @ b), -0.5 * ones], dim=1)
     right = torch.cat([a, b, ones], dim=1)
     expected = slopes((f @ f.T - target).square().sum(), f)
-    for found, wanted in zip(slopes(low_rank_error(f, f, left, right), f), expected, strict=True):
+    for found, wanted in zip(slopes(LowRank(left, right).error(f, f), f), expected, strict=True):
         torch.testing.assert_close(found, wanted)
 
 
 def test_a_small_error_survives_float32() -> None:
     """The terms are 10⁵ times their difference."""
-    from bench.methods._similarity_loss import low_rank_error
+    from bench.methods._similarity_loss import LowRank
 
     (f,) = draws((2000, 16))
     near = (f.detach() + 1e-3 * draws((2000, 16), seed=1)[0].detach()).float()
-    exact = low_rank_error(f, f, near.double(), near.double())
-    found = low_rank_error(f.float(), f.float(), near, near)
+    exact = LowRank(near.double(), near.double()).error(f, f)
+    found = LowRank(near, near).error(f.float(), f.float())
     assert float(found.detach()) == pytest.approx(float(exact.detach()), rel=0.05)
 
 

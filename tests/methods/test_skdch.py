@@ -120,6 +120,19 @@ def test_the_labelled_neighbours_of_an_unlabelled_item_vote_class_by_class() -> 
     assert found == [[1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 0], [1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1]]
 
 
+def test_against_the_class_mean_a_rare_class_needs_fewer_votes_than_a_common_one() -> None:
+    from bench.methods.skdch.labels import completed
+
+    labels = torch.zeros(12, 2)
+    labels[:8, 0] = 1  # 0.8 of the labelled
+    labels[8:10, 1] = 1  # 0.2
+    near = np.zeros((12, 12))
+    near[10, [0, 1, 2, 8]] = 1  # shares 0.75 and 0.25
+    near[11, [0, 1, 2, 3, 4, 8]] = 1  # 0.83 and 0.17
+    found = completed(labels, neighbours(near), "class_mean")
+    assert found[10:].tolist() == [[0.0, 1.0], [1.0, 0.0]]
+
+
 def test_every_vote_counts_and_not_the_last_neighbours_alone() -> None:
     from bench.methods.skdch.labels import completed
 

@@ -1,0 +1,147 @@
+"""Losses on similarities without their matrix, and the training of a student, against how peers do it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+D, BITS = 512, 64  # of CLIP features, of codes
+IMAGE, TEXT, HIDDEN, BATCH, PAIRS = 512, 1386, 1024, 128, 4000
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[Callable[[int], None]]:
+    """One thread of torch, or as many as a test asks for: they spin, and other work would decide the race."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def draw(*shape: int, seed: int) -> Any:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) / shape[1] ** 0.5
+
+
+def timed(run: Callable[[], object]) -> Callable[[], float]:
+    def seconds() -> float:
+        started = time.perf_counter()
+        run()
+        return time.perf_counter() - started
+
+    run()
+    return seconds
+
+
+def test_a_low_rank_target_costs_a_sixth_of_the_matrix_rebuilt(race: Any) -> None:
+    """One loss and its gradient at n = 2000: ‖B Bᵀ/k - F Fᵀ‖² of features F (n, 512), codes B (n, 64)."""
+    from bench.methods._similarity_loss import LowRank
+
+    f, b = draw(2000, D, seed=0), draw(2000, BITS, seed=1).requires_grad_()
+    kept, thin = f @ f.T, LowRank(f, f)
+
+    def dense(target: Callable[[], Any]) -> None:
+        b.grad = None
+        (b @ b.T - target()).square().sum().backward()
+
+    def ours() -> None:
+        b.grad = None
+        thin.error(b, b).backward()
+
+    dense(lambda: kept)
+    wanted = b.grad.clone()
+    ours()
+    assert (b.grad - wanted).norm() < 1e-4 * wanted.norm()
+    peers = {
+        "matrix rebuilt": timed(lambda: dense(lambda: f @ f.T)),
+        "matrix kept": timed(lambda: dense(lambda: kept)),
+    }
+    ratios = race(ours, peers, rounds=9)
+    assert ratios["matrix rebuilt"] >= 6
+    assert ratios["matrix kept"] >= 3
+
+
+MEMORY = """
+import json, resource, torch
+from bench.methods._similarity_loss import LowRank, error_by_rows
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+rng = torch.Generator().manual_seed(0)
+def draw(n, d):
+    return torch.empty(n, d).normal_(generator=rng).div_(d**0.5)
+def low_rank(n):
+    f, b = draw(n, 512), draw(n, 64).requires_grad_()
+    before = peak()
+    LowRank(f, f).error(b, b).backward()
+    return peak() - before
+def by_rows(n):
+    f, b = draw(n, 512), draw(n, 64).requires_grad_()
+    before = peak()
+    error_by_rows(b, b, lambda rows: torch.relu(f[rows] @ f.T)).backward()
+    return peak() - before
+low_rank(300), by_rows(1000)
+print(json.dumps({"by rows, n = 10000": by_rows(10_000), "low rank, n = 100000": low_rank(100_000)}))
+"""
+
+
+def test_large_n_needs_no_large_memory(benchmark: Any, python: Callable[..., str]) -> None:
+    """MB on top of the inputs, in a process of its own: the matrices alone would be 400 and 40,000."""
+    extra = json.loads(benchmark.pedantic(lambda: python(MEMORY), rounds=1))
+    benchmark.extra_info.update({f"MB, {name}": round(mb) for name, mb in extra.items()})
+    assert extra["by rows, n = 10000"] <= 200
+    assert 0 < extra["low rank, n = 100000"] <= 500
+
+
+def test_a_student_trains_faster_than_a_loader_and_adam_as_they_come(
+    race: Any, threads: Callable[[int], None]
+) -> None:
+    """CKDH's student, one pass over 4000 pairs at batch 128, against the same networks and loss elsewhere."""
+    from bench.api import MODALITIES
+    from bench.methods._network import Network, Place
+    from bench.methods.ckdh import student
+
+    x = {"image": draw(PAIRS, IMAGE, seed=0), "text": draw(PAIRS, TEXT, seed=1)}
+    taught = torch.tanh(8 * draw(PAIRS, BITS, seed=2)), torch.tanh(8 * draw(PAIRS, BITS, seed=3))
+    views = (1.0, 1.0, 1.0)
+    threads(2)
+
+    def ours(matmul: str) -> Callable[[], None]:
+        place, rng = Place(matmul=matmul), np.random.default_rng(0)
+        nets: dict[Any, Network] = {
+            m: Network((x[m].shape[1], HIDDEN, BITS), torch.relu, gain=1.0, rng=rng, place=place)
+            for m in MODALITIES
+        }
+
+        def run() -> None:
+            with place.training():
+                student.learn(
+                    x, taught, nets, views=views, epochs=1, rate=1e-3, gamma=0.1, batch=BATCH, rng=rng
+                )
+
+        return run
+
+    nn = torch.nn
+    models = [
+        nn.Sequential(nn.Linear(x[m].shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, BITS))
+        for m in MODALITIES
+    ]
+    adam = torch.optim.Adam([p for model in models for p in model.parameters()], lr=1e-3)
+    data = torch.utils.data.TensorDataset(x["image"], x["text"], *taught)
+    loader = torch.utils.data.DataLoader(data, batch_size=BATCH, shuffle=True)
+
+    def peer() -> None:
+        for image, text, *own in loader:
+            out = [torch.tanh(model(rows)) for model, rows in zip(models, (image, text), strict=True)]
+            target = student.knowledge(tuple(own), tuple(own), views)
+            adam.zero_grad()
+            student.loss(*out, target.__getitem__, 0.1).backward()
+            adam.step()
+
+    medium = ours("medium")
+    ratios = race(medium, {"loader and Adam": timed(peer), "our highest precision": timed(ours("highest"))})
+    assert ratios["loader and Adam"] >= 1.6
