@@ -144,7 +144,8 @@ def _info(args: argparse.Namespace) -> int:
     lines += [f"variant:   {key}: {text}{_counts(card, key)}" for key, text in card.variants.items()]
     if not card.variants and "" in card.counts:
         lines.append(f"counts:   {_counts(card, '')}")
-    lines.append(f"\nfiles below {root / card.name}:")
+    if card.files:
+        lines.append(f"\nfiles below {root / card.name}:")
     lines += [_file(file) for file in copies.files(card, root / card.name)]
     if hasattr(source, "views"):
         wanted: dict[str, View] = source.views()

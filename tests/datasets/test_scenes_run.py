@@ -12,6 +12,7 @@ import pytest
 import bench
 from bench import registry
 from bench.api import MODALITIES, Dataset
+from bench.checks import check_dataset
 from bench.datasets.scenes import CLIP, Scenes
 from bench.validate import check
 
@@ -33,6 +34,10 @@ def test_features_are_light_and_the_view_is_clip_in_one_space(small: Dataset) ->
         for m in MODALITIES:
             assert split.batch(m).features.shape[1] != 64
             np.testing.assert_allclose(np.linalg.norm(split.batch(m).views["clip"], axis=1), 1, atol=1e-5)
+
+
+def test_it_keeps_the_contract_of_datasets() -> None:
+    check_dataset(Scenes, Path(), raising=True, n=40, queries=10)
 
 
 def test_every_row_is_of_the_item_that_raw_gives(small: Dataset) -> None:
