@@ -200,10 +200,14 @@ def _groups(model: Any) -> list[dict[str, Any]]:
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the small CLIP of the dataset scenes.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(words)
+    if args.steps < 1 or args.batch < 2 or args.seed < 0:
+        parser.error("--steps is at least 1, --batch 2, --seed 0")
+    if (args.out / WEIGHTS).exists():
+        parser.error(f"{args.out} holds a model already. Give another folder.")
     started = time.perf_counter()
     found = train(args.out, steps=args.steps, batch=args.batch, seed=args.seed)
     origin = {

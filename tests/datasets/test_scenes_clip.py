@@ -129,3 +129,15 @@ def test_the_command_writes_a_model_folder_with_log_and_provenance(tmp_path: Pat
     written = json.loads((tmp_path / "new" / train_clip.ORIGIN).read_text(encoding="utf-8"))
     assert written["unseen"]["pairs"] == 8
     assert open_clip.create_model(f"local-dir:{tmp_path / 'new'}") is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(["--out", str(CLIP)], "holds a model already"), (["--out", "x", "--batch", "1"], "at least")],
+)
+def test_a_command_that_cannot_work_is_refused(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        train_clip.main(words)
+    assert says in capsys.readouterr().err
