@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100  # of plain text
 LABEL_WIDTH = 22  # a longer label is broken, after a comma where it has one
-LATEX_WIDTH = 80  # characters in \small that fit the text of an article
+LATEX_WIDTH, LATEX_LINES = 100, 48  # characters and lines in \footnotesize that fit a page
 GAP = "  "  # between two columns of plain text
 
 Mark = Literal["", "best", "second"]
@@ -362,33 +362,68 @@ def _latex_char(match: re.Match[str]) -> str:
 
 
 def _latex_block(block: Block) -> str:
-    """Columns that are too many for a page go below the others, as in plain text."""
+    """Columns that are too many for a page go below the others, as in plain text; rows, on the next page."""
     widths = _widths(block, styled=True)
-    panels = _panels(block, widths, LATEX_WIDTH)
-    caption = "; ".join(map(latex, block.caption))
-    lines = ["\\begin{table}", "\\centering\\small\\setlength{\\tabcolsep}{4pt}", f"\\caption{{{caption}.}}"]
-    for i, indices in enumerate(panels):
-        lines += ["\\par\\medskip" if i else "", *_latex_panel(block, indices)]
-    if block.notes:
+    panels = [
+        (indices, rows) for indices in _panels(block, widths, LATEX_WIDTH) for rows in _latex_runs(block.rows)
+    ]
+    pages: list[list[tuple[list[int], range]]] = []
+    room = 0
+    for indices, rows in panels:
+        height = sum(map(_latex_height, (block.rows[i] for i in rows)))
+        if height > room:
+            pages.append([])
+            room = LATEX_LINES
+        pages[-1].append((indices, rows))
+        room -= height
+    return "\n\n".join(_latex_page(block, page, i, i == len(pages) - 1) for i, page in enumerate(pages))
+
+
+def _latex_height(row: Row) -> int:
+    return 2 if any(cell.below for cell in row) else 1
+
+
+def _latex_runs(rows: Sequence[Row]) -> Iterator[range]:
+    """Rows that fit a page, run by run; one empty run where there are none."""
+    start = height = 0
+    for i, row in enumerate(rows):
+        height += _latex_height(row)
+        if height > LATEX_LINES:
+            yield range(start, i)
+            start, height = i, _latex_height(row)
+    yield range(start, len(rows))
+
+
+def _latex_page(block: Block, panels: Sequence[tuple[list[int], range]], number: int, last: bool) -> str:
+    """One ``table`` environment; those after the first have the number of the first."""
+    caption = "; ".join(map(latex, block.caption if number == 0 else (*block.caption[:1], "continued")))
+    lines = ["\\begin{table}", "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}"]
+    lines += ["\\addtocounter{table}{-1}"] if number else []
+    lines.append(f"\\caption{{{caption}.}}")
+    for i, (indices, rows) in enumerate(panels):
+        lines += [*(["\\par\\medskip"] if i else []), *_latex_panel(block, indices, rows)]
+    if last and block.notes:
         lines += ["\\par\\smallskip", "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright"]
         lines += ["\\par\n".join(latex(note) for note in block.notes), "\\end{minipage}"]
-    return "\n".join(line for line in [*lines, "\\end{table}"] if line)
+    return "\n".join([*lines, "\\end{table}"])
 
 
-def _latex_panel(block: Block, indices: Sequence[int]) -> list[str]:
+def _latex_panel(block: Block, indices: Sequence[int], rows: range) -> list[str]:
+    """Some columns and rows of a block as a ``tabular``; the foot is below the last row."""
     columns = [block.columns[i] for i in indices]
+    every = list(zip(block.rows, block.marks(), strict=True))
 
     def line(row: Row, marks: Sequence[Mark]) -> str:
         return _latex_row([row[i] for i in indices], [marks[i] for i in indices])
 
-    foot = [line(row, [""] * len(row)) for row in block.foot]
+    foot = [line(row, [""] * len(row)) for row in block.foot] if rows.stop == len(block.rows) else []
     return [
         f"\\begin{{tabular}}{{{''.join(c.align[0] for c in columns)}}}",
         "\\toprule",
         *(_latex_groups(columns) if any(c.group for c in columns) else ()),
         " & ".join(latex(c.name) for c in columns) + " \\\\",
         "\\midrule",
-        *(line(row, marks) for row, marks in zip(block.rows, block.marks(), strict=True)),
+        *(line(*every[i]) for i in rows),
         *(["\\midrule", *foot] if foot else ()),
         "\\bottomrule",
         "\\end{tabular}",

@@ -87,9 +87,14 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def give_out(tables: Sequence[Any], args: argparse.Namespace) -> None:
-    """Print tables, or write them to the file that was asked for."""
+    """Print tables, or write them to the file that was asked for; figures are written only."""
     from bench import writing
+    from bench.figures import Figure
 
+    figures = [table for table in tables if isinstance(table, Figure)]
+    if figures:
+        _draw(figures, args)
+        return
     if args.out is None and args.format == "terminal":
         for i, table in enumerate(tables):
             print("\n" if i else "", end="")
@@ -100,6 +105,16 @@ def give_out(tables: Sequence[Any], args: argparse.Namespace) -> None:
         print(text, end="")
     else:
         writing.text(args.out, text)
+
+
+def _draw(figures: Sequence[Any], args: argparse.Namespace) -> None:
+    from bench.errors import ParameterError
+
+    if args.out is None:
+        raise ParameterError(f"{figures[0].title!r} is a figure, which is not printed. Give --out FILE.pdf.")
+    for figure in figures:
+        for path in figure.save_as(args.out):
+            print(f"wrote {path}")
 
 
 def show(table: Any) -> None:

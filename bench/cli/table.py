@@ -16,6 +16,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     table.add_argument(
         "--published", action="store_true", help="add the numbers of papers, with what differs in protocol"
     )
+    table.add_argument(
+        "--significance", action="store_true", help="of map_table: mark what is not told from the best"
+    )
     options.add_output(table)
     for name in ("methods", "datasets", "bits", "database"):
         table.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
@@ -52,10 +55,10 @@ def _tables(results: Any, args: argparse.Namespace) -> list[Any]:
         raise ParameterError("--published adds a table, and CSV holds one. Use --report published.")
     filters = {name: getattr(args, name) for name in ("methods", "datasets", "bits")}
     chosen = {name: split(text) for name, text in filters.items() if text is not None}
-    return [
-        results.table(args.metric, report=report, **(chosen if report == "published" else {}))
-        for report in reports
-    ]
+    more: dict[str, dict[str, Any]] = {"published": chosen}
+    if args.significance:
+        more["map_table"] = {"significance": True}
+    return [results.render(report, metric=args.metric, **more.get(report, {})) for report in reports]
 
 
 def _wanted(spec: Any, args: argparse.Namespace) -> bool:
