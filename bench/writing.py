@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,5 +31,6 @@ def whole(out: Path, write: Callable[[Path], Any]) -> Path:
             f"cannot write {out}: {error.strerror or error}. Give --out a place you can write to."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # gone already, or never there
+            temporary.unlink()
     return out

@@ -1,0 +1,203 @@
+"""Every figure: that it draws without a warning, what its numbers are, and who is in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.errors import ParameterError
+from bench.figures import Figure
+from bench.hamming import Histograms
+from bench.metrics import mean
+from bench.reports._style import looks
+
+METHODS = {"lcdh": 1.0, "ukd": 2.0, "cca": 6.0, "oracle": 0.2}
+REFERENCES = {"oracle": "oracle"}
+EVERY = (
+    *("pr_radius", "pr_rank", "precision_at", "learning", "bits", "pareto", "rehash", "stages", "health"),
+    *("critical", "forgetting"),
+)
+Make = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def study(make: Make) -> Any:
+    return make(METHODS, bits=(8, 16), references=REFERENCES)
+
+
+@pytest.fixture(scope="module")
+def stream(make: Make) -> Any:
+    """A class-incremental stream under two database policies."""
+    options = {"schedule": "class_incremental:3", "databases": ("reindexed", "frozen")}
+    return make({"lcdh": 1.0, "ukd": 2.0}, **options)
+
+
+def figure(study: Any, stream: Any, name: str) -> Figure:
+    found: Figure = (stream if name in ("forgetting", "rehash") else study).results().figure(name)
+    return found
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_figure_draws_without_a_warning_and_tells_its_protocol(
+    study: Any, stream: Any, name: str, tmp_path: Path
+) -> None:
+    found = figure(study, stream, name)
+    files = found.save(tmp_path, name, ("pdf",))
+    assert len(files) == len(found.plots) and all(f.stat().st_size > 1000 for f in files)
+    for plot in found.plots:
+        words = "\n".join(plot.caption)
+        assert "schedule" in words and "seeds 0, 1" in words and "queries" in words
+    assert found.data
+
+
+@pytest.mark.parametrize("name", ["pr_radius", "learning", "stages"])
+def test_protocols_are_drawn_apart(make: Make, name: str) -> None:
+    two = make({"lcdh": 1.0, "ukd": 2.0}, databases=("reindexed", "frozen")).results().figure(name)
+    assert [p.name for p in two.plots] == ["1-wiki", "2-wiki"]
+    assert ["reindexed" in " ".join(p.caption) for p in two.plots] == [True, False]
+
+
+def test_a_method_keeps_its_colour_whoever_else_is_drawn(study: Any) -> None:
+    records = study.records
+    cast = tuple(METHODS)
+    whole = looks(records, cast)
+    part = looks([r for r in records if r.spec.method in ("cca", "ukd")], cast)
+    assert whole["cca"] == part["cca"] and whole["ukd"] == part["ukd"]
+    assert len({(str(x.color), x.marker, str(x.linestyle)) for x in whole.values()}) == len(METHODS)
+
+
+def test_no_two_of_twenty_one_methods_look_the_same(study: Any) -> None:
+    found = looks(study.records[:1], [f"m{i}" for i in range(20)])
+    assert len({(str(x.color), str(x.linestyle)) for x in found.values()}) == 21
+
+
+def test_precision_at_n_is_that_of_the_metrics(study: Any) -> None:
+    rows = study.results().figure("precision_at").data
+    mine = [r for r in study.records if r.spec.method == "lcdh" and r.spec.bits == 16]
+    hist = [Histograms(study.arrays(r)["i2t/2/counts"]) for r in mine]
+    shown = next(
+        r["precision"]
+        for r in rows
+        if (r["method"], r["bits"], r["direction"], r["N"]) == ("lcdh", 16, "i2t", 10)
+    )
+    assert shown == pytest.approx(np.mean([mean("precision@10", h) for h in hist]))
+
+
+def test_the_stream_is_drawn_with_the_values_of_the_records(study: Any) -> None:
+    rows = study.results().figure("learning").data
+    shown = [r["mAP"] for r in rows if (r["method"], r["bits"], r["direction"]) == ("ukd", 8, "t2i")]
+    mine = [r for r in study.records if r.spec.method == "ukd" and r.spec.bits == 8]
+    expected = [np.mean([r.rounds[t].metrics["map/t2i"] for r in mine]) for t in range(3)]
+    assert shown == pytest.approx(expected)
+
+
+def test_rewrites_are_counted_per_stored_bit(stream: Any) -> None:
+    rows = stream.results().figure("rehash").data
+    mine = [r for r in stream.records if r.spec.method == "lcdh" and r.spec.database == "reindexed"]
+    flips = [sum(x.bits_rewritten or 0 for x in r.rounds) / (2 * 16 * 300) for r in mine]
+    shown = [r["rewrites per stored bit"] for r in rows if r["method"] == "lcdh" and r["direction"] == "i2t"]
+    assert shown[:2] == pytest.approx([0.0, np.mean(flips)])
+    assert math.isnan(shown[2])  # learned was not run
+
+
+def test_a_reference_is_no_rival_on_the_pareto_front_nor_in_the_ranks(study: Any) -> None:
+    for name in ("pareto", "critical"):
+        assert "oracle" not in {r["method"] for r in study.results().figure(name).data}
+
+
+def test_ranks_go_by_mean_over_seeds_and_directions(study: Any) -> None:
+    ranks = {r["method"]: r["rank"] for r in study.results().figure("critical").data}
+    assert ranks == {"lcdh": 1.0, "ukd": 2.0, "cca": 3.0}
+
+
+def test_health_shows_the_code_length_next_to_32_or_the_one_asked_for(study: Any) -> None:
+    for asked, shown in ((None, 16), (8, 8)):
+        found = study.results().figure("health", bits=asked)
+        assert {r["bits"] for r in found.data} == {shown}
+        assert [p.name for p in found.plots] == ["image", "text"]
+
+
+def test_the_shares_of_bits_that_flip_are_those_of_the_records(study: Any) -> None:
+    rows = study.results().figure("health", bits=16).data
+    mine = [r for r in study.records if r.spec.method == "lcdh" and r.spec.bits == 16]
+    flips = [
+        b.bits_rewritten / (2 * 16 * a.items)
+        for r in mine
+        for a, b in zip(r.rounds, r.rounds[1:], strict=False)
+    ]
+    shown = next(r["flips"] for r in rows if r["method"] == "lcdh")
+    assert shown == pytest.approx(np.mean(flips))
+
+
+def test_old_queries_are_those_introduced_before_the_round(stream: Any) -> None:
+    rows = stream.results().figure("forgetting").data
+    record = stream.records[0]
+    stored = stream.arrays(record)
+    old = stored["queries/introduced"] < 2
+    expected = mean("map", Histograms(stored["i2t/2/counts"][old]))
+    mine = replace(record, spec=replace(record.spec, seed=0))
+    alone = [r for r in stream.records if r.spec == mine.spec]
+    shown = type(stream)(alone, stream.stored).results().figure("forgetting").data
+    value = next(
+        r["mAP on old classes"]
+        for r in shown
+        if (r["method"], r["direction"], r["round"]) == (record.spec.method, "i2t", 2.0)
+    )
+    assert value == pytest.approx(expected, rel=1e-6)
+    assert {r["round"] for r in rows} == {1.0, 2.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("learning", "--evaluate all"), ("forgetting", "class_incremental"), ("rehash", "--evaluate all")],
+)
+def test_a_figure_that_needs_every_round_says_so(make: Make, name: str, says: str) -> None:
+    made = make({"lcdh": 1.0}, seeds=1, evaluate="last")
+    with pytest.raises(ParameterError, match=says):
+        made.results().figure(name)
+
+
+def test_one_code_length_makes_no_line_and_two_methods_no_ranks(make: Make) -> None:
+    made = make({"lcdh": 1.0, "ukd": 2.0}, seeds=1)
+    for name in ("bits", "critical"):
+        with pytest.raises(ParameterError):
+            made.results().figure(name)
+
+
+@pytest.mark.parametrize("name", ["pr_radius", "stages", "pareto", "health", "bits"])
+def test_cells_without_numbers_are_told_below_and_not_drawn(study: Any, name: str, tmp_path: Path) -> None:
+    failed = replace(
+        study.records[0],
+        spec=replace(study.records[0].spec, method="broken"),
+        status="failed",
+        reason="boom",
+        rounds=(),
+    )
+    found = type(study)([*study.records, failed], study.stored).results().figure(name)
+    assert "broken" not in {r["method"] for r in found.data}
+    if name != "health":  # which shows cells that left codes
+        assert "boom" in "\n".join(found.plots[0].notes)
+    found.save(tmp_path, name, ("png",))
+
+
+def test_a_sweep_is_drawn_as_lines_and_as_a_surface(make: Make, tmp_path: Path) -> None:
+    settings = [f"lcdh[{i}]" for i in range(4)]
+    values = [{"lambda1": a, "lambda2": b} for a in (0.1, 1.0) for b in (0.1, 1.0)]
+    made = make(
+        dict(zip(settings, (3, 2, 2, 1), strict=True)), params=dict(zip(settings, values, strict=True))
+    )
+    surface = made.results().figure("surface_plot")
+    assert len(surface.data) == 2 * 4
+    best = max(surface.data, key=lambda r: r["value"])
+    assert (float(best["lambda1"]), float(best["lambda2"])) == (1, 1)
+    line = type(made)([r for r in made.records if r.spec.params["lambda1"] == 1.0], made.stored)
+    sensitivity = line.results().figure("sensitivity_plot")
+    assert len(sensitivity.data) == 2 * 2
+    surface.save(tmp_path, "surface", ("png",))
+    sensitivity.save(tmp_path, "sensitivity", ("png",))

@@ -1,0 +1,121 @@
+"""Study files as `bench report` reads them: sections, and what they inherit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import document
+from bench.document import Request, find, load
+from bench.errors import BenchError, ParameterError
+from bench.study import Study
+
+SHIPPED = ("online", "paper", "smoke")
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_study_is_one_section_with_every_report(tmp_path: Path) -> None:
+    found = load(written(tmp_path, "bits = [8]"))
+    assert [s.title for s in found.sections] == ["study"]
+    assert found.sections[0].requests == document.DEFAULT
+    assert found.sections[0].study is not None and found.sections[0].study.bits == (8,)
+
+
+def test_a_section_takes_from_the_head_what_it_does_not_say(tmp_path: Path) -> None:
+    text = """
+    title = "T"
+    bits = [8]
+    seeds = 4
+    reports = ["timing"]
+    [[section]]
+    title = "one"
+    [[section]]
+    title = "two"
+    bits = [16]
+    reports = ["map_table", { name = "map_table", metric = "map@50" }]
+    """
+    found = load(written(tmp_path, text))
+    one, two = (s.study for s in found.sections)
+    assert one is not None and two is not None
+    assert (found.title, one.bits, two.bits, one.seeds, two.seeds) == (
+        "T",
+        (8,),
+        (16,),
+        (0, 1, 2, 3),
+        (0, 1, 2, 3),
+    )
+    assert [r.name for r in found.sections[0].requests] == ["timing"]
+    assert [r.stem for r in found.sections[1].requests] == ["map_table", "map_table-metric-map-50"]
+
+
+def test_options_override_every_section(tmp_path: Path) -> None:
+    found = load(written(tmp_path, "[[section]]\ntitle = 'a'\njobs = 3"), jobs=2, results=None)
+    assert found.sections[0].study is not None and found.sections[0].study.jobs == 2
+
+
+def test_a_grid_offers_its_axes_and_an_ablation_its_contrasts(tmp_path: Path) -> None:
+    text = """
+    methods = ["lcdh"]
+    bits = [16]
+    seeds = 1
+    [[section]]
+    title = "grid"
+    grid = { lambda1 = [0.1, 1], lambda2 = [1, 2, 3] }
+    [[section]]
+    title = "ablation"
+    ablate = ["A5"]
+    """
+    grid, ablation = load(written(tmp_path, text)).sections
+    _, cells, offers = grid.plan()
+    assert (len(cells), offers) == (6, {"axes": ["lambda1", "lambda2"]})
+    _, cells, offers = ablation.plan()
+    assert (len(cells), [c.name for c in offers["contrasts"]]) == (2, ["A5"])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("reports = ['nonsense']", "no report named 'nonsense'"),
+        ("reports = [3]", "is not the name of a report"),
+        ("[[section]]\nbits = [8]", "has no title"),
+        ("section = 3", r"Write \[\[section\]\]"),
+        ("[[section]]\ntitle = 'a'\n[[section]]\ntitle = 'A'", "two sections are called"),
+        ("[[section]]\ntitle = 'a'\nbitz = [8]", "bitz"),
+        ("[[section]]\ntitle = 'a'\nablate = 3", "neither true nor a list"),
+        ("[[section]]\ntitle = 'a'\ngrid = { x = 3 }", "expected a list of values"),
+        ("title = 3", "title must be text"),
+        ("bits = [", "is not TOML"),
+    ],
+)
+def test_bad_study_files_are_clear_errors(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(BenchError, match=says):
+        load(written(tmp_path, text))
+
+
+def test_a_study_with_sections_is_for_bench_report(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="Run `bench report`"):
+        Study.make(written(tmp_path, "[[section]]\ntitle = 'a'"))
+
+
+def test_what_bench_report_reads_of_a_plain_study_is_no_option_of_it(tmp_path: Path) -> None:
+    assert Study.make(written(tmp_path, "title = 'a'\nreports = ['timing']\nbits = [8]")).bits == (8,)
+
+
+def test_a_name_that_nobody_ships_is_an_error_with_the_known_ones() -> None:
+    with pytest.raises(BenchError, match="Did you mean 'smoke'"):
+        find("smokee")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_study_can_be_planned(name: str) -> None:
+    found = load(find(name))
+    for section in found.sections:
+        _, cells, _ = section.plan()
+        assert cells
+        assert all(isinstance(r, Request) and not r.optional for r in section.requests)

@@ -1,0 +1,122 @@
+"""What reports take from stored arrays: right, and read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from bench import hamming, metrics
+from bench.errors import ParameterError
+from bench.evidence import Evidence, Health
+from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
+
+BITS = 12
+
+
+def record(name: str = "a.npz") -> RunRecord:
+    last = RoundRecord(
+        round=2,
+        items=150,
+        queries=20,
+        empty_queries={"i2t": 1},
+        metrics={},
+        seconds={},
+        bits_rewritten=None,
+        state_bytes=0,
+    )
+    spec = RunSpec(
+        method="m", dataset="d", bits=BITS, schedule=Schedule.parse("shuffled:50"), directions=("i2t",)
+    )
+    return RunRecord(spec=spec, status="ok", rounds=(last,), arrays=name)
+
+
+def histograms() -> hamming.Histograms:
+    rng = np.random.default_rng(0)
+    labels = (rng.random((170, 5)) < 0.3).astype(np.uint8)
+    labels[0] = 0  # a query with nothing to find
+    codes = hamming.pack_codes(rng.random((170, BITS)) < 0.5)
+    masks = hamming.pack_labels(labels)
+    parts = (np.ascontiguousarray(a[:, s]) for a in (codes, masks) for s in (slice(20), slice(20, None)))
+    query, database, mine, theirs = parts
+    return hamming.histograms(query, database, mine, theirs, bits=BITS)
+
+
+def search() -> Any:
+    return Evidence(lambda _: {"i2t/2/counts": histograms().counts}).search(record(), "i2t")
+
+
+def health(codes: npt.NDArray[Any]) -> Health:
+    packed = hamming.pack_codes(codes)
+    spec_bits = {"codes/database/text": packed}
+    made = record()
+    short = RunRecord(
+        spec=RunSpec(
+            method="m", dataset="d", bits=codes.shape[1], schedule=made.spec.schedule, directions=("i2t",)
+        ),
+        status="ok",
+        rounds=made.rounds,
+    )
+    return Evidence(lambda _: spec_bits).health(short, "text")
+
+
+def test_scores_are_the_ap_and_the_chance_of_every_query() -> None:
+    found = search()
+    np.testing.assert_allclose(found.scores, metrics.per_query("map", histograms()), rtol=1e-6)
+    np.testing.assert_allclose(found.chance, metrics.per_query("chance", histograms()), rtol=1e-6)
+    assert np.isnan(found.scores[0])
+
+
+def test_ranks_are_the_expected_precision_and_recall_of_the_metrics() -> None:
+    found = search()
+    for cut, precision, recall in zip(found.cuts, *found.ranks, strict=True):
+        assert precision == pytest.approx(metrics.mean(f"precision@{cut}", histograms()))
+        assert recall == pytest.approx(metrics.mean(f"recall@{cut}", histograms()))
+    assert found.cuts[0] == 1 and found.cuts[-1] == 150
+
+
+def test_the_curve_by_radius_is_that_of_the_metrics() -> None:
+    np.testing.assert_allclose(search().radius, metrics.pr_curve(histograms()))
+
+
+def test_arrays_of_a_record_are_read_once() -> None:
+    reads: list[str] = []
+
+    def arrays(r: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
+        reads.append(r.arrays)
+        return {"i2t/2/counts": histograms().counts}
+
+    evidence = Evidence(arrays)
+    evidence.prepare([record("a.npz"), record("b.npz")])
+    for name in ("a.npz", "b.npz"):
+        evidence.search(record(name), "i2t")
+    assert sorted(reads) == ["a.npz", "b.npz"]
+
+
+def test_what_was_not_stored_is_an_error_that_names_the_fix() -> None:
+    with pytest.raises(ParameterError, match=r"nothing stored as 'i2t/2/counts'.*--force"):
+        Evidence(lambda _: {}).search(record(), "i2t")
+
+
+def test_a_report_without_a_loader_says_how_it_is_used() -> None:
+    with pytest.raises(ParameterError, match="bench table --report wins"):
+        Evidence.of(None, "wins")
+
+
+def test_codes_that_are_all_equal_have_one_bucket_and_no_entropy() -> None:
+    found = health(np.ones((8, 4), np.int8))
+    assert (found.entropy, found.duplicates, found.buckets.tolist()) == (0, 1, [8])
+    np.testing.assert_array_equal(found.correlation, np.zeros((4, 4)))
+
+
+def test_health_of_codes_worked_out_by_hand() -> None:
+    codes = np.array([[1, 1], [1, 1], [-1, -1], [1, -1]], np.int8)
+    found = health(codes)
+    np.testing.assert_allclose(found.balance, [0.75, 0.5])
+    assert found.entropy == pytest.approx(1.5)
+    assert found.duplicates == 0.5
+    assert found.buckets.tolist() == [2, 1, 1]
+    assert found.correlation[0, 1] == pytest.approx(np.corrcoef(codes.T)[0, 1], abs=1e-6)

@@ -1,0 +1,115 @@
+"""`bench report`: from a study file to a folder, and from a folder of runs to the same."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench import registry
+from bench.cli import main
+
+PLUGINS = ", ".join(f'"{p}"' for p in sorted(Path(__file__).with_name("plugins").glob("*.py")))
+STUDY = f"""
+title = "Tiny study"
+plugin = [{PLUGINS}]
+methods = ["halves", "zeros"]
+datasets = ["tiny"]
+bits = [8]
+seeds = 2
+
+[[section]]
+title = "Main results"
+reports = ["map_table", {{ name = "map_table", metric = "precision@r2" }}, "significance", "datasets"]
+
+[[section]]
+title = "Along the stream"
+evaluate = "all"
+reports = ["learning"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BENCH_RESULTS", str(tmp_path / "runs"))
+    monkeypatch.setattr(registry, "_extra", {})
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(STUDY, encoding="utf-8")
+
+
+def test_a_study_becomes_a_folder_with_an_index_whose_links_lead_somewhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["report", "study.toml", "--out", "out"]) == 0
+    index = Path("out/README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", index)
+    assert links and all(Path("out", link).is_file() for link in links)
+    for words in ("# Tiny study", "## Main results", "## Along the stream", "`bench report study.toml`"):
+        assert words in index
+    assert "Main results: 4 of 4 cells are run first" in capsys.readouterr().err
+    forms = {p.name for p in Path("out/main-results").iterdir()}
+    assert {f"map_table.{s}" for s in ("md", "csv", "tex", "html", "txt")} <= forms
+    assert "map_table-metric-precision-r2.md" in forms
+    assert {f"learning.{s}" for s in ("pdf", "svg", "png", "csv")} == {
+        p.name for p in Path("out/along-the-stream").iterdir()
+    }
+
+
+def test_again_it_runs_nothing_and_writes_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    def files() -> dict[str, bytes]:
+        return {str(p): p.read_bytes() for p in sorted(Path("out").rglob("*")) if p.is_file()}
+
+    main(["report", "study.toml", "--out", "out"])
+    first = files()
+    capsys.readouterr()
+    main(["report", "study.toml", "--out", "out"])
+    assert capsys.readouterr().err == ""
+    assert files() == first
+
+
+def test_without_running_it_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "study.toml", "--no-run"]) == 1
+    shown = capsys.readouterr().err
+    assert "Main results: 4 of 4 cells are not stored and left out" in shown
+    assert "not made: Main results: no records" in shown
+    assert not Path("runs").exists()
+
+
+@pytest.mark.slow
+def test_stored_results_need_no_study_and_leave_out_what_does_not_apply(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["report", "study.toml", "--out", "out"])
+    assert main(["report", "--results", "runs", "--out", "all"]) == 0
+    index = Path("all/README.md").read_text(encoding="utf-8")
+    assert "*bits: left out.* report 'bits'" in index
+    assert "## Stored results" in index and "mAP" in index
+
+
+def test_a_name_of_no_study_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "smokee"]) == 2
+    assert "Did you mean 'smoke'?" in capsys.readouterr().err
+
+
+def test_a_figure_is_written_and_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["report", "study.toml", "--out", "out"])
+    capsys.readouterr()
+    assert main(["table", "--report", "pareto"]) == 2
+    assert "Give --out FILE.pdf" in capsys.readouterr().err
+    assert main(["table", "--report", "pareto", "--out", "fig.svg"]) == 0
+    written = re.findall("wrote (.*)", capsys.readouterr().out)
+    assert written and all(Path(name).is_file() for name in written)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_the_latex_document_compiles_as_it_is() -> None:
+    main(["report", "study.toml", "--out", "out"])
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "report.tex"]
+    ran = subprocess.run(command, cwd="out", capture_output=True, text=True, check=False, errors="replace")
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    assert "Overfull" not in ran.stdout
