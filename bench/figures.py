@@ -62,6 +62,8 @@ class Figure:
         with matplotlib.rc_context(dict(self.rc)):
             for plot in self.plots:
                 drawn = plot.draw()
+                drawn.draw_without_rendering()  # lays it out
+                drawn.set_layout_engine("none")  # once, and not for every format
                 for form in formats:
                     out = folder / f"{'-'.join(filter(None, (stem, plot.name)))}.{form}"
                     found.append(writing.whole(out, _saver(drawn, form)))

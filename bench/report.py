@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from bench.document import Document, Request, Section, slug
 from bench.errors import BenchError, ParameterError
 from bench.evidence import Evidence
 from bench.figures import Figure
+from bench.hamming import usable_threads
 from bench.records import RunRecord
 from bench.results import Results
 from bench.statistics import DatasetStatistics, describe
 from bench.store import Store
 from bench.tables import Table, latex, markdown
 
+_MANY = 12  # drawings: below, starting processes costs more than it saves
 TABLE_FORMS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex", "html": "to_html", "txt": "to_text"}
 
 
@@ -28,6 +30,7 @@ class Written:
     """What a report came to: the files, and what could not be made, with the reason."""
 
     files: list[Path] = field(default_factory=list)
+    drawings: list[tuple[Figure, Path, str]] = field(default_factory=list)  # each of one plot, to be saved
     failed: list[str] = field(default_factory=list)
 
 
@@ -126,6 +129,7 @@ def write(document: Document, parts: Sequence[Part], out: Path) -> Written:
                 continue
             for where, text in _write(made, out, folder, request.stem, done):
                 (index if where == "index" else tex).append(text)
+    done.files += _draw(done.drawings)
     done.files.append(writing.text(out / "README.md", "\n\n".join(index) + "\n"))
     done.files.append(writing.text(out / "report.tex", _document(document.title, tex)))
     return done
@@ -151,7 +155,7 @@ def _prepare(part: Part) -> None:
 def _write(made: Any, out: Path, folder: str, stem: str, done: Written) -> Iterator[tuple[str, str]]:
     """Write one report; gives what the index and the LaTeX document say of it."""
     if isinstance(made, Figure):
-        done.files += made.save(out / folder, stem)
+        done.drawings += [(replace(made, plots=(plot,)), out / folder, stem) for plot in made.plots]
         done.files.append(writing.text(out / folder / f"{stem}.csv", made.to_csv() + "\n"))
         yield "index", f"### {made.title}\n\nNumbers: [csv]({folder}/{stem}.csv)"
         for plot in made.plots:
@@ -170,6 +174,15 @@ def _write(made: Any, out: Path, folder: str, stem: str, done: Written) -> Itera
     else:
         done.files.append(writing.text(out / folder / f"{stem}.txt", f"{made}\n"))
         yield "index", f"### {stem}\n\n[txt]({folder}/{stem}.txt)"
+
+
+def _draw(drawings: Sequence[tuple[Figure, Path, str]]) -> list[Path]:
+    """Save figures, on all cores where they are many: drawing holds the GIL, so in processes."""
+    from joblib import Parallel, delayed
+
+    jobs = usable_threads() if len(drawings) >= _MANY else 1
+    found = Parallel(n_jobs=jobs)(delayed(made.save)(folder, stem) for made, folder, stem in drawings)
+    return [path for paths in found for path in paths]
 
 
 def _page(table: Table, text: str, suffix: str) -> str:
@@ -192,7 +205,7 @@ def _latex_figure(name: str, caption: str) -> str:
         (
             "\\begin{figure}",
             "\\centering",
-            f"\\includegraphics[width=\\linewidth]{{{name}.pdf}}",
+            f"\\includegraphics{{{name}.pdf}}",
             f"\\caption{{\\footnotesize {latex(caption)}.}}",
             "\\end{figure}",
             "\\clearpage",

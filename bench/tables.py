@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100  # of plain text
 LABEL_WIDTH = 22  # a longer label is broken, after a comma where it has one
-LATEX_WIDTH, LATEX_LINES = 100, 48  # characters and lines in \footnotesize that fit a page
+LATEX_WIDTH, LATEX_LINES = 94, 42  # characters and lines in \footnotesize that fit a page
 GAP = "  "  # between two columns of plain text
 
 Mark = Literal["", "best", "second"]

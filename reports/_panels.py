@@ -14,7 +14,7 @@ from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reports._protocol import DIRECTION_NAMES, Protocol, Stale, protocols, word
-from bench.reports._style import CHANCE, Look, figure, grid, legend, log_ticks, looks
+from bench.reports._style import CHANCE, Look, by_direction, figure, legend, log_ticks, looks
 
 Values = npt.NDArray[np.float64]
 BASELINE = "chance"  # a curve of this name is drawn as the chance level
@@ -152,9 +152,9 @@ def by_label(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 def _draw(panels: Sequence[Panel], axes: Axes, styles: Mapping[str, Look], draw: Draw) -> Any:
     directions = list(dict.fromkeys(p.direction for p in panels))
     bits = sorted({p.bits for p in panels})
-    canvas, places = grid(len(directions), len(bits), sharex=axes.unit, sharey=True)
+    canvas, places, at = by_direction(directions, bits, sharex=axes.unit, sharey=True)
     for panel in panels:
-        axis = places[directions.index(panel.direction), bits.index(panel.bits)]
+        axis = at[panel.direction, panel.bits]
         axis.set_title(panel.title)
         draw(axis, panel.curves, styles)
         if axes.xscale == "log":

@@ -12,7 +12,7 @@ from typing import Any
 from bench.figures import Figure, Plot
 from bench.records import RunRecord
 
-WIDTH = 7.0  # inches, of a page's text
+WIDTH = 6.6  # inches, of a page's text
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, and has → λ ≤
     "font.size": 8,
@@ -35,7 +35,7 @@ RC: dict[str, Any] = {
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
     "figure.dpi": 100,
-    "savefig.dpi": 200,
+    "savefig.dpi": 160,
     "pdf.fonttype": 42,  # text stays text, in fonts that journals accept
     "ps.fonttype": 42,
     "svg.fonttype": "none",
@@ -89,12 +89,27 @@ def figure(title: str, plots: Sequence[Plot], data: Sequence[Mapping[str, Any]])
 
 
 def grid(rows: int, columns: int, *, height: float = 1.75, **options: Any) -> tuple[Any, Any]:
-    """A new figure and its axes (rows, columns); narrower than the page where there is one column."""
+    """A new figure and its axes (rows, columns); narrower than the page where there are few columns."""
     from matplotlib.figure import Figure as Canvas
 
-    width = WIDTH if columns > 2 else 2.2 + 2.4 * (columns - 1) + 0.6
-    canvas = Canvas(figsize=(width, height * rows + 0.6), layout="constrained")
+    width = min(WIDTH, 0.6 + 2.4 * columns)
+    canvas = Canvas(figsize=(width, height * rows + 0.1), layout="constrained")
     return canvas, canvas.subplots(rows, columns, squeeze=False, **options)
+
+
+def by_direction(
+    directions: Sequence[Any], lengths: Sequence[int], **options: Any
+) -> tuple[Any, Any, dict[Any, Any]]:
+    """A grid of directions down and code lengths across, side by side where there is one length.
+
+    Returns the figure, the axes as they stand, and the axes by (direction, bits).
+    """
+    if len(lengths) == 1:
+        canvas, places = grid(1, len(directions), **options)
+        return canvas, places, {(d, lengths[0]): places[0, i] for i, d in enumerate(directions)}
+    canvas, places = grid(len(directions), len(lengths), **options)
+    found = {(d, b): places[i, j] for i, d in enumerate(directions) for j, b in enumerate(lengths)}
+    return canvas, places, found
 
 
 def log_ticks(axis: Any, values: Sequence[float]) -> None:
@@ -107,16 +122,15 @@ def log_ticks(axis: Any, values: Sequence[float]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def legend(canvas: Any, axes: Any, *, columns: int = 4) -> None:
-    """One legend for all axes, below them; every name once, in order of appearance."""
+def legend(canvas: Any, axes: Any) -> None:
+    """One legend for all axes, for which the figure grows: every name once, in order of appearance."""
     found: dict[str, Any] = {}
     for axis in axes.flat:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    if found:
-        wide = canvas.get_size_inches()[0]
-        longest = max(map(len, found))
-        fitting = max(1, int(wide / (0.065 * longest + 0.55)))
-        canvas.legend(
-            found.values(), found.keys(), loc="outside lower center", ncols=min(columns, fitting, len(found))
-        )
+    if not found:
+        return
+    width, height = canvas.get_size_inches()
+    columns = max(1, min(5, int(width / (0.065 * max(map(len, found)) + 0.55)), len(found)))
+    canvas.set_size_inches(width, height + 0.17 * -(-len(found) // columns) + 0.15)
+    canvas.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)

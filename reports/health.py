@@ -100,7 +100,7 @@ def _draw(
 ) -> Any:
     from matplotlib.figure import Figure as Canvas
 
-    canvas = Canvas(figsize=(WIDTH, 4.6), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH, 4.0), layout="constrained")
     axes = canvas.subplots(2, 3, squeeze=False)
     balance, correlation, buckets, entropy, duplicates, flips = axes.flat
     occupied: list[tuple[int, int]] = []  # distinct codes, items of the largest
@@ -129,6 +129,7 @@ def _draw(
     duplicates.set(title="duplicate codes", xlabel="share of items", xlim=(0, 1))
     flips.set(title="flips of old codes", xlabel="items in the database", ylabel="share of bits")
     if not flips.lines:
+        flips.set_axis_off()
         flips.text(0.5, 0.5, "no round rewrote any", ha="center", va="center", transform=flips.transAxes)
     legend(canvas, axes)
     return canvas

@@ -70,7 +70,7 @@ def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
 
     bits = sorted({r["bits"] for r in rows})
     labels = list(dict.fromkeys(r["label"] for r in rows))
-    canvas = Canvas(figsize=(WIDTH if len(bits) > 1 else 4.5, 0.19 * len(labels) + 1.1), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH if len(bits) > 1 else 4.5, 0.17 * len(labels) + 1.2), layout="constrained")
     axes = canvas.subplots(1, len(bits), squeeze=False, sharey=True)[0]
     colours = seaborn.color_palette("viridis", len(_STAGES))
     for axis, length in zip(axes, bits, strict=True):
@@ -92,7 +92,9 @@ def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
             )
             start += share
         for place, total in zip(places, totals, strict=True):
-            axis.text(1.03, place, f"{total:.2g}", va="center", fontsize=6.5)
+            axis.text(
+                1.03, place, f"{total:.2g}" if total < 100 else f"{total:.0f}", va="center", fontsize=6.5
+            )
         axis.set(title=f"{length} bits", xlim=(0, 1.22), xticks=[0, 0.5, 1], xlabel="share of time")
         axis.set_yticks(range(len(labels)), labels)
         axis.grid(visible=False)

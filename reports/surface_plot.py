@@ -15,7 +15,7 @@ from bench.reports._axes import Sweep, scores, shown, sweeps
 from bench.reports._grid import metric_title
 from bench.reports._panels import label_edges, part_name
 from bench.reports._protocol import DIRECTION_NAMES
-from bench.reports._style import figure, grid
+from bench.reports._style import by_direction, figure
 
 Surfaces = Mapping[tuple[Direction, int], npt.NDArray[np.float64]]  # (down, across)
 
@@ -68,12 +68,12 @@ def _draw(sweep: Sweep, surfaces: Surfaces, title: str) -> Any:
     down, across = (sweep.levels(axis) for axis in sweep.axes)
     directions = list(dict.fromkeys(d for d, _ in surfaces))
     lengths = sorted({b for _, b in surfaces})
-    canvas, places = grid(len(directions), len(lengths), height=0.24 * len(down) + 0.9)
+    canvas, places, at = by_direction(directions, lengths, height=0.24 * len(down) + 0.9)
     known = np.concatenate([s.ravel() for s in surfaces.values()])
     limits = {"vmin": float(np.nanmin(known)), "vmax": float(np.nanmax(known))}
     room = len(across) * len(lengths) <= 16  # for the numbers
     for (direction, bits), surface in surfaces.items():
-        axis = places[directions.index(direction), lengths.index(bits)]
+        axis = at[direction, bits]
         seaborn.heatmap(
             surface,
             ax=axis,
