@@ -71,10 +71,17 @@ class Pace:
             )
 
 
-def is_finished(folder: Path, inputs: Inputs, about: Mapping[str, Any]) -> bool:
-    """Whether the view is there, as this model would give it from these files."""
+def is_finished(
+    folder: Path, inputs: Inputs, about: Mapping[str, Any], *, any_precision: bool = False
+) -> bool:
+    """Whether the view is there, as this model would give it from these files, in this precision or any."""
     manifest = store.read_manifest(folder)
-    return manifest is not None and manifest["about"] == about and inputs.agrees(manifest["sample"])
+    if manifest is None:
+        return False
+    made = dict(manifest["about"])
+    if any_precision and "precision" in made:
+        made["precision"] = about.get("precision")
+    return made == about and inputs.agrees(manifest["sample"])
 
 
 def write(
@@ -289,3 +296,5 @@ class _Items:
             return [self.one(self.inputs.read(int(row))) for row in missing]
         except DataError as error:  # handed over, since a loader's process would wrap it in its traceback
             return error
+        except OSError as error:  # what Pillow raises for a damaged picture
+            return DataError(f"a picture cannot be read ({error}). Copy it again, or leave it out.")

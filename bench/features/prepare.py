@@ -81,7 +81,8 @@ def views(
         for modality in view.modalities:
             folder = source.view_folder(root, modality, view, known.rows)
             inputs, made = _inputs(raw, modality), extractor.make(view, modality, raw, setting)
-            if not anew and extract.is_finished(folder, inputs, made.about):
+            auto = setting.precision == "auto"
+            if not anew and extract.is_finished(folder, inputs, made.about, any_precision=auto):
                 say(f"{modality} {view}: is there")
                 continue
             extract.write(folder, inputs, made, pace, f"{modality} {view}", f"{modality}s", anew=anew)

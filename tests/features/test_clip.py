@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,20 @@ def test_clip_views_of_both_modalities_become_the_view_clip(
     prepared(toy(clip="small"))
     data = toy(clip="small").load(tmp_path)
     assert [data.query.batch(m).views["clip"].shape for m in ("image", "text")] == [(10, 32), (10, 32)]
+
+
+def test_a_view_of_another_precision_stays_unless_a_precision_is_asked_for(
+    toy: Any, clip_folder: Path, prepared: Any, tmp_path: Path
+) -> None:
+    view = f"clip:{clip_folder}"
+
+    def precisions() -> set[str]:
+        found = tmp_path.glob("toy/views/image/*/[!.]*/manifest.json")
+        return {json.loads(path.read_text())["about"]["precision"] for path in found}
+
+    for asked, there in (("bf16", "bf16"), ("auto", "bf16"), ("fp32", "fp32"), ("auto", "fp32")):
+        prepared(toy(), view, precision=asked)
+        assert precisions() == {there}
 
 
 @pytest.mark.parametrize(
