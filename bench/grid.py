@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from bench import params, registry, selectors
 from bench.errors import ParameterError, UnknownNameError
-from bench.study import AXES, Study
+from bench.records import AXES
+from bench.study import Study
 
 MOST_AXES = 2  # what a table has room for
 

@@ -19,7 +19,7 @@ from bench import params, registry, state
 from bench.api import MODALITIES, Batch, Capabilities, Codes, Labels, Method, Modality, Split
 from bench.errors import ContractError
 from bench.outputs import validate_codes, validate_vectors
-from bench.study import AXES
+from bench.records import AXES
 from bench.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 
 _QUERIES = 40

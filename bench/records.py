@@ -24,6 +24,7 @@ ORDERS = {
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
 SINCE = {"labelled": 1.0, "paired": 1.0}  # fields that came later: a key has them where they are set
+AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
 DATABASES = {
     "reindexed": "after every round the current hash functions encode all items seen so far",
     "frozen": "an item is encoded when it arrives, and never again",

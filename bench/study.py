@@ -13,11 +13,10 @@ from typing import Any, get_args
 
 from bench import params, registry, selectors, stream
 from bench.errors import DataError, ParameterError, UnknownNameError
-from bench.records import DIRECTIONS, SINCE, Database, RunSpec, Schedule, selector
+from bench.records import AXES, DIRECTIONS, SINCE, Database, RunSpec, Schedule, selector
 
 MOST_BITS = 1024
 TUNED = "tuned"  # a table of a study file that tells where its values come from; nothing is read from it
-AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +132,7 @@ class Study:
         return list(found.values())
 
     def variant(self, cell: RunSpec, values: Mapping[str, Any], axes: Mapping[str, Any]) -> RunSpec:
-        """A cell of the study with other parameters and other values of :data:`AXES`, checked."""
+        """A cell of the study with other parameters and other values on axes, checked."""
         for name in axes:
             if name not in AXES:
                 raise UnknownNameError("axis of a study", name, AXES)

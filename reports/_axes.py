@@ -9,9 +9,8 @@ from typing import Any
 
 from bench import params, registry
 from bench.errors import ParameterError
-from bench.records import Direction, RunRecord, selector
+from bench.records import AXES, Direction, RunRecord, selector
 from bench.reports._protocol import NOTHING, STALE, Protocol, Stale, dataset_of, trouble, word
-from bench.study import AXES
 from bench.tables import Cell
 
 _PICKING = "to pick a value here is to pick it on the test queries; `bench tune` picks it on others"
@@ -41,7 +40,8 @@ class Sweep:
         """The protocol's, with plain results under the name that they share."""
         named = under_one_name(self.records, self._fixed(self.records[0]), stale)
         notes = Protocol(pool=self.protocol.pool, records=named).notes(stale)
-        return notes if self.records[0].spec.val else (*notes, _PICKING)
+        picks = not self.records[0].spec.val and any(axis not in AXES for axis in self.axes)
+        return (*notes, _PICKING) if picks else notes
 
     def levels(self, axis: str) -> list[Any]:
         """The values of an axis: numbers by size, others in order of appearance."""
