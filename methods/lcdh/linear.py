@@ -36,7 +36,7 @@ class Scaling(State):
     def into(self, out: npt.NDArray[Any], x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Like a call, written to ``out`` in its precision."""
         np.subtract(x, self.mean, out=out, casting="same_kind")
-        out /= self.scale
+        out *= 1.0 / self.scale
         return out
 
 
@@ -60,8 +60,9 @@ class Projection(State):
         """Φ, (n, width + 1) float64; its last column is 1."""
         if self.axes is not None:
             return _with_ones(dot(self.scaling(x), self.axes))
-        phi = np.ones((x.shape[0], x.shape[1] + 1))
+        phi = np.empty((x.shape[0], x.shape[1] + 1))
         self.scaling.into(phi[:, :-1], x)
+        phi[:, -1] = 1.0
         return phi
 
 

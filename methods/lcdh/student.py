@@ -217,6 +217,13 @@ class Gram(State):
         return self.sums.factor(eta * self.n)
 
 
+class Change(NamedTuple):
+    """Codes (n, k) that a hash function has learned for some Φ, and ``ΣΦᵀB`` with them."""
+
+    codes: Array
+    cross: Array
+
+
 class HashFunction(State):
     """Ridge regression of ALL codes ever given on one modality's Φ (n, d): the student's FC layer.
 
@@ -240,12 +247,18 @@ class HashFunction(State):
         assert self.weights is not None, "learn() comes first"
         return dot(phi, self.weights)
 
-    def learn(self, factor: Factor, phi: Array, codes: Array, *, keep: bool) -> None:
-        """Solve for the weights with these codes (n, k) of Φ added; ``keep`` adds them for good."""
-        cross = self.cross + dot(phi.T, codes)
+    def learn(self, factor: Factor, phi: Array, codes: Array, change: Change | None = None) -> Change:
+        """Solve for the weights with these codes (n, k) of Φ added to those of all items before.
+
+        ``change`` is what the last call for the same Φ gave: only rows of new codes are then gone through.
+        """
+        if change is None:
+            cross = self.cross + dot(phi.T, codes)
+        else:
+            rows = np.flatnonzero((codes != change.codes).any(axis=1))
+            cross = change.cross + dot(phi[rows].T, codes[rows] - change.codes[rows])
         self.weights = factor.solve(cross)
-        if keep:
-            self.cross = cross
+        return Change(codes.copy(), cross)
 
     def loss(self, phi: Array, codes: Array, *, eta: float) -> float:
         """``Σ‖b - φ W‖² + eta·n·‖W‖²`` over all items; those of Φ, in ``gram`` already, have these codes."""
@@ -286,11 +299,12 @@ class ClosedForm(State):
             m: f.take_in(part.phis[m], keep=part.keep, eta=eta, shared=part.shared, key=(*part.key, m))
             for m, f in self.functions.items()
         }
+        learned: dict[Modality, Change] = {}
         if choice == "teacher":
             assert part.signals.taught is not None, "LCDH refuses this without a teacher"
             codes = signs(part.signals.taught)
         else:
-            codes = fit_codes(
+            codes, learned = fit_codes(
                 part.groups,
                 self.functions,
                 factors,
@@ -301,7 +315,7 @@ class ClosedForm(State):
                 choice=choice,
             )
         for m, function in self.functions.items():
-            function.learn(factors[m], part.phis[m], codes, keep=True)
+            function.cross = function.learn(factors[m], part.phis[m], codes, learned.get(m)).cross
         return codes
 
     def project(self, phi: Array, modality: Modality) -> Array:
@@ -317,16 +331,9 @@ def descend(codes: Array, target: Array, coupling: Array, *, sweeps: int) -> Non
     """
     others = coupling.copy()
     np.fill_diagonal(others, 0.0)
-    b, wanted = np.ascontiguousarray(codes.T), np.ascontiguousarray(target.T)  # a bit is a row
-    said = dot(others, b)  # of each bit by the others; kept up to date, as few bits flip
     for _ in range(sweeps):
-        for bit in range(len(b)):
-            best = signs(wanted[bit] - said[bit])
-            flipped = np.flatnonzero(best != b[bit])
-            if len(flipped):
-                said[:, flipped] += np.outer(others[bit], 2.0 * best[flipped])
-                b[bit] = best
-    codes[:] = b.T
+        for bit in range(codes.shape[1]):
+            codes[:, bit] = signs(target[:, bit] - codes @ others[:, bit])
 
 
 def relax(target: Array, coupling: Array, weight: Array) -> Array:
@@ -351,18 +358,19 @@ def fit_codes(
     iterations: int,
     sweeps: int,
     choice: Choice = "dcc",
-) -> Array:
-    """Codes (n, k) of new items, and hash functions that have learned them: minimise F over both in turn.
+) -> tuple[Array, dict[Modality, Change]]:
+    """Codes (n, k) of new items, and what the hash functions learned last: minimise F over both in turn.
 
     ``phis`` holds Φ of the items, one for each of ``functions``, whose Gram matrices have it already. Under
     ``dcc`` every step minimises F exactly over its block, so F never rises (:func:`objective`). ``sign``
     takes the signs of the pull instead, and ``relaxed`` minimises over real codes, rounded at the end.
     """
     present = np.sum([phi[:, -1] for phi in phis.values()], axis=0)  # modalities that an item has
-    codes = start(groups)
-    for _ in range(iterations):
+    codes, learned = start(groups), dict[Modality, Change]()
+    for i in range(iterations):
         for m, function in functions.items():
-            function.learn(factors[m], phis[m], codes, keep=False)
+            if i or function.weights is None:  # at first, those of the chunk before
+                learned[m] = function.learn(factors[m], phis[m], codes, learned.get(m))
         projected = alpha * np.sum([f.project(phis[m]) for m, f in functions.items()], axis=0)
         for rows, pull, coupling in groups:
             target = pull + projected[rows]
@@ -374,7 +382,7 @@ def fit_codes(
             else:
                 part = relax(target, coupling, alpha * present[rows])
             codes[rows] = part
-    return signs(codes)
+    return signs(codes), learned
 
 
 def start(groups: Sequence[Group]) -> Array:

@@ -174,7 +174,7 @@ def brute_force(p: Problem, codes: Array, *, alpha: float, eta: float) -> float:
 
 def solve_hash_functions(p: Problem, codes: Array, *, eta: float) -> None:
     for m, function in p.functions.items():
-        function.learn(function.gram.factor(eta), p.phis[m], codes, keep=False)
+        function.learn(function.gram.factor(eta), p.phis[m], codes)
 
 
 # --- the objective and its descent
@@ -219,7 +219,7 @@ def test_more_iterations_never_end_at_a_higher_objective() -> None:
     for iterations in range(4):
         p = problem(unlabelled=True)
         groups, factors = p.groups, with_new_items(p)
-        codes = fit_codes(groups, p.functions, factors, p.phis, alpha=0.3, iterations=iterations, sweeps=1)
+        codes, _ = fit_codes(groups, p.functions, factors, p.phis, alpha=0.3, iterations=iterations, sweeps=1)
         solve_hash_functions(p, codes, eta=0.1)
         ends.append(objective(codes, groups, p.functions, p.phis, alpha=0.3, eta=0.1))
     assert np.all(np.diff(ends) <= 1e-9 * abs(ends[0]))
@@ -244,7 +244,7 @@ def test_each_bit_of_a_sweep_is_the_best_of_its_two_values() -> None:
 
 def test_history_pins_what_similarities_within_a_chunk_leave_free() -> None:
     p = problem()
-    codes = fit_codes(p.groups, p.functions, with_new_items(p), p.phis, alpha=0.0, iterations=2, sweeps=2)
+    codes, _ = fit_codes(p.groups, p.functions, with_new_items(p), p.phis, alpha=0.0, iterations=2, sweeps=2)
     rng = np.random.default_rng(5)
     turned = (codes * signs(rng.standard_normal(8)))[:, rng.permutation(8)]
     np.testing.assert_array_equal(turned @ turned.T, codes @ codes.T)
