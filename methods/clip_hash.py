@@ -6,7 +6,8 @@ the students of a CLIP teacher are spared.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from bench.api import (
     Method,
     Modality,
     Source,
+    Variant,
     param,
 )
 from bench.errors import DataError
@@ -53,6 +55,11 @@ class CLIPHash(Method):
         "the CLIP features (Radford et al., ICML 2021) of images and texts together, after each modality is "
         "centred. CLIP is not fine-tuned, and no label is read.",
     )
+
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "random rotation": Variant(isolates="ITQ and principal components", params={"rotation": "random"}),
+        "PCA, no ITQ": Variant(isolates="the updates of the rotation", params={"iterations": 0}),
+    }
 
     def fit_chunk(self, chunk: Chunk) -> None:
         x = {m: chunk.batch(m).features for m in MODALITIES}

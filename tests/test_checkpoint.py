@@ -124,6 +124,51 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(study: Callable[..., Path], 
     assert fitted(folder).count("8:0") == 2
 
 
+def test_an_interrupted_offline_cell_goes_on_with_its_next_refit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin_file: Callable[[str, str], Path]
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "_SHARE", 0)
+    registry.add_file(PLUGINS / "tiny.py")
+    registry.add_file(plugin_file("refits", REFITS))
+    refits = registry.get("method", "refits")
+    study: dict[str, Any] = {"methods": "refits", "datasets": "tiny", "bits": "8", "seeds": 1}
+    study |= {"schedule": "shuffled:10", "evaluate": "every:2"}
+    bench.run(**study, results=str(tmp_path / "whole"))
+    assert refits.sizes == [20, 40, 60]
+    refits.sizes, refits.stop = [], 40
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(**study, results=str(tmp_path / "broken"))
+    refits.stop = 0
+    bench.run(**study, results=str(tmp_path / "broken"))
+    assert refits.sizes == [20, 40, 60]  # the second was begun only, and done by the run that went on
+    assert left_by(tmp_path / "broken") == left_by(tmp_path / "whole")
+
+
+REFITS = """
+from typing import ClassVar
+from bench.api import Capabilities, Method, sign
+
+class Refits(Method):
+    \"\"\"A random projection that is drawn anew from all items so far.\"\"\"
+
+    capabilities = Capabilities(offline=True)
+    sizes: ClassVar[list] = []
+    stop: ClassVar[int] = 0
+
+    def fit_chunk(self, chunk):
+        if len(chunk) == self.stop:
+            raise KeyboardInterrupt
+        self.sizes.append(len(chunk))
+        widths = {m: chunk.batch(m).features.shape[1] for m in ("image", "text")}
+        self.w_ = {m: self.rng.standard_normal((d, self.bits)) for m, d in widths.items()}
+
+    def encode(self, batch, modality):
+        return sign(batch.features @ self.w_[modality])
+"""
+
+
 class Cell:
     """Counts what is asked of it."""
 

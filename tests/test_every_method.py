@@ -11,6 +11,7 @@ from bench import registry
 
 QUICK = {
     "ckdh": "ckdh[teacher_epochs=1,epochs=1,heads=2,width=8]",
+    "ckdh_online": "ckdh_online[teacher_epochs=1,epochs=1,heads=2,width=8]",
     "dcmh": "dcmh[epochs=1]",
     "djsrh": "djsrh[epochs=2]",
     "lcdh": "lcdh[teacher_epochs=1,teacher_width=32,heads=2]",
@@ -18,7 +19,9 @@ QUICK = {
     "lcdh_fused": "lcdh_fused[teacher_epochs=1,teacher_width=32,heads=2]",
     "ucch": "ucch[epochs=2,negatives=64]",
     "skdch": "skdch[teacher_epochs=1,epochs=1,hidden=32]",
+    "skdch_online": "skdch_online[teacher_epochs=1,epochs=1,hidden=32]",
     "ukd": "ukd[teacher_epochs=1,epochs=1]",
+    "ukd_online": "ukd_online[teacher_epochs=1,epochs=1]",
 }
 NAMES = [entry.name for entry in registry.listings("method") if entry.origin == "built-in"]
 ROOT = Path(__file__).resolve().parents[1]
