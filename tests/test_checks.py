@@ -191,9 +191,8 @@ def test_a_built_in_method_with_a_network_passes_every_check(name: str, quick: d
     check_method(name, raising=True, **quick)
 
 
-@pytest.mark.parametrize("name", ["synthetic", pytest.param("scenes", marks=pytest.mark.slow)])
-def test_a_generated_dataset_passes_every_check(name: str, tmp_path: Path) -> None:
-    check_dataset(name, tmp_path, raising=True)
+def test_a_generated_dataset_passes_every_check(tmp_path: Path) -> None:
+    check_dataset("synthetic", tmp_path, raising=True)
 
 
 def test_checks_are_chosen_by_capabilities() -> None:
