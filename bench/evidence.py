@@ -144,15 +144,17 @@ def _search_of(hist: Histograms) -> Search:
 
 def _ranks(hist: Histograms, cuts: npt.NDArray[np.intp]) -> Values:
     """Precision and recall at every cut: within a group of ties, hits are expected to be spread evenly."""
-    asked = np.flatnonzero(hist.relevant)
+    asked = hist.counts[hist.counts[:, :, 1].any(axis=1)]
     if not len(asked):
         return np.full((2, len(cuts)), np.nan)
-    within = np.zeros((len(asked), hist.bits + 2, 2))
-    hist.counts[asked].cumsum(axis=1, dtype=np.float64, out=within[:, 1:])
+    within = np.zeros((2, len(asked), hist.bits + 2))  # items and hits, each on its own: strides cost a lot
+    for column, nearer in enumerate(within):
+        nearer[:, 1:] = asked[:, :, column].cumsum(axis=1, dtype=np.int64)
+    items, hit = within
     shift = np.arange(len(asked))[:, None] * (hist.items + 1.0)  # all queries in one ascending sequence
-    found = np.interp((cuts + shift).ravel(), (within[:, :, 0] + shift).ravel(), within[:, :, 1].ravel())
+    found = np.interp((cuts + shift).ravel(), (items + shift).ravel(), hit.ravel())
     hits = found.reshape(len(asked), -1)
-    return np.stack([hits.mean(axis=0) / cuts, (hits / within[:, -1:, 1]).mean(axis=0)])
+    return np.stack([hits.mean(axis=0) / cuts, (hits / hit[:, -1:]).mean(axis=0)])
 
 
 def _health_of(packed: npt.NDArray[np.uint64], bits: int) -> Health:

@@ -148,10 +148,11 @@ def pr_curve(hist: Histograms) -> tuple[Values, Values]:
     queries = 0
     for start in range(0, len(hist), _BLOCK):
         counts = hist.counts[start : start + _BLOCK]
-        within = counts[counts[:, :, 1].any(axis=1)].cumsum(axis=1, dtype=np.float64)
-        precision += (within[:, :, 1] / np.maximum(within[:, :, 0], 1)).sum(axis=0)
-        recall += (within[:, :, 1] / within[:, -1:, 1]).sum(axis=0)
-        queries += len(within)
+        counts = counts[counts[:, :, 1].any(axis=1)]
+        items, hits = (counts[:, :, column].cumsum(axis=1, dtype=np.int64) for column in (0, 1))
+        precision += (hits / np.maximum(items, 1)).sum(axis=0)
+        recall += (hits / hits[:, -1:]).sum(axis=0)
+        queries += len(counts)
     scale = 1 / queries if queries else np.nan
     return precision * scale, recall * scale
 

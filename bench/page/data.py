@@ -33,7 +33,7 @@ def collect(results: Results) -> dict[str, Any]:
     names = list(dict.fromkeys(name for r in results.records for x in r.rounds[-1:] for name in _names(x)))
     environments = _Numbered()
     return {
-        "metrics": list(_metrics(names, results)),
+        "metrics": list(_metrics(names or ["map"], results)),
         "names": names,
         "protocols": [
             _protocol(block, [row for row in provenance.data if row["block"] == i], results, index)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench import page
 from bench.results import Results
 
 Tab = Any  # a playwright page; where types are checked playwright is not installed
@@ -74,8 +75,10 @@ def test_a_chip_takes_columns_away_and_back(tab: Tab) -> None:
 
 def test_another_metric_changes_the_numbers(tab: Tab) -> None:
     before = column(tab, 0)
+    curve = tab.locator("#chart .line").first.get_attribute("d")
     tab.locator("#metric").select_option(label="P@radius≤2")
     assert column(tab, 0) != before
+    assert tab.locator("#chart .line").first.get_attribute("d") != curve
     assert "within a Hamming radius" in tab.locator("#definition").inner_text()
 
 
@@ -127,7 +130,7 @@ def test_curves_change_with_kind_bits_direction_and_method(tab: Tab) -> None:
 
     seen = [drawn()]
     assert len(seen[0]) == 3  # breaks has no curve
-    for kind in ("mAP × rounds", "PR by rank", "P@N", "R@N", "PR by radius"):
+    for kind in ("mAP by round", "PR by rank", "P@N", "R@N", "PR by radius"):
         tab.get_by_role("radio", name=kind).click()
         seen.append(drawn())
     assert len({tuple(paths) for paths in seen}) == len(seen)
@@ -314,3 +317,15 @@ def test_a_phone_scrolls_the_table_and_not_the_page(visit: Callable[..., Any], p
     )
     tab.locator(".number").first.click()
     assert tab.locator("#panel").bounding_box()["width"] == pytest.approx(375)
+
+
+def test_a_page_of_failed_cells_shows_why(
+    visit: Callable[..., Any], results: Results, tmp_path: Path
+) -> None:
+    failed = Results([r for r in results.records if r.status == "failed"])
+    page.write(failed, tmp_path / "failed.html", data_root=tmp_path)
+    tab = visit((tmp_path / "failed.html").as_uri())
+    tab.wait_for_selector("#main:not([hidden])")
+    assert set(tab.locator(".number").all_inner_texts()) == {"failed"}
+    assert "No result for this choice" in tab.locator("#chart").inner_text()
+    assert "codes are read from there" in tab.locator("#viewer").inner_text()

@@ -1,8 +1,8 @@
 // The curves: one chart, drawn as SVG, that can be walked over by mouse and by arrow keys.
 
 const KINDS = [
-  ["bits", "mAP × bits", "mAP after the last round against the code length; bands are one standard deviation over seeds"],
-  ["rounds", "mAP × rounds", "mAP against the items in the database, round by round; bands are one standard deviation over seeds"],
+  ["bits", "by bits", "the metric chosen above, after the last round, against the code length; bands are one standard deviation over seeds"],
+  ["rounds", "mAP by round", "mAP against the items in the database, round by round; bands are one standard deviation over seeds"],
   ["radius", "PR by radius", "precision against recall within every Hamming radius; within a radius that holds nothing precision is 0"],
   ["rank", "PR by rank", "precision against recall among the first N items; hits among tied items are expected values"],
   ["precision", "P@N", "precision among the first N items; hits among tied items are expected values"],
@@ -22,7 +22,7 @@ function radiiOf(bits) {
 }
 
 // Point by point over the seeds of a cell: mean, and the deviation where there are several.
-function over(seeds, x, y, text) {
+function over(seeds, x, text) {
   return x.map((at, i) => {
     const values = seeds.map((s) => s[i]).filter((v) => v !== null && v !== undefined).map((v) => v / 1000);
     return { x: at, y: mean(values), sd: deviation(values), text: text(at) };
@@ -34,7 +34,7 @@ function seriesOf(name) {
   if (kind === "bits") {
     const points = bitsOf(dataset).map((b) => {
       const found = cell(name, dataset, b);
-      const values = valuesOf(found, "map", direction);
+      const values = valuesOf(found, metric().name, direction);
       return { x: b, y: mean(values), sd: deviation(values), text: `${b} bits`, records: found, bits: b };
     });
     return points.filter((p) => p.y !== null);
@@ -43,7 +43,7 @@ function seriesOf(name) {
   const withBits = (points) => points.map((p) => ({ ...p, records: found, bits }));
   if (kind === "rounds") {
     const ran = found.filter((r) => r.rounds.items);
-    return ran.length ? withBits(over(ran.map((r) => r.rounds[`map/${direction}`]), ran[0].rounds.items, 0,
+    return ran.length ? withBits(over(ran.map((r) => r.rounds[`map/${direction}`]), ran[0].rounds.items,
       (items) => `${items.toLocaleString("en")} items`)) : [];
   }
   const ran = found.map((r) => [r, (DATA.curves[r.key] || {})[direction]]).filter(([, c]) => c && c.pn);
@@ -51,12 +51,12 @@ function seriesOf(name) {
   const take = (entry) => ran.map(([, c]) => c[entry]);
   const ranks = ranksOf(ran[0][0].items);
   const top = (n) => `the first ${n.toLocaleString("en")}`;
-  if (kind === "precision") return withBits(over(take("pn"), ranks, 0, top));
-  if (kind === "recall") return withBits(over(take("rn"), ranks, 0, top));
+  if (kind === "precision") return withBits(over(take("pn"), ranks, top));
+  if (kind === "recall") return withBits(over(take("rn"), ranks, top));
   const [p, r] = kind === "radius" ? ["pr", "rr"] : ["pn", "rn"];
-  const precision = over(take(p), kind === "radius" ? radiiOf(bits) : ranks, 0,
+  const precision = over(take(p), kind === "radius" ? radiiOf(bits) : ranks,
     kind === "radius" ? (d) => `radius ${d}` : top);
-  const recall = over(take(r), kind === "radius" ? radiiOf(bits) : ranks, 0, String);
+  const recall = over(take(r), kind === "radius" ? radiiOf(bits) : ranks, String);
   return withBits(precision.map((point, i) => ({ ...point, x: recall[i].y, sd: null })));
 }
 
@@ -72,13 +72,12 @@ function drawCurves() {
   byId("chart-words").replaceChildren(el("b", null, where), `: ${text}. ${protocol().title}.`);
   byId("chart-numbers").querySelector(".scroll").replaceChildren(numbersOf(drawn));
   const curve = kind === "radius" || kind === "rank";
-  const chance = kind === "bits" || kind === "rounds" ? chanceLevel(all) : null;
   chart(byId("chart"), {
-    series: drawn, chance, title: `${title}, ${where}`,
+    series: drawn, chance: chanceLevel(), title: `${title}, ${where}`,
     x: curve ? { label: "recall", low: 0, high: 1 }
       : kind === "bits" ? { label: "bits", log: 2, ticks: bitsOf(dataset) }
         : kind === "rounds" ? { label: "items in the database" } : { label: "N", log: 10 },
-    y: { label: kind === "recall" ? "recall" : kind === "bits" || kind === "rounds" ? "mAP" : "precision", unit: curve || kind === "recall" },
+    y: { label: valueName(), unit: curve || kind === "recall" },
     empty: emptyReason(kind),
   });
   const stem = `${kind}-${dataset}-${direction}${kind === "bits" ? "" : `-${bits}`}`;
@@ -87,21 +86,26 @@ function drawCurves() {
     el("button", { type: "button", class: "download", onclick: () => save(`${stem}.svg`, picture(), "image/svg+xml") }, "SVG"));
 }
 
+// What the vertical axis shows.
+function valueName() {
+  return { bits: metric().title, rounds: "mAP", recall: "recall" }[chosen.kind] || "precision";
+}
+
 function emptyReason(kind) {
   if (kind === "rounds") return "These cells were evaluated after their last round only; `bench run --evaluate all` gives every round.";
   if (kind === "radius") return "No stored histogram by Hamming distance for this choice.";
   return "No result for this choice.";
 }
 
-function chanceLevel(all) {
-  const { dataset, direction, bits } = chosen;
-  const found = all.flatMap((name) => cellsOf(protocol()) && records().filter((r) => r.method === name && r.dataset === dataset));
-  if (chosen.kind === "rounds") {
-    const ran = found.find((r) => r.bits === bits && r.rounds.items);
-    return ran ? ran.rounds.items.map((x, i) => ({ x, y: ran.rounds[`chance/${direction}`][i] })).filter((p) => p.y !== null)
-      .map((p) => ({ x: p.x, y: p.y / 1000 })) : null;
+// The chance level along the horizontal axis; metrics without one have none.
+function chanceLevel() {
+  const { kind, dataset, direction, bits } = chosen;
+  const here = records().filter((r) => r.dataset === dataset);
+  if (kind === "rounds") {
+    const ran = here.find((r) => r.bits === bits && r.rounds.items);
+    return ran ? over([ran.rounds[`chance/${direction}`]], ran.rounds.items, String) : null;
   }
-  const level = mean(valuesOf(found, "chance", direction));
+  const level = kind === "bits" && metric().chance ? mean(valuesOf(here, metric().chance, direction)) : null;
   return level === null ? null : bitsOf(dataset).map((x) => ({ x, y: level }));
 }
 
@@ -128,7 +132,7 @@ function numbersOf(drawn) {
   const long = drawn.flatMap((s) => s.points.map((p) => [s.name, p.text, short(p.x), short(p.y), short(p.sd)]));
   const curve = chosen.kind === "radius" || chosen.kind === "rank";
   return el("table", { class: "plain-table" },
-    el("thead", null, el("tr", null, ["method", "at", curve ? "recall" : null, curve || chosen.kind === "precision" ? "precision" : chosen.kind === "recall" ? "recall" : "mAP", curve ? null : "±"]
+    el("thead", null, el("tr", null, ["method", "at", curve ? "recall" : null, valueName(), curve ? null : "±"]
       .filter(Boolean).map((h) => el("th", { scope: "col" }, h)))),
     el("tbody", null, long.map(([name, at, x, y, sd]) => el("tr", null, el("th", { scope: "row" }, name), el("td", null, at),
       curve ? el("td", null, x) : null, el("td", null, y), curve ? null : el("td", null, sd)))));
@@ -203,14 +207,16 @@ function plot(home, spec) {
   const { x, y } = axes(spec);
   const toX = scale([x.low, x.high], [box.left, box.right], x.log);
   const toY = scale([y.low, y.high], [box.bottom, box.top]);
+  const digits = y.ticks.some((t) => Math.abs(t * 10 - Math.round(t * 10)) > 1e-6) ? 2 : 1;
+  const share = (v, n) => (v === 0 ? "0" : short(v, n));
   const compact = (v) => (v >= 1000 ? `${Number((v / 1000).toPrecision(3))}k` : String(v));
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, tabindex: 0, role: "application",
     "aria-roledescription": "chart", "aria-label": `${spec.title}. Arrow keys read the points, Enter opens what is behind one.` });
   root.append(svg("g", { class: "grid" },
     y.ticks.map((v) => [svg("line", { x1: box.left, x2: box.right, y1: toY(v), y2: toY(v) }),
-      svg("text", { x: box.left - 8, y: toY(v) + 4, "text-anchor": "end" }, short(v, y.ticks.some((t) => Math.abs(t * 10 - Math.round(t * 10)) > 1e-6) ? 2 : 1))]),
+      svg("text", { x: box.left - 8, y: toY(v) + 4, "text-anchor": "end" }, share(v, digits))]),
     x.ticks.map((v) => [svg("line", { x1: toX(v), x2: toX(v), y1: box.bottom, y2: box.bottom + 4, class: "tick" }),
-      svg("text", { x: toX(v), y: box.bottom + 18, "text-anchor": "middle" }, x.high <= 1 ? short(v, 1) : compact(v))]),
+      svg("text", { x: toX(v), y: box.bottom + 18, "text-anchor": "middle" }, x.high <= 1 ? share(v, 1) : compact(v))]),
     svg("text", { class: "axis", x: (box.left + box.right) / 2, y: height - 4, "text-anchor": "middle" }, x.label),
     svg("text", { class: "axis", x: 12, y: box.top + 2, transform: `rotate(-90 12 ${(box.top + box.bottom) / 2})`,
       "text-anchor": "middle", dx: 0, dy: (box.bottom - box.top) / 2 }, y.label)));
@@ -228,7 +234,7 @@ function plot(home, spec) {
       group.append(svg("polygon", { class: "spread", points: [...edge(1, s.points), ...edge(-1, [...s.points].reverse())].join(" ") }));
     }
     group.append(svg("path", { class: "line", d: path(s.points), "stroke-dasharray": DASHES[styleOf(s.name).dash] || null }));
-    if (s.points.length <= 20) group.append(s.points.map((p) => svg("circle", { class: "dot", cx: toX(p.x), cy: toY(p.y), r: 3 })).reduce((f, c) => (f.append(c), f), document.createDocumentFragment()));
+    if (s.points.length <= 20) group.append(...s.points.map((p) => svg("circle", { class: "dot", cx: toX(p.x), cy: toY(p.y), r: 3 })));
     root.append(group);
   }
   const mark = svg("circle", { class: "mark", r: 6, visibility: "hidden" });

@@ -44,7 +44,7 @@ function listen() {
   byId("protocol-choice").hidden = DATA.protocols.length < 2;
   fill(byId("protocol-select"), DATA.protocols.map((p, i) => [String(i), p.title]), "0");
   byId("protocol-select").addEventListener("change", (e) => { state.protocol = Number(e.target.value); drawAll(); });
-  byId("metric").addEventListener("change", (e) => { state.metric = Number(e.target.value); drawTable(); drawDownloads(); });
+  byId("metric").addEventListener("change", (e) => { state.metric = Number(e.target.value); drawTable(); drawDownloads(); drawCurves(); });
   byId("search").addEventListener("input", (e) => { state.search = e.target.value; drawTable(); });
   byId("band").addEventListener("change", (e) => { state.band = e.target.checked; drawTable(); });
   byId("curve-dataset").addEventListener("change", (e) => { chosen.dataset = e.target.value; drawChoices(); drawCurves(); });
