@@ -98,7 +98,14 @@ def test_no_module_is_loaded_under_two_names(python: Python) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["list", "methods"], ["list", "datasets"], ["list", "reports"], ["list", "schedules"], ["--help"]],
+    [
+        ["list", "methods"],
+        ["list", "datasets"],
+        ["list", "reports"],
+        ["list", "schedules"],
+        ["--help"],
+        ["data", "list"],
+    ],
 )
 def test_listing_and_help_import_nothing_heavy(python: Python, words: list[str]) -> None:
     code = f"""

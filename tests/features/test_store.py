@@ -1,0 +1,86 @@
+"""What lies on disk may be damaged or of another version: it is named, and never read as if it were whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench
+from bench.errors import DataError
+from bench.features import store
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from bench import registry
+from bench.cli import main
+registry.add_file(Path(sys.argv[1]))
+toy = registry.get("dataset", "toy")
+whole = toy.show
+toy.show = staticmethod(lambda n: (time.sleep(0.01 if n < 130 else 60), whole(n))[1])
+from bench.features import extract
+extract.Inputs.sample = lambda self: {}
+main(["data", "prepare", "toy", "--views", "colour", "--batch", "8", "--data-root", sys.argv[2]])
+"""
+
+
+@pytest.fixture
+def view(toy: Any, prepared: Any, tmp_path: Path) -> Path:
+    """The folder of the prepared view colour."""
+    prepared(toy())
+    (folder,) = (path.parent for path in tmp_path.glob("toy/views/image/colour/[!.]*/manifest.json"))
+    return folder
+
+
+def test_a_truncated_array_is_named(view: Path, toy: Any, tmp_path: Path) -> None:
+    os.truncate(view / "features.npy", 1000)
+    with pytest.raises(DataError, match=r"features\.npy: cannot be read .*prepare it again"):
+        toy().load(tmp_path)
+
+
+def test_a_broken_manifest_is_named(view: Path, toy: Any, tmp_path: Path) -> None:
+    (view / "manifest.json").write_text("{")
+    with pytest.raises(DataError, match="cannot read its manifest"):
+        toy().load(tmp_path)
+
+
+def test_a_view_of_another_version_is_not_read(view: Path, toy: Any, tmp_path: Path) -> None:
+    manifest = json.loads((view / "manifest.json").read_text()) | {"format": store.FORMAT + 1}
+    (view / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="of another version of hashbench"):
+        toy().load(tmp_path)
+
+
+def test_a_view_of_other_rows_is_not_read(view: Path, toy: Any, tmp_path: Path) -> None:
+    np.save(view / "features.npy", np.zeros((59, 256), np.float32))
+    with pytest.raises(DataError, match="has 59 rows; expected 60"):
+        toy().load(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_process_that_was_killed_leaves_whole_batches_and_nothing_that_a_run_reads(
+    toy: Any, prepared: Any, tmp_path: Path
+) -> None:
+    plugin = Path(__file__).parents[1] / "plugins" / "toy.py"
+    env = os.environ | {"PYTHONPATH": str(Path(bench.__file__).parents[1])}
+    words = [sys.executable, "-c", KILLED, str(plugin), str(tmp_path)]
+    with subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        for _ in range(1200):
+            growing = [p for p in tmp_path.glob("toy/views/image/colour/.*/features.npy") if p.stat().st_size]
+            if growing and growing[0].stat().st_size >= 24 * 1024:  # three batches of eight rows of 256
+                break
+            time.sleep(0.05)
+        process.kill()
+    assert not list(tmp_path.glob("toy/views/image/colour/[!.]*"))
+    rows = (growing[0].stat().st_size - 128) / 1024
+    assert rows == 24
+    prepared(toy())
+    assert toy().load(tmp_path).train.image.features.any(axis=1).all()
