@@ -7,6 +7,7 @@ a worker leaves a trace of what it runs, and saves between rounds what takes lon
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -131,7 +132,7 @@ def _compute(due: list[Cell], study: Study) -> Iterator[tuple[Cell, RunRecord, A
     with _backend(study) as jobs:
         task = delayed(_task)
         folder = study.results_folder.resolve()
-        tasks = [task(group, study.threads, jobs, plugins, folder) for group in _groups(due)]
+        tasks = [task(group, study.threads, jobs, plugins, folder) for group in _groups(due, jobs)]
         try:
             for finished in _as_finished(tasks, study.backend, jobs):
                 yield from finished
@@ -153,18 +154,19 @@ def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
         yield from Parallel()(tasks[start : start + jobs])
 
 
-def _groups(due: Iterable[Cell]) -> list[list[Cell]]:
+def _groups(due: Sequence[Cell], jobs: int) -> list[list[Cell]]:
     """Cells that run in one pass over the stream: they differ in code length and in what may vary.
 
-    All of a pass are in memory at once, so a pass has at most ``PASS`` cells.
+    All of a pass are in memory at once, so it has at most ``PASS`` cells, and no more than leave
+    something for every job.
     """
-    due = list(due)
+    most = min(PASS, math.ceil(len(due) / jobs))
     varies = {name: registry.get("method", name).varies for name in {cell.spec.method for cell in due}}
     found: defaultdict[str, list[Cell]] = defaultdict(list)
     for cell in due:
         fixed = {k: value for k, value in cell.spec.params.items() if k not in varies[cell.spec.method]}
         found[replace(cell.spec, bits=0, params=fixed).key].append(cell)
-    return [group[i : i + PASS] for group in found.values() for i in range(0, len(group), PASS)]
+    return [group[i : i + most] for group in found.values() for i in range(0, len(group), most)]
 
 
 def _task(

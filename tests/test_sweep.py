@@ -130,6 +130,11 @@ def test_a_pass_has_no_more_cells_than_fit_in_memory(shared: Shared, monkeypatch
     assert (len(kept), computed) == (4, 2 * (1 + 3))
 
 
+def test_a_pass_leaves_something_for_every_job(shared: Shared) -> None:
+    kept, computed = shared("all", "shares[weight=0,1,2,3]", jobs=2)
+    assert (len(kept), computed) == (4, 2 * (1 + 3))
+
+
 def test_a_cell_gives_in_a_pass_what_it_gives_alone(shared: Shared) -> None:
     together, _ = shared("all", "shares[weight=0,1,2]")
     alone: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,11 @@ def _chosen(records: Sequence[RunRecord]) -> list[RunRecord]:
     for r in records:
         s = r.spec
         if r.rounds and r.arrays and r.reference != "real-valued" and not s.val:
-            first.setdefault(f"{s.label} {s.bits} {s.schedule} {s.database} {s.pool} {s.evaluate}", r)
+            first.setdefault(replace(s, seed=0).key, r)
     turn: dict[str, int] = {}
     ranked: list[tuple[int, int, RunRecord]] = []
     for r in first.values():
-        s = r.spec
-        name = f"{s.label} {s.schedule} {s.database} {s.pool} {s.evaluate}"
+        name = replace(r.spec, seed=0, bits=0).key
         turn[name] = turn.get(name, 0) + 1
         ranked.append((turn[name], len(ranked), r))
     return [r for *_, r in sorted(ranked, key=lambda entry: entry[:2])][:CELLS]
