@@ -17,9 +17,17 @@ class Expected:
     url: str = ""  # the official address, https; "" where the owners want to be asked, by a form for instance
     bytes: int | None = None
     sha256: str = ""
+    md5: str = ""  # where the owners publish this instead
     unpack: str = ""  # the folder below ROOT/NAME that an archive is unpacked into ("." is NAME itself)
     optional: bool = False  # the dataset can be used without it
     note: str = ""  # what is in it, or how to ask for it
+
+    @property
+    def checksum(self) -> tuple[str, str]:
+        """Name and value of the published checksum, in lower case; two empty texts where there is none."""
+        return (
+            ("sha256", self.sha256.lower()) if self.sha256 else ("md5" if self.md5 else "", self.md5.lower())
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,8 @@ def _of_files(card: Card, home: Path) -> Iterator[Finding]:
             yield Finding("WARN", topic, f"is not there: {file.text}")
         elif file.state == "there":
             size = amount((home / topic).stat().st_size, "bytes")
-            known = "size and SHA-256 as expected" if file.expected.sha256 else "no checksum is published"
+            kind, _ = file.expected.checksum
+            known = f"{kind} as expected" if kind else "no checksum is published"
             yield Finding("PASS", topic, f"{size}; {known}")
 
 

@@ -73,11 +73,12 @@ def wrong(expected: Expected, path: Path) -> str:
     size = path.stat().st_size
     if expected.bytes is not None and size != expected.bytes:
         return f"has {size} bytes; expected {expected.bytes}"
-    if expected.sha256:
+    kind, value = expected.checksum
+    if kind:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected.sha256.lower():
-            return f"has the SHA-256 {found}; expected {expected.sha256}"
+            found = hashlib.file_digest(file, kind).hexdigest()
+        if found != value:
+            return f"has the {kind} {found}; expected {value}"
     return ""
 
 
@@ -101,15 +102,15 @@ def _fetch(card: Card, expected: Expected, target: Path, patience: Patience) -> 
         target.parent.mkdir(parents=True, exist_ok=True)
         pooch.retrieve(
             expected.url,
-            known_hash=f"sha256:{expected.sha256.lower()}" if expected.sha256 else None,
+            known_hash=":".join(expected.checksum) if expected.checksum[0] else None,
             fname=target.name,
             path=target.parent,
             downloader=transfer,
         )
     except ValueError as error:  # pooch's word for another checksum; it has deleted the file
         raise DataError(
-            f"{expected.url}: what came has not the SHA-256 {expected.sha256}; nothing was kept. The owners "
-            f"may have changed the file, or something between altered it: see {_pages(card)}."
+            f"{expected.url}: what came has not the {' '.join(expected.checksum)}; nothing was kept. The "
+            f"owners may have changed the file, or something between altered it: see {_pages(card)}."
         ) from error
     except OSError as error:
         raise StoreError(

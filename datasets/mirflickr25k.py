@@ -40,8 +40,8 @@ CARD = Card(
             path="mirflickr25k.zip",
             url="https://press.liacs.nl/mirflickr/mirflickr25k.v3b/mirflickr25k.zip",
             unpack=".",
-            note="photos, tags, licences: the folder mirflickr. The owners publish its MD5, "
-            "a23d0a8564ee84cda5622a6c2f947785",
+            md5="a23d0a8564ee84cda5622a6c2f947785",
+            note="photos, tags, licences: the folder mirflickr",
         ),
         Expected(
             path="mirflickr25k_annotations_v080.zip",

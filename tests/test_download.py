@@ -140,7 +140,7 @@ def test_a_server_without_ranges_is_asked_for_all_of_it_again(server: Server, tm
 @pytest.mark.parametrize(
     ("change", "fields", "says"),
     [
-        ({"content": CONTENT[:-1]}, {}, "what came has not the SHA-256"),
+        ({"content": CONTENT[:-1]}, {}, "what came has not the sha256"),
         ({}, {"bytes": 499_999}, "the server has 500000 bytes; expected 499999"),
         ({"status": 404}, {}, r"answered 404 .*see https://example.org/it, and put the file at .*file\.bin"),
         ({"status": 503}, {}, r"was cut off, 4 times in a row"),
@@ -167,9 +167,18 @@ def test_nobody_listening_is_an_error_of_one_line(server: Server, tmp_path: Path
 
 def test_a_file_that_is_there_and_wrong_is_not_overwritten(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(b"mine")
-    with pytest.raises(DataError, match=r"has the SHA-256 .*Delete it and get it again"):
+    with pytest.raises(DataError, match=r"has the sha256 .*Delete it and get it again"):
         get(server, tmp_path)
     assert (tmp_path / "file.bin").read_bytes() == b"mine"
+
+
+def test_an_md5_is_checked_where_the_owners_publish_that(server: Server, tmp_path: Path) -> None:
+    known = hashlib.md5(CONTENT).hexdigest().upper()
+    get(server, tmp_path, sha256="", md5=known)
+    (tmp_path / "file.bin").unlink()
+    server.content = CONTENT[::-1]
+    with pytest.raises(DataError, match=f"what came has not the md5 {known.lower()}"):
+        get(server, tmp_path, sha256="", md5=known)
 
 
 def test_an_archive_is_unpacked_once_and_may_be_deleted_then(server: Server, tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ def _file(file: Any) -> str:
 
     expected = file.expected
     size = "size unknown" if expected.bytes is None else amount(expected.bytes, "bytes")
-    known = "SHA-256 known" if expected.sha256 else "no checksum published"
+    kind, _ = expected.checksum
+    known = f"{kind} known" if kind else "no checksum published"
     optional = ", optional" if expected.optional else ""
     lines = [f"  {file.state:8}  {expected.path}  ({size}, {known}{optional})"]
     lines += [f"{'':12}{text}" for text in (expected.url, expected.note) if text]
