@@ -225,7 +225,7 @@ def test_a_withheld_modality_is_zeros_in_features_and_views_and_said() -> None:
         (seen.image.features, train.image.features),
         (seen.image.views["clip"], train.image.views["clip"]),
     ):
-        np.testing.assert_array_equal(array, kept[rows] * np.float32([[0], [1]]))
+        np.testing.assert_array_equal(array, kept[rows] * np.array([[0], [1]], dtype=np.float32))
     np.testing.assert_array_equal(seen.text.features, train.text.features[rows])
 
 

@@ -164,7 +164,8 @@ def test_the_key_of_a_cell_is_what_it_was_before_shares_could_be_set() -> None:
         params={"lambda1": 0.1},
     )  # fmt: skip
     assert old.key == "5469249593a50922"
-    assert len({replace(old, **change).key for change in ({}, {"labelled": 0.5}, {"paired": 0.5})}) == 3
+    set_ = replace(old, labelled=0.5), replace(old, paired=0.5)
+    assert len({spec.key for spec in (old, *set_)}) == 3
 
 
 def test_what_is_shared_counts_in_the_cost_of_each_code_length() -> None:

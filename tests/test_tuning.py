@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +127,12 @@ def test_the_study_file_says_where_its_values_come_from(tmp_path: Path) -> None:
 def test_a_search_in_which_nothing_runs_is_an_error_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"no trial of shares ran: .* assigns it no database codes"):
         tuning.tune(study(tmp_path, database="learned"), trials=1, space=SPACE)
+
+
+def test_without_optuna_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(BenchError, match=r"pip install 'hashbench\[tune\]'"):
+        tuning.tune(study(tmp_path), trials=1, space=SPACE)
 
 
 def test_without_val_there_are_200_validation_queries(tmp_path: Path) -> None:

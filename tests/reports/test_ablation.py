@@ -11,7 +11,7 @@ import pytest
 from bench.errors import ParameterError
 from bench.hamming import Histograms
 from bench.metrics import mean
-from bench.records import Contrast, RoundRecord, RunRecord, RunSpec, Schedule
+from bench.records import Contrast, RoundRecord, RunRecord, RunSpec, Schedule, Status
 from bench.results import Results
 
 BITS, QUERIES = 2, 40
@@ -35,7 +35,7 @@ class Stored:
         self.arrays: dict[str, dict[str, np.ndarray]] = {}
         self.records: list[RunRecord] = []
 
-    def add(self, quality: float, *, seed: int = 0, status: str = "ok", **changes: Any) -> str:
+    def add(self, quality: float, *, seed: int = 0, status: Status = "ok", **changes: Any) -> str:
         spec = RunSpec(
             method="m", dataset="d", bits=BITS, schedule=Schedule("shuffled", 5), seed=seed,
             directions=("i2t",), **changes,
@@ -51,7 +51,7 @@ class Stored:
             RunRecord(
                 spec=spec, status=status, reason="" if rounds else "no room", rounds=rounds, data="f" * 8,
                 fidelity="textbook", arrays=f"{spec.key}.npz",
-            )  # type: ignore[arg-type]
+            )
         )  # fmt: skip
         self.arrays[spec.key] = {"i2t/1/counts": counts}
         return spec.key
