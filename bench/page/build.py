@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import __version__
+from bench import __version__, writing
 from bench.errors import StoreError
 from bench.page import curves, data, retrieval
 from bench.results import Results
@@ -36,15 +36,7 @@ def write(results: Results, out: Path, *, data_root: Path, figures: Sequence[Pat
             f"{out}: the page of {len(results)} cells has {len(text.encode()) / 1e6:.1f} MB; at most "
             f"{LIMIT / 1e6:.0f} are allowed. Select fewer methods, datasets or bits."
         )
-    temporary = out.with_name(f".{out.name}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(out)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f"cannot write {out}: {error.strerror}. Give a file in a folder you can write to."
-        ) from error
+    writing.text(out, text)
 
 
 def render(results: Results, *, data_root: Path, figures: Sequence[Path] = ()) -> str:

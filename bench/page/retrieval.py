@@ -55,7 +55,7 @@ def _sample(
         raise DataError("No results folder was given, and codes are read from there.")
     chosen = _chosen(records)
     if not chosen:
-        raise DataError("No cell of this dataset has binary codes and seed results to show.")
+        raise DataError("No cell of this dataset has binary codes of a finished run.")
     spec = chosen[0].spec
     stored = cache.prepare(spec.dataset, spec.dataset_params, data_root)
     current = [r for r in chosen if r.data == stored.fingerprint]

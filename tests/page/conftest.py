@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,31 +25,35 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
-    """Two datasets, two protocols, failures, and a method whose name is an attack."""
-    folder = tmp_path_factory.mktemp("page")
+@contextmanager
+def plugged(folder: Path) -> Iterator[list[str]]:
+    """The plugins of the tests, and a cache of their own, for as long as the block runs."""
+    found = [*(HERE / "plugins").glob("*.py"), *(HERE.parent / "plugins").glob("*.py")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_CACHE", str(folder / "cache"))
         patch.setattr(registry, "_extra", {})
-        plugins = [*(HERE / "plugins").glob("*.py"), *(HERE.parent / "plugins").glob("*.py")]
-        common = {
-            "plugin": [str(p) for p in sorted(plugins)],
-            "results": str(folder / "runs"),
-            "bits": "8,16",
-        }
-        bench.run(
-            methods="halves,random_projection,breaks,float_features",
-            datasets="tiny,pictures",
-            seeds=2,
-            evaluate="all",
-            **common,
-        )
+        for path in found:
+            registry.add_file(path)
+        yield [str(path) for path in found]
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="session")
+def results(home: Path) -> Results:
+    """Two datasets, two protocols, failures, and a method whose name is an attack."""
+    with plugged(home) as plugins:
+        common: dict[str, Any] = {"plugin": plugins, "results": str(home / "runs"), "bits": "8,16"}
+        methods = "halves,random_projection,breaks,float_features"
+        bench.run(methods=methods, datasets="tiny,pictures", seeds=2, evaluate="all", **common)
         bench.run(methods="halves", datasets="tiny", seeds=1, database="frozen", **common)
-        store = Store(folder / "runs")
-        records = [*store.records(), *map(attack, store.records()[:1])]
-        stale = {records[0].spec.key: f"the code has changed {HOSTILE}"}
-        yield Results(records, stale=stale, arrays=store.arrays)
+    store = Store(home / "runs")
+    records = [*store.records(), *map(attack, store.records()[:1])]
+    stale = {records[0].spec.key: f"the code has changed {HOSTILE}"}
+    return Results(records, stale=stale, arrays=store.arrays)
 
 
 def attack(record: RunRecord) -> RunRecord:
@@ -59,10 +64,11 @@ def attack(record: RunRecord) -> RunRecord:
 
 
 @pytest.fixture(scope="session")
-def page_file(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("html") / "out.html"
-    figures = results.figure("bits").save(out.parent / "figures", "bits", ("pdf",))
-    page.write(results, out, data_root=out.parent, figures=figures)
+def page_file(results: Results, home: Path) -> Path:
+    out = home / "out.html"
+    figures = results.figure("bits").save(home / "figures", "bits", ("pdf",))
+    with plugged(home):
+        page.write(results, out, data_root=home, figures=figures)
     return out
 
 
@@ -108,3 +114,10 @@ def tab(visit: Callable[..., Any], page_file: Path) -> Any:
     opened = visit(page_file.as_uri())
     opened.wait_for_selector("#main:not([hidden])")
     return opened
+
+
+@pytest.fixture
+def plugins(home: Path) -> Iterator[None]:
+    """The datasets behind ``results``, for a test that reads items."""
+    with plugged(home):
+        yield

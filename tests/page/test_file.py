@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from bench import page
+from bench.cli import main
 from bench.errors import ParameterError, StoreError
 from bench.page import build, data
 from bench.results import Results
+from bench.store import Store
 
 
 def test_it_names_no_other_place(page_file: Path) -> None:
@@ -83,3 +85,18 @@ def test_a_method_has_the_colour_that_it_has_in_the_figures(results: Results) ->
         name = styles[label]["colour"]
         assert f".{name} {{ --c: light-dark({to_hex(look.color)}," in css, label
         assert (styles[label]["dash"] == 0) == (look.linestyle == "solid")
+
+
+@pytest.mark.slow
+def test_bench_report_writes_the_page_with_its_figures(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = [r for r in results.records if r.spec.label == "halves" and r.spec.dataset == "tiny"]
+    store = Store(tmp_path / "runs")
+    store.check_writable()
+    assert results.arrays is not None
+    for record in chosen:
+        store.write(record, dict(results.arrays(record)))
+    out, html = tmp_path / "report", tmp_path / "deep" / "out.html"
+    assert main(["report", "--results", str(store.folder), "--out", str(out), "--html", str(html)]) == 0
+    assert 100_000 < html.stat().st_size < 5_000_000

@@ -1,8 +1,9 @@
 // The curves: one chart, drawn as SVG, that can be walked over by mouse and by arrow keys.
 
+const MOST_BANDS = 8; // more of them hide the lines
 const KINDS = [
-  ["bits", "by bits", "the metric chosen above, after the last round, against the code length; bands are one standard deviation over seeds"],
-  ["rounds", "mAP by round", "mAP against the items in the database, round by round; bands are one standard deviation over seeds"],
+  ["bits", "by bits", "the metric chosen above, after the last round, against the code length; bands, of up to eight methods, are one standard deviation over seeds"],
+  ["rounds", "mAP by round", "mAP against the items in the database, round by round; bands, of up to eight methods, are one standard deviation over seeds"],
   ["radius", "PR by radius", "precision against recall within every Hamming radius; within a radius that holds nothing precision is 0"],
   ["rank", "PR by rank", "precision against recall among the first N items; hits among tied items are expected values"],
   ["precision", "P@N", "precision among the first N items; hits among tied items are expected values"],
@@ -226,7 +227,7 @@ function plot(home, spec) {
       svg("text", { class: "chance-text", x: box.right, y: toY(spec.chance[spec.chance.length - 1].y) - 5, "text-anchor": "end" }, "chance"));
   }
   for (const s of spec.series) {
-    const band = s.points.some((p) => p.sd);
+    const band = spec.series.length <= MOST_BANDS && s.points.some((p) => p.sd);
     const group = svg("g", { class: "series", "data-series": s.name });
     paint(group, styleOf(s.name));
     if (band) {

@@ -13,9 +13,9 @@ function drawSummary() {
 
 function drawProtocol() {
   const p = protocol();
-  byId("protocol-line").textContent = p.caption.join(" · ");
+  byId("protocol-line").textContent = p.facts.map(([term, value]) => `${term} ${value}`).join(" · ");
   byId("protocol-words").replaceChildren(rows(p.facts), el("h3", null, "Datasets, and what else is said"),
-    el("ul", null, p.caption.slice(2).map((line) => el("li", null, line)), p.notes.map((line) => el("li", null, line))));
+    el("ul", null, p.caption.slice(1).map((line) => el("li", null, line)), p.notes.map((line) => el("li", null, line))));
 }
 
 function drawChoices() {
