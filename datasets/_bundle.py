@@ -65,7 +65,7 @@ class BundledSource(RawSource):
         found = Counts(
             pairs=len(raw.ids), queries=len(raw.query), classes=raw.labels.shape[1], words=len(raw.vocabulary)
         )
-        return replace(raw, notes=(f"read the bundle {bundle.where}", *raw.notes, *self._differences(found)))
+        return replace(raw, notes=(f"read the bundle {bundle.where.name}", *raw.notes, *self._differences(found)))
 
     def files(self, root: Path) -> list[Path]:
         bundle = self._features(root)
@@ -83,7 +83,7 @@ class BundledSource(RawSource):
             classes=data.train.labels.shape[1],
             words=data.train.text.features.shape[1],
         )
-        notes = (f"read the bundle {bundle.where}", *data.notes, *self._differences(found))
+        notes = (f"read the bundle {bundle.where.name}", *data.notes, *self._differences(found))
         return replace(data, name=self.home(root).name, notes=notes)
 
     def bundle(self, root: Path) -> Bundle | None:
