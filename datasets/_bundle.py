@@ -65,7 +65,8 @@ class BundledSource(RawSource):
         found = Counts(
             pairs=len(raw.ids), queries=len(raw.query), classes=raw.labels.shape[1], words=len(raw.vocabulary)
         )
-        return replace(raw, notes=(f"read the bundle {bundle.where.name}", *raw.notes, *self._differences(found)))
+        notes = (f"read the bundle {bundle.where.name}", *raw.notes, *self._differences(found))
+        return replace(raw, notes=notes)
 
     def files(self, root: Path) -> list[Path]:
         bundle = self._features(root)
