@@ -29,14 +29,12 @@ _STEPS = np.outer(10.0 ** np.arange(9), [1, 2, 3, 5, 7]).ravel()
 class Search:
     """What one direction of one round found.
 
-    ``scores`` (Q,) float32 is the tie-aware AP of every query, NaN without a relevant item, and
-    ``chance`` (Q,) what it would be for equal codes. The
+    ``scores`` (Q,) float32 is the tie-aware AP of every query, NaN without a relevant item. The
     curves are means over the other queries: ``radius`` (2, bits + 1) is precision and recall within
     every Hamming radius, ``ranks`` (2, R) expected precision and recall among the first ``cuts`` (R,).
     """
 
     scores: npt.NDArray[np.float32]
-    chance: npt.NDArray[np.float32]
     radius: Values
     cuts: npt.NDArray[np.intp]
     ranks: Values
@@ -64,6 +62,7 @@ class Evidence:
     def __init__(self, arrays: Arrays) -> None:
         self._arrays = arrays
         self._searches: dict[tuple[str, str, int], Search] = {}
+        self._derived: dict[tuple[object, ...], Any] = {}
         self._health: dict[tuple[str, str], Health] = {}
 
     @classmethod
@@ -106,6 +105,17 @@ class Evidence:
             self._searches[key] = _search_of(Histograms(counts))
         return self._searches[key]
 
+    def chance(self, record: RunRecord, direction: Direction, round_: int) -> npt.NDArray[np.float32]:
+        """What the AP of every query would be for equal codes (Q,); NaN without a relevant item."""
+        counts = _entry(record, self(record), f"{direction}/{round_}/counts")
+        return per_query("chance", Histograms(counts)).astype(np.float32)
+
+    def derived(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        """What is costly to derive from scores, made once for all reports that name it by ``key``."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        return self._derived[key]
+
     def introduced(self, record: RunRecord) -> npt.NDArray[Any]:
         """The round in which the last class of every query is introduced (Q,)."""
         return _entry(record, self(record), "queries/introduced")
@@ -133,12 +143,12 @@ def _entry(record: RunRecord, stored: Mapping[str, npt.NDArray[Any]], name: str)
 
 def _search_of(hist: Histograms) -> Search:
     cuts = np.unique(np.append(_STEPS[hist.items > _STEPS], hist.items)).astype(np.intp)
+    met = Histograms(hist.counts[:, hist.counts[:, :, 0].any(axis=0)])  # most distances of long codes are not
     return Search(
-        scores=per_query("map", hist).astype(np.float32),
-        chance=per_query("chance", hist).astype(np.float32),
+        scores=per_query("map", met).astype(np.float32),
         radius=np.stack(pr_curve(hist)),
         cuts=cuts,
-        ranks=_ranks(hist, cuts),
+        ranks=_ranks(met, cuts),
     )
 
 

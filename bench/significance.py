@@ -139,14 +139,15 @@ def bootstrap(matrices: Sequence[Scores]) -> list[tuple[float, float]]:
     if not matrices:
         return []
     stacked = np.stack(matrices).astype(np.float64)
-    _, seeds, queries = stacked.shape
+    number, seeds, queries = stacked.shape
     if queries < 2:
-        return [(float("nan"), float("nan"))] * len(matrices)
+        return [(float("nan"), float("nan"))] * number
+    by_cell = stacked.reshape(number * seeds, queries).T
 
     def means(query: npt.NDArray[Any], seed: npt.NDArray[Any], axis: int) -> npt.NDArray[np.float64]:
-        by_query, by_seed = _counts(query, queries), _counts(seed, seeds)
-        sums = np.stack([((by_seed @ m) * by_query).sum(axis=-1) for m in stacked])
-        return np.asarray(sums / (seeds * queries), dtype=np.float64)
+        sums = (_counts(query, queries) @ by_cell).reshape(*query.shape[:-1], number, seeds)
+        weighted = (sums * _counts(seed, seeds)[..., None, :]).sum(axis=-1)
+        return np.asarray(np.moveaxis(weighted, -1, 0) / (seeds * queries))
 
     found = scipy_bootstrap(
         # a sample of one seed cannot be resampled; twice the same one is that seed

@@ -22,7 +22,7 @@ from bench.reports._protocol import (
     trouble,
     word,
 )
-from bench.reports._scores import against, columns, corrected, indistinct
+from bench.reports._scores import against_best, columns, corrected, indistinct
 from bench.tables import Block, Cell, Column, Row, Table
 
 INDISTINCT = "≈"
@@ -159,7 +159,7 @@ class Grid:
         for column in columns(self.protocol, evidence):
             position = self.datasets.index(column.dataset), DIRECTIONS.index(column.direction)
             place = Place(*position, column.bits, -1)
-            p = corrected(against(column, column.best()))
+            p = corrected(against_best(column, evidence))
             found.update({(label, place): value for label, value in p.items()})
         return found
 

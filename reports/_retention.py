@@ -39,10 +39,13 @@ def groups(record: RunRecord, direction: Direction, evidence: Evidence) -> tuple
     rounds = [r.round for r in record.rounds]
     scores, chance = np.full((2, len(rounds), len(rounds)), np.nan)
     for t, number in enumerate(rounds):
-        search = evidence.search(record, direction, number)
+        ap, equal = (
+            evidence.search(record, direction, number).scores,
+            evidence.chance(record, direction, number),
+        )
         for j in range(t + 1):
             mine = introduced == rounds[j]
-            scores[t, j], chance[t, j] = _mean(search.scores[mine]), _mean(search.chance[mine])
+            scores[t, j], chance[t, j] = _mean(ap[mine]), _mean(equal[mine])
     return scores, chance
 
 
@@ -51,9 +54,9 @@ def old_queries(record: RunRecord, direction: Direction, evidence: Evidence) -> 
     introduced = evidence.introduced(record)
     found: list[tuple[float, float]] = []
     for entry in record.rounds[1:]:
-        search = evidence.search(record, direction, entry.round)
         old = introduced < entry.round
-        found.append((_mean(search.scores[old]), _mean(search.chance[old])))
+        ap = evidence.search(record, direction, entry.round).scores
+        found.append((_mean(ap[old]), _mean(evidence.chance(record, direction, entry.round)[old])))
     scores, chance = np.array(found).T
     return scores, chance
 

@@ -25,6 +25,7 @@ class Column:
     direction: Direction
     bits: int
     scores: Mapping[str, BySeed]
+    key: tuple[str, ...] = ()  # of the records; () where nobody else compares the same
 
     def means(self) -> dict[str, float]:
         """Mean over queries, then over seeds, as the tables have it."""
@@ -44,13 +45,19 @@ def columns(protocol: Protocol, evidence: Evidence) -> Iterator[Column]:
         rivals = [r for r in records if not word(r) and r.spec.label not in references]
         for direction in DIRECTIONS:
             for bits in sorted({r.spec.bits for r in rivals}):
+                here = [r for r in rivals if r.spec.bits == bits and direction in r.spec.directions]
                 scores: dict[str, dict[int, Any]] = {}
-                for r in rivals:
-                    if r.spec.bits == bits and direction in r.spec.directions:
-                        found = evidence.search(r, direction).scores
-                        scores.setdefault(r.spec.label, {})[r.spec.seed] = found
+                for r in here:
+                    scores.setdefault(r.spec.label, {})[r.spec.seed] = evidence.search(r, direction).scores
                 if scores:
-                    yield Column(dataset, direction, bits, scores)
+                    yield Column(dataset, direction, bits, scores, tuple(r.spec.key for r in here))
+
+
+def against_best(column: Column, evidence: Evidence) -> dict[str, Comparison]:
+    """Every other method against the best; made once for all reports."""
+    key = ("against_best", column.direction, *column.key)
+    found: dict[str, Comparison] = evidence.derived(key, lambda: against(column, column.best()))
+    return found
 
 
 def against(column: Column, reference: str) -> dict[str, Comparison]:

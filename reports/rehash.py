@@ -92,12 +92,17 @@ def _points(ran: Sequence[RunRecord], key: str) -> Curve:
     return Curve(np.array(x), np.array(y))
 
 
+def _fill(look: Look) -> dict[str, Any]:
+    """The marker tells the policy, so methods of one colour differ in its filling, as in their dashes."""
+    return {"color": look.color, "markerfacecolor": look.color if look.linestyle == "solid" else "white"}
+
+
 def _draw(axis: Any, curves: Mapping[str, Curve], styles: Mapping[str, Look]) -> None:
     for label, curve in curves.items():
         known = ~np.isnan(curve.y)
         axis.plot(curve.x[known], curve.y[known], linewidth=0.9, label=label, **styles[label].line)
         for marker, x, y in zip(_MARKERS.values(), curve.x, curve.y, strict=True):
-            axis.plot([x], [y], marker=marker, color=styles[label].color, linestyle="none")
+            axis.plot([x], [y], marker=marker, linestyle="none", **_fill(styles[label]))
     for i, (policy, marker) in enumerate(_MARKERS.items()):
         if any(not np.isnan(curve.y[i]) for curve in curves.values()):
             axis.plot([], [], marker=marker, color="black", linestyle="none", label=policy)

@@ -12,7 +12,7 @@ from bench.evidence import Arrays, Evidence
 from bench.records import RunRecord
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
 from bench.reports._scores import Column as Compared
-from bench.reports._scores import against, columns, corrected, intervals
+from bench.reports._scores import against_best, columns, corrected, intervals
 from bench.significance import CONFIDENCE, LEVEL, Comparison
 from bench.tables import Block, Cell, Column, Table
 
@@ -56,7 +56,7 @@ def render(
     blocks: list[Block] = []
     data: list[dict[str, Any]] = []
     for protocol in protocols(records):
-        tested = [_tested(column) for column in columns(protocol, evidence)]
+        tested = [_tested(column, evidence) for column in columns(protocol, evidence)]
         if tested:
             blocks += [_numbers(protocol, tested, stale or {}), _differences(protocol, tested)]
             data += (row for t in tested for row in _data(protocol, t))
@@ -65,10 +65,9 @@ def render(
     return Table(title="Intervals and tests", blocks=tuple(blocks), data=data)
 
 
-def _tested(column: Compared) -> _Tested:
-    best = column.best()
-    comparisons = against(column, best)
-    return _Tested(column, best, intervals(column), comparisons, corrected(comparisons))
+def _tested(column: Compared, evidence: Evidence) -> _Tested:
+    comparisons = against_best(column, evidence)
+    return _Tested(column, column.best(), intervals(column), comparisons, corrected(comparisons))
 
 
 def _numbers(protocol: Protocol, tested: Sequence[_Tested], stale: Stale) -> Block:

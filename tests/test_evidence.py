@@ -63,11 +63,22 @@ def health(codes: npt.NDArray[Any]) -> Health:
     return Evidence(lambda _: spec_bits).health(short, "text")
 
 
-def test_scores_are_the_ap_and_the_chance_of_every_query() -> None:
+def test_scores_are_the_ap_of_every_query() -> None:
     found = search()
     np.testing.assert_allclose(found.scores, metrics.per_query("map", histograms()), rtol=1e-6)
-    np.testing.assert_allclose(found.chance, metrics.per_query("chance", histograms()), rtol=1e-6)
     assert np.isnan(found.scores[0])
+
+
+def test_chance_is_what_equal_codes_would_give_every_query() -> None:
+    evidence = Evidence(lambda _: {"i2t/2/counts": histograms().counts})
+    np.testing.assert_allclose(
+        evidence.chance(record(), "i2t", 2), metrics.per_query("chance", histograms()), rtol=1e-6
+    )
+
+
+def test_what_is_derived_is_made_once() -> None:
+    evidence, made = Evidence(lambda _: {}), iter([1])
+    assert [evidence.derived(("key",), lambda: next(made)) for _ in range(2)] == [1, 1]
 
 
 def test_ranks_are_the_expected_precision_and_recall_of_the_metrics() -> None:
