@@ -186,7 +186,7 @@ class LCDH(Method):
             fit = partial(self._fit_features, first.batch(m))
             self.features_[m] = whole.shared.once(self._key("features", m), fit)
         anchors = first.take(self._rows(len(first), self.anchors, "anchors"))
-        _, signals = self._seen(anchors, whole.shared, "anchors", self.anchors)
+        *_, signals = self._seen(anchors, whole.shared, "anchors", self.anchors)
         if signals.taught is None:
             rng = self._generator("axes")
             self.axes_ = rotated_axes(signals.features.array(), self.bits, iterations=0, rng=rng)
@@ -210,12 +210,12 @@ class LCDH(Method):
     # One part of a chunk
 
     def _fit_part(self, chunk: Chunk, number: int, rows: slice) -> Array:
-        phis, signals = self._seen(chunk.take(rows), chunk.shared, number)
+        narrow, phis, signals = self._seen(chunk.take(rows), chunk.shared, number)
         if self.welcome and self.lambda2:
             self._welcome(signals, chunk.round)
         groups = self.history_.groups(signals, lambda1=self.lambda1, lambda2=self.lambda2)
         keep = 1.0 if number else self.forget
-        codes = self._solve(Part(groups, signals, phis, chunk.shared, self._key(number), keep))
+        codes = self._solve(Part(groups, signals, phis, narrow, chunk.shared, self._key(number), keep))
         self.history_.add(signals, codes)
         return codes
 
@@ -253,7 +253,7 @@ class LCDH(Method):
             new = signals.take(rows)
             self.history_.add(new, self._first_codes(new))
 
-    def _phis(self, items: Split) -> dict[Modality, Array]:
+    def _phis(self, items: Split) -> dict[Modality, Features]:
         """Φ of both modalities; rows of zeros, which no sum feels, where an item lacks one."""
         found = {}
         for m in MODALITIES:
@@ -263,16 +263,19 @@ class LCDH(Method):
                 found[m][batch.absent] = 0.0
         return found
 
-    def _seen(self, items: Split, shared: Shared, *name: Hashable) -> tuple[dict[Modality, Array], Signals]:
-        """Φ and the signals of some items, which are ``name`` among those that ``shared`` belongs to."""
-        phis = shared.once(self._key("phi", *name), partial(self._phis, items))
+    def _seen(
+        self, items: Split, shared: Shared, *name: Hashable
+    ) -> tuple[dict[Modality, Features], dict[Modality, Array], Signals]:
+        """Φ, in float32 and float64, and signals of the items that are ``name`` among those of ``shared``."""
+        narrow = shared.once(self._key("phi", *name), partial(self._phis, items))
+        phis = shared.once(self._key("wide", *name), partial(widened, narrow))
         taught = None
         if self.teacher_ is not None:
             key = ("lcdh", "taught", *name, self._recipe(), self.teacher, self.seed)
             taught = shared.once(key, partial(self.teacher_.signal, Seen.of(items)))
         labels = shared.once(("lcdh", "labels", *name), partial(unit_labels, items))
-        features = shared.once(self._key("unit", *name), partial(UnitRows.of, phis.values()))
-        return phis, Signals(taught, labels, features)
+        features = shared.once(self._key("unit", *name), partial(UnitRows.of, narrow.values()))
+        return narrow, phis, Signals(taught, labels, features)
 
     # The teacher
 
@@ -339,3 +342,8 @@ def present_rows(batch: Batch) -> Features:
 def unit_labels(items: Split) -> Array:
     """Label rows divided by their norm, (n, c) float64: zeros where an item has none."""
     return np.zeros((len(items), 0)) if items.labels is None else unit_rows(items.labels)
+
+
+def widened(phis: dict[Modality, Features]) -> dict[Modality, Array]:
+    """The same values as float64: what sums are made of."""
+    return {m: phi.astype(np.float64) for m, phi in phis.items()}

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh, svd
 
+from bench.api import Features
 from bench.methods._anchors import Anchors
 from bench.methods._linear import itq
 from bench.methods._online import Array, dot
@@ -56,11 +57,11 @@ class Projection(State):
         scaling = Scaling.fit(x)
         return cls(scaling, principal_axes(scaling(x), width) if x.shape[1] > width else None)
 
-    def __call__(self, x: npt.NDArray[Any]) -> Array:
-        """Φ, (n, width + 1) float64; its last column is 1."""
+    def __call__(self, x: npt.NDArray[Any]) -> Features:
+        """Φ, (n, width + 1) float32; its last column is 1."""
         if self.axes is not None:
             return _with_ones(dot(self.scaling(x), self.axes))
-        phi = np.empty((x.shape[0], x.shape[1] + 1))
+        phi = np.empty((x.shape[0], x.shape[1] + 1), np.float32)
         self.scaling.into(phi[:, :-1], x)
         phi[:, -1] = 1.0
         return phi
@@ -84,13 +85,13 @@ class Kernel(State):
         anchors = Anchors.fit(scaled.astype(np.float32), rows)
         return cls(scaling, anchors, Scaling.fit(anchors(scaled)))
 
-    def __call__(self, x: npt.NDArray[Any]) -> Array:
-        """Φ, (n, centres + 1) float64; its last column is 1."""
+    def __call__(self, x: npt.NDArray[Any]) -> Features:
+        """Φ, (n, centres + 1) float32; its last column is 1."""
         return _with_ones(self.spread(self.anchors(self.scaling(x))))
 
 
-def _with_ones(x: Array) -> Array:
-    phi = np.ones((x.shape[0], x.shape[1] + 1))
+def _with_ones(x: Array) -> Features:
+    phi = np.ones((x.shape[0], x.shape[1] + 1), np.float32)
     phi[:, :-1] = x
     return phi
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh
+from scipy.linalg import blas, eigh
 
-from bench.api import MODALITIES, Modality, Rows, Shared
+from bench.api import MODALITIES, Features, Modality, Rows, Shared
 from bench.methods._online import Array, Factor, RunningGram, dot
 from bench.state import State
 
-TINY = 1e-9  # a norm of standardised features below it is rounding
+TINY = 1e-6  # a norm of standardised features below it is rounding
 Choice = Literal["dcc", "sign", "relaxed", "teacher"]
 
 
@@ -27,20 +27,20 @@ Choice = Literal["dcc", "sign", "relaxed", "teacher"]
 class UnitRows:
     """X̂ (n, w) without being formed: both modalities' Φ, without their 1, side by side at norm 1.
 
-    ``weights`` holds what each row of each Φ (n, d + 1) is multiplied by.
+    ``weights`` holds what each row of each Φ (n, d + 1) is multiplied by. Products are float32.
     """
 
-    phis: tuple[Array, ...]
-    weights: tuple[Array, ...]
+    phis: tuple[Features, ...]
+    weights: tuple[Features, ...]
 
     @classmethod
-    def of(cls, phis: Iterable[Array]) -> Self:
+    def of(cls, phis: Iterable[Features]) -> Self:
         """Each modality at norm 1, then both together; one that an item lacks, or that is 0, has no part."""
         phis = tuple(phis)
         norms = [np.sqrt(np.maximum(np.einsum("ij,ij->i", p, p) - p[:, -1], 0.0)) for p in phis]
         inverse = [np.where(n > TINY, 1.0 / np.maximum(n, TINY), 0.0) for n in norms]
         count = np.maximum(np.sum([i > 0 for i in inverse], axis=0), 1)
-        return cls(phis, tuple(i / np.sqrt(count) for i in inverse))
+        return cls(phis, tuple((i / np.sqrt(count)).astype(np.float32) for i in inverse))
 
     def take(self, rows: Rows) -> Self:
         return type(self)(tuple(p[rows] for p in self.phis), tuple(w[rows] for w in self.weights))
@@ -48,19 +48,28 @@ class UnitRows:
     def times(self, matrix: Array) -> Array:
         """X̂ M, (n, k), for M (w, k)."""
         ends = np.cumsum([p.shape[1] - 1 for p in self.phis])
-        parts = np.split(matrix, ends[:-1])
-        padded = [np.vstack([part, np.zeros((1, part.shape[1]))]) for part in parts]
-        products = [dot(p, m) * w[:, None] for p, m, w in zip(self.phis, padded, self.weights, strict=True)]
-        return np.sum(products, axis=0)
+        padded = [np.vstack([part, np.zeros((1, part.shape[1]))]) for part in np.split(matrix, ends[:-1])]
+        pairs = zip(self.phis, padded, self.weights, strict=True)
+        return np.sum([narrow_dot(p, m) * w[:, None] for p, m, w in pairs], axis=0, dtype=np.float64)
 
     def cross(self, codes: Array) -> Array:
         """X̂ᵀ C, (w, k), for C (n, k)."""
         pairs = zip(self.phis, self.weights, strict=True)
-        return np.vstack([dot(p.T, codes * w[:, None])[:-1] for p, w in pairs])
+        return np.vstack([narrow_dot(p.T, codes * w[:, None])[:-1] for p, w in pairs]).astype(np.float64)
 
     def array(self) -> Array:
         """X̂ itself."""
-        return np.hstack([p[:, :-1] * w[:, None] for p, w in zip(self.phis, self.weights, strict=True)])
+        pairs = zip(self.phis, self.weights, strict=True)
+        return np.hstack([p[:, :-1] * w[:, None] for p, w in pairs]).astype(np.float64)
+
+
+def narrow_dot(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Features:
+    """``a @ b`` in float32, twice as fast as :func:`dot`."""
+    left, right = (np.asarray(x, dtype=np.float32) for x in (a, b))
+    swap = [not x.flags.f_contiguous for x in (left, right)]
+    left, right = (np.ascontiguousarray(x).T if s else x for x, s in zip((left, right), swap, strict=True))
+    product: Features = blas.sgemm(1.0, left, right, trans_a=swap[0], trans_b=swap[1])
+    return product
 
 
 def times(z: Array | UnitRows, matrix: Array) -> Array:
@@ -247,6 +256,11 @@ class HashFunction(State):
         assert self.weights is not None, "learn() comes first"
         return dot(phi, self.weights)
 
+    def guess(self, phi: Features) -> Features:
+        """:meth:`project` in float32."""
+        assert self.weights is not None, "learn() comes first"
+        return narrow_dot(phi, self.weights)
+
     def learn(self, factor: Factor, phi: Array, codes: Array, change: Change | None = None) -> Change:
         """Solve for the weights with these codes (n, k) of Φ added to those of all items before.
 
@@ -277,6 +291,7 @@ class Part(NamedTuple):
     groups: Sequence[Group]
     signals: Signals
     phis: Mapping[Modality, Array]
+    narrow: Mapping[Modality, Features]  # Φ as float32
     shared: Shared
     key: tuple[Hashable, ...]  # of Φ
     keep: float  # what older items count from now on; 1: as much as before
@@ -313,6 +328,7 @@ class ClosedForm(State):
                 iterations=iterations,
                 sweeps=sweeps,
                 choice=choice,
+                narrow=part.narrow,
             )
         for m, function in self.functions.items():
             function.cross = function.learn(factors[m], part.phis[m], codes, learned.get(m)).cross
@@ -358,20 +374,23 @@ def fit_codes(
     iterations: int,
     sweeps: int,
     choice: Choice = "dcc",
+    narrow: Mapping[Modality, Features] | None = None,
 ) -> tuple[Array, dict[Modality, Change]]:
     """Codes (n, k) of new items, and what the hash functions learned last: minimise F over both in turn.
 
-    ``phis`` holds Φ of the items, one for each of ``functions``, whose Gram matrices have it already. Under
+    ``phis`` holds Φ of the items, one for each of ``functions``, whose Gram matrices have it already;
+    ``narrow`` the same as float32, which is precise enough where only the sign of a sum is asked for. Under
     ``dcc`` every step minimises F exactly over its block, so F never rises (:func:`objective`). ``sign``
     takes the signs of the pull instead, and ``relaxed`` minimises over real codes, rounded at the end.
     """
     present = np.sum([phi[:, -1] for phi in phis.values()], axis=0)  # modalities that an item has
+    narrow = {m: phi.astype(np.float32) for m, phi in phis.items()} if narrow is None else narrow
     codes, learned = start(groups), dict[Modality, Change]()
     for i in range(iterations):
         for m, function in functions.items():
             if i or function.weights is None:  # at first, those of the chunk before
                 learned[m] = function.learn(factors[m], phis[m], codes, learned.get(m))
-        projected = alpha * np.sum([f.project(phis[m]) for m, f in functions.items()], axis=0)
+        projected = alpha * np.sum([f.guess(narrow[m]) for m, f in functions.items()], axis=0)
         for rows, pull, coupling in groups:
             target = pull + projected[rows]
             if choice == "dcc":

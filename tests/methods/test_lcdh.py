@@ -133,7 +133,9 @@ def problem(*, bits: int = 8, unlabelled: bool = False) -> Problem:
         if unlabelled:
             labels[::3] = 0.0
         taught = np.sqrt(bits) * unit_rows(rng.standard_normal((n, bits)))
-        features = UnitRows.of([np.column_stack([rng.standard_normal((n, 6)), np.ones(n)])])
+        features = UnitRows.of(
+            [np.column_stack([rng.standard_normal((n, 6)), np.ones(n)]).astype(np.float32)]
+        )
         return Signals(taught, unit_rows(labels), features)
 
     old, new, old_codes = signals(90), signals(60), signs(rng.standard_normal((90, bits)))
@@ -191,7 +193,7 @@ def test_sums_give_the_objective_that_brute_force_gives(unlabelled: bool) -> Non
         solve_hash_functions(p, signs(rng.standard_normal((60, 8))), eta=0.1)
         exact.append(brute_force(p, codes, alpha=0.3, eta=0.1))
         summed.append(objective(codes, p.groups, p.functions, p.phis, alpha=0.3, eta=0.1))
-    np.testing.assert_allclose(np.diff(summed), np.diff(exact), rtol=1e-9)
+    np.testing.assert_allclose(np.diff(summed), np.diff(exact), rtol=1e-5 if unlabelled else 1e-9)
 
 
 @pytest.mark.parametrize("unlabelled", [False, True])
@@ -261,7 +263,7 @@ def test_hash_functions_equal_one_ridge_regression_on_all_codes_given(sizes: tup
     for modality in MODALITIES:
         assert isinstance(method.student_, ClosedForm)
         weights = method.student_.functions[modality].weights
-        phi = method.features_[modality](whole.batch(modality).features)
+        phi = method.features_[modality](whole.batch(modality).features).astype(float)
         batch = np.linalg.solve(phi.T @ phi + 0.1 * 120 * np.eye(phi.shape[1]), phi.T @ codes)
         assert weights is not None
         np.testing.assert_allclose(weights, batch, atol=1e-8)
@@ -284,13 +286,13 @@ def test_unit_rows_multiply_as_the_matrix_that_they_stand_for() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((9, 4)), rng.standard_normal((9, 3))
     x[2], y[5] = 0.0, 0.0  # one modality is absent
-    given = UnitRows.of([np.column_stack([v, v.any(axis=1)]) for v in (x, y)])
+    given = UnitRows.of([np.column_stack([v, v.any(axis=1)]).astype(np.float32) for v in (x, y)])
     expected = unit_rows(np.hstack([unit_rows(x), unit_rows(y)]))
-    np.testing.assert_allclose(given.array(), expected, atol=1e-12)
+    np.testing.assert_allclose(given.array(), expected, atol=1e-5)
     a, b = rng.standard_normal((7, 2)), rng.standard_normal((9, 2))
-    np.testing.assert_allclose(given.times(a), expected @ a, atol=1e-12)
-    np.testing.assert_allclose(given.cross(b), expected.T @ b, atol=1e-12)
-    np.testing.assert_allclose(given.take(np.array([1, 5])).array(), expected[[1, 5]], atol=1e-12)
+    np.testing.assert_allclose(given.times(a), expected @ a, atol=1e-5)
+    np.testing.assert_allclose(given.cross(b), expected.T @ b, atol=1e-5)
+    np.testing.assert_allclose(given.take(np.array([1, 5])).array(), expected[[1, 5]], atol=1e-5)
 
 
 # --- linear maps
@@ -302,11 +304,11 @@ def test_all_principal_axes_change_no_ridge_regression() -> None:
     turned = np.column_stack([scaling(x) @ principal_axes(scaling(x), 6), np.ones(40)])
     y = signs(np.random.default_rng(1).standard_normal((40, 3)))
     fitted = []
-    for phi in (Projection(scaling, None)(x), turned):
+    for phi in (Projection(scaling, None)(x).astype(float), turned):
         gram = RunningGram()
         gram.add(phi)
         fitted.append(phi @ gram.factor(4.0).solve(phi.T @ y))
-    np.testing.assert_allclose(fitted[0], fitted[1], atol=1e-10)
+    np.testing.assert_allclose(fitted[0], fitted[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30)])

@@ -27,7 +27,7 @@ def signals(n: int, rng: np.random.Generator) -> Signals:
     labels = (rng.random((n, 4)) < 0.4).astype(float)
     labels[:, 0] = 1.0
     taught = np.sqrt(K) * unit_rows(rng.standard_normal((n, K)))
-    features = UnitRows.of([np.column_stack([rng.standard_normal((n, 5)), np.ones(n)])])
+    features = UnitRows.of([np.column_stack([rng.standard_normal((n, 5)), np.ones(n)]).astype(np.float32)])
     return Signals(taught, unit_rows(labels), features)
 
 

@@ -137,7 +137,7 @@ def test_anchors_part_the_items_of_classes_that_come_later() -> None:
 def test_a_class_is_new_until_an_item_of_it_is_in_the_history() -> None:
     history = History.empty(4)
     labels = np.eye(3)[[0, 1, 1, 2]]
-    given = Signals(None, labels, UnitRows.of([np.ones((4, 2))]))
+    given = Signals(None, labels, UnitRows.of([np.ones((4, 2), np.float32)]))
     np.testing.assert_array_equal(history.newcomers(given), [0, 1, 2, 3])
     history.add(given.take(np.array([1])), np.ones((1, 4)))
     np.testing.assert_array_equal(history.newcomers(given), [0, 3])
@@ -160,7 +160,7 @@ def test_a_fading_history_counts_each_chunk_by_its_age() -> None:
     ages = np.repeat([0.25, 0.5, 1.0], [60, 50, 40])
     assert isinstance(method.student_, ClosedForm)
     for m in MODALITIES:
-        phi = np.concatenate([method.features_[m](chunk.batch(m).features) for chunk in given])
+        phi = np.concatenate([method.features_[m](chunk.batch(m).features) for chunk in given]).astype(float)
         gram = (phi * ages[:, None]).T @ phi + 0.1 * ages.sum() * np.eye(phi.shape[1])
         weights = method.student_.functions[m].weights
         assert weights is not None
@@ -189,8 +189,8 @@ def test_kernel_features_are_a_function_of_the_row_alone_and_standardised() -> N
     kernel = Kernel.fit(x, np.arange(0, 80, 8))
     phi = kernel(x)
     assert phi.shape == (80, 11)
-    np.testing.assert_allclose(phi[:, :-1].std(axis=0), 1.0)
-    np.testing.assert_allclose(kernel(x[5:6]), phi[5:6], atol=1e-12)
+    np.testing.assert_allclose(phi[:, :-1].std(axis=0), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(kernel(x[5:6]), phi[5:6], atol=1e-5)
 
 
 def test_a_kernel_student_learns_what_no_linear_one_can() -> None:
@@ -237,7 +237,7 @@ def test_a_hash_function_is_learned_from_the_items_that_have_its_modality() -> N
     kept = np.setdiff1d(np.arange(60), rows)
     assert isinstance(method.student_, ClosedForm)
     for m, seen in (("text", kept), ("image", np.arange(60))):
-        phi = method.features_[m](chunk.batch(m).features[seen])
+        phi = method.features_[m](chunk.batch(m).features[seen]).astype(float)
         ridge = phi.T @ phi + 0.1 * len(seen) * np.eye(phi.shape[1])
         weights = method.student_.functions[m].weights
         assert weights is not None
