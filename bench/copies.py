@@ -98,7 +98,7 @@ def _of_raw(source: RawLike, root: Path) -> Iterator[Finding]:
         yield Finding("WARN", "counts", f"{'; '.join(other)}. Figures do not compare with the field's.")
     else:
         shown = f"{here.pairs} pairs, {here.queries} queries, {here.classes} classes"
-        yield Finding("PASS", "counts", f"{shown}, as the field has them" if usual != Counts() else shown)
+        yield Finding("PASS", "counts", f"{shown}, as the field has them" if usual.pairs else shown)
     for note in raw.notes:
         yield Finding("PASS", "note", note)
     used = np.concatenate([raw.train, raw.query])
