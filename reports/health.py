@@ -130,7 +130,9 @@ def _draw(
     flips.set(title="flips of old codes", xlabel="items in the database", ylabel="share of bits")
     if not flips.lines:
         flips.set_axis_off()
-        flips.text(0.5, 0.5, "no round rewrote any", ha="center", va="center", transform=flips.transAxes)
+        once = all(len(r.rounds) < 2 for mine in ran.values() for r in mine)
+        words = "one round was evaluated:\nnot counted" if once else "no round rewrote any"
+        flips.text(0.5, 0.5, words, ha="center", va="center", transform=flips.transAxes)
     legend(canvas, axes)
     return canvas
 
