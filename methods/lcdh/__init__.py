@@ -31,10 +31,11 @@ from bench.api import (
 )
 from bench.errors import ContractError, ParameterError
 from bench.methods._online import Array
+from bench.methods.lcdh.history import History, Signals, UnitRows
 from bench.methods.lcdh.linear import Kernel, Projection, rotated_axes, unit_rows
 from bench.methods.lcdh.past import Past
 from bench.methods.lcdh.sgd import Networks
-from bench.methods.lcdh.student import Choice, ClosedForm, History, Part, Signals, UnitRows, signs
+from bench.methods.lcdh.student import Choice, ClosedForm, Part, signs
 from bench.methods.lcdh.teacher import (
     Fusion,
     Recipe,

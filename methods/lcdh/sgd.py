@@ -14,7 +14,8 @@ import numpy as np
 
 from bench.api import MODALITIES, Modality, Rows
 from bench.methods._online import Array, dot
-from bench.methods.lcdh.student import Group, History, Part, Signals, signs
+from bench.methods.lcdh.history import Group, History, Signals
+from bench.methods.lcdh.student import Part, signs
 from bench.state import State
 
 _log = logging.getLogger(__name__)

@@ -16,19 +16,9 @@ from bench.api import MODALITIES, Batch, Chunk, Modality
 from bench.errors import ContractError, ParameterError
 from bench.methods._online import Factor, RunningGram
 from bench.methods.lcdh import LCDH
+from bench.methods.lcdh.history import Group, History, Signals, UnitRows
 from bench.methods.lcdh.linear import Projection, Scaling, principal_axes, rotated_axes, unit_rows
-from bench.methods.lcdh.student import (
-    ClosedForm,
-    Group,
-    HashFunction,
-    History,
-    Signals,
-    UnitRows,
-    descend,
-    fit_codes,
-    objective,
-    signs,
-)
+from bench.methods.lcdh.student import ClosedForm, HashFunction, descend, fit_codes, objective, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, target, train_teacher
 
 Array = np.ndarray[Any, Any]

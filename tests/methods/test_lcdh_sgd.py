@@ -13,9 +13,10 @@ from bench import state
 from bench.api import MODALITIES, Chunk, Modality
 from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH
+from bench.methods.lcdh.history import Group, History, Signals, UnitRows
 from bench.methods.lcdh.linear import unit_rows
 from bench.methods.lcdh.sgd import Networks, backward, forward, loss_slopes
-from bench.methods.lcdh.student import Group, History, Signals, UnitRows, signs
+from bench.methods.lcdh.student import signs
 from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]

@@ -16,9 +16,10 @@ from bench import state
 from bench.api import MODALITIES, Batch, Chunk, Modality, Shared, Split
 from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH, teacher
+from bench.methods.lcdh.history import History, Signals, UnitRows
 from bench.methods.lcdh.linear import Kernel, procrustes, unit_rows
 from bench.methods.lcdh.past import Past
-from bench.methods.lcdh.student import ClosedForm, History, Signals, UnitRows, relax, signs
+from bench.methods.lcdh.student import ClosedForm, relax, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, train_teacher
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
