@@ -21,6 +21,9 @@ class BenchError(Exception):
     """Base of all errors that are the input's fault and not the program's."""
 
 
+MANY = 50  # known names, beyond which only the nearest are listed: timm has over a thousand
+
+
 class UnknownNameError(BenchError):
     """A name that nothing answers to; the nearest known names are offered.
 
@@ -32,7 +35,11 @@ class UnknownNameError(BenchError):
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+        shown = ", ".join(names) or "none"
+        if len(names) > MANY:
+            nearest = difflib.get_close_matches(name, names, n=8, cutoff=0.3)
+            shown = f"{len(names)} names, nearest {', '.join(nearest or names[:8])}"
+        super().__init__(f"no {kind} named {name!r}.{hint} Known: {shown}.")
         self.args_for_pickle = (kind, name, names)
 
     def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:

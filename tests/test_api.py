@@ -110,3 +110,11 @@ def test_an_unknown_name_survives_the_way_to_another_process() -> None:
     twin = pickle.loads(pickle.dumps(error))
     assert isinstance(twin, BenchError)
     assert str(twin) == str(error)
+
+
+def test_of_a_thousand_known_names_only_the_nearest_are_listed() -> None:
+    error = UnknownNameError("network", "resnet5", [f"net{i}" for i in range(1000)] + ["resnet50"])
+    assert str(error).startswith(
+        "no network named 'resnet5'. Did you mean 'resnet50'? Known: 1001 names, nearest"
+    )
+    assert len(str(error)) < 200
