@@ -118,6 +118,18 @@ def _fetch(card: Card, expected: Expected, target: Path, patience: Patience) -> 
         ) from error
 
 
+class _Again(Exception):
+    """Why an attempt failed that may succeed when it is repeated."""
+
+
+def _interruption(error: Exception) -> str:
+    """What broke a connection, in words."""
+    said = str(error).lower()
+    if "failed to establish" in said or "failed to resolve" in said:
+        return "the server cannot be reached"
+    return "the connection stalled" if "timed out" in said else "the connection was cut off"
+
+
 @dataclass
 class _Transfer:
     """A downloader for pooch that goes on where an earlier one stopped."""
@@ -134,13 +146,20 @@ class _Transfer:
             try:
                 self._once(url)
                 break
+            except _Again as error:
+                self._failed(str(error), gained=self._size() > before)
             except (
                 requests.ConnectionError,
                 requests.Timeout,
                 requests.exceptions.ChunkedEncodingError,
             ) as error:
-                kind = "stalled" if "timed out" in str(error).lower() else "was cut off"
-                self._failed(f"the connection {kind}", gained=self._size() > before)
+                self._failed(_interruption(error), gained=self._size() > before)
+            except requests.RequestException as error:  # too many redirections, an address that is none
+                reason = " ".join(str(error).split())
+                raise DataError(
+                    f"{url}: cannot be asked for ({reason}). The owners may have moved it: see "
+                    f"{_pages(self.card)}, and put the file at {self._target()}."
+                ) from error
         self._memory().unlink(missing_ok=True)
         self.part.replace(output_file)
 
@@ -154,9 +173,9 @@ class _Transfer:
                 if answer.headers.get("Content-Range", "").endswith(f"/{begin}"):
                     return
                 self.part.unlink()
-                raise requests.ConnectionError("another file")
+                raise _Again("the file has another size now")
             if answer.status_code >= 500 or answer.status_code == 429:
-                raise requests.ConnectionError(f"it answered {answer.status_code}")
+                raise _Again(f"the server answered {answer.status_code} {answer.reason}")
             if answer.status_code not in (200, 206):
                 raise DataError(
                     f"{url}: the server answered {answer.status_code} {answer.reason}. The owners may have "
@@ -175,7 +194,7 @@ class _Transfer:
                 file.write(block)
                 meter.advance(len(block))
             if total is not None and meter.done != total:
-                raise requests.ConnectionError("it ended early")
+                raise _Again("the connection was cut off")
 
     def _total(self, answer: Any, begin: int) -> int | None:
         """Bytes of the whole file by the server's word, which has to be the card's."""

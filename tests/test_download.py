@@ -143,7 +143,7 @@ def test_a_server_without_ranges_is_asked_for_all_of_it_again(server: Server, tm
         ({"content": CONTENT[:-1]}, {}, "what came has not the sha256"),
         ({}, {"bytes": 499_999}, "the server has 500000 bytes; expected 499999"),
         ({"status": 404}, {}, r"answered 404 .*see https://example.org/it, and put the file at .*file\.bin"),
-        ({"status": 503}, {}, r"was cut off, 4 times in a row"),
+        ({"status": 503}, {}, r"the server answered 503 Service Unavailable, 4 times in a row"),
         ({"kind": "text/html"}, {}, "sent a page, not the file"),
     ],
 )
@@ -161,8 +161,13 @@ def test_what_is_not_the_file_is_an_error_and_leaves_nothing_in_place(
 def test_nobody_listening_is_an_error_of_one_line(server: Server, tmp_path: Path) -> None:
     url = server.url
     server.server_close()
-    with pytest.raises(DataError, match="4 times in a row"):
+    with pytest.raises(DataError, match="the server cannot be reached, 4 times in a row"):
         download.get(CARD, Expected(path="file.bin", url=url), tmp_path, QUICK)
+
+
+def test_an_address_that_is_none_is_named_and_not_taken_for_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no-address: cannot be asked for .*see https://example.org/it"):
+        download.get(CARD, Expected(path="file.bin", url="no-address"), tmp_path, QUICK)
 
 
 def test_a_file_that_is_there_and_wrong_is_not_overwritten(server: Server, tmp_path: Path) -> None:
