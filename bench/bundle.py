@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Dataset
-from bench.errors import DataError, StoreError
+from bench.errors import DataError, ParameterError, StoreError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 LARGEST = 2**31  # bytes of one variable of a v5 .mat
@@ -22,6 +22,8 @@ LARGEST = 2**31  # bytes of one variable of a v5 .mat
 
 def write(dataset: Dataset, path: Path, kind: str) -> dict[str, tuple[int, ...]]:
     """Write ``dataset`` to ``path`` as ``npz``, ``mat`` or ``h5``; returns the shapes by name."""
+    if path.suffix.lower() != f".{kind}":
+        raise ParameterError(f"{path}: expected a name that ends with .{kind}. Write another --out or --to.")
     arrays = variables(dataset)
     too_large = [name for name, x in arrays.items() if x.nbytes >= LARGEST]
     if kind == "mat" and too_large:
@@ -54,7 +56,8 @@ def variables(dataset: Dataset) -> dict[str, npt.NDArray[Any]]:
 
 
 def _npz(path: Path, arrays: Arrays) -> None:
-    np.savez(path, **arrays)  # type: ignore[arg-type]
+    with path.open("wb") as file:  # a path would be given the suffix .npz where it has another
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _mat(path: Path, arrays: Arrays) -> None:
