@@ -20,6 +20,7 @@ class Expected:
     md5: str = ""  # where the owners publish this instead
     unpack: str = ""  # the folder below ROOT/NAME that an archive is unpacked into ("." is NAME itself)
     optional: bool = False  # the dataset can be used without it
+    variant: str = ""  # the one that needs it; "" where all do
     note: str = ""  # what is in it, or how to ask for it
 
     @property
@@ -28,6 +29,10 @@ class Expected:
         return (
             ("sha256", self.sha256.lower()) if self.sha256 else ("md5" if self.md5 else "", self.md5.lower())
         )
+
+    def needed(self, variant: str) -> bool:
+        """Whether ``variant`` of the dataset, "" where it has none, cannot be used without this file."""
+        return not self.optional and self.variant in ("", variant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +73,8 @@ class Card:
     files: tuple[Expected, ...] = ()
     variants: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, Counts] = field(default_factory=dict)
+
+
+def variant_of(source: object) -> str:
+    """What a dataset's option ``variant`` says, "" where it has none: the key of its card's counts."""
+    return str(getattr(source, "variant", ""))

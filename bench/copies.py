@@ -11,10 +11,11 @@ import numpy as np
 
 from bench import doctor, download
 from bench.api import Card, Counts, Expected
+from bench.card import variant_of
 from bench.doctor import Finding
 from bench.errors import DataError
 from bench.features import store
-from bench.features.prepare import RawLike
+from bench.features.prepare import RawLike, check
 from bench.meter import amount
 
 
@@ -55,7 +56,7 @@ def findings(source: Any, root: Path) -> list[Finding]:
     """The lint of a dataset with a card: its files, its counts, its items, then its arrays."""
     found: list[Finding] = []
     if source.card is not None:
-        found += _of_files(source.card, root / source.card.name)
+        found += _of_files(source.card, root / source.card.name, variant_of(source))
     if isinstance(source, RawLike):
         found += _of_raw(source, root)
     try:
@@ -65,12 +66,12 @@ def findings(source: Any, root: Path) -> list[Finding]:
     return [*found, *doctor.lint(dataset)]
 
 
-def _of_files(card: Card, home: Path) -> Iterator[Finding]:
+def _of_files(card: Card, home: Path, variant: str) -> Iterator[Finding]:
     for file in files(card, home, sums=True):
         topic = file.expected.path
         if file.state == "wrong":
             yield Finding("FAIL", topic, f"{file.text}. Delete it and get it again.")
-        elif file.state == "missing" and not file.expected.optional:
+        elif file.state == "missing" and file.expected.needed(variant):
             yield Finding("WARN", topic, f"is not there: {file.text}")
         elif file.state == "there":
             size = amount((home / topic).stat().st_size, "bytes")
@@ -82,17 +83,18 @@ def _of_files(card: Card, home: Path) -> Iterator[Finding]:
 def _of_raw(source: RawLike, root: Path) -> Iterator[Finding]:
     try:
         raw = source.raw(root)
+        assert raw is not None
+        check(source.card.name, raw)
     except DataError as error:
         yield Finding("WARN", "raw files", str(error))
         return
-    assert raw is not None
     here = Counts(
         pairs=len(raw.train) + len(raw.query),
         queries=len(raw.query),
         classes=len(raw.classes),
         words=len(raw.vocabulary),
     )
-    usual = source.card.counts.get(str(getattr(source, "variant", "")), Counts())
+    usual = source.card.counts.get(variant_of(source), Counts())
     other = here.differences(usual)
     if other:
         yield Finding("WARN", "counts", f"{'; '.join(other)}. Figures do not compare with the field's.")

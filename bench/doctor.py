@@ -84,8 +84,9 @@ def _exact_duplicates(known: DatasetStatistics) -> Finding:
         return Finding(
             "FAIL" if pair > known.query / 100 else "WARN",
             topic,
-            f"{pair} of {known.query} queries equal a training item in image and text: their labels are "
-            "known before the search. Remove them from train.",
+            f"{pair} of {known.query} queries have the image and text features of a training item: copies, "
+            "whose labels are known before the search, or features too coarse to tell items apart. Remove "
+            "the copies from train, or take finer features.",
         )
     if image:
         return Finding(

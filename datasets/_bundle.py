@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Dataset, Labels, Raw, Rows, param
-from bench.card import Counts
+from bench.card import Counts, variant_of
 from bench.datasets import _labels, _mapping, _mat, _official, _pictures
 from bench.datasets._mapping import Mapped
 from bench.datasets._pictures import Pictures
@@ -106,7 +106,7 @@ class BundledSource(RawSource):
 
     def _differences(self, found: Counts) -> tuple[str, ...]:
         assert self.card is not None
-        return found.differences(self.card.counts[getattr(self, "variant", "")])
+        return found.differences(self.card.counts[variant_of(self)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,7 @@ def _resolve(index: list[str], home: Path) -> tuple[Pictures, npt.NDArray[np.boo
         here = by_name.get(wanted[-1], [])
         if here:
             return max(here, key=lambda name: _common_ending(name.split("/"), wanted))
-        return written if Path(written).is_file() else ""
+        return written if (home / written).is_file() else ""
 
     names = [found(written) for written in index]
     return Pictures([home] * len(names), names), np.array([bool(name) for name in names])

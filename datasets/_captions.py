@@ -71,7 +71,7 @@ def raw(
     stream = [photo for photo in train if captions.get(photo)]
     found = _pictures.gather(home)
     names = [*stream, *asked, *asked]
-    pictures, rows, missing = _pictures.choose(found, names)
+    pictures, rows, missing = _pictures.choose(home, found, names)
     database = len(stream) + len(asked)
     texts = [
         *(" ".join(captions[photo]) for photo in stream),

@@ -94,9 +94,19 @@ def gather(home: Path) -> dict[str, tuple[Path, str]]:
     return found
 
 
-def choose(found: Mapping[str, tuple[Path, str]], names: Sequence[str]) -> tuple[Pictures, Rows, str]:
-    """The pictures of these bare names that there are, their rows, and a note on those that there are not."""
+def choose(
+    home: Path, found: Mapping[str, tuple[Path, str]], names: Sequence[str]
+) -> tuple[Pictures, Rows, str]:
+    """The pictures of these bare names that there are, their rows, and a note on those that there are not.
+
+    A :class:`DataError` where there is none of them in or below ``home``.
+    """
     rows = [i for i, name in enumerate(names) if name in found]
+    if names and not rows:
+        raise DataError(
+            f"{home}: has none of the {len(names)} pictures, {names[0]} first; expected them in a folder or "
+            f"zip there. `bench data info {home.name}` says where they come from."
+        )
     pictures = Pictures([found[names[i]][0] for i in rows], [found[names[i]][1] for i in rows])
     missing = [name for name in names if name not in found]
     note = f"{len(missing)} items without a picture were dropped, {missing[0]} first" if missing else ""

@@ -59,7 +59,7 @@ class Fashion(RawSource):
         )
         table, dropped = _table(path)
         names = [f"{row['id']}.jpg" for row in table]
-        pictures, rows, missing = _pictures.choose(_pictures.gather(home), names)
+        pictures, rows, missing = _pictures.choose(home, _pictures.gather(home), names)
         table = [table[i] for i in rows]
         labels, classes = _labels(table, self.labels.split("+"), self.least)
         kept = np.flatnonzero(labels.any(axis=1))
@@ -79,8 +79,10 @@ class Fashion(RawSource):
 
 def _table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
     """The rows that can be used; a comma in a title is not quoted in every copy, so the rest is the title."""
-    stored = list(csv.reader(_official.text(path).split("\n")))
-    stored = [row for row in stored if row]
+    try:  # line by line: a quote that is never closed would swallow all that follows
+        stored = [row for line in _official.lines(path) for row in csv.reader([line])]
+    except csv.Error as error:
+        raise DataError(f"{path}: is no table ({error}); expected Kaggle's. Copy it again.") from error
     if not stored or stored[0][: len(COLUMNS)] != COLUMNS:
         raise DataError(
             f"{path}: begins with {','.join(stored[0]) if stored else 'nothing'}; expected the columns "

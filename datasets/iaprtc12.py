@@ -62,7 +62,7 @@ class Iaprtc12(BundledSource):
         described = sorted(number for number, text in texts.items() if text and number in regions)
         photos = folder.parent / "images"  # thumbnails beside it have the same names
         places = {name.rpartition("/")[2]: (photos, name) for name in _pictures.listing(photos)}
-        pictures, rows, missing = _pictures.choose(places, [f"{number}.jpg" for number in described])
+        pictures, rows, missing = _pictures.choose(home, places, [f"{number}.jpg" for number in described])
         numbers = [described[i] for i in rows]
         columns = sorted({label for number in numbers for label in regions[number]})
         labels = np.zeros((len(numbers), len(columns)), np.uint8)

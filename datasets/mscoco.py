@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +20,17 @@ SITE = "http://images.cocodataset.org"
 
 def _zip(name: str, size: int, sha256: str, note: str) -> Expected:
     """A file of the owners; sizes and checksums are those that TensorFlow Datasets keeps."""
+    year = name.removesuffix(".zip")[-4:]
     annotations = name.startswith("annotations")
     url = f"{SITE}/{'annotations' if annotations else 'zips'}/{name}"
     return Expected(
-        path=name, url=url, bytes=size, sha256=sha256, unpack="." if annotations else "", note=note
+        path=name,
+        url=url,
+        bytes=size,
+        sha256=sha256,
+        unpack="." if annotations else "",
+        variant=year,
+        note=note,
     )
 
 
@@ -33,39 +39,37 @@ FILES = (
         "annotations_trainval2014.zip",
         252_872_794,
         "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
-        "instances and captions, for variant=2014",
+        "instances and captions",
     ),
     _zip(
         "train2014.zip",
         13_510_573_713,
         "ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
-        "82,783 photos, for variant=2014; read without being unpacked",
+        "82,783 photos; read without being unpacked",
     ),
     _zip(
         "val2014.zip",
         6_645_013_297,
         "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
-        "40,504 photos, for variant=2014; read without being unpacked",
+        "40,504 photos; read without being unpacked",
     ),
-)
-FILES_2017 = (
     _zip(
         "annotations_trainval2017.zip",
         252_907_541,
         "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
-        "instances and captions, for variant=2017",
+        "instances and captions",
     ),
     _zip(
         "train2017.zip",
         19_336_861_798,
         "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
-        "118,287 photos, for variant=2017; read without being unpacked",
+        "118,287 photos; read without being unpacked",
     ),
     _zip(
         "val2017.zip",
         815_585_330,
         "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
-        "5000 photos, for variant=2017; read without being unpacked",
+        "5000 photos; read without being unpacked",
     ),
 )
 CARD = Card(
@@ -77,7 +81,7 @@ CARD = Card(
         "T.-Y. Lin, M. Maire, S. Belongie, J. Hays, P. Perona, D. Ramanan, P. Dollár and C. L. Zitnick. "
         "Microsoft COCO: Common Objects in Context. ECCV, 2014."
     ),
-    files=(*FILES, *(replace(file, optional=True) for file in FILES_2017)),
+    files=FILES,
     variants={
         "2014": "train2014 and val2014 together; photos with a labelled object",
         "2017": "the same photos under the names and annotations of 2017",
@@ -119,7 +123,9 @@ class Mscoco(BundledSource):
                 if caption.strip():
                     texts[image].append(" ".join(caption.split()))
         ids = sorted(image for image in names if texts[image])
-        pictures, rows, missing = _pictures.choose(_pictures.gather(home), [names[image] for image in ids])
+        pictures, rows, missing = _pictures.choose(
+            home, _pictures.gather(home), [names[image] for image in ids]
+        )
         columns = sorted(kinds)
         labels = np.zeros((len(ids), len(columns)), np.uint8)
         seen = np.array([pair for pair in sorted(objects) if texts[pair[0]]], dtype=np.intp).reshape(-1, 2)

@@ -88,10 +88,11 @@ class Nuswide(BundledSource):
 
     def official(self, root: Path) -> Raw:
         chosen = self._items(root)
-        found = _pictures.gather(self.home(root))
+        home = self.home(root)
+        found = _pictures.gather(home)
         by_number = {Path(name).stem.rpartition("_")[2]: place for name, place in found.items()}
         numbers = [Path(name).stem.rpartition("_")[2] for name in chosen.names]
-        pictures, rows, missing = _pictures.choose(by_number, numbers)
+        pictures, rows, missing = _pictures.choose(home, by_number, numbers)
         labels = chosen.labels[rows]
         train, query = _official.split_at_random(labels, self.queries, self.seed)
         return Raw(

@@ -112,7 +112,7 @@ class Wiki(RawSource):
         )
         folder = _official.expect(home, "texts", "the folder of articles of wikipedia_dataset.zip")
         names = [name if name.lower().endswith(".jpg") else f"{name}.jpg" for name in images]
-        pictures, rows, missing = _pictures.choose(_pictures.gather(home), names)
+        pictures, rows, missing = _pictures.choose(home, _pictures.gather(home), names)
         train = len(_pairs(lists["tr"])[0])
         found = Counts(pairs=len(rows), queries=int((rows >= train).sum()), classes=len(CLASSES))
         return Raw(

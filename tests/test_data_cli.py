@@ -101,6 +101,19 @@ def test_get_tells_what_has_to_be_fetched_by_hand_and_exits_with_1(
     assert "licence:  none" in out and "a.zip: by hand, to" in out and "ask them" in out
 
 
+def test_get_leaves_out_what_another_variant_needs(
+    data: Bench, toy: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = (Expected(path="a.zip", note="ask", variant="one"), Expected(path="b.zip", note="ask"))
+    monkeypatch.setattr(toy, "card", replace(toy.card, files=files))
+    monkeypatch.setattr(toy, "variant", "two", raising=False)
+    data("get", "toy")
+    out = capsys.readouterr().out
+    assert "a.zip: left out, not needed by these options" in out and "b.zip: by hand" in out
+    data("get", "toy", "--all")
+    assert "a.zip: by hand" in capsys.readouterr().out
+
+
 def test_doctor_finds_a_wrong_file_other_counts_and_equal_texts(
     data: Bench, toy: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -184,6 +197,10 @@ def test_what_another_version_of_the_plugin_parsed_is_refused(
         (["prepare", "nothing"], "no dataset named 'nothing'"),
         (["get", "synthetic"], "names no files to download"),
         (["export", "toy"], "bench data prepare toy"),
+        (
+            ["export", "synthetic[n=50,queries=10]", "--out", "s.mat"],
+            "s.mat: expected a name that ends with .npz",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

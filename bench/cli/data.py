@@ -27,7 +27,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     add("list", "datasets, and what is there of each", _list, named=False)
     add("info", "licence, citation, expected files, variants, prepared views", _info)
     get = add("get", "download what has an official address, and unpack it", _get)
-    get.add_argument("--all", action="store_true", help="also files that the dataset can do without")
+    get.add_argument("--all", action="store_true", help="also files that the dataset's options do without")
     _add_prepare(add("prepare", "parse, check and extract views", _prepare))
     add("doctor", "counts, checksums, duplicates, base rate", _doctor)
     export = add("export", "write the prepared features as a bundle", _export)
@@ -176,6 +176,7 @@ def _file(file: Any) -> str:
     kind, _ = expected.checksum
     known = f"{kind} known" if kind else "no checksum published"
     optional = ", optional" if expected.optional else ""
+    optional += f", variant {expected.variant}" if expected.variant else ""
     lines = [f"  {file.state:8}  {expected.path}  ({size}, {known}{optional})"]
     lines += [f"{'':12}{text}" for text in (expected.url, expected.note) if text]
     return "\n".join(lines)
@@ -183,18 +184,19 @@ def _file(file: Any) -> str:
 
 def _get(args: argparse.Namespace) -> int:
     from bench import download
+    from bench.card import variant_of
     from bench.errors import DataError
 
     root = _root(args)
     name, _, source = _source(args)
-    card = source.card
+    card, variant = source.card, variant_of(source)
     if card is None or not card.files:
         raise DataError(f"{name}: names no files to download. See: bench info {name}")
     print(f"{card.title}\nlicence:  {card.licence}\nplease cite:  {card.citation}")
     home, by_hand = root / card.name, 0
     for expected in card.files:
-        if expected.optional and not args.all:
-            print(f"{expected.path}: left out, optional; --all gets it")
+        if not args.all and not expected.needed(variant):
+            print(f"{expected.path}: left out, not needed by these options; --all gets it")
         elif expected.url or (home / expected.path).is_file() or download.is_unpacked(expected, home):
             print(f"{expected.path}: {download.get(card, expected, home)}", flush=True)
         else:

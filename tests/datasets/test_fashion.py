@@ -66,6 +66,23 @@ def test_a_title_with_a_comma_is_whole_and_latin_1_is_read(copy: Path) -> None:
     assert list(raw.texts)[2:4] == ["Shoes, red", "A café tie"]
 
 
+def test_a_quote_that_is_never_closed_swallows_no_other_row(copy: Path) -> None:
+    path = copy / "fashion" / "styles.csv"
+    path.write_text(
+        path.read_text(encoding="latin-1").replace(",A red shirt", ',"A red shirt'), encoding="latin-1"
+    )
+    raw = parsed(copy)
+    assert raw.ids.tolist() == [1, 2, 3, 7]
+    assert raw.texts[:2] == ["A red shirt", "A blue shirt"]
+
+
+def test_a_copy_without_any_photo_says_so(copy: Path) -> None:
+    for path in (copy / "fashion" / "images").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"fashion: has none of the 6 pictures, 1\.jpg first"):
+        parsed(copy)
+
+
 def test_what_was_dropped_is_noted(copy: Path) -> None:
     notes = parsed(copy).notes
     assert "1 rows of styles.csv without a number or a title, or repeated: dropped" in notes

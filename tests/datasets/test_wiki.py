@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from bench import copies
 from bench.datasets.wiki import CLASSES, SHAPES, Wiki
 from bench.errors import DataError
 from bench.validate import check
@@ -180,3 +181,11 @@ def test_a_list_that_does_not_fit_the_features_is_refused(tmp_path: Path) -> Non
 def test_views_are_asked_for_by_an_option(owners: Path) -> None:
     with pytest.raises(DataError, match="has not been prepared"):
         Wiki(features="views").load(owners)
+
+
+def test_doctor_of_a_copy_without_pictures_is_a_warning_and_no_traceback(owners: Path) -> None:
+    for path in (owners / "wiki").rglob("*.jpg"):
+        path.unlink()
+    found = {f.topic: f for f in copies.findings(Wiki(features="views"), owners)}
+    assert found["raw files"].level == "WARN" and "none of the 5 pictures" in found["raw files"].text
+    assert found["arrays"].level == "FAIL"
