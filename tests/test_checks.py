@@ -217,6 +217,7 @@ def test_every_check_has_one_function() -> None:
     everything = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True)
     used = {f.__name__ for f in method_checks.of(everything)}
     used |= {f.__name__ for f in method_checks.of(Capabilities(supervised=True, label_free=True))}
+    used |= {f.__name__ for f in method_checks.of(Capabilities(partial=True))}
     used |= {f.__name__ for f in method_checks.of(Capabilities(real_valued=True))}
     assert used == public
 
