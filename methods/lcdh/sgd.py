@@ -6,19 +6,17 @@ every step sees ALL earlier codes, exactly, and no matrix of similarities is eve
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
 
-from bench.api import MODALITIES, Modality, Rows
+from bench.api import MODALITIES, Modality, Rows, passes
 from bench.methods._online import Array, dot
 from bench.methods.lcdh.history import Group, History, Signals
 from bench.methods.lcdh.student import Part, signs
 from bench.state import State
 
-_log = logging.getLogger(__name__)
 Layers = list[Array]
 BATCH = 64  # pairs per step: chunks are small, and the number of steps decides
 MOMENTS = (0.9, 0.999)  # of Adam
@@ -64,7 +62,7 @@ class Networks(State):
             self.layers = self.start({m: phi.shape[1] for m, phi in part.phis.items()}, rng)
         adam = {m: Adam(layers, rate) for m, layers in self.layers.items()}
         n = len(part.signals.labels)
-        for epoch in range(epochs):
+        for _ in passes("student", epochs):
             for rows in np.array_split(rng.permutation(n), -(-n // BATCH)):
                 phis = {m: phi[rows] for m, phi in part.phis.items()}
                 pins = _of_rows(part.groups, rows, n) if pin else []
@@ -73,7 +71,6 @@ class Networks(State):
                 slopes = loss_slopes(outputs, signals, pins, lambda1=lambda1, lambda2=lambda2, gamma=gamma)
                 for m, slope in slopes.items():
                     adam[m].step(backward(self.layers[m], phis[m], outputs[m], slope))
-            _log.info("LCDH student: epoch %d of %d", epoch + 1, epochs)
         return signs(np.sum([forward(self.layers[m], phi) for m, phi in part.phis.items()], axis=0))
 
     def project(self, phi: Array, modality: Modality) -> Array:

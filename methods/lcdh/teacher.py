@@ -8,7 +8,6 @@ torch is imported by the functions that need it only, and what is kept of a teac
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -16,14 +15,13 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Features, Rows, Split
+from bench.api import Features, Rows, Split, passes
 from bench.methods._online import Array, dot
 from bench.methods.lcdh.linear import Scaling, rotated_axes, unit_rows
 from bench.state import State
 
 Tensor = Any  # torch.Tensor; torch is not imported here
 Weights = dict[str, Tensor]
-_log = logging.getLogger(__name__)
 
 BLOCK = 4096  # items encoded at once; bounds memory
 RATE = 1e-3  # of Adam
@@ -151,7 +149,7 @@ def project_teacher(seen: Seen, *, bits: int, rng: np.random.Generator) -> Teach
 def train_teacher(seen: Seen, labels: Array, *, recipe: Recipe, seed: int) -> Teacher:
     """Train on some pairs, with unit label rows (n, c) that are zero where unlabelled.
 
-    Every epoch is logged. An interruption leaves nothing behind.
+    An interruption leaves nothing behind.
     """
     import torch
 
@@ -164,17 +162,14 @@ def train_teacher(seen: Seen, labels: Array, *, recipe: Recipe, seed: int) -> Te
     weights = {name: w.to(device).requires_grad_() for name, w in weights.items()}
     adam = torch.optim.Adam(weights.values(), lr=RATE)
     batches = math.ceil(len(seen) / BATCH)
-    for epoch in range(recipe.epochs):
+    for _ in passes("teacher", recipe.epochs):
         order = torch.randperm(len(seen), generator=generator).to(device)
-        total = 0.0
         for rows in order.tensor_split(batches):  # equal parts: a short last batch would be noise
             adam.zero_grad()
             present = None if mask is None else mask[rows]
             value = loss(weights, f_image[rows], f_text[rows], g[rows], recipe, present)
             value.backward()
             adam.step()
-            total += value.item()
-        _log.info("LCDH teacher: epoch %d of %d, loss %.4f", epoch + 1, recipe.epochs, total / batches)
     kept = {n: w.detach().cpu().numpy() for n, w in weights.items() if not n.startswith("contrast")}
     teacher = Teacher(*scalings, kept, fusion=recipe.fusion, heads=recipe.heads, device=device)
     teacher.centre = teacher.codes(seen).mean(axis=0)
