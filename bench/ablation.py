@@ -20,8 +20,8 @@ class Ablation:
     contrasts: list[Contrast]
 
 
-def plan(study: Study, names: Sequence[str] = ()) -> Ablation:
-    """The cells of a study of one method, and those of its variants (all, or those in ``names``).
+def plan(study: Study, names: Sequence[str] | None = None) -> Ablation:
+    """The cells of a study of one method, and those of its variants (those in ``names``; None: all).
 
     A variant differs from the full method in its parameters and in axes of the study; everything
     else, seed included, is the same, so that cells can be compared query by query.
@@ -48,14 +48,17 @@ def plan(study: Study, names: Sequence[str] = ()) -> Ablation:
     return Ablation(list(cells.values()), contrasts)
 
 
-def _chosen(method: str, names: Sequence[str]) -> dict[str, Variant]:
+def _chosen(method: str, names: Sequence[str] | None) -> dict[str, Variant]:
     known = registry.get("method", method).variants
     if not known:
         raise ParameterError(
             f"method {method!r} declares no variants, so there is nothing to ablate. Its author lists them "
             f"in Method.variants; `bench sweep {method} --grid …` compares values of any parameter."
         )
-    for name in names:
+    chosen = known if names is None else names
+    if not chosen:
+        raise ParameterError("variants is empty. Name at least one, or leave it out for all.")
+    for name in chosen:
         if name not in known:
             raise UnknownNameError(f"variant of {method}", name, known)
-    return {name: known[name] for name in names or known}
+    return {name: known[name] for name in chosen}

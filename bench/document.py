@@ -66,7 +66,7 @@ class Section:
             study, axes = grid.over(self.study, self.grid)
             return study, study.cells(), {"axes": axes}
         if self.ablate is not None:
-            plan = ablation.plan(self.study, self.ablate)
+            plan = ablation.plan(self.study, self.ablate or None)
             return self.study, plan.cells, {"contrasts": plan.contrasts}
         return self.study, self.study.cells(), {}
 

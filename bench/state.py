@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -71,10 +71,15 @@ def save(path: Path, tree: Tree) -> None:
     """Write ``tree`` to ``path``, by a temporary name and a rename."""
     arrays: list[Any] = []
     text = json.dumps(_describe(tree, arrays, "state"))
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as stream:
-        np.savez(stream, tree=np.array(text), **{f"a{i}": a for i, a in enumerate(arrays)})
-    temporary.replace(path)
+    temporary = path.with_name(
+        f"{path.name}.{uuid.uuid4().hex[:8]}.tmp"
+    )  # threads may write the same teacher
+    try:
+        with temporary.open("wb") as stream:
+            np.savez(stream, tree=np.array(text), **{f"a{i}": a for i, a in enumerate(arrays)})
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load(path: Path) -> Tree:

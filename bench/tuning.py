@@ -167,6 +167,8 @@ def tune(
     """
     if trials < 1:
         raise ParameterError(f"trials must be at least 1; got {trials}.")
+    if not 0 <= seed < 2**32:
+        raise ParameterError(f"the seed of the search must be from 0 to 2³² - 1; got {seed}.")
     study.add_plugins()
     study = study if study.val else study.but(val=VAL)
     chosen = selectors.expand("method", study.methods)

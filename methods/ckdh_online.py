@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from bench.api import Capabilities, Chunk, Split, Variant
-from bench.methods._hash_network import location_and_scale
 from bench.methods._rehearsal import NOTE, WITHOUT, Rehearsing, features_of
 from bench.methods.ckdh import CKDH
 
@@ -32,7 +31,7 @@ class CKDHOnline(CKDH, Rehearsing):
         with self._place().training():
             key = ("ckdh online", self.seed, self.max_train, self._place())
             self.mean_, self.scale_, items = pool.shared.once(key, lambda: self._items(pool))
-            self.clip_mean_, self.clip_scale_ = location_and_scale(pool.image.views["clip"])
+            self.clip_mean_, self.clip_scale_ = items["clip place"]
             self.teacher_ = [net.arrays() for net in self._teacher(items)]
 
     def _learn(self, chunk: Chunk) -> None:

@@ -23,10 +23,11 @@ class UCCH(HashNetworks):
     )
     temperature: float = param(0.9, "temperature of the contrastive loss, times √bits", above=0)
     negatives: int = param(1024, "codes of the memory, drawn for each batch, to tell one's own from", least=1)
+    warmup: int = param(1, "passes that contrast within batches, before the memory is used", least=1)
     momentum: float = param(0.4, "share of the old direction when the memory is updated", least=0, most=1)
     margin: float = param(0.2, "negatives this close to the positive, or closer, count in full", least=0)
     shift: float = param(0.1, "what the score of other negatives is lowered by", least=0)
-    epochs: int = param(20, "passes over the pairs; the first contrasts within batches", least=0)
+    epochs: int = param(20, "passes over the pairs", least=0)
     rate: float = param(1e-3, "learning rate (Adam)", above=0)
     decay: float = param(1e-6, "weight decay (Adam's)", least=0)
     batch: int = param(256, "pairs in a batch", least=2)
@@ -53,11 +54,13 @@ class UCCH(HashNetworks):
         "authors": {"hidden": 8192, "negatives": 4096, "rate": 1e-4}
     }
 
-    varies = ("alpha", "temperature", "negatives", "momentum", "margin", "shift", "epochs", "rate")
+    varies = ("alpha", "temperature", "negatives", "warmup", "momentum", "margin", "shift", "epochs", "rate")
     variants: ClassVar[Mapping[str, Variant]] = {
         "contrast alone": Variant(isolates="the ranking loss", params={"alpha": 1.0}),
         "ranking alone": Variant(isolates="contrast with the memory", params={"alpha": 0.0}),
-        "no memory": Variant(isolates="the memory: one pass contrasts within batches", params={"epochs": 1}),
+        "no memory": Variant(
+            isolates="the memory: all passes contrast within batches", params={"warmup": 20}
+        ),
         "no momentum": Variant(isolates="the moving mean", params={"momentum": 0.0}),
         "no shift": Variant(isolates="sparing of easy negatives", params={"shift": 0.0}),
     }
@@ -77,7 +80,7 @@ class UCCH(HashNetworks):
             for rows in batches(n, self.batch, self.rng):
                 image, text = (unit(torch.tanh(nets[m](inputs[m][rows]))) for m in MODALITIES)
                 mean = unit((image + text).detach())
-                if epoch == 0:
+                if epoch < self.warmup:
                     own, others = signs(mean), None
                     memory[rows] = mean
                 else:

@@ -77,6 +77,11 @@ def _present(contrast: Contrast, by_key: Mapping[str, RunRecord]) -> Contrast:
     return Contrast(name=contrast.name, isolates=contrast.isolates, setting=contrast.setting, pairs=pairs)
 
 
+def _changes_nothing(contrast: Contrast) -> bool:
+    """Whether the variant is the full method itself, in all its cells."""
+    return all(full == other for full, other in contrast.pairs.items())
+
+
 def _settings(records: Sequence[RunRecord]) -> list[Contrast]:
     """Every setting of a method against the method as it is, in all cells that have both."""
 
@@ -111,7 +116,9 @@ class _Part:
         self.rows = {_FULL: {r.spec.key: r for r in full.records}, **variants}
         self.columns = [self._column(evidence, *place) for place in self._places()]
         self.found = [against(column, _FULL) if _FULL in column.scores else {} for column in self.columns]
-        self.p = [corrected(found) for found in self.found]
+        same = {c.name for c in self.contrasts if _changes_nothing(c)}  # no hypothesis to correct for
+        tested = [{n: c for n, c in found.items() if n not in same} for found in self.found]
+        self.p = [corrected(found) for found in tested]
 
     def _places(self) -> Iterator[tuple[str, Any, int]]:
         for dataset, records in self.full.datasets.items():
@@ -172,7 +179,7 @@ class _Part:
         else:
             yield _ONE_SEED
         for c in self.contrasts:
-            if all(full == other for full, other in c.pairs.items()):
+            if _changes_nothing(c):
                 yield f"{c.name}: {c.setting or 'nothing changed'}, which is the full method here"
             elif c.setting:
                 yield f"{c.name}: {c.setting}"

@@ -53,6 +53,11 @@ def test_an_unknown_variant_is_refused_with_the_known_ones(tmp_path: Path) -> No
         ablation.plan(study(tmp_path), ["B9"])
 
 
+def test_no_variant_at_all_is_refused_and_does_not_mean_all(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="variants is empty"):
+        ablation.plan(study(tmp_path), [])
+
+
 def test_a_method_without_variants_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="'lemon' declares no variants"):
         ablation.plan(study(tmp_path, methods="lemon"))
@@ -75,7 +80,7 @@ def test_a_variant_sets_axes_of_a_study_and_nothing_else(tmp_path: Path) -> None
 
 def test_the_cells_are_resumed(tmp_path: Path) -> None:
     ran: list[str] = []
-    for names in (["B1"], []):
+    for names in (["B1"], None):
         one = study(tmp_path)
         plan = ablation.plan(one, names)
         sweep.complete(one, plan.cells, progress=lambda cell, *_: ran.append(cell.spec.key))

@@ -78,3 +78,11 @@ def test_the_command_prints_the_table_of_its_axes(
     words = ["sweep", "shares", "--grid", *axes, "--plugin", PLUGINS, "--datasets", "tiny", "--bits", "8"]
     assert main([*words, "--seeds", "1", "--results", str(tmp_path / "runs")]) == 0
     assert title in capsys.readouterr().out.splitlines()[0]
+
+
+def test_an_unknown_metric_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sweep", "shares", "--grid", "weight=0,1", "--plugin", PLUGINS, "--metric", "mop"]
+    assert main([*words, "--results", str(tmp_path / "runs")]) == 2
+    assert "mop" in capsys.readouterr().err and not (tmp_path / "runs").exists()

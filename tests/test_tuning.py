@@ -129,6 +129,12 @@ def test_a_search_in_which_nothing_runs_is_an_error_with_the_reason(tmp_path: Pa
         tuning.tune(study(tmp_path, database="learned"), trials=1, space=SPACE)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_of_the_search_that_optuna_does_not_take_is_refused(seed: int, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=f"seed of the search must be from 0 .* got {seed}"):
+        tuning.tune(study(tmp_path), trials=1, space=SPACE, seed=seed)
+
+
 def test_without_optuna_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(BenchError, match=r"pip install 'hashbench\[tune\]'"):

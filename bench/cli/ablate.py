@@ -55,16 +55,18 @@ def _ablate(args: argparse.Namespace) -> int:
     from bench import ablation, selectors, sweep
 
     study, run = options.study_of(args, methods=[args.method]), running.Run(args)
-    plan = ablation.plan(study, selectors.split(args.variants or ""))
+    names = None if args.variants is None else selectors.split(args.variants)
+    plan = ablation.plan(study, names)
     results = sweep.complete(study, plan.cells, **run.how)
     options.give_out([results.table(report="ablation", contrasts=plan.contrasts)], args)
     return run.close(results, study, sys.stderr if args.format != "terminal" else None)
 
 
 def _sweep(args: argparse.Namespace) -> int:
-    from bench import grid, sweep
+    from bench import grid, metrics, sweep
 
     run = running.Run(args)
+    metrics.parse_metric(args.metric)  # a wrong name is told before anything runs
     study, axes = grid.over(options.study_of(args, methods=[args.method]), args.grid)
     results = sweep.run(study, **run.how)
     report = "surface" if len(axes) == 2 else "sensitivity"

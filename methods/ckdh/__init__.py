@@ -161,7 +161,8 @@ class CKDH(HashNetworks):
     def _items(self, items: Split) -> tuple[dict[Modality, Array], dict[Modality, float], dict[str, Any]]:
         """What no code length changes: location and scale, and the training items as tensors.
 
-        A sample of a long stream is drawn from a generator of its own: cells share it.
+        ``clip place`` is location and scale of the CLIP features. A sample of a long stream is drawn from a
+        generator of its own: cells share it.
         """
         place = self._place()
         rows, _ = sample(items, self.max_train, self.seed)
@@ -175,6 +176,7 @@ class CKDH(HashNetworks):
             "labels": place.tensor(items.labels[rows]),
             "words": place.tensor(items.text.features[rows]),
             "clip": place.tensor((clip - centre) / spread),
+            "clip place": (centre, spread),
         }
         return mean, scale, found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +48,16 @@ class FixedDraws:
 def _fraction(x: Array) -> Array:
     fraction: Array = x - np.floor(x)
     return fraction
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch on one thread, as a cell has it."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

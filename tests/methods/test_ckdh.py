@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench import state
 from bench.api import MODALITIES, Batch, Chunk, Shared
 from bench.checks import Check, checks_for
 from bench.errors import ParameterError
@@ -21,16 +16,9 @@ from bench.methods.ckdh import CKDH
 from bench.metrics import evaluate
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 CLASSES = 4
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def pairs(n: int, *, seed: int = 0) -> Chunk:
@@ -252,64 +240,3 @@ def test_a_pair_has_one_learned_code_that_is_the_sign_of_both_outputs() -> None:
     assert (learned[0] == learned[1]).all()
     assert (learned[0] == image)[image == text].all()
     assert (learned[0] != image).any() and (learned[0] != text).any()
-
-
-def test_equal_seeds_give_equal_weights_bit_for_bit() -> None:
-    items = pairs(150)
-    first, second = (fitted(items, seed=3, epochs=2).weights_ for _ in range(2))
-    assert all((a == b).all() for m in MODALITIES for a, b in zip(first[m], second[m], strict=True))
-
-
-def test_other_seeds_give_other_codes() -> None:
-    items = pairs(150)
-    assert (encoded(fitted(items, seed=3), items) != encoded(fitted(items, seed=4), items)).any()
-
-
-def test_a_saved_state_encodes_alike(tmp_path: Path) -> None:
-    items = pairs(120)
-    method = fitted(items, epochs=2)
-    state.save(tmp_path / "ckdh.npz", method.state_dict())
-    again = CKDH(bits=16)
-    again.load_state_dict(state.load(tmp_path / "ckdh.npz"))
-    assert (encoded(again, items) == encoded(method, items)).all()
-
-
-@pytest.mark.parametrize("bits", [8, 128])
-def test_codes_have_as_many_bits_as_asked_for(bits: int) -> None:
-    items = pairs(80)
-    assert encoded(fitted(items, bits=bits, epochs=1), items).shape == (160, bits)
-
-
-def test_a_single_item_gets_the_code_that_it_gets_among_others() -> None:
-    items = pairs(60)
-    method = fitted(items, epochs=3)
-    for m in MODALITIES:
-        together = method.encode(items.batch(m), m)
-        alone = [method.encode(items.batch(m).take(slice(i, i + 1)), m) for i in range(60)]
-        assert (np.concatenate(alone) == together).all()
-
-
-def test_one_pair_and_constant_columns_leave_finite_weights() -> None:
-    items = pairs(80)
-    image = items.image.features.copy()
-    image[:, ::2] = 7.0
-    flat = dataclasses.replace(
-        items,
-        image=Batch(image, {"clip": np.ones((80, 10), np.float32)}),
-        text=Batch(np.zeros((80, 3), np.float32)),
-    )
-    one = dataclasses.replace(pairs(1), round=0)
-    for method in (fitted(flat, epochs=2), fitted(one, epochs=2)):
-        assert all(np.isfinite(w).all() for m in MODALITIES for w in method.weights_[m])
-
-
-def test_more_items_than_max_train_are_sampled_by_the_seed() -> None:
-    items = pairs(300)
-    samples = [fitted(items, max_train=100, epochs=1, seed=s).mean_["image"] for s in (0, 0, 1)]
-    assert (samples[0] == samples[1]).all()
-    assert (samples[0] != samples[2]).any()
-
-
-def test_importing_the_method_does_not_import_torch() -> None:
-    code = "import sys, bench.methods.ckdh; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench import state
 from bench.api import MODALITIES, Batch, Chunk
 from bench.checks import Check, checks_for
 from bench.methods.dcmh import DCMH, slope_of_loss
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def pairs(n: int = 120, seed: int = 0) -> Chunk:
@@ -127,57 +116,3 @@ def outputs(method: DCMH, items: Chunk) -> Array:
     x = (items.image.features - method.mean_["image"]) / method.scale_["image"]
     result: Array = np.maximum(x @ w1 + b1, 0) @ w2 + b2
     return result
-
-
-def test_equal_seeds_give_equal_weights_bit_for_bit() -> None:
-    items = pairs()
-    first, second = (fitted(items, seed=3).weights_ for _ in range(2))
-    assert all((a == b).all() for m in MODALITIES for a, b in zip(first[m], second[m], strict=True))
-
-
-def test_other_seeds_give_other_codes() -> None:
-    items = pairs()
-    assert (encoded(fitted(items, seed=3), items) != encoded(fitted(items, seed=4), items)).any()
-
-
-def test_a_saved_state_encodes_alike(tmp_path: Path) -> None:
-    items = pairs()
-    method, again = fitted(items), DCMH(bits=16)
-    state.save(tmp_path / "dcmh.npz", method.state_dict())
-    again.load_state_dict(state.load(tmp_path / "dcmh.npz"))
-    assert (encoded(again, items) == encoded(method, items)).all()
-
-
-@pytest.mark.parametrize("bits", [8, 128])
-def test_codes_have_as_many_bits_as_asked_for(bits: int) -> None:
-    items = pairs(40)
-    assert encoded(fitted(items, bits=bits), items).shape == (80, bits)
-
-
-def test_a_single_item_gets_the_code_that_it_gets_among_others() -> None:
-    items = pairs(60)
-    method = fitted(items)
-    for m in MODALITIES:
-        together = method.encode(items.batch(m), m)
-        alone = [method.encode(items.batch(m).take(slice(i, i + 1)), m) for i in range(60)]
-        assert (np.concatenate(alone) == together).all()
-
-
-def test_constant_columns_and_constant_modalities_leave_finite_weights() -> None:
-    items = pairs(80)
-    image = items.image.features.copy()
-    image[:, ::2] = 7.0
-    text = Batch(np.full((80, 3), -2.0, dtype=np.float32))
-    method = fitted(dataclasses.replace(items, image=Batch(image), text=text))
-    assert all(np.isfinite(w).all() for m in MODALITIES for w in method.weights_[m])
-
-
-def test_more_items_than_max_train_are_sampled_by_the_seed() -> None:
-    items = pairs(300)
-    means = [fitted(items, max_train=100, epochs=1, seed=s).mean_["image"] for s in (0, 0, 1)]
-    assert (means[0] == means[1]).all() and (means[0] != means[2]).any()
-
-
-def test_importing_the_method_does_not_import_torch() -> None:
-    code = "import sys, bench.methods.dcmh; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

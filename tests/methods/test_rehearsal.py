@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ import pytest
 from bench import registry, state
 from bench.api import MODALITIES, Chunk, Method, Shared
 from bench.checks import check_method
+from bench.methods._hash_network import sample
 from bench.methods._rehearsal import Memory
 from bench.trial import Trial, equal, items
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 NAMES = ["ckdh_online", "skdch_online", "ukd_online"]
 QUICK: dict[str, dict[str, Any]] = {
@@ -23,14 +25,6 @@ QUICK: dict[str, dict[str, Any]] = {
     "skdch_online": {"hidden": 32, "epochs": 4, "teacher_epochs": 2},
     "ukd_online": {"hidden": 32, "teacher_hidden": 32, "epochs": 4, "teacher_epochs": 4},
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def trial(name: str, **more: Any) -> Trial:
@@ -61,6 +55,17 @@ def test_the_teacher_is_frozen_once_the_pool_was_seen(name: str) -> None:
     after = method.state_dict()
     assert all(equal(before[name], after[name]) for name in ("teacher_", "mean_", "scale_"))
     assert not equal(before["weights_"], after["weights_"])
+
+
+def test_ckdhs_teacher_scales_clip_features_as_in_its_training_where_that_took_a_sample() -> None:
+    method: Any = trial("ckdh_online", max_train=20).new()
+    [first, *_] = stream("ckdh_online")
+    method.fit_chunk(first)
+    expected = method._items(first)[2]["clip"]
+    rows, _ = sample(first, 20, method.seed)
+    clip = first.image.views["clip"][rows]
+    found = torch.tensor((clip - method.clip_mean_) / method.clip_scale_, dtype=torch.float32)
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

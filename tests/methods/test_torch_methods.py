@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bench import params, registry, selectors
-from bench.api import MODALITIES, PROGRESS
+from bench.api import MODALITIES, PROGRESS, Batch, Shared, Split
 from bench.errors import ParameterError
 from bench.trial import Trial, items
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 METHODS = {
     "ckdh": {"epochs": 2, "teacher_epochs": 2},
@@ -31,14 +33,6 @@ METHODS = {
 every_method = pytest.mark.parametrize("name", METHODS)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def fitted(name: str, **more: Any) -> Any:
     return Trial(registry.get("method", name), {**METHODS[name], **more}).fit(items(seed=0), items(seed=1))
 
@@ -46,6 +40,76 @@ def fitted(name: str, **more: Any) -> Any:
 def codes(method: Any) -> Array:
     queries = items(60, seed=9)
     return np.concatenate([method.encode(queries.batch(m), m) for m in MODALITIES])
+
+
+@every_method
+def test_equal_seeds_give_equal_weights_bit_for_bit_and_others_other_codes(name: str) -> None:
+    first, second = fitted(name), fitted(name)
+    assert all(
+        (a == b).all() for m in MODALITIES for a, b in zip(first.weights_[m], second.weights_[m], strict=True)
+    )
+    other = Trial(registry.get("method", name), METHODS[name]).fit(items(seed=0), items(seed=1), seed=2)
+    assert (codes(other) != codes(first)).any()
+
+
+@every_method
+def test_constant_columns_views_of_one_value_and_modalities_of_zeros_leave_finite_weights(name: str) -> None:
+    part = items(seed=0)
+    image = part.image.features.copy()
+    image[:, ::2] = 7.0
+    flat = dataclasses.replace(
+        part,
+        image=Batch(image, {"clip": np.ones((len(part), 10), np.float32)}),
+        text=Batch(np.zeros((len(part), 3), np.float32)),
+    )
+    method: Any = Trial(registry.get("method", name), METHODS[name]).fit(flat)
+    assert all(np.isfinite(w).all() for m in MODALITIES for w in method.weights_[m])
+
+
+@every_method
+def test_a_single_pair_can_be_learned_from(name: str) -> None:
+    method: Any = Trial(registry.get("method", name), METHODS[name]).fit(items(1))
+    assert all(np.isfinite(w).all() for m in MODALITIES for w in method.weights_[m])
+
+
+@every_method
+def test_more_items_than_max_train_are_sampled_by_the_seed(name: str) -> None:
+    trial = Trial(registry.get("method", name), {**METHODS[name], "max_train": 30})
+    means: list[Any] = [trial.fit(items(seed=0), items(seed=1), seed=s) for s in (0, 0, 1)]
+    first, again, other = (method.mean_["image"] for method in means)
+    assert (first == again).all() and (first != other).any()
+
+
+@pytest.mark.parametrize("name", ["djsrh", "ucch", "ukd", "ukd_online"])
+def test_unsupervised_methods_do_not_read_labels(name: str) -> None:
+    """Were a chunk to have them: the harness gives none."""
+    cls = registry.get("method", name)
+    [plain] = Trial(cls).chunks(items(seed=0))
+    told = dataclasses.replace(plain, labels=items(seed=0).labels, shared=Shared())
+    methods = [cls(bits=16, seed=1, **METHODS[name]) for _ in range(2)]
+    for method, chunk in zip(methods, (plain, told), strict=True):
+        method.fit_chunk(chunk)
+    assert (codes(methods[0]) == codes(methods[1])).all()
+
+
+@pytest.mark.parametrize("name", ["djsrh", "ucch", "ukd"])
+def test_shuffled_pairs_teach_nothing_across_modalities(name: str) -> None:
+    def agreement(pairs: Split) -> float:
+        """How much oftener the bits of partners agree than those of strangers."""
+        quick = {"epochs": 20, "hidden": 32, "batch": 50}
+        method, fresh = Trial(registry.get("method", name), quick).fit(pairs), items(200, seed=7)
+        image, text = (method.encode(fresh.batch(m), m) for m in MODALITIES)
+        return float((image == text).mean() - (image[1:] == text[:-1]).mean())
+
+    pairs = items(400)
+    order = np.random.default_rng(5).permutation(len(pairs))
+    assert agreement(pairs) > 0.15
+    assert abs(agreement(dataclasses.replace(pairs, text=pairs.text.take(order)))) < 0.06
+
+
+def test_importing_the_methods_does_not_import_torch(python: Callable[..., str]) -> None:
+    imports = ", ".join(f"bench.methods.{name}" for name in METHODS)
+    assert python(f"import sys, {imports}; print('torch' in sys.modules)").strip() == "False"
 
 
 @every_method

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench import state
 from bench.api import MODALITIES, Batch, Chunk
 from bench.checks import Check, checks_for
 from bench.methods._hash_network import location_and_scale
@@ -19,16 +14,9 @@ from bench.methods.ukd import UKD
 from bench.metrics import evaluate
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 CLASSES = 4
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def chunk(image: Array, text: Array) -> Chunk:
@@ -226,70 +214,8 @@ def test_pairs_teach_codes_that_retrieve_across_modalities() -> None:
     assert min(i2t, t2i) > chance + 0.4
 
 
-def test_shuffled_pairs_teach_nothing_across_modalities() -> None:
-    items, _ = pairs(2000)
-    order = np.random.default_rng(5).permutation(len(items))
-    i2t, t2i, chance = quality(chunk(items.image.features, items.text.features[order]))
-    assert max(i2t, t2i) < chance + 0.15
-
-
-def test_equal_seeds_give_equal_weights_bit_for_bit() -> None:
-    items, _ = pairs(150)
-    first, second = (fitted(items, seed=3, epochs=2).weights_ for _ in range(2))
-    assert all((a == b).all() for m in MODALITIES for a, b in zip(first[m], second[m], strict=True))
-
-
-def test_other_seeds_give_other_codes() -> None:
-    items, _ = pairs(150)
-    assert (encoded(fitted(items, seed=3), items) != encoded(fitted(items, seed=4), items)).any()
-
-
-def test_a_saved_state_encodes_alike(tmp_path: Path) -> None:
-    items, _ = pairs(120)
-    method = fitted(items, epochs=2)
-    state.save(tmp_path / "ukd.npz", method.state_dict())
-    again = UKD(bits=16)
-    again.load_state_dict(state.load(tmp_path / "ukd.npz"))
-    assert (encoded(again, items) == encoded(method, items)).all()
-
-
-@pytest.mark.parametrize("bits", [8, 128])
-def test_codes_have_as_many_bits_as_asked_for(bits: int) -> None:
-    items, _ = pairs(80)
-    assert encoded(fitted(items, bits=bits, epochs=1), items).shape == (160, bits)
-
-
-def test_a_single_item_gets_the_code_that_it_gets_among_others() -> None:
-    items, _ = pairs(60)
-    method = fitted(items, epochs=3)
-    for m in MODALITIES:
-        together = method.encode(items.batch(m), m)
-        alone = [method.encode(items.batch(m).take(slice(i, i + 1)), m) for i in range(60)]
-        assert (np.concatenate(alone) == together).all()
-
-
-def test_constant_columns_and_constant_modalities_leave_finite_weights() -> None:
-    items, _ = pairs(80)
-    image = items.image.features.copy()
-    image[:, ::2] = 7.0
-    method = fitted(chunk(image, np.full((80, 3), -2.0)), epochs=2)
-    assert all(np.isfinite(w).all() for m in MODALITIES for w in method.weights_[m])
-
-
 def test_features_are_divided_by_one_number() -> None:
     x = np.array([[0, 10], [2, 10], [0, 30], [2, 30]], dtype=np.float32)
     mean, scale = location_and_scale(x)
     assert mean.tolist() == [1, 20]
     assert scale == pytest.approx(((1 + 100) / 2) ** 0.5)
-
-
-def test_more_items_than_max_train_are_sampled_by_the_seed() -> None:
-    items, _ = pairs(300)
-    samples = [fitted(items, max_train=100, epochs=1, seed=s).mean_["image"] for s in (0, 0, 1)]
-    assert (samples[0] == samples[1]).all()
-    assert (samples[0] != samples[2]).any()
-
-
-def test_importing_the_method_does_not_import_torch() -> None:
-    code = "import sys, bench.methods.ukd; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

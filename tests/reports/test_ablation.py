@@ -94,6 +94,15 @@ def test_a_part_that_matters_has_a_star_and_one_that_does_not_has_none() -> None
     assert "A2: nothing changed, which is the full method here" in text
 
 
+def test_a_variant_that_is_the_full_method_is_no_hypothesis_to_correct_for() -> None:
+    stored = Stored()
+    worse = pairs(stored, 0.7)
+    same = contrast("A2", {key: key for key in worse}, setting="")
+    alone = stored.table([contrast("A1", worse)]).data[1]
+    beside, none = stored.table([contrast("A1", worse), same]).data[1:]
+    assert beside["p_holm"] == alone["p_holm"] and none["p_holm"] is None
+
+
 def test_one_seed_makes_no_claim_of_significance() -> None:
     stored = Stored()
     found = {stored.add(0.8): stored.add(0.3, params={"x": 0})}
