@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh, qr, svd
 
-from bench.api import sign
+from bench.api import param, sign
 from bench.methods._online import Array, dot
+
+# Parameters of methods that use balanced_orthogonal(), and the preset that sets them as the authors' code.
+TOLERANCE: Any = param(1e-12, "share of the largest eigenvalue below which a direction is dead", least=0)
+ABSOLUTE: Any = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+AS_AUTHORS: Mapping[str, Mapping[str, Any]] = {"authors": {"tolerance": 1e-6, "absolute": True}}
 
 
 def normalise_labels(labels: npt.NDArray[Any]) -> Array:

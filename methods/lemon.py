@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve, svd
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
-from bench.methods._codes import balanced_orthogonal, normalise_labels, procrustes
+from bench.methods._codes import (
+    ABSOLUTE,
+    AS_AUTHORS,
+    TOLERANCE,
+    balanced_orthogonal,
+    normalise_labels,
+    procrustes,
+)
 from bench.methods._online import Array, RunningRidge, dot, linear_codes
 from bench.state import State
 
@@ -66,13 +70,11 @@ class LEMON(Method):
     gamma: float = param(0.1, "ridge penalty of the label embedding", above=0)
     xi: float = param(1.0, "ridge penalty of the hash functions", above=0)
     iterations: int = param(5, "alternating updates per chunk", least=1)
-    tolerance: float = param(
-        1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
-    )
-    absolute: bool = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+    tolerance: float = TOLERANCE
+    absolute: bool = ABSOLUTE
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"authors": {"tolerance": 1e-6, "absolute": True}}
+    presets = AS_AUTHORS
     source = Source(
         paper="Y. Wang, X. Luo, X.-S. Xu. Label Embedding Online Hashing for Cross-Modal Retrieval. "
         "ACM MM 2020, 871-879",

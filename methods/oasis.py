@@ -5,15 +5,13 @@ The trap: it is a method for queries that have both modalities; hashing one alon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
 
 import numpy as np
 from scipy.linalg import solve
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
-from bench.methods._codes import balanced_orthogonal, normalise_labels, signs
+from bench.methods._codes import ABSOLUTE, AS_AUTHORS, TOLERANCE, balanced_orthogonal, normalise_labels, signs
 from bench.methods._online import Array, Factor, RunningGram, dot, linear_codes
 from bench.state import State
 
@@ -57,13 +55,11 @@ class OASIS(Method):
     theta: float = param(1.0, "ridge penalty of the label embedding", above=0)
     delta: float = param(1.0, "ridge penalty of the hash functions", above=0)
     iterations: int = param(5, "alternating updates per chunk", least=1)
-    tolerance: float = param(
-        1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
-    )
-    absolute: bool = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+    tolerance: float = TOLERANCE
+    absolute: bool = ABSOLUTE
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"authors": {"tolerance": 1e-6, "absolute": True}}
+    presets = AS_AUTHORS
     source = Source(
         paper="X.-M. Wu, X. Luo, Y.-W. Zhan, C.-L. Ding, Z.-D. Chen, X.-S. Xu. Online enhanced semantic "
         "hashing: towards effective and efficient retrieval for streaming multi-modal data. AAAI 2022, "

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
 
 import numpy as np
 from scipy.linalg import solve
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors
-from bench.methods._codes import balanced_orthogonal, normalise_labels, signs
+from bench.methods._codes import ABSOLUTE, AS_AUTHORS, TOLERANCE, balanced_orthogonal, normalise_labels, signs
 from bench.methods._online import Array, Factor, RunningGram, dot
 from bench.state import State
 
@@ -70,13 +69,11 @@ class OCEAN(Method):
     delta: float = param(0.1, "ridge penalty of C, U and P", above=0)
     xi: float = param(1.0, "ridge penalty of the hash functions", above=0)
     iterations: int = param(5, "alternating updates per chunk", least=1)
-    tolerance: float = param(
-        1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
-    )
-    absolute: bool = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+    tolerance: float = TOLERANCE
+    absolute: bool = ABSOLUTE
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"authors": {"tolerance": 1e-6, "absolute": True}}
+    presets = AS_AUTHORS
     source = Source(
         paper="F. Yang, H. Hu, F. Ma, X. Ding, Q. Zhang, X. Liu. Online semantic embedding correlation for "
         "discrete cross-media hashing. Manuscript, 2025",
