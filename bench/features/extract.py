@@ -76,12 +76,20 @@ def is_finished(
 ) -> bool:
     """Whether the view is there, as this model would give it from these files, in this precision or any."""
     manifest = store.read_manifest(folder)
-    if manifest is None:
+    if manifest is None or not _is_whole(folder, (manifest["rows"], manifest["columns"])):
         return False
     made = dict(manifest["about"])
     if any_precision and "precision" in made:
         made["precision"] = about.get("precision")
     return made == about and inputs.agrees(manifest["sample"])
+
+
+def _is_whole(folder: Path, shape: tuple[int, int]) -> bool:
+    """Whether the features that a manifest describes are there, and of that size."""
+    try:
+        return store.open_array(folder / "features.npy").shape == shape
+    except DataError:
+        return False
 
 
 def write(

@@ -160,6 +160,17 @@ def test_what_is_there_is_not_extracted_again(toy: Any, prepared: Prepare, tmp_p
     assert (only(tmp_path, "colour") / "features.npy").stat().st_mtime_ns == before
 
 
+def test_a_finished_view_that_was_cut_since_is_extracted_again(
+    toy: Any, prepared: Prepare, tmp_path: Path
+) -> None:
+    prepared(toy())
+    before = np.array(features(tmp_path, "colour"))
+    path = only(tmp_path, "colour") / "features.npy"
+    path.write_bytes(path.read_bytes()[:1000])
+    prepared(toy())
+    np.testing.assert_array_equal(features(tmp_path, "colour"), before)
+
+
 def test_a_broken_picture_is_named_also_from_a_workers_process(
     toy: Any, prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
