@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from bench import features
 from bench.api import MODALITIES, Batch, Card, Dataset, Features, Modality, Raw, Split, param
 from bench.datasets._raw import RawSource
 from bench.datasets.scenes import world
@@ -64,10 +65,13 @@ class Scenes(RawSource):
         )
 
     def files(self, root: Path) -> list[Path]:
-        """The checkpoints that the views are extracted with, where they are local; no data."""
+        """What the views are extracted with, since nothing else tells another version: our code of views, and
+        local checkpoints; no data.
+        """
+        code = sorted(Path(features.__path__[0]).glob("*.py"))
         paths = [self._setting(root).path(name) for view in self.views().values() for name in view.arguments]
         inside = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
-        return [file for files in inside for file in files if file.is_file()]
+        return code + [file for files in inside for file in files if file.is_file()]
 
     def load(self, root: Path) -> Dataset:
         """Paint the pictures, say the captions and extract their views; nothing has to be prepared."""
