@@ -38,7 +38,7 @@ def files(card: Card, home: Path, *, sums: bool = False) -> Iterator[File]:
         elif download.is_unpacked(expected, home):
             yield File(expected, "unpacked", "")
         else:
-            how = "bench data get" if expected.url else expected.note or "ask its owners"
+            how = f"bench data get {card.name}" if expected.url else expected.note or "ask its owners"
             yield File(expected, "missing", how)
 
 
@@ -95,7 +95,7 @@ def _of_raw(source: RawLike, root: Path) -> Iterator[Finding]:
         words=len(raw.vocabulary),
     )
     usual = source.card.counts.get(variant_of(source), Counts())
-    other = here.differences(usual)
+    other = here.differences(usual) if usual.pairs else ()  # else the field has no numbers
     if other:
         yield Finding("WARN", "counts", f"{'; '.join(other)}. Figures do not compare with the field's.")
     else:

@@ -14,8 +14,8 @@ import numpy as np
 
 from bench.api import Labels, Rows
 from bench.errors import DataError
+from bench.features.words import EDGES
 
-EDGES = ".,;:!?\"'()[]"  # of words
 DEPTH = 3  # a distribution may have been unpacked so many folders below ROOT/NAME
 
 

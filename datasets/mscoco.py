@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from bench.api import Raw, param
+from bench.api import Labels, Raw, param
 from bench.card import Card, Counts, Expected
 from bench.datasets import _official, _pictures
 from bench.datasets._bundle import BundledSource
@@ -127,9 +128,7 @@ class Mscoco(BundledSource):
             home, _pictures.gather(home), [names[image] for image in ids]
         )
         columns = sorted(kinds)
-        labels = np.zeros((len(ids), len(columns)), np.uint8)
-        seen = np.array([pair for pair in sorted(objects) if texts[pair[0]]], dtype=np.intp).reshape(-1, 2)
-        labels[np.searchsorted(ids, seen[:, 0]), np.searchsorted(columns, seen[:, 1])] = 1
+        labels = _labels(home, objects, names.keys(), ids, columns)
         labelled = labels[rows].any(axis=1)
         kept = rows[labelled]
         train, query = _official.split_at_random(labels[kept], self.queries, self.seed)
@@ -150,6 +149,23 @@ class Mscoco(BundledSource):
             query=query,
             notes=tuple(filter(None, notes)),
         )
+
+
+def _labels(
+    home: Path, objects: Iterable[tuple[int, int]], images: Container[int], ids: list[int], columns: list[int]
+) -> Labels:
+    """A row for each of ``ids`` and a column for each kind; objects of other ``images`` are left out."""
+    row, column = ({value: i for i, value in enumerate(found)} for found in (ids, columns))
+    labels = np.zeros((len(ids), len(columns)), np.uint8)
+    for image, kind in objects:
+        if image not in images or kind not in column:
+            raise DataError(
+                f"{home}: an object of kind {kind} is in image {image}, and one of them is not listed; "
+                "expected files of one edition. Unpack the annotations again."
+            )
+        if image in row:
+            labels[row[image], column[kind]] = 1
+    return labels
 
 
 def _parse(home: Path, name: str, *more: str) -> dict[str, Any]:

@@ -120,6 +120,18 @@ def test_a_file_of_another_kind_is_refused(copy: Path, year: str, write: Write) 
         parsed(copy, year)
 
 
+@pytest.mark.parametrize("wrong", [{"image_id": 99}, {"category_id": 2}])
+def test_an_object_of_an_unlisted_photo_or_kind_is_named_and_labels_no_other(
+    copy: Path, year: str, wrong: dict[str, int]
+) -> None:
+    path = copy / "mscoco" / "annotations" / f"instances_val{year}.json"
+    stored = json.loads(path.read_text())
+    stored["annotations"][0] |= wrong
+    path.write_text(json.dumps(stored))
+    with pytest.raises(DataError, match=r"mscoco: an object of kind \d+ is in image \d+, and one of them"):
+        parsed(copy, year)
+
+
 def test_the_other_edition_is_not_taken_for_this_one(copy: Path, year: str) -> None:
     with pytest.raises(DataError, match="no instances_train20"):
         parsed(copy, "2017" if year == "2014" else "2014")
