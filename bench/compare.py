@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,20 @@ import numpy.typing as npt
 
 from bench import hamming, metrics
 from bench.errors import StoreError
-from bench.records import DIRECTIONS, RunRecord
+from bench.records import DIRECTIONS, RunRecord, selector
 from bench.store import Store
 from bench.tables import Block, Cell, Column, Row, Table
 
 CONFIDENCE = 0.95
+_PROTOCOL = ("schedule", "pool", "evaluate", "labelled", "paired", "val")  # beside the database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """One cell and direction: B − A, with the confidence interval of the mean over queries.
 
-    The interval is NaN where queries cannot be paired, because the data or their number changed.
+    The interval is NaN where queries cannot be paired, because the data or their number changed, and
+    where there is one query.
     """
 
     label: str
@@ -85,6 +88,8 @@ def folder_of(text: str, path: Path, scratch: Path) -> Path:
     """``text`` if it is a folder, else what ``path`` held at the git revision ``text``, below ``scratch``."""
     if Path(text).is_dir():
         return Path(text)
+    if shutil.which("git") is None:
+        raise StoreError(f"{text!r} is not a folder, and git, which would read a revision, is not installed.")
     packed = subprocess.run(
         ["git", "archive", "--format=tar", text, "--", str(path)], capture_output=True, check=False
     )
@@ -109,7 +114,8 @@ def _differences(a: Store, old: RunRecord, b: Store, new: RunRecord, metric: str
         paired = old.data == new.data and len(before) == len(after)
         low, high = _interval(after - before) if paired else (math.nan, math.nan)
         yield Difference(
-            label=spec.label, dataset=spec.dataset, direction=direction, before=old,
+            label=spec.label, dataset=selector(spec.dataset, spec.dataset_params),
+            direction=direction, before=old,
             a=float(np.nanmean(before)), b=float(np.nanmean(after)), low=low, high=high,
         )  # fmt: skip
 
@@ -124,32 +130,46 @@ def _interval(differences: npt.NDArray[np.float64]) -> tuple[float, float]:
     from scipy import stats
 
     known = differences[~np.isnan(differences)]
-    if len(known) < 2 or not known.any():
-        return float(known.mean()), float(known.mean())
+    if len(known) < 2:
+        return math.nan, math.nan
+    if not known.any():
+        return 0.0, 0.0
     interval = stats.ttest_1samp(known, 0.0).confidence_interval(CONFIDENCE)
     return float(interval.low), float(interval.high)
 
 
 def _table(found: list[Difference], metric: str, caption: tuple[str, ...]) -> Table:
-    names = ("method", "dataset", "bits", "seed", "database", "direction")
+    """What of the protocol is the same in all cells is in the caption, what is not has a column."""
+    varied = [name for name in _PROTOCOL if len({_told(d, name) for d in found}) > 1]
+    same = "; ".join(f"{name} {_told(found[0], name)}" for name in _PROTOCOL if name not in varied)
+    names = ("method", "dataset", "bits", "seed", "database", *varied, "direction")
     columns = [Column(n, align="left") for n in names] + [Column(n) for n in ("A", "B", "B − A", "interval")]
-    rows = tuple(_row(d) for d in found)
+    rows = tuple(_row(d, varied) for d in found)
     counts = {v: sum(d.verdict == v for d in found) for v in ("worse", "unclear", "same", "better")}
     notes = (", ".join(f"{n} {v}" for v, n in counts.items()),)
     block = Block(
-        caption=caption, columns=(*columns, Column("", align="left")), rows=rows, notes=notes, stub=len(names)
+        caption=(*caption, *filter(None, [same])),
+        columns=(*columns, Column("", align="left")),
+        rows=rows,
+        notes=notes,
+        stub=len(names),
     )
     return Table(title=f"B against A, {metric}", blocks=(block,), data=[_data(d) for d in found])
 
 
-def _row(d: Difference) -> Row:
+def _told(d: Difference, name: str) -> str:
+    return str(getattr(d.before.spec, name))
+
+
+def _row(d: Difference, varied: Sequence[str]) -> Row:
     s = d.before.spec
+    protocol = (s.database, *(_told(d, name) for name in varied))
     stub = (
         d.label,
         d.dataset,
         str(s.bits),
         str(s.seed),
-        s.database,
+        *protocol,
         f"{d.direction[0]}→{d.direction[2]}".upper(),
     )
     interval = "not paired" if math.isnan(d.low) else f"{d.low:+.4f} … {d.high:+.4f}"
@@ -161,6 +181,6 @@ def _data(d: Difference) -> dict[str, Any]:
     s = d.before.spec
     return {
         "method": d.label, "dataset": d.dataset, "bits": s.bits, "seed": s.seed, "database": s.database,
-        "schedule": str(s.schedule), "pool": s.pool, "direction": d.direction, "a": d.a, "b": d.b,
+        **{name: str(getattr(s, name)) for name in _PROTOCOL}, "direction": d.direction, "a": d.a, "b": d.b,
         "difference": d.change, "low": d.low, "high": d.high, "verdict": d.verdict, "key": s.key,
     }  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import cache
-from bench.errors import StoreError
+from bench.errors import ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
 from bench.runner import environment, run_cells
 from bench.store import Store, stale_reason
@@ -32,7 +32,12 @@ class Verdict:
 
 
 def verify(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[Verdict]:
-    """Rerun ``cells`` random cells that have a result, drawn with ``seed``, one at a time."""
+    """Rerun ``cells`` random cells that have a result, drawn with ``seed``, one at a time.
+
+    Raises ParameterError for less than one cell, StoreError where no cell has a result.
+    """
+    if cells < 1:
+        raise ParameterError(f"cells is {cells}; expected 1 or more to rerun.")
     records = [r for r in store.records() if r.status == "ok" and r.arrays]
     if not records:
         raise StoreError(f"results folder {store.folder} has no cell with a result. Run `bench run` first.")

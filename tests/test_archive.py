@@ -124,6 +124,22 @@ def test_compare_puts_what_became_worse_first(tmp_path: Path) -> None:
     assert [row["verdict"] for row in rows[1:]] == ["same"] * 3
 
 
+def test_compare_tells_rows_of_different_protocol_apart(tmp_path: Path) -> None:
+    run(tmp_path / "a", schedule="shuffled:8")
+    store = run(tmp_path / "a", schedule="shuffled:16")
+    [block] = compare(store, store, "map").blocks
+    names = [column.name for column in block.columns]
+    assert "schedule" in names and "pool" not in names
+    assert len({tuple(cell.text for cell in row[: block.stub]) for row in block.rows}) == len(block.rows)
+    assert "labelled 1.0" in block.caption[-1]
+
+
+def test_verify_takes_no_less_than_one_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = run(tmp_path / "a")
+    assert main(["verify", str(store.folder), "--cells", "-3"]) == 2
+    assert "cells is -3; expected 1 or more" in capsys.readouterr().err
+
+
 def test_compare_of_other_data_gives_no_interval(tmp_path: Path) -> None:
     a, b = run(tmp_path / "a"), run(tmp_path / "b")
     [path] = b.folder.glob("*.json")
