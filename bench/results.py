@@ -21,8 +21,8 @@ class Results:
 
     ``stale`` maps the key of a spec to the reason why its record is out of date. ``arrays`` reads
     what is stored beside a record; only reports on histograms and codes need it. ``describe`` measures
-    the dataset of a record. ``cast`` names every method of a larger study that this is a part of, so
-    that each keeps its colour.
+    the dataset of a record. ``cast`` names every method of a larger study that this is a part of, but
+    for references, so that each keeps its colour.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Results:
         self.stale = dict(stale or {})
         self.arrays = arrays if arrays is None or isinstance(arrays, Evidence) else Evidence(arrays)
         self.describe = describe
-        self.cast = tuple(dict.fromkeys([*cast, *(r.spec.label for r in self.records)]))
+        self.cast = tuple(dict.fromkeys([*cast, *(r.spec.label for r in self.records if not r.reference)]))
 
     def table(self, metric: str = "map", *, report: str = "map_table", **options: Any) -> Table:
         """Let ``reports/<report>.py`` make a table; ``options`` are its own.

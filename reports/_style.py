@@ -67,7 +67,7 @@ class Look:
 
 
 def looks(records: Iterable[RunRecord], cast: Sequence[str]) -> dict[str, Look]:
-    """The look of every method. ``cast`` are all methods of the study, so that each keeps its own."""
+    """The look of every method. ``cast`` are the rivals of the whole study, so that each keeps its own."""
     import seaborn
 
     colours = seaborn.color_palette("colorblind")

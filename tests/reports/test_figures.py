@@ -72,6 +72,14 @@ def test_a_method_keeps_its_colour_whoever_else_is_drawn(study: Any) -> None:
     assert len({(str(x.color), x.marker, str(x.linestyle)) for x in whole.values()}) == len(METHODS)
 
 
+def test_a_reference_takes_no_colour_also_from_figures_that_leave_it_out(study: Any) -> None:
+    results = study.results()
+    rivals = [r for r in results.records if not r.reference]
+    assert len(rivals) < len(results.records)
+    whole = looks(results.records, results.cast)
+    assert looks(rivals, results.cast) == {r.spec.label: whole[r.spec.label] for r in rivals}
+
+
 def test_no_two_of_twenty_one_methods_look_the_same(study: Any) -> None:
     found = looks(study.records[:1], [f"m{i}" for i in range(20)])
     assert len({(str(x.color), str(x.linestyle)) for x in found.values()}) == 21
