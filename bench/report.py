@@ -85,7 +85,7 @@ def collect(document: Document, *, say: Say, how: Mapping[str, Any] | None) -> l
         arrays = evidence.setdefault(store.folder, Evidence(store.arrays))
         more: dict[str, Any] = {"stale": stale, "arrays": arrays, "describe": describer(study.data_folder)}
         found.append((section, results.records, more, offers))
-    cast = [record.spec.label for _, records, _, _ in found for record in records]
+    cast = [r.spec.label for _, records, _, _ in found for r in records if not r.reference]
     return [
         Part(section=section, results=Results(records, cast=cast, **more), offers=offers)
         for section, records, more, offers in found
@@ -112,11 +112,11 @@ def together(parts: Sequence[Part]) -> Results:
 def write(document: Document, parts: Sequence[Part], out: Path) -> Written:
     """Write every table and figure below ``out``, then the index ``README.md`` and ``report.tex``."""
     done = Written()
-    index = [f"# {document.title}", f"Made by `{document.command}` from stored runs."]
+    index = [f"# {markdown(document.title)}", f"Made by `{document.command}` from stored runs."]
     tex: list[str] = []
     for part in parts:
         folder = slug(part.section.title)
-        index.append(f"## {part.section.title}")
+        index.append(f"## {markdown(part.section.title)}")
         tex.append(f"\\section{{{latex(part.section.title)}}}")
         _prepare(part)
         for request in part.section.requests:
@@ -170,7 +170,7 @@ def _write(made: Any, out: Path, folder: str, stem: str, done: Written) -> Itera
             done.files.append(writing.text(out / folder / f"{stem}.{suffix}", _page(made, text, suffix)))
         links = ", ".join(f"[{suffix}]({folder}/{stem}.{suffix})" for suffix in TABLE_FORMS)
         yield "index", f"### {markdown(made.title)}\n\n{made.to_markdown()}\n\n{links}"
-        yield "tex", f"\\input{{{folder}/{stem}.tex}}\n\\clearpage"
+        yield "tex", f"\\input{{{folder}/{stem}.tex}}"
     else:
         done.files.append(writing.text(out / folder / f"{stem}.txt", f"{made}\n"))
         yield "index", f"### {stem}\n\n[txt]({folder}/{stem}.txt)"
@@ -208,7 +208,6 @@ def _latex_figure(name: str, caption: str) -> str:
             f"\\includegraphics{{{name}.pdf}}",
             f"\\caption{{\\footnotesize {latex(caption)}.}}",
             "\\end{figure}",
-            "\\clearpage",
         )
     )
 
@@ -218,7 +217,9 @@ def _document(title: str, parts: Sequence[str]) -> str:
     head = (
         "\\documentclass[a4paper]{article}",
         "\\usepackage[T1]{fontenc}",
-        "\\usepackage{booktabs,graphicx}",
+        "\\usepackage{booktabs,float,graphicx}",
+        "\\floatplacement{table}{H}",  # where it stands: there is no text for it to float in
+        "\\floatplacement{figure}{H}",
         "\\usepackage[margin=2cm]{geometry}",
         f"\\title{{{latex(title)}}}",
         "\\date{}",

@@ -294,7 +294,7 @@ def _joined(parts: Sequence[Line], columns: Sequence[Column], widths: Sequence[i
 
 def markdown(text: str) -> str:
     """Escape what GitHub's Markdown would read as markup; ``_`` inside a word is none."""
-    return re.sub(r"[\\*<|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", _one_line(text))
+    return re.sub(r"[\\*<|~]|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)", r"\\\g<0>", _one_line(text))
 
 
 def _markdown_block(block: Block) -> str:

@@ -153,6 +153,11 @@ def test_markdown_has_one_header_row_and_marks() -> None:
     assert text.endswith("- a note")
 
 
+def test_markdown_shows_links_pictures_and_entities_as_text() -> None:
+    text = table(block([(Cell("![x](http://example.org/y)&lt;"), Cell("[.1–.2]"))])).to_markdown()
+    assert r"| ![x\](http://example.org/y)\&lt; | [.1–.2] |" in text
+
+
 def test_markdown_escapes_what_would_end_a_cell_or_start_markup() -> None:
     text = table(block([(Cell("a|b*c<d"), Cell("1"))])).to_markdown()
     assert r"| a\|b\*c\<d |" in text
