@@ -172,13 +172,14 @@ def _counts(indices: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64]:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm-corrected p values of a family of tests; NaN, a test that could not be made, stays out."""
-    from statsmodels.stats.multitest import multipletests
+    """Holm-corrected p values of a family of tests; NaN, a test that could not be made, stays out.
 
-    values = np.asarray(p, dtype=np.float64)
-    tested = np.isfinite(values)
-    if tested.any():
-        values[tested] = multipletests(values[tested], method="holm")[1]
+    Ours, as that of statsmodels collects all of Python's garbage at every call: up to a second in a report.
+    """
+    values = np.array(p, dtype=np.float64)
+    order = np.argsort(values)[: np.isfinite(values).sum()]  # NaN comes last
+    factors = np.arange(len(order), 0, -1)
+    values[order] = np.minimum(1, np.maximum.accumulate(factors * values[order]))
     return [float(v) for v in values]
 
 

@@ -123,6 +123,14 @@ def test_scores_of_other_queries_cannot_be_paired() -> None:
 def test_holm_multiplies_by_what_is_left_and_keeps_out_what_was_not_tested() -> None:
     assert holm([0.01, math.nan, 0.04, 0.03])[::2] == pytest.approx([0.03, 0.06])
     assert math.isnan(holm([0.01, math.nan])[1])
+    assert math.isnan(holm([math.nan])[0]) and holm([]) == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 30])
+def test_holm_is_that_of_statsmodels(size: int) -> None:
+    multitest = pytest.importorskip("statsmodels.stats.multitest")  # comes with scikit-posthocs
+    p = np.random.default_rng(size).beta(0.3, 2, size).round(3)  # some equal, some 0
+    assert holm(p) == pytest.approx(multitest.multipletests(p, method="holm")[1])
 
 
 def test_a_method_that_always_wins_has_rank_one_and_differs_from_the_last() -> None:
