@@ -157,7 +157,8 @@ def _lists(home: Path) -> dict[str, Path]:
 def _pairs(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.str_], npt.NDArray[np.intp]]:
     """Names of articles and pictures, and class numbers, in the order of the list."""
     rows = [re.split(r"\s+", line) for line in _official.lines(path)]
-    wrong = next((i for i, row in enumerate(rows) if len(row) != 3 or row[2] not in CLASS_NUMBERS), None)
+    good = [len(row) == 3 and row[2] in CLASS_NUMBERS and Path(row[0]).name == row[0] for row in rows]
+    wrong = next((i for i, is_good in enumerate(good) if not is_good), None)
     if wrong is not None:
         raise DataError(
             f"{path}: line {wrong + 1} is {' '.join(rows[wrong])[:60]!r}; expected an article, a picture and "

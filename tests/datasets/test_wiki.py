@@ -183,6 +183,12 @@ def test_views_are_asked_for_by_an_option(owners: Path) -> None:
         Wiki(features="views").load(owners)
 
 
+def test_a_list_cannot_name_articles_outside_its_folder(owners: Path, write: Callable[..., Path]) -> None:
+    write(owners / "wiki" / "wikipedia_dataset" / "testset_txt_img_cat.list", "../../secret\tq1\t2\n")
+    with pytest.raises(DataError, match=r"line 1 is '\.\./\.\./secret q1 2'; expected an article"):
+        Wiki().raw(owners)
+
+
 def test_doctor_of_a_copy_without_pictures_is_a_warning_and_no_traceback(owners: Path) -> None:
     for path in (owners / "wiki").rglob("*.jpg"):
         path.unlink()
