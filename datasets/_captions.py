@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import Raw
+from bench.api import Labels, Raw
 from bench.card import Card, Counts
 from bench.datasets import _official, _pictures
 from bench.errors import DataError
@@ -78,15 +78,7 @@ def raw(
         *(" ".join(captions[photo][1:]) for photo in asked),
         *(captions[photo][0] for photo in asked),
     ]
-    labels = np.zeros((len(names), len(asked)), np.uint8)
-    column = {photo: c for c, photo in enumerate(asked)}
-    row = {photo: i for i, photo in enumerate(names[:database])}
-    for c in range(len(asked)):
-        labels[[len(stream) + c, database + c], c] = 1
-    for one, other in related:
-        for here, there in ((one, other), (other, one)):
-            if here in row and there in column:
-                labels[row[here], column[there]] = 1
+    labels = _relevance(stream, asked, related)
     queries = np.flatnonzero(rows >= database)
     if not len(queries):
         raise DataError(f"{home}: none of the test photos is there; expected some. Unpack the photos there.")
@@ -108,3 +100,18 @@ def raw(
         query=queries,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _relevance(stream: list[str], asked: list[str], related: Iterable[tuple[str, str]]) -> Labels:
+    """A column for each query photo, which its query has, its entry and those of related photos."""
+    database = len(stream) + len(asked)
+    labels = np.zeros((database + len(asked), len(asked)), np.uint8)
+    column = {photo: c for c, photo in enumerate(asked)}
+    row = {photo: i for i, photo in enumerate([*stream, *asked])}
+    for c in range(len(asked)):
+        labels[[len(stream) + c, database + c], c] = 1
+    for one, other in related:
+        for here, there in ((one, other), (other, one)):
+            if here in row and there in column:
+                labels[row[here], column[there]] = 1
+    return labels
