@@ -254,3 +254,67 @@ def codes_of() -> Callable[..., Array]:
         return np.concatenate(codes)
 
     return fit
+
+
+@pytest.fixture
+def pairs() -> Callable[..., Chunk]:
+    """``pairs(n, seed=1)`` around the centres of four classes: image (n, 12), text (n, 9), clip (n, 10)."""
+
+    def make(n: int, *, seed: int = 0) -> Chunk:
+        rng, centres = np.random.default_rng(seed), np.random.default_rng(99)
+        classes = rng.integers(4, size=n)
+        image, text, clip = (
+            (centres.standard_normal((4, d))[classes] + 0.5 * rng.standard_normal((n, d))).astype(np.float32)
+            for d in (12, 9, 10)
+        )
+        return Chunk(
+            round=0,
+            image=Batch(image, {"clip": clip}),
+            text=Batch(text, {"clip": clip[:, ::-1]}),
+            labels=np.eye(4, dtype=np.uint8)[classes],
+            ids=np.arange(n),
+        )
+
+    return make
+
+
+@pytest.fixture
+def quality(pairs: Callable[..., Chunk]) -> Callable[[Method], tuple[float, float, float]]:
+    """mAP of a method that learned from ``pairs``, image to text and back on others, and chance."""
+
+    def score(method: Method) -> tuple[float, float, float]:
+        database, queries = pairs(300, seed=1), pairs(100, seed=2)
+        assert database.labels is not None and queries.labels is not None
+        labels = queries.labels, database.labels
+        i2t, t2i = (
+            metrics.evaluate(
+                method.encode(queries.batch(a), a), method.encode(database.batch(b), b), *labels, ["map"]
+            )["map"]
+            for a, b in (MODALITIES, MODALITIES[::-1])
+        )
+        return i2t, t2i, float((labels[0] @ labels[1].T).mean())
+
+    return score
+
+
+@pytest.fixture
+def largest_tensor() -> Callable[[Callable[[], object]], int]:
+    """``largest_tensor(work)``: the numbers in the largest tensor that ``work()`` makes."""
+    mode = pytest.importorskip("torch.utils._python_dispatch").TorchDispatchMode
+    import torch
+
+    class Largest(mode):  # type: ignore[misc, valid-type]
+        numbers = 0
+
+        def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = call(*args, **(kwargs or {}))
+            if isinstance(result, torch.Tensor):
+                self.numbers = max(self.numbers, result.numel())
+            return result
+
+    def measure(work: Callable[[], object]) -> int:
+        with Largest() as found:
+            work()
+        return int(found.numbers)
+
+    return measure

@@ -3,70 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Batch, Chunk, Shared
+from bench.api import MODALITIES, Chunk, Shared
 from bench.checks import Check, checks_for
 from bench.errors import ParameterError
 from bench.methods.ckdh import CKDH
-from bench.metrics import evaluate
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
-CLASSES = 4
-
-
-def pairs(n: int, *, seed: int = 0) -> Chunk:
-    """Pairs around the centres of four classes: image (n, 12), text (n, 9), clip (n, 10)."""
-    rng, centres = np.random.default_rng(seed), np.random.default_rng(99)
-    classes = rng.integers(CLASSES, size=n)
-    image, text, clip = (
-        (centres.standard_normal((CLASSES, d))[classes] + 0.5 * rng.standard_normal((n, d))).astype(
-            np.float32
-        )
-        for d in (12, 9, 10)
-    )
-    return Chunk(
-        round=0,
-        image=Batch(image, {"clip": clip}),
-        text=Batch(text, {"clip": clip[:, ::-1]}),
-        labels=np.eye(CLASSES, dtype=np.uint8)[classes],
-        ids=np.arange(n),
-    )
 
 
 def fitted(items: Chunk, **settings: Any) -> CKDH:
     method = CKDH(**{"bits": 16, "hidden": 32, "heads": 2, "width": 8, "batch": 64, "rate": 3e-3, **settings})
     method.fit_chunk(dataclasses.replace(items, shared=Shared()))  # nothing left of another fit
     return method
-
-
-def encoded(method: CKDH, items: Chunk) -> Array:
-    """Image codes above text codes."""
-    return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
-
-
-def quality(trained_on: Chunk) -> tuple[float, float, float]:
-    """mAP from image to text and back on other pairs, and the share of relevant pairs."""
-    database, queries = pairs(300, seed=1), pairs(100, seed=2)
-    assert database.labels is not None and queries.labels is not None
-    method = fitted(trained_on)
-    found = [
-        evaluate(
-            method.encode(queries.batch(a), a),
-            method.encode(database.batch(b), b),
-            queries.labels,
-            database.labels,
-            ["map"],
-        )["map"]
-        for a, b in (MODALITIES, MODALITIES[::-1])
-    ]
-    return found[0], found[1], float((queries.labels @ database.labels.T).mean())
 
 
 def cosine(a: Array, b: Array) -> float:
@@ -217,22 +174,26 @@ def test_similar_items_share_a_label_and_an_unlabelled_one_is_like_itself_alone(
     assert similar(labels).int().tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
 
 
-def test_labels_teach_codes_that_retrieve_across_modalities() -> None:
-    i2t, t2i, chance = quality(pairs(400))
+def test_labels_teach_codes_that_retrieve_across_modalities(
+    pairs: Callable[..., Chunk], quality: Callable[..., tuple[float, float, float]]
+) -> None:
+    i2t, t2i, chance = quality(fitted(pairs(400)))
     assert min(i2t, t2i) > chance + 0.4
 
 
-def test_labels_and_texts_of_other_items_teach_nothing() -> None:
+def test_labels_and_texts_of_other_items_teach_nothing(
+    pairs: Callable[..., Chunk], quality: Callable[..., tuple[float, float, float]]
+) -> None:
     """Labels alone are not enough to shuffle: a pair is similar to itself whatever its labels."""
     items, rng = pairs(1000), np.random.default_rng(5)
     assert items.labels is not None
     labels = items.labels[rng.permutation(len(items))]
     wrong = dataclasses.replace(items, text=items.text.take(rng.permutation(len(items))), labels=labels)
-    i2t, t2i, chance = quality(wrong)
+    i2t, t2i, chance = quality(fitted(wrong))
     assert max(i2t, t2i) < chance + 0.15
 
 
-def test_a_pair_has_one_learned_code_that_is_the_sign_of_both_outputs() -> None:
+def test_a_pair_has_one_learned_code_that_is_the_sign_of_both_outputs(pairs: Callable[..., Chunk]) -> None:
     items = pairs(120)
     method = fitted(items, epochs=3)
     learned = [method.encode_database(items, m) for m in MODALITIES]

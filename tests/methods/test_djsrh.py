@@ -29,11 +29,6 @@ def fitted(items: Chunk, **settings: Any) -> DJSRH:
     return method
 
 
-def encoded(method: DJSRH, items: Chunk) -> Array:
-    """Image codes above text codes."""
-    return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
-
-
 def cosine(a: Array, b: Array) -> float:
     return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 

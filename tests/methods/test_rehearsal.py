@@ -18,7 +18,6 @@ from bench.trial import Trial, equal, items
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("one_thread")
-Array = np.ndarray[Any, Any]
 NAMES = ["ckdh_online", "skdch_online", "ukd_online"]
 QUICK: dict[str, dict[str, Any]] = {
     "ckdh_online": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,28 +12,10 @@ import pytest
 from bench.api import MODALITIES, Batch, Chunk, Shared
 from bench.checks import Check, checks_for
 from bench.methods.skdch import SKDCH
-from bench.metrics import evaluate
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
-CLASSES = 4
-
-
-def pairs(n: int, *, seed: int = 0, noise: float = 0.5) -> Chunk:
-    """Pairs around the centres of four classes, image (n, 12) and text (n, 9)."""
-    rng, centres = np.random.default_rng(seed), np.random.default_rng(99)
-    classes = rng.integers(CLASSES, size=n)
-    image, text = (
-        centres.standard_normal((CLASSES, d))[classes] + noise * rng.standard_normal((n, d)) for d in (12, 9)
-    )
-    return Chunk(
-        round=0,
-        image=Batch(image.astype(np.float32)),
-        text=Batch(text.astype(np.float32)),
-        labels=np.eye(CLASSES, dtype=np.uint8)[classes],
-        ids=np.arange(n),
-    )
 
 
 def labelled(items: Chunk, share: float) -> Chunk:
@@ -52,24 +35,6 @@ def fitted(items: Chunk, **settings: Any) -> SKDCH:
 def encoded(method: SKDCH, items: Chunk) -> Array:
     """Image codes above text codes."""
     return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
-
-
-def quality(trained_on: Chunk, **settings: Any) -> tuple[float, float, float]:
-    """mAP from image to text and back on other pairs, and the share of relevant pairs."""
-    database, queries = pairs(300, seed=1), pairs(100, seed=2)
-    assert database.labels is not None and queries.labels is not None
-    method = fitted(trained_on, **settings)
-    found = [
-        evaluate(
-            method.encode(queries.batch(a), a),
-            method.encode(database.batch(b), b),
-            queries.labels,
-            database.labels,
-            ["map"],
-        )["map"]
-        for a, b in (MODALITIES, MODALITIES[::-1])
-    ]
-    return found[0], found[1], float((queries.labels @ database.labels.T).mean())
 
 
 class Given:
@@ -183,48 +148,56 @@ def test_random_draws_fall_on_all_that_is_allowed_and_nothing_else() -> None:
     assert np.bincount(drawn)[[1, 3, 4]].min() > 70
 
 
-def test_labels_teach_codes_that_retrieve_across_modalities() -> None:
-    i2t, t2i, chance = quality(pairs(400))
+def test_labels_teach_codes_that_retrieve_across_modalities(
+    pairs: Callable[..., Chunk], quality: Callable[..., tuple[float, float, float]]
+) -> None:
+    i2t, t2i, chance = quality(fitted(pairs(400)))
     assert min(i2t, t2i) > chance + 0.4
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1])
-def test_few_labels_or_none_are_enough_where_pairs_are_true(share: float) -> None:
-    i2t, t2i, chance = quality(labelled(pairs(400), share), epochs=20)
+def test_few_labels_or_none_are_enough_where_pairs_are_true(
+    share: float, pairs: Callable[..., Chunk], quality: Callable[..., tuple[float, float, float]]
+) -> None:
+    i2t, t2i, chance = quality(fitted(labelled(pairs(400), share), epochs=20))
     assert min(i2t, t2i) > chance + 0.3
 
 
-def test_no_labels_at_all_are_as_good_as_rows_of_zeros() -> None:
+def test_no_labels_at_all_are_as_good_as_rows_of_zeros(pairs: Callable[..., Chunk]) -> None:
     items = pairs(150)
     without = fitted(dataclasses.replace(items, labels=None), epochs=2)
     assert (encoded(without, items) == encoded(fitted(labelled(items, 0), epochs=2), items)).all()
 
 
-def test_shuffled_labels_teach_less() -> None:
+def test_shuffled_labels_teach_less(
+    pairs: Callable[..., Chunk], quality: Callable[..., tuple[float, float, float]]
+) -> None:
     items, rng = pairs(1000), np.random.default_rng(5)
     assert items.labels is not None
     wrong = dataclasses.replace(items, labels=items.labels[rng.permutation(len(items))])
-    assert max(quality(wrong)[:2]) < min(quality(items)[:2]) - 0.2
+    assert max(quality(fitted(wrong))[:2]) < min(quality(fitted(items))[:2]) - 0.2
 
 
-def test_labels_and_texts_of_other_items_teach_nothing() -> None:
+def test_labels_and_texts_of_other_items_teach_nothing(
+    pairs: Callable[..., Chunk], quality: Callable[..., tuple[float, float, float]]
+) -> None:
     items, rng = pairs(1000), np.random.default_rng(5)
     assert items.labels is not None
     labels = items.labels[rng.permutation(len(items))]
     wrong = dataclasses.replace(items, text=items.text.take(rng.permutation(len(items))), labels=labels)
-    i2t, t2i, chance = quality(wrong)
+    i2t, t2i, chance = quality(fitted(wrong))
     assert max(i2t, t2i) < chance + 0.15
 
 
 @pytest.mark.parametrize("bits", [8, 128])
 @pytest.mark.parametrize("negatives", ["lite", "random"])
-def test_codes_have_as_many_bits_as_asked_for(bits: int, negatives: str) -> None:
+def test_codes_have_as_many_bits_as_asked_for(bits: int, negatives: str, pairs: Callable[..., Chunk]) -> None:
     items = pairs(80)
     method = fitted(items, bits=bits, epochs=1, negatives=negatives)
     assert encoded(method, items).shape == (160, bits)
 
 
-def test_one_pair_one_class_and_constant_columns_leave_finite_weights() -> None:
+def test_one_pair_one_class_and_constant_columns_leave_finite_weights(pairs: Callable[..., Chunk]) -> None:
     items = pairs(80)
     image = items.image.features.copy()
     image[:, ::2] = 7.0

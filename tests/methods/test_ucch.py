@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Chunk, Shared
+from bench.api import Chunk, Shared
 from bench.checks import Check, checks_for
 from bench.methods import ucch
 from bench.methods.ucch import UCCH, contrastive_loss, ranking_loss
@@ -28,11 +28,6 @@ def fitted(items: Chunk, **settings: Any) -> UCCH:
     method = UCCH(**{"bits": 16, "hidden": 32, "epochs": 3, "batch": 50, "negatives": 64, **settings})
     method.fit_chunk(dataclasses.replace(items, labels=None, shared=Shared()))
     return method
-
-
-def encoded(method: UCCH, items: Chunk) -> Array:
-    """Image codes above text codes."""
-    return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
 
 
 def unit_rows(rng: np.random.Generator, n: int, k: int) -> Array:

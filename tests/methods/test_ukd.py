@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Batch, Chunk
+from bench.api import MODALITIES, Chunk
 from bench.checks import Check, checks_for
 from bench.methods._hash_network import location_and_scale
 from bench.methods.ukd import UKD
-from bench.metrics import evaluate
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
-CLASSES = 4
-
-
-def chunk(image: Array, text: Array) -> Chunk:
-    batches = [Batch(x.astype(np.float32)) for x in (image, text)]
-    for batch in batches:
-        batch.features.flags.writeable = False
-    return Chunk(round=0, image=batches[0], text=batches[1], labels=None, ids=np.arange(len(image)))
-
-
-def pairs(n: int, *, seed: int = 0) -> tuple[Chunk, Array]:
-    """Pairs around the centres of four classes, image (n, 12) and text (n, 9); one-hot labels."""
-    rng, centres = np.random.default_rng(seed), np.random.default_rng(99)
-    classes = rng.integers(CLASSES, size=n)
-    image = centres.standard_normal((CLASSES, 12))[classes] + 0.5 * rng.standard_normal((n, 12))
-    text = centres.standard_normal((CLASSES, 9))[classes] + 0.5 * rng.standard_normal((n, 9))
-    return chunk(image, text), np.eye(CLASSES, dtype=np.uint8)[classes]
 
 
 def fitted(items: Chunk, **settings: Any) -> UKD:
@@ -44,19 +27,6 @@ def fitted(items: Chunk, **settings: Any) -> UKD:
 def encoded(method: UKD, items: Chunk) -> Array:
     """Image codes above text codes."""
     return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
-
-
-def quality(trained_on: Chunk) -> tuple[float, float, float]:
-    """mAP from image to text and back on other pairs, and the share of relevant pairs."""
-    (database, labels), (queries, wanted) = pairs(300, seed=1), pairs(100, seed=2)
-    method = fitted(trained_on, epochs=30)
-    found = [
-        evaluate(
-            method.encode(queries.batch(a), a), method.encode(database.batch(b), b), wanted, labels, ["map"]
-        )["map"]
-        for a, b in (MODALITIES, MODALITIES[::-1])
-    ]
-    return found[0], found[1], float((wanted @ labels.T).mean())
 
 
 @pytest.mark.parametrize("check", checks_for(UKD), ids=str)
@@ -89,25 +59,15 @@ def test_all_items_as_far_away_as_the_last_neighbour_count() -> None:
     assert similar[4] == [0, 1, 1, 1, 1]
 
 
-def test_nothing_of_size_n_by_n_is_ever_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torch.utils._python_dispatch import TorchDispatchMode
-
+def test_nothing_of_size_n_by_n_is_ever_made(
+    monkeypatch: pytest.MonkeyPatch, pairs: Callable[..., Chunk], largest_tensor: Callable[..., int]
+) -> None:
     from bench.methods import _neighbours as similarity
-
-    class Largest(TorchDispatchMode):
-        numbers = 0
-
-        def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            result = call(*args, **(kwargs or {}))
-            if isinstance(result, torch.Tensor):
-                Largest.numbers = max(Largest.numbers, result.numel())
-            return result
 
     n = 1000
     monkeypatch.setattr(similarity, "_BLOCK", 50 * n)
-    with Largest():
-        fitted(pairs(n)[0], epochs=1, teacher_epochs=1, batch=50)
-    assert 50 * n <= Largest.numbers < 130 * n  # n x 128 sigmoids are the widest thing
+    numbers = largest_tensor(lambda: fitted(pairs(n), epochs=1, teacher_epochs=1, batch=50))
+    assert 50 * n <= numbers < 130 * n  # n x 128 sigmoids are the widest thing
 
 
 def test_slope_is_the_derivative_of_the_negative_log_likelihood() -> None:
@@ -137,19 +97,20 @@ def test_released_slope_is_the_derivative_of_the_released_loss() -> None:
     torch.testing.assert_close(found, out.grad)
 
 
-def test_released_loss_teaches_too_and_differs_from_the_papers() -> None:
-    items, labels = pairs(300)
+def test_released_loss_teaches_too_and_differs_from_the_papers(pairs: Callable[..., Chunk]) -> None:
+    items = pairs(300)
     paper, released = (encoded(fitted(items, loss=loss, epochs=10), items) for loss in ("paper", "released"))
     assert (paper != released).any()
-    relevant = (labels @ labels.T).astype(bool)
+    assert items.labels is not None
+    relevant = (items.labels @ items.labels.T).astype(bool)
     image, text = np.split(released.astype(float), 2)
     products = image @ text.T
     assert products[relevant].mean() > products[~relevant].mean() + 4
 
 
 @pytest.mark.parametrize("space", ["image", "text"])
-def test_neighbours_may_count_in_one_space_alone(space: str) -> None:
-    items, _ = pairs(60)
+def test_neighbours_may_count_in_one_space_alone(space: str, pairs: Callable[..., Chunk]) -> None:
+    items = pairs(60)
     method = UKD(bits=8, hidden=8, teacher_hidden=8, spaces=space, teacher_epochs=0)
     _, _, x, nets = method._teacher(items)
     both = UKD(bits=8, hidden=8, teacher_hidden=8, teacher_epochs=0)._similarity(nets, x).rows(slice(None))
@@ -184,11 +145,11 @@ def test_triplet_loss_is_the_mean_over_all_triplets_of_both_directions() -> None
     assert float(triplet_loss(torch.tensor(image), torch.tensor(text))) == pytest.approx(total / 36)
 
 
-def test_the_teacher_brings_partners_together() -> None:
+def test_the_teacher_brings_partners_together(pairs: Callable[..., Chunk]) -> None:
     from bench.methods._network import Place
     from bench.methods.ukd import teacher
 
-    items, _ = pairs(200)
+    items = pairs(200)
     x = {m: torch.tensor(items.batch(m).features) for m in MODALITIES}
     shares = []
     for epochs in (0, 20):
@@ -209,8 +170,10 @@ def test_the_teacher_brings_partners_together() -> None:
     assert shares[1] > 0.8
 
 
-def test_pairs_teach_codes_that_retrieve_across_modalities() -> None:
-    i2t, t2i, chance = quality(pairs(400)[0])
+def test_pairs_teach_codes_that_retrieve_across_modalities(
+    pairs: Callable[..., Chunk], quality: Callable[..., tuple[float, float, float]]
+) -> None:
+    i2t, t2i, chance = quality(fitted(pairs(400), epochs=30))
     assert min(i2t, t2i) > chance + 0.4
 
 
