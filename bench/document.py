@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench import ablation, grid, registry
+from bench import ablation, grid
 from bench.errors import ParameterError, UnknownNameError
 from bench.records import RunSpec
+from bench.results import check_options
 from bench.study import TUNED, Study, read
 
 
@@ -160,7 +161,7 @@ def _requests(file: Path, values: dict[str, Any]) -> tuple[Request, ...]:
                 f'study file {file}: {entry!r} is not the name of a report. Write "map_table" or '
                 '{ name = "map_table", metric = "map@50" }.'
             )
-        registry.get("report", name)  # an unknown one stops here, before anything runs
+        check_options(name, options)  # an unknown report or option stops here, before anything runs
         found.append(Request(name=name, options=options))
     return tuple(found)
 

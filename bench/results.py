@@ -13,7 +13,20 @@ from bench.figures import Figure
 from bench.records import RoundRecord, RunRecord, selector
 from bench.tables import Table
 
+_GIVEN = ("stale", "arrays", "describe", "cast")  # to a report by Results, not by who asks for it
 Describe = Callable[[RunRecord], Any]  # record → bench.statistics.DatasetStatistics, or None
+
+
+def check_options(report: str, options: Iterable[str]) -> None:
+    """Raises ParameterError for an option that ``reports/<report>.py`` does not have."""
+    accepted = inspect.signature(registry.get("report", report)).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        return
+    known = [name for name in list(accepted)[1:] if name not in _GIVEN]
+    for name in options:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise ParameterError(f"report {report!r} has no option {name!r}. Known: {listed}.")
 
 
 class Results:
@@ -56,13 +69,9 @@ class Results:
 
     def render(self, report: str, *, metric: str = "map", **options: Any) -> Any:
         """What ``reports/<report>.py`` makes of the records: a table or a figure."""
+        check_options(report, options)
         render = registry.get("report", report)
         accepted = inspect.signature(render).parameters
-        if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
-            unknown = [name for name in options if name not in accepted]
-            if unknown:
-                known = ", ".join(list(accepted)[1:]) or "none"
-                raise ParameterError(f"report {report!r} has no option {unknown[0]!r}. Known: {known}.")
         offered = {
             "metric": metric,
             "stale": self.stale,

@@ -29,6 +29,7 @@ _NOTES = (
     "p over queries: paired randomisation test of the AP per query, mean over seeds, two-sided",
     "p over seeds: paired t-test of the mean AP per seed, two-sided",
     "a star takes both: the larger p, Holm-corrected over the methods of a column; one seed allows none",
+    "the best is picked from the same scores, which makes p somewhat too small where methods are many",
 )
 
 

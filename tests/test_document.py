@@ -82,6 +82,8 @@ def test_a_grid_offers_its_axes_and_an_ablation_its_contrasts(tmp_path: Path) ->
     ("text", "says"),
     [
         ("reports = ['nonsense']", "no report named 'nonsense'"),
+        ("reports = [{ name = 'map_table', metrc = 'map' }]", "'map_table' has no option 'metrc'"),
+        ("reports = [{ name = 'wins', metric = 'map@50' }]", "'wins' has no option 'metric'"),
         ("reports = [3]", "is not the name of a report"),
         ("[[section]]\nbits = [8]", "has no title"),
         ("section = 3", r"Write \[\[section\]\]"),
