@@ -142,29 +142,24 @@ def _entry(record: RunRecord, stored: Mapping[str, npt.NDArray[Any]], name: str)
 
 
 def _search_of(hist: Histograms) -> Search:
+    from bench import _score_kernels  # numba: only where arrays are read
+
     cuts = np.unique(np.append(_STEPS[hist.items > _STEPS], hist.items)).astype(np.intp)
-    met = Histograms(hist.counts[:, hist.counts[:, :, 0].any(axis=0)])  # most distances of long codes are not
+    scores, hits = np.empty(len(hist), np.float64), np.empty((len(hist), len(cuts)), np.float64)
+    _score_kernels.search(np.ascontiguousarray(hist.counts, np.uint32), cuts, scores, hits)
     return Search(
-        scores=per_query("map", met).astype(np.float32),
+        scores=scores.astype(np.float32),
         radius=np.stack(pr_curve(hist)),
         cuts=cuts,
-        ranks=_ranks(met, cuts),
+        ranks=_ranks(hits[~np.isnan(scores)], cuts),
     )
 
 
-def _ranks(hist: Histograms, cuts: npt.NDArray[np.intp]) -> Values:
-    """Precision and recall at every cut: within a group of ties, hits are expected to be spread evenly."""
-    asked = hist.counts[hist.counts[:, :, 1].any(axis=1)]
-    if not len(asked):
+def _ranks(hits: Values, cuts: npt.NDArray[np.intp]) -> Values:
+    """Precision and recall at every cut, mean over the queries of ``hits`` (Q, R); all items are the last."""
+    if not len(hits):
         return np.full((2, len(cuts)), np.nan)
-    within = np.zeros((2, len(asked), hist.bits + 2))  # items and hits, each on its own: strides cost a lot
-    for column, nearer in enumerate(within):
-        nearer[:, 1:] = asked[:, :, column].cumsum(axis=1, dtype=np.int64)
-    items, hit = within
-    shift = np.arange(len(asked))[:, None] * (hist.items + 1.0)  # all queries in one ascending sequence
-    found = np.interp((cuts + shift).ravel(), (items + shift).ravel(), hit.ravel())
-    hits = found.reshape(len(asked), -1)
-    return np.stack([hits.mean(axis=0) / cuts, (hits / hit[:, -1:]).mean(axis=0)])
+    return np.stack([hits.mean(axis=0) / cuts, (hits / hits[:, -1:]).mean(axis=0)])
 
 
 def _health_of(packed: npt.NDArray[np.uint64], bits: int) -> Health:
