@@ -18,7 +18,7 @@ from bench.hamming import usable_threads
 from bench.records import RunRecord
 from bench.results import Results
 from bench.statistics import DatasetStatistics, describe
-from bench.store import Store
+from bench.store import Store, stale_reasons
 from bench.tables import Table, latex, markdown
 
 _MANY = 12  # drawings: below, starting processes costs more than it saves
@@ -70,21 +70,24 @@ def collect(document: Document, *, say: Say, how: Mapping[str, Any] | None) -> l
     """The records of every section of a study file.
 
     ``how`` is what :func:`bench.sweep.complete` is given to run what is missing. None runs nothing: what
-    is stored counts, stale or not.
+    is stored counts, stale or not, and the files of the datasets need not be there.
     """
     found = []
     evidence: dict[Path, Evidence] = {}
     for section in document.sections:
         study, specs, offers = section.plan()
         store = Store(study.results_folder)
-        cells = sweep.survey(study, specs)
-        missing = [c for c in cells if (c.state == "missing" if how is None else c.due())]
-        say(section.title, len(missing), len(cells))
-        results = sweep.collect(store, cells) if how is None else sweep.complete(study, specs, **how)
-        stale = {c.spec.key: c.reason for c in cells if c.state == "stale"} if how is None else {}
+        if how is None:
+            records = [r for r in map(store.read, specs) if r is not None]
+            say(section.title, len(specs) - len(records), len(specs))
+            stale = stale_reasons(records)
+        else:
+            due = [c for c in sweep.survey(study, specs) if c.due()]
+            say(section.title, len(due), len(specs))
+            records, stale = sweep.complete(study, specs, **how).records, {}
         arrays = evidence.setdefault(store.folder, Evidence(store.arrays))
         more: dict[str, Any] = {"stale": stale, "arrays": arrays, "describe": describer(study.data_folder)}
-        found.append((section, results.records, more, offers))
+        found.append((section, records, more, offers))
     cast = [r.spec.label for _, records, _, _ in found for r in records if not r.reference]
     return [
         Part(section=section, results=Results(records, cast=cast, **more), offers=offers)

@@ -79,6 +79,11 @@ def test_without_running_it_says_what_is_missing(capsys: pytest.CaptureFixture[s
     assert not Path("runs").exists()
 
 
+def test_without_running_it_needs_no_files_of_the_datasets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "paper", "--no-run"]) == 1
+    assert "Comparison: 840 of 840 cells are not stored" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_stored_results_need_no_study_and_leave_out_what_does_not_apply(
     capsys: pytest.CaptureFixture[str],
