@@ -17,7 +17,8 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
     """Add metric ``name`` to every ``ok`` record that lacks it; return how many were changed.
 
     A metric that depends on the order of the database needs codes, which are kept for the
-    last evaluated round only, and the labels, which are read again from the dataset.
+    last evaluated round only, and the labels, which are read again from the dataset. A method
+    without codes is left out there.
     """
     metric = metrics.parse_metric(name)
     changed = 0
@@ -27,6 +28,8 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
         ):
             continue
         if metric.needs == "order":
+            if record.reference == "real-valued":  # keeps no codes, and ties are no question there
+                continue
             new = _from_codes(record, store.arrays(record), name, data_root)
         else:
             new = _from_histograms(record, store.arrays(record), name)

@@ -286,8 +286,11 @@ class _Session:
         return self.stream.train.labels[self.index.rows]
 
     def keep_codes(self, queries: Mapping[Modality, Any]) -> None:
-        """The last round's codes and rows: what order-dependent metrics need."""
-        for modality in MODALITIES:
+        """The last round's codes and rows: what order-dependent metrics need.
+
+        Real-valued vectors are no codes: they are large, and nothing reads them.
+        """
+        for modality in () if self.stream.cls.capabilities.real_valued else MODALITIES:
             self.arrays[f"codes/query/{modality}"] = queries[modality]
             self.arrays[f"codes/database/{modality}"] = self.index.packed[modality]
         self.arrays["rows/database"] = _narrow(self.index.rows)

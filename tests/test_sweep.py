@@ -338,6 +338,17 @@ def test_a_stored_metric_follows_from_the_histograms(tmp_path: Path) -> None:
     assert scores["map:pessimistic/t2i"] <= scores["map:lemon/t2i"] <= scores["map:optimistic/t2i"]
 
 
+def test_a_method_without_codes_keeps_no_vectors_and_is_left_out_of_metrics_of_their_order(
+    tmp_path: Path,
+) -> None:
+    from bench.rescore import rescore
+
+    [record] = bench.run(**options(tmp_path, methods="float_features")).records
+    store = Store(tmp_path / "runs")
+    assert not [name for name in store.arrays(record) if name.startswith("codes/")]
+    assert rescore(store, "map:lemon", data_root=tmp_path) == 0
+
+
 def test_a_backend_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="backend must be one of"):
         bench.run(**options(tmp_path, backend="threads"))
