@@ -172,7 +172,8 @@ def _write(made: Any, out: Path, folder: str, stem: str, done: Written) -> Itera
             text = getattr(made, form)() + "\n"
             done.files.append(writing.text(out / folder / f"{stem}.{suffix}", _page(made, text, suffix)))
         links = ", ".join(f"[{suffix}]({folder}/{stem}.{suffix})" for suffix in TABLE_FORMS)
-        yield "index", f"### {markdown(made.title)}\n\n{made.to_markdown()}\n\n{links}"
+        below = made.to_markdown().partition("\n\n")[2]  # its title is the heading here
+        yield "index", f"### {markdown(made.title)}\n\n{below}\n\n{links}"
         yield "tex", f"\\input{{{folder}/{stem}.tex}}"
     else:
         done.files.append(writing.text(out / folder / f"{stem}.txt", f"{made}\n"))
