@@ -304,7 +304,7 @@ def _markdown_block(block: Block) -> str:
     unmarked: list[list[Mark]] = [[""] * len(block.columns)] * len(block.foot)
     for row, marks in zip(block.rows + block.foot, block.marks() + unmarked, strict=True):
         lines.append("| " + " | ".join(map(_markdown_cell, row, marks)) + " |")
-    caption = "\n".join(markdown(text) for text in block.caption)
+    caption = "<br>\n".join(markdown(text) for text in block.caption)  # else one run-on line
     notes = "\n".join(f"- {markdown(text)}" for text in block.notes)
     return "\n\n".join(part for part in (caption, "\n".join(lines), notes) if part)
 
