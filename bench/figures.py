@@ -1,11 +1,13 @@
 """One figure and its renderings: PDF, SVG and PNG, and the numbers behind it. It knows nothing of records.
 
 A figure is drawn when it is saved. Equal figures give equal files: no date is written, and SVG gets
-its identifiers from a fixed salt.
+its identifiers from a fixed salt. Every file carries the digest of the numbers behind it, so that a
+picture can be checked against results without comparing how two versions of matplotlib draw.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +18,11 @@ from bench.errors import ParameterError
 from bench.tables import csv_of
 
 FORMATS = ("pdf", "svg", "png")
-_METADATA: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+_METADATA: dict[str, tuple[str, dict[str, None]]] = {  # where the digest goes, and what is left out
+    "pdf": ("Subject", {"CreationDate": None}),
+    "svg": ("Description", {"Date": None}),
+    "png": ("Description", {}),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +60,11 @@ class Figure:
         """``data`` as CSV with one header row; an absent value is an empty field."""
         return csv_of(self.data)
 
+    @property
+    def digest(self) -> str:
+        """Equal for equal numbers; ``numbers DIGEST`` stands in the metadata of every file."""
+        return hashlib.sha256(self.to_csv().encode()).hexdigest()[:16]
+
     def save(self, folder: Path, stem: str, formats: Sequence[str] = FORMATS) -> list[Path]:
         """Write ``STEM[-NAME].FORMAT`` for every plot and format; returns the files."""
         import matplotlib
@@ -66,7 +77,7 @@ class Figure:
                 drawn.set_layout_engine("none")  # once, and not for every format
                 for form in formats:
                     out = folder / f"{'-'.join(filter(None, (stem, plot.name)))}.{form}"
-                    found.append(writing.whole(out, _saver(drawn, form)))
+                    found.append(writing.whole(out, _saver(drawn, form, self.digest)))
         return found
 
     def save_as(self, out: Path) -> list[Path]:
@@ -79,5 +90,7 @@ class Figure:
         return self.save(out.parent, out.stem, (form,))
 
 
-def _saver(drawn: Any, form: str) -> Callable[[Path], Any]:
-    return lambda path: drawn.savefig(path, format=form, metadata=_METADATA[form])
+def _saver(drawn: Any, form: str, digest: str) -> Callable[[Path], Any]:
+    name, left_out = _METADATA[form]
+    metadata = {name: f"numbers {digest}", **left_out}
+    return lambda path: drawn.savefig(path, format=form, metadata=metadata)
