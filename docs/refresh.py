@@ -35,10 +35,7 @@ class Shown:
     def differences(self, *, renew: bool) -> tuple[str, list[str]]:
         """The block as it should be, and what differs; a figure is drawn anew where ``renew`` is set."""
         if self.block.startswith("```"):
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(printed):
-                _run(self.words)
-            block = f"```text\n{printed.getvalue().rstrip()}\n```"
+            block = f"```text\n{_run(self.words).rstrip()}\n```"
             lines = difflib.unified_diff(
                 self.block.splitlines(), block.splitlines(), "shown", "now", lineterm=""
             )
@@ -78,11 +75,14 @@ def _digest(svg: Path) -> str:
     return found[0] if found else ""
 
 
-def _run(words: list[str]) -> None:
-    with contextlib.chdir(ROOT):
+def _run(words: list[str]) -> str:
+    """Run a command in the root of the checkout; what it prints."""
+    printed = io.StringIO()
+    with contextlib.chdir(ROOT), contextlib.redirect_stdout(printed):
         code = main(words)
     if code:
         raise SystemExit(f"bench {shlex.join(words)} ended with exit code {code}")
+    return printed.getvalue()
 
 
 if __name__ == "__main__":
