@@ -67,10 +67,12 @@ def test_a_low_rank_target_costs_a_sixth_of_the_matrix_rebuilt(race: Any) -> Non
 
 
 MEMORY = """
-import json, resource, torch
+import json, torch
+from pathlib import Path
 from bench.methods._similarity_loss import LowRank, error_by_rows
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # not ru_maxrss, which a program inherits from the one that started it
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 rng = torch.Generator().manual_seed(0)
 def draw(n, d):
     return torch.empty(n, d).normal_(generator=rng).div_(d**0.5)
@@ -94,7 +96,7 @@ def test_large_n_needs_no_large_memory(benchmark: Any, python: Callable[..., str
     extra = json.loads(benchmark.pedantic(lambda: python(MEMORY), rounds=1))
     benchmark.extra_info.update({f"MB, {name}": round(mb) for name, mb in extra.items()})
     assert extra["by rows, n = 10000"] <= 300
-    assert 0 < extra["low rank, n = 100000"] <= 500
+    assert extra["low rank, n = 100000"] <= 500
 
 
 def test_a_student_trains_faster_than_a_loader_and_adam_as_they_come(race: Any) -> None:
