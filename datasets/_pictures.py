@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -49,7 +49,7 @@ class Pictures:
                 "Copy or download it again, or delete it: the item is then left out, with a note."
             ) from error
 
-    def take(self, rows: Sequence[int]) -> Pictures:
+    def take(self, rows: Iterable[int]) -> Pictures:
         return Pictures([self.places[i] for i in rows], [self.names[i] for i in rows])
 
 

@@ -104,11 +104,11 @@ def _labels(home: Path) -> tuple[dict[int, set[int]], dict[int, str]]:
             names[int(number)] = word.strip()
     regions: dict[int, set[int]] = {}
     for path in sorted(words.parent.rglob("labels.txt")):
-        for number, line in enumerate(_official.lines(path), start=1):
+        for at, line in enumerate(_official.lines(path), start=1):
             fields = line.split()
             if len(fields) != 3 or not all(field.isdigit() for field in fields):
                 raise DataError(
-                    f"{path}: line {number} is {line[:40]!r}; expected the numbers of a photo, a region and "
+                    f"{path}: line {at} is {line[:40]!r}; expected the numbers of a photo, a region and "
                     "a label. Copy the file again."
                 )
             regions.setdefault(int(fields[0]), set()).add(int(fields[2]))

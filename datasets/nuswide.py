@@ -87,7 +87,7 @@ class Nuswide(BundledSource):
     mark = "Imagelist.txt"
 
     def official(self, root: Path) -> Raw:
-        chosen = self._items(root)
+        chosen = self._chosen(root)
         home = self.home(root)
         found = _pictures.gather(home)
         by_number = {Path(name).stem.rpartition("_")[2]: place for name, place in found.items()}
@@ -117,7 +117,7 @@ class Nuswide(BundledSource):
     def load(self, root: Path) -> Dataset:
         if self.features == "views" or self.bundle(root) is not None:
             return super().load(root)
-        chosen = self._items(root)
+        chosen = self._chosen(root)
         image = _sift(self.home(root), chosen)
         text = np.zeros((len(chosen.rows), TAGS), np.float32)
         for i, tags in enumerate(chosen.tags):
@@ -147,7 +147,7 @@ class Nuswide(BundledSource):
         found = Counts(pairs=pairs, queries=queries, classes=len(chosen.concepts), words=len(chosen.words))
         return (f"variant {self.variant}: {CARD.variants[self.variant]}", *self._differences(found))
 
-    def _items(self, root: Path) -> _Items:
+    def _chosen(self, root: Path) -> _Items:
         home = self.home(root)
         listed = _official.lines(_official.expect(home, "Imagelist.txt", "the list of all photos"))
         names = [name.replace("\\", "/") for name in listed]

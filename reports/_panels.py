@@ -29,7 +29,7 @@ class Curve:
     spread: Values | None = None
 
     @classmethod
-    def mean(cls, x: Sequence[Values], y: Sequence[Values]) -> Curve:
+    def mean(cls, x: Sequence[npt.NDArray[Any]], y: Sequence[Values]) -> Curve:
         """Of one curve per seed, each as long as the others."""
         spread = np.std(y, axis=0, ddof=1) if len(y) > 1 else None
         return cls(np.mean(x, axis=0), np.mean(y, axis=0), spread)

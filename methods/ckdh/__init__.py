@@ -79,7 +79,16 @@ class CKDH(HashNetworks):
             "rate": 1e-4,
         }
     }
-    varies = ("lambda1", "lambda2", "gamma", "likelihood", "within", "across", "epochs", "rate")
+    varies: ClassVar[tuple[str, ...]] = (
+        "lambda1",
+        "lambda2",
+        "gamma",
+        "likelihood",
+        "within",
+        "across",
+        "epochs",
+        "rate",
+    )
     variants: ClassVar[Mapping[str, Variant]] = {
         "untrained teacher": Variant(
             isolates="what the teacher learns: random networks instead", params={"teacher_epochs": 0}

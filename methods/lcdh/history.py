@@ -167,7 +167,7 @@ class History(State):
         self.labels.add(signals.labels[known], codes[known])
         self.features.add(signals.features, codes)
         if known.any():
-            present = signals.labels.any(axis=0)
+            present = np.asarray(signals.labels.any(axis=0))
             self.classes = present if self.classes is None else self.classes | present
 
     def fade(self, keep: float) -> None:
@@ -184,7 +184,7 @@ class History(State):
 
     def groups(self, signals: Signals, *, lambda1: float, lambda2: float) -> list[Group]:
         """What the history asks of the codes of new items: those with labels, then those without."""
-        known = signals.labels.any(axis=1)
+        known = np.asarray(signals.labels.any(axis=1))
         groups = []
         for of_labels in (True, False):
             rows = np.flatnonzero(known == of_labels)

@@ -7,9 +7,10 @@ every step sees ALL earlier codes, exactly, and no matrix of similarities is eve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.api import MODALITIES, Modality, Rows, passes
 from bench.methods._online import Array, dot
@@ -73,7 +74,7 @@ class Networks(State):
                     adam[m].step(backward(self.layers[m], phis[m], outputs[m], slope))
         return signs(np.sum([forward(self.layers[m], phi) for m, phi in part.phis.items()], axis=0))
 
-    def project(self, phi: Array, modality: Modality) -> Array:
+    def project(self, phi: npt.NDArray[Any], modality: Modality) -> Array:
         """Outputs (n, k) in (-1, 1) of Φ (n, d)."""
         assert self.layers is not None, "fit() comes first"
         return forward(self.layers[modality], phi)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import eigh
 
 from bench.api import MODALITIES, Features, Modality, Shared
@@ -67,7 +68,7 @@ class HashFunction(State):
         self.gram = shared.once((*key, "gram", keep), partial(self.gram.take_in, phi, keep))
         return shared.once((*key, "factor", keep, eta), partial(self.gram.factor, eta))
 
-    def project(self, phi: Array) -> Array:
+    def project(self, phi: npt.NDArray[Any]) -> Array:
         """Real-valued codes (n, k) of Φ (n, d)."""
         assert self.weights is not None, "learn() comes first"
         return dot(phi, self.weights)
@@ -150,7 +151,7 @@ class ClosedForm(State):
             function.cross = function.learn(factors[m], part.phis[m], codes, learned.get(m)).cross
         return codes
 
-    def project(self, phi: Array, modality: Modality) -> Array:
+    def project(self, phi: npt.NDArray[Any], modality: Modality) -> Array:
         """Real-valued codes (n, k) of Φ (n, d)."""
         return self.functions[modality].project(phi)
 

@@ -141,7 +141,7 @@ def fit_scalings(seen: Seen) -> tuple[Scaling, Scaling]:
 def project_teacher(seen: Seen, *, bits: int, rng: np.random.Generator) -> Teacher:
     """The untrained teacher: PCA and ITQ of both standardised CLIP features side by side."""
     scalings = fit_scalings(seen)
-    both = np.hstack(standardised(seen, *scalings))
+    both: Any = np.hstack(standardised(seen, *scalings))
     projection = rotated_axes(both, bits, iterations=50, rng=rng)
     return Teacher(*scalings, {"projection": projection}, fusion="concat", heads=0, device="cpu")
 

@@ -64,7 +64,7 @@ class SKDCH(HashNetworks):
         "the student's similarities follow, where they use neighbours; no model picked on test data.",
     )
 
-    varies = ("intra", "pull", "epochs")
+    varies: ClassVar[tuple[str, ...]] = ("intra", "pull", "epochs")
     variants: ClassVar[Mapping[str, Variant]] = {
         "untrained teacher": Variant(
             isolates="what the teacher learns before its neighbours vote", params={"teacher_epochs": 0}

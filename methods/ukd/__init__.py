@@ -73,7 +73,7 @@ class UKD(HashNetworks):
         },
         "mirflickr": {"neighbours": 0.55},
     }
-    varies = ("loss", "gamma", "epochs", "hidden", "rate", "spaces", "neighbours")
+    varies: ClassVar[tuple[str, ...]] = ("loss", "gamma", "epochs", "hidden", "rate", "spaces", "neighbours")
     variants: ClassVar[Mapping[str, Variant]] = {
         "untrained teacher": Variant(
             isolates="what the teacher learns: random networks instead", params={"teacher_epochs": 0}
