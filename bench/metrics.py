@@ -329,7 +329,7 @@ METRICS: dict[str, Metric] = {
             key="map",
             compute=_map,
             takes="R or nothing",
-            description="mean average precision, expected over orders of tied items; @R: over min(R, relevant)",
+            description="mean average precision, expected over orders of ties; @R over min(R, relevant)",
         ),
         Metric(
             key="map:optimistic",
