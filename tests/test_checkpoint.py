@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import bench
-from bench import checkpoint, registry
+from bench import checkpoint, registry, state
 from bench.checkpoint import Checkpoints
 from bench.records import RunRecord
 from bench.store import Store
@@ -22,7 +22,7 @@ PLUGINS = Path(__file__).with_name("plugins")
 RUN = """
 import sys, bench
 from pathlib import Path
-from bench import checkpoint, registry
+from bench import checkpoint, registry, state
 checkpoint.EVERY, checkpoint._SHARE = 0.0, 0
 for name in ("dies", "tiny"):
     registry.add_file(Path(sys.argv[1]) / f"{name}.py")
@@ -118,8 +118,8 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(study: Callable[..., Path], 
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:200])
     else:
-        content = checkpoint.state.load(path)
-        checkpoint.state.save(path, {**content, "facts": {**content["facts"], "code": "another"}})
+        content = state.load(path)
+        state.save(path, {**content, "facts": {**content["facts"], "code": "another"}})
     study("broken", 3, bits="8")
     assert fitted(folder).count("8:0") == 2
 
@@ -196,7 +196,7 @@ def test_a_cell_is_saved_at_most_once_in_thirty_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("bench.checkpoint.time.monotonic", lambda: now[0])
     cell, kept = Cell(), Checkpoints([tmp_path / "a.partial"], {})
     for second in range(0, 121, 5):
         now[0] = float(second)

@@ -130,4 +130,5 @@ def test_health_of_codes_worked_out_by_hand() -> None:
     assert found.entropy == pytest.approx(1.5)
     assert found.duplicates == 0.5
     assert found.buckets.tolist() == [2, 1, 1]
-    assert found.correlation[0, 1] == pytest.approx(np.corrcoef(codes.T)[0, 1], abs=1e-6)
+    pearson = np.atleast_2d(np.corrcoef(codes.T))
+    assert found.correlation[0, 1] == pytest.approx(pearson[0, 1], abs=1e-6)

@@ -18,7 +18,7 @@ LEAST = int(binom.ppf(0.0001, TRIALS, 0.05))
 
 def scores(
     rng: np.random.Generator, base: npt.NDArray[np.float64], effect: float = 0.0, seed_sd: float = 0.0
-):  # type: ignore[no-untyped-def]
+) -> npt.NDArray[np.float32]:
     """AP-like scores (seeds, queries): what queries share, an effect, runs that differ, and noise."""
     runs = rng.normal(0, seed_sd, (SEEDS, 1))
     return (base + effect + runs + rng.normal(0, 0.1, (SEEDS, QUERIES))).astype(np.float32)
@@ -130,7 +130,7 @@ def test_holm_multiplies_by_what_is_left_and_keeps_out_what_was_not_tested() -> 
 def test_holm_is_that_of_statsmodels(size: int) -> None:
     multitest = pytest.importorskip("statsmodels.stats.multitest")  # comes with scikit-posthocs
     p = np.random.default_rng(size).beta(0.3, 2, size).round(3)  # some equal, some 0
-    assert holm(p) == pytest.approx(multitest.multipletests(p, method="holm")[1])
+    assert holm(p.tolist()) == pytest.approx(multitest.multipletests(p, method="holm")[1])
 
 
 def test_a_method_that_always_wins_has_rank_one_and_differs_from_the_last() -> None:

@@ -108,7 +108,7 @@ def test_a_student_trains_faster_than_a_loader_and_adam_as_they_come(race: Any) 
     from bench.methods._network import Network, Place
     from bench.methods.ckdh import student
 
-    x = {"image": draw(PAIRS, IMAGE, seed=0), "text": draw(PAIRS, TEXT, seed=1)}
+    x: dict[Any, Any] = {"image": draw(PAIRS, IMAGE, seed=0), "text": draw(PAIRS, TEXT, seed=1)}
     taught = torch.tanh(8 * draw(PAIRS, BITS, seed=2)), torch.tanh(8 * draw(PAIRS, BITS, seed=3))
     views = (1.0, 1.0, 1.0)
 
@@ -138,10 +138,10 @@ def test_a_student_trains_faster_than_a_loader_and_adam_as_they_come(race: Any) 
 
     def peer() -> None:
         for image, text, *own in loader:
-            out = [torch.tanh(model(rows)) for model, rows in zip(models, (image, text), strict=True)]
+            one, two = (torch.tanh(model(rows)) for model, rows in zip(models, (image, text), strict=True))
             target = student.knowledge(tuple(own), tuple(own), views)
             adam.zero_grad()
-            student.loss(*out, target.__getitem__, 0.1).backward()
+            student.loss(one, two, target.__getitem__, 0.1).backward()
             adam.step()
 
     others = {

@@ -114,8 +114,10 @@ def test_a_stream_of_190000_pairs_takes_less_than_three_minutes_and_four_gigabyt
     benchmark: Any, tmp_path: Path
 ) -> None:
     """19 chunks of 10,000; a cell with another λ trained the teacher. Encoding and search are included."""
-    study = {"datasets": "synthetic[n=190000,queries=2000]", "schedule": "shuffled:10000", "bits": "64"}
-    study |= {"seeds": 1, "results": str(tmp_path / "runs")}
+    study: dict[str, Any] = {
+        "datasets": "synthetic[n=190000,queries=2000]", "schedule": "shuffled:10000", "bits": "64",
+        "seeds": 1, "results": str(tmp_path / "runs"),
+    }  # fmt: skip
     bench.run(**study, methods="lcdh[lambda1=0.1]")
     code = STREAM.format(study={**study, "methods": "lcdh"})
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}

@@ -20,11 +20,11 @@ def test_scores_and_curves_cost_less_than_half_of_the_same_numbers_from_the_metr
     x = np.arange(BITS + 1)
     share = np.exp(-((x - 0.45 * BITS) ** 2) / (BITS / 4) ** 2)
     items = rng.multinomial(ITEMS, share / share.sum(), size=QUERIES)
-    counts = np.stack([items, rng.binomial(items, 0.9 - 0.8 * x / BITS)], axis=2).astype(np.uint16)
+    counts: Any = np.stack([items, rng.binomial(items, 0.9 - 0.8 * x / BITS)], axis=2).astype(np.uint16)
     spec = RunSpec(method="m", dataset="d", bits=BITS, schedule=Schedule("shuffled", ITEMS), seed=0)
     last = RoundRecord(
         round=0, items=ITEMS, queries=QUERIES, empty_queries={}, metrics={}, seconds={}, bits_rewritten=None,
-        state_bytes=None,
+        state_bytes=0,
     )  # fmt: skip
     record = RunRecord(spec=spec, status="ok", rounds=(last,), arrays="a.npz")
 

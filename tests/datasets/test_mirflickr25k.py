@@ -154,10 +154,10 @@ def test_real_tags_and_labels_in_the_owners_layout_give_the_fields_matrices(
     shutil.rmtree(home)
     assert (raw.labels.shape, len(raw.vocabulary), len(raw.train)) == ((20015, 24), 1386, 18015)
     np.testing.assert_array_equal(raw.labels, labels)
-    column = {word: c for c, word in enumerate(raw.vocabulary)}
+    place = {word: c for c, word in enumerate(raw.vocabulary)}
     found = np.zeros_like(words)
     for row, text in enumerate(raw.texts):
-        found[row, [column[tag] for tag in text.split() if tag in column]] = 1
+        found[row, [place[tag] for tag in text.split() if tag in place]] = 1
     np.testing.assert_array_equal(found, words)
     assert not any("expected" in note for note in raw.notes)
 

@@ -68,7 +68,8 @@ def copy(tmp_path: Path, write: Write, photo: Write, year: str) -> Path:
 
 
 def parsed(root: Path, year: str, **options: Any) -> Raw:
-    return Mscoco(**{"queries": 1, "variant": year} | options).raw(root)
+    chosen: dict[str, Any] = {"queries": 1, "variant": year} | options
+    return Mscoco(**chosen).raw(root)
 
 
 def test_photos_with_an_object_a_caption_and_a_file_are_kept(copy: Path, year: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from bench.api import MODALITIES, Chunk, Shared
 from bench.checks import Check, checks_for
 from bench.errors import ParameterError
+from bench.methods._similarity_loss import error_by_rows
 from bench.methods.ckdh import CKDH
 
 torch = pytest.importorskip("torch")
@@ -103,7 +104,7 @@ def test_a_large_batch_is_compared_in_blocks_of_rows(monkeypatch: pytest.MonkeyP
 
     whole = slopes()
     monkeypatch.setattr(student, "BLOCK", 5)
-    monkeypatch.setattr(student, "error_by_rows", partial(student.error_by_rows, block=5))
+    monkeypatch.setattr(student, "error_by_rows", partial(error_by_rows, block=5))
     for found, expected in zip(slopes(), whole, strict=True):
         torch.testing.assert_close(found, expected)
 

@@ -131,7 +131,9 @@ def problem(*, bits: int = 8, unlabelled: bool = False) -> Problem:
     old, new, old_codes = signals(90), signals(60), signs(rng.standard_normal((90, bits)))
     history = History.empty(bits)
     history.add(old, old_codes)
-    functions, phis, old_phis = ClosedForm.new().functions, {}, {}
+    functions = ClosedForm.new().functions
+    phis: dict[Modality, Array] = {}
+    old_phis: dict[Modality, Array] = {}
     for m, d in zip(MODALITIES, (7, 5), strict=True):
         x = rng.standard_normal((150, d))
         features = Projection.fit(x[:90], width=512)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 K, L1, L2, GAMMA = 6, 0.7, 1.3, 0.4
-SGD = {"solver": "sgd", "teacher": "zero", "epochs": 5}
+SGD: dict[str, Any] = {"solver": "sgd", "teacher": "zero", "epochs": 5}
 
 
 def signals(n: int, rng: np.random.Generator) -> Signals:
@@ -117,7 +117,9 @@ def test_the_history_pins_networks_that_start_anew_and_nothing_else_would() -> N
 
 
 @pytest.mark.parametrize("student", ["linear", "rbf", "mlp"])
-def test_a_run_resumed_from_a_file_equals_one_without_a_break(student: str, tmp_path: Path) -> None:
+def test_a_run_resumed_from_a_file_equals_one_without_a_break(
+    student: Literal["linear", "rbf", "mlp"], tmp_path: Path
+) -> None:
     method, other = (LCDH(bits=8, **SGD, student=student, hidden=16, centres=20) for _ in range(2))
     chunks = Trial(LCDH).chunks(*(items(seed=i) for i in range(3)))
     method.fit_pool(chunks[0])
@@ -164,5 +166,6 @@ def test_codes_are_those_of_both_networks_together() -> None:
     method = LCDH(bits=16, **SGD)
     method.fit_chunk(chunk)
     assert isinstance(method.student_, Networks)
-    sums = sum(method.student_.project(method.features_[m](chunk.batch(m).features), m) for m in MODALITIES)
-    np.testing.assert_array_equal(method.encode_database(chunk, "image"), signs(sums))
+    phis: dict[Modality, Array] = {m: method.features_[m](chunk.batch(m).features) for m in MODALITIES}
+    image, text = (method.student_.project(phis[m], m) for m in MODALITIES)
+    np.testing.assert_array_equal(method.encode_database(chunk, "image"), signs(image + text))

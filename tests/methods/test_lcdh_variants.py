@@ -45,6 +45,13 @@ def chunks(*sizes: int) -> list[Chunk]:
     return Trial(LCDH).chunks(*(items(n, seed=i) for i, n in enumerate(sizes)))
 
 
+def unit_labels(n: int) -> Array:
+    """Those of ``items(n)``."""
+    labels = items(n).labels
+    assert labels is not None
+    return unit_rows(labels)
+
+
 def fit(method: LCDH, given: list[Chunk], *, pool: bool = True) -> Array:
     """The learned codes of all chunks; the first is the pool."""
     if pool:
@@ -66,7 +73,8 @@ def lacking(chunk: Chunk, modality: Modality, rows: Array, fill: float = 0.0) ->
         return np.where(absent[:, None], np.float32(fill), x)
 
     gone = Batch(blank(batch.features), {v: blank(x) for v, x in batch.views.items()}, absent)
-    return dataclasses.replace(chunk, **{modality: gone}, shared=Shared())
+    changed: dict[str, Any] = {modality: gone}
+    return dataclasses.replace(chunk, **changed, shared=Shared())
 
 
 @pytest.fixture(autouse=True)
@@ -237,7 +245,8 @@ def test_a_hash_function_is_learned_from_the_items_that_have_its_modality() -> N
     codes = fit(method, [chunk], pool=False).astype(float)
     kept = np.setdiff1d(np.arange(60), rows)
     assert isinstance(method.student_, ClosedForm)
-    for m, seen in (("text", kept), ("image", np.arange(60))):
+    rows_of: dict[Modality, Array] = {"text": kept, "image": np.arange(60)}
+    for m, seen in rows_of.items():
         phi = method.features_[m](chunk.batch(m).features[seen]).astype(float)
         ridge = phi.T @ phi + 0.1 * len(seen) * np.eye(phi.shape[1])
         weights = method.student_.functions[m].weights
@@ -249,7 +258,7 @@ def test_a_hash_function_is_learned_from_the_items_that_have_its_modality() -> N
 def test_a_teacher_code_of_one_modality_does_not_depend_on_the_others_of_its_batch(fusion: Any) -> None:
     chunk = lacking(lacking(chunks(50)[0], "text", np.arange(10)), "image", np.arange(40, 50))
     seen = Seen.of(chunk)
-    made = train_teacher(seen, unit_rows(items(50).labels), recipe=recipe(fusion=fusion), seed=1)
+    made = train_teacher(seen, unit_labels(50), recipe=recipe(fusion=fusion), seed=1)
     together = made.codes(seen)
     alone = np.concatenate([made.codes(seen.take(slice(i, i + 1))) for i in range(50)])
     np.testing.assert_allclose(alone, together, atol=1e-5)
@@ -276,14 +285,15 @@ def recipe(**changes: Any) -> Recipe:
 @pytest.mark.parametrize(("fusion", "blind"), [("image", "text"), ("text", "image")])
 def test_a_teacher_of_one_modality_does_not_look_at_the_other(fusion: Any, blind: Modality) -> None:
     chunk = chunks(40)[0]
-    made = train_teacher(Seen.of(chunk), unit_rows(items(40).labels), recipe=recipe(fusion=fusion), seed=1)
+    made = train_teacher(Seen.of(chunk), unit_labels(40), recipe=recipe(fusion=fusion), seed=1)
     other = Batch(chunk.batch(blind).features, {"clip": -chunk.batch(blind).views["clip"]})
-    changed = dataclasses.replace(chunk, **{blind: other})
+    changes: dict[str, Any] = {blind: other}
+    changed = dataclasses.replace(chunk, **changes)
     np.testing.assert_array_equal(made.codes(Seen.of(changed)), made.codes(Seen.of(chunk)))
 
 
 def test_attention_is_never_over_one_token() -> None:
-    seen, labels = Seen.of(chunks(40)[0]), unit_rows(items(40).labels)
+    seen, labels = Seen.of(chunks(40)[0]), unit_labels(40)
     names = train_teacher(seen, labels, recipe=recipe(fusion="image", attention=2), seed=1).weights
     assert not any(name.startswith("attention") for name in names)
 
@@ -364,7 +374,7 @@ def test_procrustes_finds_the_turn_between_two_sets_of_codes() -> None:
 
 
 def test_a_refitted_teacher_is_turned_to_the_coordinates_of_the_first() -> None:
-    seen, labels = Seen.of(chunks(150)[0]), unit_rows(items(150).labels)
+    seen, labels = Seen.of(chunks(150)[0]), unit_labels(150)
     first, second = (train_teacher(seen, labels, recipe=recipe(epochs=30), seed=s) for s in (1, 2))
     past = Past.begin(seen.take(slice(0, 100)), first)
     new = Seen.of(Trial(LCDH).chunks(items(80, seed=5))[0])
@@ -376,7 +386,8 @@ def test_the_sample_that_a_teacher_is_refitted_on_is_bounded_and_uniform() -> No
     past = Past.begin(Seen.of(chunks(20)[0]), project_teacher(Seen.of(chunks(20)[0]), bits=4, rng=Draws(0)))
     rng = Draws(1)
     for age in range(10):
-        past.take_in(Seen(*2 * [np.full((50, 1), age, np.float32)]), np.zeros((50, 0)), most=200, rng=rng)
+        x = np.full((50, 1), age, np.float32)
+        past.take_in(Seen(x, x), np.zeros((50, 0)), most=200, rng=rng)
     ages = past.sample().image[:, 0]
     assert len(ages) == 200 and np.all(np.diff(ages) >= 0)
     assert np.all(np.bincount(ages.astype(int), minlength=10) > 8)
@@ -389,7 +400,8 @@ def test_a_refitted_teacher_sees_the_chunks_so_far_and_no_other() -> None:
         method = LCDH(bits=8, teacher="past", **SMALL)
         codes.append(fit(method, [*given[:2], last])[:120])
         assert method.past_ is not None and len(method.past_.keys) == 180
-    np.testing.assert_array_equal(*codes)
+    one, other = codes
+    np.testing.assert_array_equal(one, other)
 
 
 def test_a_refitted_teacher_is_resumed_as_it_was(tmp_path: Path) -> None:

@@ -121,7 +121,9 @@ def test_ckdh_reads_labels_in_the_pool_only() -> None:
         method.fit_pool(dataclasses.replace(pool, shared=Shared()))
     for chunk in rest:
         true.fit_chunk(chunk)
-        none.fit_chunk(dataclasses.replace(chunk, labels=chunk.labels * 0, shared=Shared()))  # type: ignore[operator]
+        assert chunk.labels is not None
+        unlabelled = np.zeros_like(chunk.labels)
+        none.fit_chunk(dataclasses.replace(chunk, labels=unlabelled, shared=Shared()))
     assert (true.encode(pool.image, "image") == none.encode(pool.image, "image")).all()
 
 
@@ -167,7 +169,8 @@ def test_ckdhs_pin_is_its_definition() -> None:
             for j in range(3):
                 cosine = f[i] @ codes[j] / np.linalg.norm(f[i]) / np.linalg.norm(codes[j])
                 total += (cosine - target[i, j]) ** 2 / 15 / 2
-    found = pin(*(torch.tensor(x) for x in (image, text, codes)), torch.tensor(target).__getitem__)
+    seen = [torch.tensor(x) for x in (image, text, codes)]
+    found = pin(seen[0], seen[1], seen[2], torch.tensor(target).__getitem__)
     assert float(found) == pytest.approx(total)
 
 

@@ -93,14 +93,18 @@ def test_rows_are_asked_for_in_blocks_only() -> None:
 
 @pytest.mark.parametrize("eta", [0.0, 0.4])
 def test_djsrh_finds_the_same_loss_by_thin_factors(eta: float) -> None:
-    from bench.methods.djsrh import affinity, factors, reconstruction_loss, unit
+    from bench.methods._hash_network import unit
+    from bench.methods.djsrh import affinity, factors, reconstruction_loss
 
-    codes = draws((N, K), (N, K))
+    codes: Any = draws((N, K), (N, K))
     image, text = (unit(x.detach()) for x in draws((N, 5), (N, 3), seed=1))
     how = {"beta": 0.3, "eta": eta, "mu": 1.5}
     whole, thin = (
         slopes(
-            reconstruction_loss(*codes, make(image, text, **how), within_image=0.2, within_text=0.3), *codes
+            reconstruction_loss(
+                codes[0], codes[1], make(image, text, **how), within_image=0.2, within_text=0.3
+            ),
+            *codes,
         )
         for make in (affinity, factors)
     )

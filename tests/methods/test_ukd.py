@@ -109,7 +109,7 @@ def test_released_loss_teaches_too_and_differs_from_the_papers(pairs: Callable[.
 
 
 @pytest.mark.parametrize("space", ["image", "text"])
-def test_neighbours_may_count_in_one_space_alone(space: str, pairs: Callable[..., Chunk]) -> None:
+def test_neighbours_may_count_in_one_space_alone(space: Any, pairs: Callable[..., Chunk]) -> None:
     items = pairs(60)
     method = UKD(bits=8, hidden=8, teacher_hidden=8, spaces=space, teacher_epochs=0)
     _, _, x, nets = method._teacher(items)

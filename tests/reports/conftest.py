@@ -58,7 +58,7 @@ def _run(spec: RunSpec, noise: float, rounds: int) -> tuple[RunRecord, Stored]:
 
         now = {m: codes(labels[:items]) for m in ("image", "text")}
         queries = {m: codes(asked) for m in ("image", "text")}
-        scores = {}
+        scores: dict[str, float] = {}
         for direction in spec.directions:
             sides = {"i": "image", "t": "text"}
             pair = queries[sides[direction[0]]], now[sides[direction[2]]]
