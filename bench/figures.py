@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,38 @@ class Plot:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One plot on its way to files, without the numbers behind it, of which it has the digest.
+
+    ``stem`` is the path of its files without their suffixes, ``rc`` are the matplotlib settings under
+    which it is drawn and saved.
+    """
+
+    plot: Plot
+    stem: Path
+    digest: str
+    rc: Mapping[str, Any]
+
+    def save(self, formats: Sequence[str] = FORMATS) -> list[Path]:
+        """Write ``STEM.FORMAT`` for every format; returns the files."""
+        import matplotlib
+
+        with matplotlib.rc_context(dict(self.rc)):
+            drawn = self.plot.draw()
+            if engine := drawn.get_layout_engine():
+                engine.execute(drawn)
+                drawn.set_layout_engine(None)  # laid out once; with an engine every file is drawn twice
+            return [self._save(drawn, form) for form in formats]
+
+    def _save(self, drawn: Any, form: str) -> Path:
+        name, left_out = _METADATA[form]
+        metadata = {name: f"numbers {self.digest}", **left_out}
+        out = self.stem.with_name(f"{self.stem.name}.{form}")
+        return writing.whole(out, lambda path: drawn.savefig(path, format=form, metadata=metadata))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figure:
     """A titled series of plots, and the plain numbers behind them, one mapping per number.
 
@@ -58,27 +90,28 @@ class Figure:
 
     def to_csv(self) -> str:
         """``data`` as CSV with one header row; an absent value is an empty field."""
+        return self._csv
+
+    @cached_property
+    def _csv(self) -> str:
         return csv_of(self.data)
 
     @property
     def digest(self) -> str:
         """Equal for equal numbers; ``numbers DIGEST`` stands in the metadata of every file."""
-        return hashlib.sha256(self.to_csv().encode()).hexdigest()[:16]
+        return hashlib.sha256(self._csv.encode()).hexdigest()[:16]
+
+    def drawings(self, folder: Path, stem: str) -> list[Drawing]:
+        """Every plot with the path of its files, ``FOLDER/STEM[-NAME]``."""
+        digest = self.digest
+        return [
+            Drawing(plot, folder / "-".join(filter(None, (stem, plot.name))), digest, self.rc)
+            for plot in self.plots
+        ]
 
     def save(self, folder: Path, stem: str, formats: Sequence[str] = FORMATS) -> list[Path]:
         """Write ``STEM[-NAME].FORMAT`` for every plot and format; returns the files."""
-        import matplotlib
-
-        found = []
-        with matplotlib.rc_context(dict(self.rc)):
-            for plot in self.plots:
-                drawn = plot.draw()
-                drawn.draw_without_rendering()  # lays it out
-                drawn.set_layout_engine("none")  # once, and not for every format
-                for form in formats:
-                    out = folder / f"{'-'.join(filter(None, (stem, plot.name)))}.{form}"
-                    found.append(writing.whole(out, _saver(drawn, form, self.digest)))
-        return found
+        return [path for drawing in self.drawings(folder, stem) for path in drawing.save(formats)]
 
     def save_as(self, out: Path) -> list[Path]:
         """Write every plot to ``out``, whose suffix is the format; several get their names appended."""
@@ -88,9 +121,3 @@ class Figure:
                 f"--out {out}: a figure is written as {', '.join(FORMATS)}. Change its suffix."
             )
         return self.save(out.parent, out.stem, (form,))
-
-
-def _saver(drawn: Any, form: str, digest: str) -> Callable[[Path], Any]:
-    name, left_out = _METADATA[form]
-    metadata = {name: f"numbers {digest}", **left_out}
-    return lambda path: drawn.savefig(path, format=form, metadata=metadata)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from bench.errors import ParameterError
@@ -65,7 +66,7 @@ class Schedule:
         return f"{self.order}:{self.size}" + (":short" if self.last == "short" else "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One cell of the grid. Equal specs have equal keys, so a run can be resumed.
 
@@ -91,7 +92,7 @@ class RunSpec:
     labelled: float = 1.0
     paired: float = 1.0
 
-    @property
+    @cached_property  # reports ask for it tens of thousands of times, as for the label
     def key(self) -> str:
         """Content address: the same for equal specs on any machine, in any process."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # asdict() copies deeply
@@ -99,7 +100,7 @@ class RunSpec:
         text = json.dumps({**described, "schedule": asdict(self.schedule)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    @property
+    @cached_property
     def label(self) -> str:
         """The method as it was asked for: ``lcdh[lambda1=0.1]``."""
         return selector(self.method, self.params)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from bench import cache, registry, sweep, writing
 from bench.document import Document, Request, Section, slug
 from bench.errors import BenchError, ParameterError
 from bench.evidence import Evidence
-from bench.figures import Figure
+from bench.figures import FORMATS, Drawing, Figure
 from bench.hamming import usable_threads
 from bench.records import RunRecord
 from bench.results import Results
@@ -21,7 +21,7 @@ from bench.statistics import DatasetStatistics, describe
 from bench.store import Store, stale_reasons
 from bench.tables import Table, latex, markdown
 
-_MANY = 12  # drawings: below, starting processes costs more than it saves
+_PAINTERS = 8  # processes that draw, at most: each takes a second to start
 TABLE_FORMS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex", "html": "to_html", "txt": "to_text"}
 
 
@@ -30,8 +30,9 @@ class Written:
     """What a report came to: the files, and what could not be made, with the reason."""
 
     files: list[Path] = field(default_factory=list)
-    drawings: list[tuple[Figure, Path, str]] = field(default_factory=list)  # each of one plot, to be saved
     failed: list[str] = field(default_factory=list)
+    index: list[str] = field(default_factory=list)  # paragraphs of README.md
+    tex: list[str] = field(default_factory=list)  # and of report.tex
 
 
 def describer(root: Path) -> Callable[[RunRecord], DatasetStatistics | None]:
@@ -114,28 +115,28 @@ def together(parts: Sequence[Part]) -> Results:
 
 def write(document: Document, parts: Sequence[Part], out: Path) -> Written:
     """Write every table and figure below ``out``, then the index ``README.md`` and ``report.tex``."""
-    done = Written()
-    index = [f"# {markdown(document.title)}", f"Made by `{document.command}` from stored runs."]
-    tex: list[str] = []
-    for part in parts:
-        folder = slug(part.section.title)
-        index.append(f"## {markdown(part.section.title)}")
-        tex.append(f"\\section{{{latex(part.section.title)}}}")
-        _prepare(part)
-        for request in part.section.requests:
-            try:
-                made = part.results.render(request.name, **_options(part, request))
-            except ParameterError as error:
-                index.append(f"*{request.name}: left out.* {markdown(str(error))}")
-                if not request.optional:
-                    done.failed.append(f"{part.section.title}: {error}")
-                continue
-            for where, text in _write(made, out, folder, request.stem, done):
-                (index if where == "index" else tex).append(text)
-    done.files += _draw(done.drawings)
-    done.files.append(writing.text(out / "README.md", "\n\n".join(index) + "\n"))
-    done.files.append(writing.text(out / "report.tex", _document(document.title, tex)))
+    done, out = Written(), out.absolute()  # the processes that draw may stand in another folder
+    done.index += [f"# {markdown(document.title)}", f"Made by `{document.command}` from stored runs."]
+    done.files += _draw(drawing for part in parts for drawing in _section(part, out, done))
+    done.files.append(writing.text(out / "README.md", "\n\n".join(done.index) + "\n"))
+    done.files.append(writing.text(out / "report.tex", _document(document.title, done.tex)))
     return done
+
+
+def _section(part: Part, out: Path, done: Written) -> Iterator[Drawing]:
+    """Write the reports of one section; gives what is to be drawn."""
+    done.index.append(f"## {markdown(part.section.title)}")
+    done.tex.append(f"\\section{{{latex(part.section.title)}}}")
+    _prepare(part)
+    for request in part.section.requests:
+        try:
+            made = part.results.render(request.name, **_options(part, request))
+        except ParameterError as error:
+            done.index.append(f"*{request.name}: left out.* {markdown(str(error))}")
+            if not request.optional:
+                done.failed.append(f"{part.section.title}: {error}")
+            continue
+        yield from _write(made, out, slug(part.section.title), request.stem, done)
 
 
 def _options(part: Part, request: Request) -> dict[str, Any]:
@@ -155,37 +156,45 @@ def _prepare(part: Part) -> None:
         evidence.prepare(part.results.records)
 
 
-def _write(made: Any, out: Path, folder: str, stem: str, done: Written) -> Iterator[tuple[str, str]]:
-    """Write one report; gives what the index and the LaTeX document say of it."""
+def _write(made: Any, out: Path, folder: str, stem: str, done: Written) -> Iterator[Drawing]:
+    """Write one report, and what the index and the LaTeX document say of it."""
     if isinstance(made, Figure):
-        done.drawings += [(replace(made, plots=(plot,)), out / folder, stem) for plot in made.plots]
-        done.files.append(writing.text(out / folder / f"{stem}.csv", made.to_csv() + "\n"))
-        yield "index", f"### {made.title}\n\nNumbers: [csv]({folder}/{stem}.csv)"
-        for plot in made.plots:
-            name = f"{folder}/{'-'.join(filter(None, (stem, plot.name)))}"
-            links = ", ".join(f"[{form}]({name}.{form})" for form in ("pdf", "svg", "png"))
-            words = "; ".join((*plot.caption, *plot.notes))
-            yield "index", f"![{markdown(made.title)}]({name}.png)\n\n{links}: {markdown(words)}"
-            yield "tex", _latex_figure(name, f"{made.title}: {words}")
+        yield from _figure(made, out, folder, stem, done)
     elif isinstance(made, Table):
-        for suffix, form in TABLE_FORMS.items():
-            text = getattr(made, form)() + "\n"
-            done.files.append(writing.text(out / folder / f"{stem}.{suffix}", _page(made, text, suffix)))
-        links = ", ".join(f"[{suffix}]({folder}/{stem}.{suffix})" for suffix in TABLE_FORMS)
-        below = made.to_markdown().partition("\n\n")[2]  # its title is the heading here
-        yield "index", f"### {markdown(made.title)}\n\n{below}\n\n{links}"
-        yield "tex", f"\\input{{{folder}/{stem}.tex}}"
+        _table(made, out, folder, stem, done)
     else:
         done.files.append(writing.text(out / folder / f"{stem}.txt", f"{made}\n"))
-        yield "index", f"### {stem}\n\n[txt]({folder}/{stem}.txt)"
+        done.index.append(f"### {stem}\n\n[txt]({folder}/{stem}.txt)")
 
 
-def _draw(drawings: Sequence[tuple[Figure, Path, str]]) -> list[Path]:
-    """Save figures, on all cores where they are many: drawing holds the GIL, so in processes."""
+def _figure(made: Figure, out: Path, folder: str, stem: str, done: Written) -> Iterator[Drawing]:
+    done.files.append(writing.text(out / folder / f"{stem}.csv", made.to_csv() + "\n"))
+    done.index.append(f"### {made.title}\n\nNumbers: [csv]({folder}/{stem}.csv)")
+    for drawing in made.drawings(out / folder, stem):
+        name = f"{folder}/{drawing.stem.name}"
+        links = ", ".join(f"[{form}]({name}.{form})" for form in FORMATS)
+        words = "; ".join((*drawing.plot.caption, *drawing.plot.notes))
+        done.index.append(f"![{markdown(made.title)}]({name}.png)\n\n{links}: {markdown(words)}")
+        done.tex.append(_latex_figure(name, f"{made.title}: {words}"))
+        yield drawing
+
+
+def _table(made: Table, out: Path, folder: str, stem: str, done: Written) -> None:
+    for suffix, form in TABLE_FORMS.items():
+        text = getattr(made, form)() + "\n"
+        done.files.append(writing.text(out / folder / f"{stem}.{suffix}", _page(made, text, suffix)))
+    links = ", ".join(f"[{suffix}]({folder}/{stem}.{suffix})" for suffix in TABLE_FORMS)
+    below = made.to_markdown().partition("\n\n")[2]  # its title is the heading here
+    done.index.append(f"### {markdown(made.title)}\n\n{below}\n\n{links}")
+    done.tex.append(f"\\input{{{folder}/{stem}.tex}}")
+
+
+def _draw(drawings: Iterable[Drawing]) -> list[Path]:
+    """Save figures while the reports that follow are made: drawing holds the GIL, so in processes."""
     from joblib import Parallel, delayed
 
-    jobs = usable_threads() if len(drawings) >= _MANY else 1
-    found = Parallel(n_jobs=jobs)(delayed(made.save)(folder, stem) for made, folder, stem in drawings)
+    jobs = min(usable_threads(), _PAINTERS)
+    found = Parallel(n_jobs=jobs, pre_dispatch="all")(delayed(drawing.save)() for drawing in drawings)
     return [path for paths in found for path in paths]
 
 

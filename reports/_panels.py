@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,10 +96,6 @@ def lines(
     data: list[dict[str, Any]] = []
     among = parts(records) if among is None else among
 
-    def put(axis: Any, found: Mapping[str, Curve], styles: Mapping[str, Look]) -> None:
-        for label, curve in found.items():
-            draw_curve(axis, label, curve, styles, markers=axes.markers)
-
     for part in among:
         panels = list(_panels(part.protocol, curves))
         if panels:
@@ -107,7 +104,7 @@ def lines(
                     name=part.name if len(among) > 1 else "",
                     caption=(*caption, *part.caption),
                     notes=part.protocol.notes(stale),
-                    draw=lambda panels=panels: _draw(panels, axes, styles, draw or put),  # type: ignore[misc]
+                    draw=partial(_draw, panels, axes, styles, draw or partial(_put, markers=axes.markers)),
                 )
             )
             data += (row for panel in panels for row in _data(part.protocol, panel, axes))
@@ -167,6 +164,11 @@ def _draw(panels: Sequence[Panel], axes: Axes, styles: Mapping[str, Look], draw:
     label_edges(places, axes.x, axes.y)
     legend(canvas, places)
     return canvas
+
+
+def _put(axis: Any, found: Mapping[str, Curve], styles: Mapping[str, Look], *, markers: bool) -> None:
+    for label, curve in found.items():
+        draw_curve(axis, label, curve, styles, markers=markers)
 
 
 def draw_curve(axis: Any, label: str, curve: Curve, styles: Mapping[str, Look], *, markers: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def render(
                 name=part_name(number, "bits") if len(found) > 1 else "",
                 caption=(*caption, *protocol.caption()),
                 notes=protocol.notes(stale or {}),
-                draw=lambda panels=panels: _draw(panels, styles, title),  # type: ignore[misc]
+                draw=partial(_draw, panels, styles, title),
             )
         )
         data += list(_data(protocol, panels, metric))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def render(
                     *protocol.caption(),
                 ),
                 notes=protocol.notes(stale or {}),
-                draw=lambda result=result: _draw(result, styles),  # type: ignore[misc]
+                draw=partial(_draw, result, styles),
             )
         )
         data += [

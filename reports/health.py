@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,12 +50,15 @@ def render(
             ran = by_label(part.protocol.records)
             codes = {name: [evidence.health(r, modality) for r in mine] for name, mine in ran.items()}
             name = f"{part.name}-{modality}" if len(found) > 1 else modality
+            drawn = {label: _Drawn.of(mine, codes[label]) for label, mine in ran.items()}
+            items = next(iter(ran.values()))[0].rounds[-1].items
+            once = all(len(r.rounds) < 2 for r in part.protocol.records)
             plots.append(
                 Plot(
                     name=name,
                     caption=(f"{length}-bit codes of the {modality} modality", *_CAPTION, *part.caption),
                     notes=part.protocol.notes(stale or {}),
-                    draw=lambda ran=ran, codes=codes: _draw(ran, codes, styles),  # type: ignore[misc]
+                    draw=partial(_draw, drawn, styles, items=items, once=once),
                 )
             )
             data += [
@@ -93,44 +98,65 @@ def _flips(record: RunRecord) -> dict[int, float]:
     }
 
 
-def _draw(
-    ran: Mapping[str, Sequence[RunRecord]],
-    codes: Mapping[str, Sequence[Health]],
-    styles: Mapping[str, Look],
-) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What is drawn of one method; what it is drawn from is a thousand times as large."""
+
+    balance: Curve
+    correlation: Curve
+    buckets: Curve  # corners of the line only
+    entropy: float
+    duplicates: float
+    flips: Curve | None
+
+    @classmethod
+    def of(cls, ran: Sequence[RunRecord], codes: Sequence[Health]) -> _Drawn:
+        return cls(
+            balance=_sorted([c.balance for c in codes]),
+            correlation=_sorted([_pairs(c) for c in codes]),
+            buckets=_corners(codes[0].buckets),
+            entropy=float(np.mean([c.entropy for c in codes])),
+            duplicates=float(np.mean([c.duplicates for c in codes])),
+            flips=_flip_curve(ran),
+        )
+
+
+def _sorted(values: Sequence[Any]) -> Curve:
+    return Curve.mean([np.linspace(0, 1, len(v)) for v in values], [np.sort(v) for v in values])
+
+
+def _corners(sizes: Any) -> Curve:
+    """Descending sizes against their ranks, from 1, without those that equal both neighbours."""
+    steps = np.flatnonzero(np.diff(sizes))
+    kept = np.unique([0, *steps, *(steps + 1), len(sizes) - 1])
+    return Curve(kept + 1.0, sizes[kept].astype(float))
+
+
+def _draw(drawn: Mapping[str, _Drawn], styles: Mapping[str, Look], *, items: int, once: bool) -> Any:
     from matplotlib.figure import Figure as Canvas
 
     canvas = Canvas(figsize=(WIDTH, 4.0), layout="constrained")
     axes = canvas.subplots(2, 3, squeeze=False)
     balance, correlation, buckets, entropy, duplicates, flips = axes.flat
-    occupied: list[tuple[int, int]] = []  # distinct codes, items of the largest
-    for label, of in codes.items():
-        sorted_ones = [np.sort(c.balance) for c in of]
-        pairs = [np.sort(_pairs(c)) for c in of]
-        for axis, values in ((balance, sorted_ones), (correlation, pairs)):
-            x = [np.linspace(0, 1, len(v)) for v in values]
-            draw_curve(axis, label, Curve.mean(x, values), styles, markers=False)
-        sizes = of[0].buckets
-        buckets.loglog(np.arange(1, len(sizes) + 1), sizes, **styles[label].line)
-        occupied.append((len(sizes), int(sizes[0])))
-        curve = _flip_curve(ran[label])
-        if curve is not None:
-            draw_curve(flips, label, curve, styles, markers=True)
+    for label, of in drawn.items():
+        draw_curve(balance, label, of.balance, styles, markers=False)
+        draw_curve(correlation, label, of.correlation, styles, markers=False)
+        buckets.loglog(of.buckets.x, of.buckets.y, **styles[label].line)
+        if of.flips is not None:
+            draw_curve(flips, label, of.flips, styles, markers=True)
     balance.set(title="bit balance", xlabel="bits, sorted", ylabel="share of ones", ylim=(0, 1))
     correlation.set(title="bit correlation", xlabel="pairs of bits, sorted", ylabel="|r|", ylim=(0, 1))
     buckets.set(title="bucket occupancy", xlabel="distinct codes", ylabel="items")
-    log_ticks(buckets.xaxis, [1, max(n for n, _ in occupied)])
-    log_ticks(buckets.yaxis, [1, max(n for _, n in occupied)])
-    _bars(entropy, {k: float(np.mean([c.entropy for c in v])) for k, v in codes.items()}, styles)
-    items = next(iter(ran.values()))[0].rounds[-1].items
+    log_ticks(buckets.xaxis, [1, max(of.buckets.x[-1] for of in drawn.values())])
+    log_ticks(buckets.yaxis, [1, max(of.buckets.y[0] for of in drawn.values())])
+    _bars(entropy, {label: of.entropy for label, of in drawn.items()}, styles)
     entropy.axvline(np.log2(items), color="black", linestyle=(0, (1, 1.5)), linewidth=1)
     entropy.set(title="entropy of codes", xlabel="bits")
-    _bars(duplicates, {k: float(np.mean([c.duplicates for c in v])) for k, v in codes.items()}, styles)
+    _bars(duplicates, {label: of.duplicates for label, of in drawn.items()}, styles)
     duplicates.set(title="duplicate codes", xlabel="share of items", xlim=(0, 1))
     flips.set(title="flips of old codes", xlabel="items in the database", ylabel="share of bits")
     if not flips.lines:
         flips.set_axis_off()
-        once = all(len(r.rounds) < 2 for mine in ran.values() for r in mine)
         words = "one round was evaluated:\nnot counted" if once else "no round rewrote any"
         flips.text(0.5, 0.5, words, ha="center", va="center", transform=flips.transAxes)
     legend(canvas, axes)

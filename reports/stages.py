@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ def render(
     records: Sequence[RunRecord], *, stale: Mapping[str, str] | None = None, cast: Sequence[str] = ()
 ) -> Figure:
     """Shares of the wall-clock total, which stands at the end of each bar; mean over seeds."""
+    import seaborn
+
+    colours = seaborn.color_palette("viridis", len(_STAGES))
     plots: list[Plot] = []
     data: list[dict[str, Any]] = []
     found = parts(records)
@@ -45,7 +49,7 @@ def render(
                         *part.caption,
                     ),
                     notes=part.protocol.notes(stale or {}),
-                    draw=lambda rows=rows: _draw(rows),  # type: ignore[misc]
+                    draw=partial(_draw, rows, colours),
                 )
             )
             data += [{**part.protocol.columns(r["record"]), **r["seconds"]} for r in rows]
@@ -64,15 +68,13 @@ def _row(ran: Sequence[RunRecord]) -> dict[str, Any]:
     return {"record": ran[0], "label": ran[0].spec.label, "bits": ran[0].spec.bits, "seconds": seconds}
 
 
-def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
-    import seaborn
+def _draw(rows: Sequence[Mapping[str, Any]], colours: Sequence[Any]) -> Any:
     from matplotlib.figure import Figure as Canvas
 
     bits = sorted({r["bits"] for r in rows})
     labels = list(dict.fromkeys(r["label"] for r in rows))
     canvas = Canvas(figsize=(WIDTH if len(bits) > 1 else 4.5, 0.17 * len(labels) + 1.2), layout="constrained")
     axes = canvas.subplots(1, len(bits), squeeze=False, sharey=True)[0]
-    colours = seaborn.color_palette("viridis", len(_STAGES))
     for axis, length in zip(axes, bits, strict=True):
         mine = [r for r in rows if r["bits"] == length]
         places = [labels.index(r["label"]) for r in mine]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def render(
                     *sweep.protocol.caption(swept=sweep.axes),
                 ),
                 notes=sweep.notes(stale or {}),
-                draw=lambda s=sweep, f=surfaces: _draw(s, f, metric_title(metric)),  # type: ignore[misc]
+                draw=partial(_draw, sweep, surfaces, metric_title(metric)),
             )
         )
         data += list(_data(sweep, surfaces, metric))

@@ -38,6 +38,36 @@ def test_equal_figures_are_equal_files(tmp_path: Path) -> None:
     assert first == [p.read_bytes() for p in figure().save(tmp_path / "b", "x")]
 
 
+def test_a_figure_is_laid_out_once_and_drawn_once_per_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    calls: list[str] = []
+
+    def count(owner: Any, name: str) -> None:
+        made = getattr(owner, name)
+
+        def counted(*given: Any) -> Any:
+            calls.append(name)
+            return made(*given)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(Canvas, "draw")
+    count(ConstrainedLayoutEngine, "execute")
+
+    def constrained() -> Any:
+        canvas = Canvas(layout="constrained")
+        canvas.subplots()
+        return canvas
+
+    plot = Plot(name="", caption=(), draw=constrained)
+    Figure(title="", plots=(plot,), rc=RC).save(tmp_path, "x", ("pdf", "svg", "png"))
+    assert calls == ["execute", "draw", "draw", "draw"]
+
+
 def test_text_stays_text(tmp_path: Path) -> None:
     figure().save(tmp_path, "x")
     assert b"/FontType 3" not in (tmp_path / "x.pdf").read_bytes()
