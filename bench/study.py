@@ -55,7 +55,8 @@ class Study:
         values = {} if file is None else read(file)
         if "section" in values:
             raise ParameterError(
-                f"study file {file} has sections, which are several studies. Run `bench report`."
+                f"study file {file} has sections, which are several studies. Run `bench report`, or "
+                "`bench plan`."
             )
         for name in (TUNED, "title", "reports"):  # what tuning found and `bench report` makes: no options
             values.pop(name, None)

@@ -109,6 +109,27 @@ def test_plan_says_what_is_done_and_what_the_rest_costs(capsys: pytest.CaptureFi
     assert "estimated:" in shown and "MB" in shown
 
 
+def test_plan_tells_every_section_of_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    plugins = ", ".join(f'"{p}"' for p in PLUGINS)
+    Path("mine.toml").write_text(
+        f"""
+        plugin = [{plugins}]
+        datasets = ["tiny"]
+        methods = ["halves"]
+        bits = [8]
+        [[section]]
+        title = "One"
+        [[section]]
+        title = "Two"
+        seeds = 3
+        """,
+        encoding="utf-8",
+    )
+    assert main(["plan", "mine.toml", "--bits", "8,16"]) == 0
+    shown = capsys.readouterr().out
+    assert "One: 4 cells: 4 missing" in shown and "Two: 6 cells: 6 missing" in shown
+
+
 def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) -> None:
     """An oracle needs labels in encode, a broken method raises: neither stops the plan."""
     plugins = ",".join(str(p) for p in PLUGINS)

@@ -57,11 +57,16 @@ def study_of(args: argparse.Namespace, **changes: Any) -> Any:
     """The :class:`bench.study.Study` that the options and the study file describe, with ``changes``."""
     from bench.study import Study
 
+    return Study.make(args.study, **(given(args) | changes))
+
+
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says of a study, None where it says nothing."""
     names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler")
-    options = {name: getattr(args, name, None) for name in names}
-    if isinstance(options["seeds"], str) and options["seeds"].isdigit():
-        options["seeds"] = int(options["seeds"])
-    return Study.make(args.study, **(options | changes))
+    found = {name: getattr(args, name, None) for name in names}
+    if isinstance(found["seeds"], str) and found["seeds"].isdigit():
+        found["seeds"] = int(found["seeds"])
+    return found
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from bench.cli import options, running
@@ -42,12 +43,25 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
+    if args.study is None:
+        study = options.study_of(args)
+        _plan_of("", study, study.cells())
+        return 0
+    from bench import document
+
+    sections = document.load(document.find(str(args.study)), **options.given(args)).sections
+    for section in sections:
+        study, specs, _ = section.plan()
+        _plan_of(f"{section.title}: " if len(sections) > 1 else "", study, specs)
+    return 0
+
+
+def _plan_of(title: str, study: Any, specs: Sequence[Any]) -> None:
     from bench import estimate, sweep
 
-    study = options.study_of(args)
-    cells = sweep.survey(study)
+    cells = sweep.survey(study, specs)
     states = Counter(cell.state for cell in cells)
-    print(f"{len(cells)} cells: " + ", ".join(f"{n} {state}" for state, n in sorted(states.items())))
+    print(f"{title}{len(cells)} cells: " + ", ".join(f"{n} {state}" for state, n in sorted(states.items())))
     for cell in cells:
         reason = f" ({cell.reason})" if cell.reason else ""
         print(f"  {cell.state:8} {cell.spec}, {cell.spec.schedule}{reason}")
@@ -56,7 +70,6 @@ def _plan(args: argparse.Namespace) -> int:
         cost = estimate.of(due, study)
         print(f"estimated: {cost.seconds:.0f} s with {study.jobs} job(s), {cost.megabytes:.0f} MB per job")
         print(f"           ({cost.basis})")
-    return 0
 
 
 def _status(args: argparse.Namespace) -> int:

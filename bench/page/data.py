@@ -13,7 +13,8 @@ from bench import metrics, stream
 from bench.errors import BenchError, ParameterError
 from bench.records import DATABASES, ORDERS, RoundRecord, RunRecord, RunSpec, selector
 from bench.results import Results
-from bench.tables import Block
+from bench.significance import LEVEL
+from bench.tables import Block, Table
 
 BOUNDS = ("pessimistic", "optimistic")
 COLOURS = 7  # of page.css, as of the figures; then they come again, dashed
@@ -31,15 +32,20 @@ def collect(results: Results) -> dict[str, Any]:
     provenance = results.table(report="provenance")
     index = {record.spec.key: i for i, record in enumerate(results.records)}
     names = list(dict.fromkeys(name for r in results.records for x in r.rounds[-1:] for name in _names(x)))
-    environments = _Numbered()
+    environments, tested = _Numbered(), _tested(results)
+    p = _against_best(provenance, tested)
     return {
-        "metrics": list(_metrics(names or ["map"], results)),
+        "level": LEVEL,
+        "metrics": list(_metrics(names or ["map"], results, tested)),
         "names": names,
         "protocols": [
             _protocol(block, [row for row in provenance.data if row["block"] == i], results, index)
             for i, block in enumerate(provenance.blocks)
         ],
-        "records": [_record(r, names, results.stale, environments) for r in results.records],
+        "records": [
+            {**_record(r, names, results.stale, environments), "p": p.get(r.spec.key, {})}
+            for r in results.records
+        ],
         "environments": environments.values,
         "styles": _styles(results),
     }
@@ -61,13 +67,39 @@ def _names(round_: RoundRecord) -> Iterator[str]:
     return (key.rpartition("/")[0] for key in round_.metrics)
 
 
-def _metrics(names: Sequence[str], results: Results) -> Iterator[dict[str, Any]]:
+def _tested(results: Results) -> Table | None:
+    """The table of mAP with tests of the differences; None where there are no histograms to test by."""
+    if results.arrays is None:
+        return None
+    try:
+        return results.table("map", significance=True)
+    except ParameterError:  # some cells have none, or not this metric
+        return None
+
+
+def _against_best(provenance: Table, tested: Table | None) -> dict[str, dict[str, float]]:
+    """Key of a record → direction → corrected p of its method's difference to the best of the column."""
+    found: dict[tuple[Any, ...], dict[str, float]] = {}
+    for row in tested.data if tested is not None else ():
+        p = _number(row["p_against_best"])
+        if p is not None:
+            found.setdefault(_column(row), {})[row["direction"]] = p
+    return {row["key"]: found[_column(row)] for row in provenance.data if _column(row) in found}
+
+
+def _column(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What says to which method and column, directions apart, a row of plain numbers belongs."""
+    axes = ("dataset", "database", "schedule", "val", "evaluate", "labelled", "paired", "data", "bits")
+    return (row["method"], row["pool"], *(row[name] for name in axes))
+
+
+def _metrics(names: Sequence[str], results: Results, tested: Table | None) -> Iterator[dict[str, Any]]:
     """The metrics that every cell has; bounds and the chance level stand beside the metric they belong to."""
     for name in names:
         if name.startswith("chance") or name.rpartition(":")[2] in BOUNDS:
             continue
         try:
-            table = results.table(name)
+            table = tested if tested is not None and name == "map" else results.table(name)
         except ParameterError:  # rescored in some of the cells only
             continue
         yield {

@@ -12,6 +12,7 @@ import pytest
 
 from bench import page
 from bench.results import Results
+from bench.significance import LEVEL
 
 Tab = Any  # a playwright page; where types are checked playwright is not installed
 HOSTILE = "<img src=x onerror='window.pwned=1'>"
@@ -42,6 +43,23 @@ def test_every_number_is_that_of_the_table(tab: Tab, results: Results) -> None:
         if row["value"] is not None
     ]
     assert sorted(map(str, shown)) == sorted(map(str, expected))
+
+
+def test_what_cannot_be_told_from_the_best_is_marked_as_in_the_report(tab: Tab, results: Results) -> None:
+    shown = tab.evaluate(
+        """() => DATA.protocols.flatMap((p, i) => { state.protocol = i; return columns().flatMap((c) =>
+        Object.keys(p.methods).map((m) => number(m, c)).filter((n) => n && alike(n)).map((n) =>
+        [p.spec.database, n.method, c.dataset, c.direction, c.bits])); })"""
+    )
+    tested = results.table(significance=True)
+    expected = [
+        [row[name] for name in ("database", "method", "dataset", "direction", "bits")]
+        for row in tested.data
+        if row["p_against_best"] is not None and row["p_against_best"] >= LEVEL
+    ]
+    assert sorted(map(str, shown)) == sorted(map(str, expected)) and shown
+    assert tab.locator(".results .number", has_text="≈").count() == str(tested.blocks[0].rows).count("≈")
+    assert "≈ cannot be told" in tab.locator("#definition").inner_text()
 
 
 def test_a_heading_sorts_down_then_up_and_references_stay_below(tab: Tab) -> None:
@@ -233,8 +251,8 @@ def test_downloads_hold_what_the_table_and_the_chart_show(tab: Tab, results: Res
         found.value.save_as(target)
         return target.read_text(encoding="utf-8", errors="replace")
 
-    assert saved("#downloads", "CSV") == results.table().to_csv()
-    assert saved("#downloads", "LaTeX") == results.table().to_latex()
+    assert saved("#downloads", "CSV") == results.table(significance=True).to_csv()
+    assert saved("#downloads", "LaTeX") == results.table(significance=True).to_latex()
     tab.locator("#downloads summary").click()
     assert saved("#downloads", "figures-bits").startswith("%PDF")
     assert saved("#chart-downloads", "SVG").startswith("<svg")

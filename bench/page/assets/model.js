@@ -56,9 +56,13 @@ function number(method, column) {
     method, column, records: found, values, mean: mean(values), sd: deviation(values),
     low: bound("pessimistic"), high: bound("optimistic"), chance: mean(of(metric().chance)),
     stale: found.filter((r) => r.stale), trouble: found.filter((r) => r.status !== "ok"),
+    p: metric().name === "map" ? mean(found.map((r) => r.p[column.direction]).filter((p) => p !== undefined)) : null,
     seeds: protocol().seeds.get(column.dataset).size,
   };
 }
+
+const ALIKE = "cannot be told from the best of its column";
+const alike = (n) => n.p !== null && n.p >= DATA.level;
 
 function columns() {
   const shown = (axis, value) => !state.off[axis].has(String(value));

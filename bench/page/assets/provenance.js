@@ -24,6 +24,7 @@ function summary(n) {
       + ` over ${counted(n.values.length, "seed")}`);
     if (n.low !== null && n.high !== null) lines.push(`orders of ties: ${short(n.low)} to ${short(n.high)}`);
     if (n.chance !== null) lines.push(`chance ${short(n.chance)}`);
+    if (alike(n)) lines.push(`≈ ${ALIKE}`);
   }
   for (const r of unique(n.trouble.map((t) => `${t.status}: ${t.reason}`))) lines.push(r);
   if (n.stale.length) lines.push(`§ stale: ${n.stale[0].stale}`);
@@ -60,6 +61,7 @@ function openNumber(n) {
       ["ties", "expected over all orders of items at the same distance"
         + (n.low === null || n.high === null ? "" : `; the worst order gives ${short(n.low, 4)}, the best ${short(n.high, 4)}`)],
       ["chance", n.chance === null ? "" : short(n.chance, 4)],
+      ["against the best", n.p === null ? "" : `p = ${n.p.toPrecision(2)}, Holm-corrected, the larger of a test over queries and one over seeds`],
       ["queries", first.queries === null ? "" : `${first.queries.toLocaleString("en")}, of which ${empty.join(" or ")} without a relevant item, left out of the mean`],
       ["database", first.items === null ? "" : `${first.items.toLocaleString("en")} items after the last round`],
     ]),

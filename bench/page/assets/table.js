@@ -41,7 +41,8 @@ function drawTable() {
   const first = table.querySelector(".number");
   if (first) first.tabIndex = 0;
   byId("definition").replaceChildren(el("b", null, metric().title), metric().words ? `: ${metric().words}. ` : ". ",
-    "Means over queries with a relevant item, then over seeds.");
+    "Means over queries with a relevant item, then over seeds.",
+    [...grid.values()].flat().some((n) => n && alike(n)) ? ` ≈ ${ALIKE}.` : "");
 }
 
 function inOrder(names, grid, shown) {
@@ -102,7 +103,7 @@ function entry(n, best) {
     onmouseleave: hideTip,
     onfocus: (event) => { if (event.currentTarget.matches(":focus-visible")) showTip(event.currentTarget, summary(n)); },
     onblur: hideTip,
-  }, value, n.stale.length ? "§" : "",
+  }, value, alike(n) ? "≈" : "", n.stale.length ? "§" : "",
   n.sd !== null || few ? el("small", null, n.sd === null ? "" : ` ±${short(n.sd)}`, few) : null,
   state.band && n.low !== null && n.high !== null ? el("small", { class: "band" }, `[${short(n.low)}–${short(n.high)}]`) : null);
 }
