@@ -16,16 +16,27 @@ def text(out: Path, content: str) -> Path:
     return whole(out, lambda path: path.write_text(content, encoding="utf-8", newline="\n"))
 
 
+def check(out: Path) -> None:
+    """Raise :class:`StoreError` now if ``out`` could not be written after hours of work. Makes its folder."""
+    _through_temporary(out, Path.touch, lambda _: None)
+
+
 def whole(out: Path, write: Callable[[Path], Any]) -> Path:
     """Let ``write`` fill a temporary file of the same suffix, and name it ``out`` when it is complete.
 
     Folders on the way are made. Raises :class:`StoreError` where the file cannot be written.
     """
+    return _through_temporary(out, write, lambda temporary: temporary.replace(out))
+
+
+def _through_temporary(out: Path, write: Callable[[Path], Any], then: Callable[[Path], Any]) -> Path:
+    if out.is_dir():
+        raise StoreError(f"cannot write {out}: it is a folder. Give the name of a file.")
     temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp{out.suffix}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
-        temporary.replace(out)
+        then(temporary)
     except OSError as error:
         raise StoreError(
             f"cannot write {out}: {error.strerror or error}. Give --out a place you can write to."

@@ -41,6 +41,21 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("study.toml").write_text(STUDY, encoding="utf-8")
 
 
+@pytest.mark.parametrize("option", ["--out", "--html"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").touch()
+    assert main(["report", "study.toml", option, "file/inside"]) == 2
+    assert "cannot write file/inside" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_page_is_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "study.toml", "--html", "."]) == 2
+    assert "it is a folder" in capsys.readouterr().err
+
+
 def test_a_study_becomes_a_folder_with_an_index_whose_links_lead_somewhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -31,8 +31,10 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from bench import report
+    from bench import report, writing
 
+    for file in filter(None, (args.out / "README.md", args.html)):
+        writing.check(file)
     started = time.perf_counter()
     document, parts = _stored(args) if args.study is None else _of_study(args)
     written = report.write(document, parts, args.out)
