@@ -9,7 +9,7 @@ from typing import Any
 
 from bench import params, registry
 from bench.errors import ParameterError
-from bench.records import AXES, Direction, RunRecord, selector
+from bench.records import AXES, DIRECTIONS, Direction, RunRecord, selector
 from bench.reports._protocol import NOTHING, STALE, Protocol, Stale, dataset_of, trouble, word
 from bench.tables import Cell
 
@@ -35,6 +35,14 @@ class Sweep:
     @property
     def protocol(self) -> Protocol:
         return Protocol(pool=self.records[0].spec.pool, records=self.records)
+
+    @property
+    def directions(self) -> list[Direction]:
+        return [d for d in DIRECTIONS if d in self.records[0].spec.directions]
+
+    @property
+    def lengths(self) -> list[int]:
+        return sorted({r.spec.bits for r in self.records})
 
     def notes(self, stale: Stale) -> tuple[str, ...]:
         """The protocol's, with plain results under the name that they share."""

@@ -38,6 +38,7 @@ RC: dict[str, Any] = {
     "savefig.dpi": 160,
     "pdf.fonttype": 42,  # text stays text, in fonts that journals accept
     "ps.fonttype": 42,
+    "text.parse_math": False,  # a method may be called with $ in its parameters
     "svg.fonttype": "none",
     "svg.hashsalt": "hashbench",
 }

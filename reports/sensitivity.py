@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.records import DIRECTIONS, RunRecord
+from bench.records import RunRecord
 from bench.reports._axes import Sweep, data, entry, shown, sweeps
 from bench.reports._grid import metric_title
 from bench.reports._protocol import DIRECTION_NAMES, Stale
@@ -28,9 +28,7 @@ def render(
 
 
 def _block(sweep: Sweep, metric: str, stale: Stale) -> Block:
-    directions = [d for d in DIRECTIONS if d in sweep.records[0].spec.directions]
-    lengths = sorted({r.spec.bits for r in sweep.records})
-    places = [(d, bits) for d in directions for bits in lengths]
+    places = [(d, bits) for d in sweep.directions for bits in sweep.lengths]
     [axis] = sweep.axes
     return Block(
         caption=(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.figures import Figure, Plot
-from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.records import Direction, RunRecord
 from bench.reports._axes import Sweep, scores, shown, sweeps
 from bench.reports._grid import metric_title
 from bench.reports._panels import Curve, label_edges, part_name
@@ -31,7 +31,7 @@ def render(
     found = sweeps(records, axes, 1, "sensitivity_plot")
     plots, data = [], []
     for number, sweep in enumerate(found):
-        lines = {(d, b): _curve(sweep, b, d, metric) for d in _directions(sweep) for b in _lengths(sweep)}
+        lines = {(d, b): _curve(sweep, b, d, metric) for d in sweep.directions for b in sweep.lengths}
         plots.append(
             Plot(
                 name=part_name(number, sweep.title) if len(found) > 1 else "",
@@ -48,14 +48,6 @@ def render(
     return figure(f"{metric_title(metric)} over {found[0].axes[0]}", plots, data)
 
 
-def _directions(sweep: Sweep) -> list[Direction]:
-    return [d for d in DIRECTIONS if d in sweep.records[0].spec.directions]
-
-
-def _lengths(sweep: Sweep) -> list[int]:
-    return sorted({r.spec.bits for r in sweep.records})
-
-
 def _curve(sweep: Sweep, bits: int, direction: Direction, metric: str) -> Curve:
     """Against the position of the value; what did not run is NaN."""
     values = [scores(sweep.at(bits, x), metric, direction) for x in sweep.levels(sweep.axes[0])]
@@ -69,7 +61,7 @@ def _curve(sweep: Sweep, bits: int, direction: Direction, metric: str) -> Curve:
 def _draw(sweep: Sweep, lines: Mapping[tuple[Direction, int], Curve], title: str) -> Any:
     import seaborn
 
-    directions, lengths = _directions(sweep), _lengths(sweep)
+    directions, lengths = sweep.directions, sweep.lengths
     levels = sweep.levels(sweep.axes[0])
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) and v > 0 for v in levels)
     colours = seaborn.color_palette("viridis", len(lengths) + 1)  # no method's: they tell code lengths

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.records import Direction, RunRecord
 from bench.reports._axes import Sweep, data, entry, shown, sweeps
 from bench.reports._grid import metric_title
 from bench.reports._protocol import DIRECTION_NAMES, Stale
@@ -23,27 +23,22 @@ def render(
     found = sweeps(records, axes, 2, "surface")
     return Table(
         title=f"{metric_title(metric)} over {found[0].axes[0]} × {found[0].axes[1]}",
-        blocks=tuple(
-            _block(sweep, bits, metric, stale or {})
-            for sweep in found
-            for bits in sorted({r.spec.bits for r in sweep.records})
-        ),
+        blocks=tuple(_block(sweep, bits, metric, stale or {}) for sweep in found for bits in sweep.lengths),
         data=[row for sweep in found for row in data(sweep, metric)],
     )
 
 
 def _block(sweep: Sweep, bits: int, metric: str, stale: Stale) -> Block:
     down, across = (sweep.levels(axis) for axis in sweep.axes)
-    directions = [d for d in DIRECTIONS if d in sweep.records[0].spec.directions]
     cells = {
         (d, x, y): entry(sweep.at(bits, x, y), metric, d, stale)
-        for d in directions
+        for d in sweep.directions
         for x in down
         for y in across
     }
     heads = [
         Column(shown(y), group=f"{DIRECTION_NAMES[d]}, {sweep.axes[1]}", align="left")
-        for d in directions
+        for d in sweep.directions
         for y in across
     ]
     return Block(
@@ -52,7 +47,9 @@ def _block(sweep: Sweep, bits: int, metric: str, stale: Stale) -> Block:
             *sweep.protocol.caption(swept=sweep.axes),
         ),
         columns=(Column(sweep.axes[0]), *heads),
-        rows=tuple((Cell(shown(x)), *(cells[d, x, y] for d in directions for y in across)) for x in down),
+        rows=tuple(
+            (Cell(shown(x)), *(cells[d, x, y] for d in sweep.directions for y in across)) for x in down
+        ),
         notes=(*_best(cells, sweep.axes), *sweep.notes(stale)),
     )
 

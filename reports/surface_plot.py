@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.figures import Figure, Plot
-from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.records import Direction, RunRecord
 from bench.reports._axes import Sweep, scores, shown, sweeps
 from bench.reports._grid import metric_title
 from bench.reports._panels import label_edges, part_name
@@ -53,8 +53,8 @@ def render(
 def _surfaces(sweep: Sweep, metric: str) -> Surfaces:
     down, across = (sweep.levels(axis) for axis in sweep.axes)
     found: dict[tuple[Direction, int], npt.NDArray[np.float64]] = {}
-    for direction in (d for d in DIRECTIONS if d in sweep.records[0].spec.directions):
-        for bits in sorted({r.spec.bits for r in sweep.records}):
+    for direction in sweep.directions:
+        for bits in sweep.lengths:
             cells = [[scores(sweep.at(bits, x, y), metric, direction) for y in across] for x in down]
             found[direction, bits] = np.array(
                 [[statistics.fmean(v) if v else np.nan for v in row] for row in cells]

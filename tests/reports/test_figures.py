@@ -56,6 +56,14 @@ def test_a_figure_draws_without_a_warning_and_tells_its_protocol(
     assert found.data
 
 
+def test_dollars_in_a_name_are_no_formula(make: Make, tmp_path: Path) -> None:
+    strange = {"a": {"path": r"$\frac{$ and $y$"}}
+    made = make({"a": 1.0, "b": 2.0}, bits=(8, 16), params=strange).results()
+    for name in ("bits", "stages"):
+        [svg] = made.figure(name).save(tmp_path, name, ("svg",))
+        assert r"$\frac{$ and $y$" in svg.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ["pr_radius", "learning", "stages"])
 def test_protocols_are_drawn_apart(make: Make, name: str) -> None:
     two = make({"lcdh": 1.0, "ukd": 2.0}, databases=("reindexed", "frozen")).results().figure(name)
