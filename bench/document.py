@@ -111,6 +111,10 @@ def load(file: Path, **options: Any) -> Document:
         requests = _requests(file, part) or shared or DEFAULT
         ablate, axes = _ablate(file, part), _grid(file, part)
         study = Study.of({**content, **part, **{k: v for k, v in options.items() if v is not None}})
+        study.add_plugins()  # reports may be among them
+        for request in requests:
+            if not request.optional:  # an unknown report or option stops here, before anything runs
+                check_options(request.name, request.options)
         sections.append(Section(title=name, requests=requests, study=study, ablate=ablate, grid=axes))
     titles = [slug(section.title) for section in sections]
     twice = next((s.title for s, t in zip(sections, titles, strict=True) if titles.count(t) > 1), None)
@@ -161,7 +165,6 @@ def _requests(file: Path, values: dict[str, Any]) -> tuple[Request, ...]:
                 f'study file {file}: {entry!r} is not the name of a report. Write "map_table" or '
                 '{ name = "map_table", metric = "map@50" }.'
             )
-        check_options(name, options)  # an unknown report or option stops here, before anything runs
         found.append(Request(name=name, options=options))
     return tuple(found)
 

@@ -125,6 +125,11 @@ def added_files() -> list[Path]:
     return list(_extra.values())
 
 
+def file_modules() -> list[ModuleType]:
+    """The modules of those files that have been imported."""
+    return [sys.modules[name] for name in _extra if name in sys.modules]
+
+
 def _target(kind: str, name: str) -> _Target:
     found, _ = _targets(kind)
     if name not in found:

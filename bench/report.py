@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,8 +195,22 @@ def _draw(drawings: Iterable[Drawing]) -> list[Path]:
     from joblib import Parallel, delayed
 
     jobs = min(usable_threads(), _PAINTERS)
-    found = Parallel(n_jobs=jobs, pre_dispatch="all")(delayed(drawing.save)() for drawing in drawings)
+    found = Parallel(n_jobs=jobs, pre_dispatch="all")(delayed(_save)(_packed(d)) for d in drawings)
     return [path for paths in found for path in paths]
+
+
+def _packed(drawing: Drawing) -> bytes:
+    """What the functions of --plugin files do is packed whole: another process has not read those files."""
+    import cloudpickle
+
+    for module in registry.file_modules():
+        cloudpickle.register_pickle_by_value(module)
+    return bytes(cloudpickle.dumps(drawing))
+
+
+def _save(packed: bytes) -> list[Path]:
+    drawing: Drawing = pickle.loads(packed)  # ours, of a moment ago
+    return drawing.save()
 
 
 def _page(table: Table, text: str, suffix: str) -> str:

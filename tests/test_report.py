@@ -30,6 +30,28 @@ title = "Along the stream"
 evaluate = "all"
 reports = ["learning"]
 """
+WAVE = '''
+"""A figure of somebody else."""
+
+from matplotlib.figure import Figure as Canvas
+
+from bench.figures import Figure, Plot
+
+RC = {"svg.fonttype": "none"}
+
+
+def draw():
+    canvas = Canvas()
+    canvas.text(0, 0, f"height {HEIGHT}")
+    return canvas
+
+
+def render(records):
+    return Figure(title="Wave", plots=(Plot(name="", caption=(), draw=draw),), rc=RC)
+
+
+HEIGHT = 4
+'''
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +61,14 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_extra", {})
     monkeypatch.chdir(tmp_path)
     Path("study.toml").write_text(STUDY, encoding="utf-8")
+
+
+def test_a_figure_of_a_plugin_file_is_drawn_in_a_process_that_has_not_read_the_file() -> None:
+    Path("wave.py").write_text(WAVE, encoding="utf-8")
+    study = STUDY.partition("[[section]]")[0].replace("plugin = [", 'plugin = ["wave.py", ')
+    Path("waves.toml").write_text(study + 'reports = ["wave"]\n', encoding="utf-8")
+    assert main(["report", "waves.toml", "--out", "out"]) == 0
+    assert "height 4" in Path("out/tiny-study/wave.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("option", ["--out", "--html"])
