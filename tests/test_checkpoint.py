@@ -22,7 +22,7 @@ PLUGINS = Path(__file__).with_name("plugins")
 RUN = """
 import sys, bench
 from pathlib import Path
-from bench import checkpoint, registry, state
+from bench import checkpoint, registry
 checkpoint.EVERY, checkpoint._SHARE = 0.0, 0
 for name in ("dies", "tiny"):
     registry.add_file(Path(sys.argv[1]) / f"{name}.py")

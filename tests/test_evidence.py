@@ -69,6 +69,18 @@ def test_scores_are_the_ap_of_every_query() -> None:
     assert np.isnan(found.scores[0])
 
 
+def test_scores_are_exact_also_where_a_few_items_lie_behind_a_million() -> None:
+    counts = np.zeros((4, BITS + 1, 2), np.uint32)
+    counts[:, 0, 0] = 999_000
+    counts[:, 1, 0] = [1000, 1000, 999, 1000]
+    counts[:, 1, 1] = [1000, 1, 1, 500]
+    counts[2, 0, :] = [999_001, 1]
+    counts[3, 0, 1] = 998_999
+    found = Evidence(lambda _: {"i2t/2/counts": counts}).search(record(), "i2t")
+    expected = metrics.per_query("map", hamming.Histograms(counts))
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-6)
+
+
 def test_chance_is_what_equal_codes_would_give_every_query() -> None:
     evidence = Evidence(lambda _: {"i2t/2/counts": histograms().counts})
     np.testing.assert_allclose(
