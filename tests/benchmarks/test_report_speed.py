@@ -26,7 +26,7 @@ METHODS = (
 SCORES = ("map", "map:pessimistic", "map:optimistic", "chance")
 
 
-def counts_of(bits: int, quality: float, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+def counts_of(bits: int, quality: float, rng: np.random.Generator) -> npt.NDArray[Any]:
     """Items and relevant items by query and distance; higher quality puts relevant ones nearer."""
     x = np.arange(bits + 1)
     share = np.exp(-((x - 0.45 * bits) ** 2) / (bits / 4 + 1) ** 2)
@@ -51,11 +51,9 @@ def fill(store: Store, files: Path) -> None:
             store.write(made, {})
 
 
-def searched(
-    bits: int, quality: float, rng: np.random.Generator
-) -> tuple[dict[str, npt.NDArray[Any]], dict[str, float]]:
+def searched(bits: int, quality: float, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, float]]:
     """What is stored of a search, and its scores."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     scores: dict[str, float] = {}
     for direction, modality in (("i2t", "image"), ("t2i", "text")):
         counts = counts_of(bits, quality, rng)
