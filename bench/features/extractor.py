@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.api import Features, Modality, Raw
-from bench.errors import DataError
-from bench.features.names import View
+from bench.api import Features
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -49,38 +47,3 @@ class Setting:
             return bool(torch.cuda.is_bf16_supported())
         known: Mapping[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.5 and later
         return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
-
-
-def make(view: View, modality: Modality, raw: Raw, setting: Setting) -> Extractor:
-    """The extractor of a view; loads its model."""
-    if view.kind in ("bow", "tfidf"):
-        from bench.features import words
-
-        return words.extractor(view, raw)
-    if view.kind in ("gist", "hog", "colour"):
-        from bench.features import light
-
-        return light.extractor(view)
-    check_device(setting)
-    if view.kind == "clip":
-        from bench.features import clip
-
-        return clip.extractor(view, modality, setting)
-    if view.kind == "sentence":
-        from bench.features import sentences
-
-        return sentences.extractor(view, setting)
-    from bench.features import networks
-
-    return networks.extractor(view, setting)
-
-
-def check_device(setting: Setting) -> None:
-    """Raise :class:`DataError` where the device is not there, before anything is loaded."""
-    import torch
-
-    try:
-        torch.empty(1, device=setting.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"device {setting.device!r}: {reason}. Write --device cpu.") from error

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from bench import validate
 from bench.api import Dataset, Modality, Raw
 from bench.errors import DataError
-from bench.features import extract, extractor, store
+from bench.features import extract, kinds, store
 from bench.features.extract import Inputs, Pace
+from bench.features.extractor import Setting
 from bench.features.names import View
 from bench.params import parameters
 from bench.records import selector
@@ -68,7 +69,7 @@ def views(
     raw: Raw,
     root: Path,
     wanted: Iterable[View],
-    setting: extractor.Setting,
+    setting: Setting,
     pace: Pace,
     *,
     anew: bool = False,
@@ -80,7 +81,7 @@ def views(
     for view in wanted:
         for modality in view.modalities:
             folder = source.view_folder(root, modality, view, known.rows)
-            inputs, made = _inputs(raw, modality), extractor.make(view, modality, raw, setting)
+            inputs, made = _inputs(raw, modality), kinds.make(view, modality, raw, setting)
             auto = setting.precision == "auto"
             if not anew and extract.is_finished(folder, inputs, made.about, any_precision=auto):
                 say(f"{modality} {view}: is there")

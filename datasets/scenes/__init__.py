@@ -14,7 +14,8 @@ from bench.api import MODALITIES, Batch, Card, Dataset, Features, Modality, Raw,
 from bench.datasets._raw import RawSource
 from bench.datasets.scenes import world
 from bench.datasets.scenes.items import Items
-from bench.features.extractor import Setting, make
+from bench.features.extractor import Setting
+from bench.features.kinds import make
 from bench.meter import Meter
 
 if TYPE_CHECKING:
