@@ -68,7 +68,7 @@ def grids(records: Sequence[RunRecord], *, metric: str, **options: Any) -> list[
 
 def joined(title: str, parts: Sequence[Grid]) -> Table:
     """Grids as the blocks of one table."""
-    data = [row for grid in parts for row in grid.data()]
+    data = [{"block": i, **row} for i, grid in enumerate(parts) for row in grid.data()]
     return Table(title=title, blocks=tuple(grid.block() for grid in parts), data=data)
 
 

@@ -43,7 +43,7 @@ def _report(args: argparse.Namespace) -> int:
     took = time.perf_counter() - started
     print(f"{len(written.files)} files in {took:.1f} s; start with {args.out / 'README.md'}")
     if args.html is not None:
-        _page(parts, written.files, args)
+        _page(document, parts, written.files, args)
     return 1 if written.failed else 0
 
 
@@ -85,11 +85,18 @@ def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     return found, report.collect(found, say=say, how=how)
 
 
-def _page(parts: list[Any], files: list[Path], args: argparse.Namespace) -> None:
+def _page(document: Any, parts: list[Any], files: list[Path], args: argparse.Namespace) -> None:
     from bench import page
     from bench.report import together
     from bench.study import data_folder
 
     figures = [file for file in files if file.suffix == ".pdf"]
-    page.write(together(parts), args.html, data_root=data_folder(args.data_root or ""), figures=figures)
+    page.write(
+        together(parts),
+        args.html,
+        data_root=data_folder(args.data_root or ""),
+        title=document.title,
+        sections={part.section.title: part.results for part in parts},
+        figures=figures,
+    )
     print(f"the page: {args.html}")

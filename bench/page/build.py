@@ -6,7 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,25 @@ _FIGURES = 1_500_000  # bytes of the figures inside it
 _ROOM = 200_000  # bytes kept free for what is in no budget
 
 
-def write(results: Results, out: Path, *, data_root: Path, figures: Sequence[Path] = ()) -> None:
+def write(
+    results: Results,
+    out: Path,
+    *,
+    data_root: Path,
+    title: str = "",
+    sections: Mapping[str, Results] | None = None,
+    figures: Sequence[Path] = (),
+) -> None:
     """Write the page of ``results`` to ``out``, in place of what was there.
 
-    ``data_root`` is where datasets find the pictures and texts of the retrieval viewer; for a
-    dataset that cannot be read there is none, and the page says why. ``figures`` are PDF files to be
-    downloaded from the page, as many as there is room for, in this order. Raises
+    ``sections`` are parts of ``results`` by title, each with tables of its own as in a report; without
+    them all stand in one. ``data_root`` is where datasets find the pictures and texts of the retrieval
+    viewer; for a dataset that cannot be read there is none, and the page says why. ``figures`` are PDF
+    files to be downloaded from the page, as many as there is room for, in this order. Raises
     :class:`bench.errors.StoreError` where ``out`` cannot be written or would be over 5 MB.
     """
-    text = render(results, data_root=data_root, figures=figures)
+    content = collect(results, data_root=data_root, title=title, sections=sections, figures=figures)
+    text = page("page.html", _SCRIPTS, policy="img-src data:", data=_packed(content))
     if len(text.encode()) > LIMIT:
         raise StoreError(
             f"{out}: the page of {len(results)} cells has {len(text.encode()) / 1e6:.1f} MB; at most "
@@ -39,15 +49,17 @@ def write(results: Results, out: Path, *, data_root: Path, figures: Sequence[Pat
     writing.text(out, text)
 
 
-def render(results: Results, *, data_root: Path, figures: Sequence[Path] = ()) -> str:
-    """The text of the page."""
-    content = collect(results, data_root=data_root, figures=figures)
-    return page("page.html", _SCRIPTS, policy="img-src data:", data=_packed(content))
-
-
-def collect(results: Results, *, data_root: Path, figures: Sequence[Path] = ()) -> dict[str, Any]:
+def collect(
+    results: Results,
+    *,
+    data_root: Path,
+    title: str = "",
+    sections: Mapping[str, Results] | None = None,
+    figures: Sequence[Path] = (),
+) -> dict[str, Any]:
     """Everything that the page shows; pictures take what the rest leaves free."""
-    content = {**data.collect(results), "version": __version__, "curves": {}, **_figures(figures)}
+    content = {"title": title, **data.collect(results, sections or {}), "version": __version__}
+    content |= {"curves": {}, **_figures(figures)}
     if results.arrays is not None:
         content["curves"] = curves.collect(results.records, results.arrays)
     budget = max(0, LIMIT - len(_packed(content)) - _ROOM)

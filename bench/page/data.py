@@ -25,30 +25,46 @@ _FIDELITY = {  # how far a method is its authors'
     "adaptation": "an adaptation of the authors' algorithm",
     "textbook": "a textbook method",
 }
+REFERENCES = {  # kind of what is no rival, each with a colour in page.css
+    "oracle": "a ceiling, which is shown the labels of queries and database",
+    "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
+    "real-valued": "no hashing: real-valued vectors ranked by cosine",
+}
 
 
-def collect(results: Results) -> dict[str, Any]:
-    """Protocols, metrics, and one entry per record; values are plain JSON."""
-    provenance = results.table(report="provenance")
+def collect(results: Results, sections: Mapping[str, Results]) -> dict[str, Any]:
+    """One entry per record, and for every section with records its protocols and metrics; plain JSON.
+
+    ``sections`` are parts of ``results`` by title; one without a title is all of them.
+    """
     index = {record.spec.key: i for i, record in enumerate(results.records)}
-    names = list(dict.fromkeys(name for r in results.records for x in r.rounds[-1:] for name in _names(x)))
-    environments, tested = _Numbered(), _tested(results)
-    p = _against_best(provenance, tested)
+    names, environments = _names(results), _Numbered()
+    shown = {title: part for title, part in sections.items() if part.records} or {"": results}
     return {
         "level": LEVEL,
-        "metrics": list(_metrics(names or ["map"], results, tested)),
         "names": names,
-        "protocols": [
-            _protocol(block, [row for row in provenance.data if row["block"] == i], results, index)
-            for i, block in enumerate(provenance.blocks)
+        "sections": [
+            {"title": title, **_section(part, results.records, index)} for title, part in shown.items()
         ],
-        "records": [
-            {**_record(r, names, results.stale, environments), "p": p.get(r.spec.key, {})}
-            for r in results.records
-        ],
+        "records": [_record(r, names, results.stale, environments) for r in results.records],
         "environments": environments.values,
         "styles": _styles(results),
     }
+
+
+def _section(part: Results, records: Sequence[RunRecord], index: Mapping[str, int]) -> dict[str, Any]:
+    """What the report's tables say of these records, whatever else is on the page."""
+    provenance, tested = part.table(report="provenance"), _tested(part)
+    compared = tested.data if tested is not None else ()
+    protocols = []
+    for i, block in enumerate(provenance.blocks):
+        shown = _protocol(block, _of(i, provenance.data), records, index)
+        protocols.append({**shown, "p": _against_best(_of(i, compared))})
+    return {"metrics": list(_metrics(_names(part) or ["map"], part, tested)), "protocols": protocols}
+
+
+def _of(block: int, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for row in rows if row["block"] == block]
 
 
 class _Numbered:
@@ -63,8 +79,10 @@ class _Numbered:
         return self.values.index(value)
 
 
-def _names(round_: RoundRecord) -> Iterator[str]:
-    return (key.rpartition("/")[0] for key in round_.metrics)
+def _names(results: Results) -> list[str]:
+    """The metrics that any record has after its last round."""
+    last = (round_ for record in results.records for round_ in record.rounds[-1:])
+    return list(dict.fromkeys(key.rpartition("/")[0] for round_ in last for key in round_.metrics))
 
 
 def _tested(results: Results) -> Table | None:
@@ -77,20 +95,15 @@ def _tested(results: Results) -> Table | None:
         return None
 
 
-def _against_best(provenance: Table, tested: Table | None) -> dict[str, dict[str, float]]:
-    """Key of a record → direction → corrected p of its method's difference to the best of the column."""
-    found: dict[tuple[Any, ...], dict[str, float]] = {}
-    for row in tested.data if tested is not None else ():
-        p = _number(row["p_against_best"])
-        if p is not None:
-            found.setdefault(_column(row), {})[row["direction"]] = p
-    return {row["key"]: found[_column(row)] for row in provenance.data if _column(row) in found}
+def _against_best(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Method, dataset, direction, bits, and corrected p of the difference to the best of that column.
 
-
-def _column(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What says to which method and column, directions apart, a row of plain numbers belongs."""
-    axes = ("dataset", "database", "schedule", "val", "evaluate", "labelled", "paired", "data", "bits")
-    return (row["method"], row["pool"], *(row[name] for name in axes))
+    It belongs to a protocol, not to a record: a method without an offline stage stands beside the
+    methods of several pools, and is compared with another best in each.
+    """
+    place = ("method", "dataset", "direction", "bits")
+    found = ((*(row[name] for name in place), _number(row["p_against_best"])) for row in rows)
+    return [entry for entry in found if entry[-1] is not None]
 
 
 def _metrics(names: Sequence[str], results: Results, tested: Table | None) -> Iterator[dict[str, Any]]:
@@ -130,13 +143,18 @@ def _styles(results: Results) -> dict[str, dict[str, Any]]:
 
 
 def _protocol(
-    block: Block, rows: Sequence[Mapping[str, Any]], results: Results, index: Mapping[str, int]
+    block: Block,
+    rows: Sequence[Mapping[str, Any]],
+    records: Sequence[RunRecord],
+    index: Mapping[str, int],
 ) -> dict[str, Any]:
-    records = [results.records[index[row["key"]]] for row in rows]
-    pools = list(dict.fromkeys(r.spec.pool for r in records))
+    pools = list(dict.fromkeys(row["pool"] for row in rows))
     pool = next((p for p in pools if p != "none"), "none")
-    spec = records[0].spec
-    methods = {row["method"]: {"mark": row["mark"], "reference": row["reference"]} for row in rows}
+    spec = records[index[rows[0]["key"]]].spec
+    methods = {
+        row["method"]: {"mark": row["mark"], "reference": REFERENCES.get(row["reference"], row["reference"])}
+        for row in rows
+    }
     return {
         "title": ", ".join(
             [spec.database, str(spec.schedule), f"pool {pool}", f"evaluate {spec.evaluate}"]

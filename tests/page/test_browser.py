@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def rows(tab: Tab) -> list[str]:
 
 def test_every_number_is_that_of_the_table(tab: Tab, results: Results) -> None:
     shown = tab.evaluate(
-        """() => DATA.protocols.flatMap((p, i) => { state.protocol = i; return columns().flatMap((c) =>
+        """() => section().protocols.flatMap((p, i) => { state.protocol = i; return columns().flatMap((c) =>
         Object.keys(p.methods).map((m) => number(m, c)).filter((n) => n && n.mean !== null).map((n) =>
         [p.spec.database, n.method, c.dataset, c.direction, c.bits, short(n.mean), short(n.sd)])); })"""
     )
@@ -47,7 +48,7 @@ def test_every_number_is_that_of_the_table(tab: Tab, results: Results) -> None:
 
 def test_what_cannot_be_told_from_the_best_is_marked_as_in_the_report(tab: Tab, results: Results) -> None:
     shown = tab.evaluate(
-        """() => DATA.protocols.flatMap((p, i) => { state.protocol = i; return columns().flatMap((c) =>
+        """() => section().protocols.flatMap((p, i) => { state.protocol = i; return columns().flatMap((c) =>
         Object.keys(p.methods).map((m) => number(m, c)).filter((n) => n && alike(n)).map((n) =>
         [p.spec.database, n.method, c.dataset, c.direction, c.bits])); })"""
     )
@@ -232,8 +233,11 @@ def test_arrow_keys_change_the_query_and_two_methods_stand_side_by_side(tab: Tab
     viewer.locator(".strip [aria-checked=true]").focus()
     tab.keyboard.press("ArrowRight")
     assert viewer.locator(".strip button").nth(1).get_attribute("aria-checked") == "true"
+    assert "halves" not in viewer.get_by_label("Beside").locator("option").all_inner_texts()
     viewer.get_by_label("Beside").select_option("random_projection")
     assert viewer.locator(".found").count() == 2
+    viewer.get_by_label("Method").select_option("random_projection")
+    assert viewer.locator(".found").count() == 1
 
 
 def test_a_broken_picture_is_told_and_not_shown(tab: Tab) -> None:
@@ -335,6 +339,67 @@ def test_a_phone_scrolls_the_table_and_not_the_page(visit: Callable[..., Any], p
     )
     tab.locator(".number").first.click()
     assert tab.locator("#panel").bounding_box()["width"] == pytest.approx(375)
+
+
+def sectioned(results: Results, out: Path) -> Path:
+    """A page of two sections that share cells: all but the references, and the code length of 8 alone."""
+    parts = {
+        "All": Results([r for r in results.records if not r.reference], arrays=results.arrays),
+        f"Short {HOSTILE}": Results([r for r in results.records if r.spec.bits == 8], arrays=results.arrays),
+        "Nothing stored": Results([]),
+    }
+    page.write(results, out, data_root=out.parent, title=f"A study {HOSTILE}", sections=parts)
+    return out
+
+
+def test_a_section_shows_its_own_records_as_its_report_does(
+    visit: Callable[..., Any], results: Results, tmp_path: Path
+) -> None:
+    tab = visit(sectioned(results, tmp_path / "out.html").as_uri())
+    tab.wait_for_selector("#main:not([hidden])")
+    options = tab.locator("#section-select option").all_inner_texts()
+    assert options == ["All", f"Short {HOSTILE}"]
+    assert "float_features" not in tab.locator("#table").inner_text()
+    tab.locator("#protocol-select").select_option(index=1)
+    tab.locator("#metric").select_option(label="P@radius≤2")
+    tab.locator("#section-select").focus()
+    tab.keyboard.press("ArrowDown")
+    assert tab.locator("#metric option:checked").inner_text() == "P@radius≤2"
+    assert tab.locator("#protocol-select option:checked").inner_text().startswith("reindexed")
+    assert "float_features" in tab.locator("#table").inner_text()
+    assert set(tab.locator(".results thead tr:nth-child(2) th").all_inner_texts()) == {"8 bits"}
+    assert "16" not in tab.locator("#chart").inner_text()
+    with tab.expect_download() as found:
+        tab.locator("#downloads").get_by_role("button", name="CSV").click()
+    shown = csv.DictReader(Path(found.value.path()).read_text(encoding="utf-8").splitlines())
+    assert {row["bits"] for row in shown} == {"8"}
+
+
+def test_the_title_of_a_study_and_of_its_sections_are_text(
+    visit: Callable[..., Any], results: Results, tmp_path: Path
+) -> None:
+    tab = visit(sectioned(results, tmp_path / "out.html").as_uri())
+    tab.wait_for_selector("#main:not([hidden])")
+    assert tab.locator("h1").inner_text() == f"A study {HOSTILE}"
+    assert tab.title() == f"A study {HOSTILE} · hashbench"
+    assert tab.evaluate("window.pwned") is None
+
+
+def test_a_long_label_can_be_read_to_its_end(
+    visit: Callable[..., Any], results: Results, tmp_path: Path
+) -> None:
+    """Variants differ in their last letters, also on a phone."""
+    [first, *_] = [r for r in results.records if r.spec.label == "halves"]
+    label = "halves[lambda1=0.1,lambda2=0.1,alpha=0.3,beta=0.5,gamma=0.7,rounds=100]"
+    long = Results([replace(first, spec=replace(first.spec, method=label))])
+    page.write(long, tmp_path / "out.html", data_root=tmp_path)
+    tab = visit((tmp_path / "out.html").as_uri(), viewport={"width": 375, "height": 800})
+    tab.wait_for_selector("#main:not([hidden])")
+    assert tab.locator(".results th .name").inner_text().replace("\n", "") == label
+    assert tab.locator(".results th .label").evaluate(
+        "n => n.scrollWidth <= n.clientWidth && n.clientWidth < 200"
+    )
+    assert tab.locator("#legend .key").first.evaluate("n => n.scrollWidth <= n.clientWidth")
 
 
 def test_a_page_of_failed_cells_shows_why(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,12 +80,53 @@ def test_a_method_has_the_colour_that_it_has_in_the_figures(results: Results) ->
 
     from bench.reports._style import looks
 
+    fused = [replace(r, reference="fused") for r in results.records if r.spec.label == "halves"]
+    records = [*fused, *(r for r in results.records if r.spec.label != "halves")]
+    results = Results(records)
     css = build._asset("page.css")
     styles = data._styles(results)
     for label, look in looks(results.records, results.cast).items():
         name = styles[label]["colour"]
         assert f".{name} {{ --c: light-dark({to_hex(look.color)}," in css, label
         assert (styles[label]["dash"] == 0) == (look.linestyle == "solid")
+
+
+def test_every_kind_of_reference_is_told_in_the_words_of_the_reports() -> None:
+    from bench.reports._protocol import _REFERENCES
+
+    assert _REFERENCES.keys() == data.REFERENCES.keys()
+    for kind, words in data.REFERENCES.items():
+        assert _REFERENCES[kind].startswith(words)
+
+
+def test_p_is_that_of_the_table_a_number_stands_in(results: Results) -> None:
+    """A method without an offline stage stands in two tables, and is compared with another best in each."""
+    here = [r for r in results.records if (r.spec.dataset, r.spec.bits) == ("tiny", 16)]
+    guests = [r for r in here if r.spec.label == "halves" and r.spec.database == "reindexed"]
+    rivals = [r for r in here if r.spec.label == "random_projection"]
+    homes = {r.spec.key: r for r in guests}
+    records = list(guests)
+    for pool, ran in (("first_chunk", rivals), ("full", rivals[::-1])):  # the seeds in another order
+        for record, stored in zip(rivals, ran, strict=True):
+            spec = replace(record.spec, pool=pool)
+            records.append(replace(record, spec=spec, arrays=stored.arrays, rounds=stored.rounds))
+            homes[records[-1].spec.key] = stored
+    assert results.arrays is not None
+    arrays = results.arrays
+    found = Results(records, arrays=lambda r: arrays(homes[r.spec.key]))
+    [section] = data.collect(found, {})["sections"]
+    expected = [
+        (row["block"], row["method"], row["direction"], row["p_against_best"])
+        for row in found.table(significance=True).data
+        if row["p_against_best"] is not None
+    ]
+    shown = [
+        (i, method, direction, p)
+        for i, protocol in enumerate(section["protocols"])
+        for method, _, direction, _, p in protocol["p"]
+    ]
+    assert shown == [(*place, pytest.approx(p, abs=1e-8)) for *place, p in expected]
+    assert len({p for _, method, direction, p in shown if (method, direction) == ("halves", "i2t")}) == 2
 
 
 @pytest.mark.slow

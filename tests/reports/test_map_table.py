@@ -170,6 +170,8 @@ def test_two_pools_are_two_tables_that_share_the_methods_without_one() -> None:
     records = [record("lemon"), record("ukd", pool="first_chunk"), record("ukd", pool="full")]
     table = render(records)
     assert [[row[0].text for row in b.rows] for b in table.blocks] == [["lemon", "ukd"], ["lemon", "ukd"]]
+    told = {(row["block"], row["method"]) for row in csv.DictReader(io.StringIO(table.to_csv()))}
+    assert told == {("0", "lemon"), ("0", "ukd"), ("1", "lemon"), ("1", "ukd")}
 
 
 def test_an_offline_stage_left_out_is_not_mixed_with_one_that_ran() -> None:

@@ -120,7 +120,7 @@ function drawLegend(series) {
       [...byId("legend").children].find((b) => b.dataset.name === name).focus();
     },
     "data-name": name,
-  }, swatch(name), name, protocol().methods[name].mark)), el("button", {
+  }, swatch(name), breakable(name), protocol().methods[name].mark)), el("button", {
     type: "button", class: "plain", onclick: () => {
       if (state.hidden.size) state.hidden.clear(); else series.forEach((s) => state.hidden.add(s.name));
       drawCurves();

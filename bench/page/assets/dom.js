@@ -43,6 +43,9 @@ function deviation(values) {
   return Math.sqrt(values.reduce((sum, v) => sum + (v - middle) ** 2, 0) / (values.length - 1));
 }
 
+// A label that may go on in a second line after a comma, so that all of it can be read.
+const breakable = (label) => label.split(/(?<=,)/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
+
 const unique = (values) => [...new Set(values)];
 
 function fill(select, options, chosen) {

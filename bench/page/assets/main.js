@@ -3,6 +3,10 @@
 function drawSummary() {
   const count = (status) => DATA.records.filter((r) => r.status === status).length;
   const stale = DATA.records.filter((r) => r.stale).length;
+  if (DATA.title) {
+    document.title = `${DATA.title} · hashbench`;
+    byId("title").textContent = DATA.title;
+  }
   byId("summary").textContent = [
     counted(DATA.records.length, "cell"), counted(unique(DATA.records.map((r) => r.method)).length, "method"),
     counted(unique(DATA.records.map((r) => r.dataset)).length, "dataset"),
@@ -19,7 +23,9 @@ function drawProtocol() {
 }
 
 function drawChoices() {
-  fill(byId("metric"), DATA.metrics.map((m, i) => [String(i), m.title]), String(state.metric));
+  byId("protocol-choice").hidden = section().protocols.length < 2;
+  fill(byId("protocol-select"), section().protocols.map((p, i) => [String(i), p.title]), String(state.protocol));
+  fill(byId("metric"), section().metrics.map((m, i) => [String(i), m.title]), String(state.metric));
   const dataset = datasets().includes(chosen.dataset) ? chosen.dataset : datasets()[0];
   const direction = protocol().directions.includes(chosen.direction) ? chosen.direction : protocol().directions[0];
   const lengths = bitsOf(dataset);
@@ -40,9 +46,17 @@ function drawAll() {
   drawViewer();
 }
 
+// Another section, under the same metric where it has that.
+function goTo(index) {
+  const name = metric().name;
+  Object.assign(state, { section: index, protocol: 0 });
+  state.metric = Math.max(0, section().metrics.findIndex((m) => m.name === name));
+}
+
 function listen() {
-  byId("protocol-choice").hidden = DATA.protocols.length < 2;
-  fill(byId("protocol-select"), DATA.protocols.map((p, i) => [String(i), p.title]), "0");
+  byId("section-choice").hidden = DATA.sections.length < 2;
+  fill(byId("section-select"), DATA.sections.map((s, i) => [String(i), s.title]), "0");
+  byId("section-select").addEventListener("change", (e) => { goTo(Number(e.target.value)); drawAll(); });
   byId("protocol-select").addEventListener("change", (e) => { state.protocol = Number(e.target.value); drawAll(); });
   byId("metric").addEventListener("change", (e) => { state.metric = Number(e.target.value); drawTable(); drawDownloads(); drawCurves(); });
   byId("search").addEventListener("input", (e) => { state.search = e.target.value; drawTable(); });

@@ -2,7 +2,7 @@
 
 let DATA = null;
 const state = {
-  protocol: 0, metric: 0, search: "", band: false, sort: { column: "", descending: true },
+  section: 0, protocol: 0, metric: 0, search: "", band: false, sort: { column: "", descending: true },
   off: { dataset: new Set(), direction: new Set(), bits: new Set() }, hidden: new Set(),
 };
 const ARROWS = { i2t: "I→T", t2i: "T→I", i2i: "I→I", t2t: "T→T" };
@@ -13,22 +13,24 @@ async function unpack(text) {
   return JSON.parse(await new Response(stream).text());
 }
 
-const protocol = () => DATA.protocols[state.protocol];
-const metric = () => DATA.metrics[state.metric];
+const section = () => DATA.sections[state.section];
+const protocol = () => section().protocols[state.protocol];
+const metric = () => section().metrics[state.metric];
 const records = () => protocol().records.map((i) => DATA.records[i]);
 const datasets = () => unique(records().map((r) => r.dataset));
 const bitsOf = (dataset) => unique(records().filter((r) => !dataset || r.dataset === dataset).map((r) => r.bits))
   .sort((a, b) => a - b);
 
-// All methods of the page in order of appearance: a method keeps its colour in every view.
-const methodNames = () => unique(DATA.protocols.flatMap((p) => Object.keys(p.methods)));
+// A method keeps its colour in every view.
 const styleOf = (name) => DATA.styles[name];
 
-// The records of every cell of a protocol, and the number of seeds of every dataset, counted once.
+// The records of every cell of a protocol, the number of seeds of every dataset, and p by cell and direction,
+// gathered once.
 function cellsOf(p) {
   if (!p.cells) {
     p.cells = new Map();
     p.seeds = new Map();
+    p.tested = new Map(p.p.map(([method, dataset, direction, bits, value]) => [JSON.stringify([method, dataset, direction, bits]), value]));
     for (const r of p.records.map((i) => DATA.records[i])) {
       const key = JSON.stringify([r.method, r.dataset, r.bits]);
       p.cells.set(key, [...(p.cells.get(key) || []), r]);
@@ -56,7 +58,7 @@ function number(method, column) {
     method, column, records: found, values, mean: mean(values), sd: deviation(values),
     low: bound("pessimistic"), high: bound("optimistic"), chance: mean(of(metric().chance)),
     stale: found.filter((r) => r.stale), trouble: found.filter((r) => r.status !== "ok"),
-    p: metric().name === "map" ? mean(found.map((r) => r.p[column.direction]).filter((p) => p !== undefined)) : null,
+    p: (metric().name === "map" ? protocol().tested.get(JSON.stringify([method, column.dataset, column.direction, column.bits])) : null) ?? null,
     seeds: protocol().seeds.get(column.dataset).size,
   };
 }

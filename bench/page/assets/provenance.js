@@ -71,7 +71,7 @@ function openNumber(n) {
     rows([
       ["method", n.method],
       ["origin", first.fidelity],
-      ["reference", words(protocol().methods[n.method].reference)],
+      ["reference", protocol().methods[n.method].reference],
       ["saw the future", first.future ? "its offline stage was given the items of all rounds" : ""],
       ["note", unique(n.records.flatMap((r) => r.notes)).join("; ")],
       ["state", first.state === null ? "" : bytes(first.state)],
@@ -87,13 +87,6 @@ function factsOf(record) {
   return protocol().facts.map(([term, value]) => (
     term === "pool" && record.pool === "none" && !value.startsWith("none")
       ? [term, `${value} (none for this method: it has no offline stage)`] : [term, value]));
-}
-
-function words(reference) {
-  return {
-    oracle: "a ceiling, which is shown the labels of queries and database",
-    "real-valued": "no hashing: real-valued vectors ranked by cosine",
-  }[reference] || reference;
 }
 
 function runOf(r, direction) {

@@ -22,7 +22,8 @@ function drawViewer() {
   }
   const methods = unique(runs.map((r) => r.record.method));
   if (!methods.includes(seen.method)) seen.method = methods[0];
-  if (!methods.includes(seen.other)) seen.other = "";
+  const others = methods.filter((m) => m !== seen.method);
+  if (!others.includes(seen.other)) seen.other = "";
   const lengths = unique(runs.filter((r) => r.record.method === seen.method).map((r) => r.record.bits)).sort((a, b) => a - b);
   if (!lengths.includes(seen.bits)) seen.bits = lengths[0];
   const directions = protocol().directions;
@@ -33,7 +34,7 @@ function drawViewer() {
   controls.append(ways,
     choice("Method", methods.map((m) => [m, m]), seen.method, (v) => { seen.method = v; drawViewer(); }),
     choice("Bits", lengths.map((b) => [String(b), String(b)]), String(seen.bits), (v) => { seen.bits = Number(v); drawViewer(); }),
-    choice("Beside", [["", "nothing"], ...methods.map((m) => [m, m])], seen.other, (v) => { seen.other = v; drawViewer(); }));
+    choice("Beside", [["", "nothing"], ...others.map((m) => [m, m])], seen.other, (v) => { seen.other = v; drawViewer(); }));
   const query = sample.queries[seen.query];
   byId("viewer").replaceChildren(controls, strip(sample), el("div", { class: "columns" },
     [seen.method, seen.other].filter(Boolean).map((m) => found(sample, runs, m, query))),

@@ -28,7 +28,7 @@ function drawTable() {
   const marks = shown.map((_, i) => marksOf(rivals.map((name) => grid.get(name)[i])));
   const ordered = (names) => inOrder(names.filter(matches), grid, shown);
   const body = (names, ranked) => el("tbody", null, names.map((name) => el("tr", null,
-    el("th", { scope: "row", title: name }, swatch(name), el("span", { class: "name" }, name), protocol().methods[name].mark),
+    el("th", { scope: "row" }, swatch(name), el("span", { class: "label" }, el("span", { class: "name" }, breakable(name)), protocol().methods[name].mark)),
     grid.get(name).map((n, i) => el("td", null, n ? entry(n, ranked ? marks[i] : []) : el("span", { class: "none" }, "–"))))));
   const references = ordered(all.filter((name) => !rivals.includes(name)));
   const chance = shown.map((column, i) => mean(all.map((name) => grid.get(name)[i]).filter((n) => n && n.chance !== null).map((n) => n.chance)));
@@ -133,7 +133,7 @@ byId("table").addEventListener("keydown", (event) => {
 });
 
 function drawDownloads() {
-  const stem = `hashbench-${metric().name}`;
+  const stem = ["hashbench", section().title, metric().name].filter(Boolean).join("-");
   const button = (text, act) => el("button", { type: "button", class: "download", onclick: act }, text);
   byId("downloads").replaceChildren(el("span", { class: "quiet" }, "Download"),
     button("CSV", () => save(`${stem}.csv`, metric().csv, "text/csv")),
