@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import shutil
 import subprocess
 import tarfile
@@ -22,7 +23,11 @@ from bench.store import Store
 from bench.tables import Block, Cell, Column, Row, Table
 
 CONFIDENCE = 0.95
-_PROTOCOL = ("schedule", "pool", "evaluate", "labelled", "paired", "val")  # beside the database
+_PROTOCOL = ("database", "schedule", "pool", "evaluate", "labelled", "paired", "val")
+_AXES = ("dataset", "bits", "seed", *_PROTOCOL)
+_VERDICTS = ("lost", "worse", "unclear", "same", "better", "gained")  # regressions first
+
+_NOTHING = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,8 @@ class Difference:
     """One cell and direction: B − A, with the confidence interval of the mean over queries.
 
     The interval is NaN where queries cannot be paired, because the data or their number changed, and
-    where there is one query.
+    where there is one query. ``lost`` tells why B has no result where A has one, ``gained`` the reverse;
+    the missing number is NaN.
     """
 
     label: str
@@ -39,8 +45,10 @@ class Difference:
     before: RunRecord
     a: float
     b: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
+    lost: str = ""
+    gained: str = ""
 
     @property
     def change(self) -> float:
@@ -48,7 +56,11 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``worse``, ``better``, ``same`` to the last bit, or ``unclear`` where the interval holds 0."""
+        """``worse``, ``better``, ``same`` to the last bit, ``unclear`` where the interval holds 0, or
+        ``lost`` and ``gained`` where one side has no result.
+        """
+        if self.lost or self.gained:
+            return "lost" if self.lost else "gained"
         if self.a == self.b:
             return "same"
         if self.high < 0:
@@ -56,27 +68,29 @@ class Difference:
         return "better" if self.low > 0 else "unclear"
 
 
-def compare(a: Store, b: Store, metric: str) -> Table:
-    """A table of every cell that both folders have a result of, regressions first."""
+def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = None) -> Table:
+    """A table of every cell that both folders hold and one has a result of, regressions first.
+
+    ``names`` is what A and B are called, instead of their folders.
+    """
     parsed = metrics.parse_metric(metric)
     if parsed.needs == "order":
         raise StoreError(
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )
-    old, new = ({r.spec.key: r for r in s.records() if r.status == "ok" and r.rounds} for s in (a, b))
-    shared = [key for key in old if key in new]
-    if not shared:
-        raise StoreError(f"{a.folder} and {b.folder} have no cell in common, so there is nothing to compare.")
-    found = [d for key in shared for d in _differences(a, old[key], b, new[key], metric)]
-    ranks = {"worse": 0, "unclear": 1, "same": 2, "better": 3}
-    found.sort(key=lambda d: (ranks[d.verdict], d.change))
+    one, two = names or (str(a.folder), str(b.folder))
+    old, new = ({r.spec.key: r for r in s.records()} for s in (a, b))
+    found = [d for key in old if key in new for d in _differences(a, old[key], b, new[key], metric)]
+    if not found:
+        raise StoreError(f"{one} and {two} have no result in common, so there is nothing to compare.")
+    found.sort(key=lambda d: (_VERDICTS.index(d.verdict), np.nan_to_num(d.change)))
     alone = [
         f"{len(x.keys() - y.keys())} cells only in {name}"
         for x, y, name in ((old, new, "A"), (new, old, "B"))
     ]
     interval = f"B − A, mean over paired queries, with its {CONFIDENCE:.0%} confidence interval (Student's t)"
     caption = (
-        f"A: {a.folder}; B: {b.folder}; {parsed.description}, after the last round",
+        f"A: {one}; B: {two}; {parsed.description}, after the last round",
         interval,
         "worse and better where the interval leaves out 0, without correction for the number of cells",
         *alone,
@@ -106,18 +120,33 @@ def folder_of(text: str, path: Path, scratch: Path) -> Path:
 
 
 def _differences(a: Store, old: RunRecord, b: Store, new: RunRecord, metric: str) -> Iterator[Difference]:
-    spec = old.spec
+    """One for each direction; none where neither side has a result."""
+    spec, trouble = old.spec, [_trouble(old), _trouble(new)]
     for direction in DIRECTIONS:
-        if direction not in spec.directions:
+        if direction not in spec.directions or all(trouble):
             continue
-        before, after = (_per_query(s, r, direction, metric) for s, r in ((a, old), (b, new)))
-        paired = old.data == new.data and len(before) == len(after)
+        before, after = (
+            _NOTHING if why else _per_query(s, r, direction, metric)
+            for why, s, r in zip(trouble, (a, b), (old, new), strict=True)
+        )
+        paired = not any(trouble) and old.data == new.data and len(before) == len(after)
         low, high = _interval(after - before) if paired else (math.nan, math.nan)
         yield Difference(
             label=spec.label, dataset=selector(spec.dataset, spec.dataset_params),
-            direction=direction, before=old,
-            a=float(np.nanmean(before)), b=float(np.nanmean(after)), low=low, high=high,
+            direction=direction, before=old, gained=trouble[0], lost=trouble[1],
+            a=_mean(before), b=_mean(after), low=low, high=high,
         )  # fmt: skip
+
+
+def _trouble(record: RunRecord) -> str:
+    """Why a record has no numbers, or ""."""
+    if record.status != "ok":
+        return f"{record.status}: {record.reason or 'no reason recorded'}"
+    return "" if record.rounds else "failed: no round was evaluated"
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float:
+    return float(np.nanmean(values)) if len(values) else math.nan
 
 
 def _per_query(store: Store, record: RunRecord, direction: str, metric: str) -> npt.NDArray[np.float64]:
@@ -139,48 +168,57 @@ def _interval(differences: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _table(found: list[Difference], metric: str, caption: tuple[str, ...]) -> Table:
-    """What of the protocol is the same in all cells is in the caption, what is not has a column."""
-    varied = [name for name in _PROTOCOL if len({_told(d, name) for d in found}) > 1]
-    same = "; ".join(f"{name} {_told(found[0], name)}" for name in _PROTOCOL if name not in varied)
-    names = ("method", "dataset", "bits", "seed", "database", *varied, "direction")
+    """What tells cells of one method apart has a column; the rest is in the caption, as is what was lost."""
+    varied = [name for name in _AXES if _tells_apart(found, name)]
+    same = "; ".join(f"{name} {_all_told(found, name)}" for name in _AXES if name not in varied)
+    names = ("method", *varied, "way")
     columns = [Column(n, align="left") for n in names] + [Column(n) for n in ("A", "B", "B − A", "interval")]
-    rows = tuple(_row(d, varied) for d in found)
-    counts = {v: sum(d.verdict == v for d in found) for v in ("worse", "unclear", "same", "better")}
-    notes = (", ".join(f"{n} {v}" for v, n in counts.items()),)
+    counts = {v: sum(d.verdict == v for d in found) for v in _VERDICTS}
+    lost = dict.fromkeys(f"lost: {d.before.spec}: {d.lost}" for d in found if d.lost)
     block = Block(
-        caption=(*caption, *filter(None, [same])),
+        caption=(*caption, same, *lost),
         columns=(*columns, Column("", align="left")),
-        rows=rows,
-        notes=notes,
+        rows=tuple(_row(d, varied) for d in found),
+        notes=(", ".join(f"{n} {v}" for v, n in counts.items() if n or v not in ("lost", "gained")),),
         stub=len(names),
     )
     return Table(title=f"B against A, {metric}", blocks=(block,), data=[_data(d) for d in found])
 
 
+def _tells_apart(found: Sequence[Difference], name: str) -> bool:
+    """Whether cells of one method differ in it."""
+    return len({(d.label, _told(d, name)) for d in found}) > len({d.label for d in found})
+
+
+def _all_told(found: Sequence[Difference], name: str) -> str:
+    values = list(dict.fromkeys(_told(d, name) for d in found))
+    return values[0] if len(values) == 1 else f"{' or '.join(values)}, by method"
+
+
 def _told(d: Difference, name: str) -> str:
-    return str(getattr(d.before.spec, name))
+    return d.dataset if name == "dataset" else str(getattr(d.before.spec, name))
 
 
 def _row(d: Difference, varied: Sequence[str]) -> Row:
-    s = d.before.spec
-    protocol = (s.database, *(_told(d, name) for name in varied))
-    stub = (
-        d.label,
-        d.dataset,
-        str(s.bits),
-        str(s.seed),
-        *protocol,
-        f"{d.direction[0]}→{d.direction[2]}".upper(),
-    )
-    interval = "not paired" if math.isnan(d.low) else f"{d.low:+.4f} … {d.high:+.4f}"
-    numbers = (f"{d.a:.4f}", f"{d.b:.4f}", f"{d.change:+.4f}", interval, d.verdict)
-    return tuple(Cell(text) for text in (*stub, *numbers))
+    stub = (d.label, *(_told(d, name) for name in varied), f"{d.direction[0]}→{d.direction[2]}".upper())
+    interval = "not paired" if math.isnan(d.low) else f"{_short(d.low, '+')}…{_short(d.high, '+')}"
+    numbers = (_short(d.a), _short(d.b), _short(d.change, "+"), interval)
+    if d.lost or d.gained:
+        word = (d.lost or d.gained).partition(":")[0]
+        numbers = (word if d.gained else numbers[0], word if d.lost else numbers[1], "–", "–")
+    return tuple(Cell(text) for text in (*stub, *numbers, d.verdict))
+
+
+def _short(value: float, sign: str = "") -> str:
+    """Four decimals without the leading zero: ``.7123``, ``+.0012``."""
+    return re.sub(r"(?<!\d)0\.", ".", f"{value:{sign}.4f}")
 
 
 def _data(d: Difference) -> dict[str, Any]:
     s = d.before.spec
     return {
-        "method": d.label, "dataset": d.dataset, "bits": s.bits, "seed": s.seed, "database": s.database,
+        "method": d.label, "dataset": d.dataset, "bits": s.bits, "seed": s.seed,
         **{name: str(getattr(s, name)) for name in _PROTOCOL}, "direction": d.direction, "a": d.a, "b": d.b,
-        "difference": d.change, "low": d.low, "high": d.high, "verdict": d.verdict, "key": s.key,
+        "difference": d.change, "low": d.low, "high": d.high, "verdict": d.verdict,
+        "reason": d.lost or d.gained, "key": s.key,
     }  # fmt: skip

@@ -39,7 +39,7 @@ def _through_temporary(out: Path, write: Callable[[Path], Any], then: Callable[[
         then(temporary)
     except OSError as error:
         raise StoreError(
-            f"cannot write {out}: {error.strerror or error}. Give --out a place you can write to."
+            f"cannot write {out}: {error.strerror or error}. Choose a place you can write to."
         ) from error
     finally:
         with suppress(OSError):  # gone already, or never there

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,52 @@ def test_compare_tells_rows_of_different_protocol_apart(tmp_path: Path) -> None:
     assert "labelled 1.0" in block.caption[-1]
 
 
+def fail(store: Store) -> None:
+    """Make a failure of the only cell of a store."""
+    [path] = store.folder.glob("*.json")
+    gone = {"status": "failed", "reason": "round 1: no more memory", "rounds": [], "arrays": ""}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **gone}))
+
+
+def test_a_result_that_became_a_failure_is_the_first_regression_with_its_reason(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", seeds=2)
+    shutil.copytree(a.folder, tmp_path / "b")
+    b = Store(tmp_path / "b")
+    worse, lost = b.records()
+    arrays = dict(b.arrays(worse))
+    b.write(worse, {**arrays, "i2t/2/counts": moved(arrays["i2t/2/counts"])})
+    b.write(replace(lost, status="failed", reason="round 1: no more memory", rounds=(), arrays=""), {})
+    table = compare(a, b, "map")
+    assert [row["verdict"] for row in table.data] == ["lost", "lost", "worse", "same"]
+    assert table.data[0]["reason"] == "failed: round 1: no more memory"
+    assert f"lost: {lost.spec}: failed: round 1: no more memory" in table.blocks[0].caption
+    assert "failed" in [cell.text for cell in table.blocks[0].rows[0]]
+    assert "0 cells only in A" in table.blocks[0].caption
+
+
+def test_a_failure_that_became_a_result_comes_last(tmp_path: Path) -> None:
+    a = run(tmp_path / "a")
+    shutil.copytree(a.folder, tmp_path / "b")
+    fail(a)
+    table = compare(a, Store(tmp_path / "b"), "map")
+    assert [row["verdict"] for row in table.data] == ["gained"] * 2
+    with pytest.raises(StoreError, match="no result in common"):
+        compare(a, a, "map")
+
+
+def test_compare_fits_a_panel_with_interval_and_verdict(tmp_path: Path) -> None:
+    """What is the same for all cells of each method is told once above them."""
+    store = run(tmp_path / "a", methods="random_projection,lemon", bits="8,16", seeds=2)
+    table = compare(store, store, "map")
+    [block] = table.blocks
+    assert [c.name for c in block.columns] == [
+        *("method", "bits", "seed", "way", "A", "B", "B − A", "interval", "")
+    ]
+    assert any("dataset tiny; database reindexed" in line for line in block.caption)
+    lines = table.to_text(width=80).splitlines()
+    assert sum("same" in line and "…" in line for line in lines) == len(block.rows) == 16
+
+
 def test_verify_takes_no_less_than_one_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = run(tmp_path / "a")
     assert main(["verify", str(store.folder), "--cells", "-3"]) == 2
@@ -160,6 +207,8 @@ def test_two_commits_are_compared_by_what_they_hold(
         subprocess.run([*git, *words], check=True)
     assert main(["compare", "HEAD~1", "HEAD", "--format", "csv"]) == 0
     assert "worse" in capsys.readouterr().out
+    assert main(["compare", "HEAD~1", "HEAD"]) == 0
+    assert "A: HEAD~1:results/reference; B: HEAD:results/reference;" in capsys.readouterr().out
 
 
 def test_what_is_neither_a_folder_nor_a_commit_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,8 @@ def _compare(args: argparse.Namespace) -> int:
             Store(folder_of(text, args.path, Path(scratch) / side))
             for text, side in ((args.a, "A"), (args.b, "B"))
         )
-        table = compare(a, b, args.metric)
+        names = [text if Path(text).is_dir() else f"{text}:{args.path}" for text in (args.a, args.b)]
+        table = compare(a, b, args.metric, names=(names[0], names[1]))
     options.give_out([table], args)
     return 0
 
