@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import numpy as np
 
 from bench import cache, hamming, writing
 from bench.api import MODALITIES, Modality, Split
-from bench.errors import BenchError, DataError, StoreError
-from bench.records import RunRecord, selector
+from bench.errors import BenchError, DataError, ParameterError, StoreError
+from bench.records import RunRecord, RunSpec, selector
 from bench.results import Results
 
 _SIDES: dict[str, Modality] = {m[0]: m for m in MODALITIES}
-TOP = 1000  # items of a TREC run per query, as trec_eval reads by default
+DEPTH = 1000  # items of a TREC run per query, as trec_eval reads by default
 
 
 def to_csv(results: Results, out: Path, data_root: Path) -> list[Path]:
@@ -43,17 +44,20 @@ def to_benchopt(results: Results, out: Path, data_root: Path) -> list[Path]:
     return [_parquet(pd.DataFrame(rows), out)]
 
 
-def to_trec(results: Results, out: Path, data_root: Path) -> list[Path]:
+def to_trec(results: Results, out: Path, data_root: Path, *, depth: int = DEPTH) -> list[Path]:
     """A folder with one run file per cell and direction, and the judgments they are scored against.
 
     Items are ranked by Hamming distance after the last round, tied ones in the order in which they
-    arrived, the first 1000 per query; the score is the negative distance. Judgments say how many labels
-    query and item share.
+    arrived, the first ``depth`` per query, or all for 0; the score is the negative distance. Judgments
+    say how many labels query and item share. The trap: what is computed from them is of a list that
+    may be cut, in one order of its ties (:func:`trec_note`).
     """
+    if depth < 0:
+        raise ParameterError(f"depth is {depth}; expected a number of items, or 0 for all.")
     written = []
     for record in results:
         if record.status == "ok" and record.arrays and not record.reference:
-            written += list(_trec_cell(results, record, out, data_root))
+            written += list(_trec_cell(results, record, out, data_root, depth or None))
     if not written:
         raise StoreError(
             "no cell with stored codes to export. Run `bench run` first, or select fewer things away."
@@ -61,7 +65,17 @@ def to_trec(results: Results, out: Path, data_root: Path) -> list[Path]:
     return written
 
 
-FORMS: dict[str, tuple[str, Callable[[Results, Path, Path], list[Path]]]] = {
+def trec_note(depth: int) -> str:
+    """What the numbers that others compute from a TREC run are not."""
+    items = f"the first {depth} items" if depth else "all items"
+    return (
+        f"{items} per query, tied ones in order of arrival: average precision computed from these files is "
+        f"of {'that cut and ' if depth else ''}that one order, not bench's, which is over all items and "
+        "expected over the orders of ties"
+    )
+
+
+FORMS: dict[str, tuple[str, Callable[..., list[Path]]]] = {
     "csv": ("results.csv", to_csv),
     "parquet": ("results.parquet", to_parquet),
     "trec": ("trec", to_trec),
@@ -75,7 +89,7 @@ def _benchopt_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
         seconds += sum(entry.seconds.get(stage, 0.0) for stage in ("fit_pool", "fit", "rehash"))
         scores = {f"objective_{key.replace('/', '_')}": value for key, value in entry.metrics.items()}
         yield {
-            "objective_name": f"retrieval[database={s.database},schedule={s.schedule},pool={s.pool}]",
+            "objective_name": _objective(s),
             "data_name": selector(s.dataset, s.dataset_params),
             "solver_name": f"{s.label}[bits={s.bits}]",
             "p_solver_bits": s.bits,
@@ -94,7 +108,20 @@ def _benchopt_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
         }
 
 
-def _trec_cell(results: Results, record: RunRecord, out: Path, data_root: Path) -> Iterator[Path]:
+def _objective(spec: RunSpec) -> str:
+    """The protocol, as benchopt names an objective: what is not said is at its default."""
+    told: dict[str, Any] = {"database": spec.database, "schedule": spec.schedule, "pool": spec.pool}
+    defaults = {field.name: field.default for field in fields(RunSpec)}
+    for name in ("evaluate", "labelled", "paired", "val", "directions"):
+        value = getattr(spec, name)
+        if value != defaults[name]:
+            told[name] = "+".join(value) if name == "directions" else value
+    return f"retrieval[{','.join(f'{name}={value}' for name, value in told.items())}]"
+
+
+def _trec_cell(
+    results: Results, record: RunRecord, out: Path, data_root: Path, depth: int | None
+) -> Iterator[Path]:
     spec = record.spec
     stored = cache.prepare(spec.dataset, spec.dataset_params, data_root)
     if stored.fingerprint != record.data:
@@ -113,7 +140,7 @@ def _trec_cell(results: Results, record: RunRecord, out: Path, data_root: Path) 
             arrays[f"codes/query/{_SIDES[direction[0]]}"],
             arrays[f"codes/database/{_SIDES[direction[2]]}"],
         )
-        lines = _run_lines(*packed, topics, documents, tag=spec.label)
+        lines = _run_lines(*packed, topics, documents, tag=spec.label, depth=depth)
         yield _lines(out / f"{name}.{direction}.run", lines)
     pairs = f"{spec.dataset}-{record.data[:8]}-s{spec.seed}-{spec.pool}-val{spec.val}"
     judged = out / f"{_file_name(pairs)}.qrels"
@@ -121,11 +148,13 @@ def _trec_cell(results: Results, record: RunRecord, out: Path, data_root: Path) 
         yield _lines(judged, _judgments(query, database, topics, documents))
 
 
-def _run_lines(query: Any, database: Any, topics: list[str], documents: Any, *, tag: str) -> Iterator[str]:
+def _run_lines(
+    query: Any, database: Any, topics: list[str], documents: Any, *, tag: str, depth: int | None
+) -> Iterator[str]:
     tag = tag.replace(" ", "")
     for row, topic in enumerate(topics):
         distance = hamming.distances_numpy(query[:, row : row + 1], database)[0]
-        for rank, item in enumerate(np.argsort(distance, kind="stable")[:TOP], start=1):
+        for rank, item in enumerate(np.argsort(distance, kind="stable")[:depth], start=1):
             yield f"{topic} Q0 {documents[item]} {rank} {-int(distance[item])} {tag}\n"
 
 

@@ -260,6 +260,49 @@ def test_the_benchopt_export_has_its_columns(tmp_path: Path) -> None:
     assert frame["time"].is_monotonic_increasing
 
 
+def test_benchopt_rows_of_different_protocol_do_not_collide(tmp_path: Path) -> None:
+    from bench.export import _benchopt_rows
+
+    store = run(tmp_path / "runs")
+    for change_ in (
+        *({"evaluate": "all"}, {"labelled": "0.5"}, {"paired": "0.5"}, {"val": 10}),
+        *({"directions": "i2t"}, {"schedule": "shuffled:7", "last": "short"}, {"schedule": "shuffled:7"}),
+    ):
+        run(tmp_path / "runs", **change_)
+    rows = [row for record in store.records() for row in _benchopt_rows(record)]
+    keys = ("objective_name", "data_name", "solver_name", "idx_rep", "stop_val")
+    assert len({tuple(row[key] for key in keys) for row in rows}) == len(rows) == 10
+    names = {row["objective_name"] for row in rows}
+    assert "retrieval[database=reindexed,schedule=shuffled:20,pool=none]" in names
+    assert "retrieval[database=reindexed,schedule=shuffled:20,pool=none,labelled=0.5]" in names
+
+
+@pytest.mark.parametrize(("depth", "items"), [("5", 5), ("0", 60)])
+def test_a_trec_export_says_what_it_cuts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], depth: str, items: int
+) -> None:
+    store = run(tmp_path / "runs")
+    out = tmp_path / "trec"
+    command = ["export", "--results", str(store.folder), "--to", "trec", "--out", str(out), "--depth", depth]
+    assert main([*command, *(f"--plugin={p}" for p in PLUGINS)]) == 0
+    told = capsys.readouterr().out
+    assert (f"the first {items} items per query" if int(depth) else "all items per query") in told
+    assert "not bench's" in told
+    lines = next(out.glob("*.i2t.run")).read_text().splitlines()
+    assert len([line for line in lines if line.split()[0] == lines[0].split()[0]]) == items
+
+
+def test_a_depth_is_of_trec_alone_and_not_negative(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = run(tmp_path / "runs")
+    common = ["export", "--results", str(store.folder), "--out", str(tmp_path / "o"), "--depth"]
+    assert main([*common, "3", "--to", "csv"]) == 2
+    assert "--depth is of --to trec alone" in capsys.readouterr().err
+    assert main([*common, "-3", "--to", "trec"]) == 2
+    assert "depth is -3; expected" in capsys.readouterr().err
+
+
 def test_a_trec_run_scores_what_the_harness_scores(tmp_path: Path) -> None:
     """The runs and judgments, scored by a loop that knows nothing of codes, give ``map:trec``-like AP."""
     store = run(tmp_path / "runs")

@@ -77,7 +77,8 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
 ) -> None:
     Path("file").touch()
     assert main(["report", "study.toml", option, "file/inside"]) == 2
-    assert "cannot write file/inside" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "cannot write file/inside" in told and "Choose a place you can write to." in told
     assert not Path("runs").exists()
 
 

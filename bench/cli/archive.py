@@ -52,6 +52,13 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--out", type=Path, metavar="PATH", help="file, or folder for trec (default: named by form)"
     )
+    export.add_argument(
+        "--depth",
+        type=int,
+        metavar="N",
+        help="of trec: items per query, 0 for all (default: 1000). AP from a run and its judgments is of "
+        "that cut and of one order of ties, not bench's",
+    )
     _add_data(export)
     export.set_defaults(execute=_export)
 
@@ -106,16 +113,23 @@ def _merge(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from bench.export import FORMS
+    from bench.errors import ParameterError
+    from bench.export import DEPTH, FORMS, trec_note
     from bench.results import Results
     from bench.study import data_folder
 
+    if args.depth is not None and args.to != "trec":
+        raise ParameterError(f"--depth is of --to trec alone; got --to {args.to}. Leave it out.")
     _load_plugins(args)
     store = options.store_of(args)
     name, write = FORMS[args.to]
     results = Results(store.records(), arrays=store.arrays)
-    for path in write(results, args.out or Path(name), data_folder(args.data_root)):
+    depth = DEPTH if args.depth is None else args.depth
+    more = {"depth": depth} if args.to == "trec" else {}
+    for path in write(results, args.out or Path(name), data_folder(args.data_root), **more):
         print(f"wrote {path}")
+    if args.to == "trec":
+        print(trec_note(depth))
     return 0
 
 
