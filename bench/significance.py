@@ -21,7 +21,7 @@ Scores = npt.NDArray[np.floating[Any]]  # (seeds, queries); NaN: a query without
 
 LEVEL = 0.05
 CONFIDENCE = 0.95
-_FLIPS = 4999  # random sign flips: the smallest p is 1/5000
+_FLIPS = 4999  # random sign flips: the smallest two-sided p is 2/5000
 _RESAMPLES = 999
 _SEED = 20_250_225  # of all resampling: equal scores give equal tables
 
