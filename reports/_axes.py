@@ -10,6 +10,7 @@ from typing import Any
 from bench import params, registry
 from bench.errors import ParameterError
 from bench.records import AXES, DIRECTIONS, Direction, RunRecord, selector
+from bench.reports._metric import check_metric, definition, short
 from bench.reports._protocol import NOTHING, STALE, Protocol, Stale, dataset_of, trouble, word
 from bench.tables import Cell
 
@@ -35,6 +36,11 @@ class Sweep:
     @property
     def protocol(self) -> Protocol:
         return Protocol(pool=self.records[0].spec.pool, records=self.records)
+
+    def caption(self, metric: str, told: str = "") -> tuple[str, ...]:
+        """What is shown, with ``told`` beside the method, and the protocol of all points."""
+        what = f"{self.title}{told}: {definition(metric)}, after the last round, mean over seeds"
+        return what, *self.protocol.caption(metric=metric, swept=self.axes)
 
     @property
     def directions(self) -> list[Direction]:
@@ -62,10 +68,13 @@ class Sweep:
         return [r for r in self.records if r.spec.bits == bits and self.values[r.spec.key] == values]
 
 
-def sweeps(records: Sequence[RunRecord], axes: Sequence[str], dimensions: int, report: str) -> list[Sweep]:
+def sweeps(
+    records: Sequence[RunRecord], axes: Sequence[str], dimensions: int, report: str, metric: str
+) -> list[Sweep]:
     """One for every method, dataset and protocol; without ``axes``, they are what varies in the records."""
     if not records:
         raise ParameterError(NOTHING)
+    check_metric(records, metric)
     defaults = {name: _defaults(name) for name in {r.spec.method for r in records}}
     axes = tuple(axes) or tuple(_varied(records, defaults))
     if len(axes) != dimensions:
@@ -123,22 +132,16 @@ def entry(records: Sequence[RunRecord], metric: str, direction: Direction, stale
     if not found:
         return Cell(next((word(r) for r in records if word(r)), "–"), extra=old)
     mean = statistics.fmean(found)
-    spread = f" ±{_short(statistics.stdev(found))}" if len(found) > 1 else ""
+    spread = f" ±{short(statistics.stdev(found))}" if len(found) > 1 else ""
     count = f" (n={len(found)})" if len(found) < len(records) else ""
-    return Cell(_short(mean), mean, old + spread + count)
+    return Cell(short(mean), mean, old + spread + count)
 
 
 def scores(records: Sequence[RunRecord], metric: str, direction: Direction) -> list[float]:
-    """The metric after the last round, of every seed that ran."""
-    ran = [r for r in records if not word(r)]
+    """The metric after the last round, of every seed that has it."""
     key = f"{metric}/{direction}"
-    lacking = [r for r in ran if key not in r.rounds[-1].metrics]
-    if lacking:
-        raise ParameterError(
-            f"no stored metric {metric!r} in {len(lacking)} of {len(ran)} cells ({lacking[0].spec}); "
-            f"run `bench rescore --metric {metric}`."
-        )
-    return [r.rounds[-1].metrics[key] for r in ran]
+    last = [r.rounds[-1] for r in records if not word(r)]
+    return [r.metrics[key] for r in last if key in r.metrics]
 
 
 def data(sweep: Sweep, metric: str) -> Iterator[dict[str, Any]]:
@@ -164,8 +167,3 @@ def data(sweep: Sweep, metric: str) -> Iterator[dict[str, Any]]:
 def shown(value: Any) -> str:
     """A value of an axis, as short as it can be told from others."""
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _short(value: float) -> str:
-    text = f"{value:.3f}"
-    return text[1:] if text.startswith("0.") else text

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.errors import BenchError, ParameterError
 from bench.evidence import Evidence
 from bench.records import DIRECTIONS, Direction, RoundRecord, RunRecord
+from bench.reports._metric import chance_name, check_metric, definition, short
 from bench.reports._protocol import (
     DIRECTION_NAMES,
     STALE,
@@ -22,15 +21,15 @@ from bench.reports._protocol import (
     trouble,
     word,
 )
-from bench.reports._scores import against_best, columns, corrected, indistinct
+from bench.reports._scores import against_best, columns, corrected
+from bench.significance import LEVEL
 from bench.tables import Block, Cell, Column, Row, Table
 
-INDISTINCT = "≈"
+INDISTINCT, UNTESTED = "≈", "?"
 INDISTINCT_NOTE = (
     "not told from the best of its column: the larger p of a paired randomisation test over queries (mean "
     "over seeds) and a paired t-test over seeds, Holm-corrected in the column, is .05 or more"
 )
-_NAMES = {"map": "mAP", "precision": "P", "recall": "R", "ndcg": "NDCG", "chance": "chance level"}
 Rounds = Callable[[RunRecord], Sequence[RoundRecord]]
 
 
@@ -62,7 +61,7 @@ def table(records: Sequence[RunRecord], *, title: str, **options: Any) -> Table:
 
 def grids(records: Sequence[RunRecord], *, metric: str, **options: Any) -> list[Grid]:
     """The entries of every protocol."""
-    _check_metric(records, metric)
+    check_metric(records, metric)
     return [Grid(p, metric=metric, **options) for p in protocols(records)]
 
 
@@ -74,43 +73,6 @@ def joined(title: str, parts: Sequence[Grid]) -> Table:
 
 def last_round(record: RunRecord) -> Sequence[RoundRecord]:
     return record.rounds[-1:]
-
-
-def metric_title(name: str) -> str:
-    """A metric as it is printed.
-
-    >>> [metric_title(name) for name in ("map", "map@50:hits", "precision@r2")]
-    ['mAP', 'mAP@50:hits', 'P@radius≤2']
-    """
-    base, rest = re.fullmatch("([^@:]*)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-    return _NAMES.get(base, base) + re.sub("^@r(?=[0-9])", "@radius≤", rest)
-
-
-def _description(name: str) -> str:
-    """How a metric is defined, if it is one of ours; a stored one may be a plugin's."""
-    from bench.metrics import parse_metric
-
-    try:
-        return f" ({parse_metric(name).description})"
-    except BenchError:
-        return ""
-
-
-def _check_metric(records: Sequence[RunRecord], metric: str) -> None:
-    def lacks(record: RunRecord) -> bool:
-        return (
-            not record.reference
-            and any(  # a radius in bits says nothing of real-valued vectors
-                f"{metric}/{d}" not in r.metrics for r in record.rounds[-1:] for d in record.spec.directions
-            )
-        )
-
-    lacking = [r for r in records if lacks(r)]
-    if lacking:
-        raise ParameterError(
-            f"no stored metric {metric!r} in {len(lacking)} of {len(records)} cells ({lacking[0].spec}); "
-            f"run `bench rescore --metric {metric}`."
-        )
 
 
 class Grid:
@@ -134,31 +96,32 @@ class Grid:
     ) -> None:
         self.protocol, self.metric, self.stale = protocol, metric, stale
         self.when, self.by_round = when, by_round
-        # Bounds and the chance level are stored for map and map@R; other names have none.
-        plain = re.fullmatch("map(@[0-9]+)?", metric)
-        self.chance = "chance" + (plain[1] or "") if plain else ""
+        self.chance = chance_name(metric)  # stored, as the bounds are, for map and map@R alone
         self.entries: dict[tuple[str, Place], Samples] = {}
         self.marks = protocol.marks()
         self.datasets = list(protocol.datasets)
         self.seeds = [len({r.spec.seed for r in found}) for found in protocol.datasets.values()]
         self._fill(rounds)
         self.places = sorted({place for _, place in self.entries})
-        self.banded = band and bool(plain) and self._stored(f"{metric}:pessimistic")
+        self.banded = band and bool(self.chance) and self._stored(f"{metric}:pessimistic")
         self.missing = [
             name
             for name in (self.chance, f"{metric}:pessimistic", f"{metric}:optimistic")
-            if plain and self.places and not self._stored(name)
+            if self.chance and self.places and not self._stored(name)
         ]
         self.p: dict[tuple[str, Place], float] | None = None
         if evidence is not None:
             self.p = self._tested(evidence)
+        self.any_test = any(map(math.isfinite, (self.p or {}).values()))
 
     def _tested(self, evidence: Evidence) -> dict[tuple[str, Place], float]:
-        """Corrected p of the difference to the best, by method and column."""
+        """Corrected p of the difference to the best, by rival and column; NaN where it was not tested."""
         found = {}
         for column in columns(self.protocol, evidence):
             position = self.datasets.index(column.dataset), DIRECTIONS.index(column.direction)
             place = Place(*position, column.bits, -1)
+            best = column.best()
+            found.update({(label, place): math.nan for label in column.scores if label != best})
             p = corrected(against_best(column, evidence))
             found.update({(label, place): value for label, value in p.items()})
         return found
@@ -201,12 +164,8 @@ class Grid:
         )
 
     def _definition(self, chance: bool) -> str:
-        text = metric_title(self.metric)
-        if self.metric == "map":
-            text += " over all database items, tie-aware (expected over the orders of tied items)"
-        else:
-            text += _description(self.metric)
-        return f"{text}, {self.when}" + ("; chance in the last row" if chance else "")
+        where = "chance in the last row" if chance else "chance level not stored"
+        return f"{definition(self.metric)}, {self.when}; {where}"
 
     def _column(self, place: Place) -> Column:
         group = f"{self.datasets[place.dataset]} {DIRECTION_NAMES[DIRECTIONS[place.direction]]}"
@@ -228,10 +187,17 @@ class Grid:
         if not values:
             return Cell(next((word(r) for r in samples.records if word(r)), "–"), extra=old)
         mean = statistics.fmean(values)
-        spread = f" ±{_short(statistics.stdev(values))}" if len(values) > 1 else ""
+        spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
         count = f" (n={len(values)})" if len(values) < self.seeds[place.dataset] else ""
-        near = INDISTINCT if indistinct({"": (self.p or {}).get((label, place), math.nan)}) else ""
-        return Cell(_short(mean), mean, near + old + spread + count, self._band(samples, place))
+        extra = self._test(label, place) + old + spread + count
+        return Cell(short(mean), mean, extra, self._band(samples, place))
+
+    def _test(self, label: str, place: Place) -> str:
+        """The mark of a rival that is not told from the best, or was not tested in a table of tests."""
+        p = (self.p or {}).get((label, place))
+        if p is None or not self.any_test:
+            return ""
+        return UNTESTED if math.isnan(p) else INDISTINCT if p >= LEVEL else ""
 
     def _band(self, samples: Samples, place: Place) -> str:
         low, high = (
@@ -239,14 +205,14 @@ class Grid:
         )
         if not (self.banded and low and high):
             return ""
-        return f"[{_short(statistics.fmean(low))}–{_short(statistics.fmean(high))}]"
+        return f"[{short(statistics.fmean(low))}–{short(statistics.fmean(high))}]"
 
     def _chance_row(self) -> Row:
         """The means of the columns' chance levels, which no method has a part in."""
         found: dict[Place, list[float]] = {place: [] for place in self.places}
         for (_, place), samples in self.entries.items():
             found[place] += samples.values(self._key(self.chance, place))
-        cells = [Cell(_short(statistics.fmean(values))) if values else Cell() for values in found.values()]
+        cells = [Cell(short(statistics.fmean(values))) if values else Cell() for values in found.values()]
         return (Cell("chance"), *cells)
 
     def _stale_reasons(self, samples: Samples) -> list[str]:
@@ -263,14 +229,17 @@ class Grid:
         if self.banded:
             yield "[pessimistic–optimistic] the worst and the best order of tied items, mean over seeds"
         if self.p is not None:
-            yield self._test_note(self.p)
+            yield from self._test_notes(self.p)
         if self.missing:
             yield f"not stored, so not shown: {', '.join(self.missing)}; `bench rescore --metric …` adds it"
 
-    def _test_note(self, p: Mapping[tuple[str, Place], float]) -> str:
-        if any(math.isfinite(value) for value in p.values()):
-            return f"{INDISTINCT} {INDISTINCT_NOTE}"
-        return "no test of the differences: it takes two methods that share two seeds"
+    def _test_notes(self, p: Mapping[tuple[str, Place], float]) -> Iterator[str]:
+        if not self.any_test:
+            yield "no test of the differences: it takes two methods that share two seeds"
+            return
+        yield f"{INDISTINCT} {INDISTINCT_NOTE}"
+        if any(map(math.isnan, p.values())):
+            yield f"{UNTESTED} not tested: it shares fewer than two seeds with the best of its column"
 
     def data(self) -> Iterator[Mapping[str, Any]]:
         for label in self.marks:
@@ -316,11 +285,3 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _joined(reasons: Any) -> str:
     return "; ".join(dict.fromkeys(reasons))
-
-
-def _short(value: float) -> str:
-    """Three decimals without the leading zero: ``.712``, ``1.000``."""
-    if math.isnan(value):
-        return "n/a"
-    text = f"{value:.3f}"
-    return text[1:] if text.startswith("0.") else text

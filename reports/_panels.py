@@ -14,6 +14,7 @@ import numpy.typing as npt
 from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reports._metric import check_metric
 from bench.reports._protocol import DIRECTION_NAMES, Protocol, Stale, protocols, word
 from bench.reports._style import CHANCE, Look, by_direction, figure, legend, log_ticks, looks
 
@@ -23,17 +24,21 @@ BASELINE = "chance"  # a curve of this name is drawn as the chance level
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of one method, mean over seeds; ``spread`` is the standard deviation over them, if any."""
+    """Points of one method, mean over seeds; ``spread`` is the standard deviation over them, if any.
+
+    ``at`` says what each point belongs to, where neither x nor y does; ``Axes.at`` is its name.
+    """
 
     x: Values
     y: Values
     spread: Values | None = None
+    at: Sequence[Any] = ()
 
     @classmethod
-    def mean(cls, x: Sequence[npt.NDArray[Any]], y: Sequence[Values]) -> Curve:
+    def mean(cls, x: Sequence[npt.NDArray[Any]], y: Sequence[Values], at: Sequence[Any] = ()) -> Curve:
         """Of one curve per seed, each as long as the others."""
         spread = np.std(y, axis=0, ddof=1) if len(y) > 1 else None
-        return cls(np.mean(x, axis=0), np.mean(y, axis=0), spread)
+        return cls(np.mean(x, axis=0), np.mean(y, axis=0), spread, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axes:
-    """What the axes say."""
+    """What the axes say; ``at`` is a column of the numbers behind them, and drawn nowhere."""
 
     x: str
     y: str
@@ -68,6 +73,7 @@ class Axes:
     markers: bool = False
     unit: bool = False  # both from 0 to 1
     whole: bool = False  # x counts something
+    at: str = ""
 
 
 MakeCurves = Callable[[Sequence[RunRecord], Direction], Mapping[str, Curve]]
@@ -84,18 +90,20 @@ def lines(
     stale: Stale,
     cast: Sequence[str],
     draw: Draw | None = None,
-    among: Sequence[Part] | None = None,
+    metric: str = "",
+    swept: Sequence[str] = (),
 ) -> Figure:
     """A plot per protocol and dataset. ``curves`` gets the records of a panel that have numbers.
 
-    ``draw`` puts them into a panel, as lines if it is None; ``among`` are the parts, if not one for
-    every protocol and dataset.
+    ``draw`` puts them into a panel, as lines if it is None. Raises where a cell lacks ``metric``, if
+    one is drawn. Protocols that differ in ``swept`` alone share a plot.
     """
+    if metric:
+        check_metric(records, metric)
     styles = looks(records, cast)
     plots: list[Plot] = []
     data: list[dict[str, Any]] = []
-    among = parts(records) if among is None else among
-
+    among = parts(records, metric=metric, swept=swept)
     for part in among:
         panels = list(_panels(part.protocol, curves))
         if panels:
@@ -113,13 +121,13 @@ def lines(
     return figure(title, plots, data)
 
 
-def parts(records: Sequence[RunRecord]) -> list[Part]:
+def parts(records: Sequence[RunRecord], *, metric: str = "", swept: Sequence[str] = ()) -> list[Part]:
     """One for every protocol and dataset."""
     found: list[Part] = []
-    for protocol in protocols(records):
+    for protocol in protocols(records, swept=swept):
         for dataset, ran in protocol.datasets.items():
             part = Protocol(pool=protocol.pool, records=tuple(ran))
-            found.append(Part(part, part_name(len(found), dataset), part.caption()))
+            found.append(Part(part, part_name(len(found), dataset), part.caption(metric=metric, swept=swept)))
     return found
 
 
@@ -199,5 +207,6 @@ def _data(part: Protocol, panel: Panel, axes: Axes) -> Iterator[dict[str, Any]]:
             protocol |= {"method": label, "fidelity": ""}
         for i, (x, y) in enumerate(zip(curve.x, curve.y, strict=True)):
             spread = None if curve.spread is None else float(curve.spread[i])
-            row = {"direction": panel.direction, axes.x: float(x), axes.y: float(y), "sd": spread}
+            at = {axes.at: curve.at[i]} if axes.at else {}
+            row = {"direction": panel.direction, **at, axes.x: float(x), axes.y: float(y), "sd": spread}
             yield {**protocol, "bits": panel.bits, **row}

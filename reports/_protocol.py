@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.errors import ParameterError
 from bench.records import DATABASES, DIRECTIONS, RoundRecord, RunRecord, selector
+from bench.reports._metric import chance_name, short
 
 Stale = Mapping[str, str]  # RunSpec.key → reason
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
@@ -24,6 +25,7 @@ _REFERENCES = {
     "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
+_APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"
 PARALLEL_NOTE = f"{PARALLEL} timed beside other runs (--jobs above 1), which lengthens it: not to be compared"
 
@@ -43,8 +45,11 @@ class Protocol:
             found.setdefault(dataset_of(record), []).append(record)
         return found
 
-    def caption(self, *, swept: Sequence[str] = ()) -> tuple[str, ...]:
-        """The protocol, but for the axes in ``swept``, on which the records differ."""
+    def caption(self, *, metric: str = "", swept: Sequence[str] = ()) -> tuple[str, ...]:
+        """The protocol, but for the axes in ``swept``, on which the records differ.
+
+        With ``metric``, also its chance level after the last round.
+        """
         spec = self.records[0].spec
         lines = [] if "database" in swept else [f"database {spec.database}: {DATABASES[spec.database]}"]
         mixed = any(r.spec.pool != self.pool for r in self.records)
@@ -60,7 +65,7 @@ class Protocol:
                 f"VALIDATION, for tuning only: {spec.val} training items are the queries; "
                 "the test queries were not read"
             )
-        return (*lines, *(_dataset_line(name, records) for name, records in self.datasets.items()))
+        return (*lines, *(_dataset_line(name, records, metric) for name, records in self.datasets.items()))
 
     def marks(self) -> dict[str, str]:
         """What follows each method's name: † ‡ by its fidelity, ◊ if its teacher saw the future."""
@@ -107,8 +112,13 @@ class Protocol:
             mark, words = _fidelity(fidelity)
             yield f"{mark} {words}: {', '.join(by_fidelity[fidelity])}".strip()
 
-    def columns(self, record: RunRecord) -> dict[str, Any]:
-        """The protocol of a record, for a row of plain numbers."""
+    def columns(self, *records: RunRecord) -> dict[str, Any]:
+        """The protocol of records, for a row of plain numbers; all the values in which they differ."""
+        rows = [self._columns(record) for record in records]
+        values = {name: list(dict.fromkeys(row[name] for row in rows)) for name in rows[0]}
+        return {name: v[0] if len(v) == 1 else " ".join(map(str, v)) for name, v in values.items()}
+
+    def _columns(self, record: RunRecord) -> dict[str, Any]:
         spec = record.spec
         return {
             "dataset": dataset_of(record),
@@ -127,20 +137,20 @@ class Protocol:
         }
 
 
-def protocols(records: Sequence[RunRecord]) -> list[Protocol]:
+def protocols(records: Sequence[RunRecord], *, swept: Sequence[str] = ()) -> list[Protocol]:
     """Divide records so that no column mixes protocols, in order of appearance.
 
     Records are apart when they differ in database, schedule, evaluate, labelled, paired, val,
     directions or, for the same dataset, in its fingerprint. So they are in pool, but a method
     without an offline stage (pool ``none``) stands beside those that have one, in every such table.
+    What is in ``swept`` keeps nothing apart.
     """
     if not records:
         raise ParameterError(NOTHING)
     prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
-        s = record.spec
-        base = (s.database, s.schedule, s.evaluate, s.labelled, s.paired, s.val, s.directions)
+        base = tuple(getattr(record.spec, name) for name in _APART if name not in swept)
         known = prints.setdefault((*base, dataset_of(record)), [])
         if record.data and record.data not in known:
             known.append(record.data)
@@ -198,12 +208,13 @@ def word(record: RunRecord) -> str:
     return "" if record.rounds else "failed"
 
 
-def _dataset_line(name: str, records: Sequence[RunRecord]) -> str:
+def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:
     parts = [_seeds(records)]
     last = [r.rounds[-1] for r in records if not word(r)]
     if last:
         parts.append(f"{_range(r.queries for r in last)} queries ({_empty(last)})")
         parts.append(f"{_range(r.items for r in last)} items in the database")
+        parts += [_chance(metric, last)] if metric else []
     fingerprint = next((r.data for r in records if r.data), "")
     return f"{name}: " + "; ".join([*parts, *([f"data {fingerprint[:8]}"] if fingerprint else [])])
 
@@ -218,7 +229,17 @@ def _empty(rounds: Sequence[RoundRecord]) -> str:
     return "0 empty" if text == "0" else f"{text} empty, left out of means"
 
 
-def _range(values: Iterable[int]) -> str:
+def _chance(metric: str, rounds: Sequence[RoundRecord]) -> str:
+    """The chance level of a metric, per direction where the directions differ."""
+    keys = {d: f"{chance_name(metric)}/{d}" for d in DIRECTIONS}
+    levels = {d: _range(short(r.metrics[key]) for r in rounds if key in r.metrics) for d, key in keys.items()}
+    known = {DIRECTION_NAMES[d]: text for d, text in levels.items() if text}
+    if len(set(known.values())) > 1:
+        return "chance level " + ", ".join(f"{name} {text}" for name, text in known.items())
+    return f"chance level {next(iter(known.values()), 'not stored')}"
+
+
+def _range(values: Iterable[Any]) -> str:
     found = sorted(set(values))
     return "" if not found else str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bench.evidence import Evidence
 from bench.records import DIRECTIONS, Direction
 from bench.reports._protocol import Protocol, word
-from bench.significance import LEVEL, Comparison, bootstrap, compare_all, holm
+from bench.significance import Comparison, bootstrap, compare_all, holm
 
 BySeed = Mapping[int, npt.NDArray[np.float32]]  # seed → the AP of every query
 
@@ -78,11 +78,6 @@ def against(column: Column, reference: str) -> dict[str, Comparison]:
 def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, float]:
     """Holm-corrected p of both tests together, one family per column; NaN where one seed allows no test."""
     return dict(zip(comparisons, holm([c.p for c in comparisons.values()]), strict=True))
-
-
-def indistinct(p: Mapping[str, float]) -> list[str]:
-    """The methods whose difference is not significant; those that could not be tested are not among them."""
-    return [name for name, value in p.items() if value >= LEVEL]
 
 
 def _matrix(by_seed: BySeed, seeds: Sequence[int]) -> npt.NDArray[np.float32]:

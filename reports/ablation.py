@@ -11,6 +11,7 @@ from bench.errors import ParameterError
 from bench.evidence import Arrays, Evidence
 from bench.records import DIRECTIONS, Contrast, RunRecord
 from bench.reports._axes import under_one_name
+from bench.reports._metric import definition, short
 from bench.reports._protocol import (
     DIRECTION_NAMES,
     FUTURE,
@@ -29,7 +30,7 @@ from bench.tables import Block, Cell, Column, Row, Table
 
 _FULL = "full"
 _CAPTION = (
-    "mAP over all database items, tie-aware, after the last round, mean over seeds",
+    f"{definition('map')}, after the last round, mean over seeds",
     "difference: to the full method, paired by query and seed",
     f"in brackets: its {CONFIDENCE:.0%} bootstrap interval over queries and seeds",
 )
@@ -150,7 +151,11 @@ class _Part:
             heads += [Column(name, group=group, align="left") for name in ("mAP", "difference")]
         isolates = {c.name: c.isolates for c in self.contrasts}
         return Block(
-            caption=(f"{self.full.records[0].spec.label} and its variants", *_CAPTION, *self.full.caption()),
+            caption=(
+                f"{self.full.records[0].spec.label} and its variants",
+                *_CAPTION,
+                *self.full.caption(metric="map"),
+            ),
             columns=tuple(heads),
             rows=tuple(self._row(name, isolates.get(name, ""), stale) for name in self.rows),
             notes=tuple(self._notes(stale)),
@@ -214,9 +219,9 @@ class _Part:
 
 def _value(values: Sequence[float], expected: int, old: str) -> Cell:
     mean = statistics.fmean(values)
-    spread = f" ±{_short(statistics.stdev(values))}" if len(values) > 1 else ""
+    spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
     count = f" (n={len(values)})" if len(values) < expected else ""
-    return Cell(_short(mean), mean, old + spread + count)
+    return Cell(short(mean), mean, old + spread + count)
 
 
 def _difference(found: Comparison | None, p: float, *, full: bool) -> Cell:
@@ -227,11 +232,6 @@ def _difference(found: Comparison | None, p: float, *, full: bool) -> Cell:
     return Cell(_signed(found.difference), found.difference, star, bounds)
 
 
-def _short(value: float) -> str:
-    text = f"{value:.3f}"
-    return text[1:] if text.startswith("0.") else text
-
-
 def _signed(value: float) -> str:
     """Three decimals with their sign; what rounds to zero has none.
 
@@ -240,5 +240,5 @@ def _signed(value: float) -> str:
     """
     if math.isnan(value):
         return "n/a"
-    text = _short(abs(value))
+    text = short(abs(value))
     return text if text == ".000" else f"{'−' if value < 0 else '+'}{text}"

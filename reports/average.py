@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from bench.errors import ParameterError
 from bench.records import RoundRecord, RunRecord
-from bench.reports._grid import grids, joined, metric_title
+from bench.reports._grid import grids, joined
+from bench.reports._metric import metric_title
 from bench.tables import Table
 
 

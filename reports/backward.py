@@ -10,11 +10,13 @@ import numpy as np
 
 from bench.evidence import Arrays, Evidence
 from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reports._metric import definition
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols, word
 from bench.reports._retention import backward_transfer, class_incremental, forgetting, groups
 from bench.tables import Block, Cell, Column, Table
 
 _CAPTION = (
+    f"{definition('map')}, of the queries of each round",
     "backward transfer: mAP of the queries of a round after the last round, minus right after theirs, mean "
     + "over all rounds but the last; negative is forgotten",
     "in brackets forgetting: the fall from their best round to the last; both mean over seeds",

@@ -11,7 +11,7 @@ import numpy as np
 from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import DIRECTIONS, RunRecord
-from bench.reports._grid import metric_title
+from bench.reports._metric import chance_name, check_metric, definition, metric_title
 from bench.reports._panels import BASELINE, Curve, by_label, draw_curve, label_edges, part_name
 from bench.reports._protocol import DIRECTION_NAMES, Protocol, protocols, word
 from bench.reports._style import Look, figure, grid, legend, looks
@@ -25,6 +25,7 @@ def render(
     cast: Sequence[str] = (),
 ) -> Figure:
     """After the last round, mean over seeds; one plot per protocol that has several code lengths."""
+    check_metric(records, metric)
     title = metric_title(metric)
     styles = looks(records, cast)
     found = [p for p in protocols(records) if len({r.spec.bits for r in p.records if not word(r)}) > 1]
@@ -32,14 +33,17 @@ def render(
         raise ParameterError(
             f"report 'bits': no protocol among {len(records)} cells has two code lengths. Run --bits 16,32."
         )
-    caption = (f"{title} after the last round, mean over seeds; band: standard deviation over seeds",)
+    caption = (
+        f"{definition(metric)}, after the last round",
+        "mean over seeds; band: standard deviation over seeds",
+    )
     plots, data = [], []
     for number, protocol in enumerate(found):
         panels = {(name, d): _curves(ran, metric, d) for name, ran, d in _places(protocol)}
         plots.append(
             Plot(
                 name=part_name(number, "bits") if len(found) > 1 else "",
-                caption=(*caption, *protocol.caption()),
+                caption=(*caption, *protocol.caption(metric=metric)),
                 notes=protocol.notes(stale or {}),
                 draw=partial(_draw, panels, styles, title),
             )
@@ -56,11 +60,11 @@ def _places(protocol: Protocol) -> Iterator[tuple[str, list[RunRecord], str]]:
 
 
 def _curves(ran: Sequence[RunRecord], metric: str, direction: str) -> dict[str, Curve]:
-    key, chance = f"{metric}/{direction}", f"chance/{direction}"
+    key, chance = f"{metric}/{direction}", f"{chance_name(metric)}/{direction}"
     found = {}
     for label, mine in by_label([r for r in ran if key in r.rounds[-1].metrics]).items():
         found[label] = _curve(mine, key)
-    if metric == "map" and any(chance in r.rounds[-1].metrics for r in ran):
+    if any(chance in r.rounds[-1].metrics for r in ran):
         found[BASELINE] = _curve([r for r in ran if chance in r.rounds[-1].metrics], chance)
     return found
 

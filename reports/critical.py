@@ -11,8 +11,8 @@ import numpy as np
 from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import RunRecord
-from bench.reports._grid import metric_title
-from bench.reports._panels import part_name
+from bench.reports._metric import check_metric, definition, metric_title
+from bench.reports._panels import by_label, part_name
 from bench.reports._protocol import Protocol, dataset_of, protocols, word
 from bench.reports._style import WIDTH, Look, figure, looks
 from bench.significance import LEVEL, Ranks, ranks
@@ -30,6 +30,7 @@ def render(
     A block is a dataset at a code length; its score is the mean over seeds and directions after the
     last round. Methods that lack a block, and those that are no rivals, are left out.
     """
+    check_metric(records, metric)
     styles = looks(records, cast)
     found = [(p, r) for p in protocols(records) if (r := _ranks(p, metric)) is not None]
     if not found:
@@ -44,18 +45,20 @@ def render(
                 name=part_name(number, "critical") if len(found) > 1 else "",
                 caption=(
                     f"mean rank by {metric_title(metric)} over {blocks} blocks, 1 is best",
+                    f"{definition(metric)}, after the last round",
                     "a block is a dataset at a code length, mean over seeds and directions",
                     f"Friedman p = {result.friedman:.2g}",
                     f"bars join methods that Nemenyi's test does not part at {LEVEL:g}",
                     "blocks of one dataset at several code lengths are not independent, so p is too small",
-                    *protocol.caption(),
+                    *protocol.caption(metric=metric),
                 ),
                 notes=protocol.notes(stale or {}),
                 draw=partial(_draw, result, styles),
             )
         )
+        ran = by_label([r for r in protocol.records if not word(r)])
         data += [
-            {"protocol": number + 1, "method": name, "rank": float(rank), "blocks": blocks}
+            {**protocol.columns(*ran[name]), "metric": metric, "rank": float(rank), "blocks": blocks}
             for name, rank in zip(result.names, result.ranks, strict=True)
         ]
     return figure("Critical differences", plots, data)
@@ -65,7 +68,7 @@ def _ranks(protocol: Protocol, metric: str) -> tuple[Ranks, int] | None:
     scores: dict[str, dict[tuple[str, int], list[float]]] = {}
     for r in protocol.records:
         if not word(r) and not r.reference:
-            values = [r.rounds[-1].metrics.get(f"{metric}/{d}", np.nan) for d in r.spec.directions]
+            values = [r.rounds[-1].metrics[f"{metric}/{d}"] for d in r.spec.directions]
             place = dataset_of(r), r.spec.bits
             scores.setdefault(r.spec.label, {}).setdefault(place, []).append(float(np.mean(values)))
     blocks = sorted({place for by_place in scores.values() for place in by_place})

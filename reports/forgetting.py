@@ -9,6 +9,7 @@ import numpy as np
 from bench.evidence import Arrays, Evidence
 from bench.figures import Figure
 from bench.records import Direction, RunRecord
+from bench.reports._metric import definition
 from bench.reports._panels import BASELINE, Axes, Curve, by_label, lines
 from bench.reports._retention import class_incremental, old_queries
 
@@ -42,7 +43,7 @@ def render(
         title="Old classes along the stream",
         axes=Axes(x="round", y="mAP on old classes", markers=True, whole=True),
         caption=(
-            "mAP of the queries whose last class was introduced in an earlier round, over all items so far",
+            f"{definition('map')}, of the queries whose last class was introduced in an earlier round",
             "mean over queries, then over seeds; band: standard deviation over seeds; rounds count from 0",
             "chance: of the same queries; it falls as items of new classes arrive, and mAP with it",
         ),

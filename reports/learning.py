@@ -9,7 +9,7 @@ import numpy as np
 from bench.errors import ParameterError
 from bench.figures import Figure
 from bench.records import Direction, RunRecord
-from bench.reports._grid import metric_title
+from bench.reports._metric import chance_name, definition, metric_title
 from bench.reports._panels import BASELINE, Axes, Curve, by_label, lines
 
 
@@ -28,11 +28,11 @@ def render(
         )
 
     def curves(chosen: Sequence[RunRecord], direction: Direction) -> dict[str, Curve]:
-        key = f"{metric}/{direction}"
+        key, chance = f"{metric}/{direction}", f"{chance_name(metric)}/{direction}"
         several = [r for r in chosen if len(r.rounds) > 1 and key in r.rounds[-1].metrics]
         found = {label: _curve(ran, key) for label, ran in by_label(several).items()}
-        if metric == "map" and several:
-            found[BASELINE] = _curve(several, f"chance/{direction}")
+        if any(chance in r.rounds[-1].metrics for r in several):
+            found[BASELINE] = _curve(several, chance)
         return found
 
     title = metric_title(metric)
@@ -41,12 +41,14 @@ def render(
         title=f"{title} along the stream",
         axes=Axes(x="items in the database", y=title, markers=True),
         caption=(
-            f"{title} after every evaluated round, mean over seeds; band: standard deviation over seeds",
-            "the chance level changes as the database grows",
+            f"{definition(metric)}, after every evaluated round",
+            "mean over seeds; band: standard deviation over seeds",
+            "the chance level changes as the database grows; told is that after the last round",
         ),
         curves=curves,
         stale=stale or {},
         cast=cast,
+        metric=metric,
     )
 
 

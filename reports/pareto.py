@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.figures import Figure
 from bench.records import Direction, RunRecord
-from bench.reports._grid import metric_title
+from bench.reports._metric import definition, metric_title
 from bench.reports._panels import Axes, Curve, by_label, lines
 from bench.reports._protocol import PARALLEL_NOTE
 from bench.reports._style import Look
@@ -29,19 +29,18 @@ def render(
     """
 
     def curves(chosen: Sequence[RunRecord], direction: Direction) -> dict[str, Curve]:
-        key = f"{metric}/{direction}"
-        rivals = [r for r in chosen if not r.reference and key in r.rounds[-1].metrics]
-        return {label: _point(ran, key) for label, ran in by_label(rivals).items()}
+        rivals = by_label([r for r in chosen if not r.reference])
+        return {label: _point(ran, f"{metric}/{direction}") for label, ran in rivals.items()}
 
-    title = metric_title(metric)
     parallel = any(int(r.environment.get("jobs", 1)) > 1 for r in records)
     return lines(
         records,
         title="Accuracy against cost",
-        axes=Axes(x="fit + rehash [s]", y=title, xscale="log"),
+        axes=Axes(x="fit + rehash [s]", y=metric_title(metric), xscale="log"),
         caption=(
-            f"{title} after the last round against wall-clock seconds of the offline stage, all fits and all "
-            + "re-encoding of old items, mean over seeds; bars: standard deviation over seeds",
+            f"{definition(metric)}, after the last round",
+            "against wall-clock seconds of the offline stage, all fits and all re-encoding of old items",
+            "mean over seeds; bars: standard deviation over seeds",
             "grey line: the Pareto front, the methods that none beats in both",
             *([PARALLEL_NOTE] if parallel else ()),
         ),
@@ -49,6 +48,7 @@ def render(
         stale=stale or {},
         cast=cast,
         draw=_draw,
+        metric=metric,
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from bench.errors import ParameterError
 from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reports._metric import WITHIN_RADIUS
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols, word
 from bench.tables import Block, Cell, Column, Table
 
@@ -28,7 +29,7 @@ def render(
     """Means over queries, then over seeds; one block per protocol, dataset, bits and direction.
 
     A radius has no ties to break, so the curve is a function of the codes alone. Within a radius
-    that holds no item a query's precision is 0.
+    that holds no item a query's precision is 0. Methods without a radius are left out.
     """
     if arrays is None:
         raise ParameterError(
@@ -37,7 +38,7 @@ def render(
         )
     blocks: list[Block] = []
     data: list[dict[str, Any]] = []
-    for protocol in protocols(records):
+    for protocol in protocols([r for r in records if r.reference != "real-valued"]):
         for part, direction in _parts(protocol):
             curves = _curves(part, direction, arrays)
             blocks.append(_block(part, direction, curves, stale or {}))
@@ -94,7 +95,7 @@ def _block(part: Protocol, direction: Direction, curves: Mapping[str, list[Curve
     most = max((len(found) for found in curves.values()), default=0)
     few = [f"{label} n={len(c)}" for label, c in curves.items() if 0 < len(c) < most]
     return Block(
-        caption=(f"{title}: {_DEFINITION}", *part.caption()),
+        caption=(f"{title}: {_DEFINITION}", *WITHIN_RADIUS, *part.caption()),
         columns=tuple(columns),
         rows=tuple(rows),
         notes=(*([f"fewer seeds than the others: {', '.join(few)}"] if few else []), *part.notes(stale)),

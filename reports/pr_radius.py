@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bench.evidence import Arrays, Evidence
 from bench.figures import Figure
 from bench.records import Direction, RunRecord
+from bench.reports._metric import WITHIN_RADIUS
 from bench.reports._panels import Axes, Curve, by_label, lines
 
 
@@ -24,17 +25,18 @@ def render(
         found = {}
         for label, ran in by_label([r for r in chosen if r.reference != "real-valued"]).items():
             points = [evidence.search(r, direction).radius for r in ran]
-            found[label] = Curve.mean([r for _, r in points], [p for p, _ in points])
+            radii = range(len(points[0][0]))
+            found[label] = Curve.mean([r for _, r in points], [p for p, _ in points], radii)
         return found
 
     return lines(
         records,
         title="Precision and recall by Hamming radius",
-        axes=Axes(x="recall", y="precision", unit=True),
+        axes=Axes(x="recall", y="precision", unit=True, at="radius"),
         caption=(
             "precision and recall of the items within radius 0, 1, …",
             "after the last round, mean over queries, then over seeds; band: standard deviation over seeds",
-            "a query that finds nothing within a radius has precision 0 there",
+            *WITHIN_RADIUS,
         ),
         curves=curves,
         stale=stale or {},

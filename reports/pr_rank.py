@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from bench.evidence import Arrays, Evidence
 from bench.figures import Figure
 from bench.records import Direction, RunRecord
@@ -23,16 +25,18 @@ def render(
     def curves(chosen: Sequence[RunRecord], direction: Direction) -> dict[str, Curve]:
         found = {}
         for label, ran in by_label(chosen).items():
-            points = [evidence.search(r, direction).ranks for r in ran]
-            found[label] = Curve.mean([r for _, r in points], [p for p, _ in points])
+            searches = [evidence.search(r, direction) for r in ran]
+            cuts = np.mean([s.cuts for s in searches], axis=0)
+            found[label] = Curve.mean([s.ranks[1] for s in searches], [s.ranks[0] for s in searches], cuts)
         return found
 
     return lines(
         records,
         title="Precision and recall by rank",
-        axes=Axes(x="recall", y="precision", unit=True),
+        axes=Axes(x="recall", y="precision", unit=True, at="N"),
         caption=(
-            "expected precision and recall among the first N items, N from 1 to the database",
+            "precision and recall among the first N items, expected over the orders of tied items",
+            "N from 1 to the whole database, where the precision is the chance level",
             "after the last round, mean over queries, then over seeds; band: standard deviation over seeds",
         ),
         curves=curves,

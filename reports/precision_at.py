@@ -34,7 +34,7 @@ def render(
         title="Precision at N",
         axes=Axes(x="N", y="precision", xscale="log"),
         caption=(
-            "expected precision among the first N items",
+            "precision among the first N items, expected over the orders of tied items",
             "after the last round, mean over queries, then over seeds; band: standard deviation over seeds",
             "chance: the share of relevant items in the database",
         ),

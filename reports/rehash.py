@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,8 @@ import numpy as np
 from bench.errors import ParameterError
 from bench.figures import Figure
 from bench.records import DATABASES, Direction, RunRecord
-from bench.reports._grid import metric_title
-from bench.reports._panels import Axes, Curve, Part, by_label, lines, part_name
-from bench.reports._protocol import Protocol, dataset_of, word
+from bench.reports._metric import definition, metric_title
+from bench.reports._panels import Axes, Curve, by_label, lines
 from bench.reports._style import Look
 
 _MARKERS = {"frozen": "s", "reindexed": "o", "learned": "^"}
@@ -37,43 +35,27 @@ def render(
             f"report 'rehash': none of {len(records)} cells was evaluated in every round of several, so what "
             "was rewritten is not known. Run them with --evaluate all."
         )
-    title = metric_title(metric)
 
     def curves(chosen: Sequence[RunRecord], direction: Direction) -> dict[str, Curve]:
-        key = f"{metric}/{direction}"
-        found = by_label([r for r in chosen if key in r.rounds[-1].metrics])
-        return {label: _points(ran, key) for label, ran in found.items()}
+        return {label: _points(ran, f"{metric}/{direction}") for label, ran in by_label(chosen).items()}
 
     return lines(
         several,
         title="Rehash economics",
-        axes=Axes(x="rewrites per stored bit", y=title),
+        axes=Axes(x="rewrites per stored bit", y=metric_title(metric), at="database"),
         caption=(
-            f"{title} after the last round against how often a stored bit was rewritten on average along the "
-            + "stream, mean over seeds, a point per method and database policy",
+            f"{definition(metric)}, after the last round, mean over seeds",
+            "against how often a stored bit was rewritten on average along the stream",
+            "a point per method and database policy",
             *(f"{name}: {text}" for name, text in DATABASES.items()),
         ),
         curves=curves,
         stale=stale or {},
         cast=cast,
         draw=_draw,
-        among=_parts(several),
+        metric=metric,
+        swept=("database",),
     )
-
-
-def _parts(records: Sequence[RunRecord]) -> list[Part]:
-    """Runs that differ in method, bits, seed and database only, by dataset."""
-    groups: dict[tuple[Any, ...], list[RunRecord]] = {}
-    for r in records:
-        s = r.spec
-        protocol = replace(s, method="", params={}, bits=0, seed=0, database="reindexed", pool="")
-        groups.setdefault((protocol.key, r.data), []).append(r)
-    found: list[Part] = []
-    for ran in groups.values():
-        pool = next((r.spec.pool for r in ran if r.spec.pool != "none"), "none")
-        part = Protocol(pool=pool, records=tuple(ran))
-        found.append(Part(part, part_name(len(found), dataset_of(ran[0])), part.caption()[1:]))
-    return found
 
 
 def rewrites(record: RunRecord) -> float:
@@ -83,13 +65,12 @@ def rewrites(record: RunRecord) -> float:
 
 
 def _points(ran: Sequence[RunRecord], key: str) -> Curve:
-    """A point per policy, in the order of ``_MARKERS``; a policy that was not run has NaN."""
-    x, y = [], []
-    for policy in _MARKERS:
-        mine = [r for r in ran if r.spec.database == policy and not word(r)]
-        x.append(np.mean([rewrites(r) for r in mine]) if mine else np.nan)
-        y.append(np.mean([r.rounds[-1].metrics[key] for r in mine]) if mine else np.nan)
-    return Curve(np.array(x), np.array(y))
+    """A point per policy that was run, in the order of ``_MARKERS``."""
+    by_policy = {policy: [r for r in ran if r.spec.database == policy] for policy in _MARKERS}
+    found = {policy: mine for policy, mine in by_policy.items() if mine}
+    x = [np.mean([rewrites(r) for r in mine]) for mine in found.values()]
+    y = [np.mean([r.rounds[-1].metrics[key] for r in mine]) for mine in found.values()]
+    return Curve(np.array(x), np.array(y), at=list(found))
 
 
 def _fill(look: Look) -> dict[str, Any]:
@@ -99,10 +80,9 @@ def _fill(look: Look) -> dict[str, Any]:
 
 def _draw(axis: Any, curves: Mapping[str, Curve], styles: Mapping[str, Look]) -> None:
     for label, curve in curves.items():
-        known = ~np.isnan(curve.y)
-        axis.plot(curve.x[known], curve.y[known], linewidth=0.9, label=label, **styles[label].line)
-        for marker, x, y in zip(_MARKERS.values(), curve.x, curve.y, strict=True):
-            axis.plot([x], [y], marker=marker, linestyle="none", **_fill(styles[label]))
-    for i, (policy, marker) in enumerate(_MARKERS.items()):
-        if any(not np.isnan(curve.y[i]) for curve in curves.values()):
+        axis.plot(curve.x, curve.y, linewidth=0.9, label=label, **styles[label].line)
+        for policy, x, y in zip(curve.at, curve.x, curve.y, strict=True):
+            axis.plot([x], [y], marker=_MARKERS[policy], linestyle="none", **_fill(styles[label]))
+    for policy, marker in _MARKERS.items():
+        if any(policy in curve.at for curve in curves.values()):
             axis.plot([], [], marker=marker, color="black", linestyle="none", label=policy)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from bench.errors import ParameterError
 from bench.records import RunRecord
-from bench.reports._grid import metric_title, table
+from bench.reports._grid import table
+from bench.reports._metric import metric_title
 from bench.tables import Table
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.records import RunRecord
 from bench.reports._axes import Sweep, data, entry, shown, sweeps
-from bench.reports._grid import metric_title
+from bench.reports._metric import metric_title
 from bench.reports._protocol import DIRECTION_NAMES, Stale
 from bench.tables import Block, Cell, Column, Table
 
@@ -19,7 +19,7 @@ def render(
     stale: Mapping[str, str] | None = None,
 ) -> Table:
     """Means over seeds; ``axes`` names the one that goes down."""
-    found = sweeps(records, axes, 1, "sensitivity")
+    found = sweeps(records, axes, 1, "sensitivity", metric)
     return Table(
         title=f"{metric_title(metric)} over {found[0].axes[0]}",
         blocks=tuple(_block(sweep, metric, stale or {}) for sweep in found),
@@ -31,10 +31,7 @@ def _block(sweep: Sweep, metric: str, stale: Stale) -> Block:
     places = [(d, bits) for d in sweep.directions for bits in sweep.lengths]
     [axis] = sweep.axes
     return Block(
-        caption=(
-            f"{sweep.title}: {metric_title(metric)} after the last round, mean over seeds",
-            *sweep.protocol.caption(swept=sweep.axes),
-        ),
+        caption=sweep.caption(metric),
         columns=(
             Column(axis, align="left"),
             *(

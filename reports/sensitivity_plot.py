@@ -12,7 +12,7 @@ import numpy as np
 from bench.figures import Figure, Plot
 from bench.records import Direction, RunRecord
 from bench.reports._axes import Sweep, scores, shown, sweeps
-from bench.reports._grid import metric_title
+from bench.reports._metric import metric_title
 from bench.reports._panels import Curve, label_edges, part_name
 from bench.reports._protocol import DIRECTION_NAMES
 from bench.reports._style import figure, grid, legend, log_ticks
@@ -28,18 +28,14 @@ def render(
     stale: Mapping[str, str] | None = None,
 ) -> Figure:
     """A line per code length, mean over seeds; ``axes`` names what varies, if more than one thing does."""
-    found = sweeps(records, axes, 1, "sensitivity_plot")
+    found = sweeps(records, axes, 1, "sensitivity_plot", metric)
     plots, data = [], []
     for number, sweep in enumerate(found):
         lines = {(d, b): _curve(sweep, b, d, metric) for d in sweep.directions for b in sweep.lengths}
         plots.append(
             Plot(
                 name=part_name(number, sweep.title) if len(found) > 1 else "",
-                caption=(
-                    f"{sweep.title}: {metric_title(metric)} after the last round over {sweep.axes[0]}",
-                    "mean over seeds; band: standard deviation over seeds",
-                    *sweep.protocol.caption(swept=sweep.axes),
-                ),
+                caption=(*sweep.caption(metric), "band: standard deviation over seeds"),
                 notes=sweep.notes(stale or {}),
                 draw=partial(_draw, sweep, lines, metric_title(metric)),
             )

@@ -10,19 +10,18 @@ from typing import Any
 from bench.errors import ParameterError
 from bench.evidence import Arrays, Evidence
 from bench.records import RunRecord
+from bench.reports._metric import definition
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
 from bench.reports._scores import Column as Compared
 from bench.reports._scores import against_best, columns, corrected, intervals
 from bench.significance import CONFIDENCE, LEVEL, Comparison
 from bench.tables import Block, Cell, Column, Table
 
-_CAPTION = (
-    "mAP over all database items, tie-aware, after the last round; in brackets a "
-    f"{CONFIDENCE:.0%} bootstrap interval over queries and seeds"
-)
+_MAP = f"{definition('map')}, after the last round"
+_CAPTION = f"{_MAP}; in brackets a {CONFIDENCE:.0%} bootstrap interval over queries and seeds"
 _DIFFERENCE = (
-    "difference to the best of the column, in brackets its bootstrap interval, over the seeds that both "
-    f"have; a star where it is significant at {LEVEL:g}"
+    f"{_MAP}: difference to the best of the column, in brackets its bootstrap interval, over the seeds that "
+    f"both have; a star where it is significant at {LEVEL:g}"
 )
 _NOTES = (
     "intervals: percentile bootstrap, queries and seeds drawn independently; too narrow where seeds are few",
@@ -86,7 +85,7 @@ def _numbers(protocol: Protocol, tested: Sequence[_Tested], stale: Stale) -> Blo
     marks = protocol.marks()
     old = {r.spec.label for r in protocol.records if stale and r.spec.key in stale}
     return Block(
-        caption=(_CAPTION, *protocol.caption()),
+        caption=(_CAPTION, *protocol.caption(metric="map")),
         columns=(Column("method", align="left"), *heads),
         rows=tuple(
             (Cell(label, extra=marks[label] + (STALE if label in old else "")), *row)
@@ -107,7 +106,7 @@ def _differences(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
         return Cell(_short(found.difference), extra=star, below=_interval(found.low, found.high))
 
     return Block(
-        caption=(_DIFFERENCE, *protocol.caption()),
+        caption=(_DIFFERENCE, *protocol.caption(metric="map")),
         columns=(Column("method", align="left"), *(t.head for t in tested)),
         rows=tuple((Cell(label), *(cell(t, label) for t in tested)) for label in _labels(tested)),
         notes=_NOTES,

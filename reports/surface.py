@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.records import Direction, RunRecord
 from bench.reports._axes import Sweep, data, entry, shown, sweeps
-from bench.reports._grid import metric_title
+from bench.reports._metric import metric_title
 from bench.reports._protocol import DIRECTION_NAMES, Stale
 from bench.tables import Block, Cell, Column, Table
 
@@ -20,7 +20,7 @@ def render(
     stale: Mapping[str, str] | None = None,
 ) -> Table:
     """Means over seeds; the first of ``axes`` goes down, the second across, once for each direction."""
-    found = sweeps(records, axes, 2, "surface")
+    found = sweeps(records, axes, 2, "surface", metric)
     return Table(
         title=f"{metric_title(metric)} over {found[0].axes[0]} × {found[0].axes[1]}",
         blocks=tuple(_block(sweep, bits, metric, stale or {}) for sweep in found for bits in sweep.lengths),
@@ -42,10 +42,7 @@ def _block(sweep: Sweep, bits: int, metric: str, stale: Stale) -> Block:
         for y in across
     ]
     return Block(
-        caption=(
-            f"{sweep.title}, {bits} bits: {metric_title(metric)} after the last round, mean over seeds",
-            *sweep.protocol.caption(swept=sweep.axes),
-        ),
+        caption=sweep.caption(metric, f", {bits} bits"),
         columns=(Column(sweep.axes[0]), *heads),
         rows=tuple(
             (Cell(shown(x)), *(cells[d, x, y] for d in sweep.directions for y in across)) for x in down

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import Direction, RunRecord
 from bench.reports._axes import Sweep, scores, shown, sweeps
-from bench.reports._grid import metric_title
+from bench.reports._metric import metric_title
 from bench.reports._panels import label_edges, part_name
 from bench.reports._protocol import DIRECTION_NAMES
 from bench.reports._style import by_direction, figure
@@ -29,24 +30,22 @@ def render(
     stale: Mapping[str, str] | None = None,
 ) -> Figure:
     """Means over seeds; the first of ``axes`` goes down, the second across; a frame is at the highest."""
-    found = sweeps(records, axes, 2, "surface_plot")
+    found = [(s, _surfaces(s, metric)) for s in sweeps(records, axes, 2, "surface_plot", metric)]
+    ran = [(sweep, surfaces) for sweep, surfaces in found if _known(surfaces).size]
+    if not ran:
+        raise ParameterError(f"report 'surface_plot': none of {len(records)} cells has numbers to draw.")
     plots, data = [], []
-    for number, sweep in enumerate(found):
-        surfaces = _surfaces(sweep, metric)
+    for number, (sweep, surfaces) in enumerate(ran):
         plots.append(
             Plot(
-                name=part_name(number, sweep.title) if len(found) > 1 else "",
-                caption=(
-                    f"{sweep.title}: {metric_title(metric)} after the last round, mean over seeds",
-                    "framed: the highest",
-                    *sweep.protocol.caption(swept=sweep.axes),
-                ),
+                name=part_name(number, sweep.title) if len(ran) > 1 else "",
+                caption=(*sweep.caption(metric), *_legend(surfaces)),
                 notes=sweep.notes(stale or {}),
                 draw=partial(_draw, sweep, surfaces, metric_title(metric)),
             )
         )
         data += list(_data(sweep, surfaces, metric))
-    title = f"{metric_title(metric)} over {found[0].axes[0]} × {found[0].axes[1]}, drawn"
+    title = f"{metric_title(metric)} over {' × '.join(ran[0][0].axes)}, drawn"
     return figure(title, plots, data)
 
 
@@ -64,28 +63,31 @@ def _surfaces(sweep: Sweep, metric: str) -> Surfaces:
 
 def _draw(sweep: Sweep, surfaces: Surfaces, title: str) -> Any:
     import seaborn
+    from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
     down, across = (sweep.levels(axis) for axis in sweep.axes)
     directions = list(dict.fromkeys(d for d, _ in surfaces))
     lengths = sorted({b for _, b in surfaces})
     canvas, places, at = by_direction(directions, lengths, height=0.24 * len(down) + 0.9)
-    known = np.concatenate([s.ravel() for s in surfaces.values()])
-    limits = {"vmin": float(np.nanmin(known)), "vmax": float(np.nanmax(known))}
+    known = _known(surfaces)
+    low = _whisker(known)
+    colours = colormaps["viridis"].with_extremes(under="0.7")
     room = len(across) * len(lengths) <= 16  # for the numbers
     for (direction, bits), surface in surfaces.items():
         axis = at[direction, bits]
         seaborn.heatmap(
             surface,
             ax=axis,
-            cmap="viridis",
+            cmap=colours,
             cbar=False,
             annot=room,
             fmt=".3f",
             annot_kws={"fontsize": 6},
             xticklabels=[shown(v) for v in across],
             yticklabels=[shown(v) for v in down],
-            **limits,
+            vmin=low,
+            vmax=known.max(),
         )
         if np.isfinite(surface).any():
             row, column = map(int, np.unravel_index(np.nanargmax(surface), surface.shape))
@@ -93,9 +95,36 @@ def _draw(sweep: Sweep, surfaces: Surfaces, title: str) -> Any:
         axis.set_title(f"{DIRECTION_NAMES[direction]}, {bits} bits")
         axis.tick_params(axis="y", rotation=0)
     label_edges(places, sweep.axes[1], sweep.axes[0])
-    bar = canvas.colorbar(places[0, 0].collections[0], ax=places, shrink=0.8, pad=0.02)
+    cut = "min" if known.min() < low else "neither"
+    bar = canvas.colorbar(places[0, 0].collections[0], ax=places, shrink=0.8, pad=0.02, extend=cut)
+    bar.solids.set(rasterized=False, edgecolor="face")  # vectors, without hair lines between them
     bar.set_label(title)
     return canvas
+
+
+def _known(surfaces: Surfaces) -> npt.NDArray[np.float64]:
+    """The values of all cells that ran."""
+    return np.concatenate([surface[np.isfinite(surface)] for surface in surfaces.values()])
+
+
+def _legend(surfaces: Surfaces) -> Iterator[str]:
+    yield "framed: the highest"
+    known = _known(surfaces)
+    if known.min() < _whisker(known):
+        yield (
+            "grey: outlying low values, left out of the scale of colours (below the first quartile by more "
+            "than 1.5 times the distance of the quartiles)"
+        )
+
+
+def _whisker(values: npt.NDArray[np.float64]) -> float:
+    """The lowest value that is no outlier by Tukey's rule.
+
+    >>> _whisker(np.array([0.404, 0.73, 0.74, 0.74, 0.75]))
+    0.73
+    """
+    first, third = np.quantile(values, (0.25, 0.75))
+    return float(values[values >= first - 1.5 * (third - first)].min())
 
 
 def _data(sweep: Sweep, surfaces: Surfaces, metric: str) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,9 @@ import numpy as np
 from bench.errors import ParameterError
 from bench.evidence import Arrays, Evidence
 from bench.records import RunRecord
-from bench.reports._protocol import Protocol, Stale, protocols
+from bench.reports._metric import definition
+from bench.reports._panels import by_label
+from bench.reports._protocol import Protocol, Stale, protocols, word
 from bench.reports._scores import Column as Compared
 from bench.reports._scores import columns
 from bench.tables import Block, Cell, Column, Table
@@ -18,7 +20,8 @@ from bench.tables import Block, Cell, Column, Table
 _TIED = 1e-6  # scores are kept as float32
 _CAPTION = (
     "percent of pairs (seed, query) on which the AP of the row is higher / equal / lower than that of the "
-    "column, after the last round, all directions and code lengths together, on the seeds that both have"
+    + "column, after the last round, all directions and code lengths together, on the seeds that both have",
+    f"AP: the value of one query in {definition('map')}",
 )
 
 
@@ -35,10 +38,11 @@ def render(
             by_dataset.setdefault(column.dataset, []).append(column)
         for dataset, found in by_dataset.items():
             part = Protocol(pool=protocol.pool, records=tuple(protocol.datasets[dataset]))
+            ran = by_label([r for r in part.records if not word(r)])
             counts = _counts(found)
             blocks.append(_block(part, counts, stale or {}))
             data += (
-                {"dataset": dataset, "method": a, "against": b, "wins": w, "ties": t, "losses": x}
+                {**part.columns(*ran[a]), "against": b, "wins": w, "ties": t, "losses": x}
                 for (a, b), (w, t, x) in counts.items()
             )
     if not data:
@@ -76,7 +80,7 @@ def _block(part: Protocol, counts: Mapping[tuple[str, str], tuple[int, int, int]
         return Cell(" / ".join(f"{100 * n / total:.0f}" for n in counts[a, b]))
 
     return Block(
-        caption=(_CAPTION, *part.caption()),
+        caption=(*_CAPTION, *part.caption(metric="map")),
         columns=(Column("method", align="left"), *(Column(label) for label in labels)),
         rows=tuple((Cell(a, extra=marks[a]), *(cell(a, b) for b in labels)) for a in labels),
         notes=part.notes(stale),

@@ -84,6 +84,12 @@ def test_a_stale_method_is_marked() -> None:
     assert table.blocks[0].columns[1].group == "lcdh§"
 
 
+def test_a_method_without_a_radius_is_left_out() -> None:
+    floats = record("float_features", reference="real-valued")
+    table = render([record(), floats], arrays=arrays)
+    assert {row["method"] for row in table.data} == {"lcdh"} and "float_features" not in str(table)
+
+
 def test_without_a_loader_the_fix_is_named() -> None:
     with pytest.raises(ParameterError, match="bench table --report pr_curve"):
         render([record()])

@@ -57,6 +57,18 @@ def test_one_seed_marks_nothing_and_says_why(make: Make) -> None:
     assert "two methods that share two seeds" in notes(table)
 
 
+def test_a_method_that_could_not_be_tested_is_not_shown_as_different(make: Make) -> None:
+    made = make({**METHODS, "lone": 0.8}, seeds=4, evaluate="last")
+    kept = [r for r in made.records if r.spec.method != "lone" or r.spec.seed == 0]
+    table = type(made)(kept, made.stored).results().table(significance=True)
+    assert row(table, "lone").count("?") == 2 and "?" not in row(table, "worse")
+    assert "? not tested: it shares fewer than two seeds with the best of its column" in notes(table)
+
+
+def test_a_table_in_which_all_are_tested_has_no_mark_of_the_untested(study: Any) -> None:
+    assert "?" not in str(study.results().table(significance=True))
+
+
 def test_significance_is_of_map_alone(study: Any) -> None:
     with pytest.raises(ParameterError, match="for map alone"):
         study.results().table("map@50", significance=True)
@@ -95,6 +107,13 @@ def test_wins_count_every_pair_of_seed_and_query_once(study: Any) -> None:
     assert by_pair["best", "worse"][0] == won
     assert by_pair["worse", "best"] == by_pair["best", "worse"][::-1]
     assert sum(by_pair["best", "worse"]) == 4 * 60 * 2
+
+
+def test_wins_tell_the_protocol_that_they_are_over(make: Make) -> None:
+    made = make({"lcdh": 1.0, "ukd": 2.0}, bits=(8, 16), evaluate="last")
+    for entry in made.results().table(report="wins").data:
+        assert (entry["dataset"], entry["database"], entry["bits"]) == ("wiki", "reindexed", "8 16")
+        assert {entry["method"], entry["against"]} == {"lcdh", "ukd"}
 
 
 def test_the_average_is_over_rounds_and_the_last_stands_below(make: Make) -> None:
