@@ -19,6 +19,7 @@ from bench.cli import main
 from bench.compare import compare
 from bench.errors import StoreError
 from bench.merge import merge
+from bench.records import Schedule
 from bench.results import Results
 from bench.store import Store
 from bench.verify import verify
@@ -263,15 +264,16 @@ def test_the_benchopt_export_has_its_columns(tmp_path: Path) -> None:
 def test_benchopt_rows_of_different_protocol_do_not_collide(tmp_path: Path) -> None:
     from bench.export import _benchopt_rows
 
-    store = run(tmp_path / "runs")
-    for change_ in (
-        *({"evaluate": "all"}, {"labelled": "0.5"}, {"paired": "0.5"}, {"val": 10}),
-        *({"directions": "i2t"}, {"schedule": "shuffled:7", "last": "short"}, {"schedule": "shuffled:7"}),
-    ):
-        run(tmp_path / "runs", **change_)
-    rows = [row for record in store.records() for row in _benchopt_rows(record)]
+    [record] = run(tmp_path / "runs").records()
+    spec = record.spec
+    changes: tuple[dict[str, Any], ...] = (
+        *({}, {"evaluate": "all"}, {"labelled": 0.5}, {"paired": 0.5}, {"val": 10}, {"directions": ("i2t",)}),
+        *({"schedule": Schedule.parse("shuffled:7", last)} for last in ("merge", "short")),
+    )
+    records = [replace(record, spec=replace(spec, **change_)) for change_ in changes]
+    rows = [row for record in records for row in _benchopt_rows(record)]
     keys = ("objective_name", "data_name", "solver_name", "idx_rep", "stop_val")
-    assert len({tuple(row[key] for key in keys) for row in rows}) == len(rows) == 10
+    assert len({tuple(row[key] for key in keys) for row in rows}) == len(rows) == 8
     names = {row["objective_name"] for row in rows}
     assert "retrieval[database=reindexed,schedule=shuffled:20,pool=none]" in names
     assert "retrieval[database=reindexed,schedule=shuffled:20,pool=none,labelled=0.5]" in names
