@@ -95,8 +95,9 @@ def find(name: str) -> Path:
     return known[name]
 
 
-def load(file: Path, **options: Any) -> Document:
-    """Read a study file; ``options`` that are not None override it in every section."""
+def load(name: str | Path, **options: Any) -> Document:
+    """Read the study file that :func:`find` finds; ``options`` not None override it in every section."""
+    file = find(str(name))
     content = {name: value for name, value in read(file).items() if name != TUNED}
     title = _text(file, content, "title", file.stem)
     shared = _requests(file, content)
@@ -105,8 +106,8 @@ def load(file: Path, **options: Any) -> Document:
         raise ParameterError(f"study file {file}: section is not a list of tables. Write [[section]].")
     sections = []
     for part in parts or [{}]:
-        name = _text(file, part, "title", "" if part else title)
-        if not name:
+        heading = _text(file, part, "title", "" if part else title)
+        if not heading:
             raise ParameterError(f"study file {file}: a [[section]] has no title. Give it one.")
         requests = _requests(file, part) or shared or DEFAULT
         ablate, axes = _ablate(file, part), _grid(file, part)
@@ -115,12 +116,12 @@ def load(file: Path, **options: Any) -> Document:
         for request in requests:
             if not request.optional:  # an unknown report or option stops here, before anything runs
                 check_options(request.name, request.options)
-        sections.append(Section(title=name, requests=requests, study=study, ablate=ablate, grid=axes))
+        sections.append(Section(title=heading, requests=requests, study=study, ablate=ablate, grid=axes))
     titles = [slug(section.title) for section in sections]
     twice = next((s.title for s, t in zip(sections, titles, strict=True) if titles.count(t) > 1), None)
     if twice is not None:
         raise ParameterError(f"study file {file}: two sections are called {twice!r}. Rename one.")
-    return Document(title=title, sections=tuple(sections), command=f"bench report {file}")
+    return Document(title=title, sections=tuple(sections), command=f"bench report {name}")
 
 
 def _text(file: Path, values: dict[str, Any], name: str, default: str) -> str:

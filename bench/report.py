@@ -128,6 +128,12 @@ def _section(part: Part, out: Path, done: Written) -> Iterator[Drawing]:
     """Write the reports of one section; gives what is to be drawn."""
     done.index.append(f"## {markdown(part.section.title)}")
     done.tex.append(f"\\section{{{latex(part.section.title)}}}")
+    if not part.results.records:
+        done.index.append("*None of its cells is stored.*")
+        done.failed.append(
+            f"{part.section.title}: none of its cells is stored. Leave out --no-run to run them."
+        )
+        return
     _prepare(part)
     for request in part.section.requests:
         try:
@@ -135,7 +141,7 @@ def _section(part: Part, out: Path, done: Written) -> Iterator[Drawing]:
         except ParameterError as error:
             done.index.append(f"*{request.name}: left out.* {markdown(str(error))}")
             if not request.optional:
-                done.failed.append(f"{part.section.title}: {error}")
+                done.failed.append(f"{part.section.title}, {request.name}: {error}")
             continue
         yield from _write(made, out, slug(part.section.title), request.stem, done)
 
@@ -192,11 +198,14 @@ def _table(made: Table, out: Path, folder: str, stem: str, done: Written) -> Non
 
 def _draw(drawings: Iterable[Drawing]) -> list[Path]:
     """Save figures while the reports that follow are made: drawing holds the GIL, so in processes."""
-    from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
 
     jobs = min(usable_threads(), _PAINTERS)
-    found = Parallel(n_jobs=jobs, pre_dispatch="all")(delayed(_save)(_packed(d)) for d in drawings)
-    return [path for paths in found for path in paths]
+    if jobs == 1:
+        return [path for drawing in drawings for path in drawing.save()]
+    pool = get_reusable_executor(max_workers=jobs)
+    begun = [pool.submit(_save, _packed(drawing)) for drawing in drawings]
+    return [path for drawn in begun for path in drawn.result()]
 
 
 def _packed(drawing: Drawing) -> bytes:
@@ -244,7 +253,8 @@ def _document(title: str, parts: Sequence[str]) -> str:
     """A LaTeX document that holds everything, to compile as it is."""
     head = (
         "\\documentclass[a4paper]{article}",
-        "\\usepackage[T1]{fontenc}",
+        # T1's own fonts are bitmaps where neither these nor cm-super are installed; OT1's never are
+        "\\IfFileExists{lmodern.sty}{\\usepackage[T1]{fontenc}\\usepackage{lmodern}}{}",
         "\\usepackage{booktabs,float,graphicx}",
         "\\floatplacement{table}{H}",  # where it stands: there is no text for it to float in
         "\\floatplacement{figure}{H}",

@@ -13,7 +13,9 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +26,7 @@ from bench import checkpoint, fingerprint
 from bench.errors import BenchError, StoreError
 from bench.records import SCHEMA, RunRecord, RunSpec
 
+_UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 State = Literal["done", "skipped", "failed", "stale", "missing"]
 
 
@@ -32,6 +35,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.broken: list[Path] = []  # files that the last ``records()`` left out: no whole cells
 
     def check_writable(self) -> None:
         """Raise :class:`StoreError` now and not after the first cell has run."""
@@ -52,8 +56,9 @@ class Store:
 
     def records(self) -> list[RunRecord]:
         """Every stored record, in the order of file names."""
-        found = (read_record(path) for path in sorted(self.folder.glob("*.json")))
-        return [record for record in found if record is not None]
+        found = {path: read_record(path) for path in sorted(self.folder.glob("*.json"))}
+        self.broken = [path for path, record in found.items() if record is None]
+        return [record for record in found.values() if record is not None]
 
     def checkpoint(self, spec: RunSpec) -> Path:
         """Where a cell under way is saved between rounds (bench/checkpoint.py)."""
@@ -63,12 +68,11 @@ class Store:
         """The histograms and codes of a record, each read when it is asked for."""
         path = self.folder / record.arrays
         try:
-            loaded: Mapping[str, npt.NDArray[Any]] = np.load(path, allow_pickle=False)
-            return loaded
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{path}: cannot read the arrays of {record.spec} ({error}). Run it again."
-            ) from error
+            if not zipfile.is_zipfile(path):  # numpy would leave it open
+                raise ValueError("the file is not whole")
+            return _Arrays(np.load(path, allow_pickle=False), path)
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from error
 
     def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
         """Store a cell in place of what was there, and return the record as stored."""
@@ -104,6 +108,33 @@ class Store:
         if reason:
             return "stale", reason
         return ("done" if record.status == "ok" else record.status), record.reason
+
+
+class _Arrays(Mapping[str, npt.NDArray[Any]]):
+    """What an .npz holds, read entry by entry, so that a broken entry is found only then."""
+
+    def __init__(self, loaded: Any, path: Path) -> None:
+        self._loaded, self._path = loaded, path
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        try:
+            found: npt.NDArray[Any] = self._loaded[name]
+            return found
+        except _UNREADABLE as error:
+            raise _unreadable(self._path, error) from error
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaded.files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded.files)
+
+    def __len__(self) -> int:
+        return len(self._loaded.files)
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path}: cannot read its arrays ({error}). Delete it and run the cell again.")
 
 
 def stale_reason(record: RunRecord, data: str | None = None) -> str:

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WIDTH = 100  # of plain text
 LABEL_WIDTH = 22  # a longer label is broken, after a comma where it has one
 LATEX_WIDTH, LATEX_LINES = 94, 42  # characters and lines in \footnotesize that fit a page
+LATEX_NOTE, LATEX_NOTES = 105, 16  # characters of a line of notes, and lines that fit below a full grid
 GAP = "  "  # between two columns of plain text
 
 Mark = Literal["", "best", "second"]
@@ -341,6 +342,7 @@ _LATEX = {
     "…": "\\dots{}",
     "≈": "$\\approx$",
     "λ": "$\\lambda$",
+    "µ": "$\\mu$",
     "−": "$-$",
 }
 
@@ -362,21 +364,34 @@ def _latex_char(match: re.Match[str]) -> str:
 
 
 def _latex_block(block: Block) -> str:
-    """Columns that are too many for a page go below the others, as in plain text; rows, on the next page."""
+    """Columns too many for a page go below the others, as in plain text; rows and notes, on the next."""
     widths = _widths(block, styled=True)
-    panels = [
-        (indices, rows) for indices in _panels(block, widths, LATEX_WIDTH) for rows in _latex_runs(block.rows)
-    ]
-    pages: list[list[tuple[list[int], range]]] = []
+    pages: list[_LatexPage] = []
     room = 0
-    for indices, rows in panels:
-        height = sum(map(_latex_height, (block.rows[i] for i in rows)))
+    for indices in _panels(block, widths, LATEX_WIDTH):
+        for rows in _latex_runs(block.rows):
+            height = sum(map(_latex_height, (block.rows[i] for i in rows)))
+            if height > room or not pages:
+                pages.append(_LatexPage([], []))
+                room = LATEX_LINES
+            pages[-1].panels.append((indices, rows))
+            room -= height
+    room += LATEX_NOTES
+    for note in block.notes:
+        height = -(-len(note) // LATEX_NOTE)
         if height > room:
-            pages.append([])
-            room = LATEX_LINES
-        pages[-1].append((indices, rows))
+            pages.append(_LatexPage([], []))
+            room = LATEX_LINES + LATEX_NOTES
+        pages[-1].notes.append(note)
         room -= height
-    return "\n\n".join(_latex_page(block, page, i, i == len(pages) - 1) for i, page in enumerate(pages))
+    return "\n\n".join(_latex_page(block, page, i) for i, page in enumerate(pages))
+
+
+class _LatexPage(NamedTuple):
+    """What one page has of a block: grids of some columns and rows, and notes below them."""
+
+    panels: list[tuple[list[int], range]]
+    notes: list[str]
 
 
 def _latex_height(row: Row) -> int:
@@ -394,17 +409,17 @@ def _latex_runs(rows: Sequence[Row]) -> Iterator[range]:
     yield range(start, len(rows))
 
 
-def _latex_page(block: Block, panels: Sequence[tuple[list[int], range]], number: int, last: bool) -> str:
+def _latex_page(block: Block, page: _LatexPage, number: int) -> str:
     """One ``table`` environment; those after the first have the number of the first."""
     caption = "; ".join(map(latex, block.caption if number == 0 else (*block.caption[:1], "continued")))
     lines = ["\\begin{table}", "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}"]
     lines += ["\\addtocounter{table}{-1}"] if number else []
     lines.append(f"\\caption{{{caption}.}}")
-    for i, (indices, rows) in enumerate(panels):
+    for i, (indices, rows) in enumerate(page.panels):
         lines += [*(["\\par\\medskip"] if i else []), *_latex_panel(block, indices, rows)]
-    if last and block.notes:
+    if page.notes:
         lines += ["\\par\\smallskip", "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright"]
-        lines += ["\\par\n".join(latex(note) for note in block.notes), "\\end{minipage}"]
+        lines += ["\\par\n".join(map(latex, page.notes)), "\\end{minipage}"]
     return "\n".join([*lines, "\\end{table}"])
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from bench.errors import ParameterError
+from bench import registry
+from bench.errors import BenchError, ParameterError
 from bench.records import DATABASES, DIRECTIONS, RoundRecord, RunRecord, selector
 from bench.reports._metric import chance_name, short
 
@@ -142,7 +144,8 @@ def protocols(records: Sequence[RunRecord], *, swept: Sequence[str] = ()) -> lis
 
     Records are apart when they differ in database, schedule, evaluate, labelled, paired, val,
     directions or, for the same dataset, in its fingerprint. So they are in pool, but a method
-    without an offline stage (pool ``none``) stands beside those that have one, in every such table.
+    without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
+    that has a stage and was run without it stands apart.
     What is in ``swept`` keeps nothing apart.
     """
     if not records:
@@ -163,7 +166,8 @@ def _by_pool(records: Sequence[RunRecord]) -> Iterator[Protocol]:
     """A pool that takes nothing out of the stream leaves the methods without one comparable."""
     pools = dict.fromkeys(r.spec.pool for r in records)
     chosen = {r.spec.label for r in records if r.spec.pool != "none"}
-    guests = {r.spec.label for r in records if r.spec.pool == "none"} - chosen
+    poolless = {r.spec.label for r in records if r.spec.pool == "none" and not _has_stage(r.spec.method)}
+    guests = poolless - chosen
     seated = False
     for pool in pools:
         if pool == "none":
@@ -175,6 +179,15 @@ def _by_pool(records: Sequence[RunRecord]) -> Iterator[Protocol]:
     rest = tuple(r for r in records if r.spec.pool == "none")
     if rest and not (seated and {r.spec.label for r in rest} <= guests):
         yield Protocol(pool="none", records=rest)
+
+
+@lru_cache
+def _has_stage(method: str) -> bool:
+    """Whether a method has an offline stage, which a run may still have left out (``--pool none``)."""
+    try:
+        return bool(registry.get("method", method).capabilities.pool)
+    except BenchError:  # a plugin that is not here
+        return False
 
 
 def by_method(records: Sequence[RunRecord]) -> list[list[RunRecord]]:

@@ -87,7 +87,7 @@ def _draw(result: Ranks, styles: Mapping[str, Look]) -> Any:
     names = list(result.names)
     canvas = Canvas(figsize=(WIDTH, 0.16 * len(names) + 0.8), layout="constrained")
     axis = canvas.subplots()
-    critical_difference_diagram(
+    drawn = critical_difference_diagram(
         pd.Series(result.ranks, index=names),
         pd.DataFrame(result.nemenyi, index=names, columns=names),
         ax=axis,
@@ -98,5 +98,9 @@ def _draw(result: Ranks, styles: Mapping[str, Look]) -> Any:
         crossbar_props={"color": "black", "linewidth": 1.8, "marker": ""},
         text_h_margin=0.02,
     )
+    for [bar] in drawn["crossbars"]:
+        bar.set_xdata(
+            sorted(bar.get_xdata())
+        )  # they stand in the order of a set, another one in every process
     axis.grid(visible=False)
     return canvas

@@ -71,6 +71,22 @@ def test_a_figure_of_a_plugin_file_is_drawn_in_a_process_that_has_not_read_the_f
     assert "height 4" in Path("out/tiny-study/wave.svg").read_text(encoding="utf-8")
 
 
+def test_an_error_in_one_report_does_not_cut_the_others_off_in_silence() -> None:
+    code = WAVE.replace("    return Figure", "    raise LookupError\n    return Figure")
+    Path("broken.py").write_text(code, encoding="utf-8")
+    study = STUDY.replace("plugin = [", 'plugin = ["broken.py", ')
+    Path("broken.toml").write_text(study.replace('"learning"', '"broken", "learning"'), encoding="utf-8")
+    with pytest.raises(LookupError):
+        main(["report", "broken.toml", "--out", "out"])
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    Path("out/main-results").touch()
+    assert main(["report", "study.toml", "--out", "out"]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--out", "--html"])
 def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
     option: str, capsys: pytest.CaptureFixture[str]
@@ -80,6 +96,32 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
     told = capsys.readouterr().err
     assert "cannot write file/inside" in told and "Choose a place you can write to." in told
     assert not Path("runs").exists()
+
+
+def test_a_folder_without_a_cell_makes_no_report(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs").mkdir()
+    assert main(["report", "--out", "out"]) == 2
+    assert "runs holds no cell" in capsys.readouterr().err and not Path("out/README.md").exists()
+
+
+def test_cells_that_lost_their_arrays_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "study.toml", "--out", "out"]) == 0
+    lost = min(Path("runs").glob("*.npz"))
+    lost.unlink()
+    assert main(["table"]) == main(["status"]) == 0
+    assert capsys.readouterr().err.count("1 files of") == 2
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.9])
+def test_arrays_cut_short_are_an_error_that_names_the_file(
+    kept: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "study.toml", "--out", "out"]) == 0
+    for path in Path("runs").glob("halves*.npz"):
+        content = path.read_bytes()
+        path.write_bytes(content[: int(kept * len(content))])
+    assert main(["table", "--report", "significance"]) == 2
+    assert ".npz: cannot read its arrays" in capsys.readouterr().err
 
 
 def test_a_page_is_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +163,7 @@ def test_without_running_it_says_what_is_missing(capsys: pytest.CaptureFixture[s
     assert main(["report", "study.toml", "--no-run"]) == 1
     shown = capsys.readouterr().err
     assert "Main results: 4 of 4 cells are not stored and left out" in shown
-    assert "not made: Main results: no records" in shown
+    assert shown.count("not made: Main results: none of its cells is stored") == 1
     assert not Path("runs").exists()
 
 

@@ -193,6 +193,7 @@ def test_the_frame_has_the_numbers_of_the_csv() -> None:
         ("é", "é"),
         ("λ", r"$\lambda$"),
         ("ж", "(U+0436)"),
+        ("µ", r"$\mu$"),
         ("\n", " "),
     ],
 )
@@ -236,6 +237,19 @@ def test_latex_compiles(tmp_path: Path) -> None:
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-2000:]
+
+
+def test_latex_of_no_rows_is_a_head_with_its_foot() -> None:
+    text = table(block([], foot=((Cell("chance"), Cell("0.1")),))).to_latex()
+    assert text.count(r"\begin{table}") == 1 and "chance & 0.1" in text
+
+
+def test_notes_that_do_not_fit_below_a_latex_table_go_on_on_the_next_page() -> None:
+    notes = ("word " * 30,) * 40
+    text = table(block(numbers(*[0.1] * 40), notes=notes)).to_latex()
+    pages = text.split(r"\begin{table}")[1:]
+    assert len(pages) == 2 and "continued" in pages[1]
+    assert text.count("word word") == 40 * 15 and all("word word" in page for page in pages)
 
 
 def test_a_wide_latex_table_goes_on_below() -> None:

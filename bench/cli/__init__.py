@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from bench import __version__
+from bench import __version__, registry
 from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
 from bench.errors import BenchError
 
@@ -19,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     try:
+        for path in getattr(args, "plugin_files", ()):
+            registry.add_file(Path(path))
         return int(args.execute(args))
     except BenchError as error:
         if args.debug:

@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from bench.cli import options
+
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     check = commands.add_parser("check", parents=[common], help="run the contract suite on a plugin")
     check.add_argument(
         "name", help="a method or a dataset, with parameters or without: 'lcdh[teacher_epochs=1]'"
     )
-    check.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
-    )
+    options.add_plugin_files(check)
     check.add_argument("--data-root", default="", metavar="DIR", help="for a dataset that needs files")
     check.set_defaults(execute=_check)
 
@@ -32,8 +32,6 @@ def _check(args: argparse.Namespace) -> int:
     from bench.errors import UnknownNameError
     from bench.study import data_folder
 
-    for path in args.plugin:
-        registry.add_file(Path(path))
     name = args.name.partition("[")[0]
     if name in registry.names("method"):
         [(_, values)] = selectors.expand("method", [args.name])

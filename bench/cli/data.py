@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
+from bench.cli import options
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -18,9 +19,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         if named:
             parser.add_argument("name", help="a dataset with options: mirflickr25k, 'wiki[variant=...]'")
         parser.add_argument("--data-root", default="", metavar="DIR", help="default: BENCH_DATA, or here")
-        parser.add_argument(
-            "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
-        )
+        options.add_plugin_files(parser)
         parser.set_defaults(execute=execute)
         return parser
 
@@ -52,8 +51,6 @@ def _root(args: argparse.Namespace) -> Path:
     """The data root; the plugin files become known on the way."""
     from bench.study import data_folder
 
-    for path in args.plugin:
-        registry.add_file(Path(path))
     return data_folder(args.data_root)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from bench import registry
+from bench.cli import options
 
 PLUGINS = {"methods": "method", "datasets": "dataset", "reports": "report"}
 
@@ -14,23 +14,17 @@ PLUGINS = {"methods": "method", "datasets": "dataset", "reports": "report"}
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("list", parents=[common], help="what there is, by name; imports no plugin")
     listing.add_argument("what", choices=[*PLUGINS, "schedules", "metrics"])
-    listing.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
-    )
+    options.add_plugin_files(listing)
     listing.set_defaults(execute=_list)
 
     info = commands.add_parser("info", parents=[common], help="all about one method or dataset")
     info.add_argument("name", help="a method, or a dataset with options: lcdh, wiki, 'files[path=mine.npz]'")
     info.add_argument("--data-root", default="", metavar="DIR", help="to describe a dataset that needs files")
-    info.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
-    )
+    options.add_plugin_files(info)
     info.set_defaults(execute=_info)
 
 
 def _list(args: argparse.Namespace) -> int:
-    for path in args.plugin:
-        registry.add_file(Path(path))
     if args.what == "schedules":
         from bench.records import ORDERS
 
@@ -56,8 +50,6 @@ def _row(entry: registry.Listing) -> tuple[str, str]:
 def _info(args: argparse.Namespace) -> int:
     from bench.errors import UnknownNameError
 
-    for path in args.plugin:
-        registry.add_file(Path(path))
     name = args.name.partition("[")[0]
     if name in registry.names("method"):
         print("\n".join(_method(name)))

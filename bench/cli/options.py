@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,30 @@ def store_of(args: argparse.Namespace) -> Any:
     return Store(folder)
 
 
+def add_plugin_files(parser: argparse.ArgumentParser) -> None:
+    """Files that are made known before the command runs (``bench.cli.main``); a study names its own."""
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE",
+        dest="plugin_files",
+        help="a Python file of your own",
+    )
+
+
+def records_of(store: Any) -> list[Any]:
+    """Every stored record; what is no whole cell is told."""
+    records: list[Any] = store.records()
+    if store.broken:
+        print(
+            f"bench: {len(store.broken)} files of {store.folder} are no whole cells (cut short, or without "
+            f"their .npz) and left out, {store.broken[0].name} first. `bench run` makes them again.",
+            file=sys.stderr,
+        )
+    return records
+
+
 def add_output(parser: argparse.ArgumentParser) -> None:
     """How a table is given out."""
     parser.add_argument("--format", default="terminal", choices=FORMATS)
@@ -124,8 +149,6 @@ def _draw(figures: Sequence[Any], args: argparse.Namespace) -> None:
 
 def show(table: Any) -> None:
     """Print a :class:`bench.tables.Table`, with styles and at the terminal's width where there is one."""
-    import sys
-
     if sys.stdout.isatty():
         from rich.console import Console
 

@@ -22,6 +22,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "study", nargs="?", help="a study file, or one of smoke, online, paper; without: all that is stored"
     )
     options.add_results(report)
+    options.add_plugin_files(report)
     report.add_argument("--out", type=Path, default=Path("build/reports"), metavar="DIR", help="%(default)s")
     report.add_argument("--html", type=Path, metavar="FILE", help="also write one page for the browser")
     report.add_argument("--no-run", action="store_true", help="use what is stored and run nothing")
@@ -51,13 +52,16 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     """All that a results folder holds, as one section."""
     from bench import report
     from bench.document import Document, Section
+    from bench.errors import StoreError
     from bench.report import Part
     from bench.results import Results
     from bench.store import stale_reasons
     from bench.study import data_folder
 
     store = options.store_of(args)
-    records = store.records()
+    records = options.records_of(store)
+    if not records:
+        raise StoreError(f"results folder {store.folder} holds no cell. Run `bench run` first.")
     describe = report.describer(data_folder(args.data_root or ""))
     found = Results(records, stale=stale_reasons(records), arrays=store.arrays, describe=describe)
     title = "Stored results"
@@ -74,7 +78,7 @@ def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     names = ("jobs", "threads", "backend", "scheduler")
     given = {name: getattr(args, name) for name in names}
     given |= {"results": args.results or None, "data_root": args.data_root}
-    found = document.load(document.find(args.study), **given)
+    found = document.load(args.study, **given)
 
     def say(title: str, missing: int, cells: int) -> None:
         if missing:

@@ -30,6 +30,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
     status = commands.add_parser("status", parents=[common], help="what a results folder holds")
     options.add_results(status)
+    options.add_plugin_files(status)
     status.set_defaults(execute=_status)
 
 
@@ -49,7 +50,7 @@ def _plan(args: argparse.Namespace) -> int:
         return 0
     from bench import document
 
-    sections = document.load(document.find(str(args.study)), **options.given(args)).sections
+    sections = document.load(str(args.study), **options.given(args)).sections
     for section in sections:
         study, specs, _ = section.plan()
         _plan_of(f"{section.title}: " if len(sections) > 1 else "", study, specs)
@@ -76,7 +77,7 @@ def _status(args: argparse.Namespace) -> int:
     from bench.store import stale_reasons
 
     store = options.store_of(args)
-    records = store.records()
+    records = options.records_of(store)
     stale = stale_reasons(records)
     states = Counter("stale" if r.spec.key in stale else r.status for r in records)
     print(

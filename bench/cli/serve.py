@@ -46,7 +46,7 @@ def _of_study(args: argparse.Namespace) -> Any:
     from bench.errors import ParameterError
     from bench.page.live import Watch
 
-    sections = document.load(document.find(args.study), results=args.results or None).sections
+    sections = document.load(args.study, results=args.results or None).sections
     plans = [section.plan() for section in sections]
     folders = list(dict.fromkeys(study.results_folder for study, *_ in plans))
     if len(folders) > 1:

@@ -11,6 +11,7 @@ from bench.cli import options
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     table = commands.add_parser("table", parents=[common], help="print a table of stored results")
     options.add_results(table)
+    options.add_plugin_files(table)
     table.add_argument("--report", default="map_table", metavar="NAME", help="see `bench list reports`")
     table.add_argument("--metric", default="map", metavar="NAME", help="see `bench list metrics`")
     table.add_argument(
@@ -38,7 +39,7 @@ def _table(args: argparse.Namespace) -> int:
     from bench.store import stale_reasons
 
     store = options.store_of(args)
-    records = [r for r in store.records() if _wanted(r.spec, args)]
+    records = [r for r in options.records_of(store) if _wanted(r.spec, args)]
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
     options.give_out(_tables(results, args), args)
     return 0

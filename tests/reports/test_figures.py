@@ -190,6 +190,12 @@ def test_ranks_go_by_mean_over_seeds_and_directions(study: Any) -> None:
     assert ranks == {"lcdh": 1.0, "ukd": 2.0, "cca": 3.0}
 
 
+def test_the_bars_of_the_ranks_do_not_depend_on_the_order_of_a_set(study: Any) -> None:
+    [axis] = study.results().figure("critical").plots[0].draw().axes
+    bars = [line.get_xdata() for line in axis.lines if len(set(line.get_ydata())) == 1]
+    assert bars and all(list(bar) == sorted(bar) for bar in bars)
+
+
 def test_health_shows_the_code_length_next_to_32_or_the_one_asked_for(study: Any) -> None:
     for asked, shown in ((None, 16), (8, 8)):
         found = study.results().figure("health", bits=asked)

@@ -179,6 +179,13 @@ def test_an_offline_stage_left_out_is_not_mixed_with_one_that_ran() -> None:
     assert [cell(table, "ukd", "wiki I→T 16 bits", b)[:4] for b in (0, 1)] == [".700", ".200"]
 
 
+def test_an_offline_stage_that_was_left_out_is_no_reason_to_stand_beside_those_that_had_theirs() -> None:
+    changed = record("lcdh", 0.7, pool="first_chunk", params={"alpha": 1.0})
+    table = render([record("lcdh", 0.2), changed, record("lemon")])
+    assert [len(block.rows) for block in table.blocks] == [2, 2]
+    assert "pool none" in caption(table, 1)
+
+
 def test_a_pool_that_is_taken_out_of_the_stream_stands_alone() -> None:
     table = render([record("lemon"), record("ukd", pool="separate:500")])
     assert [[row[0].text for row in b.rows] for b in table.blocks] == [["ukd"], ["lemon"]]
