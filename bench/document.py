@@ -158,7 +158,10 @@ def _grid(file: Path, values: dict[str, Any]) -> tuple[str, ...]:
 def _requests(file: Path, values: dict[str, Any]) -> tuple[Request, ...]:
     """``reports``: names, or tables of a name and options."""
     found = []
-    for entry in values.pop("reports", []):
+    listed = values.pop("reports", [])
+    if not isinstance(listed, list):
+        raise ParameterError(f"study file {file}: reports = {listed!r} is not a list. Write [{listed!r}].")
+    for entry in listed:
         options = dict(entry) if isinstance(entry, dict) else {"name": entry}
         name = options.pop("name", None)
         if not isinstance(name, str):

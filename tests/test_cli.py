@@ -130,6 +130,12 @@ def test_plan_tells_every_section_of_a_report(capsys: pytest.CaptureFixture[str]
     assert "One: 4 cells: 4 missing" in shown and "Two: 6 cells: 6 missing" in shown
 
 
+def test_significance_of_another_report_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--report", "timing", "--significance"]) == 2
+    assert "--significance is of map_table" in capsys.readouterr().err
+
+
 def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) -> None:
     """An oracle needs labels in encode, a broken method raises: neither stops the plan."""
     plugins = ",".join(str(p) for p in PLUGINS)

@@ -92,6 +92,7 @@ def test_a_grid_offers_its_axes_and_an_ablation_its_contrasts(tmp_path: Path) ->
         ("[[section]]\ntitle = 'a'\nablate = 3", "neither true nor a list"),
         ("[[section]]\ntitle = 'a'\ngrid = { x = 3 }", "expected a list of values"),
         ("title = 3", "title must be text"),
+        ("reports = 'map_table'", "is not a list"),
         ("bits = [", "is not TOML"),
     ],
 )

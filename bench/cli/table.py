@@ -58,6 +58,8 @@ def _tables(results: Any, args: argparse.Namespace) -> list[Any]:
     chosen = {name: split(text) for name, text in filters.items() if text is not None}
     more: dict[str, dict[str, Any]] = {"published": chosen}
     if args.significance:
+        if "map_table" not in reports:
+            raise ParameterError(f"--significance is of map_table; got --report {args.report}.")
         more["map_table"] = {"significance": True}
     return [results.render(report, metric=args.metric, **more.get(report, {})) for report in reports]
 
