@@ -15,7 +15,7 @@ from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reports._metric import check_metric
-from bench.reports._protocol import DIRECTION_NAMES, Protocol, Stale, protocols, word
+from bench.reports._protocol import APART, DIRECTION_NAMES, Protocol, Stale, protocols, word
 from bench.reports._style import CHANCE, Look, by_direction, figure, legend, log_ticks, looks
 
 Values = npt.NDArray[np.float64]
@@ -122,13 +122,22 @@ def lines(
 
 
 def parts(records: Sequence[RunRecord], *, metric: str = "", swept: Sequence[str] = ()) -> list[Part]:
-    """One for every protocol and dataset."""
-    found: list[Part] = []
-    for protocol in protocols(records, swept=swept):
-        for dataset, ran in protocol.datasets.items():
-            part = Protocol(pool=protocol.pool, records=tuple(ran))
-            found.append(Part(part, part_name(len(found), dataset), part.caption(metric=metric, swept=swept)))
-    return found
+    """One for every protocol and dataset, by the name of the dataset and what else tells it from others."""
+    found = [
+        Protocol(pool=protocol.pool, records=tuple(ran))
+        for protocol in protocols(records, swept=swept)
+        for ran in protocol.datasets.values()
+    ]
+    axes = [{"pool": p.pool, **{k: str(getattr(p.records[0].spec, k)) for k in APART}} for p in found]
+    differ = [name for name in ("pool", *APART) if len({values[name] for values in axes}) > 1]
+    return [
+        Part(
+            part,
+            part_name(i, " ".join([*part.datasets, *(values[name] for name in differ)])),
+            part.caption(metric=metric, swept=swept),
+        )
+        for i, (part, values) in enumerate(zip(found, axes, strict=True))
+    ]
 
 
 def part_name(number: int, words: str) -> str:

@@ -27,7 +27,7 @@ _REFERENCES = {
     "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
-_APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
+APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"
 PARALLEL_NOTE = f"{PARALLEL} timed beside other runs (--jobs above 1), which lengthens it: not to be compared"
 
@@ -153,7 +153,7 @@ def protocols(records: Sequence[RunRecord], *, swept: Sequence[str] = ()) -> lis
     prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:
-        base = tuple(getattr(record.spec, name) for name in _APART if name not in swept)
+        base = tuple(getattr(record.spec, name) for name in APART if name not in swept)
         known = prints.setdefault((*base, dataset_of(record)), [])
         if record.data and record.data not in known:
             known.append(record.data)

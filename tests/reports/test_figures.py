@@ -68,7 +68,7 @@ def test_dollars_in_a_name_are_no_formula(make: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["pr_radius", "learning", "stages"])
 def test_protocols_are_drawn_apart(make: Make, name: str) -> None:
     two = make({"lcdh": 1.0, "ukd": 2.0}, databases=("reindexed", "frozen")).results().figure(name)
-    assert [p.name for p in two.plots] == ["1-wiki", "2-wiki"]
+    assert [p.name for p in two.plots] == ["1-wiki-reindexed", "2-wiki-frozen"]
     assert ["reindexed" in " ".join(p.caption) for p in two.plots] == [True, False]
 
 
@@ -142,7 +142,7 @@ def test_rehashing_after_two_offline_stages_is_drawn_apart(stream: Any) -> None:
         for r in stream.records
     ]
     found = type(stream)(pooled, stream.stored).results().figure("rehash")
-    assert [p.name for p in found.plots] == ["1-wiki", "2-wiki"]
+    assert [p.name for p in found.plots] == ["1-wiki-first_chunk", "2-wiki-full"]
     assert {r["pool"] for r in found.data} == {"first_chunk", "full"}
 
 
