@@ -12,7 +12,7 @@ from bench.records import RunRecord
 _NAMES = {"map": "mAP", "precision": "P", "recall": "R", "ndcg": "NDCG", "chance": "chance level"}
 WITHIN_RADIUS = (  # of precision and recall within a Hamming radius
     "a radius holds all items of a distance: no ties to break; a query that finds nothing has precision 0",
-    "chance level: the precision at the largest radius, which holds the whole database",
+    "chance level: the precision at the largest radius (recall 1), which holds the whole database",
 )
 
 

@@ -210,12 +210,19 @@ def label_edges(places: Any, x: str, y: str) -> None:
 
 def _data(part: Protocol, panel: Panel, axes: Axes) -> Iterator[dict[str, Any]]:
     for label, curve in panel.curves.items():
-        record = next((r for r in part.records if r.spec.label == label and r.spec.bits == panel.bits), None)
-        protocol = part.columns(record or part.records[0])
-        if record is None:
-            protocol |= {"method": label, "fidelity": ""}
+        protocol = columns_of(part, label, panel.bits)
         for i, (x, y) in enumerate(zip(curve.x, curve.y, strict=True)):
             spread = None if curve.spread is None else float(curve.spread[i])
             at = {axes.at: curve.at[i]} if axes.at else {}
             row = {"direction": panel.direction, **at, axes.x: float(x), axes.y: float(y), "sd": spread}
-            yield {**protocol, "bits": panel.bits, **row}
+            yield {**protocol, **row}
+
+
+def columns_of(part: Protocol, label: str, bits: int) -> dict[str, Any]:
+    """The protocol of a method's numbers, for rows of them; the chance level is no method's."""
+    ran = [r for r in part.records if not word(r)]
+    mine = [r for r in ran if (r.spec.label, r.spec.bits) == (label, bits)]
+    if mine:
+        return part.columns(mine[0])
+    nobody = {"pool": part.pool, "saw_future": False, "method": label, "fidelity": "", "bits": bits}
+    return part.columns(ran[0]) | nobody

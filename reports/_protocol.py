@@ -227,7 +227,7 @@ def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:
     if last:
         parts.append(f"{_range(r.queries for r in last)} queries ({_empty(last)})")
         parts.append(f"{_range(r.items for r in last)} items in the database")
-        parts += [_chance(metric, last)] if metric else []
+        parts += [chance_level(metric, last)] if metric else []
     fingerprint = next((r.data for r in records if r.data), "")
     return f"{name}: " + "; ".join([*parts, *([f"data {fingerprint[:8]}"] if fingerprint else [])])
 
@@ -242,7 +242,7 @@ def _empty(rounds: Sequence[RoundRecord]) -> str:
     return "0 empty" if text == "0" else f"{text} empty, left out of means"
 
 
-def _chance(metric: str, rounds: Sequence[RoundRecord]) -> str:
+def chance_level(metric: str, rounds: Sequence[RoundRecord]) -> str:
     """The chance level of a metric, per direction where the directions differ."""
     keys = {d: f"{chance_name(metric)}/{d}" for d in DIRECTIONS}
     levels = {d: _range(short(r.metrics[key]) for r in rounds if key in r.metrics) for d, key in keys.items()}

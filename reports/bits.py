@@ -12,7 +12,7 @@ from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import DIRECTIONS, RunRecord
 from bench.reports._metric import chance_name, check_metric, definition, metric_title
-from bench.reports._panels import BASELINE, Curve, by_label, draw_curve, label_edges, part_name
+from bench.reports._panels import BASELINE, Curve, by_label, columns_of, draw_curve, label_edges, part_name
 from bench.reports._protocol import DIRECTION_NAMES, Protocol, protocols, word
 from bench.reports._style import Look, figure, grid, legend, looks
 
@@ -107,9 +107,9 @@ def _data(
     protocol: Protocol, panels: Mapping[tuple[str, str], Mapping[str, Curve]], metric: str
 ) -> Iterator[dict[str, Any]]:
     for (name, direction), curves in panels.items():
+        part = Protocol(pool=protocol.pool, records=tuple(protocol.datasets[name]))
         for label, curve in curves.items():
-            record = next((r for r in protocol.records if r.spec.label == label), protocol.records[0])
-            common = {**protocol.columns(record), "dataset": name, "method": label, "direction": direction}
             for i, bits in enumerate(curve.x):
                 sd = None if curve.spread is None else float(curve.spread[i])
-                yield {**common, "bits": int(bits), "metric": metric, "value": float(curve.y[i]), "sd": sd}
+                number = {"metric": metric, "value": float(curve.y[i]), "sd": sd}
+                yield {**columns_of(part, label, int(bits)), "direction": direction, **number}

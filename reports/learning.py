@@ -43,7 +43,7 @@ def render(
         caption=(
             f"{definition(metric)}, after every evaluated round",
             "mean over seeds; band: standard deviation over seeds",
-            "the chance level changes as the database grows; told is that after the last round",
+            "the chance level changes as the database grows; the number below is that after the last round",
         ),
         curves=curves,
         stale=stale or {},

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench import published, registry
 from bench.api import Method
 from bench.records import RunRecord
-from bench.reports._protocol import STALE, Stale
+from bench.reports._metric import definition
+from bench.reports._protocol import STALE, Stale, protocols
 from bench.tables import Block, Cell, Column, Table
 
 _DATASET, _BITS = "wiki", 32
+_SWEPT = ("database",)
+_PROTOCOL = ("schedule", "pool", "evaluate", "labelled", "paired", "data")
 _COLUMNS = (
     Column("method", align="left"),
     Column("year", align="left"),
@@ -27,7 +30,7 @@ _COLUMNS = (
     Column("authors' code", group="Wiki I→T / T→I"),
 )
 _CAPTION = (
-    f"mAP over all items, tie-aware, after the last round, mean over seeds, {_BITS} bits, default parameters",
+    f"{definition('map')}, after the last round, mean over seeds, {_BITS} bits, default parameters",
     "learned, reindexed: our runs by whose codes the database holds; authors' code: learned, ties as stored",
     "state: bytes of the learned state after the last round",
     "re-hashed: the method itself changes the learned codes of old items",
@@ -35,7 +38,10 @@ _CAPTION = (
 
 
 def render(records: Sequence[RunRecord], *, stale: Stale | None = None) -> Table:
-    """One row per installed method; records of other datasets, lengths or parameters are not read."""
+    """One row per installed method, one block per protocol; two policies of the database are two columns.
+
+    Records of other datasets, lengths or parameters are not read.
+    """
     ours = [
         r
         for r in records
@@ -46,10 +52,29 @@ def render(records: Sequence[RunRecord], *, stale: Stale | None = None) -> Table
         and not r.spec.val
     ]
     theirs = _authors()
-    data = [_data(name, ours, theirs) for name in registry.names("method")]
-    old = {r.spec.method for r in ours if r.spec.key in (stale or {})}
-    block = Block(
-        caption=_CAPTION,
+    blocks, data = [], []
+    for ran, told, columns in _parts(ours):
+        rows = [{**_data(name, ran, theirs), **columns} for name in registry.names("method")]
+        blocks.append(_block(rows, told, {r.spec.method for r in ran if r.spec.key in (stale or {})}))
+        data += rows
+    return Table(title="Methods", blocks=tuple(blocks), data=data)
+
+
+def _parts(
+    records: Sequence[RunRecord],
+) -> Iterator[tuple[Sequence[RunRecord], Sequence[str], dict[str, Any]]]:
+    """Records of one protocol, with its words and its columns; without any records nothing of all that."""
+    if not records:
+        yield (), (), {}
+        return
+    for p in protocols(records, swept=_SWEPT):
+        known = p.columns(p.records[0]) | {"pool": p.pool}
+        yield p.records, p.caption(metric="map", swept=_SWEPT), {name: known[name] for name in _PROTOCOL}
+
+
+def _block(data: Sequence[Mapping[str, Any]], told: Sequence[str], old: set[str]) -> Block:
+    return Block(
+        caption=(*_CAPTION, *told),
         columns=_COLUMNS,
         rows=tuple(_row(entry, entry["method"] in old) for entry in data),
         notes=(
@@ -57,7 +82,6 @@ def render(records: Sequence[RunRecord], *, stale: Stale | None = None) -> Table
             *(f"{entry['method']}: {entry['paper']}" for entry in data if entry["paper"]),
         ),
     )
-    return Table(title="Methods", blocks=(block,), data=data)
 
 
 def _authors() -> dict[tuple[str, str], float]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.errors import ParameterError
 from bench.published import FUSED, NOT_STATED, Published, load
-from bench.records import RunRecord
-from bench.reports._protocol import DIRECTION_NAMES, STALE, Stale, dataset_of, word
+from bench.records import RoundRecord, RunRecord
+from bench.reports._protocol import DIRECTION_NAMES, STALE, Stale, chance_level, dataset_of, word
 from bench.tables import Block, Cell, Column, Row, Table
 
 _Place = tuple[str, int, str]  # direction, bits, rounds: what a column is about
@@ -125,7 +125,7 @@ class _Part:
         told = {name: {_told(p, name) for p in self.numbers} for name in _PROTOCOL}
         shared = [n for n in _PROTOCOL if len(told[n]) == 1 and n not in ("data", "features")]
         own = [n for n in _PROTOCOL if n not in shared and not (n == "rounds" and by_round)]
-        yield "; ".join(text for n in shared for text in told[n] if text)
+        yield "; ".join([*(text for n in shared for text in told[n] if text), "chance level not recorded"])
         for dataset, numbers in groupby(self.numbers, key=lambda p: p.dataset):
             p = next(numbers)
             name = f"{dataset} (assumed)" if "dataset" in p.assumed else dataset
@@ -154,6 +154,13 @@ class _Part:
         yield (
             "below each: ours, after the last round, mean over seeds; "
             f"{_DIFFERS} the protocol differs, or cannot be shown to be the same"
+        )
+        last: dict[tuple[str, str], list[RoundRecord]] = {}
+        for (dataset, _), found in self.ours.items():
+            for ours in found.values():
+                last.setdefault((dataset, ours.metric), []).extend(r.rounds[-1] for r in ours.records)
+        yield from (
+            f"ours on {dataset}, {name}: {chance_level(name, r)}" for (dataset, name), r in last.items()
         )
         lines: dict[str, dict[str, None]] = {}
         for (dataset, method), found in self.ours.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.figures import Figure, Plot
 from bench.records import Direction, RunRecord
-from bench.reports._axes import Sweep, scores, shown, sweeps
+from bench.reports._axes import Sweep, data, scores, shown, sweeps
 from bench.reports._metric import metric_title
 from bench.reports._panels import Curve, label_edges, part_name
 from bench.reports._protocol import DIRECTION_NAMES
@@ -29,7 +29,8 @@ def render(
 ) -> Figure:
     """A line per code length, mean over seeds; ``axes`` names what varies, if more than one thing does."""
     found = sweeps(records, axes, 1, "sensitivity_plot", metric)
-    plots, data = [], []
+    plots: list[Plot] = []
+    rows: list[dict[str, Any]] = []
     for number, sweep in enumerate(found):
         lines = {(d, b): _curve(sweep, b, d, metric) for d in sweep.directions for b in sweep.lengths}
         plots.append(
@@ -40,8 +41,8 @@ def render(
                 draw=partial(_draw, sweep, lines, metric_title(metric)),
             )
         )
-        data += list(_data(sweep, lines, metric))
-    return figure(f"{metric_title(metric)} over {found[0].axes[0]}", plots, data)
+        rows += data(sweep, metric)
+    return figure(f"{metric_title(metric)} over {found[0].axes[0]}", plots, rows)
 
 
 def _curve(sweep: Sweep, bits: int, direction: Direction, metric: str) -> Curve:
@@ -79,15 +80,3 @@ def _draw(sweep: Sweep, lines: Mapping[tuple[Direction, int], Curve], title: str
     label_edges(places, sweep.axes[0], title)
     legend(canvas, places)
     return canvas
-
-
-def _data(
-    sweep: Sweep, lines: Mapping[tuple[Direction, int], Curve], metric: str
-) -> Iterator[dict[str, Any]]:
-    [axis] = sweep.axes
-    protocol = sweep.protocol.columns(sweep.records[0])
-    for (direction, bits), curve in lines.items():
-        for i, level in enumerate(sweep.levels(axis)):
-            sd = float(curve.spread[i]) if curve.spread is not None else None
-            found = {"metric": metric, "value": float(curve.y[i]), "sd": sd}
-            yield {**protocol, "bits": bits, "direction": direction, axis: shown(level), **found}

@@ -116,13 +116,13 @@ def _differences(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
 def _data(protocol: Protocol, tested: _Tested) -> Iterator[dict[str, Any]]:
     column = tested.column
     for label, mean in column.means().items():
-        record = next(r for r in protocol.records if r.spec.label == label and r.spec.bits == column.bits)
+        here = protocol.datasets[column.dataset]
+        record = next(r for r in here if r.spec.label == label and r.spec.bits == column.bits)
         found = tested.comparisons.get(label)
         names = ("difference", "low", "high", "p_queries", "p_seeds", "wins", "ties", "losses", "queries")
         low, high = tested.intervals[label]
         yield {
             **protocol.columns(record),
-            "dataset": column.dataset,
             "direction": column.direction,
             "value": mean,
             "interval_low": low,

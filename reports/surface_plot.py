@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import Direction, RunRecord
-from bench.reports._axes import Sweep, scores, shown, sweeps
+from bench.reports._axes import Sweep, data, scores, shown, sweeps
 from bench.reports._metric import metric_title
 from bench.reports._panels import label_edges, part_name
 from bench.reports._protocol import DIRECTION_NAMES
@@ -34,7 +34,8 @@ def render(
     ran = [(sweep, surfaces) for sweep, surfaces in found if _known(surfaces).size]
     if not ran:
         raise ParameterError(f"report 'surface_plot': none of {len(records)} cells has numbers to draw.")
-    plots, data = [], []
+    plots: list[Plot] = []
+    rows: list[dict[str, Any]] = []
     for number, (sweep, surfaces) in enumerate(ran):
         plots.append(
             Plot(
@@ -44,9 +45,9 @@ def render(
                 draw=partial(_draw, sweep, surfaces, metric_title(metric)),
             )
         )
-        data += list(_data(sweep, surfaces, metric))
+        rows += data(sweep, metric)
     title = f"{metric_title(metric)} over {' × '.join(ran[0][0].axes)}, drawn"
-    return figure(title, plots, data)
+    return figure(title, plots, rows)
 
 
 def _surfaces(sweep: Sweep, metric: str) -> Surfaces:
@@ -125,12 +126,3 @@ def _whisker(values: npt.NDArray[np.float64]) -> float:
     """
     first, third = np.quantile(values, (0.25, 0.75))
     return float(values[values >= first - 1.5 * (third - first)].min())
-
-
-def _data(sweep: Sweep, surfaces: Surfaces, metric: str) -> Iterator[dict[str, Any]]:
-    (first, second), protocol = sweep.axes, sweep.protocol.columns(sweep.records[0])
-    for (direction, bits), surface in surfaces.items():
-        for i, x in enumerate(sweep.levels(first)):
-            for j, y in enumerate(sweep.levels(second)):
-                where = {first: shown(x), second: shown(y), "metric": metric, "value": float(surface[i, j])}
-                yield {**protocol, "bits": bits, "direction": direction, **where}

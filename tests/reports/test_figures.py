@@ -122,6 +122,14 @@ def test_rewrites_are_counted_per_stored_bit(stream: Any) -> None:
     assert shown == pytest.approx([0.0, np.mean(flips)])
 
 
+def test_a_point_has_the_data_of_its_own_dataset_and_chance_is_nobodys(make: Make) -> None:
+    made = make({"lcdh": 1.0, "ukd": 2.0}, datasets=("wiki", "fashion"), bits=(8, 16), evaluate="last")
+    for rows in (made.results().figure("bits").data, made.results().table(report="significance").data):
+        assert {(r["dataset"], r["data"]) for r in rows} == {(d, f"data-{d}") for d in ("wiki", "fashion")}
+    chance = [r for r in made.results().figure("bits").data if r["method"] == "chance"]
+    assert chance and {r["fidelity"] for r in chance} == {""}
+
+
 def test_every_point_on_rehashing_has_the_policy_of_its_runs(stream: Any) -> None:
     rows = stream.results().figure("rehash").data
     for database in ("frozen", "reindexed"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench import registry
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reports.methods import render
@@ -47,6 +49,19 @@ def test_figures_are_means_over_seeds_of_the_one_dataset_and_length() -> None:
         12_000,
     )
     assert row["authors/i2t"] == 0.326
+
+
+def test_runs_of_two_protocols_are_two_tables_that_tell_them() -> None:
+    other = record("lemon", 0.6)
+    other = replace(other, spec=replace(other.spec, schedule=Schedule("drift", 400)))
+    table = render([record("lemon", 0.3), other])
+    shown = [(row["schedule"], row["learned/i2t"]) for row in table.data if row["method"] == "lemon"]
+    assert shown == [("shuffled:400", 0.3), ("drift:400", 0.6)]
+    first = "\n".join(table.blocks[0].caption)
+    assert (
+        "schedule shuffled:400" in first and "wiki: seed 0; 693 queries" in first and "chance level" in first
+    )
+    assert "tie-aware" in first
 
 
 def test_what_a_method_is_comes_from_the_method() -> None:

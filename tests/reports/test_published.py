@@ -104,6 +104,13 @@ def test_ours_stands_below_the_published_value_with_its_decimals() -> None:
 
 
 @pytest.mark.usefixtures("theirs")
+def test_the_chance_level_of_ours_is_told_and_that_of_theirs_is_not_known() -> None:
+    table = render([record({"map": 0.5, "chance": 0.25})])
+    assert "chance level not recorded" in "\n".join(table.blocks[0].caption)
+    assert "ours on mirflickr25k, map: chance level .250" in notes(table)
+
+
+@pytest.mark.usefixtures("theirs")
 def test_ours_is_the_mean_over_seeds() -> None:
     records = [record({"map:lemon": v}, seed=seed) for seed, v in enumerate((0.5, 0.6))]
     row = render(records).data[0]

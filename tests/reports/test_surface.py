@@ -37,6 +37,9 @@ def record(score: float, *, seed: int = 0, ran: bool = True, **changes: Any) -> 
     return RunRecord(spec=spec, status="ok", rounds=(found,), data="f" * 8, fidelity="textbook")
 
 
+POOLED = [(w, p) for w in (0.0, 2.0) for p in ("first_chunk", "full")]
+
+
 def surface() -> list[RunRecord]:
     """weight 0, 1, 10 and power 1, 2; values that are defaults are not in params."""
     made = []
@@ -104,6 +107,14 @@ def test_the_numbers_have_the_axes_as_columns() -> None:
     rows = Results(surface()).table(report="surface", axes=["weight", "power"]).data
     assert len(rows) == 12
     assert {(row["weight"], row["power"]) for row in rows} == {(w, p) for w in (0, 1, 10) for p in (1, 2)}
+
+
+def test_the_numbers_of_the_drawn_surface_are_those_of_the_table() -> None:
+    made = [record(0.1 * i, params={"weight": w}, pool=p) for i, (w, p) in enumerate(POOLED)]
+    results = Results(made)
+    drawn = results.figure("surface_plot", axes=["weight", "pool"]).data
+    assert list(drawn) == list(results.table(report="surface", axes=["weight", "pool"]).data)
+    assert {(row["pool"], row["saw_future"]) for row in drawn} == {("first_chunk", False), ("full", True)}
 
 
 def test_another_number_of_axes_is_an_error_that_names_them() -> None:
