@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.figures import Figure, Plot
+from bench.looks import places
 from bench.records import RunRecord
 
 WIDTH = 6.6  # inches, of a page's text
@@ -75,7 +76,7 @@ def looks(records: Iterable[RunRecord], cast: Sequence[str]) -> dict[str, Look]:
     kinds = {r.spec.label: r.reference for r in records}
     rivals = [label for label in dict.fromkeys([*cast, *kinds]) if not kinds.get(label, "")]
     found = {}
-    for i, label in enumerate(rivals):
+    for label, i in places(rivals).items():
         dash = _DASHES[i // len(_ORDER) % len(_DASHES)]
         found[label] = Look(colours[_ORDER[i % len(_ORDER)]], _MARKERS[i % len(_MARKERS)], dash)
     for label, kind in kinds.items():

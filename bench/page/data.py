@@ -11,6 +11,7 @@ from typing import Any
 
 from bench import metrics, stream
 from bench.errors import BenchError, ParameterError
+from bench.looks import places
 from bench.records import DATABASES, ORDERS, RoundRecord, RunRecord, RunSpec, selector
 from bench.results import Results
 from bench.significance import LEVEL
@@ -137,7 +138,7 @@ def _styles(results: Results) -> dict[str, dict[str, Any]]:
     kinds = {record.spec.label: record.reference for record in results.records}
     rivals = [label for label in results.cast if not kinds.get(label)]
     found: dict[str, dict[str, Any]] = {
-        label: {"colour": f"c{i % COLOURS}", "dash": i // COLOURS % 3} for i, label in enumerate(rivals)
+        label: {"colour": f"c{i % COLOURS}", "dash": i // COLOURS % 3} for label, i in places(rivals).items()
     }
     return found | {label: {"colour": kind, "dash": 3} for label, kind in kinds.items() if kind}
 

@@ -81,6 +81,14 @@ def test_a_method_keeps_its_colour_whoever_else_is_drawn(study: Any) -> None:
     assert len({(str(x.color), x.marker, str(x.linestyle)) for x in whole.values()}) == len(METHODS)
 
 
+def test_methods_of_the_default_study_look_the_same_in_every_study(study: Any) -> None:
+    here, there = (
+        looks(study.records[:1], cast) for cast in (["doch", "lemon", "lcdh"], ["lemon", "x", "cca"])
+    )
+    assert here["lemon"] == there["lemon"]
+    assert len({str(look.color) for look in here.values()}) == len(here)
+
+
 def test_a_reference_takes_no_colour_also_from_figures_that_leave_it_out(study: Any) -> None:
     results = study.results()
     rivals = [r for r in results.records if not r.reference]
