@@ -65,9 +65,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-root", default="", metavar="DIR", help="folder of the data files")
-    parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE", help="a Python file of your own"
-    )
+    options.add_plugin_files(parser)
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -92,7 +90,6 @@ def _verify(args: argparse.Namespace) -> int:
     from bench.study import data_folder
     from bench.verify import verify
 
-    _load_plugins(args)
     [store] = stores([args.folder])
     differ = 0
     for verdict in verify(store, cells=args.cells, seed=args.seed, data_root=data_folder(args.data_root)):
@@ -120,10 +117,9 @@ def _export(args: argparse.Namespace) -> int:
 
     if args.depth is not None and args.to != "trec":
         raise ParameterError(f"--depth is of --to trec alone; got --to {args.to}. Leave it out.")
-    _load_plugins(args)
     store = options.store_of(args)
     name, write = FORMS[args.to]
-    results = Results(store.records(), arrays=store.arrays)
+    results = Results(options.records_of(store), arrays=store.arrays)
     depth = DEPTH if args.depth is None else args.depth
     more = {"depth": depth} if args.to == "trec" else {}
     for path in write(results, args.out or Path(name), data_folder(args.data_root), **more):
@@ -131,10 +127,3 @@ def _export(args: argparse.Namespace) -> int:
     if args.to == "trec":
         print(trec_note(depth))
     return 0
-
-
-def _load_plugins(args: argparse.Namespace) -> None:
-    from bench import registry
-
-    for path in args.plugin:
-        registry.add_file(Path(path))
