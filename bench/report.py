@@ -198,14 +198,22 @@ def _table(made: Table, out: Path, folder: str, stem: str, done: Written) -> Non
 
 def _draw(drawings: Iterable[Drawing]) -> list[Path]:
     """Save figures while the reports that follow are made: drawing holds the GIL, so in processes."""
-    from joblib.externals.loky import get_reusable_executor
+    from joblib import Parallel, delayed
+
+    failed: list[Exception] = []
+
+    def tasks() -> Iterator[Any]:
+        try:
+            for drawing in drawings:
+                yield delayed(_save)(_packed(drawing))
+        except Exception as error:  # noqa: BLE001  # whatever it is, joblib may take it for the end
+            failed.append(error)
 
     jobs = min(usable_threads(), _PAINTERS)
-    if jobs == 1:
-        return [path for drawing in drawings for path in drawing.save()]
-    pool = get_reusable_executor(max_workers=jobs)
-    begun = [pool.submit(_save, _packed(drawing)) for drawing in drawings]
-    return [path for drawn in begun for path in drawn.result()]
+    found = Parallel(n_jobs=jobs, pre_dispatch="all")(tasks())
+    if failed:
+        raise failed[0]
+    return [path for paths in found for path in paths]
 
 
 def _packed(drawing: Drawing) -> bytes:
