@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -227,7 +228,11 @@ def _packed(drawing: Drawing) -> bytes:
 
 def _save(packed: bytes) -> list[Path]:
     drawing: Drawing = pickle.loads(packed)  # ours, of a moment ago
-    return drawing.save()
+    gc.disable()  # the many objects of a drawing would be walked again and again, a tenth of its time
+    try:
+        return drawing.save()
+    finally:
+        gc.enable()
 
 
 def _page(table: Table, text: str, suffix: str) -> str:
