@@ -121,7 +121,7 @@ def folder_of(text: str, path: Path, scratch: Path) -> Path:
 
 def _differences(a: Store, old: RunRecord, b: Store, new: RunRecord, metric: str) -> Iterator[Difference]:
     """One for each direction; none where neither side has a result."""
-    spec, trouble = old.spec, [_trouble(old), _trouble(new)]
+    spec, trouble = old.spec, [f"{r.word}: {r.trouble}" if r.word else "" for r in (old, new)]
     for direction in DIRECTIONS:
         if direction not in spec.directions or all(trouble):
             continue
@@ -136,13 +136,6 @@ def _differences(a: Store, old: RunRecord, b: Store, new: RunRecord, metric: str
             direction=direction, before=old, gained=trouble[0], lost=trouble[1],
             a=_mean(before), b=_mean(after), low=low, high=high,
         )  # fmt: skip
-
-
-def _trouble(record: RunRecord) -> str:
-    """Why a record has no numbers, or ""."""
-    if record.status != "ok":
-        return f"{record.status}: {record.reason or 'no reason recorded'}"
-    return "" if record.rounds else "failed: no round was evaluated"
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:

@@ -184,6 +184,20 @@ class RunRecord:
     arrays: str = ""  # the file of histograms and codes beside the record
     schema: int = SCHEMA
 
+    @property
+    def word(self) -> str:
+        """What stands in the place of a number: ``skipped``, ``failed``, or "" where there is one."""
+        if self.status != "ok":
+            return self.status
+        return "" if self.rounds else "failed"
+
+    @property
+    def trouble(self) -> str:
+        """Why there are no numbers, or ""."""
+        if self.status != "ok":
+            return self.reason or "no reason recorded"
+        return "" if self.rounds else "no round was evaluated"
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -11,7 +11,7 @@ from bench import params, registry
 from bench.errors import ParameterError
 from bench.records import AXES, DIRECTIONS, Direction, RunRecord, selector
 from bench.reports._metric import check_metric, definition, short
-from bench.reports._protocol import NOTHING, STALE, Protocol, Stale, dataset_of, trouble, word
+from bench.reports._protocol import NOTHING, STALE, Protocol, Stale, dataset_of
 from bench.tables import Cell
 
 _PICKING = "to pick a value here is to pick it on the test queries; `bench tune` picks it on others"
@@ -94,7 +94,7 @@ def under_one_name(
 ) -> tuple[RunRecord, ...]:
     """The same records, for notes that would list every setting: plain results have these parameters."""
     return tuple(
-        r if word(r) or r.spec.key in stale else replace(r, spec=replace(r.spec, params=params))
+        r if r.word or r.spec.key in stale else replace(r, spec=replace(r.spec, params=params))
         for r in records
     )
 
@@ -130,7 +130,7 @@ def entry(records: Sequence[RunRecord], metric: str, direction: Direction, stale
     old = STALE if any(r.spec.key in stale for r in records) else ""
     found = scores(records, metric, direction)
     if not found:
-        return Cell(next((word(r) for r in records if word(r)), "–"), extra=old)
+        return Cell(next((r.word for r in records if r.word), "–"), extra=old)
     mean = statistics.fmean(found)
     spread = f" ±{short(statistics.stdev(found))}" if len(found) > 1 else ""
     count = f" (n={len(found)})" if len(found) < len(records) else ""
@@ -140,7 +140,7 @@ def entry(records: Sequence[RunRecord], metric: str, direction: Direction, stale
 def scores(records: Sequence[RunRecord], metric: str, direction: Direction) -> list[float]:
     """The metric after the last round, of every seed that has it."""
     key = f"{metric}/{direction}"
-    last = [r.rounds[-1] for r in records if not word(r)]
+    last = [r.rounds[-1] for r in records if not r.word]
     return [r.metrics[key] for r in last if key in r.metrics]
 
 
@@ -160,7 +160,7 @@ def data(sweep: Sweep, metric: str) -> Iterator[dict[str, Any]]:
                 "value": statistics.fmean(numbers) if numbers else None,
                 "sd": statistics.stdev(numbers) if len(numbers) > 1 else None,
                 "n": len(numbers),
-                "reason": "; ".join(dict.fromkeys(f"{word(r)}: {trouble(r)}" for r in found if word(r))),
+                "reason": "; ".join(dict.fromkeys(f"{r.word}: {r.trouble}" for r in found if r.word)),
             }
 
 

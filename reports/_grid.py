@@ -18,8 +18,6 @@ from bench.reports._protocol import (
     Stale,
     dataset_of,
     protocols,
-    trouble,
-    word,
 )
 from bench.reports._scores import against_best, columns, corrected
 from bench.significance import LEVEL
@@ -130,7 +128,7 @@ class Grid:
         """A record without numbers gets a word in the columns that others of its kind have."""
         position = {name: i for i, name in enumerate(self.datasets)}
         seen: dict[tuple[int, int], dict[int, None]] = {}  # dataset, bits → rounds
-        places = [(r, position[dataset_of(r)], () if word(r) else rounds(r)) for r in self.protocol.records]
+        places = [(r, position[dataset_of(r)], () if r.word else rounds(r)) for r in self.protocol.records]
         for record, dataset, shown in places:
             known = seen.setdefault((dataset, record.spec.bits), {})
             known.update(dict.fromkeys(r.round if self.by_round else -1 for r in shown))
@@ -185,7 +183,7 @@ class Grid:
         values = samples.values(self._key(self.metric, place))
         old = STALE if self._stale_reasons(samples) else ""
         if not values:
-            return Cell(next((word(r) for r in samples.records if word(r)), "–"), extra=old)
+            return Cell(next((r.word for r in samples.records if r.word), "–"), extra=old)
         mean = statistics.fmean(values)
         spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
         count = f" (n={len(values)})" if len(values) < self.seeds[place.dataset] else ""
@@ -273,7 +271,7 @@ class Grid:
             "chance": _mean(samples.values(self._key(self.chance, place))) if self.chance else None,
             "queries": shown.queries if shown else None,
             "empty_queries": shown.empty_queries.get(direction) if shown else None,
-            "reason": _joined(f"{word(r)}: {trouble(r)}" for r in samples.records if word(r)),
+            "reason": _joined(f"{r.word}: {r.trouble}" for r in samples.records if r.word),
             "stale": _joined(self._stale_reasons(samples)),
         }
 

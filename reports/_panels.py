@@ -15,7 +15,7 @@ from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reports._metric import check_metric
-from bench.reports._protocol import APART, DIRECTION_NAMES, Protocol, Stale, protocols, word
+from bench.reports._protocol import APART, DIRECTION_NAMES, Protocol, Stale, protocols
 from bench.reports._style import CHANCE, Look, by_direction, figure, legend, log_ticks, looks
 
 Values = npt.NDArray[np.float64]
@@ -146,7 +146,7 @@ def part_name(number: int, words: str) -> str:
 
 
 def _panels(part: Protocol, curves: MakeCurves) -> Iterator[Panel]:
-    ran = [r for r in part.records if not word(r)]
+    ran = [r for r in part.records if not r.word]
     for direction in DIRECTIONS:
         for bits in sorted({r.spec.bits for r in ran}):
             chosen = [r for r in ran if r.spec.bits == bits and direction in r.spec.directions]
@@ -220,7 +220,7 @@ def _data(part: Protocol, panel: Panel, axes: Axes) -> Iterator[dict[str, Any]]:
 
 def columns_of(part: Protocol, label: str, bits: int) -> dict[str, Any]:
     """The protocol of a method's numbers, for rows of them; the chance level is no method's."""
-    ran = [r for r in part.records if not word(r)]
+    ran = [r for r in part.records if not r.word]
     mine = [r for r in ran if (r.spec.label, r.spec.bits) == (label, bits)]
     if mine:
         return part.columns(mine[0])

@@ -99,7 +99,7 @@ class Protocol:
         for status in ("skipped", "failed"):
             lines += (
                 f"{status}: {text}"
-                for text in _gathered((r, trouble(r)) for r in self.records if word(r) == status)
+                for text in _gathered((r, r.trouble) for r in self.records if r.word == status)
             )
         lines += (f"note: {text}" for text in _gathered((r, n) for r in self.records for n in r.notes))
         return tuple(lines)
@@ -207,23 +207,9 @@ def _fidelity(fidelity: str) -> tuple[str, str]:
     return _FIDELITY.get(fidelity, ("", fidelity or "origin not recorded"))
 
 
-def trouble(record: RunRecord) -> str:
-    """Why a record has no numbers, or ""."""
-    if record.status != "ok":
-        return record.reason or "no reason recorded"
-    return "" if record.rounds else "no round was evaluated"
-
-
-def word(record: RunRecord) -> str:
-    """What stands in the place of a number: ``skipped``, ``failed``, or "" where there is one."""
-    if record.status != "ok":
-        return record.status
-    return "" if record.rounds else "failed"
-
-
 def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:
     parts = [_seeds(records)]
-    last = [r.rounds[-1] for r in records if not word(r)]
+    last = [r.rounds[-1] for r in records if not r.word]
     if last:
         parts.append(f"{_range(r.queries for r in last)} queries ({_empty(last)})")
         parts.append(f"{_range(r.items for r in last)} items in the database")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bench.evidence import Evidence
 from bench.records import DIRECTIONS, Direction
-from bench.reports._protocol import Protocol, word
+from bench.reports._protocol import Protocol
 from bench.significance import Comparison, bootstrap, compare_all, holm
 
 BySeed = Mapping[int, npt.NDArray[np.float32]]  # seed → the AP of every query
@@ -42,7 +42,7 @@ def columns(protocol: Protocol, evidence: Evidence) -> Iterator[Column]:
     """By dataset, direction and bits; methods that are no rivals (references) are left out."""
     references = protocol.references()
     for dataset, records in protocol.datasets.items():
-        rivals = [r for r in records if not word(r) and r.spec.label not in references]
+        rivals = [r for r in records if not r.word and r.spec.label not in references]
         for direction in DIRECTIONS:
             for bits in sorted({r.spec.bits for r in rivals}):
                 here = [r for r in rivals if r.spec.bits == bits and direction in r.spec.directions]

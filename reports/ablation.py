@@ -20,8 +20,6 @@ from bench.reports._protocol import (
     Stale,
     dataset_of,
     protocols,
-    trouble,
-    word,
 )
 from bench.reports._scores import Column as Compared
 from bench.reports._scores import against, corrected
@@ -131,7 +129,7 @@ class _Part:
         here = [r for r in self.full.datasets[dataset] if r.spec.bits == bits]
         scores: dict[str, dict[int, Any]] = {}
         for name, row in self.rows.items():
-            ran = [row[r.spec.key] for r in here if r.spec.key in row and not word(row[r.spec.key])]
+            ran = [row[r.spec.key] for r in here if r.spec.key in row and not row[r.spec.key].word]
             if ran:
                 scores[name] = {r.spec.seed: evidence.search(r, direction).scores for r in ran}
         return Compared(dataset, direction, bits, scores)
@@ -170,10 +168,10 @@ class _Part:
             old = STALE if any(r.spec.key in stale for r in records) else ""
             scores = column.scores.get(name, {})
             if scores:
-                values = [r.rounds[-1].metrics[f"map/{column.direction}"] for r in records if not word(r)]
+                values = [r.rounds[-1].metrics[f"map/{column.direction}"] for r in records if not r.word]
                 cells.append(_value(values, len(self.records(_FULL, column)), old))
             else:
-                cells.append(Cell(next((word(r) for r in records if word(r)), "–"), extra=old))
+                cells.append(Cell(next((r.word for r in records if r.word), "–"), extra=old))
             cells.append(_difference(found.get(name), p.get(name, math.nan), full=name == _FULL))
         return tuple(cells)
 
@@ -201,7 +199,7 @@ class _Part:
                 if not records:
                     continue
                 isolates, setting = said.get(name, ("", ""))
-                reasons = dict.fromkeys(f"{word(r)}: {trouble(r)}" for r in records if word(r))
+                reasons = dict.fromkeys(f"{r.word}: {r.trouble}" for r in records if r.word)
                 numbers = ("difference", "low", "high", "p_queries", "p_seeds", "wins", "ties", "losses")
                 yield {
                     "variant": name,

@@ -11,7 +11,7 @@ import numpy as np
 from bench.evidence import Arrays, Evidence
 from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reports._metric import definition
-from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols, word
+from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
 from bench.reports._retention import backward_transfer, class_incremental, forgetting, groups
 from bench.tables import Block, Cell, Column, Table
 
@@ -43,7 +43,7 @@ def _rows(protocol: Protocol, evidence: Evidence) -> list[dict[str, Any]]:
     found: dict[tuple[str, str, Direction, int], list[RunRecord]] = {}
     for dataset, ran in protocol.datasets.items():
         for r in ran:
-            if not word(r):
+            if not r.word:
                 for direction in r.spec.directions:
                     found.setdefault((r.spec.label, dataset, direction, r.spec.bits), []).append(r)
     rows = []

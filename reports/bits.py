@@ -13,7 +13,7 @@ from bench.figures import Figure, Plot
 from bench.records import DIRECTIONS, RunRecord
 from bench.reports._metric import chance_name, check_metric, definition, metric_title
 from bench.reports._panels import BASELINE, Curve, by_label, columns_of, draw_curve, label_edges, part_name
-from bench.reports._protocol import DIRECTION_NAMES, Protocol, protocols, word
+from bench.reports._protocol import DIRECTION_NAMES, Protocol, protocols
 from bench.reports._style import Look, figure, grid, legend, looks
 
 
@@ -28,7 +28,7 @@ def render(
     check_metric(records, metric)
     title = metric_title(metric)
     styles = looks(records, cast)
-    found = [p for p in protocols(records) if len({r.spec.bits for r in p.records if not word(r)}) > 1]
+    found = [p for p in protocols(records) if len({r.spec.bits for r in p.records if not r.word}) > 1]
     if not found:
         raise ParameterError(
             f"report 'bits': no protocol among {len(records)} cells has two code lengths. Run --bits 16,32."
@@ -56,7 +56,7 @@ def _places(protocol: Protocol) -> Iterator[tuple[str, list[RunRecord], str]]:
     for name, ran in protocol.datasets.items():
         for direction in DIRECTIONS:
             if direction in ran[0].spec.directions:
-                yield name, [r for r in ran if not word(r)], direction
+                yield name, [r for r in ran if not r.word], direction
 
 
 def _curves(ran: Sequence[RunRecord], metric: str, direction: str) -> dict[str, Curve]:

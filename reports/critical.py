@@ -13,7 +13,7 @@ from bench.figures import Figure, Plot
 from bench.records import RunRecord
 from bench.reports._metric import check_metric, definition, metric_title
 from bench.reports._panels import by_label, part_name
-from bench.reports._protocol import Protocol, dataset_of, protocols, word
+from bench.reports._protocol import Protocol, dataset_of, protocols
 from bench.reports._style import WIDTH, Look, figure, looks
 from bench.significance import LEVEL, Ranks, ranks
 
@@ -56,7 +56,7 @@ def render(
                 draw=partial(_draw, result, styles),
             )
         )
-        ran = by_label([r for r in protocol.records if not word(r)])
+        ran = by_label([r for r in protocol.records if not r.word])
         data += [
             {**protocol.columns(*ran[name]), "metric": metric, "rank": float(rank), "blocks": blocks}
             for name, rank in zip(result.names, result.ranks, strict=True)
@@ -67,7 +67,7 @@ def render(
 def _ranks(protocol: Protocol, metric: str) -> tuple[Ranks, int] | None:
     scores: dict[str, dict[tuple[str, int], list[float]]] = {}
     for r in protocol.records:
-        if not word(r) and not r.reference:
+        if not r.word and not r.reference:
             values = [r.rounds[-1].metrics[f"{metric}/{d}"] for d in r.spec.directions]
             place = dataset_of(r), r.spec.bits
             scores.setdefault(r.spec.label, {}).setdefault(place, []).append(float(np.mean(values)))

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.errors import ParameterError
 from bench.records import RunRecord
-from bench.reports._protocol import NOTHING, dataset_of, word
+from bench.reports._protocol import NOTHING, dataset_of
 from bench.statistics import DatasetStatistics
 from bench.tables import Block, Cell, Column, Table
 
@@ -54,7 +54,7 @@ def render(records: Sequence[RunRecord], *, describe: Describe | None = None) ->
 
 
 def _data(name: str, records: Sequence[RunRecord], describe: Describe | None) -> dict[str, Any]:
-    last = [r.rounds[-1] for r in records if not word(r) and not r.spec.val]
+    last = [r.rounds[-1] for r in records if not r.word and not r.spec.val]
     chance = [v for r in last for key, v in r.metrics.items() if key.startswith("chance/")]
     known = describe(records[0]) if describe else None
     return {

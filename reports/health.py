@@ -15,7 +15,6 @@ from bench.evidence import Arrays, Evidence, Health
 from bench.figures import Figure, Plot
 from bench.records import RunRecord
 from bench.reports._panels import Curve, by_label, draw_curve, parts
-from bench.reports._protocol import word
 from bench.reports._style import WIDTH, Look, figure, legend, log_ticks, looks
 
 _CAPTION = (
@@ -37,7 +36,7 @@ def render(
 ) -> Figure:
     """One plot per protocol, dataset and modality, at ``bits``: if None, 32 or what is next to it."""
     evidence = Evidence.of(arrays, "health")
-    hashing = [r for r in records if not word(r) and r.reference != "real-valued"]
+    hashing = [r for r in records if not r.word and r.reference != "real-valued"]
     if not hashing:
         raise ParameterError(f"report 'health': none of {len(records)} cells left codes.")
     styles = looks(records, cast)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bench.errors import ParameterError
 from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reports._metric import WITHIN_RADIUS
-from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols, word
+from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
 from bench.tables import Block, Cell, Column, Table
 
 Arrays = Callable[[RunRecord], Mapping[str, npt.NDArray[Any]]]
@@ -59,7 +59,7 @@ def _curves(part: Protocol, direction: Direction, arrays: Arrays) -> dict[str, l
     """The curve of every seed, by method; none for a method without a result."""
     found: dict[str, list[Curve]] = {r.spec.label: [] for r in part.records}
     for record in part.records:
-        if not word(record):
+        if not record.word:
             found[record.spec.label].append(_curve(record, direction, arrays))
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.records import RunRecord
-from bench.reports._protocol import PARALLEL, STALE, Protocol, Stale, protocols, trouble, word
+from bench.reports._protocol import PARALLEL, STALE, Protocol, Stale, protocols
 from bench.tables import Block, Cell, Column, Row, Table
 
 _COLUMNS = (
@@ -46,7 +46,7 @@ def _row(record: RunRecord, marks: Mapping[str, str], stale: Stale) -> Row:
         Cell(spec.dataset),
         Cell(str(spec.bits)),
         Cell(str(spec.seed)),
-        Cell(word(record) or "ok", extra=old + beside),
+        Cell(record.word or "ok", extra=old + beside),
         Cell(spec.key),
         Cell(record.code[:8] or "–"),
         Cell(record.data[:8] or "–"),
@@ -59,8 +59,8 @@ def _data(protocol: Protocol, record: RunRecord, stale: Stale) -> dict[str, Any]
         **protocol.columns(record),
         "seed": record.spec.seed,
         "key": record.spec.key,
-        "status": word(record) or "ok",
-        "reason": trouble(record),
+        "status": record.word or "ok",
+        "reason": record.trouble,
         "stale": stale.get(record.spec.key, ""),
         "code": record.code,
         "notes": "; ".join(record.notes),

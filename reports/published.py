@@ -12,7 +12,7 @@ from typing import Any
 from bench.errors import ParameterError
 from bench.published import FUSED, NOT_STATED, Published, load
 from bench.records import RoundRecord, RunRecord
-from bench.reports._protocol import DIRECTION_NAMES, STALE, Stale, chance_level, dataset_of, word
+from bench.reports._protocol import DIRECTION_NAMES, STALE, Stale, chance_level, dataset_of
 from bench.tables import Block, Cell, Column, Row, Table
 
 _Place = tuple[str, int, str]  # direction, bits, rounds: what a column is about
@@ -223,7 +223,7 @@ def _told(p: Published, name: str) -> str:
 def _runs(p: Published, records: Sequence[RunRecord]) -> Iterator[RunRecord]:
     """Those of the method on the data that have numbers of the test queries."""
     for r in records:
-        if (r.spec.method, r.spec.dataset) == (p.method, p.dataset) and not word(r) and not r.spec.val:
+        if (r.spec.method, r.spec.dataset) == (p.method, p.dataset) and not r.word and not r.spec.val:
             yield r
 
 

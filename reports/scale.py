@@ -15,7 +15,6 @@ from bench.reports._protocol import (
     Stale,
     by_method,
     protocols,
-    word,
 )
 from bench.tables import Block, Cell, Column, Table
 
@@ -40,7 +39,7 @@ def render(records: Sequence[RunRecord], *, stale: Mapping[str, str] | None = No
 
 
 def _row(part: Protocol, records: Sequence[RunRecord]) -> dict[str, Any]:
-    ran = [r for r in records if not word(r)]
+    ran = [r for r in records if not r.word]
 
     def mean(value: Callable[[RunRecord], float | None]) -> float | None:
         values = [v for r in ran if (v := value(r)) is not None]

@@ -12,7 +12,7 @@ from bench.errors import ParameterError
 from bench.figures import Figure, Plot
 from bench.records import RunRecord
 from bench.reports._panels import parts
-from bench.reports._protocol import PARALLEL_NOTE, by_method, word
+from bench.reports._protocol import PARALLEL_NOTE, by_method
 from bench.reports._style import WIDTH, figure
 
 _STAGES = {
@@ -36,7 +36,7 @@ def render(
     data: list[dict[str, Any]] = []
     found = parts(records)
     for part in found:
-        rows = [_row(ran) for ran in by_method([r for r in part.protocol.records if not word(r)])]
+        rows = [_row(ran) for ran in by_method([r for r in part.protocol.records if not r.word])]
         if rows:
             parallel = any(int(r.environment.get("jobs", 1)) > 1 for r in part.protocol.records)
             plots.append(

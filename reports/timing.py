@@ -15,8 +15,6 @@ from bench.reports._protocol import (
     Stale,
     by_method,
     protocols,
-    trouble,
-    word,
 )
 from bench.tables import Block, Cell, Column, Row, Table
 
@@ -49,7 +47,7 @@ class _Costs:
     ) -> None:
         self.protocol, self.records = protocol, records
         self.mark = marks[records[0].spec.label]
-        self.ran = [r for r in records if not word(r)]
+        self.ran = [r for r in records if not r.word]
         self.parallel = any(int(r.environment.get("jobs", 1)) > 1 for r in self.ran)
         self.stale = [stale[r.spec.key] for r in records if r.spec.key in stale] if stale else []
 
@@ -75,7 +73,7 @@ class _Costs:
         marks = (PARALLEL if self.parallel else "") + (STALE if self.stale else "")
         name = Cell(spec.label, extra=self.mark + marks)
         if not self.ran:
-            status = Cell(word(self.records[0]))
+            status = Cell(self.records[0].word)
             return (name, Cell(str(spec.bits)), status, *[Cell()] * (len(stages) + 1))
         cells = [self._cell(stage) for stage in stages]
         memory, rewritten = self.state_bytes(), self.bits_rewritten()
@@ -99,7 +97,7 @@ class _Costs:
             "state_bytes": self.state_bytes(),
             "bits_rewritten": self.bits_rewritten(),
             "parallel": self.parallel,
-            "reason": "; ".join(dict.fromkeys(f"{word(r)}: {trouble(r)}" for r in self.records if word(r))),
+            "reason": "; ".join(dict.fromkeys(f"{r.word}: {r.trouble}" for r in self.records if r.word)),
             "stale": "; ".join(dict.fromkeys(self.stale)),
         }
 

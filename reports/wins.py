@@ -12,7 +12,7 @@ from bench.evidence import Arrays, Evidence
 from bench.records import RunRecord
 from bench.reports._metric import definition
 from bench.reports._panels import by_label
-from bench.reports._protocol import Protocol, Stale, protocols, word
+from bench.reports._protocol import Protocol, Stale, protocols
 from bench.reports._scores import Column as Compared
 from bench.reports._scores import columns
 from bench.tables import Block, Cell, Column, Table
@@ -38,7 +38,7 @@ def render(
             by_dataset.setdefault(column.dataset, []).append(column)
         for dataset, found in by_dataset.items():
             part = Protocol(pool=protocol.pool, records=tuple(protocol.datasets[dataset]))
-            ran = by_label([r for r in part.records if not word(r)])
+            ran = by_label([r for r in part.records if not r.word])
             counts = _counts(found)
             blocks.append(_block(part, counts, stale or {}))
             data += (
