@@ -31,6 +31,11 @@ DATABASES = {
     "frozen": "an item is encoded when it arrives, and never again",
     "learned": "the codes that training gave the items, which saw their labels",
 }
+REFERENCES = {  # kinds of methods that are no rivals of hashing methods
+    "oracle": "a ceiling, which is shown the labels of queries and database",
+    "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
+    "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,7 @@ class RunRecord:
     code: str = ""  # fingerprint of the method's and the protocol's source
     data: str = ""  # fingerprint of the arrays
     fidelity: str = ""  # authors' algorithm | adaptation | reconstruction | textbook
-    reference: str = ""  # oracle | fused | real-valued: what is no rival of hashing methods
+    reference: str = ""  # one of REFERENCES, or "" for a rival
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
     notes: tuple[str, ...] = ()  # what a reader must know, e.g. that a view was stood in for

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench import registry
 from bench.errors import BenchError, ParameterError
-from bench.records import DATABASES, DIRECTIONS, RoundRecord, RunRecord, selector
+from bench.records import DATABASES, DIRECTIONS, REFERENCES, RoundRecord, RunRecord, selector
 from bench.reports._metric import chance_name, short
 
 Stale = Mapping[str, str]  # RunSpec.key → reason
@@ -21,11 +21,6 @@ _FIDELITY = {  # fidelity → mark at the method's name, words in the legend
     "reconstruction": ("†", "our reconstruction, not the authors' algorithm"),
     "adaptation": ("‡", "an adaptation of the authors' algorithm"),
     "textbook": ("", "textbook method"),
-}
-_REFERENCES = {
-    "oracle": "a ceiling, which is shown the labels of queries and database",
-    "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
-    "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
 APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"
@@ -85,7 +80,7 @@ class Protocol:
     def notes(self, stale: Stale) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
         lines = list(self._origins())
-        for reference, words in _REFERENCES.items():
+        for reference, words in REFERENCES.items():
             labels = [label for label, kind in self.references().items() if kind == reference]
             if labels:
                 lines.append(f"{words}: {', '.join(labels)}")
@@ -145,8 +140,7 @@ def protocols(records: Sequence[RunRecord], *, swept: Sequence[str] = ()) -> lis
     Records are apart when they differ in database, schedule, evaluate, labelled, paired, val,
     directions or, for the same dataset, in its fingerprint. So they are in pool, but a method
     without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
-    that has a stage and was run without it stands apart.
-    What is in ``swept`` keeps nothing apart.
+    that has a stage and was run without it stands apart. What is in ``swept`` keeps nothing apart.
     """
     if not records:
         raise ParameterError(NOTHING)
@@ -181,13 +175,17 @@ def _by_pool(records: Sequence[RunRecord]) -> Iterator[Protocol]:
         yield Protocol(pool="none", records=rest)
 
 
-@lru_cache
 def _has_stage(method: str) -> bool:
     """Whether a method has an offline stage, which a run may still have left out (``--pool none``)."""
     try:
-        return bool(registry.get("method", method).capabilities.pool)
+        return _stage_of(method)
     except BenchError:  # a plugin that is not here
         return False
+
+
+@lru_cache  # keeps no error: the plugin may be added later
+def _stage_of(method: str) -> bool:
+    return bool(registry.get("method", method).capabilities.pool)
 
 
 def by_method(records: Sequence[RunRecord]) -> list[list[RunRecord]]:

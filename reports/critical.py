@@ -98,9 +98,7 @@ def _draw(result: Ranks, styles: Mapping[str, Look]) -> Any:
         crossbar_props={"color": "black", "linewidth": 1.8, "marker": ""},
         text_h_margin=0.02,
     )
-    for [bar] in drawn["crossbars"]:
-        bar.set_xdata(
-            sorted(bar.get_xdata())
-        )  # they stand in the order of a set, another one in every process
+    for [bar] in drawn["crossbars"]:  # its points stand in the order of a set, another in every process
+        bar.set_xdata(sorted(bar.get_xdata()))
     axis.grid(visible=False)
     return canvas

@@ -48,7 +48,6 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
 
 
 def _root(args: argparse.Namespace) -> Path:
-    """The data root; the plugin files become known on the way."""
     from bench.study import data_folder
 
     return data_folder(args.data_root)

@@ -12,7 +12,7 @@ from typing import Any
 from bench import metrics, stream
 from bench.errors import BenchError, ParameterError
 from bench.looks import places
-from bench.records import DATABASES, ORDERS, RoundRecord, RunRecord, RunSpec, selector
+from bench.records import DATABASES, ORDERS, REFERENCES, RoundRecord, RunRecord, RunSpec, selector
 from bench.results import Results
 from bench.significance import LEVEL
 from bench.tables import Block, Table
@@ -25,11 +25,6 @@ _FIDELITY = {  # how far a method is its authors'
     "reconstruction": "our reconstruction, not the authors' algorithm",
     "adaptation": "an adaptation of the authors' algorithm",
     "textbook": "a textbook method",
-}
-REFERENCES = {  # kind of what is no rival, each with a colour in page.css
-    "oracle": "a ceiling, which is shown the labels of queries and database",
-    "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
-    "real-valued": "no hashing: real-valued vectors ranked by cosine",
 }
 
 

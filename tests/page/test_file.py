@@ -12,6 +12,7 @@ from bench import page
 from bench.cli import main
 from bench.errors import ParameterError, StoreError
 from bench.page import build, data
+from bench.records import REFERENCES
 from bench.results import Results
 from bench.store import Store
 
@@ -91,12 +92,14 @@ def test_a_method_has_the_colour_that_it_has_in_the_figures(results: Results) ->
         assert (styles[label]["dash"] == 0) == (look.linestyle == "solid")
 
 
-def test_every_kind_of_reference_is_told_in_the_words_of_the_reports() -> None:
-    from bench.reports._protocol import _REFERENCES
-
-    assert _REFERENCES.keys() == data.REFERENCES.keys()
-    for kind, words in data.REFERENCES.items():
-        assert _REFERENCES[kind].startswith(words)
+def test_every_kind_of_reference_is_told_in_the_words_of_the_reports(results: Results) -> None:
+    for kind, words in REFERENCES.items():
+        known = [replace(r, reference=kind) if r.spec.label == "halves" else r for r in results.records]
+        part = Results(known)
+        for protocol in data.collect(part, {})["sections"][0]["protocols"]:
+            assert protocol["methods"]["halves"]["reference"] == words
+        notes = part.table().blocks[0].notes
+        assert any(note.startswith(f"{words}: ") and "halves" in note for note in notes)
 
 
 def test_p_is_that_of_the_table_a_number_stands_in(results: Results) -> None:
