@@ -124,6 +124,11 @@ def test_arrays_cut_short_are_an_error_that_names_the_file(
     assert ".npz: cannot read its arrays" in capsys.readouterr().err
 
 
+def test_a_study_that_nobody_has_leaves_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "smokee", "--out", "out"]) == 2
+    assert "smokee" in capsys.readouterr().err and not Path("out").exists()
+
+
 def test_a_page_is_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "study.toml", "--html", "."]) == 2
     assert "it is a folder" in capsys.readouterr().err

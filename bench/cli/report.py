@@ -32,10 +32,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from bench import report, writing
+    from bench import report
 
-    for file in filter(None, (args.out / "README.md", args.html)):
-        writing.check(file)
     started = time.perf_counter()
     document, parts = _stored(args) if args.study is None else _of_study(args)
     written = report.write(document, parts, args.out)
@@ -46,6 +44,14 @@ def _report(args: argparse.Namespace) -> int:
     if args.html is not None:
         _page(document, parts, written.files, args)
     return 1 if written.failed else 0
+
+
+def _check_places(args: argparse.Namespace) -> None:
+    """Raise where the report could not be written, once it is known what is asked for and before it runs."""
+    from bench import writing
+
+    for file in filter(None, (args.out / "README.md", args.html)):
+        writing.check(file)
 
 
 def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
@@ -62,6 +68,7 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     records = options.records_of(store)
     if not records:
         raise StoreError(f"results folder {store.folder} holds no cell. Run `bench run` first.")
+    _check_places(args)
     describe = report.describer(data_folder(args.data_root or ""))
     found = Results(records, stale=stale_reasons(records), arrays=store.arrays, describe=describe)
     title = "Stored results"
@@ -79,6 +86,7 @@ def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     given = {name: getattr(args, name) for name in names}
     given |= {"results": args.results or None, "data_root": args.data_root}
     found = document.load(args.study, **given)
+    _check_places(args)
 
     def say(title: str, missing: int, cells: int) -> None:
         if missing:
