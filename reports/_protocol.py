@@ -159,9 +159,7 @@ def protocols(records: Sequence[RunRecord], *, swept: Sequence[str] = ()) -> lis
 def _by_pool(records: Sequence[RunRecord]) -> Iterator[Protocol]:
     """A pool that takes nothing out of the stream leaves the methods without one comparable."""
     pools = dict.fromkeys(r.spec.pool for r in records)
-    chosen = {r.spec.label for r in records if r.spec.pool != "none"}
-    poolless = {r.spec.label for r in records if r.spec.pool == "none" and not _has_stage(r.spec.method)}
-    guests = poolless - chosen
+    guests = _guests(records) if len(pools) > 1 else set()
     seated = False
     for pool in pools:
         if pool == "none":
@@ -173,6 +171,14 @@ def _by_pool(records: Sequence[RunRecord]) -> Iterator[Protocol]:
     rest = tuple(r for r in records if r.spec.pool == "none")
     if rest and not (seated and {r.spec.label for r in rest} <= guests):
         yield Protocol(pool="none", records=rest)
+
+
+def _guests(records: Sequence[RunRecord]) -> set[str]:
+    """Labels of methods that have no offline stage, so that they run with no pool but ``none``."""
+    pooled = {r.spec.label for r in records if r.spec.pool != "none"}
+    methods = {r.spec.label: r.spec.method for r in records if r.spec.label not in pooled}
+    without = {method for method in set(methods.values()) if not _has_stage(method)}
+    return {label for label, method in methods.items() if method in without}
 
 
 def _has_stage(method: str) -> bool:
