@@ -83,7 +83,7 @@ class Protocol:
         for reference, words in REFERENCES.items():
             labels = [label for label, kind in self.references().items() if kind == reference]
             if labels:
-                lines.append(f"{words}: {', '.join(labels)}")
+                lines.append(f"{words}: {', '.join(sorted(labels))}")
         if any(r.spec.sees_future for r in self.records):
             lines.append(
                 f"{FUTURE} saw the future: its offline stage was given the items of all rounds (pool=full)"
@@ -100,14 +100,14 @@ class Protocol:
         return tuple(lines)
 
     def _origins(self) -> Iterator[str]:
-        by_fidelity: dict[str, dict[str, None]] = {}
+        by_fidelity: dict[str, set[str]] = {}
         known = {r.spec.label: r.fidelity for r in self.records if r.fidelity}
         for record in self.records:
             fidelity = record.fidelity or known.get(record.spec.label, "")
-            by_fidelity.setdefault(fidelity, {})[record.spec.label] = None
+            by_fidelity.setdefault(fidelity, set()).add(record.spec.label)
         for fidelity in sorted(by_fidelity):
             mark, words = _fidelity(fidelity)
-            yield f"{mark} {words}: {', '.join(by_fidelity[fidelity])}".strip()
+            yield f"{mark} {words}: {', '.join(sorted(by_fidelity[fidelity]))}".strip()
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
