@@ -31,6 +31,12 @@ DATABASES = {
     "frozen": "an item is encoded when it arrives, and never again",
     "learned": "the codes that training gave the items, which saw their labels",
 }
+FIDELITIES = {  # how far a method is its authors'
+    "authors' algorithm": "the authors' algorithm",
+    "adaptation": "an adaptation of the authors' algorithm",
+    "reconstruction": "our reconstruction, not the authors' algorithm",
+    "textbook": "textbook method",
+}
 REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "oracle": "a ceiling, which is shown the labels of queries and database",
     "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
@@ -138,6 +144,11 @@ def selector(name: str, values: Mapping[str, Any]) -> str:
     return f"{name}[{inside}]" if inside else name
 
 
+def origin(fidelity: str) -> str:
+    """How far a method is its authors', in words; a fidelity that FIDELITIES does not know as it is."""
+    return FIDELITIES.get(fidelity, fidelity or "origin not recorded")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
     """One row of an ablation: ``pairs`` maps the key of a cell of the full method to the variant's."""
@@ -181,7 +192,7 @@ class RunRecord:
     rounds: tuple[RoundRecord, ...] = ()
     code: str = ""  # fingerprint of the method's and the protocol's source
     data: str = ""  # fingerprint of the arrays
-    fidelity: str = ""  # authors' algorithm | adaptation | reconstruction | textbook
+    fidelity: str = ""  # one of FIDELITIES
     reference: str = ""  # one of REFERENCES, or "" for a rival
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated

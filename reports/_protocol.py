@@ -9,19 +9,14 @@ from typing import Any
 
 from bench import registry
 from bench.errors import BenchError, ParameterError
-from bench.records import DATABASES, DIRECTIONS, REFERENCES, RoundRecord, RunRecord, selector
+from bench.records import DATABASES, DIRECTIONS, REFERENCES, RoundRecord, RunRecord, origin, selector
 from bench.reports._metric import chance_name, short
 
 Stale = Mapping[str, str]  # RunSpec.key → reason
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NOTHING = "no records to make a table of. Run `bench run` first, or select fewer things away."
 
-_FIDELITY = {  # fidelity → mark at the method's name, words in the legend
-    "authors' algorithm": ("", "the authors' algorithm"),
-    "reconstruction": ("†", "our reconstruction, not the authors' algorithm"),
-    "adaptation": ("‡", "an adaptation of the authors' algorithm"),
-    "textbook": ("", "textbook method"),
-}
+_MARKS = {"reconstruction": "†", "adaptation": "‡"}  # at the name of a method of this fidelity
 APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"
 PARALLEL_NOTE = f"{PARALLEL} timed beside other runs (--jobs above 1), which lengthens it: not to be compared"
@@ -69,7 +64,7 @@ class Protocol:
         found: dict[str, dict[str, None]] = {}
         for record in self.records:
             marks = found.setdefault(record.spec.label, {})
-            marks[_fidelity(record.fidelity)[0]] = None
+            marks[_MARKS.get(record.fidelity, "")] = None
             marks[FUTURE if record.spec.sees_future else ""] = None
         return {label: "".join(sorted(marks)) for label, marks in found.items()}
 
@@ -106,8 +101,8 @@ class Protocol:
             fidelity = record.fidelity or known.get(record.spec.label, "")
             by_fidelity.setdefault(fidelity, set()).add(record.spec.label)
         for fidelity in sorted(by_fidelity):
-            mark, words = _fidelity(fidelity)
-            yield f"{mark} {words}: {', '.join(sorted(by_fidelity[fidelity]))}".strip()
+            labels = ", ".join(sorted(by_fidelity[fidelity]))
+            yield f"{_MARKS.get(fidelity, '')} {origin(fidelity)}: {labels}".strip()
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
@@ -205,10 +200,6 @@ def by_method(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
 
 def dataset_of(record: RunRecord) -> str:
     return selector(record.spec.dataset, record.spec.dataset_params)
-
-
-def _fidelity(fidelity: str) -> tuple[str, str]:
-    return _FIDELITY.get(fidelity, ("", fidelity or "origin not recorded"))
 
 
 def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:

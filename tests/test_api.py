@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import numpy as np
 import pytest
 
-from bench.api import Batch, Chunk, Codes, Method, Modality, Split, sign
+from bench.api import Batch, Chunk, Codes, Method, Modality, Source, Split, sign
 from bench.errors import BenchError, UnknownNameError
+from bench.records import FIDELITIES
 
 
 class Mean(Method):
@@ -118,3 +121,8 @@ def test_of_a_thousand_known_names_only_the_nearest_are_listed() -> None:
         "no network named 'resnet5'. Did you mean 'resnet50'? Known: 1001 names, nearest"
     )
     assert len(str(error)) < 200
+
+
+def test_every_fidelity_of_the_contract_has_words() -> None:
+    declared = get_type_hints(Source)["fidelity"]
+    assert set(get_args(declared)) == set(FIDELITIES)

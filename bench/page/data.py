@@ -12,7 +12,7 @@ from typing import Any
 from bench import metrics, stream
 from bench.errors import BenchError, ParameterError
 from bench.looks import places
-from bench.records import DATABASES, ORDERS, REFERENCES, RoundRecord, RunRecord, RunSpec, selector
+from bench.records import DATABASES, ORDERS, REFERENCES, RoundRecord, RunRecord, RunSpec, origin, selector
 from bench.results import Results
 from bench.significance import LEVEL
 from bench.tables import Block, Table
@@ -20,12 +20,6 @@ from bench.tables import Block, Table
 BOUNDS = ("pessimistic", "optimistic")
 COLOURS = 7  # of page.css, as of the figures; then they come again, dashed
 MOST_ROUNDS = 40  # points of a curve over rounds
-_FIDELITY = {  # how far a method is its authors'
-    "authors' algorithm": "the authors' algorithm",
-    "reconstruction": "our reconstruction, not the authors' algorithm",
-    "adaptation": "an adaptation of the authors' algorithm",
-    "textbook": "a textbook method",
-}
 
 
 def collect(results: Results, sections: Mapping[str, Results]) -> dict[str, Any]:
@@ -211,10 +205,10 @@ def _record(
         "bits": spec.bits,
         "seed": spec.seed,
         "pool": spec.pool,
-        "status": record.status if record.status != "ok" or last else "failed",
-        "reason": record.reason or ("" if last else "no round was evaluated"),
+        "status": record.word or "ok",
+        "reason": record.trouble,
         "stale": stale.get(spec.key, ""),
-        "fidelity": _FIDELITY.get(record.fidelity, record.fidelity or "origin not recorded"),
+        "fidelity": origin(record.fidelity),
         "future": spec.sees_future,
         "code": record.code,
         "data": record.data,

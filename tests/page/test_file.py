@@ -102,6 +102,22 @@ def test_every_kind_of_reference_is_told_in_the_words_of_the_reports(results: Re
         assert any(note.startswith(f"{words}: ") and "halves" in note for note in notes)
 
 
+def test_a_record_without_numbers_is_told_in_the_words_of_the_reports(results: Results) -> None:
+    first, second, third, *_ = results.records
+    bare = [
+        replace(first, status="failed", reason="boom", rounds=()),
+        replace(second, status="skipped", reason="", rounds=()),
+        replace(third, status="ok", reason="", rounds=()),
+    ]
+    told = data.collect(Results(bare), {})["records"]
+    assert [(r["status"], r["reason"]) for r in told] == [
+        ("failed", "boom"),
+        ("skipped", "no reason recorded"),
+        ("failed", "no round was evaluated"),
+    ]
+    assert [(r["status"], r["reason"]) for r in told] == [(r.word, r.trouble) for r in bare]
+
+
 def test_p_is_that_of_the_table_a_number_stands_in(results: Results) -> None:
     """A method without an offline stage stands in two tables, and is compared with another best in each."""
     here = [r for r in results.records if (r.spec.dataset, r.spec.bits) == ("tiny", 16)]
