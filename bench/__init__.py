@@ -39,7 +39,7 @@ _LAZY = {
     "Source": "bench.api",
     "Split": "bench.api",
     "check_method": "bench.checks",
-    "param": "bench.params",
+    "param": "bench.plugins.params",
     "run": "bench.sweep",
     "sign": "bench.api",
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import registry
 from bench.api import Variant
 from bench.errors import ParameterError, UnknownNameError
+from bench.plugins import registry
 from bench.records import Contrast, RunSpec
 from bench.study import Study
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, dataclass_transform
 import numpy as np
 import numpy.typing as npt
 
-from bench import params
-from bench.card import Card, Counts, Expected
-from bench.params import param
-from bench.shared import Shared
-from bench.state import Tree
+from bench.plugins import params
+from bench.plugins.card import Card, Counts, Expected
+from bench.plugins.params import param
+from bench.plugins.shared import Shared
+from bench.plugins.state import Tree
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -231,9 +231,9 @@ class Method(ABC):
     """Base class of hashing methods, one per file or folder of ``methods/``.
 
     Annotated class attributes are hyperparameters: a subclass is a dataclass without being
-    decorated, and :func:`bench.params.param` adds a description and bounds to a field. What
+    decorated, and :func:`bench.plugins.params.param` adds a description and bounds to a field. What
     :meth:`fit_chunk` learns goes into attributes whose names end in ``_`` and hold arrays,
-    numbers, strings, lists, dicts or :class:`bench.state.State` parts: they are the state
+    numbers, strings, lists, dicts or :class:`bench.plugins.state.State` parts: they are the state
     that is saved, loaded and measured. Draw random numbers from ``self.rng`` only.
     """
 

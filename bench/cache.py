@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import fingerprint, registry
 from bench.api import Batch, Dataset, DatasetSource, Split
 from bench.errors import DataError, StoreError
 from bench.features import store
+from bench.plugins import fingerprint, registry
 from bench.records import selector
 
 _PARTS = ("train", "query")

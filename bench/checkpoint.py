@@ -1,6 +1,6 @@
 """Cells that take long are saved between rounds, so that an interrupted one goes on where it was.
 
-A checkpoint lies beside the cell's record to be, as ``CELL.partial``: plain data (bench/state.py), written
+A checkpoint lies beside the cell's record to be, as ``CELL.partial``: plain data (bench/plugins/state.py), written
 under a temporary name and renamed, and removed when the record is stored. It is used only where code,
 data and machine are what they were; codes are then those of a run without a break, bit for bit.
 """
@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import state
 from bench.errors import ContractError, StoreError
-from bench.state import Tree
+from bench.plugins import state
+from bench.plugins.state import Tree
 
 EVERY = 30.0  # seconds between two checkpoints: a cell that is done sooner writes none
 _SHARE = 20  # and at least this many times what the last one took: saving costs 5 % at most

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import registry
 from bench.api import DatasetSource, Method
 from bench.errors import BenchError, ContractError
+from bench.plugins import registry
 
 if TYPE_CHECKING:
     from bench.trial import Trial

@@ -11,12 +11,12 @@ import numpy as np
 
 from bench import doctor, download
 from bench.api import Card, Counts, Expected
-from bench.card import variant_of
 from bench.doctor import Finding
 from bench.errors import DataError
 from bench.features import store
 from bench.features.prepare import RawLike, check
 from bench.meter import amount
+from bench.plugins.card import variant_of
 
 
 @dataclass(frozen=True, slots=True)

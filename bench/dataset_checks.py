@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import registry
 from bench.api import MODALITIES, Dataset, DatasetSource, Split
 from bench.errors import ContractError
+from bench.plugins import registry
 from bench.records import Schedule
 from bench.trial import arrays, equal
 

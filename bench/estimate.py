@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from bench import registry, stream, threads
+from bench import stream, threads
 from bench.api import MODALITIES
+from bench.plugins import registry
 from bench.protocol import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
 from bench.store import Store

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench import params, registry, selectors
+from bench import selectors
 from bench.errors import ParameterError, UnknownNameError
+from bench.plugins import params, registry
 from bench.records import AXES
 from bench.study import Study
 

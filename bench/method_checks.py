@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import params, registry, state
 from bench.api import MODALITIES, Batch, Capabilities, Codes, Labels, Method, Modality, Split
 from bench.errors import ContractError
 from bench.outputs import validate_codes, validate_vectors
+from bench.plugins import params, registry, state
 from bench.records import AXES
 from bench.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 

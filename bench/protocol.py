@@ -19,8 +19,8 @@ from bench.api import MODALITIES, Batch, Capabilities, Chunk, Features, Method, 
 from bench.clock import Clock
 from bench.cosine import pack_vectors
 from bench.outputs import validate_codes, validate_vectors
+from bench.plugins.shared import Shared
 from bench.records import Database, RunSpec
-from bench.shared import Shared
 from bench.stream import Withheld
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method

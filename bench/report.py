@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import cache, registry, sweep, writing
+from bench import cache, sweep, writing
 from bench.document import Document, Request, Section, slug
 from bench.errors import BenchError, ParameterError
 from bench.evidence import Evidence
 from bench.figures import FORMATS, Drawing, Figure
 from bench.hamming import usable_threads
+from bench.plugins import registry
 from bench.records import RunRecord
 from bench.results import Results
 from bench.statistics import DatasetStatistics, describe

@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from bench import registry
 from bench.errors import ParameterError
 from bench.evidence import Arrays, Evidence
 from bench.figures import Figure
+from bench.plugins import registry
 from bench.records import RoundRecord, RunRecord, selector
 from bench.tables import Table
 

@@ -25,16 +25,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import cosine, fingerprint, hamming, metrics, registry, state, stream, terminal, threads
+from bench import cosine, hamming, metrics, stream, terminal, threads
 from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
 from bench.cache import Stored, kept_folder
 from bench.checkpoint import Checkpoints
 from bench.clock import Clock
 from bench.errors import BenchError
-from bench.params import parameters
+from bench.plugins import fingerprint, registry, state
+from bench.plugins.params import parameters
+from bench.plugins.state import Tree
 from bench.protocol import Index, chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec
-from bench.state import Tree
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import bench
-from bench import registry
 from bench.errors import ContractError
+from bench.plugins import registry
 
 _METHOD = '''\
 """{title}: one sentence that says what the method does."""

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bench import params, registry
 from bench.errors import ParameterError, UnknownNameError
+from bench.plugins import params, registry
 
 Selected = tuple[str, dict[str, Any]]  # a plugin's name and the parameters that differ from its defaults
 

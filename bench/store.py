@@ -22,8 +22,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench import checkpoint, fingerprint
+from bench import checkpoint
 from bench.errors import BenchError, StoreError
+from bench.plugins import fingerprint
 from bench.records import SCHEMA, RunRecord, RunSpec
 
 _UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)

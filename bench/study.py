@@ -11,8 +11,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from bench import params, registry, selectors, stream
+from bench import selectors, stream
 from bench.errors import DataError, ParameterError, UnknownNameError
+from bench.plugins import params, registry
 from bench.records import AXES, DIRECTIONS, SINCE, Database, RunSpec, Schedule, selector
 
 MOST_BITS = 1024

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import cache, registry, stream
+from bench import cache, stream
 from bench import progress as traces
 from bench.cache import Stored
 from bench.errors import BenchError, ParameterError
+from bench.plugins import registry
 from bench.records import RunRecord, RunSpec, selector
 from bench.results import Results
 from bench.runner import Arrays, run_cells

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import state
 from bench.api import MODALITIES, Batch, Chunk, Labels, Method, Modality, Split
+from bench.plugins import state
 from bench.protocol import clip_or_plain
 
 BITS, SEED, ROWS = 16, 1, 48

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from bench import __version__, params, registry, selectors, sweep
+from bench import __version__, selectors, sweep
 from bench.errors import BenchError, ParameterError, UnknownNameError
-from bench.params import Parameter
+from bench.plugins import params, registry
+from bench.plugins.params import Parameter
 from bench.records import RunRecord, selector
 from bench.study import TUNED, Study
 

@@ -16,7 +16,7 @@ from bench.api import MODALITIES, Batch, Dataset, DatasetSource, Features, Modal
 from bench.errors import DataError, ParameterError
 from bench.features import store
 from bench.features.names import View, tidy
-from bench.params import parameters
+from bench.plugins.params import parameters
 from bench.records import selector
 
 VIEWS = ("image", "text", "clip")  # the options that name views; all others say which items

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.api import Raw
-from bench.card import Card, Counts, Expected
 from bench.datasets import _captions, _official
 from bench.datasets._raw import RawSource
+from bench.plugins.card import Card, Counts, Expected
 
 CARD = Card(
     name="flickr30k",

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.api import Raw, param
-from bench.card import Card, Counts, Expected
 from bench.datasets import _official, _pictures
 from bench.datasets._bundle import BundledSource
 from bench.errors import DataError
+from bench.plugins.card import Card, Counts, Expected
 
 CARD = Card(
     name="iaprtc12",

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 
 from bench.api import Labels, Raw, Rows, param
-from bench.card import Card, Counts, Expected
 from bench.datasets import _official
 from bench.datasets._bundle import BundledSource
 from bench.datasets._pictures import Pictures
 from bench.errors import DataError
+from bench.plugins.card import Card, Counts, Expected
 
 # fmt: off
 TOPICS = (

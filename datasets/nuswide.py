@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Batch, Dataset, Features, Labels, Raw, Rows, Split, param
-from bench.card import Card, Counts, Expected
 from bench.datasets import _official, _pictures
 from bench.datasets._bundle import BundledSource
 from bench.errors import DataError
+from bench.plugins.card import Card, Counts, Expected
 from bench.validate import finite
 
 # fmt: off

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Batch, Dataset, Labels, Raw, Split, param
-from bench.card import Card, Counts, Expected
 from bench.datasets import _mat, _official, _pictures
 from bench.datasets._raw import RawSource
 from bench.errors import DataError
+from bench.plugins.card import Card, Counts, Expected
 from bench.validate import finite
 
 SHAPES = {

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.api import MODALITIES, Chunk, Codes, Modality, sign
 from bench.methods._online import Array, blocks, dot
-from bench.state import State
+from bench.plugins.state import State
 
 
 class Anchors(State):

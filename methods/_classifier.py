@@ -12,7 +12,7 @@ from scipy.linalg import cho_factor
 
 from bench.api import MODALITIES, Chunk, Codes, Labels, Modality, sign
 from bench.methods._online import Array, Factor, RunningGram, blocks, dot
-from bench.state import State
+from bench.plugins.state import State
 
 _RESOLUTION = 1e-13  # of a float32 feature: a variance below this share of the squared mean is rounding
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.linalg import blas, cho_factor, cho_solve, eigh
 
 from bench.api import Codes, Shared, sign
-from bench.state import State
+from bench.plugins.state import State
 
 Array = npt.NDArray[np.float64]
 _BLOCK = 8192  # rows converted to float64 at a time

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bench.api import MODALITIES, Chunk, Split, Variant, param
 from bench.methods._hash_network import HashNetworks
-from bench.state import State
+from bench.plugins.state import State
 
 Rows = Mapping[str, npt.NDArray[Any]]
 

@@ -16,7 +16,7 @@ from scipy.linalg import pinvh
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Shared, Source, param
 from bench.methods._codes import signs
 from bench.methods._online import Array, RunningRidge, dot, linear_codes
-from bench.state import State
+from bench.plugins.state import State
 
 _ALPHA = {8: 0.45, 16: 0.35, 32: 0.25, 64: 0.15, 128: 0.10}  # the authors' alpha by code length
 _CELLS = 1 << 16  # similarities looked at together: 64k of them fit the second-level cache

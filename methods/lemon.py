@@ -16,7 +16,7 @@ from bench.methods._codes import (
     procrustes,
 )
 from bench.methods._online import Array, RunningRidge, dot, linear_codes
-from bench.state import State
+from bench.plugins.state import State
 
 
 class Sums(State):

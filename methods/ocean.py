@@ -12,7 +12,7 @@ from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Mod
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors
 from bench.methods._codes import ABSOLUTE, AS_AUTHORS, TOLERANCE, balanced_orthogonal, normalise_labels, signs
 from bench.methods._online import Array, Factor, RunningGram, dot
-from bench.state import State
+from bench.plugins.state import State
 
 
 class Sums(State):

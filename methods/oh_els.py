@@ -21,7 +21,7 @@ from bench.api import (
 )
 from bench.methods._codes import signs
 from bench.methods._online import Array, RunningRidge, dot, linear_codes
-from bench.state import State
+from bench.plugins.state import State
 
 
 class Reservoir(State):

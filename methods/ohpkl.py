@@ -23,7 +23,7 @@ from bench.methods._codes import (
     normalise_labels,
 )
 from bench.methods._online import Array, RunningGram, RunningRidge, dot
-from bench.state import State
+from bench.plugins.state import State
 
 Features = Mapping[Modality, Array]
 

@@ -15,7 +15,7 @@ from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Labels, Met
 from bench.errors import ParameterError
 from bench.methods._factorisation import PerModality, carry_over, centre, residual, solve_right
 from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_codes
-from bench.state import State
+from bench.plugins.state import State
 
 
 @dataclass(frozen=True)

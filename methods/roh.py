@@ -12,7 +12,7 @@ from scipy.linalg import eigh
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Features, Method, Modality, Source, param
 from bench.methods._codes import normalise_labels, signs
 from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_codes
-from bench.state import State
+from bench.plugins.state import State
 
 
 class Sums(State):

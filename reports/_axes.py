@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench import params, registry
 from bench.errors import ParameterError
+from bench.plugins import params, registry
 from bench.records import AXES, DIRECTIONS, Direction, RunRecord, selector
 from bench.reports._metric import check_metric, definition, short
 from bench.reports._protocol import NOTHING, STALE, Protocol, Stale, dataset_of

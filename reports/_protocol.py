@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from bench import registry
 from bench.errors import BenchError, ParameterError
+from bench.plugins import registry
 from bench.records import DATABASES, DIRECTIONS, REFERENCES, RoundRecord, RunRecord, origin, selector
 from bench.reports._metric import chance_name, short
 

@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench import published, registry
+from bench import published
 from bench.api import Method
+from bench.plugins import registry
 from bench.records import RunRecord
 from bench.reports._metric import definition
 from bench.reports._protocol import STALE, Stale, protocols

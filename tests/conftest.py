@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench import registry
+from bench.plugins import registry
 
 
 @pytest.fixture

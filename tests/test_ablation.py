@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench import ablation, registry, sweep
+from bench import ablation, sweep
 from bench.cli import main
 from bench.errors import ParameterError, UnknownNameError
+from bench.plugins import registry
 from bench.study import Study
 
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / name) for name in ("shares.py", "tiny.py"))

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import bench
-from bench import registry
 from bench.cli import main
 from bench.compare import compare
 from bench.errors import StoreError
 from bench.merge import merge
+from bench.plugins import registry
 from bench.records import Schedule
 from bench.results import Results
 from bench.store import Store

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import bench
-from bench import checkpoint, registry, state
+from bench import checkpoint
 from bench.checkpoint import Checkpoints
+from bench.plugins import registry, state
 from bench.records import RunRecord
 from bench.store import Store
 from bench.study import Study

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import bench
-from bench import registry
 from bench.api import (
     MODALITIES,
     Batch,
@@ -32,6 +31,7 @@ from bench.api import (
 from bench.checks import check_dataset, check_method, checks_for
 from bench.errors import ContractError
 from bench.outputs import validate_codes
+from bench.plugins import registry
 from bench.trial import items
 
 

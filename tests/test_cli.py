@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
 from bench.cli import main
+from bench.plugins import registry
 
 PLUGINS = sorted(Path(__file__).with_name("plugins").glob("*.py"))
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import cache, registry
+from bench import cache
 from bench.api import Counts, Expected
 from bench.cli import main
 from bench.errors import DataError
+from bench.plugins import registry
 
 PLUGIN = Path(__file__).parent / "plugins" / "toy.py"
 Bench = Callable[..., int]
@@ -181,7 +182,7 @@ def test_what_another_version_of_the_plugin_parsed_is_refused(
     data: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data("prepare", "toy")
-    monkeypatch.setattr("bench.fingerprint.of_dataset", lambda name: "another")
+    monkeypatch.setattr("bench.plugins.fingerprint.of_dataset", lambda name: "another")
     with pytest.raises(DataError, match=r"parsed by another version of its plugin"):
         cache.prepare("toy", {}, tmp_path / "data")
 

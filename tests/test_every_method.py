@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench import registry
+from bench.plugins import registry
 
 QUICK = {
     "ckdh": "ckdh[teacher_epochs=1,epochs=1,heads=2,width=8]",

@@ -1,4 +1,4 @@
-"""bench.fingerprint: what makes a stored cell stale, and what does not."""
+"""bench.plugins.fingerprint: what makes a stored cell stale, and what does not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import fingerprint, registry
+from bench.plugins import fingerprint, registry
 
 
 def of(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.api import Batch, Chunk, Codes, Method, Modality, sign
 from bench.errors import ContractError, ParameterError, UnknownNameError
-from bench.params import Parameter, check, param, parameters, parse
+from bench.plugins.params import Parameter, check, param, parameters, parse
 
 
 class Tuned(Method):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench import registry
 from bench.api import Batch, Chunk, Codes, Method, Modality, sign
 from bench.errors import ContractError, UnknownNameError
+from bench.plugins import registry
 
 METHOD = '''"""Halves: a method in one file."""
 

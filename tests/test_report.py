@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
 from bench.cli import main
+from bench.plugins import registry
 
 PLUGINS = ", ".join(f'"{p}"' for p in sorted(Path(__file__).with_name("plugins").glob("*.py")))
 STUDY = f"""

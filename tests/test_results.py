@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from bench import Results, registry
+from bench import Results
 from bench.errors import ParameterError, UnknownNameError
+from bench.plugins import registry
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry, scaffold
+from bench import scaffold
 from bench.checks import check_method
 from bench.errors import ContractError
+from bench.plugins import registry
 
 Write = Callable[[str, str], Path]
 

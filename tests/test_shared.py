@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.shared import Shared
+from bench.plugins.shared import Shared
 
 KEY = "0123456789abcdef"
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import bench
-from bench import registry
 from bench.errors import BenchError, StoreError
+from bench.plugins import registry
 from bench.records import RunSpec, Schedule
 from bench.store import Store
 from bench.study import Study
@@ -205,7 +205,7 @@ def test_a_cell_that_cannot_run_is_skipped_with_its_reason(tmp_path: Path) -> No
 
 def test_changed_code_makes_a_cell_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.run(**options(tmp_path))
-    monkeypatch.setattr("bench.fingerprint.of_method", lambda name: "another")
+    monkeypatch.setattr("bench.plugins.fingerprint.of_method", lambda name: "another")
     [cell] = survey(Study.make(None, **options(tmp_path)))
     assert (cell.state, cell.due()) == ("stale", True)
     assert "code" in cell.reason

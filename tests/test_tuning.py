@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 import bench
-from bench import registry, tuning
+from bench import tuning
 from bench.api import Dataset
 from bench.cache import Stored
 from bench.cli import main
 from bench.errors import BenchError, ParameterError, UnknownNameError
+from bench.plugins import registry
 from bench.study import Study
 from bench.tuning import Choice, Span, Trial, Tuned, space_of
 

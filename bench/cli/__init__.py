@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import __version__, registry
+from bench import __version__
 from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
 from bench.errors import BenchError
+from bench.plugins import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:

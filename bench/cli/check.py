@@ -28,8 +28,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from bench import checks, registry, selectors
+    from bench import checks, selectors
     from bench.errors import UnknownNameError
+    from bench.plugins import registry
     from bench.study import data_folder
 
     name = args.name.partition("[")[0]

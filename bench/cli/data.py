@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench import registry
 from bench.cli import options
+from bench.plugins import registry
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -76,10 +76,10 @@ def _raw_source(args: argparse.Namespace) -> tuple[str, Any]:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from bench import fingerprint
     from bench.features import extractor, prepare
     from bench.features.extract import Pace
     from bench.features.names import View
+    from bench.plugins import fingerprint
 
     root = _root(args)
     name, source = _raw_source(args)
@@ -180,8 +180,8 @@ def _file(file: Any) -> str:
 
 def _get(args: argparse.Namespace) -> int:
     from bench import download
-    from bench.card import variant_of
     from bench.errors import DataError
+    from bench.plugins.card import variant_of
 
     root = _root(args)
     name, _, source = _source(args)

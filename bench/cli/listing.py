@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from bench import registry
 from bench.cli import options
+from bench.plugins import registry
 
 PLUGINS = {"methods": "method", "datasets": "dataset", "reports": "report"}
 
@@ -63,7 +63,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _method(name: str) -> list[str]:
-    from bench.params import parameters
+    from bench.plugins.params import parameters
 
     cls = registry.get("method", name)
     source = cls.source
@@ -108,7 +108,7 @@ def _parameters(known: Any) -> list[str]:
 def _dataset(args: argparse.Namespace) -> list[str]:
     from bench import cache, selectors
     from bench.errors import DataError
-    from bench.params import parameters
+    from bench.plugins.params import parameters
     from bench.statistics import describe
     from bench.study import data_folder
 

@@ -18,7 +18,7 @@ from bench.features import extract, kinds, store
 from bench.features.extract import Inputs, Pace
 from bench.features.extractor import Setting
 from bench.features.names import View
-from bench.params import parameters
+from bench.plugins.params import parameters
 from bench.records import selector
 
 

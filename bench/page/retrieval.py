@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import cache, registry
+from bench import cache
 from bench.api import Dataset, Labels, Modality, Raw, Split
 from bench.errors import BenchError, DataError
 from bench.evidence import Arrays
 from bench.hamming import distances_numpy
+from bench.plugins import registry
 from bench.records import RunRecord, selector
 from bench.results import Results
 from bench.runner import SIDES

@@ -15,7 +15,7 @@ from scipy.linalg import blas
 
 from bench.api import Features, Rows
 from bench.methods._online import Array, dot
-from bench.state import State
+from bench.plugins.state import State
 
 TINY = 1e-6  # a norm of standardised features below it is rounding
 

@@ -12,7 +12,7 @@ from bench.api import Features
 from bench.methods._anchors import Anchors
 from bench.methods._linear import itq
 from bench.methods._online import Array, dot
-from bench.state import State
+from bench.plugins.state import State
 
 
 class Scaling(State):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bench.methods._online import Array
 from bench.methods.lcdh.linear import procrustes
 from bench.methods.lcdh.teacher import Seen, Teacher
-from bench.state import State
+from bench.plugins.state import State
 
 
 class Past(State):

@@ -16,7 +16,7 @@ from scipy.linalg import eigh
 from bench.api import MODALITIES, Features, Modality, Shared
 from bench.methods._online import Array, Factor, RunningGram, dot
 from bench.methods.lcdh.history import Group, Signals, narrow_dot
-from bench.state import State
+from bench.plugins.state import State
 
 Choice = Literal["dcc", "sign", "relaxed", "teacher"]
 

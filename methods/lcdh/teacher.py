@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bench.api import Features, Rows, Split, passes
 from bench.methods._online import Array, dot
 from bench.methods.lcdh.linear import Scaling, rotated_axes, unit_rows
-from bench.state import State
+from bench.plugins.state import State
 
 Tensor = Any  # torch.Tensor; torch is not imported here
 Weights = dict[str, Tensor]

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import fingerprint, hamming, metrics
+from bench import hamming, metrics
 from bench.evidence import Evidence
 from bench.hamming import Histograms
+from bench.plugins import fingerprint
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.store import Store
 

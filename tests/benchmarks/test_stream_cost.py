@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bench
-from bench import registry
+from bench.plugins import registry
 
 ONLINE = [n for n in registry.names("method") if not registry.get("method", n).capabilities.offline]
 GROWS = {"doch": "its anchors are drawn from every old chunk"}

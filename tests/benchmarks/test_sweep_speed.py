@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bench
-from bench import registry
+from bench.plugins import registry
 from bench.runner import run_cells
 from bench.store import Store
 from bench.study import Study

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import bench
-from bench import registry
 from bench.api import MODALITIES, Dataset
 from bench.checks import check_dataset
 from bench.datasets.scenes import CLIP, Scenes
 from bench.features import light
+from bench.plugins import registry
 from bench.validate import check
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bench import registry
 from bench.api import Raw
 from bench.features import prepare
 from bench.features.extract import Pace
 from bench.features.extractor import Setting
 from bench.features.names import View
+from bench.plugins import registry
 
 Writer = Callable[..., Path]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import state
 from bench.api import MODALITIES, Batch, Chunk, Shared
 from bench.methods import _online
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors
+from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import state
 from bench.api import MODALITIES, Batch, Chunk
 from bench.methods import _online
 from bench.methods.cca import CCA
+from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import metrics, state
+from bench import metrics
 from bench.api import MODALITIES, Batch, Chunk, Dataset
 from bench.checks import Check, checks_for
 from bench.errors import DataError
 from bench.methods.clip_hash import CLIPHash
+from bench.plugins import state
 from bench.trial import Trial
 
 Array = np.ndarray[Any, Any]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import state
 from bench.api import MODALITIES, Batch, Chunk
 from bench.methods.doch import DOCH
+from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]

@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pytest
 
-from bench import state
 from bench.api import MODALITIES, Batch, Chunk, Modality
 from bench.errors import ContractError, ParameterError
 from bench.methods._online import Factor, RunningGram
@@ -20,6 +19,7 @@ from bench.methods.lcdh.history import Group, History, Signals, UnitRows
 from bench.methods.lcdh.linear import Projection, Scaling, principal_axes, rotated_axes, unit_rows
 from bench.methods.lcdh.student import ClosedForm, HashFunction, descend, fit_codes, objective, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, target, train_teacher
+from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 SMALL: dict[str, Any] = {"teacher_width": 32, "heads": 4, "teacher_epochs": 10, "anchors": 60}

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from bench import state
 from bench.api import MODALITIES, Chunk, Modality
 from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH
@@ -17,6 +16,7 @@ from bench.methods.lcdh.history import Group, History, Signals, UnitRows
 from bench.methods.lcdh.linear import unit_rows
 from bench.methods.lcdh.sgd import Networks, backward, forward, loss_slopes
 from bench.methods.lcdh.student import signs
+from bench.plugins import state
 from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import bench
-from bench import state
 from bench.api import MODALITIES, PROGRESS, Batch, Chunk, Modality, Shared, Split
 from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH, teacher
@@ -23,6 +22,7 @@ from bench.methods.lcdh.student import ClosedForm, relax, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, train_teacher
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
+from bench.plugins import state
 from bench.study import Study
 from bench.trial import Trial, items
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import state
 from bench.api import MODALITIES, Batch, Chunk
 from bench.methods._codes import normalise_labels
 from bench.methods.olch import OLCH, safe_step, shrink
+from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import check_method, metrics, registry, state
+from bench import check_method, metrics
 from bench.api import MODALITIES, Chunk, Method, Split
+from bench.plugins import registry, state
 from bench.trial import Trial, equal
 
 Array = np.ndarray[Any, Any]

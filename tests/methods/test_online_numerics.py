@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import registry
 from bench.api import MODALITIES, Batch, Chunk, Shared
 from bench.methods import _online
 from bench.methods._codes import balanced_orthogonal, normalise_labels, procrustes
 from bench.methods._online import RunningGram, RunningMean, RunningRidge, dot, linear_codes
+from bench.plugins import registry
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 WIKI = SHARED / "data" / "wiki" / "wiki.npz"

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import registry, state
 from bench.api import MODALITIES, Chunk, Method, Shared
 from bench.checks import check_method
 from bench.methods._hash_network import sample
 from bench.methods._rehearsal import Memory
+from bench.plugins import registry, state
 from bench.trial import Trial, equal, items
 
 torch = pytest.importorskip("torch")

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import bench
-from bench import page, registry
+from bench import page
+from bench.plugins import registry
 from bench.records import RunRecord
 from bench.results import Results
 from bench.store import Store

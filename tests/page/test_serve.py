@@ -31,7 +31,7 @@ HOSTILE = "<img src=x onerror='window.pwned=1'>"
 def record(seed: int, status: Any = "ok", reason: str = "") -> RunRecord:
     schedule = Schedule.parse("shuffled:10")
     spec = RunSpec(method="cca", dataset="synthetic", bits=16, schedule=schedule, seed=seed)
-    return RunRecord(spec=spec, status=status, reason=reason, code=bench.fingerprint.of_method("cca"))
+    return RunRecord(spec=spec, status=status, reason=reason, code=bench.plugins.fingerprint.of_method("cca"))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench import registry
+from bench.plugins import registry
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reports.methods import render
 

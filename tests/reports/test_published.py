@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from bench import registry
 from bench.cli import main
 from bench.errors import ParameterError
+from bench.plugins import registry
 from bench.published import Published, load
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reports import published as report

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench import registry
 from bench.errors import ParameterError
+from bench.plugins import registry
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec, Schedule
 from bench.results import Results
 

@@ -3,8 +3,8 @@
 import pytest
 from aligned_directions import AlignedDirections
 
-from bench import registry
 from bench.checks import Check, checks_for
+from bench.plugins import registry
 
 
 @pytest.mark.parametrize("check", checks_for(AlignedDirections), ids=str)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import bench
-from bench import registry
+from bench.plugins import registry
 
 # The harness files that decide codes and scores: a change to one of them makes every cell stale.
 _HARNESS = (
