@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import hamming, metrics
+from bench import metrics
 from bench.errors import StoreError
 from bench.records import DIRECTIONS, RunRecord, selector
+from bench.scoring import hamming
 from bench.store import Store
 from bench.tables import Block, Cell, Column, Row, Table
 

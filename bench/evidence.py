@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import ParameterError
-from bench.hamming import Histograms, unpack_codes, usable_threads
 from bench.metrics import per_query
 from bench.records import Direction, RunRecord
+from bench.scoring.hamming import Histograms, unpack_codes, usable_threads
 
 Values = npt.NDArray[np.float64]
 Arrays = Callable[[RunRecord], Mapping[str, npt.NDArray[Any]]]

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bench import cache, hamming, writing
+from bench import cache, writing
 from bench.api import MODALITIES, Modality, Split
 from bench.errors import BenchError, DataError, ParameterError, StoreError
 from bench.records import RunRecord, RunSpec, selector
 from bench.results import Results
+from bench.scoring import hamming
 
 _SIDES: dict[str, Modality] = {m[0]: m for m in MODALITIES}
 DEPTH = 1000  # items of a TREC run per query, as trec_eval reads by default

@@ -2,7 +2,7 @@
 
 Items at the same distance have no order. Every metric here is therefore the expectation over all
 orders of tied items, in closed form, or a bound over them; it depends on the codes only, never on
-how the database is stored. Metrics that do depend on an order are in bench.compat. The trap: a
+how the database is stored. Metrics that do depend on an order are in bench.scoring.compat. The trap: a
 query without a relevant item has no value (NaN). It is left out of means, and must be reported.
 """
 
@@ -16,11 +16,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench import compat
-from bench.compat import Orders
 from bench.errors import DataError, ParameterError, UnknownNameError
-from bench.hamming import Histograms, Packed, histograms, pack_codes, pack_labels
-from bench.ties import (
+from bench.scoring import compat
+from bench.scoring.compat import Orders
+from bench.scoring.hamming import Histograms, Packed, histograms, pack_codes, pack_labels
+from bench.scoring.ties import (
     Ranking,
     Values,
     best_precisions,
@@ -50,8 +50,8 @@ _BLOCK = 512  # queries worked on at once: what lies in between stays in the cac
 class Metric:
     """An entry of METRICS, or a request for one: ``map@50:hits`` is the entry ``map:hits`` at 50.
 
-    ``compute(source, at)`` gives the value of every query, from a :class:`bench.ties.Ranking`, or
-    from :class:`bench.compat.Orders` where ``needs`` is "order".
+    ``compute(source, at)`` gives the value of every query, from a :class:`bench.scoring.ties.Ranking`, or
+    from :class:`bench.scoring.compat.Orders` where ``needs`` is "order".
     """
 
     key: str
@@ -106,7 +106,7 @@ def parse_metric(name: str) -> Metric:
 def per_query(name: str, source: Histograms | Orders) -> Values:
     """The metric for every query, float64 (Q,); NaN for a query without a relevant item.
 
-    ``source`` is a Histograms, or a :class:`bench.compat.Orders` for metrics that need an order;
+    ``source`` is a Histograms, or a :class:`bench.scoring.compat.Orders` for metrics that need an order;
     those give such queries what the original gives them. An R larger than the database is taken
     as the size of the database.
     """
@@ -116,7 +116,7 @@ def per_query(name: str, source: Histograms | Orders) -> Values:
 def mean(name: str, source: Histograms | Orders) -> float:
     """The mean over queries with a relevant item; NaN if there is none.
 
-    A metric of bench.compat is averaged the way the code does that it is named after.
+    A metric of bench.scoring.compat is averaged the way the code does that it is named after.
     """
     metric = parse_metric(name)
     return _average(metric, _values([metric], source)[0])
@@ -193,7 +193,7 @@ def evaluate_packed(
     metrics: Sequence[str],
     threads: int | None = None,
 ) -> tuple[dict[str, float], Histograms]:
-    """The means by name, and the histograms, of what :mod:`bench.hamming` packed."""
+    """The means by name, and the histograms, of what :mod:`bench.scoring.hamming` packed."""
     packed = query, database, query_labels, database_labels
     asked = [parse_metric(name) for name in metrics]
     graded = any(m.needs == "grades" for m in asked)

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import hamming
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Features, Method, Modality, Rows, Split
 from bench.clock import Clock
-from bench.cosine import pack_vectors
 from bench.outputs import validate_codes, validate_vectors
 from bench.plugins.shared import Shared
 from bench.records import Database, RunSpec
+from bench.scoring import hamming
+from bench.scoring.cosine import pack_vectors
 from bench.stream import Withheld
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method

@@ -16,10 +16,10 @@ from bench.document import Document, Request, Section, slug
 from bench.errors import BenchError, ParameterError
 from bench.evidence import Evidence
 from bench.figures import FORMATS, Drawing, Figure
-from bench.hamming import usable_threads
 from bench.plugins import registry
 from bench.records import RunRecord
 from bench.results import Results
+from bench.scoring.hamming import usable_threads
 from bench.statistics import DatasetStatistics, describe
 from bench.store import Store, stale_reasons
 from bench.tables import Table, latex, markdown

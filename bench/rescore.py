@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import cache, hamming, metrics
+from bench import cache, metrics
 from bench.errors import DataError
 from bench.records import RoundRecord, RunRecord
 from bench.runner import SIDES
+from bench.scoring import hamming
 from bench.store import Store
 
 

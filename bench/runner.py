@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import cosine, hamming, metrics, stream, terminal, threads
+from bench import metrics, stream, terminal, threads
 from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
 from bench.cache import Stored, kept_folder
 from bench.checkpoint import Checkpoints
@@ -36,6 +36,7 @@ from bench.plugins.params import parameters
 from bench.plugins.state import Tree
 from bench.protocol import Index, chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec
+from bench.scoring import cosine, hamming
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -65,8 +65,8 @@ def _curves(part: Protocol, direction: Direction, arrays: Arrays) -> dict[str, l
 
 
 def _curve(record: RunRecord, direction: Direction, arrays: Arrays) -> Curve:
-    from bench.hamming import Histograms
     from bench.metrics import pr_curve
+    from bench.scoring.hamming import Histograms
 
     stored = arrays(record)
     entries = [f"{direction}/{record.rounds[-1].round}/{name}" for name in ("counts", "gains", "grades")]

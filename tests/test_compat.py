@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import compat
 from bench.errors import DataError, ParameterError
-from bench.hamming import histograms, pack_codes, pack_labels
 from bench.metrics import evaluate, mean, per_query
+from bench.scoring import compat
+from bench.scoring.hamming import histograms, pack_codes, pack_labels
 
 Arrays = tuple[Any, Any, Any, Any]  # codes of queries and of items, labels of queries and of items
 MODES = ["map:dcmh", "map@{}:lemon", "map@{}:calc_map_k", "map:perf_metric4label", "map@{}:trec"]

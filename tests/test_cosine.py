@@ -1,11 +1,12 @@
-"""bench.cosine: histograms of real-valued vectors."""
+"""bench.scoring.cosine: histograms of real-valued vectors."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from bench import cosine, hamming, metrics
+from bench import metrics
+from bench.scoring import cosine, hamming
 
 
 def data(n: int = 30, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

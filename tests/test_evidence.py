@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench import hamming, metrics
+from bench import metrics
 from bench.errors import ParameterError
 from bench.evidence import Evidence, Health
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
+from bench.scoring import hamming
 
 BITS = 12
 

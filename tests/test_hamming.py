@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import DataError, ParameterError
-from bench.hamming import Histograms, histograms, pack_codes, pack_labels, unpack_codes
+from bench.scoring.hamming import Histograms, histograms, pack_codes, pack_labels, unpack_codes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -230,7 +230,7 @@ for name in ("map", "map:dcmh"):  # one kernel each
 
 
 def test_importing_the_metrics_loads_neither_numba_nor_torch() -> None:
-    code = "import sys, bench.metrics, bench.hamming; print({'numba', 'torch', 'scipy'} & set(sys.modules))"
+    code = "import sys, bench.metrics, bench.scoring.hamming; print({'numba', 'torch', 'scipy'} & set(sys.modules))"
     assert run(code).strip() == "set()"
 
 

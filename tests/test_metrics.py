@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from bench import metrics
 from bench.errors import DataError, ParameterError, UnknownNameError
-from bench.hamming import Histograms, histograms, pack_codes, pack_labels
 from bench.metrics import METRICS, empty_queries, evaluate, mean, means, parse_metric, per_query, pr_curve
+from bench.scoring.hamming import Histograms, histograms, pack_codes, pack_labels
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import hamming
 from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split, sign
 from bench.clock import Clock
 from bench.errors import ContractError
 from bench.protocol import Index, chunk, encode, skip_reason, stand_ins
 from bench.records import Database, RunSpec, Schedule
+from bench.scoring import hamming
 from bench.stream import Withheld
 from bench.trial import Trial, items
 

@@ -21,11 +21,11 @@ from bench import cache
 from bench.api import Dataset, Labels, Modality, Raw, Split
 from bench.errors import BenchError, DataError
 from bench.evidence import Arrays
-from bench.hamming import distances_numpy
 from bench.plugins import registry
 from bench.records import RunRecord, selector
 from bench.results import Results
 from bench.runner import SIDES
+from bench.scoring.hamming import distances_numpy
 
 QUERIES = 16  # at most, per dataset
 SHOWN = 12  # results of a query

@@ -17,10 +17,10 @@ _HARNESS = (
     "stream.py",
     "protocol.py",
     "runner.py",
-    "hamming.py",
-    "_kernels.py",
-    "cosine.py",
-    "ties.py",
+    "scoring/hamming.py",
+    "scoring/_kernels.py",
+    "scoring/cosine.py",
+    "scoring/ties.py",
     "metrics.py",
 )
 

@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 import bench
-from bench.hamming import histograms, pack_codes, pack_labels, usable_threads
 from bench.metrics import evaluate_packed, means, pr_curve
+from bench.scoring.hamming import histograms, pack_codes, pack_labels, usable_threads
 
 HOME = Path(bench.__file__).parents[1]
 CUTS = (1, 5, 10, 20, 50, 100, 200, 300, 400, 500, 750, 1000)

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import hamming, metrics
+from bench import metrics
 from bench.evidence import Evidence
-from bench.hamming import Histograms
 from bench.plugins import fingerprint
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
+from bench.scoring import hamming
+from bench.scoring.hamming import Histograms
 from bench.store import Store
 
 QUERIES, ITEMS, BITS = 2000, 18_000, 128

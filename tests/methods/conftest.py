@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import cosine, hamming, metrics
+from bench import metrics
 from bench.api import MODALITIES, Batch, Chunk, Codes, Dataset, Method, Modality
 from bench.datasets.synthetic import Synthetic
+from bench.scoring import cosine, hamming
 from bench.trial import Trial
 
 Array = np.ndarray[Any, Any]

@@ -169,7 +169,8 @@ def test_a_curve_is_what_the_histograms_say(tab: Tab, results: Results) -> None:
     tab.locator("#chart-numbers summary").click()
     row = tab.locator("#chart-numbers tr", has_text="halves").filter(has_text="the first 10").first
     shown = float("0" + row.locator("td").nth(1).inner_text())
-    from bench import hamming, metrics
+    from bench import metrics
+    from bench.scoring import hamming
 
     values = []
     for record in results.records:

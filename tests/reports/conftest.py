@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench import hamming, metrics
+from bench import metrics
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec, Schedule
 from bench.results import Results
+from bench.scoring import hamming
 
 CLASSES, QUERIES, CHUNK = 8, 60, 100
 NAMES = ("map", "map:pessimistic", "map:optimistic", "chance", "map@50", "precision@100")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from bench.errors import ParameterError
-from bench.hamming import Histograms
 from bench.metrics import mean
 from bench.records import Contrast, RoundRecord, RunRecord, RunSpec, Schedule, Status
 from bench.results import Results
+from bench.scoring.hamming import Histograms
 
 BITS, QUERIES = 2, 40
 

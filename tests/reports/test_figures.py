@@ -13,10 +13,10 @@ import pytest
 
 from bench.errors import ParameterError
 from bench.figures import Figure
-from bench.hamming import Histograms
 from bench.metrics import mean
 from bench.reports import surface_plot
 from bench.reports._style import looks
+from bench.scoring.hamming import Histograms
 
 METHODS = {"lcdh": 1.0, "ukd": 2.0, "cca": 6.0, "oracle": 0.2}
 REFERENCES = {"oracle": "oracle"}

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from bench.errors import ParameterError
-from bench.hamming import Histograms
 from bench.metrics import per_query
 from bench.records import RunRecord
 from bench.reports._retention import backward_transfer, forgetting
+from bench.scoring.hamming import Histograms
 from bench.tables import Table
 
 Make = Callable[..., Any]

@@ -312,7 +312,7 @@ def kernels() -> ModuleType | None:
 @functools.cache
 def _load_kernels() -> ModuleType | None:
     try:
-        from bench import _kernels
+        from bench.scoring import _kernels
     except ImportError as error:
         _log.warning("numba cannot be used (%s): searching runs on numpy alone, some ten times slower", error)
         return None

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError, ParameterError
-from bench.hamming import (
+from bench.scoring.hamming import (
     Histograms,
     Packed,
     check_packed,
@@ -78,7 +78,7 @@ def orders(
 ) -> Orders:
     """Rank the database for every query with a stable sort and sum up what the modes need.
 
-    Arguments are those of :func:`bench.hamming.histograms`. Nothing of size queries × database is
+    Arguments are those of :func:`bench.scoring.hamming.histograms`. Nothing of size queries × database is
     kept. The sums depend on the order of the database, and not on the threads.
     """
     check_packed(query, database, query_labels, database_labels, bits)

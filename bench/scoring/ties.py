@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bench.hamming import Histograms
+from bench.scoring.hamming import Histograms
 
 Values = npt.NDArray[np.float64]
 

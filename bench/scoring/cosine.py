@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bench.hamming import Histograms, Packed
+from bench.scoring.hamming import Histograms, Packed
 
 STEPS = 1024  # of the cosine, from 1 down to -1
 _PAIRS = 1 << 22  # query-item pairs in memory at once
@@ -26,7 +26,7 @@ def pack_vectors(vectors: npt.NDArray[np.float32]) -> Vectors:
 def histograms(
     query: Vectors, database: Vectors, query_labels: Packed, database_labels: Packed
 ) -> Histograms:
-    """As :func:`bench.hamming.histograms`, over ``STEPS`` + 1 steps of the cosine instead of distances."""
+    """As :func:`bench.scoring.hamming.histograms`, over ``STEPS`` + 1 steps of the cosine instead of distances."""
     queries, items = query.shape[1], database.shape[1]
     counts = np.zeros((queries, STEPS + 1, 2), dtype=np.uint32)
     gains = np.zeros((queries, STEPS + 1), dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""The two loops over queries × database, compiled by numba. Import it through bench.hamming only.
+"""The two loops over queries × database, compiled by numba. Import it through bench.scoring.hamming only.
 
 The trap: what a kernel costs is decided by details. Words come first and items second, so that a
 word of all items is contiguous; blocks are sliced first and indexed from 0, since `a[j0 + j]`
