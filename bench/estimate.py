@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from bench import stream, threads
+from bench import threads
 from bench.api import MODALITIES
 from bench.plugins import registry
-from bench.protocol import chunk, encode, shown, skip_reason
+from bench.protocol import stream
+from bench.protocol.shown import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
 from bench.store import Store
 from bench.study import Study

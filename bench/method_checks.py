@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from bench.api import MODALITIES, Batch, Capabilities, Codes, Labels, Method, Modality, Split
 from bench.errors import ContractError
-from bench.outputs import validate_codes, validate_vectors
 from bench.plugins import params, registry, state
+from bench.protocol.outputs import validate_codes, validate_vectors
 from bench.records import AXES
 from bench.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 

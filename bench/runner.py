@@ -25,16 +25,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import metrics, stream, terminal, threads
+from bench import metrics, terminal, threads
 from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
 from bench.cache import Stored, kept_folder
 from bench.checkpoint import Checkpoints
-from bench.clock import Clock
 from bench.errors import BenchError
 from bench.plugins import fingerprint, registry, state
 from bench.plugins.params import parameters
 from bench.plugins.state import Tree
-from bench.protocol import Index, chunk, encode, pack, shown, skip_reason, stand_ins
+from bench.protocol import stream
+from bench.protocol.clock import Clock
+from bench.protocol.index import Index
+from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec
 from bench.scoring import cosine, hamming
 

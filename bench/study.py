@@ -11,9 +11,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from bench import selectors, stream
+from bench import selectors
 from bench.errors import DataError, ParameterError, UnknownNameError
 from bench.plugins import params, registry
+from bench.protocol import stream
 from bench.records import AXES, DIRECTIONS, SINCE, Database, RunSpec, Schedule, selector
 
 MOST_BITS = 1024

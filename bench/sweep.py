@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import cache, stream
+from bench import cache
 from bench import progress as traces
 from bench.cache import Stored
 from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
+from bench.protocol import stream
 from bench.records import RunRecord, RunSpec, selector
 from bench.results import Results
 from bench.runner import Arrays, run_cells

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bench.api import MODALITIES, Batch, Chunk, Labels, Method, Modality, Split
 from bench.plugins import state
-from bench.protocol import clip_or_plain
+from bench.protocol.shown import clip_or_plain
 
 BITS, SEED, ROWS = 16, 1, 48
 CLASSES = 4
@@ -106,7 +106,7 @@ class Trial:
         return Batch(plain, views, None if batch.absent is None else _frozen(batch.absent))
 
     def asked(self, split: Split, modality: Modality) -> Batch:
-        """What encode() is given of the split, as :func:`bench.protocol.encode` gives it."""
+        """What encode() is given of the split, as :func:`bench.protocol.shown.encode` gives it."""
         shows = self.cls.capabilities.oracle and split.labels is not None
         views = {"labels": _frozen(np.asarray(split.labels, dtype=np.float32))} if shows else {}
         if self.cls.capabilities.fused:

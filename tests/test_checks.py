@@ -30,8 +30,8 @@ from bench.api import (
 )
 from bench.checks import check_dataset, check_method, checks_for
 from bench.errors import ContractError
-from bench.outputs import validate_codes
 from bench.plugins import registry
+from bench.protocol.outputs import validate_codes
 from bench.trial import items
 
 

@@ -1,4 +1,4 @@
-"""bench.protocol: what a method is shown, and whose codes the database holds."""
+"""bench.protocol.shown: what a method is shown, and whose codes the database holds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split, sign
-from bench.clock import Clock
 from bench.errors import ContractError
-from bench.protocol import Index, chunk, encode, skip_reason, stand_ins
+from bench.protocol.clock import Clock
+from bench.protocol.index import Index
+from bench.protocol.shown import chunk, encode, skip_reason, stand_ins
+from bench.protocol.stream import Withheld
 from bench.records import Database, RunSpec, Schedule
 from bench.scoring import hamming
-from bench.stream import Withheld
 from bench.trial import Trial, items
 
 
@@ -183,7 +184,7 @@ def test_encoding_in_blocks_gives_the_rows_in_order(monkeypatch: pytest.MonkeyPa
     method, rows = Turning(bits=4), np.array([9, 1, 4, 4, 7], dtype=np.intp)
     method.flip_ = 1
     whole = encode(method, split(), "text", rows)
-    monkeypatch.setattr("bench.protocol._BLOCK", 2)
+    monkeypatch.setattr("bench.protocol.shown._BLOCK", 2)
     np.testing.assert_array_equal(encode(method, split(), "text", rows), whole)
 
 

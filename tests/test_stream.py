@@ -1,4 +1,4 @@
-"""bench.stream: who arrives when."""
+"""bench.protocol.stream: who arrives when."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import DataError, ParameterError
+from bench.protocol.stream import Plan, introduced, parse_evaluate, plan, withhold
 from bench.records import RunSpec, Schedule
-from bench.stream import Plan, introduced, parse_evaluate, plan, withhold
 
 
 def labels(n: int = 60, classes: int = 6, seed: int = 0) -> np.ndarray:

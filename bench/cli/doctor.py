@@ -18,7 +18,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from bench import cache, doctor, stream
+    from bench import cache, doctor
+    from bench.protocol import stream
     from bench.records import selector
 
     study = options.study_of(args)

@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench import metrics, stream
+from bench import metrics
 from bench.errors import BenchError, ParameterError
 from bench.looks import places
+from bench.protocol import stream
 from bench.records import DATABASES, ORDERS, REFERENCES, RoundRecord, RunRecord, RunSpec, origin, selector
 from bench.results import Results
 from bench.significance import LEVEL

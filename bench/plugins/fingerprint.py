@@ -14,8 +14,10 @@ from bench.plugins import registry
 # The harness files that decide codes and scores: a change to one of them makes every cell stale.
 _HARNESS = (
     "api.py",
-    "stream.py",
-    "protocol.py",
+    "protocol/stream.py",
+    "protocol/shown.py",
+    "protocol/index.py",
+    "protocol/outputs.py",
     "runner.py",
     "scoring/hamming.py",
     "scoring/_kernels.py",

@@ -1,4 +1,4 @@
-"""What a method is shown, and whose codes the database holds. No plugin can get around this file.
+"""What a method is shown..
 
 The guards are absences: a chunk has no labels for a method that did not declare them, a batch
 holds one modality and no views, the rows of later rounds are never in memory that a method is
@@ -7,7 +7,7 @@ handed, and query rows come only to :meth:`Method.encode`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Features, Method, Modality, Rows, Split
-from bench.clock import Clock
-from bench.outputs import validate_codes, validate_vectors
 from bench.plugins.shared import Shared
-from bench.records import Database, RunSpec
+from bench.protocol.outputs import validate_codes, validate_vectors
+from bench.protocol.stream import Withheld
+from bench.records import RunSpec
 from bench.scoring import hamming
 from bench.scoring.cosine import pack_vectors
-from bench.stream import Withheld
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method
 Stored = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
@@ -95,7 +94,7 @@ def encode(method: Method, items: Split, modality: Modality, rows: Rows | None =
         if method.capabilities.fused:
             views |= {m: _frozen(clip_or_plain(items.batch(m))[block]) for m in MODALITIES}
         batch = Batch(_frozen(seen.features[block]), views)
-        parts.append(_checked(method, method.encode(batch, modality), stop - start, "encode"))
+        parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
 
 
@@ -124,79 +123,12 @@ def _frozen(array: npt.NDArray[Any], blank: npt.NDArray[np.bool_] | None = None)
     return plain
 
 
-def _checked(method: Method, codes: Any, rows: int, call: str) -> Output:
+def checked(method: Method, codes: Any, rows: int, call: str) -> Output:
+    """What a call to a method returned, refused unless it is (rows, bits) codes or (rows, k) vectors."""
     owner = type(method).__name__
     if method.capabilities.real_valued:
         return validate_vectors(codes, rows=rows, owner=owner, call=call)
     return validate_codes(codes, rows=rows, bits=method.bits, owner=owner, call=call)
-
-
-@dataclass
-class Index:
-    """Database codes of all items so far, packed, for both modalities, in order of arrival.
-
-    ``mode`` decides whose codes they are (:data:`bench.records.DATABASES`). ``rewritten`` counts
-    the stored bits that changed since the evaluation before; None where nothing could change.
-    """
-
-    mode: Database
-    train: Split
-    clock: Clock
-    rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
-    packed: dict[Modality, Stored] = field(default_factory=dict)
-    rewritten: int | None = None
-
-    def arrive(self, method: Method, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
-        """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
-        known = len(self.rows) if refit else 0
-        new = rows[known:]
-        self.rows = np.concatenate([self.rows, new])
-        if self.mode == "reindexed":
-            return  # refresh() encodes them with everything else
-        for modality in MODALITIES:
-            with self.clock.measure("encode_database"):
-                if self.mode == "learned":
-                    codes = method.encode_database(arrived, modality)
-                    codes = _checked(method, codes, len(rows), "encode_database")
-                else:
-                    codes = encode(method, self.train, modality, new)
-            if self.mode == "learned" and known:
-                self._replace(modality, pack(method, codes))
-            else:
-                self._append(modality, pack(method, codes))
-
-    def refresh(self, method: Method) -> None:
-        """Bring the index up to date before an evaluation; its cost is the rehash cost."""
-        if self.mode == "reindexed":
-            known = next(iter(self.packed.values())).shape[1] if self.packed else 0
-            for modality in MODALITIES:
-                self._reindex(method, modality, known)
-        elif self.mode == "learned":
-            for modality in MODALITIES:
-                with self.clock.measure("rehash"):
-                    codes = method.update_database(modality)
-                if codes is not None:
-                    codes = _checked(method, codes, len(self.rows), "update_database")
-                    self._replace(modality, pack(method, codes))
-
-    def _reindex(self, method: Method, modality: Modality, known: int) -> None:
-        with self.clock.measure("rehash"):
-            old = encode(method, self.train, modality, self.rows[:known]) if known else None
-        with self.clock.measure("encode_database"):
-            new = encode(method, self.train, modality, self.rows[known:])
-        self._replace(modality, pack(method, new if old is None else np.concatenate([old, new])))
-
-    def _append(self, modality: Modality, new: Stored) -> None:
-        old = self.packed.get(modality)
-        self.packed[modality] = new if old is None else np.concatenate([old, new], axis=1)
-
-    def _replace(self, modality: Modality, new: Stored) -> None:
-        """Store ``new`` and count the bits that changed of the items that were stored before."""
-        old = self.packed.get(modality)
-        self.packed[modality] = new
-        if old is not None and new.dtype == np.uint64:
-            changed = np.bitwise_count(old ^ new[:, : old.shape[1]]).sum(dtype=np.int64)
-            self.rewritten = (self.rewritten or 0) + int(changed)
 
 
 def skip_reason(cls: type[Method], train: Split, spec: RunSpec) -> str:

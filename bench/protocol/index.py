@@ -1,0 +1,80 @@
+"""The database: whose codes it holds, and how many of its bits an update rewrites."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.api import MODALITIES, Chunk, Method, Modality, Rows, Split
+from bench.protocol.clock import Clock
+from bench.protocol.shown import Stored, checked, encode, pack
+from bench.records import Database
+
+
+@dataclass
+class Index:
+    """Database codes of all items so far, packed, for both modalities, in order of arrival.
+
+    ``mode`` decides whose codes they are (:data:`bench.records.DATABASES`). ``rewritten`` counts
+    the stored bits that changed since the evaluation before; None where nothing could change.
+    """
+
+    mode: Database
+    train: Split
+    clock: Clock
+    rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    packed: dict[Modality, Stored] = field(default_factory=dict)
+    rewritten: int | None = None
+
+    def arrive(self, method: Method, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
+        """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
+        known = len(self.rows) if refit else 0
+        new = rows[known:]
+        self.rows = np.concatenate([self.rows, new])
+        if self.mode == "reindexed":
+            return  # refresh() encodes them with everything else
+        for modality in MODALITIES:
+            with self.clock.measure("encode_database"):
+                if self.mode == "learned":
+                    codes = method.encode_database(arrived, modality)
+                    codes = checked(method, codes, len(rows), "encode_database")
+                else:
+                    codes = encode(method, self.train, modality, new)
+            if self.mode == "learned" and known:
+                self._replace(modality, pack(method, codes))
+            else:
+                self._append(modality, pack(method, codes))
+
+    def refresh(self, method: Method) -> None:
+        """Bring the index up to date before an evaluation; its cost is the rehash cost."""
+        if self.mode == "reindexed":
+            known = next(iter(self.packed.values())).shape[1] if self.packed else 0
+            for modality in MODALITIES:
+                self._reindex(method, modality, known)
+        elif self.mode == "learned":
+            for modality in MODALITIES:
+                with self.clock.measure("rehash"):
+                    codes = method.update_database(modality)
+                if codes is not None:
+                    codes = checked(method, codes, len(self.rows), "update_database")
+                    self._replace(modality, pack(method, codes))
+
+    def _reindex(self, method: Method, modality: Modality, known: int) -> None:
+        with self.clock.measure("rehash"):
+            old = encode(method, self.train, modality, self.rows[:known]) if known else None
+        with self.clock.measure("encode_database"):
+            new = encode(method, self.train, modality, self.rows[known:])
+        self._replace(modality, pack(method, new if old is None else np.concatenate([old, new])))
+
+    def _append(self, modality: Modality, new: Stored) -> None:
+        old = self.packed.get(modality)
+        self.packed[modality] = new if old is None else np.concatenate([old, new], axis=1)
+
+    def _replace(self, modality: Modality, new: Stored) -> None:
+        """Store ``new`` and count the bits that changed of the items that were stored before."""
+        old = self.packed.get(modality)
+        self.packed[modality] = new
+        if old is not None and new.dtype == np.uint64:
+            changed = np.bitwise_count(old ^ new[:, : old.shape[1]]).sum(dtype=np.int64)
+            self.rewritten = (self.rewritten or 0) + int(changed)
