@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import cache, writing
+from bench import writing
 from bench.api import MODALITIES, Modality, Split
+from bench.data import cache
 from bench.errors import BenchError, DataError, ParameterError, StoreError
 from bench.records import RunRecord, RunSpec, selector
 from bench.results import Results

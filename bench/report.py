@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import cache, sweep, writing
+from bench import sweep, writing
+from bench.data import cache
+from bench.data.describe import DatasetStatistics, describe
 from bench.document import Document, Request, Section, slug
 from bench.errors import BenchError, ParameterError
 from bench.evidence import Evidence
@@ -20,7 +22,6 @@ from bench.plugins import registry
 from bench.records import RunRecord
 from bench.results import Results
 from bench.scoring.hamming import usable_threads
-from bench.statistics import DatasetStatistics, describe
 from bench.store import Store, stale_reasons
 from bench.tables import Table, latex, markdown
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import cache, metrics
+from bench import metrics
+from bench.data import cache
 from bench.errors import DataError
 from bench.records import RoundRecord, RunRecord
 from bench.runner import SIDES

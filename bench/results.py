@@ -14,7 +14,7 @@ from bench.records import RoundRecord, RunRecord, selector
 from bench.tables import Table
 
 _GIVEN = ("stale", "arrays", "describe", "cast")  # to a report by Results, not by who asks for it
-Describe = Callable[[RunRecord], Any]  # record → bench.statistics.DatasetStatistics, or None
+Describe = Callable[[RunRecord], Any]  # record → bench.data.describe.DatasetStatistics, or None
 
 
 def check_options(report: str, options: Iterable[str]) -> None:

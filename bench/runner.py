@@ -27,8 +27,8 @@ import numpy.typing as npt
 
 from bench import metrics, terminal, threads
 from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
-from bench.cache import Stored, kept_folder
 from bench.checkpoint import Checkpoints
+from bench.data.cache import Stored, kept_folder
 from bench.errors import BenchError
 from bench.plugins import fingerprint, registry, state
 from bench.plugins.params import parameters

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import cache
 from bench import progress as traces
-from bench.cache import Stored
+from bench.data import cache
+from bench.data.cache import Stored
 from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
 from bench.protocol import stream

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import cache
+from bench.data import cache
 from bench.errors import ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
 from bench.runner import environment, run_cells

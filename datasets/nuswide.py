@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Batch, Dataset, Features, Labels, Raw, Rows, Split, param
+from bench.data.validate import finite
 from bench.datasets import _official, _pictures
 from bench.datasets._bundle import BundledSource
 from bench.errors import DataError
 from bench.plugins.card import Card, Counts, Expected
-from bench.validate import finite
 
 # fmt: off
 TC21 = (

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Batch, Dataset, Labels, Raw, Split, param
+from bench.data.validate import finite
 from bench.datasets import _mat, _official, _pictures
 from bench.datasets._raw import RawSource
 from bench.errors import DataError
 from bench.plugins.card import Card, Counts, Expected
-from bench.validate import finite
 
 SHAPES = {
     "I_tr": (2173, 128),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bench.data.describe import DatasetStatistics
 from bench.errors import ParameterError
 from bench.records import RunRecord
 from bench.reports._protocol import NOTHING, dataset_of
-from bench.statistics import DatasetStatistics
 from bench.tables import Block, Cell, Column, Table
 
 Describe = Callable[[RunRecord], DatasetStatistics | None]

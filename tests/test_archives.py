@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import archives
+from bench.data import unpack
 from bench.errors import DataError
 
 
@@ -52,17 +52,17 @@ def test_the_files_of_an_archive_land_below_the_folder(tmp_path: Path, kind: str
         zipped(path, "one.txt", "deep/er/two.txt", "empty/")
     else:
         taped(path, member("one.txt"), member("deep", tarfile.DIRTYPE), member("deep/er/two.txt"))
-    assert archives.unpack(path, tmp_path / "out") == 2
+    assert unpack.unpack(path, tmp_path / "out") == 2
     assert left(tmp_path / "out") == ["deep/er/two.txt", "one.txt"]
     assert (tmp_path / "out" / "one.txt").read_bytes() == b"content " * 100
 
 
 def test_unpacking_again_replaces_files_and_keeps_what_lies_beside_them(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", "deep/one.txt")
-    archives.unpack(path, tmp_path)
+    unpack.unpack(path, tmp_path)
     (tmp_path / "deep" / "mine.txt").touch()
     (tmp_path / "deep" / "one.txt").write_text("changed")
-    archives.unpack(path, tmp_path)
+    unpack.unpack(path, tmp_path)
     assert left(tmp_path) == ["a.zip", "deep/mine.txt", "deep/one.txt"]
     assert (tmp_path / "deep" / "one.txt").stat().st_size == 800
 
@@ -89,7 +89,7 @@ def test_a_member_that_would_lie_elsewhere_or_is_no_plain_file_stops_all_of_it(
 ) -> None:
     path = make(tmp_path / "archive")
     with pytest.raises(DataError, match=says):
-        archives.unpack(path, tmp_path / "out" / "deep")
+        unpack.unpack(path, tmp_path / "out" / "deep")
     assert left(tmp_path) == ["archive"]
 
 
@@ -100,7 +100,7 @@ def test_a_truncated_archive_is_an_error_and_nothing_is_put_in_place(
     path = make(tmp_path / "archive", "one.txt")
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(DataError, match=r"archive: is (damaged|neither)"):
-        archives.unpack(path, tmp_path / "out")
+        unpack.unpack(path, tmp_path / "out")
     assert left(tmp_path) == ["archive"]
 
 
@@ -110,11 +110,11 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
     content[45] ^= 0xFF
     path.write_bytes(bytes(content))
     with pytest.raises(DataError, match="is damaged"):
-        archives.unpack(path, tmp_path / "out")
+        unpack.unpack(path, tmp_path / "out")
     assert left(tmp_path) == ["archive"]
 
 
 def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("<html>")
     with pytest.raises(DataError, match="neither zip nor tar"):
-        archives.unpack(tmp_path / "archive", tmp_path / "out")
+        unpack.unpack(tmp_path / "archive", tmp_path / "out")

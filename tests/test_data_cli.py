@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import cache
 from bench.api import Counts, Expected
 from bench.cli import main
+from bench.data import cache
 from bench.errors import DataError
 from bench.plugins import registry
 

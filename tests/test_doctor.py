@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from bench.api import Batch, Dataset, Split
+from bench.data.doctor import Finding, lint
 from bench.datasets.synthetic import Synthetic
-from bench.doctor import Finding, lint
 from bench.records import Schedule
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[1] / ".." / "shared"))

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import download
 from bench.api import Card, Expected
-from bench.download import Patience
+from bench.data import download
+from bench.data.download import Patience
 from bench.errors import DataError
 
 CONTENT = np.random.default_rng(0).bytes(500_000)

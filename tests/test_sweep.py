@@ -279,14 +279,14 @@ def test_validation_never_reads_the_test_queries(tmp_path: Path, monkeypatch: py
     for replaced in (False, True):
         made = options(tmp_path / str(replaced), val=15)
         if replaced:
-            monkeypatch.setattr("bench.cache._open_split", _with_empty_queries())
+            monkeypatch.setattr("bench.data.cache._open_split", _with_empty_queries())
         scores.append(finished(bench.run(**made)))
     assert scores[0] == scores[1]
     assert scores[0]
 
 
 def _with_empty_queries() -> Any:
-    from bench import cache
+    from bench.data import cache
 
     original = cache._open_split
 

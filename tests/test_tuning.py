@@ -13,8 +13,8 @@ import pytest
 import bench
 from bench import tuning
 from bench.api import Dataset
-from bench.cache import Stored
 from bench.cli import main
+from bench.data.cache import Stored
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.study import Study

@@ -131,7 +131,7 @@ def _info(args: argparse.Namespace) -> int:
     if card is None:
         print(f"{name}: {registry.docstring(type(source))}\n\nlicence:   {source.licence}")
         return 0
-    from bench import copies
+    from bench.data import inventory
     from bench.features.names import View
 
     lines = [f"{name}: {card.title}", registry.docstring(type(source)), ""]
@@ -142,11 +142,11 @@ def _info(args: argparse.Namespace) -> int:
         lines.append(f"counts:   {_counts(card, '')}")
     if card.files:
         lines.append(f"\nfiles below {root / card.name}:")
-    lines += [_file(file) for file in copies.files(card, root / card.name)]
+    lines += [_file(file) for file in inventory.files(card, root / card.name)]
     if hasattr(source, "views"):
         wanted: dict[str, View] = source.views()
         lines.append("\nviews of a run: " + ", ".join(f"{role} {view}" for role, view in wanted.items()))
-    for modality, view, manifest in copies.views(root / card.name):
+    for modality, view, manifest in inventory.views(root / card.name):
         size, precision = (
             f"{manifest['rows']} × {manifest['columns']}",
             manifest["about"].get("precision", ""),
@@ -179,7 +179,7 @@ def _file(file: Any) -> str:
 
 
 def _get(args: argparse.Namespace) -> int:
-    from bench import download
+    from bench.data import download
     from bench.errors import DataError
     from bench.plugins.card import variant_of
 
@@ -202,19 +202,19 @@ def _get(args: argparse.Namespace) -> int:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from bench import copies
+    from bench.data import inventory
 
     root = _root(args)
     name, _, source = _source(args)
     print(name)
-    found = copies.findings(source, root)
+    found = inventory.findings(source, root)
     for finding in found:
         print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
     return 1 if any(finding.level == "FAIL" for finding in found) else 0
 
 
 def _export(args: argparse.Namespace) -> int:
-    from bench import bundle, cache
+    from bench.data import bundle, cache
 
     root = _root(args)
     name, options, _ = _source(args)

@@ -18,7 +18,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from bench import cache, doctor
+    from bench.data import cache, doctor
     from bench.protocol import stream
     from bench.records import selector
 

@@ -106,10 +106,11 @@ def _parameters(known: Any) -> list[str]:
 
 
 def _dataset(args: argparse.Namespace) -> list[str]:
-    from bench import cache, selectors
+    from bench import selectors
+    from bench.data import cache
+    from bench.data.describe import describe
     from bench.errors import DataError
     from bench.plugins.params import parameters
-    from bench.statistics import describe
     from bench.study import data_folder
 
     [(name, options)] = selectors.expand("dataset", [args.name])

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Features, Rows
+from bench.data.validate import finite
 from bench.errors import DataError, ParameterError, StoreError
 from bench.features import store
 from bench.features.extractor import Extractor
 from bench.meter import Meter
-from bench.validate import finite
 
 SAMPLE = 16  # pictures whose pixels are remembered, to notice that files have been replaced
 BLOCK = 1 << 24  # bytes read together when a finished file is hashed

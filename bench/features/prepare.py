@@ -11,8 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from bench import validate
 from bench.api import Dataset, Modality, Raw
+from bench.data import validate
 from bench.errors import DataError
 from bench.features import extract, kinds, store
 from bench.features.extract import Inputs, Pace

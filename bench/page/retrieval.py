@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import cache
 from bench.api import Dataset, Labels, Modality, Raw, Split
+from bench.data import cache
 from bench.errors import BenchError, DataError
 from bench.evidence import Arrays
 from bench.plugins import registry

@@ -13,13 +13,13 @@ import pytest
 import scipy.io
 import scipy.sparse
 
+from bench.data.validate import check
 from bench.datasets import _mat
 from bench.datasets.files import Files
 from bench.datasets.mirflickr25k import Mirflickr25k
 from bench.datasets.mscoco import Mscoco
 from bench.datasets.nuswide import Nuswide
 from bench.errors import DataError
-from bench.validate import check
 
 Array = np.ndarray[Any, Any]
 Write = Callable[..., Path]

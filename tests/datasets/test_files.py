@@ -13,10 +13,10 @@ import scipy.io
 import scipy.sparse
 
 from bench.api import Dataset
+from bench.data.validate import check
 from bench.datasets import _mat
 from bench.datasets.files import Files
 from bench.errors import DataError, ParameterError
-from bench.validate import check
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 DATA = SHARED / "data"

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from bench.api import Raw
+from bench.data.validate import check
 from bench.datasets import nuswide
 from bench.datasets.nuswide import SIFT, TAGS, TC10, TC21, Nuswide
 from bench.errors import DataError
-from bench.validate import check
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 REAL = SHARED / "data" / "labels-at-scale" / "nuswide_tc21_190421x21.npz"

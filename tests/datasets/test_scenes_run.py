@@ -12,10 +12,10 @@ import pytest
 import bench
 from bench.api import MODALITIES, Dataset
 from bench.checks import check_dataset
+from bench.data.validate import check
 from bench.datasets.scenes import CLIP, Scenes
 from bench.features import light
 from bench.plugins import registry
-from bench.validate import check
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from bench import copies
+from bench.data import inventory
+from bench.data.validate import check
 from bench.datasets.wiki import CLASSES, SHAPES, Wiki
 from bench.errors import DataError
-from bench.validate import check
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 DATA = SHARED / "data"
@@ -192,6 +192,6 @@ def test_a_list_cannot_name_articles_outside_its_folder(owners: Path, write: Cal
 def test_doctor_of_a_copy_without_pictures_is_a_warning_and_no_traceback(owners: Path) -> None:
     for path in (owners / "wiki").rglob("*.jpg"):
         path.unlink()
-    found = {f.topic: f for f in copies.findings(Wiki(features="views"), owners)}
+    found = {f.topic: f for f in inventory.findings(Wiki(features="views"), owners)}
     assert found["raw files"].level == "WARN" and "none of the 5 pictures" in found["raw files"].text
     assert found["arrays"].level == "FAIL"

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import doctor, download
 from bench.api import Card, Counts, Expected
-from bench.doctor import Finding
+from bench.data import doctor, download
+from bench.data.doctor import Finding
 from bench.errors import DataError
 from bench.features import store
 from bench.features.prepare import RawLike, check

@@ -16,8 +16,8 @@ from typing import Any
 import pooch
 import requests
 
-from bench import archives
 from bench.api import Card, Expected
+from bench.data import unpack
 from bench.errors import DataError, StoreError
 from bench.meter import Meter, amount
 
@@ -52,7 +52,7 @@ def get(card: Card, expected: Expected, home: Path, patience: Patience | None = 
         _fetch(card, expected, target, patience)
         done = f"downloaded, {amount(target.stat().st_size, 'bytes')}"
     if expected.unpack:
-        count = archives.unpack(target, home / expected.unpack)
+        count = unpack.unpack(target, home / expected.unpack)
         _mark(expected, home).write_text(json.dumps(_status(target)), encoding="utf-8")
         done += f", unpacked {count} files"
     return done

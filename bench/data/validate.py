@@ -1,6 +1,6 @@
 """Refuses a dataset that no method should be run on: the one place where arrays are checked.
 
-Everything here is an error. What is merely suspicious is a finding of :mod:`bench.doctor`.
+Everything here is an error. What is merely suspicious is a finding of :mod:`bench.data.doctor`.
 """
 
 from __future__ import annotations

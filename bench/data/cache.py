@@ -130,7 +130,7 @@ def _named(dataset: Dataset, contents: Mapping[str, str]) -> str:
 
 def _write(dataset: Dataset, target: Path, name: str) -> None:
     """Check ``dataset`` and copy its arrays."""
-    from bench.validate import check
+    from bench.data.validate import check
 
     check(dataset)
     manifest = {
