@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.api import Labels, Rows
+from bench.data.views.words import EDGES
 from bench.errors import DataError
-from bench.features.words import EDGES
 
 DEPTH = 3  # a distribution may have been unpacked so many folders below ROOT/NAME
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.api import MODALITIES, Batch, Dataset, DatasetSource, Features, Modality, Raw, Split, param
+from bench.data.views import files
+from bench.data.views.names import View, tidy
 from bench.errors import DataError, ParameterError
-from bench.features import store
-from bench.features.names import View, tidy
 from bench.plugins.params import parameters
 from bench.records import selector
 
@@ -104,10 +104,10 @@ class RawSource(DatasetSource):
             notes=(*items.notes, *(f"{name} is the view {view}" for name, view in views.items())),
         )
 
-    def _items(self, root: Path) -> store.Items:
+    def _items(self, root: Path) -> files.Items:
         folder = self.items_folder(root)
         self._check_there(root, folder)
-        items = store.open_items(folder)
+        items = files.open_items(folder)
         assert items is not None
         for name, (size, changed) in items.files.items():
             path = self.home(root) / name
@@ -115,10 +115,10 @@ class RawSource(DatasetSource):
                 raise DataError(f"{path}: has changed since it was parsed. Run: {self.command(root)}")
         return items
 
-    def _open(self, root: Path, modality: Modality, view: View, items: store.Items) -> Features:
+    def _open(self, root: Path, modality: Modality, view: View, items: files.Items) -> Features:
         folder = self.view_folder(root, modality, view, items.rows)
         self._check_there(root, folder)
-        features = store.open_features(folder)
+        features = files.open_features(folder)
         assert features is not None
         if len(features) != len(items.ids):
             raise DataError(
@@ -128,7 +128,7 @@ class RawSource(DatasetSource):
         return features
 
     def _check_there(self, root: Path, folder: Path) -> None:
-        if store.read_manifest(folder) is None:
+        if files.read_manifest(folder) is None:
             raise DataError(f"{folder}: has not been prepared. Run: {self.command(root)}")
 
     def command(self, root: Path) -> str:

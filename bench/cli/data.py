@@ -63,8 +63,8 @@ def _source(args: argparse.Namespace) -> tuple[str, dict[str, Any], Any]:
 
 def _raw_source(args: argparse.Namespace) -> tuple[str, Any]:
     """The same, where it is one of pictures and texts."""
+    from bench.data.views.prepare import RawLike
     from bench.errors import DataError
-    from bench.features.prepare import RawLike
 
     name, _, source = _source(args)
     if not isinstance(source, RawLike):
@@ -76,9 +76,9 @@ def _raw_source(args: argparse.Namespace) -> tuple[str, Any]:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from bench.features import extractor, prepare
-    from bench.features.extract import Pace
-    from bench.features.names import View
+    from bench.data.views import extractor, prepare
+    from bench.data.views.extract import Pace
+    from bench.data.views.names import View
     from bench.plugins import fingerprint
 
     root = _root(args)
@@ -132,7 +132,7 @@ def _info(args: argparse.Namespace) -> int:
         print(f"{name}: {registry.docstring(type(source))}\n\nlicence:   {source.licence}")
         return 0
     from bench.data import inventory
-    from bench.features.names import View
+    from bench.data.views.names import View
 
     lines = [f"{name}: {card.title}", registry.docstring(type(source)), ""]
     lines += [f"source:    {page}" for page in card.sources]

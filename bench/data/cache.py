@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Batch, Dataset, DatasetSource, Split
+from bench.data.views import files
 from bench.errors import DataError, StoreError
-from bench.features import store
 from bench.plugins import fingerprint, registry
 from bench.records import selector
 
@@ -78,7 +78,7 @@ def prepare(name: str, options: Mapping[str, Any], data_root: Path) -> Stored:
     if not (target / "manifest.json").is_file():
         dataset, title = source.load(data_root), selector(name, options)
         if contents := _prepared(dataset):
-            if store.noted(dataset.train.ids, "code") != fingerprint.of_dataset(name):
+            if files.noted(dataset.train.ids, "code") != fingerprint.of_dataset(name):
                 raise DataError(
                     f"{title}: was parsed by another version of its plugin. Run `bench data prepare` again: "
                     "views that are still right stay."
@@ -109,7 +109,7 @@ def _prepared(dataset: Dataset) -> dict[str, str]:
     for part in _PARTS:
         for entry, array in _entries(getattr(dataset, part)):
             if entry not in ("labels", "ids"):
-                content = store.noted(array, "content")
+                content = files.noted(array, "content")
                 if content is None:
                     return {}
                 found[f"{part}.{entry}"] = content

@@ -11,11 +11,11 @@ import numpy as np
 
 from bench import features
 from bench.api import MODALITIES, Batch, Card, Dataset, Features, Modality, Raw, Split, param
+from bench.data.views.extractor import Setting
+from bench.data.views.kinds import make
 from bench.datasets._raw import RawSource
 from bench.datasets.scenes import world
 from bench.datasets.scenes.items import Items
-from bench.features.extractor import Setting
-from bench.features.kinds import make
 from bench.meter import Meter
 
 if TYPE_CHECKING:

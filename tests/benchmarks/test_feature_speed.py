@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.features import clip
-from bench.features.extractor import Setting
+from bench.data.views import clip
+from bench.data.views.extractor import Setting
 
 N = 16
 

@@ -13,8 +13,8 @@ import bench
 from bench.api import MODALITIES, Dataset
 from bench.checks import check_dataset
 from bench.data.validate import check
+from bench.data.views import light
 from bench.datasets.scenes import CLIP, Scenes
-from bench.features import light
 from bench.plugins import registry
 
 

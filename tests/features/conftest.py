@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bench.api import Raw
-from bench.features import prepare
-from bench.features.extract import Pace
-from bench.features.extractor import Setting
-from bench.features.names import View
+from bench.data.views import prepare
+from bench.data.views.extract import Pace
+from bench.data.views.extractor import Setting
+from bench.data.views.names import View
 from bench.plugins import registry
 
 Writer = Callable[..., Path]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.data.views import clip
+from bench.data.views.extractor import Extractor, Setting
+from bench.data.views.names import View
 from bench.errors import DataError, UnknownNameError
-from bench.features import clip
-from bench.features.extractor import Extractor, Setting
-from bench.features.names import View
 
 Writer = Callable[..., Path]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.data.views import extract, files
+from bench.data.views.extract import Pace
 from bench.errors import DataError, ParameterError, StoreError
-from bench.features import extract, store
-from bench.features.extract import Pace
 
 Prepare = Callable[..., Any]
 
@@ -59,7 +59,7 @@ def test_load_maps_train_and_queries_of_the_views_that_the_options_name(
 
 
 def test_each_row_belongs_to_its_item(toy: Any, prepared: Prepare, tmp_path: Path) -> None:
-    from bench.features.light import colour
+    from bench.data.views.light import colour
 
     raw = prepared(toy())
     data = toy().load(tmp_path)
@@ -198,14 +198,14 @@ def test_two_processes_do_not_extract_one_view(toy: Any, prepared: Prepare, tmp_
 def test_the_manifest_tells_what_the_rows_are(toy: Any, prepared: Prepare, tmp_path: Path) -> None:
     prepared(toy(), "bow:1")
     manifest = json.loads((only(tmp_path, "bow-1") / "manifest.json").read_text())
-    assert (manifest["rows"], manifest["dtype"], manifest["format"]) == (60, "float32", store.FORMAT)
+    assert (manifest["rows"], manifest["dtype"], manifest["format"]) == (60, "float32", files.FORMAT)
     assert "green" in manifest["about"]["words"]
 
 
 def test_features_that_are_not_finite_are_refused(
     toy: Any, prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.features.light.colour", lambda p: np.array([1, np.nan], np.float32))
+    monkeypatch.setattr("bench.data.views.light.colour", lambda p: np.array([1, np.nan], np.float32))
     with pytest.raises(DataError, match=r"from row 0: row 0, column 1 is nan"):
         prepared(toy(), "colour")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.features import light
+from bench.data.views import light
 
 
 def waves(angle: float, cycles_per_pixel: float) -> Image.Image:

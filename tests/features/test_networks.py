@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.data.views import networks
+from bench.data.views.extractor import Setting
+from bench.data.views.names import View
 from bench.errors import DataError, UnknownNameError
-from bench.features import networks
-from bench.features.extractor import Setting
-from bench.features.names import View
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 FASHION = SHARED / "data" / "fashion"

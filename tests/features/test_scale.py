@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.features import store
+from bench.data.views import files
 
 N, QUERIES, WIDTHS = 190_000, 2000, {"image": 512, "text": 1000}
 PLUGIN = '''
@@ -56,7 +56,7 @@ def write_view(folder: Path, width: int) -> None:
         np.lib.format.write_array_header_1_0(file, described)
         for _ in range(N // len(block)):
             file.write(block.data)
-    store.write_manifest(folder, {"content": folder.name})
+    files.write_manifest(folder, {"content": folder.name})
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_nuswide_at_full_size_loads_in_10_s_and_500_mb(
     write_view(views / "image" / "vgg16" / "rows", WIDTHS["image"])
     write_view(views / "text" / "bow" / "rows", WIDTHS["text"])
     labels = (np.random.default_rng(0).random((N, 21)) < 0.1).astype(np.uint8)
-    items = store.Items(
+    items = files.Items(
         ids=np.arange(N),
         labels=labels,
         train=N - QUERIES,
@@ -84,7 +84,7 @@ def test_nuswide_at_full_size_loads_in_10_s_and_500_mb(
         files={},
         code=code,
     )
-    store.write_items(views / "items" / "all", items)
+    files.write_items(views / "items" / "all", items)
     train, query, seconds, megabytes, sums = json.loads(python(LOAD))
     assert (train, query) == (N - QUERIES, QUERIES)
     assert min(sums) > 0

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.data.views import sentences
+from bench.data.views.extractor import Setting
+from bench.data.views.names import View
 from bench.errors import DataError
-from bench.features import sentences
-from bench.features.extractor import Setting
-from bench.features.names import View
 
 
 def test_without_the_package_the_error_says_what_to_install(

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import bench
+from bench.data.views import files
 from bench.errors import DataError
-from bench.features import store
 
 KILLED = """
 import sys, time
@@ -53,7 +53,7 @@ def test_a_broken_manifest_is_named(view: Path, toy: Any, tmp_path: Path) -> Non
 
 
 def test_a_view_of_another_version_is_not_read(view: Path, toy: Any, tmp_path: Path) -> None:
-    manifest = json.loads((view / "manifest.json").read_text()) | {"format": store.FORMAT + 1}
+    manifest = json.loads((view / "manifest.json").read_text()) | {"format": files.FORMAT + 1}
     (view / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataError, match="of another version of hashbench"):
         toy().load(tmp_path)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.api import Raw
+from bench.data.views import words
+from bench.data.views.names import View
 from bench.errors import DataError, ParameterError
-from bench.features import words
-from bench.features.names import View
 
 
 def raw(texts: list[str], toy: Any, train: int, vocabulary: tuple[str, ...] = ()) -> Raw:

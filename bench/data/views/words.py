@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from bench.api import Features, Raw
+from bench.data.views.extractor import Extractor
+from bench.data.views.names import View
 from bench.errors import DataError, ParameterError
-from bench.features.extractor import Extractor
-from bench.features.names import View
 
 LEAST = 5  # training texts that a word must occur in, where neither dataset nor view say
 EDGES = ".,;:!?\"'()[]"

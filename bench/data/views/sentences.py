@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bench.api import Features
+from bench.data.views import weights
+from bench.data.views.extractor import Extractor, Setting
+from bench.data.views.names import View
 from bench.errors import DataError
-from bench.features import weights
-from bench.features.extractor import Extractor, Setting
-from bench.features.names import View
 
 MODEL = "all-MiniLM-L6-v2"
 

@@ -21,9 +21,9 @@ import numpy.typing as npt
 
 from bench.api import Features, Rows
 from bench.data.validate import finite
+from bench.data.views import files
+from bench.data.views.extractor import Extractor
 from bench.errors import DataError, ParameterError, StoreError
-from bench.features import store
-from bench.features.extractor import Extractor
 from bench.meter import Meter
 
 SAMPLE = 16  # pictures whose pixels are remembered, to notice that files have been replaced
@@ -36,7 +36,7 @@ class Inputs:
 
     read: Callable[[int], Any]  # a row of the raw dataset → its picture or text
     rows: Rows
-    keys: store.Keys
+    keys: files.Keys
     sampled: bool  # keys do not tell a replaced file, so the content of some is compared
 
     def sample(self) -> dict[str, str]:
@@ -75,7 +75,7 @@ def is_finished(
     folder: Path, inputs: Inputs, about: Mapping[str, Any], *, any_precision: bool = False
 ) -> bool:
     """Whether the view is there, as this model would give it from these files, in this precision or any."""
-    manifest = store.read_manifest(folder)
+    manifest = files.read_manifest(folder)
     if manifest is None or not _is_whole(folder, (manifest["rows"], manifest["columns"])):
         return False
     made = dict(manifest["about"])
@@ -87,7 +87,7 @@ def is_finished(
 def _is_whole(folder: Path, shape: tuple[int, int]) -> bool:
     """Whether the features that a manifest describes are there, and of that size."""
     try:
-        return store.open_array(folder / "features.npy").shape == shape
+        return files.open_array(folder / "features.npy").shape == shape
     except DataError:
         return False
 
@@ -114,7 +114,7 @@ def write(
                 _append(file, folder, inputs, known, extractor, pace, label, unit)
             _finish(growing, folder, inputs, about)
     except OSError as error:
-        raise store.unwritable(folder, error) from error
+        raise files.unwritable(folder, error) from error
 
 
 @contextmanager
@@ -206,7 +206,7 @@ def _header(file: IO[bytes], folder: Path, shape: tuple[int, int]) -> None:
 
 def _finish(growing: Path, folder: Path, inputs: Inputs, about: Mapping[str, Any]) -> None:
     """Name what has been written, and only then give it its place."""
-    features = store.open_array(growing / "features.npy")
+    features = files.open_array(growing / "features.npy")
     np.save(growing / "keys.npy", inputs.keys)
     manifest = {
         "about": about,
@@ -216,7 +216,7 @@ def _finish(growing: Path, folder: Path, inputs: Inputs, about: Mapping[str, Any
         "content": _content(growing / "features.npy"),
         "sample": inputs.sample(),
     }
-    store.write_manifest(growing, manifest)
+    files.write_manifest(growing, manifest)
     shutil.rmtree(folder, ignore_errors=True)
     growing.rename(folder)
     (folder / "plan.json").unlink()
@@ -234,24 +234,24 @@ class _Known:
     """Rows that finished views of the same kind, model and files have already."""
 
     def __init__(self, manifests: Iterable[Path], inputs: Inputs, about: Mapping[str, Any]) -> None:
-        self.views: list[tuple[store.Keys, Rows, Features]] = []
+        self.views: list[tuple[files.Keys, Rows, Features]] = []
         for path in sorted(manifests):
             if is_finished(path.parent, inputs, about):
                 keys, features = (
-                    store.open_array(path.with_name("keys.npy")),
-                    store.open_features(path.parent),
+                    files.open_array(path.with_name("keys.npy")),
+                    files.open_features(path.parent),
                 )
                 assert features is not None
                 order = np.argsort(keys, kind="stable")
                 self.views.append((keys[order], order, features))
 
-    def has(self, keys: store.Keys) -> npt.NDArray[np.bool_]:
+    def has(self, keys: files.Keys) -> npt.NDArray[np.bool_]:
         found = np.zeros(len(keys), np.bool_)
         for sorted_keys, _, _ in self.views:
             found |= np.isin(keys, sorted_keys)
         return found
 
-    def fill(self, keys: store.Keys, computed: Features | None) -> Features:
+    def fill(self, keys: files.Keys, computed: Features | None) -> Features:
         """The rows of ``keys``: ``computed`` has those that :meth:`has` denies, in order."""
         there = self.has(keys)
         if computed is not None and not there.any():

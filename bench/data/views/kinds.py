@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from bench.api import Modality, Raw
+from bench.data.views.extractor import Extractor, Setting
+from bench.data.views.names import View
 from bench.errors import DataError
-from bench.features.extractor import Extractor, Setting
-from bench.features.names import View
 
 
 def make(view: View, modality: Modality, raw: Raw, setting: Setting) -> Extractor:
     """The extractor of a view; loads its model."""
     if view.kind in ("bow", "tfidf"):
-        from bench.features import words
+        from bench.data.views import words
 
         return words.extractor(view, raw)
     if view.kind in ("gist", "hog", "colour"):
-        from bench.features import light
+        from bench.data.views import light
 
         return light.extractor(view)
     _check_device(setting)
     if view.kind == "clip":
-        from bench.features import clip
+        from bench.data.views import clip
 
         return clip.extractor(view, modality, setting)
     if view.kind == "sentence":
-        from bench.features import sentences
+        from bench.data.views import sentences
 
         return sentences.extractor(view, setting)
-    from bench.features import networks
+    from bench.data.views import networks
 
     return networks.extractor(view, setting)
 

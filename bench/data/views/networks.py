@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.api import Features
+from bench.data.views import weights
+from bench.data.views.extractor import Extractor, Setting
+from bench.data.views.names import View
 from bench.errors import DataError, UnknownNameError
-from bench.features import weights
-from bench.features.extractor import Extractor, Setting
-from bench.features.names import View
 
 
 def extractor(view: View, setting: Setting) -> Extractor:

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from bench.api import Dataset, Modality, Raw
 from bench.data import validate
+from bench.data.views import extract, files, kinds
+from bench.data.views.extract import Inputs, Pace
+from bench.data.views.extractor import Setting
+from bench.data.views.names import View
 from bench.errors import DataError
-from bench.features import extract, kinds, store
-from bench.features.extract import Inputs, Pace
-from bench.features.extractor import Setting
-from bench.features.names import View
 from bench.plugins.params import parameters
 from bench.records import selector
 
@@ -46,21 +46,21 @@ def items(source: RawLike, root: Path, code: str) -> Raw:
     order = np.concatenate([raw.train, raw.query])
     image, text = (_inputs(raw, m).keys for m in ("image", "text"))
     fitted = hashlib.blake2b(f"{len(raw.train)} {raw.vocabulary}".encode(), digest_size=8)
-    found = store.Items(
+    found = files.Items(
         ids=raw.ids[order].astype(np.intp),
         labels=np.ascontiguousarray(raw.labels[order]),
         train=len(raw.train),
         classes=raw.classes,
         notes=raw.notes,
         rows={
-            "image": store.digest(image),
-            "text": store.digest(text),
-            "words": store.digest(text, np.frombuffer(fitted.digest(), np.uint64)),
+            "image": files.digest(image),
+            "text": files.digest(text),
+            "words": files.digest(text, np.frombuffer(fitted.digest(), np.uint64)),
         },
         files=_files(source, root),
         code=code,
     )
-    store.write_items(source.items_folder(root), found)
+    files.write_items(source.items_folder(root), found)
     return raw
 
 
@@ -76,7 +76,7 @@ def views(
     say: Callable[[str], None] = print,
 ) -> None:
     """Extract the views that are not there yet; ``anew`` extracts all of them again."""
-    known = store.open_items(source.items_folder(root))
+    known = files.open_items(source.items_folder(root))
     assert known is not None
     for view in wanted:
         for modality in view.modalities:
@@ -87,14 +87,14 @@ def views(
                 say(f"{modality} {view}: is there")
                 continue
             extract.write(folder, inputs, made, pace, f"{modality} {view}", f"{modality}s", anew=anew)
-            manifest = store.read_manifest(folder)
+            manifest = files.read_manifest(folder)
             assert manifest is not None
             say(f"{modality} {view}: {manifest['rows']} × {manifest['columns']}, in {folder}")
 
 
 def notes(source: RawLike, root: Path) -> tuple[str, ...]:
     """What was dropped, repaired or assumed while parsing, and where this copy differs from others."""
-    known = store.open_items(source.items_folder(root))
+    known = files.open_items(source.items_folder(root))
     return () if known is None else known.notes
 
 

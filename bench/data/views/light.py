@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Features
-from bench.features.extractor import Extractor
-from bench.features.names import IMAGE, View
+from bench.data.views.extractor import Extractor
+from bench.data.views.names import IMAGE, View
 
 SIDE, MARGIN, OCTAVES, ORIENTATIONS, GRID = 128, 16, 4, 8, 4  # of the Gabor energies: 4 · 8 · 4² = 512
 CENTRE, SPREAD = 0.3, 1.6  # of a filter, in cycles per pixel of its octave, and as a factor
