@@ -33,7 +33,7 @@ Labels = npt.NDArray[np.uint8]  # (n, classes), 0 or 1; a row of zeros is an unl
 Codes = npt.NDArray[np.int8]  # (n, bits), every value -1 or +1
 Rows = npt.NDArray[np.intp]
 
-PROGRESS = logging.getLogger("bench.progress")  # at INFO: how far a long training is
+PROGRESS = logging.getLogger("bench.storing.traces")  # at INFO: how far a long training is
 
 __all__ = [
     "MODALITIES",

@@ -20,7 +20,7 @@ from bench import metrics
 from bench.errors import StoreError
 from bench.records import DIRECTIONS, RunRecord, selector
 from bench.scoring import hamming
-from bench.store import Store
+from bench.storing.store import Store
 from bench.tables import Block, Cell, Column, Row, Table
 
 CONFIDENCE = 0.95

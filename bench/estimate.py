@@ -19,7 +19,7 @@ from bench.plugins import registry
 from bench.protocol import stream
 from bench.protocol.shown import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
-from bench.store import Store
+from bench.storing.store import Store
 from bench.study import Study
 from bench.sweep import Cell
 

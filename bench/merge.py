@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.errors import StoreError
 from bench.records import RunRecord
-from bench.store import Store, stale_reason
+from bench.storing.store import Store, stale_reason
 
 
 def merge(sources: Sequence[Store], target: Store) -> int:

@@ -22,7 +22,7 @@ from bench.plugins import registry
 from bench.records import RunRecord
 from bench.results import Results
 from bench.scoring.hamming import usable_threads
-from bench.store import Store, stale_reasons
+from bench.storing.store import Store, stale_reasons
 from bench.tables import Table, latex, markdown
 
 _PAINTERS = 8  # processes that draw, at most: each takes a second to start

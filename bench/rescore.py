@@ -12,7 +12,7 @@ from bench.errors import DataError
 from bench.records import RoundRecord, RunRecord
 from bench.runner import SIDES
 from bench.scoring import hamming
-from bench.store import Store
+from bench.storing.store import Store
 
 
 def rescore(store: Store, name: str, *, data_root: Path) -> int:

@@ -27,7 +27,6 @@ import numpy.typing as npt
 
 from bench import metrics, terminal, threads
 from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
-from bench.checkpoint import Checkpoints
 from bench.data.cache import Stored, kept_folder
 from bench.errors import BenchError
 from bench.plugins import fingerprint, registry, state
@@ -39,6 +38,7 @@ from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec
 from bench.scoring import cosine, hamming
+from bench.storing.checkpoint import Checkpoints
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -2,7 +2,7 @@
 
 Everything goes through joblib, so the same sweep runs in this process, in local worker
 processes, or on a Dask or Ray cluster. Only this process stores cells;
-a worker leaves a trace of what it runs, and saves between rounds what takes long (bench/checkpoint.py).
+a worker leaves a trace of what it runs, and saves between rounds what takes long (bench/storing/checkpoint.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench import progress as traces
 from bench.data import cache
 from bench.data.cache import Stored
 from bench.errors import BenchError, ParameterError
@@ -24,7 +23,8 @@ from bench.protocol import stream
 from bench.records import RunRecord, RunSpec, selector
 from bench.results import Results
 from bench.runner import Arrays, run_cells
-from bench.store import State, Store
+from bench.storing import traces
+from bench.storing.store import State, Store
 from bench.study import Study
 
 PASS = 32  # cells of one pass at most; each holds a method and its database codes

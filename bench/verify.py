@@ -14,7 +14,7 @@ from bench.data import cache
 from bench.errors import ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
 from bench.runner import environment, run_cells
-from bench.store import Store, stale_reason
+from bench.storing.store import Store, stale_reason
 
 VERSIONS = ("python", "machine", "cpu", "numpy", "scipy", "numba", "torch", "scikit-learn")
 

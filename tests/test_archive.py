@@ -21,7 +21,7 @@ from bench.merge import merge
 from bench.plugins import registry
 from bench.records import Schedule
 from bench.results import Results
-from bench.store import Store
+from bench.storing.store import Store
 from bench.verify import verify
 
 PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import bench
-from bench import checkpoint
-from bench.checkpoint import Checkpoints
 from bench.plugins import registry, state
 from bench.records import RunRecord
-from bench.store import Store
+from bench.storing import checkpoint
+from bench.storing.checkpoint import Checkpoints
+from bench.storing.store import Store
 from bench.study import Study
 
 PLUGINS = Path(__file__).with_name("plugins")
@@ -197,7 +197,7 @@ def test_a_cell_is_saved_at_most_once_in_thirty_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("bench.checkpoint.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bench.storing.checkpoint.time.monotonic", lambda: now[0])
     cell, kept = Cell(), Checkpoints([tmp_path / "a.partial"], {})
     for second in range(0, 121, 5):
         now[0] = float(second)

@@ -30,7 +30,7 @@ def test_the_readme_shows_a_table_and_a_figure() -> None:
 
 
 def test_the_results_are_those_of_the_code_as_it_is() -> None:
-    from bench.store import Store, stale_reasons
+    from bench.storing.store import Store, stale_reasons
 
     records = Store(RESULTS).records()
     assert len(records) >= 40

@@ -1,4 +1,4 @@
-"""bench.sweep, bench.runner and bench.store together: cells run, are kept, resumed and compared."""
+"""bench.sweep, bench.runner and bench.storing.store together: cells run, are kept, resumed and compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import bench
 from bench.errors import BenchError, StoreError
 from bench.plugins import registry
 from bench.records import RunSpec, Schedule
-from bench.store import Store
+from bench.storing.store import Store
 from bench.study import Study
 from bench.sweep import _groups, survey
 

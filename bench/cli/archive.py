@@ -72,7 +72,7 @@ def _compare(args: argparse.Namespace) -> int:
     import tempfile
 
     from bench.compare import compare, folder_of
-    from bench.store import Store
+    from bench.storing.store import Store
 
     with tempfile.TemporaryDirectory() as scratch:
         a, b = (
@@ -102,7 +102,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _merge(args: argparse.Namespace) -> int:
     from bench.merge import merge, stores
-    from bench.store import Store
+    from bench.storing.store import Store
 
     copied = merge(stores(args.folders), Store(args.into))
     print(f"{copied} cells copied; {len(Store(args.into).records())} in {args.into}")

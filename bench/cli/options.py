@@ -75,9 +75,9 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 
 def store_of(args: argparse.Namespace) -> Any:
-    """The :class:`bench.store.Store` of the results folder, which must exist."""
+    """The :class:`bench.storing.store.Store` of the results folder, which must exist."""
     from bench.errors import StoreError
-    from bench.store import Store
+    from bench.storing.store import Store
     from bench.study import results_folder
 
     folder = results_folder(args.results)

@@ -61,7 +61,7 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     from bench.errors import StoreError
     from bench.report import Part
     from bench.results import Results
-    from bench.store import stale_reasons
+    from bench.storing.store import stale_reasons
     from bench.study import data_folder
 
     store = options.store_of(args)

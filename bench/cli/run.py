@@ -74,7 +74,7 @@ def _plan_of(title: str, study: Any, specs: Sequence[Any]) -> None:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from bench.store import stale_reasons
+    from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
     records = options.records_of(store)

@@ -36,7 +36,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _table(args: argparse.Namespace) -> int:
     from bench.results import Results
-    from bench.store import stale_reasons
+    from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
     records = [r for r in options.records_of(store) if _wanted(r.spec, args)]

@@ -1,7 +1,7 @@
 """The live page of a results folder: what is done, what runs, what failed, and how long it will take.
 
 It only reads. The trap: a cell counts as running only while the process lives that said so
-(bench/progress.py).
+(bench/storing/traces.py).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from bench import progress
 from bench.errors import BenchError, StoreError
 from bench.page.build import page
 from bench.records import RunRecord, RunSpec
-from bench.store import read_record, stale_reason
+from bench.storing import traces
+from bench.storing.store import read_record, stale_reason
 
 HOST = "127.0.0.1"
 LATEST = 12  # records shown, the newest first
@@ -47,7 +47,7 @@ class Watch:
             entries = self._entries()
         if self._wanted:
             entries = [e for e in entries if e["key"] in self._wanted]
-        traces = progress.read(self.folder)
+        traces = traces.read(self.folder)
         running = [t for t in traces if t.kind == "cells" and t.alive is not False]
         counts = Counter(e["status"] for e in entries)
         if self._wanted:
@@ -105,7 +105,7 @@ def _last(record: RunRecord) -> dict[str, float]:
     return {d: value for d, value in found.items() if value is not None and math.isfinite(value)}
 
 
-def _sweep(trace: progress.Trace) -> dict[str, Any]:
+def _sweep(trace: traces.Trace) -> dict[str, Any]:
     """A sweep and, at the pace of what it has finished, the seconds that are left."""
     left = None
     if trace.alive and trace.finished:

@@ -19,7 +19,7 @@ from bench.plugins import fingerprint
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.scoring import hamming
 from bench.scoring.hamming import Histograms
-from bench.store import Store
+from bench.storing.store import Store
 
 QUERIES, ITEMS, BITS = 2000, 18_000, 128
 METHODS = (

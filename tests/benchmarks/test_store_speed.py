@@ -10,7 +10,7 @@ from typing import Any
 from bench.plugins import fingerprint
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.results import Results
-from bench.store import Store, stale_reasons
+from bench.storing.store import Store, stale_reasons
 
 METHODS = ("random_projection", "lemon", "olsh", "scm", "cca")
 SCORES = ("map", "map:pessimistic", "map:optimistic", "chance", "map@50", "precision@100", "ndcg@100")

@@ -12,7 +12,7 @@ import pytest
 import bench
 from bench.plugins import registry
 from bench.runner import run_cells
-from bench.store import Store
+from bench.storing.store import Store
 from bench.study import Study
 from bench.sweep import survey
 

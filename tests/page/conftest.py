@@ -16,7 +16,7 @@ from bench import page
 from bench.plugins import registry
 from bench.records import RunRecord
 from bench.results import Results
-from bench.store import Store
+from bench.storing.store import Store
 
 HERE = Path(__file__).parent
 HOSTILE = "<img src=x onerror='window.pwned=1'>"

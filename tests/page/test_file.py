@@ -14,7 +14,7 @@ from bench.errors import ParameterError, StoreError
 from bench.page import build, data
 from bench.records import REFERENCES
 from bench.results import Results
-from bench.store import Store
+from bench.storing.store import Store
 
 
 def test_it_names_no_other_place(page_file: Path) -> None:

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 import bench
-from bench import progress
 from bench.cli.serve import _of_study
 from bench.errors import BenchError, ParameterError
 from bench.page import live
 from bench.records import RunRecord, RunSpec, Schedule
-from bench.store import Store
+from bench.storing import traces
+from bench.storing.store import Store
 
 HOSTILE = "<img src=x onerror='window.pwned=1'>"
 
@@ -95,8 +95,8 @@ def test_what_changes_is_seen_and_what_does_not_is_not_read_again(
 def test_nothing_runs_without_a_living_process(folder: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    progress.Trace(kind="cells", pid=ended.pid, cells={"k": "a cell"}).write(folder)
-    progress.Trace(kind="sweep", pid=ended.pid, total=4, finished=1).write(folder)
+    traces.Trace(kind="cells", pid=ended.pid, cells={"k": "a cell"}).write(folder)
+    traces.Trace(kind="sweep", pid=ended.pid, total=4, finished=1).write(folder)
     status = live.Watch(folder).status()
     assert status["running"] == []
     assert [(s["alive"], s["left"]) for s in status["sweeps"]] == [(False, None)]
@@ -106,7 +106,7 @@ def test_a_running_sweep_tells_its_cells_and_the_time_left_at_its_pace(folder: P
     import psutil
 
     since = psutil.Process().create_time()
-    with progress.Sweep(folder, total=4, jobs=1) as sweep, progress.running(folder, [record(3).spec]):
+    with traces.Sweep(folder, total=4, jobs=1) as sweep, traces.running(folder, [record(3).spec]):
         sweep.trace.since = since
         sweep.finished(record(0))
         status = live.Watch(folder).status()

@@ -22,10 +22,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench import checkpoint
 from bench.errors import BenchError, StoreError
 from bench.plugins import fingerprint
 from bench.records import SCHEMA, RunRecord, RunSpec
+from bench.storing import checkpoint
 
 _UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 State = Literal["done", "skipped", "failed", "stale", "missing"]
@@ -62,7 +62,7 @@ class Store:
         return [record for record in found.values() if record is not None]
 
     def checkpoint(self, spec: RunSpec) -> Path:
-        """Where a cell under way is saved between rounds (bench/checkpoint.py)."""
+        """Where a cell under way is saved between rounds (bench/storing/checkpoint.py)."""
         return (self.folder / _name(spec)).with_suffix(".partial")
 
     def arrays(self, record: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
