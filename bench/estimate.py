@@ -20,7 +20,7 @@ from bench.protocol import stream
 from bench.protocol.shown import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
 from bench.storing.store import Store
-from bench.study import Study
+from bench.study.study import Study
 from bench.sweep import Cell
 
 _Kind = tuple[str, str]

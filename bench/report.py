@@ -14,7 +14,6 @@ from typing import Any
 from bench import sweep, writing
 from bench.data import cache
 from bench.data.describe import DatasetStatistics, describe
-from bench.document import Document, Request, Section, slug
 from bench.errors import BenchError, ParameterError
 from bench.evidence import Evidence
 from bench.figures import FORMATS, Drawing, Figure
@@ -23,6 +22,7 @@ from bench.records import RunRecord
 from bench.results import Results
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store, stale_reasons
+from bench.study.sections import Document, Request, Section, slug
 from bench.tables import Table, latex, markdown
 
 _PAINTERS = 8  # processes that draw, at most: each takes a second to start

@@ -25,7 +25,7 @@ from bench.results import Results
 from bench.runner import Arrays, run_cells
 from bench.storing import traces
 from bench.storing.store import State, Store
-from bench.study import Study
+from bench.study.study import Study
 
 PASS = 32  # cells of one pass at most; each holds a method and its database codes
 BACKENDS = ("loky", "threading", "multiprocessing", "dask", "ray")
@@ -56,7 +56,7 @@ def run(
 ) -> Results:
     """Run a study and return its results; cells that are done are not run again.
 
-    ``study`` is a :class:`bench.study.Study` or the path of a study file; ``options`` are the
+    ``study`` is a :class:`bench.study.study.Study` or the path of a study file; ``options`` are the
     fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``.
     ``retry`` runs failed cells again, ``force`` all of them.
     """

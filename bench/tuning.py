@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from bench import __version__, selectors, sweep
+from bench import __version__, sweep
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import params, registry
 from bench.plugins.params import Parameter
 from bench.records import RunRecord, selector
-from bench.study import TUNED, Study
+from bench.study import selectors
+from bench.study.study import TUNED, Study
 
 VAL = 200  # validation queries where the study does not say how many
 _WIDTH = 10.0  # a default range goes from the default divided by it to the default times it

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.figures import Figure, Plot
-from bench.looks import places
 from bench.records import RunRecord
+from bench.study.looks import places
 
 WIDTH = 6.6  # inches, of a page's text
 RC: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""bench.ablation: the cells of an ablation, and which stands against which."""
+"""bench.study.ablation: the cells of an ablation, and which stands against which."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from bench import ablation, sweep
+from bench import sweep
 from bench.cli import main
 from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.study import Study
+from bench.study import ablation
+from bench.study.study import Study
 
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / name) for name in ("shares.py", "tiny.py"))
 

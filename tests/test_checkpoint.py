@@ -17,7 +17,7 @@ from bench.records import RunRecord
 from bench.storing import checkpoint
 from bench.storing.checkpoint import Checkpoints
 from bench.storing.store import Store
-from bench.study import Study
+from bench.study.study import Study
 
 PLUGINS = Path(__file__).with_name("plugins")
 RUN = """

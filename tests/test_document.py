@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import document
-from bench.document import Request, find, load
 from bench.errors import BenchError, ParameterError
-from bench.study import Study
+from bench.study import sections
+from bench.study.sections import Request, find, load
+from bench.study.study import Study
 
 SHIPPED = ("online", "paper", "smoke")
 
@@ -23,7 +23,7 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_a_study_is_one_section_with_every_report(tmp_path: Path) -> None:
     found = load(written(tmp_path, "bits = [8]"))
     assert [s.title for s in found.sections] == ["study"]
-    assert found.sections[0].requests == document.DEFAULT
+    assert found.sections[0].requests == sections.DEFAULT
     assert found.sections[0].study is not None and found.sections[0].study.bits == (8,)
 
 

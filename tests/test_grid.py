@@ -1,4 +1,4 @@
-"""bench.grid and `bench sweep`: grids over parameters and axes."""
+"""bench.study.grid and `bench sweep`: grids over parameters and axes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench import grid
 from bench.cli import main
 from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.study import Study
+from bench.study import grid
+from bench.study.study import Study
 
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / name) for name in ("shares.py", "tiny.py"))
 

@@ -1,4 +1,4 @@
-"""bench.selectors and bench.study: what the command line asks for."""
+"""bench.study.selectors and bench.study.study: what the command line asks for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError, DataError, ParameterError, UnknownNameError
-from bench.selectors import expand
-from bench.study import Study
+from bench.study.selectors import expand
+from bench.study.study import Study
 
 
 def study(**options: object) -> Study:

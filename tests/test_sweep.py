@@ -17,7 +17,7 @@ from bench.errors import BenchError, StoreError
 from bench.plugins import registry
 from bench.records import RunSpec, Schedule
 from bench.storing.store import Store
-from bench.study import Study
+from bench.study.study import Study
 from bench.sweep import _groups, survey
 
 PLUGINS = Path(__file__).with_name("plugins")

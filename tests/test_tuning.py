@@ -17,7 +17,7 @@ from bench.cli import main
 from bench.data.cache import Stored
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.study import Study
+from bench.study.study import Study
 from bench.tuning import Choice, Span, Trial, Tuned, space_of
 
 FOLDER = Path(__file__).with_name("plugins")

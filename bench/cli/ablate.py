@@ -52,7 +52,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _ablate(args: argparse.Namespace) -> int:
-    from bench import ablation, selectors, sweep
+    from bench import sweep
+    from bench.study import ablation, selectors
 
     study, run = options.study_of(args, methods=[args.method]), running.Run(args)
     names = None if args.variants is None else selectors.split(args.variants)
@@ -63,7 +64,8 @@ def _ablate(args: argparse.Namespace) -> int:
 
 
 def _sweep(args: argparse.Namespace) -> int:
-    from bench import grid, metrics, sweep
+    from bench import metrics, sweep
+    from bench.study import grid
 
     run = running.Run(args)
     metrics.parse_metric(args.metric)  # a wrong name is told before anything runs

@@ -87,7 +87,7 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     from bench.merge import stores
-    from bench.study import data_folder
+    from bench.study.study import data_folder
     from bench.verify import verify
 
     [store] = stores([args.folder])
@@ -113,7 +113,7 @@ def _export(args: argparse.Namespace) -> int:
     from bench.errors import ParameterError
     from bench.export import DEPTH, FORMS, trec_note
     from bench.results import Results
-    from bench.study import data_folder
+    from bench.study.study import data_folder
 
     if args.depth is not None and args.to != "trec":
         raise ParameterError(f"--depth is of --to trec alone; got --to {args.to}. Leave it out.")

@@ -28,10 +28,11 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from bench import checks, selectors
+    from bench import checks
     from bench.errors import UnknownNameError
     from bench.plugins import registry
-    from bench.study import data_folder
+    from bench.study import selectors
+    from bench.study.study import data_folder
 
     name = args.name.partition("[")[0]
     if name in registry.names("method"):

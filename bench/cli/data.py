@@ -48,14 +48,14 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
 
 
 def _root(args: argparse.Namespace) -> Path:
-    from bench.study import data_folder
+    from bench.study.study import data_folder
 
     return data_folder(args.data_root)
 
 
 def _source(args: argparse.Namespace) -> tuple[str, dict[str, Any], Any]:
     """Name, options and instance of the dataset that is asked for."""
-    from bench import selectors
+    from bench.study import selectors
 
     [(name, options)] = selectors.expand("dataset", [args.name])
     return name, options, registry.get("dataset", name)(**options)

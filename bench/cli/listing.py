@@ -106,12 +106,12 @@ def _parameters(known: Any) -> list[str]:
 
 
 def _dataset(args: argparse.Namespace) -> list[str]:
-    from bench import selectors
     from bench.data import cache
     from bench.data.describe import describe
     from bench.errors import DataError
     from bench.plugins.params import parameters
-    from bench.study import data_folder
+    from bench.study import selectors
+    from bench.study.study import data_folder
 
     [(name, options)] = selectors.expand("dataset", [args.name])
     cls = registry.get("dataset", name)

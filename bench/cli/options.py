@@ -55,8 +55,8 @@ def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> No
 
 
 def study_of(args: argparse.Namespace, **changes: Any) -> Any:
-    """The :class:`bench.study.Study` that the options and the study file describe, with ``changes``."""
-    from bench.study import Study
+    """The :class:`bench.study.study.Study` that the options and the study file describe, with ``changes``."""
+    from bench.study.study import Study
 
     return Study.make(args.study, **(given(args) | changes))
 
@@ -78,7 +78,7 @@ def store_of(args: argparse.Namespace) -> Any:
     """The :class:`bench.storing.store.Store` of the results folder, which must exist."""
     from bench.errors import StoreError
     from bench.storing.store import Store
-    from bench.study import results_folder
+    from bench.study.study import results_folder
 
     folder = results_folder(args.results)
     if not folder.is_dir():

@@ -35,14 +35,14 @@ def _report(args: argparse.Namespace) -> int:
     from bench import report
 
     started = time.perf_counter()
-    document, parts = _stored(args) if args.study is None else _of_study(args)
-    written = report.write(document, parts, args.out)
+    sections, parts = _stored(args) if args.study is None else _of_study(args)
+    written = report.write(sections, parts, args.out)
     for failure in written.failed:
         print(f"bench: not made: {failure}", file=sys.stderr)
     took = time.perf_counter() - started
     print(f"{len(written.files)} files in {took:.1f} s; start with {args.out / 'README.md'}")
     if args.html is not None:
-        _page(document, parts, written.files, args)
+        _page(sections, parts, written.files, args)
     return 1 if written.failed else 0
 
 
@@ -57,12 +57,12 @@ def _check_places(args: argparse.Namespace) -> None:
 def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     """All that a results folder holds, as one section."""
     from bench import report
-    from bench.document import Document, Section
     from bench.errors import StoreError
     from bench.report import Part
     from bench.results import Results
     from bench.storing.store import stale_reasons
-    from bench.study import data_folder
+    from bench.study.sections import Document, Section
+    from bench.study.study import data_folder
 
     store = options.store_of(args)
     records = options.records_of(store)
@@ -74,18 +74,19 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     title = "Stored results"
     command = f"bench report --results {store.folder}"
     section = Section(title=title)
-    document = Document(title=title, sections=(section,), command=command)
-    return document, [Part(section=section, results=found)]
+    sections = Document(title=title, sections=(section,), command=command)
+    return sections, [Part(section=section, results=found)]
 
 
 def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     """The sections of a study file, each with its records; what is missing is run first."""
-    from bench import document, report
+    from bench import report
+    from bench.study import sections
 
     names = ("jobs", "threads", "backend", "scheduler")
     given = {name: getattr(args, name) for name in names}
     given |= {"results": args.results or None, "data_root": args.data_root}
-    found = document.load(args.study, **given)
+    found = sections.load(args.study, **given)
     _check_places(args)
 
     def say(title: str, missing: int, cells: int) -> None:
@@ -100,14 +101,14 @@ def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
 def _page(document: Any, parts: list[Any], files: list[Path], args: argparse.Namespace) -> None:
     from bench import page
     from bench.report import together
-    from bench.study import data_folder
+    from bench.study.study import data_folder
 
     figures = [file for file in files if file.suffix == ".pdf"]
     page.write(
         together(parts),
         args.html,
         data_root=data_folder(args.data_root or ""),
-        title=document.title,
+        title=sections.title,
         sections={part.section.title: part.results for part in parts},
         figures=figures,
     )

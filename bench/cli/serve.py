@@ -42,11 +42,11 @@ def _serve(args: argparse.Namespace) -> int:
 
 def _of_study(args: argparse.Namespace) -> Any:
     """The cells of all sections of a study file, which may not have been started yet."""
-    from bench import document
     from bench.errors import ParameterError
     from bench.page.live import Watch
+    from bench.study import sections
 
-    sections = document.load(args.study, results=args.results or None).sections
+    sections = sections.load(args.study, results=args.results or None).sections
     plans = [section.plan() for section in sections]
     folders = list(dict.fromkeys(study.results_folder for study, *_ in plans))
     if len(folders) > 1:

@@ -48,7 +48,7 @@ def _table(args: argparse.Namespace) -> int:
 def _tables(results: Any, args: argparse.Namespace) -> list[Any]:
     """The report asked for, and with --published the published numbers, which need no records."""
     from bench.errors import ParameterError
-    from bench.selectors import split
+    from bench.study.selectors import split
 
     asked = [args.report] if results.records or not args.published else []
     reports = list(dict.fromkeys([*asked, *(["published"] if args.published else [])]))
@@ -65,7 +65,7 @@ def _tables(results: Any, args: argparse.Namespace) -> list[Any]:
 
 
 def _wanted(spec: Any, args: argparse.Namespace) -> bool:
-    from bench.selectors import split
+    from bench.study.selectors import split
 
     def allowed(value: str, chosen: str | None) -> bool:
         return chosen is None or value in split(chosen)
@@ -80,7 +80,7 @@ def _wanted(spec: Any, args: argparse.Namespace) -> bool:
 
 def _rescore(args: argparse.Namespace) -> int:
     from bench.rescore import rescore
-    from bench.study import data_folder
+    from bench.study.study import data_folder
 
     root = data_folder(args.data_root)
     changed = rescore(options.store_of(args), args.metric, data_root=root)

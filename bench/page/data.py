@@ -11,11 +11,11 @@ from typing import Any
 
 from bench import metrics
 from bench.errors import BenchError, ParameterError
-from bench.looks import places
 from bench.protocol import stream
 from bench.records import DATABASES, ORDERS, REFERENCES, RoundRecord, RunRecord, RunSpec, origin, selector
 from bench.results import Results
 from bench.significance import LEVEL
+from bench.study.looks import places
 from bench.tables import Block, Table
 
 BOUNDS = ("pessimistic", "optimistic")

@@ -13,7 +13,7 @@ import bench
 from bench.plugins import registry
 from bench.runner import run_cells
 from bench.storing.store import Store
-from bench.study import Study
+from bench.study.study import Study
 from bench.sweep import survey
 
 PLUGINS = Path(__file__).parents[1] / "plugins"

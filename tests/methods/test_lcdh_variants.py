@@ -23,7 +23,7 @@ from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, t
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
 from bench.plugins import state
-from bench.study import Study
+from bench.study.study import Study
 from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]

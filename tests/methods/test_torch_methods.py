@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import selectors
 from bench.api import MODALITIES, PROGRESS, Batch, Shared, Split
 from bench.errors import ParameterError
 from bench.plugins import params, registry
+from bench.study import selectors
 from bench.trial import Trial, items
 
 torch = pytest.importorskip("torch")

@@ -11,11 +11,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from bench import selectors
 from bench.errors import DataError, ParameterError, UnknownNameError
 from bench.plugins import params, registry
 from bench.protocol import stream
 from bench.records import AXES, DIRECTIONS, SINCE, Database, RunSpec, Schedule, selector
+from bench.study import selectors
 
 MOST_BITS = 1024
 TUNED = "tuned"  # a table of a study file that tells where its values come from; nothing is read from it
@@ -67,7 +67,7 @@ class Study:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Study:
         """The default study, overridden by ``given``, option by option."""
-        return cls(**cls._fields({**read(Path(__file__).with_name("default.toml")), **given}))
+        return cls(**cls._fields({**read(Path(__file__).parents[1] / "default.toml"), **given}))
 
     def but(self, **options: Any) -> Study:
         """The same study with other options, given as :meth:`make` takes them."""

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench import ablation, grid
 from bench.errors import ParameterError, UnknownNameError
 from bench.records import RunSpec
 from bench.results import check_options
-from bench.study import TUNED, Study, read
+from bench.study import ablation, grid
+from bench.study.study import TUNED, Study, read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from bench.api import Variant
 from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.records import Contrast, RunSpec
-from bench.study import Study
+from bench.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)

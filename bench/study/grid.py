@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench import selectors
 from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import params, registry
 from bench.records import AXES
-from bench.study import Study
+from bench.study import selectors
+from bench.study.study import Study
 
 MOST_AXES = 2  # what a table has room for
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from bench.study import Study
+from bench.study.study import Study
 
 
 def places(labels: Iterable[str]) -> dict[str, int]:
