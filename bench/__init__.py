@@ -40,7 +40,7 @@ _LAZY = {
     "Split": "bench.api",
     "check_method": "bench.checks",
     "param": "bench.plugins.params",
-    "run": "bench.sweep",
+    "run": "bench.running.sweep",
     "sign": "bench.api",
 }
 __all__ = ["__version__", *_LAZY]  # noqa: PLE0604

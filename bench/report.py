@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import sweep, writing
+from bench import writing
 from bench.data import cache
 from bench.data.describe import DatasetStatistics, describe
 from bench.errors import BenchError, ParameterError
@@ -20,6 +20,7 @@ from bench.figures import FORMATS, Drawing, Figure
 from bench.plugins import registry
 from bench.records import RunRecord
 from bench.results import Results
+from bench.running import sweep
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store, stale_reasons
 from bench.study.sections import Document, Request, Section, slug
@@ -74,7 +75,7 @@ class Part:
 def collect(document: Document, *, say: Say, how: Mapping[str, Any] | None) -> list[Part]:
     """The records of every section of a study file.
 
-    ``how`` is what :func:`bench.sweep.complete` is given to run what is missing. None runs nothing: what
+    ``how`` is what :func:`bench.running.sweep.complete` is given to run what is missing. None runs nothing: what
     is stored counts, stale or not, and the files of the datasets need not be there.
     """
     found = []

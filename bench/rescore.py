@@ -10,7 +10,7 @@ from bench import metrics
 from bench.data import cache
 from bench.errors import DataError
 from bench.records import RoundRecord, RunRecord
-from bench.runner import SIDES
+from bench.running.runner import SIDES
 from bench.scoring import hamming
 from bench.storing.store import Store
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bench.data import cache
 from bench.errors import ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
-from bench.runner import environment, run_cells
+from bench.running.runner import environment, run_cells
 from bench.storing.store import Store, stale_reason
 
 VERSIONS = ("python", "machine", "cpu", "numpy", "scipy", "numba", "torch", "scikit-learn")

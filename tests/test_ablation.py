@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench import sweep
 from bench.cli import main
 from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import registry
+from bench.running import sweep
 from bench.study import ablation
 from bench.study.study import Study
 

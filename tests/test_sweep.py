@@ -1,4 +1,4 @@
-"""bench.sweep, bench.runner and bench.storing.store together: cells run, are kept, resumed and compared."""
+"""bench.running.sweep, bench.running.runner and bench.storing.store together: cells run, are kept, resumed and compared."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import bench
 from bench.errors import BenchError, StoreError
 from bench.plugins import registry
 from bench.records import RunSpec, Schedule
+from bench.running.sweep import _groups, survey
 from bench.storing.store import Store
 from bench.study.study import Study
-from bench.sweep import _groups, survey
 
 PLUGINS = Path(__file__).with_name("plugins")
 
@@ -125,7 +125,7 @@ def test_cells_that_differ_in_another_parameter_share_nothing(shared: Shared) ->
 
 
 def test_a_pass_has_no_more_cells_than_fit_in_memory(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.sweep.PASS", 3)
+    monkeypatch.setattr("bench.running.sweep.PASS", 3)
     kept, computed = shared("all", "shares[weight=0,1,2,3]")
     assert (len(kept), computed) == (4, 2 * (1 + 3))
 

@@ -1,4 +1,4 @@
-"""bench.tuning: parameters are chosen on validation queries, and nobody looks at the test queries."""
+"""bench.running.tuning: parameters are chosen on validation queries, and nobody looks at the test queries."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 import bench
-from bench import tuning
 from bench.api import Dataset
 from bench.cli import main
 from bench.data.cache import Stored
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
+from bench.running import tuning
+from bench.running.tuning import Choice, Span, Trial, Tuned, space_of
 from bench.study.study import Study
-from bench.tuning import Choice, Span, Trial, Tuned, space_of
 
 FOLDER = Path(__file__).with_name("plugins")
 PLUGINS = ",".join(str(FOLDER / name) for name in ("shares.py", "tiny.py"))

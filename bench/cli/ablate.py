@@ -52,7 +52,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _ablate(args: argparse.Namespace) -> int:
-    from bench import sweep
+    from bench.running import sweep
     from bench.study import ablation, selectors
 
     study, run = options.study_of(args, methods=[args.method]), running.Run(args)
@@ -64,7 +64,8 @@ def _ablate(args: argparse.Namespace) -> int:
 
 
 def _sweep(args: argparse.Namespace) -> int:
-    from bench import metrics, sweep
+    from bench import metrics
+    from bench.running import sweep
     from bench.study import grid
 
     run = running.Run(args)

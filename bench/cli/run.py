@@ -35,7 +35,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from bench import sweep
+    from bench.running import sweep
 
     study, run = options.study_of(args), running.Run(args)
     results = sweep.run(study, **run.how)
@@ -58,7 +58,7 @@ def _plan(args: argparse.Namespace) -> int:
 
 
 def _plan_of(title: str, study: Any, specs: Sequence[Any]) -> None:
-    from bench import estimate, sweep
+    from bench.running import estimate, sweep
 
     cells = sweep.survey(study, specs)
     states = Counter(cell.state for cell in cells)

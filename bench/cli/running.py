@@ -21,7 +21,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
 
 
 class Run:
-    """One run of a command: ``how`` is what :func:`bench.sweep.complete` is given beside study and cells."""
+    """One run of a command: ``how`` is what :func:`bench.running.sweep.complete` is given beside study and cells."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.started = time.perf_counter()

@@ -24,7 +24,7 @@ from bench.evidence import Arrays
 from bench.plugins import registry
 from bench.records import RunRecord, selector
 from bench.results import Results
-from bench.runner import SIDES
+from bench.running.runner import SIDES
 from bench.scoring.hamming import distances_numpy
 
 QUERIES = 16  # at most, per dataset

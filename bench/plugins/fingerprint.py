@@ -18,7 +18,7 @@ _HARNESS = (
     "protocol/shown.py",
     "protocol/index.py",
     "protocol/outputs.py",
-    "runner.py",
+    "running/runner.py",
     "scoring/hamming.py",
     "scoring/_kernels.py",
     "scoring/cosine.py",

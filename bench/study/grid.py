@@ -17,7 +17,7 @@ def over(study: Study, texts: Sequence[str]) -> tuple[Study, list[str]]:
     """The study of one method with every combination of the values, and the names of the axes.
 
     What may vary without another pass over the stream (:attr:`bench.api.Method.varies`) is computed
-    in one; see :mod:`bench.sweep`.
+    in one; see :mod:`bench.running.sweep`.
     """
     study.add_plugins()
     values = _parsed(texts)

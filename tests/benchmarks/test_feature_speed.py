@@ -60,7 +60,7 @@ def test_bf16_pictures_are_twice_as_fast_where_the_cpu_has_it(race: Any, model: 
     """On one thread, as cells run: memory, which all threads share, limits bf16 before fp32."""
     import torch
 
-    from bench import threads
+    from bench.running import threads
 
     if not Setting(root=Path()).half():
         pytest.skip("this CPU has no bf16 arithmetic")

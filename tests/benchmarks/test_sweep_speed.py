@@ -11,10 +11,10 @@ import pytest
 
 import bench
 from bench.plugins import registry
-from bench.runner import run_cells
+from bench.running.runner import run_cells
+from bench.running.sweep import survey
 from bench.storing.store import Store
 from bench.study.study import Study
-from bench.sweep import survey
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from bench import __version__, sweep
+from bench import __version__
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import params, registry
 from bench.plugins.params import Parameter
 from bench.records import RunRecord, selector
+from bench.running import sweep
 from bench.study import selectors
 from bench.study.study import TUNED, Study
 

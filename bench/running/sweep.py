@@ -22,7 +22,7 @@ from bench.plugins import registry
 from bench.protocol import stream
 from bench.records import RunRecord, RunSpec, selector
 from bench.results import Results
-from bench.runner import Arrays, run_cells
+from bench.running.runner import Arrays, run_cells
 from bench.storing import traces
 from bench.storing.store import State, Store
 from bench.study.study import Study

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from bench import threads
 from bench.api import MODALITIES
 from bench.plugins import registry
 from bench.protocol import stream
 from bench.protocol.shown import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
+from bench.running import threads
+from bench.running.sweep import Cell
 from bench.storing.store import Store
 from bench.study.study import Study
-from bench.sweep import Cell
 
 _Kind = tuple[str, str]
 

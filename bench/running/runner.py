@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import metrics, terminal, threads
+from bench import metrics, terminal
 from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
 from bench.data.cache import Stored, kept_folder
 from bench.errors import BenchError
@@ -37,6 +37,7 @@ from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec
+from bench.running import threads
 from bench.scoring import cosine, hamming
 from bench.storing.checkpoint import Checkpoints
 
