@@ -19,9 +19,9 @@ import numpy.typing as npt
 from bench import metrics
 from bench.errors import StoreError
 from bench.records import DIRECTIONS, RunRecord, selector
+from bench.reporting.tables import Block, Cell, Column, Row, Table
 from bench.scoring import hamming
 from bench.storing.store import Store
-from bench.tables import Block, Cell, Column, Row, Table
 
 CONFIDENCE = 0.95
 _PROTOCOL = ("database", "schedule", "pool", "evaluate", "labelled", "paired", "val")

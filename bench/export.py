@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from bench import writing
 from bench.api import MODALITIES, Modality, Split
 from bench.data import cache
 from bench.errors import BenchError, DataError, ParameterError, StoreError
 from bench.records import RunRecord, RunSpec, selector
+from bench.reporting import writing
 from bench.results import Results
 from bench.scoring import hamming
 

@@ -11,20 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import writing
 from bench.data import cache
 from bench.data.describe import DatasetStatistics, describe
 from bench.errors import BenchError, ParameterError
-from bench.evidence import Evidence
-from bench.figures import FORMATS, Drawing, Figure
 from bench.plugins import registry
 from bench.records import RunRecord
+from bench.reporting import writing
+from bench.reporting.evidence import Evidence
+from bench.reporting.figures import FORMATS, Drawing, Figure
+from bench.reporting.tables import Table, latex, markdown
 from bench.results import Results
 from bench.running import sweep
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store, stale_reasons
 from bench.study.sections import Document, Request, Section, slug
-from bench.tables import Table, latex, markdown
 
 _PAINTERS = 8  # processes that draw, at most: each takes a second to start
 TABLE_FORMS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex", "html": "to_html", "txt": "to_text"}

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from bench.errors import ParameterError
-from bench.evidence import Arrays, Evidence
-from bench.figures import Figure
 from bench.plugins import registry
 from bench.records import RoundRecord, RunRecord, selector
-from bench.tables import Table
+from bench.reporting.evidence import Arrays, Evidence
+from bench.reporting.figures import Figure
+from bench.reporting.tables import Table
 
 _GIVEN = ("stale", "arrays", "describe", "cast")  # to a report by Results, not by who asks for it
 Describe = Callable[[RunRecord], Any]  # record → bench.data.describe.DatasetStatistics, or None

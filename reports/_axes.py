@@ -10,9 +10,9 @@ from typing import Any
 from bench.errors import ParameterError
 from bench.plugins import params, registry
 from bench.records import AXES, DIRECTIONS, Direction, RunRecord, selector
+from bench.reporting.tables import Cell
 from bench.reports._metric import check_metric, definition, short
 from bench.reports._protocol import NOTHING, STALE, Protocol, Stale, dataset_of
-from bench.tables import Cell
 
 _PICKING = "to pick a value here is to pick it on the test queries; `bench tune` picks it on others"
 

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.evidence import Evidence
 from bench.records import DIRECTIONS, Direction, RoundRecord, RunRecord
+from bench.reporting.evidence import Evidence
+from bench.reporting.significance import LEVEL
+from bench.reporting.tables import Block, Cell, Column, Row, Table
 from bench.reports._metric import chance_name, check_metric, definition, short
 from bench.reports._protocol import (
     DIRECTION_NAMES,
@@ -20,8 +22,6 @@ from bench.reports._protocol import (
     protocols,
 )
 from bench.reports._scores import against_best, columns, corrected
-from bench.significance import LEVEL
-from bench.tables import Block, Cell, Column, Row, Table
 
 INDISTINCT, UNTESTED = "≈", "?"
 INDISTINCT_NOTE = (

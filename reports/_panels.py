@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import ParameterError
-from bench.figures import Figure, Plot
 from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reporting.figures import Figure, Plot
 from bench.reports._metric import check_metric
 from bench.reports._protocol import APART, DIRECTION_NAMES, Protocol, Stale, protocols
 from bench.reports._style import CHANCE, Look, by_direction, figure, legend, log_ticks, looks

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import ParameterError
-from bench.evidence import Evidence
 from bench.records import Direction, RunRecord
+from bench.reporting.evidence import Evidence
 
 Values = npt.NDArray[np.float64]
 

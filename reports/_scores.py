@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.evidence import Evidence
 from bench.records import DIRECTIONS, Direction
+from bench.reporting.evidence import Evidence
+from bench.reporting.significance import Comparison, bootstrap, compare_all, holm
 from bench.reports._protocol import Protocol
-from bench.significance import Comparison, bootstrap, compare_all, holm
 
 BySeed = Mapping[int, npt.NDArray[np.float32]]  # seed → the AP of every query
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.figures import Figure, Plot
 from bench.records import RunRecord
+from bench.reporting.figures import Figure, Plot
 from bench.study.looks import places
 
 WIDTH = 6.6  # inches, of a page's text

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.errors import ParameterError
-from bench.evidence import Arrays, Evidence
 from bench.records import DIRECTIONS, Contrast, RunRecord
+from bench.reporting.evidence import Arrays, Evidence
+from bench.reporting.significance import CONFIDENCE, LEVEL, Comparison
+from bench.reporting.tables import Block, Cell, Column, Row, Table
 from bench.reports._axes import under_one_name
 from bench.reports._metric import definition, short
 from bench.reports._protocol import (
@@ -23,8 +25,6 @@ from bench.reports._protocol import (
 )
 from bench.reports._scores import Column as Compared
 from bench.reports._scores import against, corrected
-from bench.significance import CONFIDENCE, LEVEL, Comparison
-from bench.tables import Block, Cell, Column, Row, Table
 
 _FULL = "full"
 _CAPTION = (

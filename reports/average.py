@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from bench.errors import ParameterError
 from bench.records import RoundRecord, RunRecord
+from bench.reporting.tables import Table
 from bench.reports._grid import grids, joined
 from bench.reports._metric import metric_title
-from bench.tables import Table
 
 
 def render(

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.evidence import Arrays, Evidence
 from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reporting.evidence import Arrays, Evidence
+from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports._metric import definition
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
 from bench.reports._retention import backward_transfer, class_incremental, forgetting, groups
-from bench.tables import Block, Cell, Column, Table
 
 _CAPTION = (
     f"{definition('map')}, of the queries of each round",

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bench.errors import ParameterError
-from bench.figures import Figure, Plot
 from bench.records import DIRECTIONS, RunRecord
+from bench.reporting.figures import Figure, Plot
 from bench.reports._metric import chance_name, check_metric, definition, metric_title
 from bench.reports._panels import BASELINE, Curve, by_label, columns_of, draw_curve, label_edges, part_name
 from bench.reports._protocol import DIRECTION_NAMES, Protocol, protocols

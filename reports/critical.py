@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from bench.errors import ParameterError
-from bench.figures import Figure, Plot
 from bench.records import RunRecord
+from bench.reporting.figures import Figure, Plot
+from bench.reporting.significance import LEVEL, Ranks, ranks
 from bench.reports._metric import check_metric, definition, metric_title
 from bench.reports._panels import by_label, part_name
 from bench.reports._protocol import Protocol, dataset_of, protocols
 from bench.reports._style import WIDTH, Look, figure, looks
-from bench.significance import LEVEL, Ranks, ranks
 
 
 def render(

@@ -8,8 +8,8 @@ from typing import Any
 from bench.data.describe import DatasetStatistics
 from bench.errors import ParameterError
 from bench.records import RunRecord
+from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports._protocol import NOTHING, dataset_of
-from bench.tables import Block, Cell, Column, Table
 
 Describe = Callable[[RunRecord], DatasetStatistics | None]
 

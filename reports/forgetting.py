@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.evidence import Arrays, Evidence
-from bench.figures import Figure
 from bench.records import Direction, RunRecord
+from bench.reporting.evidence import Arrays, Evidence
+from bench.reporting.figures import Figure
 from bench.reports._metric import definition
 from bench.reports._panels import BASELINE, Axes, Curve, by_label, lines
 from bench.reports._retention import class_incremental, old_queries

@@ -11,9 +11,9 @@ import numpy as np
 
 from bench.api import MODALITIES
 from bench.errors import ParameterError
-from bench.evidence import Arrays, Evidence, Health
-from bench.figures import Figure, Plot
 from bench.records import RunRecord
+from bench.reporting.evidence import Arrays, Evidence, Health
+from bench.reporting.figures import Figure, Plot
 from bench.reports._panels import Curve, by_label, draw_curve, parts
 from bench.reports._style import WIDTH, Look, figure, legend, log_ticks, looks
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bench.errors import ParameterError
-from bench.figures import Figure
 from bench.records import Direction, RunRecord
+from bench.reporting.figures import Figure
 from bench.reports._metric import chance_name, definition, metric_title
 from bench.reports._panels import BASELINE, Axes, Curve, by_label, lines
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.errors import ParameterError
-from bench.evidence import Arrays, Evidence
 from bench.records import RunRecord
+from bench.reporting.evidence import Arrays, Evidence
+from bench.reporting.tables import Table
 from bench.reports._grid import table
 from bench.reports._metric import metric_title
-from bench.tables import Table
 
 
 def render(

@@ -11,9 +11,9 @@ from bench import published
 from bench.api import Method
 from bench.plugins import registry
 from bench.records import RunRecord
+from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports._metric import definition
 from bench.reports._protocol import STALE, Stale, protocols
-from bench.tables import Block, Cell, Column, Table
 
 _DATASET, _BITS = "wiki", 32
 _SWEPT = ("database",)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.figures import Figure
 from bench.records import Direction, RunRecord
+from bench.reporting.figures import Figure
 from bench.reports._metric import definition, metric_title
 from bench.reports._panels import Axes, Curve, by_label, lines
 from bench.reports._protocol import PARALLEL_NOTE

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from bench.errors import ParameterError
 from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports._metric import WITHIN_RADIUS
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
-from bench.tables import Block, Cell, Column, Table
 
 Arrays = Callable[[RunRecord], Mapping[str, npt.NDArray[Any]]]
 Curve = npt.NDArray[np.float64]  # (2, bits + 1): precision, recall

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.evidence import Arrays, Evidence
-from bench.figures import Figure
 from bench.records import Direction, RunRecord
+from bench.reporting.evidence import Arrays, Evidence
+from bench.reporting.figures import Figure
 from bench.reports._metric import WITHIN_RADIUS
 from bench.reports._panels import Axes, Curve, by_label, lines
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.evidence import Arrays, Evidence
-from bench.figures import Figure
 from bench.records import Direction, RunRecord
+from bench.reporting.evidence import Arrays, Evidence
+from bench.reporting.figures import Figure
 from bench.reports._panels import Axes, Curve, by_label, lines
 
 

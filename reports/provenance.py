@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.records import RunRecord
+from bench.reporting.tables import Block, Cell, Column, Row, Table
 from bench.reports._protocol import PARALLEL, STALE, Protocol, Stale, protocols
-from bench.tables import Block, Cell, Column, Row, Table
 
 _COLUMNS = (
     *(Column(name, align="left") for name in ("method", "dataset")),

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from bench.errors import ParameterError
 from bench.records import RunRecord
+from bench.reporting.tables import Table
 from bench.reports._grid import table
 from bench.reports._metric import metric_title
-from bench.tables import Table
 
 
 def render(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.records import RunRecord
+from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports._protocol import (
     PARALLEL,
     PARALLEL_NOTE,
@@ -16,7 +17,6 @@ from bench.reports._protocol import (
     by_method,
     protocols,
 )
-from bench.tables import Block, Cell, Column, Table
 
 ITEMS = 1_000_000
 _CAPTION = (

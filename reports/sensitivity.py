@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.records import RunRecord
+from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports._axes import Sweep, data, entry, shown, sweeps
 from bench.reports._metric import metric_title
 from bench.reports._protocol import DIRECTION_NAMES, Stale
-from bench.tables import Block, Cell, Column, Table
 
 
 def render(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.figures import Figure, Plot
 from bench.records import Direction, RunRecord
+from bench.reporting.figures import Figure, Plot
 from bench.reports._axes import Sweep, data, scores, shown, sweeps
 from bench.reports._metric import metric_title
 from bench.reports._panels import Curve, label_edges, part_name

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import ParameterError
-from bench.evidence import Arrays, Evidence
 from bench.records import RunRecord
+from bench.reporting.evidence import Arrays, Evidence
+from bench.reporting.significance import CONFIDENCE, LEVEL, Comparison
+from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports._metric import definition
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
 from bench.reports._scores import Column as Compared
 from bench.reports._scores import against_best, columns, corrected, intervals
-from bench.significance import CONFIDENCE, LEVEL, Comparison
-from bench.tables import Block, Cell, Column, Table
 
 _MAP = f"{definition('map')}, after the last round"
 _CAPTION = f"{_MAP}; in brackets a {CONFIDENCE:.0%} bootstrap interval over queries and seeds"

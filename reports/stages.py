@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bench.errors import ParameterError
-from bench.figures import Figure, Plot
 from bench.records import RunRecord
+from bench.reporting.figures import Figure, Plot
 from bench.reports._panels import parts
 from bench.reports._protocol import PARALLEL_NOTE, by_method
 from bench.reports._style import WIDTH, figure

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.records import Direction, RunRecord
+from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports._axes import Sweep, data, entry, shown, sweeps
 from bench.reports._metric import metric_title
 from bench.reports._protocol import DIRECTION_NAMES, Stale
-from bench.tables import Block, Cell, Column, Table
 
 
 def render(

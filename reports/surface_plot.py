@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import ParameterError
-from bench.figures import Figure, Plot
 from bench.records import Direction, RunRecord
+from bench.reporting.figures import Figure, Plot
 from bench.reports._axes import Sweep, data, scores, shown, sweeps
 from bench.reports._metric import metric_title
 from bench.reports._panels import label_edges, part_name

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.records import RunRecord
+from bench.reporting.tables import Block, Cell, Column, Row, Table
 from bench.reports._protocol import (
     PARALLEL,
     PARALLEL_NOTE,
@@ -16,7 +17,6 @@ from bench.reports._protocol import (
     by_method,
     protocols,
 )
-from bench.tables import Block, Cell, Column, Row, Table
 
 STAGES = ("fit", "encode_query", "encode_database", "rehash", "search")  # of one evaluated round
 ONCE = "fit_pool"  # before round 0

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from bench.errors import ParameterError
-from bench.evidence import Arrays, Evidence
 from bench.records import RunRecord
+from bench.reporting.evidence import Arrays, Evidence
+from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports._metric import definition
 from bench.reports._panels import by_label
 from bench.reports._protocol import Protocol, Stale, protocols
 from bench.reports._scores import Column as Compared
 from bench.reports._scores import columns
-from bench.tables import Block, Cell, Column, Table
 
 _TIED = 1e-6  # scores are kept as float32
 _CAPTION = (

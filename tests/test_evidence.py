@@ -11,8 +11,8 @@ import pytest
 
 from bench import metrics
 from bench.errors import ParameterError
-from bench.evidence import Evidence, Health
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
+from bench.reporting.evidence import Evidence, Health
 from bench.scoring import hamming
 
 BITS = 12

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.errors import ParameterError, StoreError
-from bench.figures import Figure, Plot
+from bench.reporting.figures import Figure, Plot
 
 RC = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "s"}
 

@@ -35,7 +35,7 @@ WAVE = '''
 
 from matplotlib.figure import Figure as Canvas
 
-from bench.figures import Figure, Plot
+from bench.reporting.figures import Figure, Plot
 
 RC = {"svg.fonttype": "none"}
 

@@ -1,4 +1,4 @@
-"""bench.significance on planted effects and planted nulls: what is claimed must be there."""
+"""bench.reporting.significance on planted effects and planted nulls: what is claimed must be there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import binom
 
-from bench.significance import bootstrap, compare, holm, randomisation_test, ranks, seed_test
+from bench.reporting.significance import bootstrap, compare, holm, randomisation_test, ranks, seed_test
 
 QUERIES, SEEDS, TRIALS = 120, 4, 300
 MOST = int(binom.ppf(0.9999, TRIALS, 0.05))  # false positives that chance allows in so many trials

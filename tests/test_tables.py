@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.tables import Block, Cell, Column, Table, latex
+from bench.reporting.tables import Block, Cell, Column, Table, latex
 
 NASTY = r"a_b%c&d#e{f}g\h^i~j$k<l>m|n[o]p*q--r→s±t†‡◊∥§λé"
 

@@ -118,8 +118,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 def give_out(tables: Sequence[Any], args: argparse.Namespace) -> None:
     """Print tables, or write them to the file that was asked for; figures are written only."""
-    from bench import writing
-    from bench.figures import Figure
+    from bench.reporting import writing
+    from bench.reporting.figures import Figure
 
     figures = [table for table in tables if isinstance(table, Figure)]
     if figures:
@@ -148,7 +148,7 @@ def _draw(figures: Sequence[Any], args: argparse.Namespace) -> None:
 
 
 def show(table: Any) -> None:
-    """Print a :class:`bench.tables.Table`, with styles and at the terminal's width where there is one."""
+    """Print a :class:`bench.reporting.tables.Table`, with styles and at the terminal's width where there is one."""
     if sys.stdout.isatty():
         from rich.console import Console
 

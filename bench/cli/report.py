@@ -48,7 +48,7 @@ def _report(args: argparse.Namespace) -> int:
 
 def _check_places(args: argparse.Namespace) -> None:
     """Raise where the report could not be written, once it is known what is asked for and before it runs."""
-    from bench import writing
+    from bench.reporting import writing
 
     for file in filter(None, (args.out / "README.md", args.html)):
         writing.check(file)

@@ -39,7 +39,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _tune(args: argparse.Namespace) -> int:
-    from bench import writing
+    from bench.reporting import writing
     from bench.running import tuning
 
     study = options.study_of(args, methods=[args.method])

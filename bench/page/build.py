@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, writing
+from bench import __version__
 from bench.errors import StoreError
 from bench.page import curves, data, retrieval
+from bench.reporting import writing
 from bench.results import Results
 
 _ASSETS = Path(__file__).with_name("assets")

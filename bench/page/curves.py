@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.evidence import Evidence, Values
 from bench.records import Direction, RunRecord
+from bench.reporting.evidence import Evidence, Values
 
 MOST_RADII = 40  # steps of a curve by radius, however long the codes
 

@@ -13,10 +13,10 @@ from bench import metrics
 from bench.errors import BenchError, ParameterError
 from bench.protocol import stream
 from bench.records import DATABASES, ORDERS, REFERENCES, RoundRecord, RunRecord, RunSpec, origin, selector
+from bench.reporting.significance import LEVEL
+from bench.reporting.tables import Block, Table
 from bench.results import Results
-from bench.significance import LEVEL
 from bench.study.looks import places
-from bench.tables import Block, Table
 
 BOUNDS = ("pessimistic", "optimistic")
 COLOURS = 7  # of page.css, as of the figures; then they come again, dashed

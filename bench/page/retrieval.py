@@ -20,9 +20,9 @@ import numpy.typing as npt
 from bench.api import Dataset, Labels, Modality, Raw, Split
 from bench.data import cache
 from bench.errors import BenchError, DataError
-from bench.evidence import Arrays
 from bench.plugins import registry
 from bench.records import RunRecord, selector
+from bench.reporting.evidence import Arrays
 from bench.results import Results
 from bench.running.runner import SIDES
 from bench.scoring.hamming import distances_numpy

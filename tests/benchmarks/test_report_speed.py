@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import metrics
-from bench.evidence import Evidence
 from bench.plugins import fingerprint
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
+from bench.reporting.evidence import Evidence
 from bench.scoring import hamming
 from bench.scoring.hamming import Histograms
 from bench.storing.store import Store

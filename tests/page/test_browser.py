@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bench import page
+from bench.reporting.significance import LEVEL
 from bench.results import Results
-from bench.significance import LEVEL
 
 Tab = Any  # a playwright page; where types are checked playwright is not installed
 HOSTILE = "<img src=x onerror='window.pwned=1'>"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bench.errors import ParameterError
-from bench.figures import Figure
+from bench.reporting.figures import Figure
+from bench.reporting.tables import Table
 from bench.reports._metric import definition
 from bench.reports._protocol import protocols
-from bench.tables import Table
 
 Make = Callable[..., Any]
 SWEPT = {f"lcdh[{i}]": 1.0 + i for i in range(4)}

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from bench.errors import ParameterError
-from bench.figures import Figure
 from bench.metrics import mean
+from bench.reporting.figures import Figure
 from bench.reports import surface_plot
 from bench.reports._style import looks
 from bench.scoring.hamming import Histograms

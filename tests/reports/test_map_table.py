@@ -14,9 +14,9 @@ import pytest
 
 from bench.errors import ParameterError
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec, Schedule
+from bench.reporting.tables import Table
 from bench.reports.map_table import render
 from bench.reports.rounds import render as render_rounds
-from bench.tables import Table
 
 
 def entry(

@@ -17,10 +17,10 @@ from bench.errors import ParameterError
 from bench.plugins import registry
 from bench.published import Published, load
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
+from bench.reporting.tables import Table
 from bench.reports import published as report
 from bench.reports.published import render
 from bench.results import Results
-from bench.tables import Table
 
 THEIRS = Published(
     value=0.7123,

@@ -14,9 +14,9 @@ import pytest
 from bench.errors import ParameterError
 from bench.metrics import per_query
 from bench.records import RunRecord
+from bench.reporting.tables import Table
 from bench.reports._retention import backward_transfer, forgetting
 from bench.scoring.hamming import Histograms
-from bench.tables import Table
 
 Make = Callable[..., Any]
 METHODS = {"best": 0.8, "same": 0.8, "worse": 4.0}

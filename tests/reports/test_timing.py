@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
+from bench.reporting.tables import Table
 from bench.reports.timing import render
-from bench.tables import Table
 
 
 def entry(

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench import writing
 from bench.errors import ParameterError
-from bench.tables import csv_of
+from bench.reporting import writing
+from bench.reporting.tables import csv_of
 
 FORMATS = ("pdf", "svg", "png")
 _METADATA: dict[str, tuple[str, dict[str, None]]] = {  # where the digest goes, and what is left out

@@ -142,7 +142,7 @@ def _entry(record: RunRecord, stored: Mapping[str, npt.NDArray[Any]], name: str)
 
 
 def _search_of(hist: Histograms) -> Search:
-    from bench import _score_kernels  # numba: only where arrays are read
+    from bench.reporting import _score_kernels  # numba: only where arrays are read
 
     cuts = np.unique(np.append(_STEPS[hist.items > _STEPS], hist.items)).astype(np.intp)
     scores, hits = np.empty(len(hist), np.float64), np.empty((len(hist), len(cuts)), np.float64)
