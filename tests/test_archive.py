@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 import bench
+from bench.archive.compare import compare
+from bench.archive.merge import merge
+from bench.archive.verify import verify
 from bench.cli import main
-from bench.compare import compare
 from bench.errors import StoreError
-from bench.merge import merge
 from bench.plugins import registry
 from bench.records import Schedule
 from bench.results import Results
 from bench.storing.store import Store
-from bench.verify import verify
 
 PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]
 
@@ -262,7 +262,7 @@ def test_the_benchopt_export_has_its_columns(tmp_path: Path) -> None:
 
 
 def test_benchopt_rows_of_different_protocol_do_not_collide(tmp_path: Path) -> None:
-    from bench.export import _benchopt_rows
+    from bench.archive.export import _benchopt_rows
 
     [record] = run(tmp_path / "runs").records()
     spec = record.spec
@@ -333,6 +333,6 @@ def test_a_trec_run_scores_what_the_harness_scores(tmp_path: Path) -> None:
 def test_a_trec_export_without_codes_says_so(tmp_path: Path) -> None:
     store = run(tmp_path / "runs", methods="float_features")
     with pytest.raises(StoreError, match="no cell with stored codes"):
-        from bench.export import to_trec
+        from bench.archive.export import to_trec
 
         to_trec(Results(store.records(), arrays=store.arrays), tmp_path / "out", tmp_path)

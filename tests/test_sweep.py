@@ -325,7 +325,7 @@ def test_all_four_directions_can_be_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_stored_metric_follows_from_the_histograms(tmp_path: Path) -> None:
-    from bench.rescore import rescore
+    from bench.archive.rescore import rescore
 
     bench.run(**options(tmp_path))
     store = Store(tmp_path / "runs")
@@ -341,7 +341,7 @@ def test_a_stored_metric_follows_from_the_histograms(tmp_path: Path) -> None:
 def test_a_method_without_codes_keeps_no_vectors_and_is_left_out_of_metrics_of_their_order(
     tmp_path: Path,
 ) -> None:
-    from bench.rescore import rescore
+    from bench.archive.rescore import rescore
 
     [record] = bench.run(**options(tmp_path, methods="float_features")).records
     store = Store(tmp_path / "runs")

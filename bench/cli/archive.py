@@ -71,7 +71,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _compare(args: argparse.Namespace) -> int:
     import tempfile
 
-    from bench.compare import compare, folder_of
+    from bench.archive.compare import compare, folder_of
     from bench.storing.store import Store
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -86,9 +86,9 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from bench.merge import stores
+    from bench.archive.merge import stores
+    from bench.archive.verify import verify
     from bench.study.study import data_folder
-    from bench.verify import verify
 
     [store] = stores([args.folder])
     differ = 0
@@ -101,7 +101,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    from bench.merge import merge, stores
+    from bench.archive.merge import merge, stores
     from bench.storing.store import Store
 
     copied = merge(stores(args.folders), Store(args.into))
@@ -110,8 +110,8 @@ def _merge(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
+    from bench.archive.export import DEPTH, FORMS, trec_note
     from bench.errors import ParameterError
-    from bench.export import DEPTH, FORMS, trec_note
     from bench.results import Results
     from bench.study.study import data_folder
 

@@ -79,7 +79,7 @@ def _wanted(spec: Any, args: argparse.Namespace) -> bool:
 
 
 def _rescore(args: argparse.Namespace) -> int:
-    from bench.rescore import rescore
+    from bench.archive.rescore import rescore
     from bench.study.study import data_folder
 
     root = data_folder(args.data_root)
