@@ -38,7 +38,7 @@ _LAZY = {
     "Results": "bench.results",
     "Source": "bench.api",
     "Split": "bench.api",
-    "check_method": "bench.checks",
+    "check_method": "bench.checks.suite",
     "param": "bench.plugins.params",
     "run": "bench.running.sweep",
     "sign": "bench.api",

@@ -28,11 +28,11 @@ from bench.api import (
     param,
     sign,
 )
-from bench.checks import check_dataset, check_method, checks_for
+from bench.checks.suite import check_dataset, check_method, checks_for
+from bench.checks.trial import items
 from bench.errors import ContractError
 from bench.plugins import registry
 from bench.protocol.outputs import validate_codes
-from bench.trial import items
 
 
 class Good(Method):
@@ -205,20 +205,20 @@ def test_checks_are_chosen_by_capabilities() -> None:
 
 
 def test_every_check_has_one_function() -> None:
-    from bench import method_checks
+    from bench.checks import of_methods
 
     public = {
         name
-        for name, value in vars(method_checks).items()
-        if getattr(value, "__module__", "") == method_checks.__name__
+        for name, value in vars(of_methods).items()
+        if getattr(value, "__module__", "") == of_methods.__name__
         and not name.startswith("_")
         and name != "of"
     }
     everything = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True)
-    used = {f.__name__ for f in method_checks.of(everything)}
-    used |= {f.__name__ for f in method_checks.of(Capabilities(supervised=True, label_free=True))}
-    used |= {f.__name__ for f in method_checks.of(Capabilities(partial=True))}
-    used |= {f.__name__ for f in method_checks.of(Capabilities(real_valued=True))}
+    used = {f.__name__ for f in of_methods.of(everything)}
+    used |= {f.__name__ for f in of_methods.of(Capabilities(supervised=True, label_free=True))}
+    used |= {f.__name__ for f in of_methods.of(Capabilities(partial=True))}
+    used |= {f.__name__ for f in of_methods.of(Capabilities(real_valued=True))}
     assert used == public
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Split, sign
+from bench.checks.trial import Trial, items
 from bench.errors import ContractError
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
@@ -15,7 +16,6 @@ from bench.protocol.shown import chunk, encode, skip_reason, stand_ins
 from bench.protocol.stream import Withheld
 from bench.records import Database, RunSpec, Schedule
 from bench.scoring import hamming
-from bench.trial import Trial, items
 
 
 def split(n: int = 12, *, labels: bool = True, views: tuple[str, ...] = ("clip", "vgg")) -> Split:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import scaffold
-from bench.checks import check_method
+from bench.checks import scaffold
+from bench.checks.suite import check_method
 from bench.errors import ContractError
 from bench.plugins import registry
 

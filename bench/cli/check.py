@@ -28,7 +28,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from bench import checks
+    from bench.checks import suite
     from bench.errors import UnknownNameError
     from bench.plugins import registry
     from bench.study import selectors
@@ -37,11 +37,11 @@ def _check(args: argparse.Namespace) -> int:
     name = args.name.partition("[")[0]
     if name in registry.names("method"):
         [(_, values)] = selectors.expand("method", [args.name])
-        results = checks.check_method(name, **values)
+        results = suite.check_method(name, **values)
     elif name in registry.names("dataset"):
         [(_, values)] = selectors.expand("dataset", [args.name])
         root = data_folder(args.data_root)
-        results = checks.check_dataset(name, root, **values)
+        results = suite.check_dataset(name, root, **values)
     else:
         raise UnknownNameError(
             "method or dataset", name, registry.names("method") + registry.names("dataset")
@@ -57,7 +57,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _new(args: argparse.Namespace) -> int:
-    from bench import scaffold
+    from bench.checks import scaffold
 
     written = scaffold.new_method(args.name, args.folder or scaffold.default_folder())
     for path in written:

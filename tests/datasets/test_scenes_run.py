@@ -11,7 +11,7 @@ import pytest
 
 import bench
 from bench.api import MODALITIES, Dataset
-from bench.checks import check_dataset
+from bench.checks.suite import check_dataset
 from bench.data.validate import check
 from bench.data.views import light
 from bench.datasets.scenes import CLIP, Scenes

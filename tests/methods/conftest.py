@@ -19,9 +19,9 @@ import pytest
 
 from bench import metrics
 from bench.api import MODALITIES, Batch, Chunk, Codes, Dataset, Method, Modality
+from bench.checks.trial import Trial
 from bench.datasets.synthetic import Synthetic
 from bench.scoring import cosine, hamming
-from bench.trial import Trial
 
 Array = np.ndarray[Any, Any]
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES
+from bench.checks.trial import Trial, items
 from bench.methods.cca import CCA
 from bench.methods.cca_itq import CCAITQ
-from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 

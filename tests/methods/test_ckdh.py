@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk, Shared
-from bench.checks import Check, checks_for
+from bench.checks.suite import Check, checks_for
 from bench.errors import ParameterError
 from bench.methods._similarity_loss import error_by_rows
 from bench.methods.ckdh import CKDH

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.api import sign
+from bench.checks.trial import Trial, items
 from bench.methods._classifier import LabelRegression, class_codes, label_codes
 from bench.methods.classifier_code import ClassifierCode
-from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 

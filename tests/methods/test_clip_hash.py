@@ -11,11 +11,11 @@ import pytest
 
 from bench import metrics
 from bench.api import MODALITIES, Batch, Chunk, Dataset
-from bench.checks import Check, checks_for
+from bench.checks.suite import Check, checks_for
+from bench.checks.trial import Trial
 from bench.errors import DataError
 from bench.methods.clip_hash import CLIPHash
 from bench.plugins import state
-from bench.trial import Trial
 
 Array = np.ndarray[Any, Any]
 

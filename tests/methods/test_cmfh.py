@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Split
+from bench.checks.trial import Trial, items
 from bench.methods.cmfh import CMFH
-from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 SETTINGS = {"balance": 0.4, "mu": 3.0, "gamma": 0.5}

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Labels, Modality, Split
+from bench.checks.trial import Trial, items
 from bench.methods._codes import normalise_labels
 from bench.methods.cvh import CVH, _objective
-from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk, Shared
-from bench.checks import Check, checks_for
+from bench.checks.suite import Check, checks_for
 from bench.methods.djsrh import DJSRH, affinity, reconstruction_loss
 
 torch = pytest.importorskip("torch")

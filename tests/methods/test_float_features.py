@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bench.checks.trial import Trial, items
 from bench.methods.classifier_code import ClassifierCode
 from bench.methods.float_features import FloatFeatures
-from bench.trial import Trial, items
 
 
 def test_vectors_are_clipped_ridge_scores_less_the_class_frequencies() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from bench import metrics
 from bench.api import MODALITIES, Batch, Labels, Split
+from bench.checks.trial import Trial, items
 from bench.methods.label_oracle import LabelOracle
-from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))

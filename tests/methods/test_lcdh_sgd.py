@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk, Modality
+from bench.checks.trial import Trial, items
 from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH
 from bench.methods.lcdh.history import Group, History, Signals, UnitRows
@@ -17,7 +18,6 @@ from bench.methods.lcdh.linear import unit_rows
 from bench.methods.lcdh.sgd import Networks, backward, forward, loss_slopes
 from bench.methods.lcdh.student import signs
 from bench.plugins import state
-from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 K, L1, L2, GAMMA = 6, 0.7, 1.3, 0.4

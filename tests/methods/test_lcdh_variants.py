@@ -13,6 +13,7 @@ import pytest
 
 import bench
 from bench.api import MODALITIES, PROGRESS, Batch, Chunk, Modality, Shared, Split
+from bench.checks.trial import Trial, items
 from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH, teacher
 from bench.methods.lcdh.history import History, Signals, UnitRows
@@ -24,7 +25,6 @@ from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
 from bench.plugins import state
 from bench.study.study import Study
-from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 Draws = np.random.default_rng

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk, Method, Shared
-from bench.checks import check_method
+from bench.checks.suite import check_method
+from bench.checks.trial import Trial, equal, items
 from bench.methods._hash_network import sample
 from bench.methods._rehearsal import Memory
 from bench.plugins import registry, state
-from bench.trial import Trial, equal, items
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("one_thread")

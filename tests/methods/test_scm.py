@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Split
+from bench.checks.trial import Trial, items
 from bench.methods.cca import CCA
 from bench.methods.scm import SCM
-from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Split
+from bench.checks.trial import Trial, items
 from bench.methods.seph import SePH, divergence
-from bench.trial import Trial, items
 
 Array = np.ndarray[Any, Any]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk, Shared
-from bench.checks import Check, checks_for
+from bench.checks.suite import Check, checks_for
 from bench.methods.skdch import SKDCH
 
 torch = pytest.importorskip("torch")

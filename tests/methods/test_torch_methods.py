@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, PROGRESS, Batch, Shared, Split
+from bench.checks.trial import Trial, items
 from bench.errors import ParameterError
 from bench.plugins import params, registry
 from bench.study import selectors
-from bench.trial import Trial, items
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -217,7 +217,7 @@ import hashlib, json
 import numpy as np, torch
 from bench import registry
 from bench.api import MODALITIES
-from bench.trial import Trial, items
+from bench.checks.trial import Trial, items
 torch.set_num_threads(THREADS)
 found = {}
 for name, quick in METHODS.items():

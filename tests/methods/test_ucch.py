@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.api import Chunk, Shared
-from bench.checks import Check, checks_for
+from bench.checks.suite import Check, checks_for
 from bench.methods import ucch
 from bench.methods.ucch import UCCH, contrastive_loss, ranking_loss
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk
-from bench.checks import Check, checks_for
+from bench.checks.suite import Check, checks_for
 from bench.methods._hash_network import location_and_scale
 from bench.methods.ukd import UKD
 

@@ -3,7 +3,7 @@
 import pytest
 from aligned_directions import AlignedDirections
 
-from bench.checks import Check, checks_for
+from bench.checks.suite import Check, checks_for
 from bench.plugins import registry
 
 

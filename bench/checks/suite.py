@@ -23,7 +23,7 @@ from bench.errors import BenchError, ContractError
 from bench.plugins import registry
 
 if TYPE_CHECKING:
-    from bench.trial import Trial
+    from bench.checks.trial import Trial
 
 __all__ = ["Check", "CheckResult", "check_dataset", "check_method", "checks_for"]
 
@@ -36,7 +36,7 @@ class Check:
     run: Callable[[Trial], None]
 
     def __call__(self, method: type[Method], **parameters: Any) -> None:
-        from bench.trial import Trial
+        from bench.checks.trial import Trial
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a warning is no breach of the contract
@@ -58,9 +58,9 @@ class CheckResult:
 
 def checks_for(method: type[Method]) -> list[Check]:
     """The checks that apply to a method with these capabilities."""
-    from bench import method_checks
+    from bench.checks import of_methods
 
-    return [Check(function.__name__, function) for function in method_checks.of(method.capabilities)]
+    return [Check(function.__name__, function) for function in of_methods.of(method.capabilities)]
 
 
 def check_method(
@@ -80,14 +80,14 @@ def check_dataset(
     dataset: type[DatasetSource] | str, root: Path, *, raising: bool = False, **options: Any
 ) -> list[CheckResult]:
     """Run the contract suite on a dataset, read from ``root`` (unused by a generated one)."""
-    from bench import dataset_checks
+    from bench.checks import of_datasets
 
     cls: type[DatasetSource] = registry.get("dataset", dataset) if isinstance(dataset, str) else dataset
-    source = dataset_checks.Source(cls, options, root)
+    source = of_datasets.Source(cls, options, root)
     results = []
-    for check in dataset_checks.ALL:
+    for check in of_datasets.ALL:
         results.append(_timed(check.__name__, cls, lambda c=check: c(source)))  # type: ignore[misc]
-        if check is dataset_checks.it_loads and not results[-1].ok:
+        if check is of_datasets.it_loads and not results[-1].ok:
             break  # the others look at what was loaded
     return _reported(cls, results, raising)
 

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import MODALITIES, Batch, Capabilities, Codes, Labels, Method, Modality, Split
+from bench.checks.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 from bench.errors import ContractError
 from bench.plugins import params, registry, state
 from bench.protocol.outputs import validate_codes, validate_vectors
 from bench.records import AXES
-from bench.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 
 _QUERIES = 40
 _UNUSUAL = 918273645  # a seed that no plugin sets by itself

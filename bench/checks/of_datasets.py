@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from bench.api import MODALITIES, Dataset, DatasetSource, Split
+from bench.checks.trial import arrays, equal
 from bench.errors import ContractError
 from bench.plugins import registry
 from bench.records import Schedule
-from bench.trial import arrays, equal
 
 
 class Source:

@@ -50,7 +50,7 @@ _TEST = '''\
 {imports}import pytest
 
 from bench import registry
-from bench.checks import Check, checks_for
+from bench.checks.suite import Check, checks_for
 
 {register}METHOD = registry.get("method", "{name}")
 
