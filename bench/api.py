@@ -7,9 +7,8 @@ A method learns from chunks (:meth:`Method.fit_chunk`) and hashes items of one m
 from __future__ import annotations
 
 import dataclasses
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, dataclass_transform
@@ -22,6 +21,7 @@ from bench.plugins.card import Card, Counts, Expected
 from bench.plugins.params import param
 from bench.plugins.shared import Shared
 from bench.plugins.state import Tree
+from bench.progress import passes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,8 +32,6 @@ Features = npt.NDArray[np.float32]  # (n, d)
 Labels = npt.NDArray[np.uint8]  # (n, classes), 0 or 1; a row of zeros is an unlabelled item
 Codes = npt.NDArray[np.int8]  # (n, bits), every value -1 or +1
 Rows = npt.NDArray[np.intp]
-
-PROGRESS = logging.getLogger("bench.storing.traces")  # at INFO: how far a long training is
 
 __all__ = [
     "MODALITIES",
@@ -69,16 +67,6 @@ def sign(x: npt.NDArray[Any]) -> Codes:
     array([[-1,  1,  1]], dtype=int8)
     """
     return np.where(x >= 0, 1, -1).astype(np.int8)
-
-
-def passes(stage: str, count: int) -> Iterator[int]:
-    """``range(count)`` for the passes over the items in a training, whose progress is logged.
-
-    `bench run` shows it on a terminal as ``student: epoch 3 of 20``; elsewhere nothing is printed.
-    """
-    for epoch in range(count):
-        PROGRESS.info("%s: epoch %d of %d", stage, epoch + 1, count)
-        yield epoch
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench import published
 from bench.api import Method
 from bench.plugins import registry
 from bench.records import RunRecord
 from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reports import _published
 from bench.reports._metric import definition
 from bench.reports._protocol import STALE, Stale, protocols
 
@@ -87,7 +87,7 @@ def _block(data: Sequence[Mapping[str, Any]], told: Sequence[str], old: set[str]
 
 def _authors() -> dict[tuple[str, str], float]:
     """(method, direction) → what the authors' own code gave on the same data."""
-    found = (p for p in published.load() if p.dataset == _DATASET and p.bits == _BITS)
+    found = (p for p in _published.load() if p.dataset == _DATASET and p.bits == _BITS)
     return {(p.method, p.direction): p.value for p in found}
 
 

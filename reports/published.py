@@ -10,10 +10,10 @@ from itertools import groupby
 from typing import Any
 
 from bench.errors import ParameterError
-from bench.published import FUSED, NOT_STATED, Published, load
 from bench.records import RoundRecord, RunRecord
 from bench.reporting.tables import Block, Cell, Column, Row, Table
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Stale, chance_level, dataset_of
+from bench.reports._published import FUSED, NOT_STATED, Published, load
 
 _Place = tuple[str, int, str]  # direction, bits, rounds: what a column is about
 _PROTOCOL = ("data", "features", "queries", "items", "metric", "ties", "database", "rounds", "schedule")

@@ -230,7 +230,7 @@ for name in ("map", "map:dcmh"):  # one kernel each
 
 
 def test_importing_the_metrics_loads_neither_numba_nor_torch() -> None:
-    code = "import sys, bench.metrics, bench.scoring.hamming; print({'numba', 'torch', 'scipy'} & set(sys.modules))"
+    code = "import sys, bench.metrics; print({'numba', 'torch', 'scipy'} & set(sys.modules))"
     assert run(code).strip() == "set()"
 
 
@@ -254,5 +254,5 @@ def test_the_kernels_are_cached_and_a_second_process_is_quick(tmp_path: Path) ->
 @pytest.mark.slow
 def test_where_no_cache_can_be_written_the_numbers_are_the_same() -> None:
     nowhere = "import numba.core.caching as c; c.CacheImpl._locator_classes = []"
-    check = "from bench import _kernels; assert not _kernels.orders._cache.cache_path"
+    check = "from bench.scoring import _kernels; assert not _kernels.orders._cache.cache_path"
     assert run(f"{nowhere}\n{FIRST_NUMBER}\n{check}") == run(FIRST_NUMBER)

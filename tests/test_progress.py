@@ -1,67 +1,96 @@
-"""The traces that a sweep leaves while it runs."""
+"""The line that says what a long cell is doing: on a terminal only, one line, not too often."""
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from bench.records import RunRecord, RunSpec, Schedule
-from bench.storing import traces
+import bench
+from bench import progress
+from bench.progress import PROGRESS, passes
+
+PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / f"{name}.py") for name in ("dies", "tiny"))
 
 
-def spec(bits: int = 8) -> RunSpec:
-    return RunSpec(method="halves", dataset="tiny", bits=bits, schedule=Schedule("shuffled", 20))
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-def test_a_sweep_counts_what_it_finished_and_failed(tmp_path: Path) -> None:
-    with traces.Sweep(tmp_path, total=3, jobs=2) as sweep:
-        sweep.finished(RunRecord(spec=spec(), status="ok"))
-        sweep.finished(RunRecord(spec=spec(16), status="failed"))
-        (trace,) = traces.read(tmp_path)
-    assert (trace.total, trace.finished, trace.failed, trace.jobs) == (3, 2, 1, 2)
-    assert trace.alive
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    found = Screen()
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=found))  # pytest has taken sys.stderr itself
+    monkeypatch.setattr(progress, "_PAUSE", 0.0)
+    return found
 
 
-def test_nothing_is_left_when_a_sweep_ends_or_breaks(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), traces.Sweep(tmp_path, total=1, jobs=1):
-        raise KeyboardInterrupt
-    assert not list(tmp_path.iterdir())
+def test_passes_count_like_range_and_say_where_they_are(screen: Screen) -> None:
+    with progress.shown() as line:
+        line.at("lcdh, round 2 of 6")
+        assert list(passes("teacher", 2)) == [0, 1]
+    lines = screen.getvalue().split("\r\x1b[K")
+    assert lines == [
+        "",
+        "lcdh, round 2 of 6",
+        *(f"lcdh, round 2 of 6, teacher: epoch {i} of 2" for i in (1, 2)),
+        "",
+    ]
 
 
-def test_a_worker_names_the_cells_it_computes(tmp_path: Path) -> None:
-    specs = [spec(8), spec(16)]
-    with traces.running(tmp_path, specs):
-        (trace,) = traces.read(tmp_path)
-    assert trace.cells == {s.key: str(s) for s in specs}
-    assert not list(tmp_path.iterdir())
+def test_a_line_is_never_wider_than_the_terminal(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    with progress.shown() as line:
+        line.at("a very long cell, round 3 of 5")
+    assert screen.getvalue().split("\r\x1b[K")[1] == "…cell, round 3 of 5"
 
 
-def test_the_trace_of_a_killed_process_does_not_count_and_the_next_sweep_removes_it(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    traces.Trace(kind="sweep", pid=process.pid, total=9).write(tmp_path)
-    assert traces.read(tmp_path)[0].alive is False
-    with traces.Sweep(tmp_path, total=1, jobs=1):
-        assert [trace.total for trace in traces.read(tmp_path)] == [1]
+def test_many_short_passes_write_few_lines(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_PAUSE", 60.0)
+    with progress.shown():
+        list(passes("student", 1000))
+    assert screen.getvalue().count("epoch") == 1
 
 
-def test_a_later_process_with_the_same_number_is_not_the_writer(tmp_path: Path) -> None:
-    assert traces.Trace(kind="sweep", since=1.0).alive is False
+def test_without_a_terminal_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.shown() as line:
+        line.at("somewhere")
+        list(passes("student", 3))
+    progress.erase()
+    assert capsys.readouterr() == ("", "")
 
 
-def test_nobody_can_tell_whether_a_process_of_another_machine_lives(tmp_path: Path) -> None:
-    assert traces.Trace(kind="sweep", host="elsewhere").alive is None
-
-
-def test_a_folder_that_cannot_be_written_to_stops_no_cell(tmp_path: Path) -> None:
-    with traces.running(tmp_path / "absent", [spec()]):
+def test_logging_is_as_it_was_afterwards(screen: Screen) -> None:
+    before = PROGRESS.level, PROGRESS.propagate, list(PROGRESS.handlers)
+    with progress.shown():
         pass
-    assert not (tmp_path / "absent").exists()
+    assert (PROGRESS.level, PROGRESS.propagate, list(PROGRESS.handlers)) == before
 
 
-def test_a_file_that_is_no_trace_is_passed_over(tmp_path: Path) -> None:
-    (tmp_path / ".odd.trace").write_text("[1")
-    assert traces.read(tmp_path) == []
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_bench_run_says_on_a_terminal_which_epoch_of_which_stage(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    method = f"dies[witness={tmp_path}/w,pause=0.15]"
+    options = f"--plugin {PLUGINS} --datasets tiny --methods {method} --bits 8 --seeds 1"
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.cli", "run", *options.split(), "--results", str(tmp_path / "runs")],
+        stderr=slave,
+        stdout=subprocess.PIPE,
+        cwd=Path(bench.__file__).parents[1],
+        env={**os.environ, "BENCH_CACHE": str(tmp_path / "cache")},
+    ) as running:
+        output, _ = running.communicate(timeout=120)
+    os.close(slave)
+    said = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert running.returncode == 0
+    assert "round 1 of 3" in said and "round 3 of 3, training: epoch 2 of 3" in said
+    assert "\r\x1b[K[1/1] dies" in said  # the cell's own line begins where the line was
+    assert b"epoch" not in output and b"\x1b" not in output

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench import published
 from bench.errors import DataError
-from bench.published import FUSED, home, load
 from bench.records import DIRECTIONS, ORDERS, Schedule
+from bench.reports import _published as published
+from bench.reports._published import FUSED, home, load
 
 GOOD = """
 paper = "A: B, C 2020"

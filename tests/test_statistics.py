@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bench.api import Batch, Dataset, Split
-from bench.data import describe
+from bench.data import describe as module
 from bench.data.describe import base_rates, constant_columns, describe, moments, row_digests
 from bench.data.validate import check
 from bench.datasets.synthetic import Synthetic
@@ -79,7 +79,7 @@ def test_base_rates_do_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPa
     data = Synthetic(n=300, queries=50).load(Path())
     assert data.train.labels is not None and data.query.labels is not None
     whole = base_rates(data.query.labels, data.train.labels)
-    monkeypatch.setattr(describe, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1)
     np.testing.assert_array_equal(base_rates(data.query.labels, data.train.labels), whole)
 
 
@@ -109,7 +109,7 @@ def test_digests_are_equal_exactly_where_rows_are(x: Array) -> None:
 
 
 def test_moments_are_exact_far_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(describe, "BLOCK_BYTES", 200)
+    monkeypatch.setattr(module, "BLOCK_BYTES", 200)
     x = (1e4 + np.random.default_rng(0).standard_normal((1000, 3))).astype(np.float32)
     mean, sd = moments(x)
     np.testing.assert_allclose(mean, x.mean(axis=0, dtype=np.float64), rtol=1e-12)

@@ -1,4 +1,4 @@
-"""bench.running.sweep, bench.running.runner and bench.storing.store together: cells run, are kept, resumed and compared."""
+"""Sweep, runner and store together: cells run, are kept, resumed and compared."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_it_is_listed_with_its_distribution_and_without_being_imported(
     installed: Path, python: Python
 ) -> None:
     code = (
-        "import json, sys; from bench import registry; "
+        "import json, sys; from bench.plugins import registry; "
         "found = {e.name: e for e in registry.listings('method')}; e = found['aligned_directions']; "
         "print(json.dumps([e.origin, e.summary, e.broken, 'aligned_directions' in sys.modules]))"
     )

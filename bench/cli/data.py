@@ -165,7 +165,7 @@ def _counts(card: Any, variant: str) -> str:
 
 
 def _file(file: Any) -> str:
-    from bench.meter import amount
+    from bench.progress import amount
 
     expected = file.expected
     size = "size unknown" if expected.bytes is None else amount(expected.bytes, "bytes")

@@ -148,7 +148,7 @@ def _draw(figures: Sequence[Any], args: argparse.Namespace) -> None:
 
 
 def show(table: Any) -> None:
-    """Print a :class:`bench.reporting.tables.Table`, with styles and at the terminal's width where there is one."""
+    """Print a table with styles, at the width of the terminal if there is one."""
     if sys.stdout.isatty():
         from rich.console import Console
 

@@ -32,17 +32,17 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from bench import report
+    from bench import paper
 
     started = time.perf_counter()
-    sections, parts = _stored(args) if args.study is None else _of_study(args)
-    written = report.write(sections, parts, args.out)
+    document, parts = _stored(args) if args.study is None else _of_study(args)
+    written = paper.write(document, parts, args.out)
     for failure in written.failed:
         print(f"bench: not made: {failure}", file=sys.stderr)
     took = time.perf_counter() - started
     print(f"{len(written.files)} files in {took:.1f} s; start with {args.out / 'README.md'}")
     if args.html is not None:
-        _page(sections, parts, written.files, args)
+        _page(document, parts, written.files, args)
     return 1 if written.failed else 0
 
 
@@ -56,9 +56,9 @@ def _check_places(args: argparse.Namespace) -> None:
 
 def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     """All that a results folder holds, as one section."""
-    from bench import report
+    from bench import paper
     from bench.errors import StoreError
-    from bench.report import Part
+    from bench.paper import Part
     from bench.results import Results
     from bench.storing.store import stale_reasons
     from bench.study.sections import Document, Section
@@ -69,18 +69,18 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     if not records:
         raise StoreError(f"results folder {store.folder} holds no cell. Run `bench run` first.")
     _check_places(args)
-    describe = report.describer(data_folder(args.data_root or ""))
+    describe = paper.describer(data_folder(args.data_root or ""))
     found = Results(records, stale=stale_reasons(records), arrays=store.arrays, describe=describe)
     title = "Stored results"
     command = f"bench report --results {store.folder}"
     section = Section(title=title)
-    sections = Document(title=title, sections=(section,), command=command)
-    return sections, [Part(section=section, results=found)]
+    document = Document(title=title, sections=(section,), command=command)
+    return document, [Part(section=section, results=found)]
 
 
 def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     """The sections of a study file, each with its records; what is missing is run first."""
-    from bench import report
+    from bench import paper
     from bench.study import sections
 
     names = ("jobs", "threads", "backend", "scheduler")
@@ -95,12 +95,12 @@ def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
             print(f"{title}: {missing} of {cells} cells {done}", file=sys.stderr)
 
     how = None if args.no_run else running.Run(args).how
-    return found, report.collect(found, say=say, how=how)
+    return found, paper.collect(found, say=say, how=how)
 
 
 def _page(document: Any, parts: list[Any], files: list[Path], args: argparse.Namespace) -> None:
     from bench import page
-    from bench.report import together
+    from bench.paper import together
     from bench.study.study import data_folder
 
     figures = [file for file in files if file.suffix == ".pdf"]
@@ -108,7 +108,7 @@ def _page(document: Any, parts: list[Any], files: list[Path], args: argparse.Nam
         together(parts),
         args.html,
         data_root=data_folder(args.data_root or ""),
-        title=sections.title,
+        title=document.title,
         sections={part.section.title: part.results for part in parts},
         figures=figures,
     )

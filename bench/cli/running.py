@@ -21,7 +21,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
 
 
 class Run:
-    """One run of a command: ``how`` is what :func:`bench.running.sweep.complete` is given beside study and cells."""
+    """One run of a command; ``how`` holds the keyword arguments of :func:`bench.running.sweep.complete`."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.started = time.perf_counter()
@@ -33,7 +33,7 @@ class Run:
 
     def finished(self, cell: Any, record: Any, count: int, total: int) -> None:
         """One line for every finished cell, with the time that is left at this pace."""
-        from bench import terminal
+        from bench import progress
 
         left = (time.perf_counter() - self.started) / count * (total - count)
         if record.status == "ok":
@@ -43,7 +43,7 @@ class Run:
         else:
             text = f"{record.status}: {record.reason}"
         width = len(str(total))
-        terminal.erase()
+        progress.erase()
         print(
             f"[{count:{width}}/{total}] {cell.spec}  {text}  ({left:.0f} s left)", file=sys.stderr, flush=True
         )

@@ -73,7 +73,7 @@ class _Line:
         self.best = float("-inf")
 
     def __call__(self, trial: Any, count: int, total: int) -> None:
-        from bench import terminal
+        from bench import progress
 
         left = (time.perf_counter() - self.started) / count * (total - count)
         setting = ", ".join(f"{k}={v}" for k, v in trial.values.items()) or "as given"
@@ -82,7 +82,7 @@ class _Line:
         else:
             self.best = max(self.best, trial.score)
             text = f"mAP {trial.score:.4f}  best {self.best:.4f}"
-        terminal.erase()
+        progress.erase()
         print(
             f"[{count:{len(str(total))}}/{total}] {setting}  {text}  ({left:.0f} s left)",
             file=sys.stderr,

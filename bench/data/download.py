@@ -19,7 +19,7 @@ import requests
 from bench.api import Card, Expected
 from bench.data import unpack
 from bench.errors import DataError, StoreError
-from bench.meter import Meter, amount
+from bench.progress import Meter, amount
 
 BLOCK = 1 << 16  # what a cut connection loses at most
 TRIES = 4  # in a row that bring not one byte

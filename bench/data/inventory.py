@@ -12,11 +12,11 @@ import numpy as np
 from bench.api import Card, Counts, Expected
 from bench.data import doctor, download
 from bench.data.doctor import Finding
-from bench.data.views import files
+from bench.data.views.files import read_manifest
 from bench.data.views.prepare import RawLike, check
 from bench.errors import DataError
-from bench.meter import amount
 from bench.plugins.card import variant_of
+from bench.progress import amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def views(home: Path) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Modality, name and manifest of every prepared view, by folder."""
     found: list[tuple[str, str, Mapping[str, Any]]] = []
     for path in sorted(home.glob("views/*/[!.]*/[!.]*/manifest.json")):
-        manifest = files.read_manifest(path.parent)
+        manifest = read_manifest(path.parent)
         if manifest is not None:
             found.append((path.parents[2].name, path.parents[1].name, manifest))
     return found

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
 from bench.errors import DataError, StoreError
-from bench.meter import Meter
+from bench.progress import Meter
 
 BLOCK = 1 << 20
 _DAMAGE = (

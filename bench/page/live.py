@@ -47,8 +47,8 @@ class Watch:
             entries = self._entries()
         if self._wanted:
             entries = [e for e in entries if e["key"] in self._wanted]
-        traces = traces.read(self.folder)
-        running = [t for t in traces if t.kind == "cells" and t.alive is not False]
+        left = traces.read(self.folder)
+        running = [t for t in left if t.kind == "cells" and t.alive is not False]
         counts = Counter(e["status"] for e in entries)
         if self._wanted:
             begun = {key for t in running for key in t.cells} | {e["key"] for e in entries}
@@ -59,7 +59,7 @@ class Watch:
             "now": time.time(),
             "study": len(self._wanted),
             "counts": dict(counts),
-            "sweeps": [_sweep(t) for t in traces if t.kind == "sweep"],
+            "sweeps": [_sweep(t) for t in left if t.kind == "sweep"],
             "running": [{"text": text, "since": t.since} for t in running for text in t.cells.values()],
             "latest": entries[:LATEST],
             "failed": [e for e in entries if e["status"] == "failed"][:TROUBLE],

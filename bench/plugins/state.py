@@ -109,7 +109,7 @@ def _describe(tree: Tree, arrays: list[Any], where: str) -> Any:
     kind = "array of objects" if isinstance(tree, np.ndarray) else type(tree).__name__
     raise ContractError(
         f"{where} is a {kind}; state must be arrays, numbers, strings, lists, dicts with "
-        "string keys or bench.plugins.state.State parts. Keep anything else in an attribute that does not end in '_'."
+        "string keys or bench.api.State parts. Keep anything else in an attribute that does not end in '_'."
     )
 
 

@@ -1,6 +1,6 @@
 """What a report needs of the histograms of one search, in one compiled pass.
 
-The formulas are those of :mod:`bench.scoring.ties`, where they are explained; tests hold the two together. The
+The formulas are explained in :mod:`bench.scoring.ties`; tests hold the two together. The
 trap: a logarithm per group is half of the time. Here a table of harmonic numbers serves, since its
 differences, rounded to 2e-15, leave an error in a score that is below that of float32.
 """

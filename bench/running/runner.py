@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import metrics, terminal
+from bench import metrics, progress
 from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
 from bench.data.cache import Stored, kept_folder
 from bench.errors import BenchError
@@ -86,7 +86,7 @@ def run_cells(
         return [(RunRecord(spec=spec, status="skipped", reason=reason, **common), {}) for spec in specs]
     machine = {k: v for k, v in common["environment"].items() if k != "jobs"}
     saved = Checkpoints(checkpoints, {**common, "environment": machine})
-    with threads.limit(thread_count), terminal.shown() as line:
+    with threads.limit(thread_count), progress.shown() as line:
         _warm_up()
         if "device" in parameters(cls):
             importlib.import_module("torch")  # seconds that belong to no cell
@@ -146,7 +146,7 @@ class _Stream:
 class _Session:
     """The state of one cell while its rounds go by."""
 
-    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int, line: terminal.Line) -> None:
+    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int, line: progress.Line) -> None:
         self.spec, self.stream, self.threads, self.line = spec, stream_, thread_count, line
         self.clock = Clock()
         self.index = Index(spec.database, stream_.train, self.clock)

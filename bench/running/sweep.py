@@ -2,7 +2,7 @@
 
 Everything goes through joblib, so the same sweep runs in this process, in local worker
 processes, or on a Dask or Ray cluster. Only this process stores cells;
-a worker leaves a trace of what it runs, and saves between rounds what takes long (bench/storing/checkpoint.py).
+a worker leaves a trace of what it runs, and saves between rounds what takes long (bench.storing).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def pack_vectors(vectors: npt.NDArray[np.float32]) -> Vectors:
 def histograms(
     query: Vectors, database: Vectors, query_labels: Packed, database_labels: Packed
 ) -> Histograms:
-    """As :func:`bench.scoring.hamming.histograms`, over ``STEPS`` + 1 steps of the cosine instead of distances."""
+    """Like :func:`bench.scoring.hamming.histograms`, over ``STEPS`` + 1 steps of the cosine."""
     queries, items = query.shape[1], database.shape[1]
     counts = np.zeros((queries, STEPS + 1, 2), dtype=np.uint32)
     gains = np.zeros((queries, STEPS + 1), dtype=np.uint64)

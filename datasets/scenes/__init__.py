@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bench import features
 from bench.api import MODALITIES, Batch, Card, Dataset, Features, Modality, Raw, Split, param
+from bench.data import views
 from bench.data.views.extractor import Setting
 from bench.data.views.kinds import make
 from bench.datasets._raw import RawSource
 from bench.datasets.scenes import world
 from bench.datasets.scenes.items import Items
-from bench.meter import Meter
+from bench.progress import Meter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -69,7 +69,7 @@ class Scenes(RawSource):
         """What the views are extracted with, since nothing else tells another version: our code of views, and
         local checkpoints; no data.
         """
-        code = sorted(Path(features.__path__[0]).glob("*.py"))
+        code = sorted(Path(views.__path__[0]).glob("*.py"))
         paths = [self._setting(root).path(name) for view in self.views().values() for name in view.arguments]
         inside = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
         return code + [file for files in inside for file in files if file.is_file()]

@@ -66,9 +66,7 @@ def test_nuswide_at_full_size_loads_in_10_s_and_500_mb(
 ) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "big.py").write_text(PLUGIN)
-    known = (
-        "from pathlib import Path; from bench import fingerprint, registry; registry.add_file(Path('big.py'))"
-    )
+    known = "from pathlib import Path; from bench.plugins import fingerprint, registry; registry.add_file(Path('big.py'))"
     code = python(f"{known}; print(fingerprint.of_dataset('big'))").strip()
     views = tmp_path / "data" / "big" / "views"
     write_view(views / "image" / "vgg16" / "rows", WIDTHS["image"])

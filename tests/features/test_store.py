@@ -26,7 +26,7 @@ registry.add_file(Path(sys.argv[1]))
 toy = registry.get("dataset", "toy")
 whole = toy.show
 toy.show = staticmethod(lambda n: (time.sleep(0.01 if n < 130 else 60), whole(n))[1])
-from bench.features import extract
+from bench.data.views import extract
 extract.Inputs.sample = lambda self: {}
 main(["data", "prepare", "toy", "--views", "colour", "--batch", "8", "--data-root", sys.argv[2]])
 """

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import bench
-from bench.api import MODALITIES, PROGRESS, Batch, Chunk, Modality, Shared, Split
+from bench.api import MODALITIES, Batch, Chunk, Modality, Shared, Split
 from bench.checks.trial import Trial, items
 from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH, teacher
@@ -24,6 +24,7 @@ from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, t
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
 from bench.plugins import state
+from bench.progress import PROGRESS
 from bench.study.study import Study
 
 Array = np.ndarray[Any, Any]

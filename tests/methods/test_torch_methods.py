@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, PROGRESS, Batch, Shared, Split
+from bench.api import MODALITIES, Batch, Shared, Split
 from bench.checks.trial import Trial, items
 from bench.errors import ParameterError
 from bench.plugins import params, registry
+from bench.progress import PROGRESS
 from bench.study import selectors
 
 torch = pytest.importorskip("torch")

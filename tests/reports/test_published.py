@@ -15,10 +15,10 @@ import pytest
 from bench.cli import main
 from bench.errors import ParameterError
 from bench.plugins import registry
-from bench.published import Published, load
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reporting.tables import Table
 from bench.reports import published as report
+from bench.reports._published import Published, load
 from bench.reports.published import render
 from bench.results import Results
 

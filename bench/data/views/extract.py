@@ -24,7 +24,7 @@ from bench.data.validate import finite
 from bench.data.views import files
 from bench.data.views.extractor import Extractor
 from bench.errors import DataError, ParameterError, StoreError
-from bench.meter import Meter
+from bench.progress import Meter
 
 SAMPLE = 16  # pictures whose pixels are remembered, to notice that files have been replaced
 BLOCK = 1 << 24  # bytes read together when a finished file is hashed

@@ -51,7 +51,7 @@ class Published:
 def home() -> Path:
     """The folder of the data: inside the package in a wheel, results/published in a checkout."""
     here = Path(__file__).resolve()
-    for folder in (here.with_name("published_numbers"), here.parents[1] / "results" / "published"):
+    for folder in (here.parents[1] / "published_numbers", here.parents[1] / "results" / "published"):
         if folder.is_dir():
             return folder
     raise DataError(

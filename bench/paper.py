@@ -75,7 +75,7 @@ class Part:
 def collect(document: Document, *, say: Say, how: Mapping[str, Any] | None) -> list[Part]:
     """The records of every section of a study file.
 
-    ``how`` is what :func:`bench.running.sweep.complete` is given to run what is missing. None runs nothing: what
+    ``how`` holds the arguments of :func:`bench.running.sweep.complete`. None runs nothing: what
     is stored counts, stale or not, and the files of the datasets need not be there.
     """
     found = []
