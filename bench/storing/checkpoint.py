@@ -1,7 +1,7 @@
 """Cells that take long are saved between rounds, so that an interrupted one goes on where it was.
 
-A checkpoint lies beside the cell's record to be, as ``CELL.partial``: plain data (bench.plugins.state), written
-under a temporary name and renamed, and removed when the record is stored. It is used only where code,
+A checkpoint lies beside the cell's record to be, as ``CELL.partial``: plain data, written under a
+temporary name and renamed, and removed when the record is stored. It is used only where code,
 data and machine are what they were; codes are then those of a run without a break, bit for bit.
 """
 
