@@ -39,7 +39,7 @@ _LAZY = {
     "Source": "bench.api",
     "Split": "bench.api",
     "check_method": "bench.checks.suite",
-    "param": "bench.plugins.params",
+    "param": "bench.contract.params",
     "run": "bench.running.sweep",
     "sign": "bench.api",
 }

@@ -4,7 +4,7 @@ BenchError                 printed without a traceback, exit code 2
 ├── UnknownNameError       a method, dataset, metric, field ... that does not exist
 ├── ParameterError         a value outside what a parameter allows
 ├── DataError              a file, an array or a split that cannot be used
-├── ContractError          a plugin that breaks bench/api.py
+├── ContractError          a plugin that breaks bench.contract
 └── StoreError             a results folder that cannot be read or written
 
 Every message says, in this order: the thing, the fact, what was expected, the fix.
@@ -55,7 +55,7 @@ class DataError(BenchError):
 
 
 class ContractError(BenchError):
-    """A plugin that breaks the contract of bench/api.py."""
+    """A plugin that breaks the contract of bench.contract."""
 
 
 class StoreError(BenchError):

@@ -18,14 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Dataset, Labels, Raw, Rows, param
+from bench.api import Counts, DataError, Dataset, Labels, Raw, RawSource, Rows, param, variant_of
 from bench.datasets import _labels, _mapping, _mat, _official, _pictures
 from bench.datasets._mapping import Mapped
 from bench.datasets._pictures import Pictures
-from bench.datasets._raw import RawSource
 from bench.datasets.files import Files
-from bench.errors import DataError
-from bench.plugins.card import Counts, variant_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

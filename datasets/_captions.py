@@ -13,10 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import Labels, Raw
+from bench.api import Card, Counts, DataError, Labels, Raw
 from bench.datasets import _official, _pictures
-from bench.errors import DataError
-from bench.plugins.card import Card, Counts
 
 Captions = Mapping[str, Sequence[str]]  # photo → its captions, in the order of their numbers
 

@@ -6,10 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from bench.api import Labels
+from bench.api import DataError, Labels
 from bench.datasets._mapping import Mapped
 from bench.datasets._mat import Array
-from bench.errors import DataError
 
 LabelKind = Literal["auto", "multi-hot", "class-number"]
 

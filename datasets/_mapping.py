@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.api import Features
+from bench.api import DataError, Features, ParameterError
 from bench.datasets._mat import AnyVariable, Array, Variable
-from bench.errors import DataError, ParameterError
 
 REQUIRED = ("image", "text", "labels")
 _ROLE = re.compile(r"(query_)?(image|text)(_[a-z0-9]+)?|(query_)?labels|(query|database)_index|classes")

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import DataError
+from bench.api import DataError
 
 Array = npt.NDArray[Any]
 SUFFIXES = (".npy", ".npz", ".mat", ".h5", ".hdf5")

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import Labels, Rows
-from bench.data.views.words import EDGES
-from bench.errors import DataError
+from bench.api import DataError, Labels, Rows
 
+EDGES = ".,;:!?\"'()[]"  # punctuation at the ends of a word, which does not belong to it
 DEPTH = 3  # a distribution may have been unpacked so many folders below ROOT/NAME
 
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.api import Rows
-from bench.errors import DataError
+from bench.api import DataError, Rows
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,11 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from bench.api import Labels, Raw, param
+from bench.api import Card, Counts, DataError, Expected, Labels, Raw, RawSource, param
 from bench.datasets import _official, _pictures
-from bench.datasets._raw import RawSource
-from bench.errors import DataError
-from bench.plugins.card import Card, Counts, Expected
 
 # fmt: off
 COLUMNS = [

@@ -12,12 +12,10 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Batch, Dataset, DatasetSource, Features, Labels, Rows, Split, param
-from bench.data.validate import finite
+from bench.api import Batch, DataError, Dataset, DatasetSource, Features, Labels, Rows, Split, finite, param
 from bench.datasets import _labels, _mapping, _mat
 from bench.datasets._labels import LabelKind
 from bench.datasets._mapping import Mapped
-from bench.errors import DataError
 
 
 class Files(DatasetSource):

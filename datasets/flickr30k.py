@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.api import Raw
+from bench.api import Card, Counts, Expected, Raw, RawSource
 from bench.datasets import _captions, _official
-from bench.datasets._raw import RawSource
-from bench.plugins.card import Card, Counts, Expected
 
 CARD = Card(
     name="flickr30k",

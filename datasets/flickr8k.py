@@ -8,11 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from bench.api import Raw, param
+from bench.api import Card, Counts, DataError, Expected, Raw, RawSource, param
 from bench.datasets import _captions, _official
-from bench.datasets._raw import RawSource
-from bench.errors import DataError
-from bench.plugins.card import Card, Counts, Expected
 
 DESCRIBES = 3.0  # mean of three experts' scores of 1 to 4; 3 is "almost describes the image"
 CARD = Card(

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import Raw, param
+from bench.api import Card, Counts, DataError, Expected, Raw, param
 from bench.datasets import _official, _pictures
 from bench.datasets._bundle import BundledSource
-from bench.errors import DataError
-from bench.plugins.card import Card, Counts, Expected
 
 CARD = Card(
     name="iaprtc12",

@@ -7,12 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from bench.api import Labels, Raw, Rows, param
+from bench.api import Card, Counts, DataError, Expected, Labels, Raw, Rows, param
 from bench.datasets import _official
 from bench.datasets._bundle import BundledSource
 from bench.datasets._pictures import Pictures
-from bench.errors import DataError
-from bench.plugins.card import Card, Counts, Expected
 
 # fmt: off
 TOPICS = (

@@ -10,11 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.api import Labels, Raw, param
+from bench.api import Card, Counts, DataError, Expected, Labels, Raw, param
 from bench.datasets import _official, _pictures
 from bench.datasets._bundle import BundledSource
-from bench.errors import DataError
-from bench.plugins.card import Card, Counts, Expected
 
 SITE = "http://images.cocodataset.org"
 

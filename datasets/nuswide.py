@@ -10,12 +10,23 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Batch, Dataset, Features, Labels, Raw, Rows, Split, param
-from bench.data.validate import finite
+from bench.api import (
+    Batch,
+    Card,
+    Counts,
+    DataError,
+    Dataset,
+    Expected,
+    Features,
+    Labels,
+    Raw,
+    Rows,
+    Split,
+    finite,
+    param,
+)
 from bench.datasets import _official, _pictures
 from bench.datasets._bundle import BundledSource
-from bench.errors import DataError
-from bench.plugins.card import Card, Counts, Expected
 
 # fmt: off
 TC21 = (

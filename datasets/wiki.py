@@ -10,12 +10,21 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Batch, Dataset, Labels, Raw, Split, param
-from bench.data.validate import finite
+from bench.api import (
+    Batch,
+    Card,
+    Counts,
+    DataError,
+    Dataset,
+    Expected,
+    Labels,
+    Raw,
+    RawSource,
+    Split,
+    finite,
+    param,
+)
 from bench.datasets import _mat, _official, _pictures
-from bench.datasets._raw import RawSource
-from bench.errors import DataError
-from bench.plugins.card import Card, Counts, Expected
 
 SHAPES = {
     "I_tr": (2173, 128),

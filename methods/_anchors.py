@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Chunk, Codes, Modality, sign
+from bench.api import MODALITIES, Chunk, Codes, Modality, State, sign
 from bench.methods._online import Array, blocks, dot
-from bench.plugins.state import State
 
 
 class Anchors(State):

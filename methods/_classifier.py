@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor
 
-from bench.api import MODALITIES, Chunk, Codes, Labels, Modality, sign
+from bench.api import MODALITIES, Chunk, Codes, Labels, Modality, State, sign
 from bench.methods._online import Array, Factor, RunningGram, blocks, dot
-from bench.plugins.state import State
 
 _RESOLUTION = 1e-13  # of a float32 feature: a variance below this share of the squared mean is rounding
 

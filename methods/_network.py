@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bench.api import Rows
-from bench.errors import ParameterError
+from bench.api import ParameterError, Rows
 
 
 @dataclass(frozen=True, slots=True)

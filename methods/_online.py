@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import blas, cho_factor, cho_solve, eigh
 
-from bench.api import Codes, Shared, sign
-from bench.plugins.state import State
+from bench.api import Codes, Shared, State, sign
 
 Array = npt.NDArray[np.float64]
 _BLOCK = 8192  # rows converted to float64 at a time

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Chunk, Split, Variant, param
+from bench.api import MODALITIES, Chunk, Split, State, Variant, param
 from bench.methods._hash_network import HashNetworks
-from bench.plugins.state import State
 
 Rows = Mapping[str, npt.NDArray[Any]]
 

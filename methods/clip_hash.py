@@ -19,13 +19,13 @@ from bench.api import (
     Capabilities,
     Chunk,
     Codes,
+    DataError,
     Method,
     Modality,
     Source,
     Variant,
     param,
 )
-from bench.errors import DataError
 from bench.methods._linear import frame, itq
 from bench.methods._online import Array, dot, linear_codes
 

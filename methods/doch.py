@@ -13,10 +13,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import pinvh
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Shared, Source, param
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Shared,
+    Source,
+    State,
+    param,
+)
 from bench.methods._codes import signs
 from bench.methods._online import Array, RunningRidge, dot, linear_codes
-from bench.plugins.state import State
 
 _ALPHA = {8: 0.45, 16: 0.35, 32: 0.25, 64: 0.15, 128: 0.10}  # the authors' alpha by code length
 _CELLS = 1 << 16  # similarities looked at together: 64k of them fit the second-level cache

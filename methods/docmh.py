@@ -14,10 +14,9 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from scipy.linalg import eigh, svd
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
 from bench.methods._codes import balanced_orthogonal, procrustes, signs
 from bench.methods._online import Array, Factor, RunningGram, dot, linear_codes
-from bench.plugins.state import State
 
 _NEWEST = 0.7  # share of the newest chunk in the threshold of queries
 

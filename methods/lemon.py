@@ -6,7 +6,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve, svd
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Source,
+    State,
+    param,
+    sign,
+)
 from bench.methods._codes import (
     ABSOLUTE,
     AS_AUTHORS,
@@ -16,7 +28,6 @@ from bench.methods._codes import (
     procrustes,
 )
 from bench.methods._online import Array, RunningRidge, dot, linear_codes
-from bench.plugins.state import State
 
 
 class Sums(State):

@@ -8,11 +8,10 @@ from functools import partial
 import numpy as np
 from scipy.linalg import solve
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors
 from bench.methods._codes import ABSOLUTE, AS_AUTHORS, TOLERANCE, balanced_orthogonal, normalise_labels, signs
 from bench.methods._online import Array, Factor, RunningGram, dot
-from bench.plugins.state import State
 
 
 class Sums(State):

@@ -10,10 +10,21 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.linalg import norm
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Source,
+    State,
+    param,
+    sign,
+)
 from bench.methods._factorisation import PerModality, carry_over, centre, joined, residual, solve_right
 from bench.methods._online import Array, Factor, RunningGram, RunningMean, dot, linear_codes
-from bench.plugins.state import State
 
 
 class Latents(State):

@@ -17,11 +17,11 @@ from bench.api import (
     Method,
     Modality,
     Source,
+    State,
     param,
 )
 from bench.methods._codes import signs
 from bench.methods._online import Array, RunningRidge, dot, linear_codes
-from bench.plugins.state import State
 
 
 class Reservoir(State):

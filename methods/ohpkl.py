@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from scipy.linalg import eigh, solve
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors
 from bench.methods._codes import (
     balanced_orthogonal,
@@ -23,7 +23,6 @@ from bench.methods._codes import (
     normalise_labels,
 )
 from bench.methods._online import Array, RunningGram, RunningRidge, dot
-from bench.plugins.state import State
 
 Features = Mapping[Modality, Array]
 

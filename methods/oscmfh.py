@@ -11,11 +11,22 @@ import numpy as np
 from numpy.linalg import norm
 from scipy.linalg import pinvh
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Labels, Method, Modality, Source, param
-from bench.errors import ParameterError
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Labels,
+    Method,
+    Modality,
+    ParameterError,
+    Source,
+    State,
+    param,
+)
 from bench.methods._factorisation import PerModality, carry_over, centre, residual, solve_right
 from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_codes
-from bench.plugins.state import State
 
 
 @dataclass(frozen=True)

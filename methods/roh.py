@@ -9,10 +9,21 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import eigh
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Features, Method, Modality, Source, param
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Features,
+    Method,
+    Modality,
+    Source,
+    State,
+    param,
+)
 from bench.methods._codes import normalise_labels, signs
 from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_codes
-from bench.plugins.state import State
 
 
 class Sums(State):

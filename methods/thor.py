@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh, hadamard, solve
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
 from bench.methods._codes import balanced_orthogonal, normalise_labels, signs
 from bench.methods._online import Array, RunningGram, dot, linear_codes
-from bench.plugins.state import State
 
 
 class Sums(State):

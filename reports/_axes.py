@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.contract import params
 from bench.errors import ParameterError
-from bench.plugins import params, registry
+from bench.plugins import registry
 from bench.records import AXES, DIRECTIONS, Direction, RunRecord, selector
 from bench.reporting.tables import Cell
 from bench.reports._metric import check_metric, definition, short

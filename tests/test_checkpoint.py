@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import bench
-from bench.plugins import registry, state
+from bench.contract import state
+from bench.plugins import registry
 from bench.records import RunRecord
 from bench.storing import checkpoint
 from bench.storing.checkpoint import Checkpoints

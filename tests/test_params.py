@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.api import Batch, Chunk, Codes, Method, Modality, sign
+from bench.contract.params import Parameter, check, param, parameters, parse
 from bench.errors import ContractError, ParameterError, UnknownNameError
-from bench.plugins.params import Parameter, check, param, parameters, parse
 
 
 class Tuned(Method):

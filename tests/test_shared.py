@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.plugins.shared import Shared
+from bench.contract.shared import Shared
 
 KEY = "0123456789abcdef"
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.checks.trial import equal
+from bench.contract import state
 from bench.errors import ContractError, StoreError
-from bench.plugins import state
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 TREES = st.recursive(

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bench.api import Batch, Dataset, Split
+from bench.contract.validate import check
 from bench.data import describe as module
 from bench.data.describe import base_rates, constant_columns, describe, moments, row_digests
-from bench.data.validate import check
 from bench.datasets.synthetic import Synthetic
 from bench.errors import DataError
 
@@ -193,7 +193,7 @@ def test_what_no_run_survives_is_refused_in_one_line(changed: dict[str, Any], me
 
 
 def test_a_nan_in_a_late_block_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.data.validate.BLOCK", 4)
+    monkeypatch.setattr("bench.contract.validate.BLOCK", 4)
     with pytest.raises(DataError, match="row 2, column 1"):
         check(make(LABELS, [[1, 0, 0]], train_image=spoilt(np.nan)))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import MODALITIES, Modality, Split
+from bench.contract.items import MODALITIES, Modality, Split
 from bench.data import cache
 from bench.errors import BenchError, DataError, ParameterError, StoreError
 from bench.records import RunRecord, RunSpec, selector

@@ -1,4 +1,4 @@
-"""What bench/api.py demands of a dataset, one function each: it raises where the demand is not met."""
+"""What bench.api demands of a dataset, one function each: it raises where the demand is not met."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import MODALITIES, Dataset, DatasetSource, Split
 from bench.checks.trial import arrays, equal
+from bench.contract.dataset import Dataset, DatasetSource
+from bench.contract.items import MODALITIES, Split
 from bench.errors import ContractError
 from bench.plugins import registry
 from bench.records import Schedule

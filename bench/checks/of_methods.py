@@ -1,4 +1,4 @@
-"""What bench/api.py demands of a method, one function each: it raises where the demand is not met."""
+"""What bench.api demands of a method, one function each: it raises where the demand is not met."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Batch, Capabilities, Codes, Labels, Method, Modality, Split
 from bench.checks.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
+from bench.contract import params, state
+from bench.contract.items import MODALITIES, Batch, Codes, Labels, Modality, Split
+from bench.contract.method import Capabilities, Method
 from bench.errors import ContractError
-from bench.plugins import params, registry, state
+from bench.plugins import registry
 from bench.protocol.outputs import validate_codes, validate_vectors
 from bench.records import AXES
 

@@ -17,7 +17,9 @@ _METHOD = '''\
 import numpy as np
 from scipy import linalg
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
+from bench.contract.items import MODALITIES, Batch, Chunk, Codes, Modality, sign
+from bench.contract.method import Capabilities, Method, Source
+from bench.contract.params import param
 
 
 class {title}(Method):

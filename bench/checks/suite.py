@@ -1,4 +1,4 @@
-"""The contract of bench/api.py as checks that anybody can run on a method or a dataset.
+"""The contract of bench.api as checks that anybody can run on a method or a dataset.
 
 In a test: ``bench.check_method(Mine, raising=True)``, or one test per check::
 
@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.api import DatasetSource, Method
+from bench.contract.dataset import DatasetSource
+from bench.contract.method import Method
 from bench.errors import BenchError, ContractError
 from bench.plugins import registry
 

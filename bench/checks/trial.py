@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Batch, Chunk, Labels, Method, Modality, Split
-from bench.plugins import state
+from bench.contract import state
+from bench.contract.items import MODALITIES, Batch, Chunk, Labels, Modality, Split
+from bench.contract.method import Method
 from bench.protocol.shown import clip_or_plain
 
 BITS, SEED, ROWS = 16, 1, 48

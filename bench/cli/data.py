@@ -63,11 +63,11 @@ def _source(args: argparse.Namespace) -> tuple[str, dict[str, Any], Any]:
 
 def _raw_source(args: argparse.Namespace) -> tuple[str, Any]:
     """The same, where it is one of pictures and texts."""
-    from bench.data.views.prepare import RawLike
+    from bench.data.views.source import RawSource
     from bench.errors import DataError
 
     name, _, source = _source(args)
-    if not isinstance(source, RawLike):
+    if not isinstance(source, RawSource):
         raise DataError(
             f"{name}: has features and no pictures or texts; there is nothing to prepare. Run: bench run "
             f"--datasets {name}"
@@ -179,9 +179,9 @@ def _file(file: Any) -> str:
 
 
 def _get(args: argparse.Namespace) -> int:
+    from bench.contract.card import variant_of
     from bench.data import download
     from bench.errors import DataError
-    from bench.plugins.card import variant_of
 
     root = _root(args)
     name, _, source = _source(args)

@@ -63,7 +63,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _method(name: str) -> list[str]:
-    from bench.plugins.params import parameters
+    from bench.contract.params import parameters
 
     cls = registry.get("method", name)
     source = cls.source
@@ -106,10 +106,10 @@ def _parameters(known: Any) -> list[str]:
 
 
 def _dataset(args: argparse.Namespace) -> list[str]:
+    from bench.contract.params import parameters
     from bench.data import cache
     from bench.data.describe import describe
     from bench.errors import DataError
-    from bench.plugins.params import parameters
     from bench.study import selectors
     from bench.study.study import data_folder
 

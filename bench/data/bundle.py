@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Dataset
+from bench.contract.dataset import Dataset
 from bench.errors import DataError, ParameterError, StoreError
 
 Arrays = Mapping[str, npt.NDArray[Any]]

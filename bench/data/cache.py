@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Batch, Dataset, DatasetSource, Split
+from bench.contract.dataset import Dataset, DatasetSource
+from bench.contract.items import Batch, Split
 from bench.data.views import files
 from bench.errors import DataError, StoreError
 from bench.plugins import fingerprint, registry
@@ -130,7 +131,7 @@ def _named(dataset: Dataset, contents: Mapping[str, str]) -> str:
 
 def _write(dataset: Dataset, target: Path, name: str) -> None:
     """Check ``dataset`` and copy its arrays."""
-    from bench.data.validate import check
+    from bench.contract.validate import check
 
     check(dataset)
     manifest = {

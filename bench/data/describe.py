@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Batch, Dataset, Features, Labels, Split
+from bench.contract.dataset import Dataset
+from bench.contract.items import MODALITIES, Batch, Features, Labels, Split
 from bench.errors import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -91,7 +92,7 @@ class DatasetStatistics:
 
 
 def describe(dataset: Dataset) -> DatasetStatistics:
-    """Measure a dataset that :func:`bench.data.validate.check` accepts."""
+    """Measure a dataset that :func:`bench.contract.validate.check` accepts."""
     labels, asked = _labels(dataset.train, dataset), _labels(dataset.query, dataset)
     per_item = np.concatenate([b.sum(axis=1) for b in blocks(labels)])
     names = dataset.classes or tuple(str(c) for c in range(labels.shape[1]))

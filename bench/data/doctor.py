@@ -1,6 +1,6 @@
 """The protocol lint: what is suspicious about a dataset and a stream before anything is trained.
 
-A finding is advice, not an error: what no run can survive is refused by :mod:`bench.data.validate`.
+A finding is advice, not an error: what no run can survive is refused by :mod:`bench.contract.validate`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Dataset, Features, Labels
-from bench.data import validate
+from bench.contract import validate
+from bench.contract.dataset import Dataset
+from bench.contract.items import MODALITIES, Features, Labels
 from bench.data.describe import DatasetStatistics, blocks, constant_columns, describe, moments
 from bench.errors import DataError
 from bench.records import Schedule

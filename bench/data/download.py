@@ -16,7 +16,7 @@ from typing import Any
 import pooch
 import requests
 
-from bench.api import Card, Expected
+from bench.contract.card import Card, Expected
 from bench.data import unpack
 from bench.errors import DataError, StoreError
 from bench.progress import Meter, amount

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import Card, Counts, Expected
+from bench.contract.card import Card, Counts, Expected, variant_of
 from bench.data import doctor, download
 from bench.data.doctor import Finding
 from bench.data.views.files import read_manifest
-from bench.data.views.prepare import RawLike, check
+from bench.data.views.prepare import check
+from bench.data.views.source import RawSource
 from bench.errors import DataError
-from bench.plugins.card import variant_of
 from bench.progress import amount
 
 
@@ -57,7 +57,7 @@ def findings(source: Any, root: Path) -> list[Finding]:
     found: list[Finding] = []
     if source.card is not None:
         found += _of_files(source.card, root / source.card.name, variant_of(source))
-    if isinstance(source, RawLike):
+    if isinstance(source, RawSource):
         found += _of_raw(source, root)
     try:
         dataset = source.load(root)
@@ -80,7 +80,7 @@ def _of_files(card: Card, home: Path, variant: str) -> Iterator[Finding]:
             yield Finding("PASS", topic, f"{size}; {known}")
 
 
-def _of_raw(source: RawLike, root: Path) -> Iterator[Finding]:
+def _of_raw(source: RawSource, root: Path) -> Iterator[Finding]:
     try:
         raw = source.raw(root)
         assert raw is not None

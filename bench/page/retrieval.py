@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Dataset, Labels, Modality, Raw, Split
+from bench.contract.dataset import Dataset, Raw
+from bench.contract.items import Labels, Modality, Split
 from bench.data import cache
 from bench.errors import BenchError, DataError
 from bench.plugins import registry

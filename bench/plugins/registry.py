@@ -20,10 +20,12 @@ from types import ModuleType
 from typing import Any
 
 import bench
+from bench.contract.dataset import DatasetSource
+from bench.contract.method import Method
 from bench.errors import BenchError, ContractError, UnknownNameError
 
 KINDS = {"method": "methods", "dataset": "datasets", "report": "reports"}
-_BASES = {"method": "Method", "dataset": "DatasetSource"}  # of bench.api; a report is a function
+_BASES = {"method": Method, "dataset": DatasetSource}  # a report is a function
 _ENDINGS = {"method": "Method", "dataset": "Source"}  # of the names of those and of what derives from them
 _extra: dict[str, Path] = {}  # --plugin files: module name → path
 
@@ -81,7 +83,7 @@ def get(kind: str, name: str) -> Any:
     else:
         members = dict(inspect.getmembers(module, inspect.isclass)).values()
         candidates = list(dict.fromkeys(c for c in members if _defined_in(c, target.module)))
-    base = getattr(importlib.import_module("bench.api"), _BASES[kind])
+    base = _BASES[kind]
     plugins = [c for c in candidates if inspect.isclass(c) and issubclass(c, base)]
     found = [c for c in plugins if not inspect.isabstract(c)]
     if len(found) != 1:
@@ -318,7 +320,7 @@ def _missing_plugin(kind: str, attribute: str, tree: ast.Module) -> str:
     wanted = attribute or ("render" if kind == "report" else "")
     if wanted:
         return "" if wanted in classes | functions | imported | assigned else f"has no {wanted}"
-    return "" if classes or imported - {"annotations"} else f"defines no {_BASES[kind]}"
+    return "" if classes or imported - {"annotations"} else f"defines no {_BASES[kind].__name__}"
 
 
 def docstring(cls: type) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.api import MODALITIES, Chunk, Method, Modality, Rows, Split
+from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
+from bench.contract.method import Method
 from bench.protocol.clock import Clock
 from bench.protocol.shown import Stored, checked, encode, pack
 from bench.records import Database

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import Codes, Features
+from bench.contract.items import Codes, Features
 from bench.errors import ContractError
 
 

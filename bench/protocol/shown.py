@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Features, Method, Modality, Rows, Split
-from bench.plugins.shared import Shared
+from bench.contract.items import MODALITIES, Batch, Chunk, Features, Modality, Rows, Split
+from bench.contract.method import Capabilities, Method
+from bench.contract.shared import Shared
 from bench.protocol.outputs import validate_codes, validate_vectors
 from bench.protocol.stream import Withheld
 from bench.records import RunSpec

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Labels, Modality, Rows, Split
+from bench.contract.items import Labels, Modality, Rows, Split
 from bench.errors import DataError, ParameterError
 from bench.records import RunSpec, Schedule
 

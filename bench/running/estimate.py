@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from bench.api import MODALITIES
+from bench.contract.items import MODALITIES
 from bench.plugins import registry
 from bench.protocol import stream
 from bench.protocol.shown import chunk, encode, shown, skip_reason

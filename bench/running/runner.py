@@ -26,12 +26,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import metrics, progress
-from bench.api import MODALITIES, Capabilities, Chunk, Dataset, Labels, Method, Modality, Rows, Split
+from bench.contract import state
+from bench.contract.dataset import Dataset
+from bench.contract.items import MODALITIES, Chunk, Labels, Modality, Rows, Split
+from bench.contract.method import Capabilities, Method
+from bench.contract.params import parameters
+from bench.contract.state import Tree
 from bench.data.cache import Stored, kept_folder
 from bench.errors import BenchError
-from bench.plugins import fingerprint, registry, state
-from bench.plugins.params import parameters
-from bench.plugins.state import Tree
+from bench.plugins import fingerprint, registry
 from bench.protocol import stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index

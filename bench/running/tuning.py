@@ -13,9 +13,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from bench import __version__
+from bench.contract import params
+from bench.contract.params import Parameter
 from bench.errors import BenchError, ParameterError, UnknownNameError
-from bench.plugins import params, registry
-from bench.plugins.params import Parameter
+from bench.plugins import registry
 from bench.records import RunRecord, selector
 from bench.running import sweep
 from bench.study import selectors

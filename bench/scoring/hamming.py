@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Codes
+from bench.contract.items import Codes
 from bench.errors import DataError, ParameterError
 
 Packed = npt.NDArray[np.uint64]  # (words, items), C order: word w of all items is contiguous

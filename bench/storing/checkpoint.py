@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.contract import state
+from bench.contract.state import Tree
 from bench.errors import ContractError, StoreError
-from bench.plugins import state
-from bench.plugins.state import Tree
 
 EVERY = 30.0  # seconds between two checkpoints: a cell that is done sooner writes none
 _SHARE = 20  # and at least this many times what the last one took: saving costs 5 % at most

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.api import Variant
+from bench.contract.method import Variant
 from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.records import Contrast, RunSpec

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.contract import params
 from bench.errors import ParameterError, UnknownNameError
-from bench.plugins import params, registry
+from bench.plugins import registry
 from bench.records import AXES
 from bench.study import selectors
 from bench.study.study import Study

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from bench.contract import params
 from bench.errors import ParameterError, UnknownNameError
-from bench.plugins import params, registry
+from bench.plugins import registry
 
 Selected = tuple[str, dict[str, Any]]  # a plugin's name and the parameters that differ from its defaults
 

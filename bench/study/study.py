@@ -11,8 +11,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from bench.contract import params
 from bench.errors import DataError, ParameterError, UnknownNameError
-from bench.plugins import params, registry
+from bench.plugins import registry
 from bench.protocol import stream
 from bench.records import AXES, DIRECTIONS, SINCE, Database, RunSpec, Schedule, selector
 from bench.study import selectors

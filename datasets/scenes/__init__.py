@@ -9,20 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bench.api import MODALITIES, Batch, Card, Dataset, Features, Modality, Raw, Split, param
-from bench.data import views
-from bench.data.views.extractor import Setting
-from bench.data.views.kinds import make
-from bench.datasets._raw import RawSource
+from bench.api import Card, Dataset, Raw, RawSource, param
 from bench.datasets.scenes import world
 from bench.datasets.scenes.items import Items
-from bench.progress import Meter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 CLIP = Path(__file__).parent / "clip"
-BLOCK = 256  # items painted and extracted together; bounds memory
 
 
 class Scenes(RawSource):
@@ -66,48 +60,12 @@ class Scenes(RawSource):
         )
 
     def files(self, root: Path) -> list[Path]:
-        """What the views are extracted with, since nothing else tells another version: our code of views, and
-        local checkpoints; no data.
-        """
-        code = sorted(Path(views.__path__[0]).glob("*.py"))
-        paths = [self._setting(root).path(name) for view in self.views().values() for name in view.arguments]
-        inside = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
-        return code + [file for files in inside for file in files if file.is_file()]
+        """The code of the views and local checkpoints: nothing else tells one version from another."""
+        return self.view_sources(root)
 
     def load(self, root: Path) -> Dataset:
-        """Paint the pictures, say the captions and extract their views; nothing has to be prepared."""
-        raw = self.raw(root)
-        batches = {m: self._extract(raw, m, root) for m in MODALITIES}
-
-        def split(rows: slice) -> Split:
-            image, text = (batches[m].take(rows) for m in MODALITIES)
-            return Split(image=image, text=text, labels=raw.labels[rows], ids=raw.ids[rows])
-
-        return Dataset(
-            name="scenes",
-            train=split(slice(0, self.n)),
-            query=split(slice(self.n, None)),
-            classes=raw.classes,
-            notes=tuple(f"{name} is the view {view}" for name, view in self.views().items()),
-        )
-
-    def _extract(self, raw: Raw, modality: Modality, root: Path) -> Batch:
-        """The views of one modality of all items, its own as the features."""
-        wanted = {name: view for name, view in self.views().items() if name in (modality, "clip")}
-        made = {name: make(view, modality, raw, self._setting(root)) for name, view in wanted.items()}
-        read = raw.image if modality == "image" else raw.texts.__getitem__
-        found: dict[str, list[Features]] = {name: [] for name in made}
-        with Meter(f"scenes: {', '.join(map(str, wanted.values()))}", len(raw.ids), f"{modality}s") as meter:
-            for start in range(0, len(raw.ids), BLOCK):
-                items = [read(row) for row in range(start, min(start + BLOCK, len(raw.ids)))]
-                for name, extractor in made.items():
-                    found[name].append(extractor.many([extractor.one(item) for item in items]))
-                meter.advance(len(items))
-        views = {name: np.concatenate(blocks) for name, blocks in found.items()}
-        return Batch(views.pop(modality), views)
-
-    def _setting(self, root: Path) -> Setting:
-        return Setting(root=root, checkpoints=self.checkpoints, precision="fp32")  # the same on any CPU
+        """Paint the pictures, write the captions and extract their views; nothing has to be prepared."""
+        return self.extract(self.raw(root), root)
 
 
 @dataclass(frozen=True, slots=True)

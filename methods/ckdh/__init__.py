@@ -16,13 +16,13 @@ from bench.api import (
     Chunk,
     Codes,
     Modality,
+    ParameterError,
     Source,
     Split,
     Variant,
     param,
     sign,
 )
-from bench.errors import ParameterError
 from bench.methods._hash_network import HashNetworks, location_and_scale, sample, scaled_inputs
 from bench.methods._online import Array
 

@@ -19,9 +19,11 @@ from bench.api import (
     Capabilities,
     Chunk,
     Codes,
+    ContractError,
     Features,
     Method,
     Modality,
+    ParameterError,
     Rows,
     Shared,
     Source,
@@ -29,7 +31,6 @@ from bench.api import (
     param,
     sign,
 )
-from bench.errors import ContractError, ParameterError
 from bench.methods._online import Array
 from bench.methods.lcdh.history import History, Signals, UnitRows
 from bench.methods.lcdh.linear import Kernel, Projection, rotated_axes, unit_rows

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import blas
 
-from bench.api import Features, Rows
+from bench.api import Features, Rows, State
 from bench.methods._online import Array, dot
-from bench.plugins.state import State
 
 TINY = 1e-6  # a norm of standardised features below it is rounding
 

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh, svd
 
-from bench.api import Features
+from bench.api import Features, State
 from bench.methods._anchors import Anchors
 from bench.methods._linear import itq
 from bench.methods._online import Array, dot
-from bench.plugins.state import State
 
 
 class Scaling(State):

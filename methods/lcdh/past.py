@@ -12,10 +12,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from bench.api import State
 from bench.methods._online import Array
 from bench.methods.lcdh.linear import procrustes
 from bench.methods.lcdh.teacher import Seen, Teacher
-from bench.plugins.state import State
 
 
 class Past(State):

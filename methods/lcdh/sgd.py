@@ -12,11 +12,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Modality, Rows, passes
+from bench.api import MODALITIES, Modality, Rows, State, passes
 from bench.methods._online import Array, dot
 from bench.methods.lcdh.history import Group, History, Signals
 from bench.methods.lcdh.student import Part, signs
-from bench.plugins.state import State
 
 Layers = list[Array]
 BATCH = 64  # pairs per step: chunks are small, and the number of steps decides

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh
 
-from bench.api import MODALITIES, Features, Modality, Shared
+from bench.api import MODALITIES, Features, Modality, Shared, State
 from bench.methods._online import Array, Factor, RunningGram, dot
 from bench.methods.lcdh.history import Group, Signals, narrow_dot
-from bench.plugins.state import State
 
 Choice = Literal["dcc", "sign", "relaxed", "teacher"]
 

@@ -15,10 +15,9 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Features, Rows, Split, passes
+from bench.api import Features, Rows, Split, State, passes
 from bench.methods._online import Array, dot
 from bench.methods.lcdh.linear import Scaling, rotated_axes, unit_rows
-from bench.plugins.state import State
 
 Tensor = Any  # torch.Tensor; torch is not imported here
 Weights = dict[str, Tensor]

@@ -13,7 +13,7 @@ import scipy.io
 import scipy.sparse
 
 from bench.api import Dataset
-from bench.data.validate import check
+from bench.contract.validate import check
 from bench.datasets import _mat
 from bench.datasets.files import Files
 from bench.errors import DataError, ParameterError

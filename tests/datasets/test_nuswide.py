@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.api import Raw
-from bench.data.validate import check
+from bench.contract.validate import check
 from bench.datasets import nuswide
 from bench.datasets.nuswide import SIFT, TAGS, TC10, TC21, Nuswide
 from bench.errors import DataError

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.api import Card, Raw, param
-from bench.datasets._raw import RawSource
+from bench.api import Card, Raw, RawSource, param
 from bench.errors import DataError, ParameterError
 
 

@@ -12,7 +12,7 @@ import pytest
 import bench
 from bench.api import MODALITIES, Dataset
 from bench.checks.suite import check_dataset
-from bench.data.validate import check
+from bench.contract.validate import check
 from bench.data.views import light
 from bench.datasets.scenes import CLIP, Scenes
 from bench.plugins import registry

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from bench.api import MODALITIES, Dataset, Features
-from bench.data.validate import check
+from bench.contract.validate import check
 from bench.datasets.synthetic import BLOCK, Synthetic
 from bench.errors import ParameterError
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import scipy.io
 
+from bench.contract.validate import check
 from bench.data import inventory
-from bench.data.validate import check
 from bench.datasets.wiki import CLASSES, SHAPES, Wiki
 from bench.errors import DataError
 

@@ -16,7 +16,7 @@ N, QUERIES, WIDTHS = 190_000, 2000, {"image": 512, "text": 1000}
 PLUGIN = '''
 """Stands for NUS-WIDE."""
 from bench.api import Card, param
-from bench.datasets._raw import RawSource
+from bench.api import RawSource
 
 class Big(RawSource):
     """Has been prepared."""
@@ -66,7 +66,10 @@ def test_nuswide_at_full_size_loads_in_10_s_and_500_mb(
 ) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "big.py").write_text(PLUGIN)
-    known = "from pathlib import Path; from bench.plugins import fingerprint, registry; registry.add_file(Path('big.py'))"
+    known = (
+        "from pathlib import Path; from bench.plugins import fingerprint, registry; "
+        "registry.add_file(Path('big.py'))"
+    )
     code = python(f"{known}; print(fingerprint.of_dataset('big'))").strip()
     views = tmp_path / "data" / "big" / "views"
     write_view(views / "image" / "vgg16" / "rows", WIDTHS["image"])

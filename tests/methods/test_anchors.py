@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk, Shared
+from bench.contract import state
 from bench.methods import _online
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors
-from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 

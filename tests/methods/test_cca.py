@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk
+from bench.contract import state
 from bench.methods import _online
 from bench.methods.cca import CCA
-from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 

@@ -13,9 +13,9 @@ from bench import metrics
 from bench.api import MODALITIES, Batch, Chunk, Dataset
 from bench.checks.suite import Check, checks_for
 from bench.checks.trial import Trial
+from bench.contract import state
 from bench.errors import DataError
 from bench.methods.clip_hash import CLIPHash
-from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk
+from bench.contract import state
 from bench.methods.doch import DOCH
-from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]

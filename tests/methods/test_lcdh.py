@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk, Modality
+from bench.contract import state
 from bench.errors import ContractError, ParameterError
 from bench.methods._online import Factor, RunningGram
 from bench.methods.lcdh import LCDH
@@ -19,7 +20,6 @@ from bench.methods.lcdh.history import Group, History, Signals, UnitRows
 from bench.methods.lcdh.linear import Projection, Scaling, principal_axes, rotated_axes, unit_rows
 from bench.methods.lcdh.student import ClosedForm, HashFunction, descend, fit_codes, objective, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, target, train_teacher
-from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 SMALL: dict[str, Any] = {"teacher_width": 32, "heads": 4, "teacher_epochs": 10, "anchors": 60}

@@ -11,13 +11,13 @@ import pytest
 
 from bench.api import MODALITIES, Chunk, Modality
 from bench.checks.trial import Trial, items
+from bench.contract import state
 from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH
 from bench.methods.lcdh.history import Group, History, Signals, UnitRows
 from bench.methods.lcdh.linear import unit_rows
 from bench.methods.lcdh.sgd import Networks, backward, forward, loss_slopes
 from bench.methods.lcdh.student import signs
-from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 K, L1, L2, GAMMA = 6, 0.7, 1.3, 0.4

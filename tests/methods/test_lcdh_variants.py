@@ -14,6 +14,7 @@ import pytest
 import bench
 from bench.api import MODALITIES, Batch, Chunk, Modality, Shared, Split
 from bench.checks.trial import Trial, items
+from bench.contract import state
 from bench.errors import ParameterError
 from bench.methods.lcdh import LCDH, teacher
 from bench.methods.lcdh.history import History, Signals, UnitRows
@@ -23,7 +24,6 @@ from bench.methods.lcdh.student import ClosedForm, relax, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, train_teacher
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
-from bench.plugins import state
 from bench.progress import PROGRESS
 from bench.study.study import Study
 

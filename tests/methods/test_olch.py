@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk
+from bench.contract import state
 from bench.methods._codes import normalise_labels
 from bench.methods.olch import OLCH, safe_step, shrink
-from bench.plugins import state
 
 Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]

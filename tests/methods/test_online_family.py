@@ -15,7 +15,8 @@ import pytest
 from bench import check_method, metrics
 from bench.api import MODALITIES, Chunk, Method, Split
 from bench.checks.trial import Trial, equal
-from bench.plugins import registry, state
+from bench.contract import state
+from bench.plugins import registry
 
 Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]

@@ -12,9 +12,10 @@ import pytest
 from bench.api import MODALITIES, Chunk, Method, Shared
 from bench.checks.suite import check_method
 from bench.checks.trial import Trial, equal, items
+from bench.contract import state
 from bench.methods._hash_network import sample
 from bench.methods._rehearsal import Memory
-from bench.plugins import registry, state
+from bench.plugins import registry
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,8 +13,9 @@ import pytest
 
 from bench.api import MODALITIES, Batch, Shared, Split
 from bench.checks.trial import Trial, items
+from bench.contract import params
 from bench.errors import ParameterError
-from bench.plugins import params, registry
+from bench.plugins import registry
 from bench.progress import PROGRESS
 from bench.study import selectors
 

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.api import Card, Raw, param
-from bench.datasets._raw import RawSource
+from bench.api import Card, Raw, RawSource, param
 
 WORDS = ("red", "green", "blue", "cat", "dog", "car", "tree", "house")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import Features, Modality
+from bench.contract.items import Features, Modality
 from bench.data.views import weights
 from bench.data.views.extractor import Extractor, Setting
 from bench.data.views.names import View

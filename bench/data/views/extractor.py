@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.api import Features
+from bench.contract.items import Features
 
 Precision = Literal["auto", "fp32", "bf16"]
 

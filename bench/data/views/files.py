@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Features, Labels, Rows
+from bench.contract.items import Features, Labels, Rows
 from bench.errors import DataError, StoreError
 
 FORMAT = 1

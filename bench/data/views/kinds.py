@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.api import Modality, Raw
+from bench.contract.dataset import Raw
+from bench.contract.items import Modality
 from bench.data.views.extractor import Extractor, Setting
 from bench.data.views.names import View
 from bench.errors import DataError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Features
+from bench.contract.items import Features
 from bench.data.views.extractor import Extractor
 from bench.data.views.names import IMAGE, View
 

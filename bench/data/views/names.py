@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from bench.api import MODALITIES, Modality
+from bench.contract.items import MODALITIES, Modality
 from bench.errors import ParameterError
 
 TEXT = {

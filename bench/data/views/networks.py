@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.api import Features
+from bench.contract.items import Features
 from bench.data.views import weights
 from bench.data.views.extractor import Extractor, Setting
 from bench.data.views.names import View

@@ -6,38 +6,24 @@ import hashlib
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Dataset, Modality, Raw
-from bench.data import validate
+from bench.contract import validate
+from bench.contract.dataset import Raw
+from bench.contract.items import Modality
+from bench.contract.params import parameters
 from bench.data.views import extract, files, kinds
 from bench.data.views.extract import Inputs, Pace
 from bench.data.views.extractor import Setting
 from bench.data.views.names import View
+from bench.data.views.source import RawSource
 from bench.errors import DataError
-from bench.plugins.params import parameters
 from bench.records import selector
 
 
-@runtime_checkable
-class RawLike(Protocol):
-    """What this file needs of a raw dataset: :class:`bench.datasets._raw.RawSource` has it."""
-
-    card: Any
-    checkpoints: Any
-
-    def raw(self, root: Path) -> Raw | None: ...
-    def load(self, root: Path) -> Dataset: ...
-    def home(self, root: Path) -> Path: ...
-    def views(self) -> dict[str, View]: ...
-    def items_folder(self, root: Path) -> Path: ...
-    def view_folder(self, root: Path, modality: Modality, view: View, rows: Any) -> Path: ...
-
-
-def items(source: RawLike, root: Path, code: str) -> Raw:
+def items(source: RawSource, root: Path, code: str) -> Raw:
     """Parse the dataset and write its ids, labels and split. ``code`` names the plugin's version."""
     raw = source.raw(root)
     assert raw is not None
@@ -65,7 +51,7 @@ def items(source: RawLike, root: Path, code: str) -> Raw:
 
 
 def views(
-    source: RawLike,
+    source: RawSource,
     raw: Raw,
     root: Path,
     wanted: Iterable[View],
@@ -92,13 +78,13 @@ def views(
             say(f"{modality} {view}: {manifest['rows']} × {manifest['columns']}, in {folder}")
 
 
-def notes(source: RawLike, root: Path) -> tuple[str, ...]:
+def notes(source: RawSource, root: Path) -> tuple[str, ...]:
     """What was dropped, repaired or assumed while parsing, and where this copy differs from others."""
     known = files.open_items(source.items_folder(root))
     return () if known is None else known.notes
 
 
-def verdict(source: RawLike, root: Path) -> str:
+def verdict(source: RawSource, root: Path) -> str:
     """Check what a run would load, if all of it is there; says what is missing, or how to run."""
     try:
         dataset = source.load(root)
@@ -150,12 +136,12 @@ def _inputs(raw: Raw, modality: Modality) -> Inputs:
     )
 
 
-def _files(source: RawLike, root: Path) -> dict[str, list[int]]:
+def _files(source: RawSource, root: Path) -> dict[str, list[int]]:
     """Size and time of change of the card's files that are there, by their path below the dataset."""
     return dict(_statuses(source, root))
 
 
-def _statuses(source: RawLike, root: Path) -> Iterator[tuple[str, list[int]]]:
+def _statuses(source: RawSource, root: Path) -> Iterator[tuple[str, list[int]]]:
     for expected in source.card.files:
         path = source.home(root) / expected.path
         if path.is_file():

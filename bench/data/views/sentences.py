@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import Features
+from bench.contract.items import Features
 from bench.data.views import weights
 from bench.data.views.extractor import Extractor, Setting
 from bench.data.views.names import View

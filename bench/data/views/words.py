@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import Features, Raw
+from bench.contract.dataset import Raw
+from bench.contract.items import Features
 from bench.data.views.extractor import Extractor
 from bench.data.views.names import View
 from bench.errors import DataError, ParameterError

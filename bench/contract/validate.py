@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Dataset, Split
+from bench.contract.dataset import Dataset
+from bench.contract.items import MODALITIES, Split
 from bench.errors import DataError
 
 BLOCK = 1 << 22  # values looked at together: a temporary of 4 MB, whatever the dataset's size
 
 
 def check(dataset: Dataset) -> None:
-    """Raise :class:`DataError` unless the arrays of ``dataset`` are what bench/api.py promises."""
+    """Raise :class:`DataError` unless the arrays of ``dataset`` are what the contract promises."""
     owner = f"dataset {dataset.name!r}"
     for part, split in (("train", dataset.train), ("query", dataset.query)):
         _check_split(f"{owner}, {part}", split)

@@ -12,14 +12,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from bench.api import MODALITIES, Batch, Dataset, DatasetSource, Features, Modality, Raw, Split, param
+import numpy as np
+
+from bench.contract.dataset import Dataset, DatasetSource, Raw
+from bench.contract.items import MODALITIES, Batch, Features, Modality, Split
+from bench.contract.params import param, parameters
 from bench.data.views import files
+from bench.data.views.extractor import Setting
+from bench.data.views.kinds import make
 from bench.data.views.names import View, tidy
 from bench.errors import DataError, ParameterError
-from bench.plugins.params import parameters
+from bench.progress import Meter
 from bench.records import selector
 
 VIEWS = ("image", "text", "clip")  # the options that name views; all others say which items
+BLOCK = 256  # items extracted at a time
 
 
 class RawSource(DatasetSource):
@@ -90,6 +97,10 @@ class RawSource(DatasetSource):
             features = self._open(root, m, views[m], items)
             extra = {"clip": self._open(root, m, views["clip"], items)} if "clip" in views else {}
             batches[m] = Batch(features, extra)
+        return self._dataset(batches, items, items.train)
+
+    def _dataset(self, batches: Mapping[Modality, Batch], items: files.Items | Raw, train: int) -> Dataset:
+        """The first ``train`` rows are the training split, the others the queries."""
 
         def split(rows: slice) -> Split:
             image, text = (batches[m].take(rows) for m in MODALITIES)
@@ -98,11 +109,45 @@ class RawSource(DatasetSource):
         assert self.card is not None
         return Dataset(
             name=self.card.name,
-            train=split(slice(0, items.train)),
-            query=split(slice(items.train, None)),
+            train=split(slice(0, train)),
+            query=split(slice(train, None)),
             classes=items.classes,
-            notes=(*items.notes, *(f"{name} is the view {view}" for name, view in views.items())),
+            notes=(*items.notes, *(f"{name} is the view {view}" for name, view in self.views().items())),
         )
+
+    def extract(self, raw: Raw, root: Path) -> Dataset:
+        """Extract all views in memory: for small generated datasets, for which nothing is prepared.
+
+        The training items come first in ``raw``. Networks compute in float32, which gives the same
+        features on any CPU.
+        """
+        batches = {modality: self._extract(raw, modality, root) for modality in MODALITIES}
+        return self._dataset(batches, raw, len(raw.train))
+
+    def view_sources(self, root: Path) -> list[Path]:
+        """What decides the features of :meth:`extract` beside the items: our code and local checkpoints."""
+        code = sorted(Path(__file__).parent.glob("*.py"))
+        paths = [self._setting(root).path(name) for view in self.views().values() for name in view.arguments]
+        inside = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
+        return code + [file for files_ in inside for file in files_ if file.is_file()]
+
+    def _extract(self, raw: Raw, modality: Modality, root: Path) -> Batch:
+        wanted = {name: view for name, view in self.views().items() if name in (modality, "clip")}
+        made = {name: make(view, modality, raw, self._setting(root)) for name, view in wanted.items()}
+        read = raw.image if modality == "image" else raw.texts.__getitem__
+        found: dict[str, list[Features]] = {name: [] for name in made}
+        label = f"{type(self).__name__.lower()}: {', '.join(map(str, wanted.values()))}"
+        with Meter(label, len(raw.ids), f"{modality}s") as meter:
+            for start in range(0, len(raw.ids), BLOCK):
+                items = [read(row) for row in range(start, min(start + BLOCK, len(raw.ids)))]
+                for name, extractor in made.items():
+                    found[name].append(extractor.many([extractor.one(item) for item in items]))
+                meter.advance(len(items))
+        views = {name: np.concatenate(blocks) for name, blocks in found.items()}
+        return Batch(views.pop(modality), views)
+
+    def _setting(self, root: Path) -> Setting:
+        return Setting(root=root, checkpoints=self.checkpoints, precision="fp32")
 
     def _items(self, root: Path) -> files.Items:
         folder = self.items_folder(root)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from bench.contract import state
 from bench.errors import StoreError
-from bench.plugins import state
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Shared:
         """Like :meth:`once`, and from disk where any run has computed it: for what takes long, as a teacher.
 
         ``key`` is a hash, and a file's name, of ALL that the value depends on (arrays, parameters, seed)
-        but the code, which the folder stands for. The value is a tree that :mod:`bench.plugins.state` saves.
+        but the code, which the folder stands for. The value is a tree that :mod:`bench.contract.state` saves.
         A file that cannot be read is computed and written again; one that cannot be written is done without.
         """
         if key not in self._found:

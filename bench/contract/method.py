@@ -1,0 +1,137 @@
+"""The base class of methods, and what a method declares about itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, dataclass_transform
+
+import numpy as np
+
+from bench.contract import params
+from bench.contract.items import Batch, Chunk, Codes, Modality, Split
+from bench.contract.params import param
+from bench.contract.state import Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a method needs and promises; a cell that cannot run is skipped with a reason."""
+
+    supervised: bool = False  # reads chunk.labels
+    label_free: bool = False  # supervised, and also runs where all or some rows have no label
+    partial: bool = False  # also learns from items that lack one modality: reads batch.absent
+    views: tuple[str, ...] = ()  # reads these extra features in training, e.g. ("clip",)
+    encodes: str = ""  # is given this view as batch.features everywhere, in encode() as well
+    offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
+    learned_codes: bool = False  # training assigns database codes: encode_database() is its own
+    pool: bool = False  # has an offline stage: fit_pool() is its own
+    real_valued: bool = False  # encode() gives float32 (n, k) vectors, ranked by cosine: no hashing
+    oracle: bool = False  # encode() is shown the items' labels, as batch.views["labels"]: a ceiling
+    fused: bool = False  # encode() is shown the "clip" view of BOTH modalities, as batch.views: no rival
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where an algorithm comes from, and how far ours is the authors'."""
+
+    paper: str = ""
+    fidelity: Literal["authors' algorithm", "adaptation", "reconstruction", "textbook"] = "textbook"
+    note: str = ""  # what differs, what is checked, what is unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One row of an ablation: what differs from the full method, and what the difference shows.
+
+    ``params`` are parameters of the method; ``run`` are fields of a study with one value each,
+    for instance ``{"pool": "full"}``.
+    """
+
+    isolates: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def setting(self) -> str:
+        """What differs from the full method: ``attention=0, pool=full``."""
+        return ", ".join(f"{name}={value}" for name, value in {**self.params, **self.run}.items())
+
+    def __str__(self) -> str:
+        return f"{self.isolates} ({self.setting or 'nothing changed'})"
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+@dataclass(kw_only=True, eq=False)
+class Method(ABC):
+    """Base class of hashing methods, one per file or folder of ``methods/``.
+
+    Annotated class attributes are hyperparameters: a subclass is a dataclass without being
+    decorated, and :func:`bench.contract.params.param` adds a description and bounds to a field. What
+    :meth:`fit_chunk` learns goes into attributes whose names end in ``_`` and hold arrays,
+    numbers, strings, lists, dicts or :class:`bench.contract.state.State` parts: they are the state
+    that is saved, loaded and measured. Draw random numbers from ``self.rng`` only.
+    """
+
+    bits: int = param(dataclasses.MISSING, "code length", least=1)
+    seed: int = param(0, "of the method's random draws", least=0)
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    source: ClassVar[Source] = Source()
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings: name[preset=authors]
+    variants: ClassVar[Mapping[str, Variant]] = {}  # of the ablation, in the order of its table
+    varies: ClassVar[tuple[str, ...]] = ()  # parameters in which the cells of one pass may differ: Shared
+
+    def __init_subclass__(cls) -> None:
+        dataclass(kw_only=True, eq=False)(cls)
+
+    def __post_init__(self) -> None:
+        params.check_instance(self)
+        self.rng: np.random.Generator = np.random.default_rng(self.seed)
+
+    def fit_pool(self, pool: Split) -> None:  # noqa: B027  # optional, so not abstract
+        """Learn offline, before round 0, from what the run's ``pool`` allows; may be left out.
+
+        It is not called where ``pool=none``; a method that has it must run without it.
+        """
+
+    @abstractmethod
+    def fit_chunk(self, chunk: Chunk) -> None:
+        """Learn from the items of this round. The arrays are read-only."""
+
+    @abstractmethod
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        """Hash items of one modality with the functions learned so far.
+
+        An item's code may depend on nothing but the item and the learned state: neither on
+        the other items of the batch nor on how often it is called. Views are not given, but
+        for the one that ``encodes`` names, which takes the place of the features.
+        """
+
+    def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
+        """Codes that training gave to the items of the chunk just fitted.
+
+        Override it, with ``learned_codes``, where training assigns database codes.
+        """
+        return self.encode(chunk.batch(modality), modality)
+
+    def update_database(self, modality: Modality) -> Codes | None:
+        """All learned codes so far, in order of arrival, where the method itself re-hashes them.
+
+        Called before an evaluation under ``database=learned``. None: old codes stand.
+        """
+        return None
+
+    def state_dict(self) -> dict[str, Tree]:
+        """The learned state and the position of the random generator."""
+        learned = {k: v for k, v in vars(self).items() if k.endswith("_") and not k.startswith("_")}
+        return {**learned, "rng": dict(self.rng.bit_generator.state)}
+
+    def load_state_dict(self, state: Mapping[str, Tree]) -> None:
+        """Go on from a state that :meth:`state_dict` gave, with the same parameters."""
+        for name, value in state.items():
+            if name == "rng":
+                self.rng.bit_generator.state = value
+            else:
+                setattr(self, name, value)
