@@ -48,9 +48,9 @@ def _plan(args: argparse.Namespace) -> int:
         study = options.study_of(args)
         _plan_of("", study, study.cells())
         return 0
-    from bench.study import sections
+    from bench.study.sections import load
 
-    sections = sections.load(str(args.study), **options.given(args)).sections
+    sections = load(str(args.study), **options.given(args)).sections
     for section in sections:
         study, specs, _ = section.plan()
         _plan_of(f"{section.title}: " if len(sections) > 1 else "", study, specs)

@@ -44,9 +44,9 @@ def _of_study(args: argparse.Namespace) -> Any:
     """The cells of all sections of a study file, which may not have been started yet."""
     from bench.errors import ParameterError
     from bench.page.live import Watch
-    from bench.study import sections
+    from bench.study.sections import load
 
-    sections = sections.load(args.study, results=args.results or None).sections
+    sections = load(args.study, results=args.results or None).sections
     plans = [section.plan() for section in sections]
     folders = list(dict.fromkeys(study.results_folder for study, *_ in plans))
     if len(folders) > 1:

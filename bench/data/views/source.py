@@ -14,11 +14,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from bench.contract.card import Card
 from bench.contract.dataset import Dataset, DatasetSource, Raw
 from bench.contract.items import MODALITIES, Batch, Features, Modality, Split
 from bench.contract.params import param, parameters
 from bench.data.views import files
 from bench.data.views.extractor import Setting
+from bench.data.views.files import Items
 from bench.data.views.kinds import make
 from bench.data.views.names import View, tidy
 from bench.errors import DataError, ParameterError
@@ -41,6 +43,7 @@ class RawSource(DatasetSource):
     image: str = param("vgg16", "view of the pictures that is their features")
     text: str = param("bow", "view of the texts that is their features")
     clip: str | None = param("ViT-B-32:openai", "CLIP as MODEL:WEIGHTS or FOLDER, in the views clip")
+    card: ClassVar[Card]
     checkpoints: ClassVar[Mapping[str, Path]] = {}  # names of local checkpoints that the plugin ships
 
     @abstractmethod
@@ -53,7 +56,6 @@ class RawSource(DatasetSource):
 
     def home(self, root: Path) -> Path:
         """The folder of the dataset's files: ``ROOT/NAME``."""
-        assert self.card is not None, f"{type(self).__name__} has no card"
         return root / self.card.name
 
     def views(self) -> dict[str, View]:
@@ -99,14 +101,13 @@ class RawSource(DatasetSource):
             batches[m] = Batch(features, extra)
         return self._dataset(batches, items, items.train)
 
-    def _dataset(self, batches: Mapping[Modality, Batch], items: files.Items | Raw, train: int) -> Dataset:
+    def _dataset(self, batches: Mapping[Modality, Batch], items: Items | Raw, train: int) -> Dataset:
         """The first ``train`` rows are the training split, the others the queries."""
 
         def split(rows: slice) -> Split:
             image, text = (batches[m].take(rows) for m in MODALITIES)
             return Split(image=image, text=text, labels=items.labels[rows], ids=items.ids[rows])
 
-        assert self.card is not None
         return Dataset(
             name=self.card.name,
             train=split(slice(0, train)),
@@ -149,7 +150,7 @@ class RawSource(DatasetSource):
     def _setting(self, root: Path) -> Setting:
         return Setting(root=root, checkpoints=self.checkpoints, precision="fp32")
 
-    def _items(self, root: Path) -> files.Items:
+    def _items(self, root: Path) -> Items:
         folder = self.items_folder(root)
         self._check_there(root, folder)
         items = files.open_items(folder)
@@ -160,7 +161,7 @@ class RawSource(DatasetSource):
                 raise DataError(f"{path}: has changed since it was parsed. Run: {self.command(root)}")
         return items
 
-    def _open(self, root: Path, modality: Modality, view: View, items: files.Items) -> Features:
+    def _open(self, root: Path, modality: Modality, view: View, items: Items) -> Features:
         folder = self.view_folder(root, modality, view, items.rows)
         self._check_there(root, folder)
         features = files.open_features(folder)
@@ -178,7 +179,6 @@ class RawSource(DatasetSource):
 
     def command(self, root: Path) -> str:
         """What to type to prepare all that these options ask for."""
-        assert self.card is not None
         known = parameters(type(self), without=VIEWS)
         changed = {n: getattr(self, n) for n, p in known.items() if getattr(self, n) != p.default}
         views = ",".join(dict.fromkeys(str(view) for view in self.views().values()))
