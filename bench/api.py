@@ -2,6 +2,8 @@
 
 A method learns from chunks (:meth:`Method.fit_chunk`) and hashes items of one modality
 (:meth:`Method.encode`). The harness does the rest: order, split, packing, search, timing.
+
+May import: contract, data.views, errors, progress.
 """
 
 from __future__ import annotations

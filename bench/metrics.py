@@ -4,6 +4,8 @@ Items at the same distance have no order. Every metric here is therefore the exp
 orders of tied items, in closed form, or a bound over them; it depends on the codes only, never on
 how the database is stored. Metrics that do depend on an order are in bench.scoring.compat. The trap: a
 query without a relevant item has no value (NaN). It is left out of means, and must be reported.
+
+May import: errors, scoring.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""From stored runs to a folder: tables in all their forms, figures, an index, and a LaTeX document."""
+"""From stored runs to a folder: tables in all their forms, figures, an index, and a LaTeX document.
+
+May import: data, errors, plugins, records, reporting, results, running, scoring, storing, study.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a run is and what it leaves behind. Reports read these and nothing else."""
+"""What a run is and what it leaves behind. Reports read these and nothing else.
+
+May import: errors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The records of a sweep or of a store, as tables and as one tidy data frame."""
+"""The records of a sweep or of a store, as tables and as one tidy data frame.
+
+May import: errors, plugins, records, reporting.
+"""
 
 from __future__ import annotations
 

@@ -123,12 +123,12 @@ def test_a_file_without_numbers_is_an_error(write: Write, text: str) -> None:
 def test_the_data_of_a_wheel_is_inside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = tmp_path / "bench" / "published_numbers"
     inside.mkdir(parents=True)
-    monkeypatch.setattr(published, "__file__", str(tmp_path / "bench" / "published.py"))
+    monkeypatch.setattr(published, "__file__", str(tmp_path / "bench" / "reports" / "_published.py"))
     assert home() == inside.resolve()
 
 
 def test_an_installation_without_the_data_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "__file__", str(tmp_path / "bench" / "published.py"))
+    monkeypatch.setattr(published, "__file__", str(tmp_path / "bench" / "reports" / "_published.py"))
     with pytest.raises(DataError, match="Install hashbench again"):
         home()
 

@@ -1,6 +1,8 @@
 """The command line: one file per group of commands; each only parses and prints.
 
 Exit codes: 0 done, 1 some cells failed or a check failed, 2 bad input, 130 interrupted.
+
+May import: every other room.
 """
 
 from __future__ import annotations

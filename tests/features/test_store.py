@@ -20,7 +20,7 @@ from bench.errors import DataError
 KILLED = """
 import sys, time
 from pathlib import Path
-from bench import registry
+from bench.plugins import registry
 from bench.cli import main
 registry.add_file(Path(sys.argv[1]))
 toy = registry.get("dataset", "toy")

@@ -1,1 +1,4 @@
-"""Views: what pictures and texts are turned into, once, and kept as memory maps below the data root."""
+"""Features extracted once from pictures and texts, and kept as memory maps below the data root.
+
+May import: contract, errors, progress, records.
+"""
