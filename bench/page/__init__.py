@@ -1,6 +1,7 @@
 """One self-contained HTML page with everything that stored results say, and a live page of a sweep.
 
-May import: contract, data, errors, metrics, plugins, protocol, records, reporting, results, running, scoring, storing, study.
+May import: contract, data, errors, metrics, plugins, protocol, records, reporting, results,
+running, scoring, storing, study.
 """
 
 from __future__ import annotations
