@@ -1,4 +1,4 @@
-"""Ridge to label codes: random codes of the labels, and one ridge regression per modality that maps to them."""
+"""Ridge to label codes: random codes of the labels, and a ridge regression of each modality onto them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RidgeCode(Method):
     all rounds maps the raw features of each modality to these codes. A method that scores no higher on
     items that it never trained on has not gained anything from learning its codes.
 
-    Training items get the code of their own labels (``database=learned``). Items without a label are left out.
+    Training items get the code of their own labels (``database=learned``). Unlabelled items are left out.
     """
 
     ridge: float = param(1.0, "penalty on the squared weights", above=0)
@@ -23,7 +23,7 @@ class RidgeCode(Method):
     capabilities = Capabilities(supervised=True, learned_codes=True)
     source = Source(
         fidelity="textbook",
-        note="Random hyperplanes (Charikar, STOC 2002) on labels, then ridge regression. The combination is ours.",
+        note="Random hyperplanes (Charikar, STOC 2002) on labels, then ridge regression; our combination.",
     )
 
     def __post_init__(self) -> None:
