@@ -1,9 +1,9 @@
 """Renew what README.md and docs/ show: `python docs/refresh.py`; `--check` only compares.
 
-A comment `<!-- $ bench … -->` or `<!-- $ python SCRIPT -->` stands before the output of that command: a fenced
-block, a Markdown table, or an SVG that the command writes with `--out`. Text is compared as it is, a figure by
-the digest of its numbers, since every version of matplotlib draws a little differently. Commands run in the
-root of the checkout.
+A comment `<!-- $ bench … -->` or `<!-- $ python SCRIPT -->` stands before the output of that command: a
+fenced block, a Markdown table, or an SVG that the command writes with `--out`. Text is compared as it is, a
+figure by the digest of its numbers, since every version of matplotlib draws a little differently. Commands
+run in the root of the checkout.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.records import ORDERS
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("bench", "datasets", "docs", "examples", "methods", "reports", "results", "tests")
@@ -58,3 +59,10 @@ class TestPage:
     def test_links_lead_somewhere(self, page: Path) -> None:
         targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8"))
         assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_the_help_of_a_run_names_every_schedule(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    printed = capsys.readouterr().out
+    assert all(f"{order}:" in printed for order in ORDERS)

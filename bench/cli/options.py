@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.records import ORDERS
+
 FORMATS = {
     "terminal": "to_text",
     "md": "to_markdown",
@@ -15,12 +17,15 @@ FORMATS = {
     "latex": "to_latex",
     "html": "to_html",
 }
+_SCHEDULES = ", ".join(
+    f"{order}:{'GROUPS' if 'GROUPS' in text else 'SIZE'}" for order, text in ORDERS.items()
+)
 _TEXT = {
     "methods": "methods with parameters: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh'",
     "datasets": "datasets with options: synthetic,wiki or 'files[path=mine.npz]'",
     "bits": "code lengths: 16,32,64",
     "seeds": "a number of seeds (3 is 0,1,2), or a list of them",
-    "schedule": "how pairs arrive: shuffled:SIZE, class_incremental:GROUPS or drift:SIZE",
+    "schedule": f"order in which pairs arrive: {_SCHEDULES}",
     "last": "what a remainder becomes: merge (into the last chunk) or short (a chunk of its own)",
     "database": "whose codes the database holds: reindexed, frozen, learned",
     "pool": "what an offline teacher sees: none, first_chunk, separate:N, full",
