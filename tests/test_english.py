@@ -29,7 +29,7 @@ HABITS = {
     r"\bis another here\b": "differs here",
     r"\bhas the same name already\b": "that name belongs to …",
     r"\btakes a free one\b": "picks a free one",
-    r"\b(is|are) the words\b": "define the vocabulary",
+    r"\b(is|are) the words\.": "define the vocabulary",
 }
 HEADS = {r"What(ever)?\b": "name the thing", r"of\b": "begin with a noun: seed of …, size of …"}
 
