@@ -15,15 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("bench", "datasets", "docs", "examples", "methods", "reports", "results", "tests")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 IMAGINED = re.compile(r"(?:.*/)?(?:(?:test_)?mine|x)\.py|results/runs.*")  # files of the reader, not of ours
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def code(page: Path) -> list[str]:
-    """Code spans, lines of fenced blocks without continuations, and the commands that made a table."""
+    """Code spans, lines of fenced shell blocks without continuations, and the commands that made a table."""
     text = page.read_text(encoding="utf-8").replace("\\\n", "")
-    blocks = re.findall(r"^```(?:console|sh)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    blocks = [block for language, block in FENCE.findall(text) if language in ("", "console", "sh")]
     lines = [line for block in blocks for line in block.splitlines()]
-    return [*lines, *re.findall(r"`([^`]+)`", prose), *re.findall(r"<!-- \$ (.+) -->", text)]
+    return [*lines, *re.findall(r"`([^`]+)`", FENCE.sub("", text)), *re.findall(r"<!-- \$ (.+) -->", text)]
 
 
 def commands(page: Path) -> list[str]:
