@@ -27,12 +27,17 @@ ORDERS = {
     "stored": "chunks of SIZE items in the order of the dataset, for data that come in a meaningful order",
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
-SINCE = {"labelled": 1.0, "paired": 1.0}  # fields that came later: a key has them where they are set
+SINCE = {"labelled": 1.0, "paired": 1.0, "train": "all"}  # newer fields: a key has them where they are set
 AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
 DATABASES = {
     "reindexed": "after every round the current hash functions encode all items seen so far",
     "frozen": "an item is encoded when it arrives, and never again",
     "learned": "the codes that training gave the items, which saw their labels",
+}
+PARTS = {  # of a database, by what the method was shown
+    "all": "all database items",
+    "trained": "the database items that the methods were trained on",
+    "unseen": "the database items that no method was trained on",
 }
 FIDELITIES = {  # how far a method is its authors'
     "authors' algorithm": "the authors' algorithm",
@@ -87,6 +92,8 @@ class RunSpec:
     Nothing here tells a date, a path or a machine, and nothing that does not change a number.
     ``params`` and ``dataset_params`` hold only what differs from the plugin's defaults.
     ``val`` > 0: that many training items serve as queries, and the test queries are not read.
+    ``train`` says how many of the arriving items methods are trained on: ``all``, a share such as
+    ``0.5``, or a number over the stream such as ``10000``; the others only enter the database.
     ``labelled`` and ``paired`` are the shares of training items whose labels, and whose two
     modalities, a method is shown.
     """
@@ -105,6 +112,7 @@ class RunSpec:
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
     labelled: float = 1.0
     paired: float = 1.0
+    train: str = "all"
 
     @cached_property  # reports ask for it tens of thousands of times, as for the label
     def key(self) -> str:
@@ -126,7 +134,7 @@ class RunSpec:
 
     def __str__(self) -> str:
         data = selector(self.dataset, self.dataset_params)
-        shares = "".join(f", {k} {getattr(self, k):g}" for k in SINCE if getattr(self, k) != SINCE[k])
+        shares = "".join(f", {k} {getattr(self, k)}" for k in SINCE if getattr(self, k) != SINCE[k])
         pool = f", pool {self.pool}" if self.pool not in ("none", "first_chunk") else ""
         return f"{self.label} on {data}, {self.bits} bits, seed {self.seed}, {self.database}{pool}{shares}"
 
@@ -163,6 +171,15 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartRecord:
+    """The scores of one evaluated round over a part of the database, as in :class:`RoundRecord`."""
+
+    items: int
+    empty_queries: Mapping[str, int]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
     """One evaluated round.
 
@@ -171,7 +188,8 @@ class RoundRecord:
     ``seconds`` holds wall-clock seconds of fit, encode_query, encode_database, rehash and
     search, and CPU seconds under the same names with ``_cpu``; fit adds up the rounds since
     the evaluation before. ``bits_rewritten`` counts stored bits that a rehash changed, and is
-    None where there was no earlier index to compare with.
+    None where there was no earlier index to compare with. ``parts`` has the same scores over the
+    ``trained`` and the ``unseen`` items apart, where methods were not trained on all.
     """
 
     round: int
@@ -182,6 +200,16 @@ class RoundRecord:
     seconds: Mapping[str, float]
     bits_rewritten: int | None
     state_bytes: int
+    parts: Mapping[str, PartRecord] = field(default_factory=dict)
+
+    def over(self, part: str) -> RoundRecord:
+        """The same round with the scores over a part of the database, which ``parts`` must have."""
+        return replace(self, **{f.name: getattr(self.parts[part], f.name) for f in fields(PartRecord)})
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RoundRecord:
+        parts = {name: PartRecord(**part) for name, part in stored.get("parts", {}).items()}
+        return cls(**{**stored, "parts": parts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +254,7 @@ class RunRecord:
             **{
                 **stored,
                 "spec": RunSpec.from_json(stored["spec"]),
-                "rounds": tuple(RoundRecord(**r) for r in stored["rounds"]),
+                "rounds": tuple(RoundRecord.from_json(r) for r in stored["rounds"]),
                 "fit_seconds": tuple(stored["fit_seconds"]),
                 "notes": tuple(stored["notes"]),
             }

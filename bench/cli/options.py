@@ -39,6 +39,7 @@ _TEXT = {
     "last": "remainder of the items: merge (into the last chunk) or short (a chunk by itself)",
     "database": f"codes in the database: {', '.join(DATABASES)}",
     "pool": f"items for a method's offline stage: {', '.join(POOLS)}",
+    "train": "items that methods are trained on: all, a share (0.5), or a number over the stream (10000)",
     "labelled": "share of training items whose labels methods see: 1, or 0,0.1,1",
     "paired": "share of training items that methods see in both modalities; the others lose one",
     "evaluate": "rounds to evaluate: last, all or every:K",

@@ -84,7 +84,7 @@ def _probe(cell: PlannedCell) -> float:
         return 0.0
     plan = cell.plan
     method = cls(bits=spec.bits, seed=spec.seed, **spec.params)
-    first = chunk(train, plan.rounds[0], cls.capabilities, 0, plan.withheld)
+    first = chunk(train, plan.shown(plan.rounds[0]), cls.capabilities, 0, plan.withheld)
     with threads.limit(1):
         started = time.perf_counter()
         if plan.pool is not None and cls.capabilities.pool:
@@ -93,7 +93,7 @@ def _probe(cell: PlannedCell) -> float:
         method.fit_chunk(first)
         for modality in MODALITIES:
             encode(method, train, modality, plan.rounds[0])
-        per_item = (time.perf_counter() - started - offline) / len(first)
+        per_item = (time.perf_counter() - started - offline) / len(plan.rounds[0])
     return offline + per_item * sum(len(rows) for rows in plan.rounds)
 
 

@@ -61,6 +61,14 @@ class Histograms:
         found: npt.NDArray[np.int64] = self.counts[:, :, 1].sum(axis=1, dtype=np.int64)
         return found
 
+    def __add__(self, other: Histograms) -> Histograms:
+        """The histograms over two databases together, for the same queries."""
+        return Histograms(
+            self.counts + other.counts,
+            None if self.gains is None or other.gains is None else self.gains + other.gains,
+            None if self.grades is None or other.grades is None else _padded_sum(self.grades, other.grades),
+        )
+
     def take(self, rows: slice | npt.NDArray[Any]) -> Histograms:
         """The histograms of some of the queries."""
         return Histograms(
@@ -68,6 +76,13 @@ class Histograms:
             None if self.gains is None else self.gains[rows],
             None if self.grades is None else self.grades[rows],
         )
+
+
+def _padded_sum(a: npt.NDArray[np.uint32], b: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """The sum of (Q, G) arrays of different G; missing columns count as 0."""
+    width = max(a.shape[1], b.shape[1])
+    first, second = (np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (a, b))
+    return first + second
 
 
 def pack_codes(codes: npt.ArrayLike) -> Packed:
