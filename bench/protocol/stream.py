@@ -115,9 +115,7 @@ def _trained(planned: Plan, n: int, spec: RunSpec) -> npt.NDArray[np.bool_] | No
     total = sum(len(rows) for rows in planned.rounds)
     share = amount if kind == "share" else amount / total
     if share > 1:
-        raise ParameterError(
-            f"train={spec.train} is more than the {total} items of the stream. Choose fewer."
-        )
+        raise ParameterError(f"train={spec.train} exceeds the {total} items of the stream. Lower it.")
     rng, trained, arrived = derive(spec.seed, "train"), np.zeros(n, dtype=bool), 0
     for rows in planned.rounds:
         count = round(share * (arrived + len(rows))) - round(share * arrived)
@@ -132,7 +130,7 @@ def _trained(planned: Plan, n: int, spec: RunSpec) -> npt.NDArray[np.bool_] | No
 
 
 def parse_train(text: str) -> tuple[str, float]:
-    """``0.5`` as ``("share", 0.5)``, ``10000`` as ``("number", 10000.0)``; ``all`` and ``1`` as ``("all", 1.0)``.
+    """Read ``all``, a share (``0.5``) or a number of items (``10000``); 1 means all.
 
     >>> parse_train("0.5")
     ('share', 0.5)
@@ -144,7 +142,7 @@ def parse_train(text: str) -> tuple[str, float]:
     if re.fullmatch(r"0?\.[0-9]*[1-9][0-9]*", text):
         return "share", float(text)
     raise ParameterError(
-        f"train must be all, a share of the items such as 0.5, or a number of items such as 10000; got {text!r}."
+        f"train must be all, a share such as 0.5, or a number of items such as 10000; got {text!r}."
     )
 
 
