@@ -326,7 +326,7 @@ def test_validation_never_reads_the_test_queries(tmp_path: Path, monkeypatch: py
     """With --val the scores are the same whatever the test queries are."""
     scores = []
     for replaced in (False, True):
-        made = options(tmp_path / str(replaced), val=15)
+        made = options(tmp_path / str(replaced), val=15, train=0.5)
         if replaced:
             monkeypatch.setattr("bench.data.cache._open_split", _with_empty_queries())
         scores.append(finished(bench.run(**made)))

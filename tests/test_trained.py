@@ -41,7 +41,14 @@ def spec(train: str, **changes: Any) -> RunSpec:
 def run(tmp_path: Path, **changes: Any) -> tuple[RunRecord, dict[str, np.ndarray]]:
     """The one cell of ``watches`` on the sixty items of ``tiny``, and its arrays."""
     plugins = [str(PLUGINS / f"{name}.py") for name in ("watches", "tiny")]
-    options = {"methods": "watches", "datasets": "tiny", "bits": 8, "seeds": 1, "plugin": plugins, "train": 0.5}
+    options = {
+        "methods": "watches",
+        "datasets": "tiny",
+        "bits": 8,
+        "seeds": 1,
+        "plugin": plugins,
+        "train": 0.5,
+    }
     (record,) = bench.run(results=str(tmp_path / "runs"), **{**options, **changes}).records
     return record, dict(Store(tmp_path / "runs").arrays(record)) if record.arrays else {}
 

@@ -115,6 +115,11 @@ class Study:
                     raise ParameterError(f"{name} is a share of training items, from 0 to 1; got {share}.")
         for text in self.train:
             stream.parse_train(text)
+        if self.val and "all" in self.train:
+            raise ParameterError(
+                f"val={self.val} searches items that no method was trained on, and train=all leaves none. "
+                "Set train to a share, for instance 0.5."
+            )
         stream.parse_evaluate(self.evaluate, 1)
         for name, least in (("val", 0), ("jobs", 1), ("threads", 1)):
             if getattr(self, name) < least:
