@@ -1,8 +1,8 @@
 """Datasets as memory-mapped arrays: loaded and checked once, then shared by every process.
 
 The cache lies outside the results folder, in `BENCH_CACHE` or the user's cache folder, and
-may be deleted at any time. Prepared views are maps already, checked and with a digest of their own:
-of those the cache only notes where they are, whatever their size.
+may be deleted at any time. Prepared views are memory maps already, checked and with digests: of
+those the cache keeps only the location, whatever their size.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _PARTS = ("train", "query")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A dataset in the cache: where, and the fingerprint of its arrays."""
+class CachedDataset:
+    """A dataset in the cache: its folder, and the fingerprint of its arrays."""
 
     folder: Path
     fingerprint: str
@@ -53,7 +53,7 @@ class Stored:
 
 
 def base() -> Path:
-    """The folder of all that is cached: ``BENCH_CACHE``, or ``hashbench`` in the user's cache folder."""
+    """The cache: ``BENCH_CACHE``, or ``hashbench`` in the user's cache folder."""
     given = (
         os.environ.get("BENCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hashbench"
     )
@@ -61,16 +61,16 @@ def base() -> Path:
 
 
 def folder() -> Path:
-    """Where cached datasets lie."""
+    """The folder of cached datasets."""
     return base() / "datasets"
 
 
 def kept_folder(method: str) -> Path:
-    """Where a method's costly parts lie, such as teachers; other code of the method keeps them elsewhere."""
+    """The folder of a method's costly parts, such as teachers; a new version of its code has another."""
     return base() / "kept" / f"{method}-{fingerprint.of_method(method)}"
 
 
-def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_root: Path) -> Stored:
+def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_root: Path) -> CachedDataset:
     """The cached form of a dataset, which is loaded, checked and written first where it is missing.
 
     ``name`` is that of the plugin, and ``source`` the plugin with ``options``.
@@ -81,15 +81,15 @@ def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_r
         if contents := _prepared(dataset):
             if files.noted(dataset.train.ids, "code") != fingerprint.of_dataset(name):
                 raise DataError(
-                    f"{title}: was parsed by another version of its plugin. Run `bench data prepare` again: "
-                    "views that are still right stay."
+                    f"{title}: was parsed by another version of its plugin. Run `bench data prepare` again; "
+                    "it keeps the views that are still valid."
                 )
             where = {"dataset": name, "options": dict(options), "root": str(data_root.resolve())}
             _publish({"name": title, "fingerprint": _named(dataset, contents), "mapped": where}, target)
         else:
             _write(dataset, target, title)
     manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
-    return Stored(target, manifest["fingerprint"])
+    return CachedDataset(target, manifest["fingerprint"])
 
 
 def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
@@ -105,16 +105,16 @@ def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
 
 
 def _prepared(dataset: Dataset) -> dict[str, str]:
-    """The digest of every array of features, where all are maps of prepared views; else nothing."""
-    found = {}
+    """The digest of every array of features, if all are maps of prepared views; else nothing."""
+    contents = {}
     for part in _PARTS:
         for entry, array in _entries(getattr(dataset, part)):
             if entry not in ("labels", "ids"):
                 content = files.noted(array, "content")
                 if content is None:
                     return {}
-                found[f"{part}.{entry}"] = content
-    return found
+                contents[f"{part}.{entry}"] = content
+    return contents
 
 
 def _named(dataset: Dataset, contents: Mapping[str, str]) -> str:
@@ -154,8 +154,8 @@ def _publish(manifest: dict[str, Any], target: Path, dataset: Dataset | None = N
         _rename(temporary, target)
     except OSError as error:
         raise StoreError(
-            f"cannot write the dataset cache {target.parent}: {error.strerror or error}. "
-            "Set BENCH_CACHE to a folder with room that you can write to."
+            f"dataset cache {target.parent}: {error.strerror or error}. Set BENCH_CACHE to a folder with room "
+            "that you can write to."
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
