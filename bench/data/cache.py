@@ -154,8 +154,8 @@ def _publish(manifest: dict[str, Any], target: Path, dataset: Dataset | None = N
         _rename(temporary, target)
     except OSError as error:
         raise StoreError(
-            f"dataset cache {target.parent}: {error.strerror or error}. Set BENCH_CACHE to a folder with room "
-            "that you can write to."
+            f"dataset cache {target.parent}: {error.strerror or error}. Set BENCH_CACHE to a folder with "
+            "room that you can write to."
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
