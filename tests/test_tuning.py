@@ -13,7 +13,7 @@ import pytest
 import bench
 from bench.api import Dataset
 from bench.cli import main
-from bench.data.cache import Stored
+from bench.data.cache import CachedDataset
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.running import tuning
@@ -45,12 +45,12 @@ class Poison:
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Stored.open
+    plain = CachedDataset.open
 
-    def opened(stored: Stored) -> Dataset:
+    def opened(stored: CachedDataset) -> Dataset:
         return replace(plain(stored), query=Poison())  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Stored, "open", opened)
+    monkeypatch.setattr(CachedDataset, "open", opened)
 
 
 def test_tuning_never_reads_the_test_queries(tmp_path: Path, request: pytest.FixtureRequest) -> None:

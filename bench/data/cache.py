@@ -32,7 +32,7 @@ _PARTS = ("train", "query")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class CachedDataset:
     """A dataset in the cache: where, and the fingerprint of its arrays."""
 
     folder: Path
@@ -72,7 +72,7 @@ def kept_folder(method: str) -> Path:
     return base() / "kept" / f"{method}-{fingerprint.of_method(method)}"
 
 
-def prepare(name: str, options: Mapping[str, Any], data_root: Path) -> Stored:
+def prepare(name: str, options: Mapping[str, Any], data_root: Path) -> CachedDataset:
     """The cached form of a dataset; loads, checks and writes it where it is not there yet."""
     source: DatasetSource = registry.get("dataset", name)(**options)
     target = folder() / f"{name}-{_identity(name, source, data_root)}"
@@ -89,7 +89,7 @@ def prepare(name: str, options: Mapping[str, Any], data_root: Path) -> Stored:
         else:
             _write(dataset, target, title)
     manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
-    return Stored(target, manifest["fingerprint"])
+    return CachedDataset(target, manifest["fingerprint"])
 
 
 def _identity(name: str, source: DatasetSource, data_root: Path) -> str:

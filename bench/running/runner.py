@@ -32,7 +32,7 @@ from bench.contract.items import MODALITIES, Chunk, Labels, Modality, Rows, Spli
 from bench.contract.method import Capabilities, Method
 from bench.contract.params import parameters
 from bench.contract.state import Tree
-from bench.data.cache import Stored, kept_folder
+from bench.data.cache import CachedDataset, kept_folder
 from bench.errors import BenchError
 from bench.plugins import fingerprint, registry
 from bench.protocol import stream
@@ -63,7 +63,7 @@ SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 def run_cells(
     specs: Sequence[RunSpec],
-    data: Stored,
+    data: CachedDataset,
     *,
     thread_count: int = 1,
     jobs: int = 1,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data import cache
-from bench.data.cache import Stored
+from bench.data.cache import CachedDataset
 from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
 from bench.protocol import stream
@@ -37,7 +37,7 @@ class Cell:
     """One cell of a study as it stands: what it is, its data, and whether it is done."""
 
     spec: RunSpec
-    data: Stored
+    data: CachedDataset
     state: State
     reason: str
 
@@ -93,7 +93,7 @@ def survey(study: Study, specs: Sequence[RunSpec] | None = None) -> list[Cell]:
     """Cells (those of the study itself) and where each stands; datasets are loaded and checked here."""
     specs = study.cells() if specs is None else specs
     store = Store(study.results_folder)
-    stored: dict[str, Stored] = {}
+    stored: dict[str, CachedDataset] = {}
     for spec in specs:
         name = selector(spec.dataset, spec.dataset_params)
         if name not in stored:
@@ -113,7 +113,7 @@ def collect(store: Store, cells: Iterable[Cell]) -> Results:
     return Results(records, arrays=store.arrays)
 
 
-def _check_streams(specs: Iterable[RunSpec], stored: Mapping[str, Stored]) -> None:
+def _check_streams(specs: Iterable[RunSpec], stored: Mapping[str, CachedDataset]) -> None:
     """Cut every kind of stream once, so that one that cannot be cut stops the study before it starts."""
     seen: set[tuple[str, str, str, int]] = set()
     for spec in specs:
