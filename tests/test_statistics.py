@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bench.api import Batch, Dataset, Split
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.data import describe as module
 from bench.data.describe import base_rates, constant_columns, describe, moments, row_digests
 from bench.datasets.synthetic import Synthetic
@@ -149,7 +149,7 @@ def test_a_hundred_and_ninety_thousand_pairs_are_described_in_seconds() -> None:
 
 
 def test_a_sound_dataset_passes_the_check() -> None:
-    check(make(LABELS, [[1, 0, 0]]))
+    validate_dataset(make(LABELS, [[1, 0, 0]]))
 
 
 IMAGE = np.ones((4, 4), np.float32)
@@ -188,29 +188,29 @@ def spoilt(value: float) -> Array:
 )
 def test_what_no_run_survives_is_refused_in_one_line(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        check(make(LABELS, [[1, 0, 0]], **changed))
+        validate_dataset(make(LABELS, [[1, 0, 0]], **changed))
     assert "\n" not in str(caught.value)
 
 
 def test_a_nan_in_a_late_block_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.contract.validate.BLOCK", 4)
     with pytest.raises(DataError, match="row 2, column 1"):
-        check(make(LABELS, [[1, 0, 0]], train_image=spoilt(np.nan)))
+        validate_dataset(make(LABELS, [[1, 0, 0]], train_image=spoilt(np.nan)))
 
 
 def test_no_items_is_refused() -> None:
     data = make(LABELS, [[1, 0, 0]])
     with pytest.raises(DataError, match="query: no items"):
-        check(dataclasses.replace(data, query=data.query.take(slice(0))))
+        validate_dataset(dataclasses.replace(data, query=data.query.take(slice(0))))
 
 
 def test_class_names_must_be_as_many_as_label_columns() -> None:
     with pytest.raises(DataError, match="2 names for 3 label columns"):
-        check(dataclasses.replace(make(LABELS, [[1, 0, 0]]), classes=("a", "b")))
+        validate_dataset(dataclasses.replace(make(LABELS, [[1, 0, 0]]), classes=("a", "b")))
 
 
 def test_views_must_be_the_same_in_both_parts() -> None:
     data = make(LABELS, [[1, 0, 0]])
     bare = dataclasses.replace(data.query, image=data.query.image.with_views(()))
     with pytest.raises(DataError, match=r"image views: \['clip'\] in train and \[\] in query"):
-        check(dataclasses.replace(data, query=bare))
+        validate_dataset(dataclasses.replace(data, query=bare))

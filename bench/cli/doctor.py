@@ -34,7 +34,7 @@ def _doctor(args: argparse.Namespace) -> int:
         plan = stream.of(spec, dataset.train)
         sizes = [len(rows) for rows in plan.rounds]
         print(f"{name}, {spec.schedule}")
-        for finding in doctor.lint(dataset, sizes, schedule=spec.schedule, bits=max(study.bits)):
+        for finding in doctor.examine(dataset, sizes, schedule=spec.schedule, bits=max(study.bits)):
             levels[finding.level] += 1
             print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
     print(", ".join(f"{count} {level}" for level, count in sorted(levels.items())))

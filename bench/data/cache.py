@@ -131,9 +131,9 @@ def _named(dataset: Dataset, contents: Mapping[str, str]) -> str:
 
 def _write(dataset: Dataset, target: Path, name: str) -> None:
     """Check ``dataset`` and copy its arrays."""
-    from bench.contract.validate import check
+    from bench.contract.validate import validate_dataset
 
-    check(dataset)
+    validate_dataset(dataset)
     manifest = {
         "name": name,
         "classes": list(dataset.classes),

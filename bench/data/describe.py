@@ -92,7 +92,7 @@ class DatasetStatistics:
 
 
 def describe(dataset: Dataset) -> DatasetStatistics:
-    """Measure a dataset that :func:`bench.contract.validate.check` accepts."""
+    """Measure a dataset that :func:`bench.contract.validate.validate_dataset` accepts."""
     labels, asked = _labels(dataset.train, dataset), _labels(dataset.query, dataset)
     per_item = np.concatenate([b.sum(axis=1) for b in blocks(labels)])
     names = dataset.classes or tuple(str(c) for c in range(labels.shape[1]))

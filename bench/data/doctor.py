@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.contract import validate
 from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Features, Labels
+from bench.contract.validate import validate_dataset
 from bench.data.describe import DatasetStatistics, blocks, constant_columns, describe, moments
 from bench.errors import DataError
 from bench.records import Schedule
@@ -38,7 +38,7 @@ class Finding:
     text: str
 
 
-def lint(
+def examine(
     dataset: Dataset,
     chunk_sizes: Sequence[int] = (),
     *,
@@ -52,7 +52,7 @@ def lint(
     describing the dataset again. The result is the same for the same arguments.
     """
     try:
-        validate.check(dataset)
+        validate_dataset(dataset)
     except DataError as error:
         return [Finding("FAIL", "arrays", str(error))]
     known = statistics or describe(dataset)

@@ -13,7 +13,7 @@ from bench.contract.card import Card, Counts, Expected, variant_of
 from bench.data import doctor, download
 from bench.data.doctor import Finding
 from bench.data.views.files import read_manifest
-from bench.data.views.prepare import check
+from bench.data.views.prepare import validate_raw
 from bench.data.views.source import RawSource
 from bench.errors import DataError
 from bench.progress import amount
@@ -63,7 +63,7 @@ def findings(source: Any, root: Path) -> list[Finding]:
         dataset = source.load(root)
     except DataError as error:
         return [*found, Finding("FAIL", "arrays", str(error))]
-    return [*found, *doctor.lint(dataset)]
+    return [*found, *doctor.examine(dataset)]
 
 
 def _of_files(card: Card, home: Path, variant: str) -> Iterator[Finding]:
@@ -84,7 +84,7 @@ def _of_raw(source: RawSource, root: Path) -> Iterator[Finding]:
     try:
         raw = source.raw(root)
         assert raw is not None
-        check(source.card.name, raw)
+        validate_raw(source.card.name, raw)
     except DataError as error:
         yield Finding("WARN", "raw files", str(error))
         return

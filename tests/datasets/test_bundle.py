@@ -13,7 +13,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.datasets import _mat
 from bench.datasets.files import Files
 from bench.datasets.mirflickr25k import Mirflickr25k
@@ -67,7 +67,7 @@ def test_a_split_bundle_is_found_below_the_name_or_beside_it(tmp_path: Path, pla
     path.parent.mkdir(exist_ok=True)
     scipy.io.savemat(path, split_bundle())
     data = Mirflickr25k().load(tmp_path)
-    check(data)
+    validate_dataset(data)
     assert (data.name, len(data.train), len(data.query)) == ("mirflickr25k", N, 5)
     assert Mirflickr25k().files(tmp_path) == [path]
 
@@ -84,7 +84,7 @@ def test_a_bundle_in_hdf5_gives_the_same_arrays(tmp_path: Path, form: str) -> No
     stored = arrays()
     write_h5(tmp_path / f"nus-wide{form}", stored, matlab=form == ".mat")
     data = Nuswide(queries=3).load(tmp_path)
-    check(data)
+    validate_dataset(data)
     np.testing.assert_array_equal(
         data.query.image.features, stored["image"].astype(np.float32)[data.query.ids]
     )

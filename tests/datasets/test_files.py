@@ -13,7 +13,7 @@ import scipy.io
 import scipy.sparse
 
 from bench.api import Dataset
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.datasets import _mat
 from bench.datasets.files import Files
 from bench.errors import DataError, ParameterError
@@ -57,7 +57,7 @@ def write_v73(path: Path, variables: dict[str, Any]) -> None:
 
 def load(path: Path, **options: Any) -> Dataset:
     data = Files(path=str(path), **options).load(Path("/nowhere"))
-    check(data)
+    validate_dataset(data)
     return data
 
 
@@ -406,7 +406,7 @@ def test_the_fashion_features_load_with_the_subcategories_as_labels() -> None:
         unlabelled="drop",
     )
     data = source.load(DATA)
-    check(data)
+    validate_dataset(data)
     assert len(data.classes) == 22
     assert (data.train.image.features.shape[1], data.train.text.features.shape[1]) == (256, 616)
     assert labels_of(data).sum(axis=1).max() == 1

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.api import Raw
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.datasets import nuswide
 from bench.datasets.nuswide import SIFT, TAGS, TC10, TC21, Nuswide
 from bench.errors import DataError
@@ -101,7 +101,7 @@ def test_the_owners_features_need_no_photo(copy: Path) -> None:
         path.unlink()
     source = Nuswide(queries=1, features="owners")
     data = source.load(copy)
-    check(data)
+    validate_dataset(data)
     rows = {
         int(i): r
         for part in (data.train, data.query)

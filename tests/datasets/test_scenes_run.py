@@ -12,7 +12,7 @@ import pytest
 import bench
 from bench.api import MODALITIES, Dataset
 from bench.checks.suite import check_dataset
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.data.views import light
 from bench.datasets.scenes import CLIP, Scenes
 from bench.plugins import registry
@@ -24,7 +24,7 @@ def small() -> Dataset:
 
 
 def test_it_loads_without_a_data_root_and_is_accepted_by_the_harness(small: Dataset) -> None:
-    check(small)
+    validate_dataset(small)
     assert (len(small.train), len(small.query)) == (240, 40)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from bench.api import MODALITIES, Dataset, Features
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.datasets.synthetic import BLOCK, Synthetic
 from bench.errors import ParameterError
 
@@ -53,7 +53,7 @@ def unit(x: Features) -> Features:
 
 
 def test_the_default_is_accepted_by_the_harness(default: Dataset) -> None:
-    check(default)
+    validate_dataset(default)
 
 
 def test_the_default_is_made_in_under_a_second() -> None:
@@ -198,7 +198,7 @@ def test_a_map_learned_early_is_worse_late_where_the_stream_drifts() -> None:
 @pytest.mark.parametrize("classes", [2, 80])
 def test_any_number_of_classes_is_possible(classes: int) -> None:
     data = Synthetic(n=200, queries=20, classes=classes).load(ROOT)
-    check(data)
+    validate_dataset(data)
     assert labels_of(data).shape == (200, classes)
 
 

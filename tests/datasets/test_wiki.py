@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.data import inventory
 from bench.datasets.wiki import CLASSES, SHAPES, Wiki
 from bench.errors import DataError
@@ -36,7 +36,7 @@ def write(folder: Path, **changed: np.ndarray[Any, Any] | None) -> Path:
 @needs_wiki
 def test_the_real_file_has_the_class_counts_of_its_paper() -> None:
     data = Wiki().load(DATA)
-    check(data)
+    validate_dataset(data)
     assert data.train.labels is not None
     counts = dict(zip(CLASSES, data.train.labels.sum(axis=0, dtype=int).tolist(), strict=True))
     assert (counts["art"], counts["warfare"], counts["media"]) == (138, 347, 178)
@@ -161,7 +161,7 @@ def test_the_owners_features_take_their_classes_from_the_lists(tmp_path: Path) -
         lines = "".join(f"t{i}\ti{i}\t{i % 10 + 1}\n" for i in range(n))
         (home / f"{part}set_txt_img_cat.list").write_text(lines)
     data = Wiki().load(tmp_path)
-    check(data)
+    validate_dataset(data)
     assert data.train.labels is not None
     assert (data.train.labels[12, 2], len(data.query)) == (1, 693)
     assert "classes are from the owners' lists" in data.notes

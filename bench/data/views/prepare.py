@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.contract import validate
 from bench.contract.dataset import Raw
 from bench.contract.items import Modality
 from bench.contract.params import parameters
+from bench.contract.validate import validate_dataset
 from bench.data.views import extract, files, kinds
 from bench.data.views.extract import Inputs, Pace
 from bench.data.views.extractor import Setting
@@ -28,7 +28,7 @@ def items(source: RawSource, root: Path, code: str) -> Raw:
     raw = source.raw(root)
     assert raw is not None
     name = source.card.name
-    check(name, raw)
+    validate_raw(name, raw)
     order = np.concatenate([raw.train, raw.query])
     image, text = (_inputs(raw, m).keys for m in ("image", "text"))
     fitted = hashlib.blake2b(f"{len(raw.train)} {raw.vocabulary}".encode(), digest_size=8)
@@ -90,14 +90,14 @@ def verdict(source: RawSource, root: Path) -> str:
         dataset = source.load(root)
     except DataError as error:
         return f"not ready for a run with these options: {error}"
-    validate.check(dataset)
+    validate_dataset(dataset)
     known = parameters(type(source), without=())
     chosen = {name: getattr(source, name) for name, p in known.items() if getattr(source, name) != p.default}
     words = ["bench", "run", "--datasets", selector(source.card.name, chosen), "--data-root", str(root)]
     return f"ready: {shlex.join(words)}"
 
 
-def check(name: str, raw: Raw) -> None:
+def validate_raw(name: str, raw: Raw) -> None:
     """Raise :class:`DataError` unless ``raw`` is what :class:`bench.api.Raw` promises."""
     n = len(raw.ids)
     for what, found in (("texts", len(raw.texts)), ("labels", len(raw.labels))):
