@@ -1,4 +1,4 @@
-"""`bench doctor`: the protocol lint of the datasets and streams of a study."""
+"""`bench doctor`: findings on the datasets and streams of a study."""
 
 from __future__ import annotations
 

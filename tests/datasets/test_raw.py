@@ -46,5 +46,7 @@ def test_the_card_gives_licence_and_citation() -> None:
 
 
 def test_a_view_of_the_other_modality_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match=r"image=bow; expected a view of images.*write text=bow"):
+    with pytest.raises(
+        ParameterError, match=r"image=bow is a view of texts; expected one of images. Write text=bow"
+    ):
         Tiny(image="bow").views()
