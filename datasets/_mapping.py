@@ -1,8 +1,8 @@
-"""Decides which variable of a bundle plays which role, by the field's names or as the user says.
+"""Assigns the variables of a bundle to roles, by their usual names or by the user's mapping.
 
-Roles are ``image``, ``text``, ``labels``, the same with ``query_`` before them, ``query_index``,
-``database_index``, ``classes`` (names of label columns), and for another view of a modality its
-name after an underscore, as in ``image_clip`` and ``query_image_clip``.
+Roles are ``image``, ``text``, ``labels``, the same with the prefix ``query_``, ``query_index``,
+``database_index``, ``classes`` (names of label columns), and further views of a modality, such as
+``image_clip`` and ``query_image_clip``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _three(image: str, text: str, labels: str, prefix: str = "") -> dict[str, tu
     return {prefix + role: tuple(name.split("|")) for role, name in names}
 
 
-# Tried in this order. Where a bundle has a database (I_db) beside a training set (I_tr), the stream
+# Tried in this order. If a bundle has a database (I_db) beside a training set (I_tr), the stream
 # is the database: I_tr is the part of it that offline methods learn from.
 LAYOUTS: tuple[dict[str, tuple[str, ...]], ...] = (
     _three("I_db", "T_db", "L_db") | _three("I_te", "T_te", "L_te", "query_"),
@@ -70,12 +70,12 @@ class Mapped:
 
     @property
     def where(self) -> str:
-        """File and variable, for the beginning of an error message."""
+        """File and variable, to begin an error message with."""
         return f"{self.variable.path}, variable {self.variable.name}"
 
     @property
     def counts_from(self) -> int:
-        """The first row's number in an index: MATLAB counts from 1."""
+        """The number of the first row in an index: MATLAB counts from 1."""
         return 1 if self.variable.path.suffix.lower() == ".mat" else 0
 
     def read(self) -> Array:
@@ -83,14 +83,14 @@ class Mapped:
         return array.T if self.transposed else array
 
     def features(self) -> Features:
-        """The matrix in float32, without a copy of what is stored where that can be avoided."""
+        """The matrix in float32, if possible without holding the stored one in memory."""
         streamed = None
         if isinstance(self.variable, Variable) and not self.transposed:
             streamed = self.variable.stream()
         return np.ascontiguousarray(self.numbers(), dtype=np.float32) if streamed is None else streamed
 
     def numbers(self) -> Array:
-        """The array; a :class:`DataError` where it is text."""
+        """The array; :class:`DataError` if it is text."""
         array = self.read()
         if array.dtype.kind == "U":
             raise DataError(f"{self.where}: is text; expected numbers. Map another variable.")
@@ -102,9 +102,9 @@ class Mapped:
 
 
 def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> dict[str, Mapped]:
-    """Role → variable: the layout that fits best, overridden by ``mapping`` (``role:variable;...``).
+    """Map roles to variables by the layout that fits best and by ``mapping`` (``role:variable;...``).
 
-    A :class:`DataError` lists what was found and names what is missing.
+    Raises :class:`DataError`, which lists all variables, if a required role is missing.
     """
     chosen = {role: _named(where, available, role, name) for role, name in parse(mapping).items()}
     best, found = _best(available, chosen)
@@ -123,7 +123,7 @@ def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> d
 
 
 def find(available: Mapping[str, AnyVariable]) -> dict[str, Mapped]:
-    """Role → variable as far as the names tell; nothing is checked, and roles may be missing."""
+    """Map roles to variables as far as names allow; roles may be missing, and nothing is validated."""
     return _best(available, {})[1]
 
 
@@ -147,7 +147,7 @@ def parse(mapping: str) -> dict[str, str]:
 
 
 def unused(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) -> list[str]:
-    """Names of the variables that no role reads, in a stable order."""
+    """The names of the variables that no role reads, sorted."""
     read = {id(m.variable) for m in roles.values()}
     for mapped in roles.values():
         read |= {id(part) for part in getattr(mapped.variable, "parts", {}).values()}
@@ -155,7 +155,7 @@ def unused(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) ->
 
 
 def _best(available: Mapping[str, AnyVariable], chosen: dict[str, Mapped]) -> tuple[int, dict[str, Mapped]]:
-    """The place in ``LAYOUTS`` of the one that fits best, and what it finds, overridden by ``chosen``."""
+    """The index of the layout that fits best, and its roles, overridden by ``chosen``."""
     layouts = [_of_layout(available, layout) for layout in LAYOUTS]
 
     def fit(i: int) -> tuple[int, int]:
@@ -166,9 +166,9 @@ def _best(available: Mapping[str, AnyVariable], chosen: dict[str, Mapped]) -> tu
 
 
 def _items_first(found: dict[str, Mapped]) -> dict[str, Mapped]:
-    """Turn what has its items in the last axis: MATLAB's pixels, and all of a v7.3 file not by MATLAB.
+    """Transpose arrays with items in the last axis: MATLAB's pixels, and v7.3 files not by MATLAB.
 
-    A single matrix that lies across is left alone, and refused later: it may be the wrong one.
+    A single matrix that lies across is left alone and refused later: it may be the wrong variable.
     """
     turned = {r: Mapped(m.variable, len(m.shape) == 4 and m.counts_from == 1) for r, m in found.items()}
     for prefix in ("", "query_"):
@@ -180,7 +180,7 @@ def _items_first(found: dict[str, Mapped]) -> dict[str, Mapped]:
 
 
 def _agree(part: Mapping[str, Mapped]) -> bool:
-    """Whether all three arrays have as many rows; a vector of labels may lie either way."""
+    """Whether all three arrays have equally many rows; a vector of labels may lie either way."""
     rows = {m.shape[0] for m in part.values() if m.shape and 1 not in m.shape}
     return len(part) == len(REQUIRED) and len(rows) == 1
 
@@ -192,7 +192,7 @@ def _named(where: str, available: Mapping[str, AnyVariable], role: str, name: st
         return Mapped(available[name.removesuffix(".T")], transposed=True)
     raise DataError(
         f"{where}: no variable {name!r} for the mapping's {role}; found {_listed(available)}. "
-        "Correct the name (case counts)."
+        "Correct the name, upper and lower case included."
     )
 
 
@@ -239,7 +239,7 @@ def _listed(available: Mapping[str, AnyVariable], most: int = 20) -> str:
 
 
 def as_index(mapped: Mapped, rows: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """A variable of row numbers, counted from 0; a :class:`DataError` where one is out of range."""
+    """Read row numbers, counted from 0; :class:`DataError` if one is out of range."""
     numbers = mapped.numbers().ravel()
     index: np.ndarray[tuple[int], np.dtype[np.intp]] = numbers.astype(np.intp) - mapped.counts_from
     if (

@@ -76,9 +76,9 @@ def wrong(expected: Expected, path: Path) -> str:
     kind, value = expected.checksum
     if kind:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
-        if found != value:
-            return f"has the {kind} {found}; expected {value}"
+            digest = hashlib.file_digest(file, kind).hexdigest()
+        if digest != value:
+            return f"has the {kind} {digest}; expected {value}"
     return ""
 
 

@@ -76,18 +76,18 @@ def test_a_quote_that_is_never_closed_swallows_no_other_row(copy: Path) -> None:
     assert raw.texts[:2] == ["A red shirt", "A blue shirt"]
 
 
-def test_a_copy_without_any_photo_says_so(copy: Path) -> None:
+def test_a_copy_without_photos_is_refused(copy: Path) -> None:
     for path in (copy / "fashion" / "images").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match=r"fashion: has none of the 6 pictures, 1\.jpg first"):
+    with pytest.raises(DataError, match=r"fashion: has none of the 6 pictures \(first: 1\.jpg\)"):
         parsed(copy)
 
 
 def test_what_was_dropped_is_noted(copy: Path) -> None:
     notes = parsed(copy).notes
-    assert "1 rows of styles.csv without a number or a title, or repeated: dropped" in notes
-    assert "1 items without a picture were dropped, 6.jpg first" in notes
-    assert "1 products have no label with 2 products: left out" in notes
+    assert "dropped rows of styles.csv without a number or a title, or repeated: 1" in notes
+    assert "dropped items without a picture: 1 (first: 6.jpg)" in notes
+    assert "dropped products without a label of 2 products: 1" in notes
 
 
 def test_photos_are_read_straight_out_of_a_zip(copy: Path) -> None:

@@ -110,7 +110,7 @@ def test_the_stream_is_the_database_where_there_is_one(tmp_path: Path) -> None:
     assert any("not read: I_tr" in note for note in data.notes)
 
 
-def test_the_mapping_found_is_shown(tmp_path: Path) -> None:
+def test_the_notes_show_the_mapping(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "data.mat", bundle())
     assert "image ← I_tr of data.mat (30 × 5)" in load(tmp_path / "data.mat").notes
 
@@ -144,7 +144,7 @@ def plain(n: int = 20, **more: Array) -> dict[str, Any]:
     return dict(zip(("image", "text", "labels"), arrays(n), strict=True)) | more
 
 
-def test_index_variables_tell_queries_and_database(tmp_path: Path) -> None:
+def test_index_variables_select_queries_and_database(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **plain(query_index=np.array([3, 1]), retrieval_index=np.array([7, 5, 9])))
     data = load(tmp_path / "a.npz")
     assert (data.query.ids.tolist(), data.train.ids.tolist()) == ([3, 1], [7, 5, 9])
@@ -245,7 +245,7 @@ def test_a_prefix_of_no_column_is_refused_with_the_names(tmp_path: Path) -> None
     np.savez(tmp_path / "a.npz", **plain(labels_names=np.array(["a", "b", "c"])))
     fails(
         tmp_path / "a.npz",
-        "label_prefix='kind' selects no column .* names are a, b, c",
+        "label_prefix='kind' matches no column .* names are a, b, c",
         label_prefix="kind",
         queries=3,
     )
@@ -294,9 +294,7 @@ def test_queries_of_another_width_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (1e300, "inf")])
-def test_a_number_that_is_not_finite_is_named_with_its_place(
-    tmp_path: Path, value: float, shown: str
-) -> None:
+def test_a_number_that_is_not_finite_is_located(tmp_path: Path, value: float, shown: str) -> None:
     variables = bundle()
     variables["I_te"][3, 2] = value
     scipy.io.savemat(tmp_path / "a.mat", variables)
@@ -332,7 +330,7 @@ def test_a_truncated_file_is_an_error_of_one_line(tmp_path: Path, form: str, par
     fails(tmp_path if form == "npy" else path, rf"{path.name}.*truncated")
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
     fails(tmp_path / "none.mat", r"none\.mat: no such file or folder")
 
 
@@ -351,7 +349,7 @@ def test_an_unknown_role_in_the_mapping_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "a.npz", mapping="picture:image")
 
 
-def test_a_mapped_variable_that_is_not_there_is_refused_with_what_is(tmp_path: Path) -> None:
+def test_an_unknown_mapped_variable_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **plain())
     fails(
         tmp_path / "a.npz",

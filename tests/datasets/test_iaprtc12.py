@@ -72,8 +72,8 @@ def test_the_photo_and_not_its_thumbnail_is_read(copy: Path) -> None:
 
 def test_what_was_left_out_and_counts_are_noted(copy: Path) -> None:
     notes = parsed(copy).notes
-    assert "2 photos without a description or a labelled region: left out" in notes
-    assert "1 items without a picture were dropped, 4.jpg first" in notes
+    assert "dropped photos without a description or a labelled region: 2" in notes
+    assert "dropped items without a picture: 1 (first: 4.jpg)" in notes
     assert any(note.startswith("classes: found 2, expected 255") for note in notes)
     assert any(re.match("words: found [34], expected 2912", note) for note in notes)
 

@@ -84,11 +84,11 @@ def test_the_picture_of_a_row_is_that_of_its_number(copy: Path) -> None:
     assert abs(pixel[0] - 3) < 3
 
 
-def test_a_copy_with_other_counts_says_so(copy: Path) -> None:
+def test_the_notes_name_counts_that_differ_from_the_published_ones(copy: Path) -> None:
     notes = parsed(copy).notes
     assert any(note.startswith("pairs: found 4, expected 20015") for note in notes)
     assert any(note.startswith("words: found 2, expected 1386") for note in notes)
-    assert "1 photos before im8.jpg are missing" in notes
+    assert "missing photos before im8.jpg: 1" in notes
 
 
 def test_without_the_owners_list_common_tags_are_counted(copy: Path) -> None:
@@ -101,7 +101,7 @@ def test_photos_without_a_file_of_tags_are_counted(copy: Path) -> None:
     (copy / "mirflickr25k" / "mirflickr" / "meta" / "tags" / "tags1.txt").unlink()
     raw = parsed(copy)
     assert raw.ids.tolist() == [2, 3, 4]
-    assert "1 photos have no file of tags: read as without tags" in raw.notes
+    assert "photos without a tag file, read as untagged: 1" in raw.notes
 
 
 def test_the_split_is_drawn_by_its_own_seed(copy: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_folder_without_the_distribution_is_an_error(tmp_path: Path) -> None:
 def test_real_tags_and_labels_in_the_owners_layout_give_the_fields_matrices(
     tmp_path: Path, write: Write
 ) -> None:
-    """The owners' files are rebuilt from the field's; their vocabulary decides the columns' order."""
+    """The owners' files are rebuilt from the published arrays; their vocabulary orders the columns."""
     labels = scipy.io.loadmat(REAL / "mirflickr25k-lall.mat")["LAll"]
     words = scipy.io.loadmat(REAL / "mirflickr25k-yall.mat")["YAll"]
     names = json.loads((REAL / "yall_column_names.json").read_text(encoding="utf-8"))

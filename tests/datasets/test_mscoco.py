@@ -101,16 +101,16 @@ def test_photos_are_read_straight_out_of_the_owners_zips(copy: Path, year: str) 
 
 def test_what_was_left_out_is_noted(copy: Path, year: str) -> None:
     notes = parsed(copy, year).notes
-    assert "1 photos without a labelled object were left out" in notes
-    assert "1 photos have no caption: left out" in notes
-    assert any(note.startswith("1 items without a picture were dropped, ") for note in notes)
+    assert "dropped photos without a labelled object: 1" in notes
+    assert "dropped photos without a caption: 1" in notes
+    assert any(note.startswith("dropped items without a picture: 1 ") for note in notes)
     assert any(note.startswith("pairs: found 3, expected 122218") for note in notes)
 
 
 def test_a_truncated_file_is_named(copy: Path, year: str) -> None:
     path = copy / "mscoco" / "annotations" / f"captions_val{year}.json"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=rf"captions_val{year}\.json: is not what COCO distributes") as caught:
+    with pytest.raises(DataError, match=rf"captions_val{year}\.json: holds no COCO annotations") as caught:
         parsed(copy, year)
     assert "\n" not in str(caught.value)
 
@@ -129,7 +129,7 @@ def test_an_object_of_an_unlisted_photo_or_kind_is_named_and_labels_no_other(
     stored = json.loads(path.read_text())
     stored["annotations"][0] |= wrong
     path.write_text(json.dumps(stored))
-    with pytest.raises(DataError, match=r"mscoco: an object of kind \d+ is in image \d+, and one of them"):
+    with pytest.raises(DataError, match=r"mscoco: an object has kind \d+ and image \d+, and one of them"):
         parsed(copy, year)
 
 

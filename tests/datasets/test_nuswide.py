@@ -92,7 +92,7 @@ def test_dead_links_are_counted(copy: Path) -> None:
     (copy / "nuswide" / "Flickr" / "actor" / "0004_505.jpg").unlink()
     raw = parsed(copy)
     assert raw.ids.tolist() == [0, 1]
-    assert "1 items without a picture were dropped, 505 first" in raw.notes
+    assert "dropped items without a picture: 1 (first: 505)" in raw.notes
     assert any(note.startswith("pairs: found 2, expected 190421") for note in raw.notes)
 
 

@@ -1,4 +1,4 @@
-"""The base of raw datasets: which views it asks for, and what it says where they are not there."""
+"""The base class of raw datasets: the views it needs, and its errors if they are missing."""
 
 from __future__ import annotations
 

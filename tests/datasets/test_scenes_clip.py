@@ -133,7 +133,7 @@ def test_the_command_writes_a_model_folder_with_log_and_provenance(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["--out", str(CLIP)], "holds a model already"), (["--out", "x", "--batch", "1"], "at least")],
+    [(["--out", str(CLIP)], "already holds a model"), (["--out", "x", "--batch", "1"], "at least")],
 )
 def test_a_command_that_cannot_work_is_refused(
     words: list[str], says: str, capsys: pytest.CaptureFixture[str]

@@ -68,8 +68,10 @@ def test_the_file_is_found_in_the_folder_wiki_and_in_another_case(tmp_path: Path
     assert Wiki().files(tmp_path) == [path.with_name("WikiData.mat")]
 
 
-def test_a_missing_file_is_an_error_that_says_what_to_fetch(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no wikiData\.mat.*Download it, name it wikiData\.mat") as caught:
+def test_a_missing_file_is_an_error_with_instructions(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"no wikiData\.mat.*Download the bundle, name it wikiData\.mat"
+    ) as caught:
         Wiki().load(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -138,9 +140,9 @@ def test_the_owners_pictures_and_articles_are_read_with_their_split(owners: Path
     assert raw.image(3).size == (8, 6)
 
 
-def test_a_copy_with_fewer_pairs_says_so(owners: Path) -> None:
+def test_the_notes_name_missing_pairs(owners: Path) -> None:
     notes = Wiki().raw(owners).notes
-    assert "1 items without a picture were dropped, p2.jpg first" in notes
+    assert "dropped items without a picture: 1 (first: p2.jpg)" in notes
     assert any(note.startswith("pairs: found 4, expected 2866") for note in notes)
 
 
@@ -164,7 +166,7 @@ def test_the_owners_features_take_their_classes_from_the_lists(tmp_path: Path) -
     validate_dataset(data)
     assert data.train.labels is not None
     assert (data.train.labels[12, 2], len(data.query)) == (1, 693)
-    assert "classes are from the owners' lists" in data.notes
+    assert "classes come from the owners' lists" in data.notes
     assert Wiki().files(tmp_path)[0].name == "raw_features.mat"
 
 
@@ -178,7 +180,7 @@ def test_a_list_that_does_not_fit_the_features_is_refused(tmp_path: Path) -> Non
         Wiki().load(tmp_path)
 
 
-def test_views_are_asked_for_by_an_option(owners: Path) -> None:
+def test_an_option_selects_views(owners: Path) -> None:
     with pytest.raises(DataError, match="has not been prepared"):
         Wiki(features="views").load(owners)
 
