@@ -152,8 +152,8 @@ def _owners(home: Path) -> Path:
         raise DataError(
             f"{home.parent}: no wikiData.mat, nor wiki/wikiData.mat, nor wiki/raw_features.mat; expected "
             "the bundle that published code shares, with I_tr, T_tr, L_tr, I_te, T_te, L_te (for example in "
-            "github.com/starxliu/FDDH), or the owners' distribution. Run `bench data get wiki` for the latter, "
-            "or download the bundle, name it wikiData.mat and give its folder as --data-root."
+            "github.com/starxliu/FDDH), or the owners' distribution. Download the bundle, name it wikiData.mat "
+            "and give its folder as --data-root; or run `bench data get wiki`."
         )
     return path
 
