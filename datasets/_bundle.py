@@ -59,10 +59,10 @@ class BundledSource(RawSource):
                 f"{bundle.where}: holds features and no pictures, and needs no preparation. Run: bench run "
                 f"--datasets {self.home(root).name}"
             )
-        found = Counts(
+        counts = Counts(
             pairs=len(raw.ids), queries=len(raw.query), classes=raw.labels.shape[1], words=len(raw.vocabulary)
         )
-        notes = (f"read the bundle {bundle.where.name}", *raw.notes, *self._differences(found))
+        notes = (f"read the bundle {bundle.where.name}", *raw.notes, *self._differences(counts))
         return replace(raw, notes=notes)
 
     def files(self, root: Path) -> list[Path]:
@@ -75,13 +75,13 @@ class BundledSource(RawSource):
             return super().load(root)
         data = bundle.reader(self).load(root)
         assert data.train.labels is not None
-        found = Counts(
+        counts = Counts(
             pairs=len(data.train) + len(data.query),
             queries=len(data.query),
             classes=data.train.labels.shape[1],
             words=data.train.text.features.shape[1],
         )
-        notes = (f"read the bundle {bundle.where.name}", *data.notes, *self._differences(found))
+        notes = (f"read the bundle {bundle.where.name}", *data.notes, *self._differences(counts))
         return replace(data, name=self.home(root).name, notes=notes)
 
     def bundle(self, root: Path) -> Bundle | None:
@@ -101,9 +101,9 @@ class BundledSource(RawSource):
         bundle = self.bundle(root)
         return bundle if bundle is not None and not bundle.pixels and not bundle.paths else None
 
-    def _differences(self, found: Counts) -> tuple[str, ...]:
+    def _differences(self, counts: Counts) -> tuple[str, ...]:
         assert self.card is not None
-        return found.differences(self.card.counts[variant_of(self)])
+        return counts.differences(self.card.counts[variant_of(self)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,19 +107,19 @@ def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> d
     Raises :class:`DataError`, which lists all variables, if a required role is missing.
     """
     chosen = {role: _named(where, available, role, name) for role, name in parse(mapping).items()}
-    best, found = _best(available, chosen)
-    missing = [role for role in REQUIRED if role not in found]
+    best, roles = _best(available, chosen)
+    missing = [role for role in REQUIRED if role not in roles]
     if missing:
         wanted = " and ".join(f"{role} ({' or '.join(LAYOUTS[best][role])})" for role in missing)
         raise DataError(
             f"{where}: no variable for {wanted}; found {_listed(available)}; expected image and text "
             f"features and labels. Add it, or name it: mapping={missing[0]}:VARIABLE."
         )
-    _check_queries(where, found)
-    for name in (f"{found['labels'].variable.name}_names", "classes"):
-        if name in available and "classes" not in found:
-            found["classes"] = Mapped(available[name])
-    return found
+    _check_queries(where, roles)
+    for name in (f"{roles['labels'].variable.name}_names", "classes"):
+        if name in available and "classes" not in roles:
+            roles["classes"] = Mapped(available[name])
+    return roles
 
 
 def find(available: Mapping[str, AnyVariable]) -> dict[str, Mapped]:
@@ -165,12 +165,12 @@ def _best(available: Mapping[str, AnyVariable], chosen: dict[str, Mapped]) -> tu
     return best, _items_first(layouts[best]) | chosen
 
 
-def _items_first(found: dict[str, Mapped]) -> dict[str, Mapped]:
+def _items_first(roles: dict[str, Mapped]) -> dict[str, Mapped]:
     """Transpose arrays with items in the last axis: MATLAB's pixels, and v7.3 files not by MATLAB.
 
     A single matrix that lies across is left alone and refused later: it may be the wrong variable.
     """
-    turned = {r: Mapped(m.variable, len(m.shape) == 4 and m.counts_from == 1) for r, m in found.items()}
+    turned = {r: Mapped(m.variable, len(m.shape) == 4 and m.counts_from == 1) for r, m in roles.items()}
     for prefix in ("", "query_"):
         part = {r: m for r, m in turned.items() if r in (f"{prefix}{role}" for role in REQUIRED)}
         across = {r: Mapped(m.variable, True) for r, m in part.items() if len(m.shape) == 2}
@@ -200,13 +200,13 @@ def _of_layout(
     available: Mapping[str, AnyVariable], layout: Mapping[str, tuple[str, ...]]
 ) -> dict[str, Mapped]:
     by_lower = {name.lower(): v for name, v in available.items()}
-    found = {}
+    roles = {}
     for role, names in layout.items():
         known = [available.get(n, by_lower.get(n.lower())) for n in names]
         first = next((v for v in known if v is not None), None)
         if first is not None:
-            found[role] = Mapped(first)
-    return found
+            roles[role] = Mapped(first)
+    return roles
 
 
 def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:

@@ -145,22 +145,22 @@ def _of_folder(folder: Path) -> dict[str, AnyVariable]:
     if not files:
         raise DataError(f"{folder}: holds no data files; expected {', '.join(SUFFIXES)}. Put them there.")
     by_file = {file: variables(file) for file in files}
-    together = [name for found in by_file.values() for name in found]
-    bare = {n: v for found in by_file.values() for n, v in found.items() if together.count(n) == 1}
+    together = [name for named in by_file.values() for name in named]
+    bare = {n: v for named in by_file.values() for n, v in named.items() if together.count(n) == 1}
     bare.update(_sparse(folder, {n: v for n, v in bare.items() if isinstance(v, Variable)}))
-    qualified = {f"{file.name}/{n}": v for file, found in by_file.items() for n, v in found.items()}
+    qualified = {f"{file.name}/{n}": v for file, named in by_file.items() for n, v in named.items()}
     return {**qualified, **bare}
 
 
-def _sparse(path: Path, found: Mapping[str, AnyVariable]) -> dict[str, AnyVariable]:
-    """The matrices whose CSR parts are among ``found``; as wide as their vocabulary, if that is known."""
+def _sparse(path: Path, named: Mapping[str, AnyVariable]) -> dict[str, AnyVariable]:
+    """The matrices whose CSR parts are among ``named``; as wide as their vocabulary, if that is known."""
     sparse: dict[str, AnyVariable] = {}
-    for name in (n.removesuffix("_indptr") for n in found if n.endswith("_indptr")):
-        parts = {p: found.get(f"{name}_{p}") for p in ("indptr", "indices", "data")}
+    for name in (n.removesuffix("_indptr") for n in named if n.endswith("_indptr")):
+        parts = {p: named.get(f"{name}_{p}") for p in ("indptr", "indices", "data")}
         plain = {p: v for p, v in parts.items() if isinstance(v, Variable)}
-        if name in found or "indices" not in plain:
+        if name in named or "indices" not in plain:
             continue
-        vocabulary = found.get(f"{name}_vocab")
+        vocabulary = named.get(f"{name}_vocab")
         if vocabulary is not None:
             width = int(np.prod(vocabulary.shape))
         else:

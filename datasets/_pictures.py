@@ -74,11 +74,11 @@ def listing(place: Path) -> set[str]:
     """Names of all files below a folder or in a zip, with slashes, as :class:`Pictures` expects them."""
     if is_zip(place):
         return {name for name in _archive(place, os.getpid()).namelist() if not name.endswith("/")}
-    found: set[str] = set()
+    files: set[str] = set()
     for folder, _, names in os.walk(place):
         below = Path(folder).relative_to(place).as_posix()
-        found.update(names if below == "." else (f"{below}/{name}" for name in names))
-    return found
+        files.update(names if below == "." else (f"{below}/{name}" for name in names))
+    return files
 
 
 def gather(home: Path) -> dict[str, tuple[Path, str]]:
@@ -87,29 +87,29 @@ def gather(home: Path) -> dict[str, tuple[Path, str]]:
     Includes the zips in ``home`` itself; a picture that is also unpacked is read from its folder.
     Requires that pictures in different folders have different names.
     """
-    found = {}
+    places = {}
     for place in (*sorted(home.glob("*.zip")), home):
         for name in sorted(listing(place)):
             if name.lower().endswith(SUFFIXES) and not name.startswith("views/"):
-                found[name.rpartition("/")[2]] = place, name
-    return found
+                places[name.rpartition("/")[2]] = place, name
+    return places
 
 
 def choose(
-    home: Path, found: Mapping[str, tuple[Path, str]], names: Sequence[str]
+    home: Path, places: Mapping[str, tuple[Path, str]], names: Sequence[str]
 ) -> tuple[Pictures, Rows, str]:
     """The pictures among ``names`` that exist, their rows, and a note on the missing ones.
 
     Raises :class:`DataError` if none of them exists in or below ``home``.
     """
-    rows = [i for i, name in enumerate(names) if name in found]
+    rows = [i for i, name in enumerate(names) if name in places]
     if names and not rows:
         raise DataError(
             f"{home}: has none of the {len(names)} pictures (first: {names[0]}); expected them in a folder "
             f"or zip there. `bench data info {home.name}` says where to get them."
         )
-    pictures = Pictures([found[names[i]][0] for i in rows], [found[names[i]][1] for i in rows])
-    missing = [name for name in names if name not in found]
+    pictures = Pictures([places[names[i]][0] for i in rows], [places[names[i]][1] for i in rows])
+    missing = [name for name in names if name not in places]
     note = f"dropped items without a picture: {len(missing)} (first: {missing[0]})" if missing else ""
     return pictures, np.array(rows, dtype=np.intp), note
 

@@ -70,7 +70,7 @@ class Iaprtc12(BundledSource):
         vocabulary = _official.most_frequent(
             (_official.words(texts[numbers[row]]) for row in train), most=self.words
         )
-        found = Counts(pairs=len(numbers), queries=len(query), classes=len(columns), words=len(vocabulary))
+        counts = Counts(pairs=len(numbers), queries=len(query), classes=len(columns), words=len(vocabulary))
         lost = len(texts.keys() | regions.keys()) - len(described)
         left_out = f"dropped photos without a description or a labelled region: {lost}" if lost else ""
         return Raw(
@@ -82,7 +82,7 @@ class Iaprtc12(BundledSource):
             train=train,
             query=query,
             vocabulary=vocabulary,
-            notes=tuple(filter(None, (left_out, missing, *found.differences(CARD.counts[""])))),
+            notes=tuple(filter(None, (left_out, missing, *counts.differences(CARD.counts[""])))),
         )
 
 

@@ -89,7 +89,7 @@ class Mirflickr25k(BundledSource):
         labels = topics if self.topics == "potential" else _topics(annotations, chosen, numbers)
 
         known = set(words)
-        common = np.array([sum(tag in known for tag in set(found)) for found in tags])
+        common = np.array([sum(tag in known for tag in set(own)) for own in tags])
         keep = np.ones(len(numbers), bool)
         if self.variant != "25000":
             keep = (common >= (1 if self.variant == "20015" else 2)) & topics.any(axis=1)
@@ -98,7 +98,7 @@ class Mirflickr25k(BundledSource):
         rows = np.flatnonzero(keep)
         train, query = _official.split_at_random(labels[rows], self.queries, self.seed)
         expected = CARD.counts[self.variant]
-        found = Counts(pairs=len(rows), queries=len(query), classes=len(TOPICS), words=len(words))
+        counts = Counts(pairs=len(rows), queries=len(query), classes=len(TOPICS), words=len(words))
         return Raw(
             ids=numbers[rows],
             image=Pictures([folder] * len(rows), [f"im{n}.jpg" for n in numbers[rows]]),
@@ -113,7 +113,7 @@ class Mirflickr25k(BundledSource):
                 rule,
                 *missing,
                 *note,
-                *found.differences(expected),
+                *counts.differences(expected),
             ),
         )
 

@@ -152,7 +152,7 @@ def _labels(
     home: Path, objects: Iterable[tuple[int, int]], images: Container[int], ids: list[int], columns: list[int]
 ) -> Labels:
     """One row per entry of ``ids``, one column per kind; objects in other ``images`` are left out."""
-    row, column = ({value: i for i, value in enumerate(found)} for found in (ids, columns))
+    row, column = ({value: i for i, value in enumerate(order)} for order in (ids, columns))
     labels = np.zeros((len(ids), len(columns)), np.uint8)
     for image, kind in objects:
         if image not in images or kind not in column:

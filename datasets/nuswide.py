@@ -102,8 +102,8 @@ class Nuswide(BundledSource):
     def official(self, root: Path) -> Raw:
         chosen = self._chosen(root)
         home = self.home(root)
-        found = _pictures.gather(home)
-        by_number = {Path(name).stem.rpartition("_")[2]: place for name, place in found.items()}
+        places = _pictures.gather(home)
+        by_number = {Path(name).stem.rpartition("_")[2]: place for name, place in places.items()}
         numbers = [Path(name).stem.rpartition("_")[2] for name in chosen.names]
         pictures, rows, missing = _pictures.choose(home, by_number, numbers)
         labels = chosen.labels[rows]
@@ -157,8 +157,8 @@ class Nuswide(BundledSource):
         return TC10 if self.variant == "tc10" else TC21
 
     def _notes(self, chosen: _Items, pairs: int, queries: int) -> tuple[str, ...]:
-        found = Counts(pairs=pairs, queries=queries, classes=len(chosen.concepts), words=len(chosen.words))
-        return (f"variant {self.variant}: {CARD.variants[self.variant]}", *self._differences(found))
+        counts = Counts(pairs=pairs, queries=queries, classes=len(chosen.concepts), words=len(chosen.words))
+        return (f"variant {self.variant}: {CARD.variants[self.variant]}", *self._differences(counts))
 
     def _chosen(self, root: Path) -> _Items:
         home = self.home(root)
@@ -175,7 +175,7 @@ class Nuswide(BundledSource):
             raise DataError(f"{home}: TagList1k.txt has {len(words)} tags; expected {TAGS}. Copy it again.")
         keep = labels.any(axis=1)
         if self.variant == "tc21":
-            keep &= np.array([len(found) > 0 for found in tags])
+            keep &= np.array([len(columns) > 0 for columns in tags])
         rows = np.flatnonzero(keep)
         return _Items(
             rows=rows,
@@ -213,8 +213,8 @@ def _blocks(path: Path, rows: int, columns: int) -> Any:
     seen, rest = 0, np.empty(0, np.uint8)
     with path.open("rb") as stream:
         while stored := stream.read(BLOCK):
-            found = np.frombuffer(stored, np.uint8)
-            rest = np.concatenate([rest, found[(found == ord("0")) | (found == ord("1"))] - ord("0")])
+            digits = np.frombuffer(stored, np.uint8)
+            rest = np.concatenate([rest, digits[(digits == ord("0")) | (digits == ord("1"))] - ord("0")])
             complete = len(rest) // columns
             seen += complete
             yield rest[: complete * columns].reshape(complete, columns)
@@ -236,19 +236,19 @@ def _sift(home: Path, chosen: _Items) -> Features:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)  # numpy's sign that it stopped early
             try:
-                found = np.fromfile(path, dtype=np.float32, sep=" ")
+                numbers = np.fromfile(path, dtype=np.float32, sep=" ")
             except (DeprecationWarning, ValueError):
                 raise DataError(
                     f"{path}: holds more than numbers; expected {SIFT} per row. Copy the file again."
                 ) from None
-        if len(found) != len(names) * SIFT:
+        if len(numbers) != len(names) * SIFT:
             raise DataError(
-                f"{path}: holds {len(found)} numbers; expected {len(names)} × {SIFT}, a row for each photo "
+                f"{path}: holds {len(numbers)} numbers; expected {len(names)} × {SIFT}, a row for each photo "
                 f"of {part}Imagelist.txt. Copy the file again."
             )
         start = len(place)
         place.update({name.replace("\\", "/"): start + i for i, name in enumerate(names)})
-        parts.append(found.reshape(len(names), SIFT))
+        parts.append(numbers.reshape(len(names), SIFT))
     missing = [name for name in chosen.names if name not in place]
     if missing:
         raise DataError(

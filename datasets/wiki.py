@@ -123,7 +123,7 @@ class Wiki(RawSource):
         names = [name if name.lower().endswith(".jpg") else f"{name}.jpg" for name in images]
         pictures, rows, missing = _pictures.choose(home, _pictures.gather(home), names)
         train = len(_pairs(lists["tr"])[0])
-        found = Counts(pairs=len(rows), queries=int((rows >= train).sum()), classes=len(CLASSES))
+        counts = Counts(pairs=len(rows), queries=int((rows >= train).sum()), classes=len(CLASSES))
         return Raw(
             ids=rows,
             image=pictures,
@@ -132,7 +132,7 @@ class Wiki(RawSource):
             classes=CLASSES,
             train=np.flatnonzero(rows < train),
             query=np.flatnonzero(rows >= train),
-            notes=tuple(filter(None, (missing, *found.differences(CARD.counts[""])))),
+            notes=tuple(filter(None, (missing, *counts.differences(CARD.counts[""])))),
         )
 
 
@@ -152,8 +152,8 @@ def _owners(home: Path) -> Path:
         raise DataError(
             f"{home.parent}: no wikiData.mat, nor wiki/wikiData.mat, nor wiki/raw_features.mat; expected "
             "the bundle that published code shares, with I_tr, T_tr, L_tr, I_te, T_te, L_te (for example in "
-            "github.com/starxliu/FDDH), or the owners' distribution. Download the bundle, name it wikiData.mat "
-            "and give its folder as --data-root; or run `bench data get wiki`."
+            "github.com/starxliu/FDDH), or the owners' distribution. Download it, name it wikiData.mat and "
+            "give its folder as --data-root; or run `bench data get wiki`."
         )
     return path
 

@@ -69,9 +69,7 @@ def test_the_file_is_found_in_the_folder_wiki_and_in_another_case(tmp_path: Path
 
 
 def test_a_missing_file_is_an_error_with_instructions(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"no wikiData\.mat.*Download the bundle, name it wikiData\.mat"
-    ) as caught:
+    with pytest.raises(DataError, match=r"no wikiData\.mat.*Download it, name it wikiData\.mat") as caught:
         Wiki().load(tmp_path)
     assert "\n" not in str(caught.value)
 
