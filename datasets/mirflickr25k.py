@@ -50,7 +50,7 @@ CARD = Card(
     ),
     variants={
         "20015": "photos with a common tag (one of at least 20 photos) and a topic",
-        "16738": "of these, photos with at least two common tags, as CMFH, SePH and their successors have it",
+        "16738": "of these, photos with at least two common tags, as in CMFH, SePH and their successors",
         "25000": "all photos; those without a topic are never queries",
     },
     counts={

@@ -44,13 +44,13 @@ FILES = (
         "train2014.zip",
         13_510_573_713,
         "ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
-        "82,783 photos; read without being unpacked",
+        "82,783 photos, read from the zip",
     ),
     _zip(
         "val2014.zip",
         6_645_013_297,
         "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
-        "40,504 photos; read without being unpacked",
+        "40,504 photos, read from the zip",
     ),
     _zip(
         "annotations_trainval2017.zip",
@@ -62,13 +62,13 @@ FILES = (
         "train2017.zip",
         19_336_861_798,
         "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
-        "118,287 photos; read without being unpacked",
+        "118,287 photos, read from the zip",
     ),
     _zip(
         "val2017.zip",
         815_585_330,
         "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
-        "5000 photos; read without being unpacked",
+        "5000 photos, read from the zip",
     ),
 )
 CARD = Card(

@@ -157,7 +157,7 @@ def _info(args: argparse.Namespace) -> int:
     name, _, source = _source(args)
     card = source.card
     if card is None:
-        print(f"{name}: {registry.docstring(type(source))}\n\nlicence:   {source.licence}")
+        print(f"{name}: {registry.docstring(type(source))}\n\nlicence:   {source.licence or 'not stated'}")
         return 0
     from bench.data import inventory
     from bench.data.views.names import View

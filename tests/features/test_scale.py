@@ -27,14 +27,15 @@ class Big(RawSource):
 '''
 CODE = """
 from pathlib import Path
-from bench import fingerprint, registry
+from bench.plugins import fingerprint, registry
 registry.add_file(Path("big.py"))
 print(fingerprint.of_dataset("big"))
 """
 LOAD = """
 import json, time
 from pathlib import Path
-from bench import cache, registry
+from bench.data import cache
+from bench.plugins import registry
 registry.add_file(Path("big.py"))
 started = time.perf_counter()
 data = cache.prepare("big", {}, Path("data")).open()
