@@ -57,7 +57,7 @@ def test_the_files_of_an_archive_land_below_the_folder(tmp_path: Path, kind: str
     assert (tmp_path / "out" / "one.txt").read_bytes() == b"content " * 100
 
 
-def test_unpacking_again_replaces_files_and_keeps_what_lies_beside_them(tmp_path: Path) -> None:
+def test_unpacking_again_replaces_files_and_keeps_others(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", "deep/one.txt")
     unpack.unpack(path, tmp_path)
     (tmp_path / "deep" / "mine.txt").touch()

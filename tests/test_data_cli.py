@@ -171,7 +171,7 @@ def test_the_cache_copies_nothing_of_prepared_views(data: Bench, toy: Any, tmp_p
     np.testing.assert_array_equal(opened.query.labels, toy().load(tmp_path / "data").query.labels)
 
 
-def test_the_fingerprint_tells_other_features_apart(data: Bench, tmp_path: Path) -> None:
+def test_other_features_have_another_fingerprint(data: Bench, tmp_path: Path) -> None:
     data("prepare", "toy", "--views", "colour,gist,bow:1")
     options: list[dict[str, Any]] = [{}, {}, {"image": "gist"}]
     first, again, other = (cache.prepare("toy", o, tmp_path / "data").fingerprint for o in options)

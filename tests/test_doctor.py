@@ -1,4 +1,4 @@
-"""Every finding of the protocol lint: quiet on sound data, raised by the fault it is for."""
+"""Every finding of the doctor: absent on sound data, raised by its fault."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_findings_are_the_same_each_time(sound: Dataset) -> None:
     assert examine(sound, [400, 600], bits=64) == examine(sound, [400, 600], bits=64)
 
 
-def test_a_dataset_that_cannot_be_used_is_one_failure(sound: Dataset) -> None:
+def test_an_invalid_dataset_is_one_failure(sound: Dataset) -> None:
     shared = dataclasses.replace(sound.query, ids=sound.train.ids[:100])
     [finding] = examine(dataclasses.replace(sound, query=shared))
     assert finding.level == "FAIL"
@@ -66,7 +66,7 @@ def test_queries_that_equal_training_items_fail(sound: Dataset) -> None:
     assert "100 of 100 queries" in finding.text
 
 
-def test_one_picture_on_both_sides_with_another_text_warns(sound: Dataset) -> None:
+def test_a_picture_in_train_and_query_with_another_text_warns(sound: Dataset) -> None:
     image = sound.query.image.features.copy()
     image[0] = sound.train.image.features[5]
     data = dataclasses.replace(sound, query=with_image(sound.query, image))
@@ -131,7 +131,7 @@ def test_a_database_grouped_by_label_warns(sound: Dataset) -> None:
     assert "of neighbours share a label" in finding.text
 
 
-def test_grouping_does_not_matter_where_the_schedule_shuffles(sound: Dataset) -> None:
+def test_grouping_passes_under_a_shuffled_schedule(sound: Dataset) -> None:
     assert of(examine(grouped(sound), schedule=Schedule("shuffled", 100)), "storage order").level == "PASS"
 
 
@@ -150,7 +150,7 @@ def test_features_scaled_with_the_queries_warn(sound: Dataset) -> None:
     assert "train and query together have standard deviation 1" in finding.text
 
 
-def test_features_centred_over_the_whole_stream_warn(sound: Dataset) -> None:
+def test_features_centred_over_the_full_stream_warn(sound: Dataset) -> None:
     train, query = sound.train.image.features, sound.query.image.features
     mean = train.mean(axis=0, dtype=np.float64)
     finding = of(examine(map_image(sound, train - mean, query - mean)), "image normalisation")
@@ -198,7 +198,7 @@ def test_chunks_no_larger_than_the_code_warn(sound: Dataset) -> None:
     assert "(first: 2)" in finding.text
 
 
-def test_without_chunk_sizes_nothing_is_said_of_the_stream(sound: Dataset) -> None:
+def test_without_chunk_sizes_there_are_no_findings_on_the_stream(sound: Dataset) -> None:
     assert {"rounds", "chunk size"}.isdisjoint(f.topic for f in examine(sound))
 
 
@@ -206,7 +206,7 @@ def test_without_chunk_sizes_nothing_is_said_of_the_stream(sound: Dataset) -> No
     not (SHARED / "data" / "wiki" / "wikiData.mat").is_file(),
     reason="the real data are not beside the checkout",
 )
-def test_wiki_has_pictures_on_both_sides_and_no_failure() -> None:
+def test_wiki_repeats_pictures_in_train_and_query_and_has_no_failure() -> None:
     from bench.datasets.wiki import Wiki
 
     findings = examine(Wiki().load(SHARED / "data"))

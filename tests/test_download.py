@@ -109,7 +109,7 @@ def test_a_stalled_connection_is_resumed(server: Server, tmp_path: Path) -> None
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
 
 
-def test_a_server_that_always_stalls_ends_in_an_error_and_the_next_get_goes_on(
+def test_a_server_that_always_stalls_is_an_error_and_the_next_get_resumes(
     server: Server, tmp_path: Path
 ) -> None:
     server.cuts, server.stalls = [200_000, 0, 0, 0, 0], True

@@ -91,7 +91,7 @@ def test_a_bundle_in_hdf5_gives_the_same_arrays(tmp_path: Path, form: str) -> No
     np.testing.assert_array_equal(data.train.labels, stored["labels"][data.train.ids])
 
 
-def test_a_mat_that_h5py_wrote_has_its_items_across_and_is_turned(tmp_path: Path) -> None:
+def test_a_mat_that_h5py_wrote_is_transposed(tmp_path: Path) -> None:
     names = {"image": "XAll", "text": "YAll", "labels": "LAll"}
     stored = {names[role]: a for role, a in arrays().items()}
     write_h5(tmp_path / "nuswide.mat", stored, matlab=False)

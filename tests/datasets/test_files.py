@@ -1,4 +1,4 @@
-"""Bring your own data: every layout, every way of labelling, and every way to be wrong."""
+"""Bring your own data: every layout, every kind of labels, and every mistake."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_sparse_matlab_matrices_become_dense(tmp_path: Path, form: str) -> None:
     np.testing.assert_array_equal(load(tmp_path / "data.mat").train.text.features, dense)
 
 
-def test_the_stream_is_the_database_where_there_is_one(tmp_path: Path) -> None:
+def test_a_database_in_the_bundle_becomes_the_stream(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", **bundle(), **named("db", 50, seed=3))
     data = load(tmp_path / "data.npz")
     assert len(data.train) == 50
@@ -129,7 +129,7 @@ def test_a_matrix_with_items_in_columns_can_be_mapped_transposed(tmp_path: Path)
     np.testing.assert_array_equal(data.train.image.features, variables["I_tr"].astype(np.float32))
 
 
-def test_a_bundle_without_queries_is_split_at_random_by_its_own_seed(tmp_path: Path) -> None:
+def test_a_bundle_without_queries_is_split_at_random_by_seed(tmp_path: Path) -> None:
     variables: dict[str, Any] = dict(zip(("XAll", "YAll", "LAll"), arrays(40), strict=True))
     np.savez(tmp_path / "data.npz", **variables)
     one, same, other = (load(tmp_path / "data.npz", queries=6, seed=s) for s in (0, 0, 1))
@@ -192,7 +192,7 @@ def test_text_as_csr_parts_is_as_wide_as_its_vocabulary(tmp_path: Path) -> None:
     assert data.train.text.features.tolist() == [[0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
 
 
-def test_csr_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_inconsistent_csr_parts_are_refused(tmp_path: Path) -> None:
     variables = plain(3, text_indptr=np.array([0, 2, 2, 9]), text_indices=np.array([1, 3, 0]))
     del variables["text"]
     np.savez(tmp_path / "a.npz", **variables)
@@ -216,7 +216,7 @@ def test_class_numbers_of_query_and_train_share_their_columns(tmp_path: Path) ->
     assert labels_of(data, "query")[0].tolist() == [0, 1, 0]
 
 
-def test_the_reading_of_labels_can_be_overridden(tmp_path: Path) -> None:
+def test_an_option_decides_how_labels_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **plain() | {"labels": np.ones((20, 1)), "query_index": np.arange(4)})
     assert load(tmp_path / "a.npz", labels="multi-hot").classes == ()
 
@@ -241,7 +241,7 @@ def test_label_columns_can_be_chosen_by_the_beginning_of_their_name(tmp_path: Pa
     assert labels_of(data, "query").tolist() == [[1, 0], [0, 1]]
 
 
-def test_a_prefix_of_no_column_is_refused_with_the_names(tmp_path: Path) -> None:
+def test_a_prefix_that_matches_no_column_is_refused_with_the_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **plain(labels_names=np.array(["a", "b", "c"])))
     fails(
         tmp_path / "a.npz",
@@ -334,7 +334,7 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
     fails(tmp_path / "none.mat", r"none\.mat: no such file or folder")
 
 
-def test_no_path_at_all_is_refused_with_an_example() -> None:
+def test_an_empty_path_is_refused_with_an_example() -> None:
     with pytest.raises(DataError, match=r"Write files\[path="):
         Files().load(Path())
 
@@ -378,7 +378,7 @@ def test_a_name_in_two_files_of_a_folder_needs_its_file(tmp_path: Path) -> None:
     assert load(tmp_path, mapping="image:b.npz/image").train.image.features.shape == (18, 9)
 
 
-def test_headers_tell_the_shapes_without_reading(tmp_path: Path) -> None:
+def test_shapes_come_from_headers_alone(tmp_path: Path) -> None:
     write_v73(tmp_path / "a.mat", {"I_tr": np.zeros((6, 2)), "T_tr": scipy.sparse.csc_matrix(np.eye(6, 3))})
     assert {n: v.shape for n, v in _mat.variables(tmp_path / "a.mat").items()} == {
         "I_tr": (6, 2),

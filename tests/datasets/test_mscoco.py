@@ -90,7 +90,7 @@ def test_the_picture_of_a_row_is_that_of_its_id(copy: Path, year: str) -> None:
     assert abs(pixel[2] - 210) < 5
 
 
-def test_photos_are_read_straight_out_of_the_owners_zips(copy: Path, year: str) -> None:
+def test_photos_are_read_from_the_owners_zips(copy: Path, year: str) -> None:
     folder = copy / "mscoco" / f"val{year}"
     with zipfile.ZipFile(copy / "mscoco" / f"val{year}.zip", "w") as archive:
         for path in folder.iterdir():
@@ -99,7 +99,7 @@ def test_photos_are_read_straight_out_of_the_owners_zips(copy: Path, year: str) 
     assert parsed(copy, year).image(0).size == (8, 6)
 
 
-def test_what_was_left_out_is_noted(copy: Path, year: str) -> None:
+def test_dropped_photos_are_noted(copy: Path, year: str) -> None:
     notes = parsed(copy, year).notes
     assert "dropped photos without a labelled object: 1" in notes
     assert "dropped photos without a caption: 1" in notes
@@ -133,13 +133,13 @@ def test_an_object_of_an_unlisted_photo_or_kind_is_named_and_labels_no_other(
         parsed(copy, year)
 
 
-def test_the_other_edition_is_not_taken_for_this_one(copy: Path, year: str) -> None:
+def test_files_of_another_edition_are_not_read(copy: Path, year: str) -> None:
     with pytest.raises(DataError, match="no instances_train20"):
         parsed(copy, "2017" if year == "2014" else "2014")
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real labels are not beside the checkout")
-def test_the_real_labels_leave_as_many_photos_as_the_field_has() -> None:
+def test_the_real_labels_give_the_published_number_of_photos() -> None:
     with np.load(REAL, allow_pickle=False) as stored:
         labelled = int((np.diff(stored["indptr"]) > 0).sum())
         assert (labelled, len(stored["names"])) == (Mscoco.card.counts["2014"].pairs, 80)

@@ -50,7 +50,7 @@ def parsed(root: Path, **options: Any) -> Raw:
     return Nuswide(**{"queries": 1} | options).raw(root)
 
 
-def test_the_first_variant_wants_a_concept_and_a_tag(copy: Path) -> None:
+def test_the_first_variant_requires_a_concept_and_a_tag(copy: Path) -> None:
     raw = parsed(copy)
     assert raw.ids.tolist() == [0, 1, 4]
     assert list(raw.texts) == ["tag0 tag999", "tag3", "tag1"]
@@ -70,7 +70,7 @@ def test_the_ten_concepts_are_among_the_21() -> None:
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real labels are not beside the checkout")
-def test_the_real_labels_of_the_field_have_these_concepts_and_as_many_photos() -> None:
+def test_the_published_labels_have_these_concepts_and_this_number_of_photos() -> None:
     with np.load(REAL, allow_pickle=False) as stored:
         assert tuple(stored["names"].tolist()) == TC21
         assert len(stored["indptr"]) - 1 == Nuswide.card.counts["tc21"].pairs
@@ -127,13 +127,13 @@ def test_a_truncated_matrix_of_tags_is_named(copy: Path) -> None:
         parsed(copy)
 
 
-def test_features_that_do_not_fit_their_list_are_named(copy: Path, write: Write) -> None:
+def test_features_of_another_length_than_their_list_are_named(copy: Path, write: Write) -> None:
     write(copy / "nuswide" / "Low_Level_Features" / "BoW_Test_int.dat", "1 2 3\n")
     with pytest.raises(DataError, match=r"BoW_Test_int\.dat: holds 3 numbers; expected 3 × 500"):
         Nuswide(queries=1, features="owners").load(copy)
 
 
-def test_features_that_are_no_numbers_are_named(copy: Path, write: Write) -> None:
+def test_features_with_text_are_named(copy: Path, write: Write) -> None:
     write(copy / "nuswide" / "Low_Level_Features" / "BoW_Test_int.dat", "1 2 x\n")
     with pytest.raises(DataError, match=r"BoW_Test_int\.dat: holds more than numbers"):
         Nuswide(queries=1, features="owners").load(copy)

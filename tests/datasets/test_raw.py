@@ -32,7 +32,7 @@ class Tiny(RawSource):
         )
 
 
-def test_what_is_not_prepared_is_an_error_with_the_exact_command(tmp_path: Path) -> None:
+def test_a_missing_view_is_an_error_with_the_exact_command(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         Tiny(edition=2).load(tmp_path)
     assert str(caught.value).endswith(

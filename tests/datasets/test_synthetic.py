@@ -52,7 +52,7 @@ def unit(x: Features) -> Features:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.float32(1e-6))
 
 
-def test_the_default_is_accepted_by_the_harness(default: Dataset) -> None:
+def test_the_default_is_valid(default: Dataset) -> None:
     validate_dataset(default)
 
 
@@ -165,7 +165,7 @@ def test_clip_views_of_the_two_modalities_lie_apart(default: Dataset) -> None:
     np.testing.assert_allclose(np.linalg.norm(image, axis=1), 1, atol=1e-5)
 
 
-def test_more_noise_makes_the_features_less_telling() -> None:
+def test_more_noise_makes_the_features_less_informative() -> None:
     scores = []
     for noise in (0.5, 3.0):
         data = Synthetic(noise=noise).load(ROOT)
@@ -183,7 +183,7 @@ def test_drift_turns_features_late_in_the_stream_and_leaves_clip_and_labels() ->
     np.testing.assert_array_equal(still.image.views["clip"], turned.image.views["clip"])
 
 
-def test_a_map_learned_early_is_worse_late_where_the_stream_drifts() -> None:
+def test_drift_makes_an_early_map_worse_late_in_the_stream() -> None:
     """Early and late are the two halves' ends, and only the drift differs between the two datasets."""
     late = {}
     for drift in (0.0, 1.0):

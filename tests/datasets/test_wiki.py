@@ -1,4 +1,4 @@
-"""The Wikipedia dataset, on the real file where it is at hand and on damaged stand-ins."""
+"""The Wikipedia dataset, on the real file if it exists, and on damaged stand-ins."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_the_notes_name_missing_pairs(owners: Path) -> None:
     assert any(note.startswith("pairs: found 4, expected 2866") for note in notes)
 
 
-def test_a_line_that_is_no_pair_is_named(owners: Path, write: Callable[..., Path]) -> None:
+def test_a_malformed_line_is_named(owners: Path, write: Callable[..., Path]) -> None:
     write(owners / "wiki" / "wikipedia_dataset" / "testset_txt_img_cat.list", "b1\tq1\t2\nb2\tq2\t11\n")
     with pytest.raises(
         DataError, match=r"testset_txt_img_cat\.list: line 2 is 'b2 q2 11'; expected an article"
@@ -189,7 +189,7 @@ def test_a_list_cannot_name_articles_outside_its_folder(owners: Path, write: Cal
         Wiki().raw(owners)
 
 
-def test_doctor_of_a_copy_without_pictures_is_a_warning_and_no_traceback(owners: Path) -> None:
+def test_doctor_warns_of_a_copy_without_pictures(owners: Path) -> None:
     for path in (owners / "wiki").rglob("*.jpg"):
         path.unlink()
     found = {f.topic: f for f in inventory.findings(Wiki(features="views"), owners)}
