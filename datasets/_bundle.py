@@ -192,11 +192,7 @@ def _of_pixels(bundle: Bundle, queries: int, seed: int) -> Raw:
             f"{image.where}: holds pixels, but can only be read in one piece; expected HDF5. Save it with "
             "MATLAB's -v7.3, or as .h5."
         )
-    if not len(text) == len(labels[0]) == image.shape[0]:
-        raise DataError(
-            f"{image.where}: {image.shape[0]} pictures, {len(text)} texts, {len(labels[0])} rows of labels; "
-            "expected equal numbers. Use files of one copy."
-        )
+    _require_equal(image.where, {"pictures": image.shape[0], "texts": len(text), "labels": len(labels[0])})
     words, note = _column_names(bundle.where, text.shape[1])
     kept = np.flatnonzero(labels[0].any(axis=1))
     train, query = _split(roles, kept, labels[0][kept], queries, seed)
@@ -251,11 +247,7 @@ def _of_paths(bundle: Bundle, home: Path, queries: int, seed: int) -> Raw:
             "index.mat."
         )
     labels = _labels.read([Mapped(bundle.available[role])], "auto")[0][0]
-    if not len(index) == len(texts) == len(labels):
-        raise DataError(
-            f"{bundle.where}: {len(index)} paths, {len(texts)} captions and {len(labels)} rows of labels; "
-            "expected equal numbers. Use files of one copy."
-        )
+    _require_equal(bundle.where, {"paths": len(index), "captions": len(texts), "labels": len(labels)})
     pictures, present = _resolve(index, home)
     kept = np.flatnonzero(present & labels.any(axis=1))
     train, query = _official.split_at_random(labels[kept], queries, seed)
@@ -270,6 +262,12 @@ def _of_paths(bundle: Bundle, home: Path, queries: int, seed: int) -> Raw:
         query=query,
         notes=(note,) if len(kept) < len(index) else (),
     )
+
+
+def _require_equal(where: object, counts: Mapping[str, int]) -> None:
+    if len(set(counts.values())) > 1:
+        shown = ", ".join(f"{count} {what}" for what, count in counts.items())
+        raise DataError(f"{where}: {shown}; expected equal numbers. Use files of one copy.")
 
 
 def _resolve(index: list[str], home: Path) -> tuple[Pictures, npt.NDArray[np.bool_]]:

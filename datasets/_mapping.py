@@ -219,13 +219,13 @@ def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:
         )
     if given and ("query_index" in roles or "database_index" in roles):
         raise DataError(
-            f"{where}: has query arrays ({roles['query_image']}) and an index of rows as well; expected one "
-            "way to tell the queries. Leave one out of the file."
+            f"{where}: has query arrays ({roles['query_image']}) and an index of rows; expected only one of "
+            "them to define the queries. Remove one from the file."
         )
     if "database_index" in roles and "query_index" not in roles:
         raise DataError(
-            f"{where}: has {roles['database_index']} but no query_index; expected the queries' rows too. "
-            "Name them: mapping=query_index:VARIABLE."
+            f"{where}: has {roles['database_index']} but no query_index; expected the rows of the queries "
+            "too. Name them: mapping=query_index:VARIABLE."
         )
 
 

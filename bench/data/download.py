@@ -156,10 +156,7 @@ class _Transfer:
                 self._failed(_interruption(error), gained=self._size() > before)
             except requests.RequestException as error:  # too many redirects, an invalid address
                 reason = " ".join(str(error).split())
-                raise DataError(
-                    f"{url}: cannot be requested ({reason}). The owners may have moved the file: see "
-                    f"{_pages(self.card)}, and save it as {self._target()}."
-                ) from error
+                raise DataError(f"{url}: cannot be requested ({reason}). {self._by_hand()}") from error
         self._version_file().unlink(missing_ok=True)
         self.part.replace(output_file)
 
@@ -177,10 +174,8 @@ class _Transfer:
             if answer.status_code >= 500 or answer.status_code == 429:
                 raise _Again(f"the server answered {answer.status_code} {answer.reason}")
             if answer.status_code not in (200, 206):
-                raise DataError(
-                    f"{url}: the server answered {answer.status_code} {answer.reason}. The owners may have "
-                    f"moved the file: see {_pages(self.card)}, and save it as {self._target()}."
-                )
+                said = f"the server answered {answer.status_code} {answer.reason}"
+                raise DataError(f"{url}: {said}. {self._by_hand()}")
             begin = begin if answer.status_code == 206 else 0
             total = self._total(answer, begin)
             self._remember(answer.headers)
@@ -207,10 +202,7 @@ class _Transfer:
                 f"the file: see {_pages(self.card)}."
             )
         if "text/html" in answer.headers.get("Content-Type", "") and ".htm" not in self.expected.path:
-            raise DataError(
-                f"{answer.url}: the server sent a web page; expected the file. See {_pages(self.card)}, and "
-                f"save the file as {self._target()}."
-            )
+            raise DataError(f"{answer.url}: the server sent a web page; expected the file. {self._by_hand()}")
         return total
 
     def _headers(self, begin: int) -> dict[str, str]:
@@ -243,6 +235,11 @@ class _Transfer:
 
     def _version_file(self) -> Path:
         return self.part.with_name(f"{self.part.name}.json")
+
+    def _by_hand(self) -> str:
+        return (
+            f"The owners may have moved the file: see {_pages(self.card)}, and save it as {self._target()}."
+        )
 
     def _target(self) -> Path:
         return self.part.with_name(self.part.name[1:].removesuffix(".part"))

@@ -227,7 +227,7 @@ def test_a_bundle_of_paths_finds_the_photos_on_this_machine(
 
 def test_a_bundle_of_paths_with_too_few_captions_is_refused(tmp_path: Path, photo: Write) -> None:
     paths_bundle(tmp_path / "mscoco", photo, ["one", "two"])
-    with pytest.raises(DataError, match="12 paths, 2 captions and 12 rows of labels; expected equal numbers"):
+    with pytest.raises(DataError, match="12 paths, 2 captions, 12 labels; expected equal numbers"):
         Mscoco(queries=2).raw(tmp_path)
 
 

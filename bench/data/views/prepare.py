@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from bench.contract.dataset import Raw
 from bench.contract.items import Modality
-from bench.contract.params import parameters
 from bench.contract.validate import validate_dataset
 from bench.data.views import extract, files, kinds
 from bench.data.views.extract import Inputs, Pace
@@ -20,7 +19,6 @@ from bench.data.views.extractor import Setting
 from bench.data.views.names import View
 from bench.data.views.source import RawSource
 from bench.errors import DataError
-from bench.records import selector
 
 
 def items(source: RawSource, root: Path, code: str) -> Raw:
@@ -91,9 +89,7 @@ def verdict(source: RawSource, root: Path) -> str:
     except DataError as error:
         return f"not ready for a run with these options: {error}"
     validate_dataset(dataset)
-    known = parameters(type(source), without=())
-    chosen = {name: getattr(source, name) for name, p in known.items() if getattr(source, name) != p.default}
-    words = ["bench", "run", "--datasets", selector(source.card.name, chosen), "--data-root", str(root)]
+    words = ["bench", "run", "--datasets", source.selector(), "--data-root", str(root)]
     return f"ready: {shlex.join(words)}"
 
 

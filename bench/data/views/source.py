@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -178,8 +178,12 @@ class RawSource(DatasetSource):
 
     def command(self, root: Path) -> str:
         """The command that prepares all views under these options."""
-        known = parameters(type(self), without=VIEWS)
-        changed = {n: getattr(self, n) for n, p in known.items() if getattr(self, n) != p.default}
         views = ",".join(dict.fromkeys(str(view) for view in self.views().values()))
-        words = ["bench", "data", "prepare", selector(self.card.name, changed)]
-        return shlex.join([*words, "--views", views, "--data-root", str(root)])
+        words = ["bench", "data", "prepare", self.selector(without=VIEWS), "--views", views]
+        return shlex.join([*words, "--data-root", str(root)])
+
+    def selector(self, *, without: Sequence[str] = ()) -> str:
+        """The text that selects this dataset and its options on the command line."""
+        known = parameters(type(self), without=without)
+        changed = {n: getattr(self, n) for n, p in known.items() if getattr(self, n) != p.default}
+        return selector(self.card.name, changed)
