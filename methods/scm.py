@@ -37,8 +37,10 @@ class SCM(Method):
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "supervised methods always receive labels"
         labelled = chunk.labels.any(axis=1)
-        rows = labelled if labelled.any() else slice(None)
-        x = {m: chunk.batch(m).features[rows] for m in MODALITIES}
+        x = {
+            m: chunk.batch(m).features[labelled] if labelled.any() else chunk.batch(m).features
+            for m in MODALITIES
+        }
         self.mean_ = {m: RunningMean().add(v) for m, v in x.items()}
         scale = {m: inverse_deviation(v, self.mean_[m]) for m, v in x.items()}
         z = {m: (v - self.mean_[m]) * scale[m] for m, v in x.items()}
