@@ -1,4 +1,4 @@
-"""Classifier code: predict labels, then hash the predicted labels; the baseline to beat with labels."""
+"""Classifier code: predict labels, then hash the prediction; the baseline for supervised hashing."""
 
 from __future__ import annotations
 

@@ -111,8 +111,8 @@ class CKDH(HashNetworks):
         super().__post_init__()
         if not self.likelihood + self.within + self.across > 0:
             raise ParameterError(
-                f"{type(self).__name__}: likelihood, within and across are all 0; the student needs at least "
-                "one. Set one of them to 1."
+                f"{type(self).__name__}: likelihood, within and across are all 0; expected at least one "
+                "above 0. Set one of them to 1."
             )
 
     def _learn(self, chunk: Chunk) -> None:
