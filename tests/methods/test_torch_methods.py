@@ -214,9 +214,9 @@ def test_presets_are_understood_on_the_command_line(name: str) -> None:
 PROCESS = """
 import hashlib, json
 import numpy as np, torch
-from bench import registry
 from bench.api import MODALITIES
 from bench.checks.trial import Trial, items
+from bench.plugins import registry
 torch.set_num_threads(THREADS)
 found = {}
 for name, quick in METHODS.items():
