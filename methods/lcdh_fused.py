@@ -15,7 +15,7 @@ class LCDHFused(LCDH):
     That is not cross-modal retrieval. It shows what codes the students are taught to reproduce.
     """
 
-    capabilities = replace(LCDH.capabilities, fused=True)
+    capabilities = replace(LCDH.capabilities, reference="fused")
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         """The teacher's codes of both modalities; without a teacher the students' of one."""

@@ -29,7 +29,7 @@ from bench import metrics, progress
 from bench.contract import state
 from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Chunk, Labels, Modality, Rows, Split
-from bench.contract.method import Capabilities, Method
+from bench.contract.method import Method
 from bench.contract.params import parameters
 from bench.contract.state import Tree
 from bench.data.cache import Stored, kept_folder
@@ -81,7 +81,7 @@ def run_cells(
         "code": fingerprint.of_method(specs[0].method),
         "data": data.fingerprint,
         "fidelity": cls.source.fidelity,
-        "reference": _reference(cls.capabilities),
+        "reference": cls.capabilities.reference,
         "environment": environment(thread_count, jobs),
     }
     reason = skip_reason(cls, dataset.train, specs[0])
@@ -98,14 +98,6 @@ def run_cells(
         saved.resume(sessions)
         stream_.send_to(sessions, saved)
     return [(session.record(common), session.arrays) for session in sessions]
-
-
-def _reference(abilities: Capabilities) -> str:
-    if abilities.oracle:
-        return "oracle"
-    if abilities.fused:
-        return "fused"
-    return "real-valued" if abilities.real_valued else ""
 
 
 class _Stream:
@@ -264,7 +256,7 @@ class _Session:
     def applies(self, metric: metrics.Metric) -> bool:
         """Not for a cutoff beyond the database, nor for a radius where distances are no bits."""
         if metric.takes == "radius":
-            return not self.stream.cls.capabilities.real_valued
+            return self.stream.cls.capabilities.reference != "real-valued"
         return (metric.cutoff or 0) <= len(self.index.rows)
 
     def search(
@@ -273,7 +265,7 @@ class _Session:
         """Scan the whole database for every query; keep the histograms that every metric follows from."""
         with self.clock.measure("search"):
             query, database = queries[SIDES[direction[0]]], self.index.packed[SIDES[direction[2]]]
-            if self.stream.cls.capabilities.real_valued:
+            if self.stream.cls.capabilities.reference == "real-valued":
                 hist = cosine.histograms(query, database, query_labels, database_labels)
             else:
                 hist = hamming.histograms(
@@ -298,7 +290,7 @@ class _Session:
 
         Real-valued vectors are no codes: they are large, and nothing reads them.
         """
-        for modality in () if self.stream.cls.capabilities.real_valued else MODALITIES:
+        for modality in () if self.stream.cls.capabilities.reference == "real-valued" else MODALITIES:
             self.arrays[f"codes/query/{modality}"] = queries[modality]
             self.arrays[f"codes/database/{modality}"] = self.index.packed[modality]
         self.arrays["rows/database"] = _narrow(self.index.rows)
