@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,19 +26,46 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
     metric = metrics.parse_metric(name)
     changed = 0
     for record in store.records():
-        if record.status != "ok" or all(
-            f"{name}/{d}" in record.rounds[-1].metrics for d in record.spec.directions
-        ):
-            continue
-        if metric.needs == "order":
-            if record.reference == "real-valued":  # keeps no codes, and ties are no question there
-                continue
-            new = _from_codes(record, store.arrays(record), name, data_root)
-        else:
-            new = _from_histograms(record, store.arrays(record), name)
-        store.write(new, {})
-        changed += 1
+        if _lacks(record, metric, name):
+            arrays = store.arrays(record)
+            new = (
+                _from_codes(record, arrays, name, data_root)
+                if metric.ordered
+                else _from_histograms(record, arrays, name)
+            )
+            store.write(new, {})
+            changed += 1
     return changed
+
+
+def scored(store: Store, records: Sequence[RunRecord], name: str) -> list[RunRecord]:
+    """The records, with metric ``name`` from stored histograms where they lack it; stores nothing.
+
+    A metric that depends on the order of the database is left to :func:`rescore`, which reads labels.
+    """
+    if all(_has(record, name) for record in records):  # it may be that of a plugin that is not given now
+        return list(records)
+    metric = metrics.parse_metric(name)
+    return [
+        _from_histograms(record, store.arrays(record), name)
+        if not metric.ordered and _lacks(record, metric, name)
+        else record
+        for record in records
+    ]
+
+
+def _has(record: RunRecord, name: str) -> bool:
+    """Whether a record with numbers has this one."""
+    if record.status != "ok":
+        return True
+    return all(f"{name}/{d}" in record.rounds[-1].metrics for d in record.spec.directions)
+
+
+def _lacks(record: RunRecord, metric: metrics.Metric, name: str) -> bool:
+    """Whether a record lacks a number that its method can have."""
+    if record.reference == "real-valued" and (metric.ordered or metric.takes == "radius"):
+        return False  # it keeps no codes, and its distances are no bits
+    return not _has(record, name)
 
 
 def _from_histograms(record: RunRecord, arrays: Any, name: str) -> RunRecord:
