@@ -108,9 +108,9 @@ def add_plugin_files(parser: argparse._ActionsContainer) -> None:
         "--plugin",
         action="append",
         default=[],
-        metavar="FILE",
+        metavar="FILE,...",
         dest="plugin_files",
-        help="your own Python file with a method, dataset, report, metric or encoder; may be repeated",
+        help="your own Python files with a method, dataset, report, metric or encoder; may be repeated",
     )
 
 
