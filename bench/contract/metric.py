@@ -19,8 +19,9 @@ Needs = Literal["histogram", "grades", "order", "both orders"]
 class Metric:
     """A declared metric, or a request for one: ``map@50:hits`` is the variant ``hits`` of ``map`` at 50.
 
-    ``compute(source, at)`` returns the value of every query, float64 (Q,), from a
-    :class:`bench.metrics.Ranking`, or from :class:`bench.metrics.Orders` where it needs an order.
+    ``compute(source, at)`` returns the value of every query, float64 (Q,) from 0 to 1, from a
+    :class:`bench.metrics.Ranking`, or from :class:`bench.metrics.Orders` where it needs an order. The value
+    of a query without a relevant item is ignored. ``at`` is R, at most the size of the database, or the radius, or None.
     """
 
     compute: Callable[..., Values]

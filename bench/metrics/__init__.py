@@ -5,8 +5,8 @@ orders of tied items, in closed form, or a bound over them; it depends on the co
 how the database is stored; the variants of map that are named after other people's code depend on an order.
 The trap: a query without a relevant item has no value (NaN). It is left out of means, and must be reported.
 
-A metric is a file: one of this folder, or your own (CONTRIBUTING.md), which imports from here and declares
-functions with :func:`metric`. Nothing here names one; all are found by name.
+A metric is a file of this folder or your own (CONTRIBUTING.md): it imports from here, closed forms (``ties``)
+included, and declares functions with :func:`metric`. Nothing here names one; all are found by name.
 
 May import: contract, errors, plugins, scoring.
 """
@@ -26,7 +26,7 @@ import numpy.typing as npt
 from bench.contract.metric import Metric, Values, metric
 from bench.errors import DataError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.scoring import compat
+from bench.scoring import compat, ties
 from bench.scoring.compat import Orders
 from bench.scoring.hamming import Histograms, Packed, histograms, pack_codes, pack_labels
 from bench.scoring.ties import Ranking
@@ -37,6 +37,7 @@ __all__ = [
     "Orders",
     "Ranking",
     "Values",
+    "compat",
     "declared",
     "empty_queries",
     "evaluate",
@@ -47,6 +48,7 @@ __all__ = [
     "parse_metric",
     "per_query",
     "pr_curve",
+    "ties",
 ]
 
 _BLOCK = 512  # queries worked on at once: what lies in between stays in the cache

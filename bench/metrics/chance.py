@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bench.metrics import Ranking, Values, metric
-from bench.scoring import ties
+from bench.metrics import Ranking, Values, metric, ties
 
 
 @metric(takes="R or nothing")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bench.metrics import Orders, Ranking, Values, metric
-from bench.scoring import compat, ties
+from bench.metrics import Orders, Ranking, Values, compat, metric, ties
 
 
 @metric(takes="R or nothing")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.metrics import Ranking, Values, metric
-from bench.scoring.ties import row_sums
+from bench.metrics import Ranking, Values, metric, ties
 
 
 @metric(takes="R or nothing", needs="grades")
@@ -20,8 +19,8 @@ def ndcg(ranking: Ranking, cut: int | None) -> Values:
     assert g.gains is not None and g.grades is not None
     low = np.minimum(g.items_before, limit).astype(np.intp)
     high = np.minimum(g.items_before + g.items, limit).astype(np.intp)
-    found = row_sums(g.gains / np.maximum(g.items, 1) * (discount[high] - discount[low]))
+    found = ties.row_sums(g.gains / np.maximum(g.items, 1) * (discount[high] - discount[low]))
     falling = g.grades[:, :0:-1]  # highest grade first, grade 0 left out
     ends = discount[np.minimum(falling.cumsum(axis=1), limit).astype(np.intp)]
-    best = row_sums(np.diff(ends, axis=1, prepend=0.0) * np.arange(falling.shape[1], 0, -1))
+    best = ties.row_sums(np.diff(ends, axis=1, prepend=0.0) * np.arange(falling.shape[1], 0, -1))
     return found / np.where(best > 0, best, 1)

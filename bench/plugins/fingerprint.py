@@ -32,6 +32,8 @@ _HARNESS = (
     "metrics/ndcg.py",
 )
 
+_FOLDERS = ("bench.methods.", "bench.datasets.", "bench.reports.", "bench.encoders.")
+
 
 @cache
 def of_method(name: str) -> str:
@@ -87,7 +89,7 @@ def _imported(file: Path) -> Iterator[Path]:
         else:
             continue
         for module in wanted:
-            if module.startswith(("bench.methods.", "bench.datasets.", "bench.encoders.")):
+            if module.startswith(_FOLDERS):
                 path = registry.locate(module)
                 if path is not None:
                     yield path
