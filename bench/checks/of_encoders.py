@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,12 @@ _WORDS = ("red", "green", "blue", "cat", "dog", "car", "tree", "house")
 _ROUNDING = 1e-4  # of the largest value: what another size of batch may change
 
 
-@dataclass(frozen=True)
 class Viewed:
     """A view by name, and where its local checkpoints lie."""
 
-    text: str
-    root: Path
+    def __init__(self, text: str, root: Path) -> None:
+        self.text, self.root = text, root
+        self._first: dict[Modality, Extractor] = {}
 
     @property
     def view(self) -> View:
@@ -42,7 +41,9 @@ class Viewed:
 
     def first(self, modality: Modality) -> Extractor:
         """Loaded once, since a model may be large."""
-        return _first(self, modality)
+        if modality not in self._first:
+            self._first[modality] = self.load(modality, _raw())
+        return self._first[modality]
 
     def rows(self, extractor: Extractor, modality: Modality, raw: Raw, batch: int = ITEMS) -> Features:
         """The rows of all items, extracted in batches."""
@@ -126,11 +127,6 @@ def its_description_is_json_and_its_first_step_is_picklable(viewed: Viewed) -> N
                 f"view {viewed.text}: one cannot be pickled ({error}), so --workers fails. Make it a "
                 "function of the module, or an object of a class of the module."
             ) from error
-
-
-@cache
-def _first(viewed: Viewed, modality: Modality) -> Extractor:
-    return viewed.load(modality, _raw())
 
 
 def _raw() -> Raw:

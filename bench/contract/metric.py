@@ -20,8 +20,9 @@ class Metric:
     """A declared metric, or a request for one: ``map@50:hits`` is the variant ``hits`` of ``map`` at 50.
 
     ``compute(source, at)`` returns the value of every query, float64 (Q,) from 0 to 1, from a
-    :class:`bench.metrics.Ranking`, or from :class:`bench.metrics.Orders` where it needs an order. The value
-    of a query without a relevant item is ignored. ``at`` is R, at most the size of the database, or the radius, or None.
+    :class:`bench.metrics.Ranking`, or from :class:`bench.metrics.Orders` where it needs an order. ``at`` is
+    R, at most the size of the database, or the radius, or None. The value of a query without a relevant item
+    is ignored.
     """
 
     compute: Callable[..., Values]
