@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,9 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
     metric = metrics.parse_metric(name)
     planner, changed = Planner(), 0
     for record in store.records():
-        if record.status != "ok" or all(
-            f"{name}/{d}" in record.rounds[-1].metrics for d in record.spec.directions
-        ):
+        if not _lacks(record, metric, name):
             continue
-        if metric.needs == "order":
+        if metric.ordered:
             if record.reference == "real-valued":  # keeps no codes, and its ranking has no ties
                 continue
             data = planner.data(record.spec.dataset, record.spec.dataset_params, data_root)
@@ -40,6 +39,36 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
         store.write(new, {})
         changed += 1
     return changed
+
+
+def scored(store: Store, records: Sequence[RunRecord], name: str) -> list[RunRecord]:
+    """The records, with metric ``name`` from stored histograms where they lack it; stores nothing.
+
+    A metric that depends on the order of the database is left to :func:`rescore`, which reads labels.
+    """
+    if all(_has(record, name) for record in records):  # it may be that of a plugin that is not given now
+        return list(records)
+    metric = metrics.parse_metric(name)
+    return [
+        _from_histograms(record, store.arrays(record), name)
+        if not metric.ordered and _lacks(record, metric, name)
+        else record
+        for record in records
+    ]
+
+
+def _has(record: RunRecord, name: str) -> bool:
+    """Whether a record with numbers has this one."""
+    if record.status != "ok":
+        return True
+    return all(f"{name}/{d}" in record.rounds[-1].metrics for d in record.spec.directions)
+
+
+def _lacks(record: RunRecord, metric: metrics.Metric, name: str) -> bool:
+    """Whether a record lacks a number that its method can have."""
+    if record.reference == "real-valued" and (metric.ordered or metric.takes == "radius"):
+        return False  # it keeps no codes, and its distances are no bits
+    return not _has(record, name)
 
 
 def _from_histograms(record: RunRecord, arrays: Any, name: str) -> RunRecord:

@@ -91,9 +91,9 @@ def encode(method: Method, items: Split, modality: Modality, rows: Rows | None =
         stop = min(start + _BLOCK, total)
         block = slice(start, stop) if rows is None else rows[start:stop]
         views: dict[str, Features] = {}
-        if method.capabilities.oracle and items.labels is not None:
+        if method.capabilities.reference == "oracle" and items.labels is not None:
             views["labels"] = _frozen(items.labels[block].astype(np.float32))
-        if method.capabilities.fused:
+        if method.capabilities.reference == "fused":
             views |= {m: _frozen(clip_or_plain(items.batch(m))[block]) for m in MODALITIES}
         batch = Batch(_frozen(seen.features[block]), views)
         parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
@@ -107,7 +107,8 @@ def clip_or_plain(batch: Batch) -> Features:
 
 def pack(method: Method, codes: Output) -> Packed:
     """Checked output of a method as the index stores it: a column for every item."""
-    return pack_vectors(codes) if method.capabilities.real_valued else hamming.pack_codes(codes)
+    real_valued = method.capabilities.reference == "real-valued"
+    return pack_vectors(codes) if real_valued else hamming.pack_codes(codes)
 
 
 def _visible(items: Batch, rows: Rows, views: tuple[str, ...], absent: npt.NDArray[np.bool_] | None) -> Batch:
@@ -128,7 +129,7 @@ def _frozen(array: npt.NDArray[Any], blank: npt.NDArray[np.bool_] | None = None)
 def checked(method: Method, codes: Any, rows: int, call: str) -> Output:
     """The output of a call to a method, which must be (rows, bits) codes or (rows, k) vectors."""
     owner = type(method).__name__
-    if method.capabilities.real_valued:
+    if method.capabilities.reference == "real-valued":
         return validate_vectors(codes, rows=rows, owner=owner, call=call)
     return validate_codes(codes, rows=rows, bits=method.bits, owner=owner, call=call)
 

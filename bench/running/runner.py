@@ -28,7 +28,7 @@ import numpy.typing as npt
 from bench import metrics
 from bench.contract import state
 from bench.contract.items import MODALITIES, Chunk, Labels, Modality, Rows, Split
-from bench.contract.method import Capabilities, Method
+from bench.contract.method import Method
 from bench.contract.state import Tree
 from bench.data.cache import kept_folder
 from bench.errors import BenchError
@@ -79,7 +79,7 @@ def run_cells(
         "code": fingerprint.of_method(first.spec.method),
         "data": first.data.cached.fingerprint,
         "fidelity": first.method.source.fidelity,
-        "reference": _reference(first.method.capabilities),
+        "reference": first.method.capabilities.reference,
         "environment": environment(thread_count, jobs),
     }
     reason = skip_reason(first.method, first.data.dataset.train, first.spec)
@@ -96,14 +96,6 @@ def run_cells(
         saved.resume(sessions)
         stream_.send_to(sessions, saved)
     return [(session.record(common), session.arrays) for session in sessions]
-
-
-def _reference(abilities: Capabilities) -> str:
-    if abilities.oracle:
-        return "oracle"
-    if abilities.fused:
-        return "fused"
-    return "real-valued" if abilities.real_valued else ""
 
 
 class _Stream:
@@ -262,7 +254,7 @@ class _Session:
     def applies(self, metric: metrics.Metric) -> bool:
         """Not for a cutoff beyond the database, nor for a radius where distances are no bits."""
         if metric.takes == "radius":
-            return not self.stream.cls.capabilities.real_valued
+            return self.stream.cls.capabilities.reference != "real-valued"
         return (metric.cutoff or 0) <= len(self.index.rows)
 
     def search(
@@ -271,7 +263,7 @@ class _Session:
         """Scan the whole database for every query; keep the histograms that every metric follows from."""
         with self.clock.measure("search"):
             query, database = queries[SIDES[direction[0]]], self.index.packed[SIDES[direction[2]]]
-            if self.stream.cls.capabilities.real_valued:
+            if self.stream.cls.capabilities.reference == "real-valued":
                 hist = cosine.histograms(query, database, query_labels, database_labels)
             else:
                 hist = hamming.histograms(
@@ -296,7 +288,7 @@ class _Session:
 
         Real-valued vectors are no codes: they are large, and nothing reads them.
         """
-        for modality in () if self.stream.cls.capabilities.real_valued else MODALITIES:
+        for modality in () if self.stream.cls.capabilities.reference == "real-valued" else MODALITIES:
             self.arrays[f"codes/query/{modality}"] = queries[modality]
             self.arrays[f"codes/database/{modality}"] = self.index.packed[modality]
         self.arrays["rows/database"] = _narrow(self.index.rows)
