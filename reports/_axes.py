@@ -11,7 +11,7 @@ from bench.contract import params
 from bench.errors import ParameterError
 from bench.plugins import registry
 from bench.records import AXES, DIRECTIONS, Direction, RunRecord, selector
-from bench.reporting.tables import Cell
+from bench.reporting.tables import Entry
 from bench.reports._metric import check_metric, definition, short
 from bench.reports._protocol import NOTHING, STALE, Protocol, Stale, dataset_of
 
@@ -126,16 +126,16 @@ def _fixed(record: RunRecord, axes: Sequence[str]) -> tuple[Any, ...]:
     return (s.method, own, dataset_of(record), record.data, protocol, s.val, s.evaluate, s.directions)
 
 
-def entry(records: Sequence[RunRecord], metric: str, direction: Direction, stale: Stale) -> Cell:
+def entry(records: Sequence[RunRecord], metric: str, direction: Direction, stale: Stale) -> Entry:
     """The mean over seeds, or a word where there is none."""
     old = STALE if any(r.spec.key in stale for r in records) else ""
     found = scores(records, metric, direction)
     if not found:
-        return Cell(next((r.word for r in records if r.word), "–"), extra=old)
+        return Entry(next((r.word for r in records if r.word), "–"), extra=old)
     mean = statistics.fmean(found)
     spread = f" ±{short(statistics.stdev(found))}" if len(found) > 1 else ""
     count = f" (n={len(found)})" if len(found) < len(records) else ""
-    return Cell(short(mean), mean, old + spread + count)
+    return Entry(short(mean), mean, old + spread + count)
 
 
 def scores(records: Sequence[RunRecord], metric: str, direction: Direction) -> list[float]:

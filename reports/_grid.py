@@ -11,7 +11,7 @@ from typing import Any
 from bench.records import DIRECTIONS, Direction, RoundRecord, RunRecord
 from bench.reporting.evidence import Evidence
 from bench.reporting.significance import LEVEL
-from bench.reporting.tables import Block, Cell, Column, Row, Table
+from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.reports._metric import chance_name, check_metric, definition, short
 from bench.reports._protocol import (
     DIRECTION_NAMES,
@@ -173,22 +173,22 @@ class Grid:
         return Column(f"{place.bits} bits", group=group, align="left", better="higher")
 
     def _row(self, label: str) -> Row:
-        name = Cell(label, extra=self.marks[label])
+        name = Entry(label, extra=self.marks[label])
         return (name, *(self._cell(label, place) for place in self.places))
 
-    def _cell(self, label: str, place: Place) -> Cell:
+    def _cell(self, label: str, place: Place) -> Entry:
         samples = self.entries.get((label, place))
         if samples is None:
-            return Cell()
+            return Entry()
         values = samples.values(self._key(self.metric, place))
         old = STALE if self._stale_reasons(samples) else ""
         if not values:
-            return Cell(next((r.word for r in samples.records if r.word), "–"), extra=old)
+            return Entry(next((r.word for r in samples.records if r.word), "–"), extra=old)
         mean = statistics.fmean(values)
         spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
         count = f" (n={len(values)})" if len(values) < self.seeds[place.dataset] else ""
         extra = self._test(label, place) + old + spread + count
-        return Cell(short(mean), mean, extra, self._band(samples, place))
+        return Entry(short(mean), mean, extra, self._band(samples, place))
 
     def _test(self, label: str, place: Place) -> str:
         """The mark of a rival that is not told from the best, or was not tested in a table of tests."""
@@ -210,8 +210,8 @@ class Grid:
         found: dict[Place, list[float]] = {place: [] for place in self.places}
         for (_, place), samples in self.entries.items():
             found[place] += samples.values(self._key(self.chance, place))
-        cells = [Cell(short(statistics.fmean(values))) if values else Cell() for values in found.values()]
-        return (Cell("chance"), *cells)
+        cells = [Entry(short(statistics.fmean(values))) if values else Entry() for values in found.values()]
+        return (Entry("chance"), *cells)
 
     def _stale_reasons(self, samples: Samples) -> list[str]:
         if not self.stale:

@@ -11,7 +11,7 @@ from bench.errors import ParameterError
 from bench.records import DIRECTIONS, Contrast, RunRecord
 from bench.reporting.evidence import Arrays, Evidence
 from bench.reporting.significance import CONFIDENCE, LEVEL, Comparison
-from bench.reporting.tables import Block, Cell, Column, Row, Table
+from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.reports._axes import under_one_name
 from bench.reports._metric import definition, short
 from bench.reports._protocol import (
@@ -162,7 +162,7 @@ class _Part:
 
     def _row(self, name: str, isolates: str, stale: Stale) -> Row:
         future = FUTURE if any(r.spec.sees_future for r in self.rows[name].values()) else ""
-        cells = [Cell(name, extra=future), Cell(isolates or " ")]
+        cells = [Entry(name, extra=future), Entry(isolates or " ")]
         for column, found, p in zip(self.columns, self.found, self.p, strict=True):
             records = self.records(name, column)
             old = STALE if any(r.spec.key in stale for r in records) else ""
@@ -171,7 +171,7 @@ class _Part:
                 values = [r.rounds[-1].metrics[f"map/{column.direction}"] for r in records if not r.word]
                 cells.append(_value(values, len(self.records(_FULL, column)), old))
             else:
-                cells.append(Cell(next((r.word for r in records if r.word), "–"), extra=old))
+                cells.append(Entry(next((r.word for r in records if r.word), "–"), extra=old))
             cells.append(_difference(found.get(name), p.get(name, math.nan), full=name == _FULL))
         return tuple(cells)
 
@@ -215,19 +215,19 @@ class _Part:
                 }
 
 
-def _value(values: Sequence[float], expected: int, old: str) -> Cell:
+def _value(values: Sequence[float], expected: int, old: str) -> Entry:
     mean = statistics.fmean(values)
     spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
     count = f" (n={len(values)})" if len(values) < expected else ""
-    return Cell(short(mean), mean, old + spread + count)
+    return Entry(short(mean), mean, old + spread + count)
 
 
-def _difference(found: Comparison | None, p: float, *, full: bool) -> Cell:
+def _difference(found: Comparison | None, p: float, *, full: bool) -> Entry:
     if found is None:
-        return Cell(" " if full else "–")
+        return Entry(" " if full else "–")
     bounds = f"[{_signed(found.low)}, {_signed(found.high)}]"
     star = "*" if p < LEVEL else ""
-    return Cell(_signed(found.difference), found.difference, star, bounds)
+    return Entry(_signed(found.difference), found.difference, star, bounds)
 
 
 def _signed(value: float) -> str:

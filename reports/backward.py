@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reporting.evidence import Arrays, Evidence
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting.tables import Block, Column, Entry, Table
 from bench.reports._metric import definition
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
 from bench.reports._retention import backward_transfer, class_incremental, forgetting, groups
@@ -75,16 +75,16 @@ def _block(protocol: Protocol, rows: Sequence[Mapping[str, Any]], stale: Stale) 
                 return r
         return None
 
-    def cell(place: tuple[int, int, int], label: str) -> Cell:
+    def cell(place: tuple[int, int, int], label: str) -> Entry:
         found = entry(place, label)
         if found is None:
-            return Cell()
+            return Entry()
         value = found["backward_transfer"]
-        return Cell(_short(value), value, below=f"({_short(found['forgetting'])})")
+        return Entry(_short(value), value, below=f"({_short(found['forgetting'])})")
 
-    def chance(place: tuple[int, int, int]) -> Cell:
+    def chance(place: tuple[int, int, int]) -> Entry:
         found = entry(place, None)
-        return Cell(_short(found["chance_backward_transfer"])) if found else Cell()
+        return Entry(_short(found["chance_backward_transfer"])) if found else Entry()
 
     def column(place: tuple[int, int, int]) -> Column:
         dataset, direction, bits = place
@@ -96,7 +96,7 @@ def _block(protocol: Protocol, rows: Sequence[Mapping[str, Any]], stale: Stale) 
     old = {r.spec.label for r in protocol.records if stale and r.spec.key in stale}
     lines = {
         label: (
-            Cell(label, extra=mark + (STALE if label in old else "")),
+            Entry(label, extra=mark + (STALE if label in old else "")),
             *(cell(place, label) for place in places),
         )
         for label, mark in marks.items()
@@ -107,7 +107,7 @@ def _block(protocol: Protocol, rows: Sequence[Mapping[str, Any]], stale: Stale) 
         rows=tuple(row for label, row in lines.items() if label not in references),
         foot=(
             *(row for label, row in lines.items() if label in references),
-            (Cell("chance"), *map(chance, places)),
+            (Entry("chance"), *map(chance, places)),
         ),
         notes=protocol.notes(stale),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from bench.data.describe import DatasetStatistics
 from bench.errors import ParameterError
 from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting.tables import Block, Column, Entry, Table
 from bench.reports._protocol import NOTHING, dataset_of
 
 Describe = Callable[[RunRecord], DatasetStatistics | None]
@@ -71,9 +71,9 @@ def _data(name: str, records: Sequence[RunRecord], describe: Describe | None) ->
     }
 
 
-def _row(entry: Mapping[str, Any]) -> tuple[Cell, ...]:
-    def text(name: str, form: str = "") -> Cell:
-        return Cell() if entry[name] in (None, "") else Cell(format(entry[name], form))
+def _row(entry: Mapping[str, Any]) -> tuple[Entry, ...]:
+    def text(name: str, form: str = "") -> Entry:
+        return Entry() if entry[name] in (None, "") else Entry(format(entry[name], form))
 
     return (
         text("dataset"),
@@ -85,5 +85,5 @@ def _row(entry: Mapping[str, Any]) -> tuple[Cell, ...]:
         text("base_rate", ".3f"),
         text("empty_queries"),
         text("schedules"),
-        Cell(entry["data"][:8]),
+        Entry(entry["data"][:8]),
     )

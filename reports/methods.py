@@ -10,7 +10,7 @@ from typing import Any
 from bench.api import Method
 from bench.plugins import registry
 from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting.tables import Block, Column, Entry, Table
 from bench.reports import _published
 from bench.reports._metric import definition
 from bench.reports._protocol import STALE, Stale, protocols
@@ -139,14 +139,14 @@ def _mean(records: Sequence[RunRecord], value: Callable[[RunRecord], float]) -> 
     return statistics.fmean(value(r) for r in records) if records else None
 
 
-def _row(entry: Mapping[str, Any], old: bool) -> tuple[Cell, ...]:
+def _row(entry: Mapping[str, Any], old: bool) -> tuple[Entry, ...]:
     words = ("method", "year", "labels", "training", "database_codes", "algorithm")
     state = entry["state_bytes"]
     return (
-        *(Cell(entry[word] or "–") for word in words),
-        Cell(f"{state / 1000:.0f} kB" if state is not None else "–"),
-        *(Cell(_pair(entry, source), extra=STALE if old else "") for source in ("learned", "reindexed")),
-        Cell(_pair(entry, "authors")),
+        *(Entry(entry[word] or "–") for word in words),
+        Entry(f"{state / 1000:.0f} kB" if state is not None else "–"),
+        *(Entry(_pair(entry, source), extra=STALE if old else "") for source in ("learned", "reindexed")),
+        Entry(_pair(entry, "authors")),
     )
 
 

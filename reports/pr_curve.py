@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bench.errors import ParameterError
 from bench.records import DIRECTIONS, Direction, RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting.tables import Block, Column, Entry, Table
 from bench.reports._metric import WITHIN_RADIUS
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
 
@@ -88,7 +88,7 @@ def _block(part: Protocol, direction: Direction, curves: Mapping[str, list[Curve
         group = label + marks[label] + (STALE if label in old else "")
         columns += [Column("P", group=group), Column("R", group=group)]
     rows = [
-        (Cell(str(radius)), *(cell for mean in means.values() for cell in _pair(mean, radius)))
+        (Entry(str(radius)), *(cell for mean in means.values() for cell in _pair(mean, radius)))
         for radius in range(bits + 1)
     ]
     title = f"{DIRECTION_NAMES[direction]}, {bits} bits"
@@ -102,10 +102,10 @@ def _block(part: Protocol, direction: Direction, curves: Mapping[str, list[Curve
     )
 
 
-def _pair(mean: Curve | None, radius: int) -> tuple[Cell, Cell]:
+def _pair(mean: Curve | None, radius: int) -> tuple[Entry, Entry]:
     if mean is None:
-        return Cell(), Cell()
-    return Cell(f"{mean[0, radius]:.3f}"), Cell(f"{mean[1, radius]:.3f}")
+        return Entry(), Entry()
+    return Entry(f"{mean[0, radius]:.3f}"), Entry(f"{mean[1, radius]:.3f}")
 
 
 def _data(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Row, Table
+from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.reports._protocol import PARALLEL, STALE, Protocol, Stale, protocols
 
 _COLUMNS = (
@@ -42,15 +42,15 @@ def _row(record: RunRecord, marks: Mapping[str, str], stale: Stale) -> Row:
     old = STALE if spec.key in stale else ""
     beside = PARALLEL if int(record.environment.get("jobs", 1)) > 1 else ""
     return (
-        Cell(spec.label, extra=marks[spec.label]),
-        Cell(spec.dataset),
-        Cell(str(spec.bits)),
-        Cell(str(spec.seed)),
-        Cell(record.word or "ok", extra=old + beside),
-        Cell(spec.key),
-        Cell(record.code[:8] or "–"),
-        Cell(record.data[:8] or "–"),
-        Cell(str(record.environment.get("cpu") or record.environment.get("machine") or "–")),
+        Entry(spec.label, extra=marks[spec.label]),
+        Entry(spec.dataset),
+        Entry(str(spec.bits)),
+        Entry(str(spec.seed)),
+        Entry(record.word or "ok", extra=old + beside),
+        Entry(spec.key),
+        Entry(record.code[:8] or "–"),
+        Entry(record.data[:8] or "–"),
+        Entry(str(record.environment.get("cpu") or record.environment.get("machine") or "–")),
     )
 
 

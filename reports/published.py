@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.errors import ParameterError
 from bench.records import RoundRecord, RunRecord
-from bench.reporting.tables import Block, Cell, Column, Row, Table
+from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Stale, chance_level, dataset_of
 from bench.reports._published import FUSED, NOT_STATED, Published, load
 
@@ -91,7 +91,7 @@ class _Part:
         for (dataset, method), row in self.rows.items():
             found = self.ours.get((dataset, method), {})
             cells = (self._cell(row.get(place), found.get(place)) for place in self.places)
-            rows.append((Cell(dataset), Cell(method), *cells))
+            rows.append((Entry(dataset), Entry(method), *cells))
         return Block(
             caption=tuple(self._caption()),
             columns=(*stub, *(Column(_name(p), group=_direction(p[0]), align="left") for p in self.places)),
@@ -100,14 +100,14 @@ class _Part:
             stub=2,
         )
 
-    def _cell(self, theirs: Published | None, ours: _Ours | None) -> Cell:
+    def _cell(self, theirs: Published | None, ours: _Ours | None) -> Entry:
         text = "" if theirs is None else self._short(theirs.value)
         if not self.ours:
-            return Cell(text)
+            return Entry(text)
         if theirs is None or ours is None:
-            return Cell(text, below="–")
+            return Entry(text, below="–")
         mark = (_DIFFERS if ours.differences else "") + (STALE if self._reasons(ours) else "")
-        return Cell(text, below=self._short(ours.value(theirs.direction)) + mark)
+        return Entry(text, below=self._short(ours.value(theirs.direction)) + mark)
 
     def _short(self, value: float) -> str:
         """As many decimals as the published table has, and no leading zero."""

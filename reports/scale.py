@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting.tables import Block, Column, Entry, Table
 from bench.reports._protocol import (
     PARALLEL,
     PARALLEL_NOTE,
@@ -89,17 +89,17 @@ def _block(part: Protocol, rows: Sequence[Mapping[str, Any]], stale: Stale) -> B
     marks = part.marks()
     old = {r.spec.label for r in part.records if stale and r.spec.key in stale}
 
-    def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+    def cells(row: Mapping[str, Any]) -> tuple[Entry, ...]:
         extra = marks[row["method"]] + (PARALLEL if row["parallel"] else "")
-        name = Cell(row["method"], extra=extra + (STALE if row["method"] in old else ""))
+        name = Entry(row["method"], extra=extra + (STALE if row["method"] in old else ""))
         times = (row["fit_seconds"], row["encode_seconds"], row["reencode_seconds"])
         return (
             name,
-            Cell(str(row["bits"])),
-            *(Cell(_duration(t)) for t in times),
-            Cell(_duration(row["search_seconds_per_query"])),
-            Cell(_size(row["index_bytes"])),
-            Cell(_size(row["state_bytes"])),
+            Entry(str(row["bits"])),
+            *(Entry(_duration(t)) for t in times),
+            Entry(_duration(row["search_seconds_per_query"])),
+            Entry(_size(row["index_bytes"])),
+            Entry(_size(row["state_bytes"])),
         )
 
     names = ("fit", "encode", "re-encode", "search", "index", "state")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting.tables import Block, Column, Entry, Table
 from bench.reports._axes import Sweep, data, entry, shown, sweeps
 from bench.reports._metric import metric_title
 from bench.reports._protocol import DIRECTION_NAMES, Stale
@@ -40,7 +40,7 @@ def _block(sweep: Sweep, metric: str, stale: Stale) -> Block:
             ),
         ),
         rows=tuple(
-            (Cell(shown(x)), *(entry(sweep.at(bits, x), metric, d, stale) for d, bits in places))
+            (Entry(shown(x)), *(entry(sweep.at(bits, x), metric, d, stale) for d, bits in places))
             for x in sweep.levels(axis)
         ),
         notes=sweep.notes(stale),

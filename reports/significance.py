@@ -11,7 +11,7 @@ from bench.errors import ParameterError
 from bench.records import RunRecord
 from bench.reporting.evidence import Arrays, Evidence
 from bench.reporting.significance import CONFIDENCE, LEVEL, Comparison
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting.tables import Block, Column, Entry, Table
 from bench.reports._metric import definition
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
 from bench.reports._scores import Column as Compared
@@ -73,10 +73,10 @@ def _tested(column: Compared, evidence: Evidence) -> _Tested:
 def _numbers(protocol: Protocol, tested: Sequence[_Tested], stale: Stale) -> Block:
     means = [t.column.means() for t in tested]
 
-    def cell(t: _Tested, mean: Mapping[str, float], label: str) -> Cell:
+    def cell(t: _Tested, mean: Mapping[str, float], label: str) -> Entry:
         if label not in mean:
-            return Cell()
-        return Cell(_short(mean[label]), mean[label], below=_interval(*t.intervals[label]))
+            return Entry()
+        return Entry(_short(mean[label]), mean[label], below=_interval(*t.intervals[label]))
 
     heads = [Column(t.head.name, group=t.head.group, better="higher") for t in tested]
     rows = {
@@ -88,7 +88,7 @@ def _numbers(protocol: Protocol, tested: Sequence[_Tested], stale: Stale) -> Blo
         caption=(_CAPTION, *protocol.caption(metric="map")),
         columns=(Column("method", align="left"), *heads),
         rows=tuple(
-            (Cell(label, extra=marks[label] + (STALE if label in old else "")), *row)
+            (Entry(label, extra=marks[label] + (STALE if label in old else "")), *row)
             for label, row in rows.items()
         ),
         notes=protocol.notes(stale),
@@ -96,19 +96,19 @@ def _numbers(protocol: Protocol, tested: Sequence[_Tested], stale: Stale) -> Blo
 
 
 def _differences(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
-    def cell(t: _Tested, label: str) -> Cell:
+    def cell(t: _Tested, label: str) -> Entry:
         if label == t.best:
-            return Cell("best")
+            return Entry("best")
         found = t.comparisons.get(label)
         if found is None:
-            return Cell()
+            return Entry()
         star = "*" if t.p[label] < LEVEL else ""
-        return Cell(_short(found.difference), extra=star, below=_interval(found.low, found.high))
+        return Entry(_short(found.difference), extra=star, below=_interval(found.low, found.high))
 
     return Block(
         caption=(_DIFFERENCE, *protocol.caption(metric="map")),
         columns=(Column("method", align="left"), *(t.head for t in tested)),
-        rows=tuple((Cell(label), *(cell(t, label) for t in tested)) for label in _labels(tested)),
+        rows=tuple((Entry(label), *(cell(t, label) for t in tested)) for label in _labels(tested)),
         notes=_NOTES,
     )
 

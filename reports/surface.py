@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.records import Direction, RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting.tables import Block, Column, Entry, Table
 from bench.reports._axes import Sweep, data, entry, shown, sweeps
 from bench.reports._metric import metric_title
 from bench.reports._protocol import DIRECTION_NAMES, Stale
@@ -45,13 +45,13 @@ def _block(sweep: Sweep, bits: int, metric: str, stale: Stale) -> Block:
         caption=sweep.caption(metric, f", {bits} bits"),
         columns=(Column(sweep.axes[0]), *heads),
         rows=tuple(
-            (Cell(shown(x)), *(cells[d, x, y] for d in sweep.directions for y in across)) for x in down
+            (Entry(shown(x)), *(cells[d, x, y] for d in sweep.directions for y in across)) for x in down
         ),
         notes=(*_best(cells, sweep.axes), *sweep.notes(stale)),
     )
 
 
-def _best(cells: Mapping[tuple[Direction, Any, Any], Cell], axes: Sequence[str]) -> Iterator[str]:
+def _best(cells: Mapping[tuple[Direction, Any, Any], Entry], axes: Sequence[str]) -> Iterator[str]:
     """Where each direction is highest."""
     for direction in dict.fromkeys(d for d, _, _ in cells):
         ran = {key: c.value for key, c in cells.items() if key[0] == direction and c.value is not None}

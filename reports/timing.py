@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Row, Table
+from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.reports._protocol import (
     PARALLEL,
     PARALLEL_NOTE,
@@ -71,21 +71,21 @@ class _Costs:
     def row(self, stages: Sequence[str]) -> Row:
         spec = self.records[0].spec
         marks = (PARALLEL if self.parallel else "") + (STALE if self.stale else "")
-        name = Cell(spec.label, extra=self.mark + marks)
+        name = Entry(spec.label, extra=self.mark + marks)
         if not self.ran:
-            status = Cell(self.records[0].word)
-            return (name, Cell(str(spec.bits)), status, *[Cell()] * (len(stages) + 1))
+            status = Entry(self.records[0].word)
+            return (name, Entry(str(spec.bits)), status, *[Entry()] * (len(stages) + 1))
         cells = [self._cell(stage) for stage in stages]
         memory, rewritten = self.state_bytes(), self.bits_rewritten()
-        cells.append(Cell(_bytes(memory)) if memory is not None else Cell())
-        cells.append(Cell(f"{rewritten:,.0f}") if rewritten is not None else Cell())
-        return (name, Cell(str(spec.bits)), *cells)
+        cells.append(Entry(_bytes(memory)) if memory is not None else Entry())
+        cells.append(Entry(f"{rewritten:,.0f}") if rewritten is not None else Entry())
+        return (name, Entry(str(spec.bits)), *cells)
 
-    def _cell(self, stage: str) -> Cell:
+    def _cell(self, stage: str) -> Entry:
         wall, cpu = self.seconds(stage), self.seconds(f"{stage}_cpu")
         if wall is None:
-            return Cell()
-        return Cell(_seconds(wall), below="" if cpu is None else f"({_seconds(cpu)})")
+            return Entry()
+        return Entry(_seconds(wall), below="" if cpu is None else f"({_seconds(cpu)})")
 
     def data(self) -> dict[str, Any]:
         stages = [name for stage in (ONCE, *STAGES) for name in (stage, f"{stage}_cpu")]

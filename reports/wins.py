@@ -10,7 +10,7 @@ import numpy as np
 from bench.errors import ParameterError
 from bench.records import RunRecord
 from bench.reporting.evidence import Arrays, Evidence
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting.tables import Block, Column, Entry, Table
 from bench.reports._metric import definition
 from bench.reports._panels import by_label
 from bench.reports._protocol import Protocol, Stale, protocols
@@ -73,15 +73,15 @@ def _block(part: Protocol, counts: Mapping[tuple[str, str], tuple[int, int, int]
     labels = list(dict.fromkeys(a for a, _ in counts))
     marks = part.marks()
 
-    def cell(a: str, b: str) -> Cell:
+    def cell(a: str, b: str) -> Entry:
         if (a, b) not in counts:
-            return Cell("" if a == b else "–")
+            return Entry("" if a == b else "–")
         total = sum(counts[a, b])
-        return Cell(" / ".join(f"{100 * n / total:.0f}" for n in counts[a, b]))
+        return Entry(" / ".join(f"{100 * n / total:.0f}" for n in counts[a, b]))
 
     return Block(
         caption=(*_CAPTION, *part.caption(metric="map")),
         columns=(Column("method", align="left"), *(Column(label) for label in labels)),
-        rows=tuple((Cell(a, extra=marks[a]), *(cell(a, b) for b in labels)) for a in labels),
+        rows=tuple((Entry(a, extra=marks[a]), *(cell(a, b) for b in labels)) for a in labels),
         notes=part.notes(stale),
     )

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from bench import metrics
 from bench.errors import StoreError
 from bench.records import DIRECTIONS, RunRecord, selector
-from bench.reporting.tables import Block, Cell, Column, Row, Table
+from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.scoring import hamming
 from bench.storing.store import Store
 
@@ -200,7 +200,7 @@ def _row(d: Difference, varied: Sequence[str]) -> Row:
     if d.lost or d.gained:
         word = (d.lost or d.gained).partition(":")[0]
         numbers = (word if d.gained else numbers[0], word if d.lost else numbers[1], "–", "–")
-    return tuple(Cell(text) for text in (*stub, *numbers, d.verdict))
+    return tuple(Entry(text) for text in (*stub, *numbers, d.verdict))
 
 
 def _short(value: float, sign: str = "") -> str:

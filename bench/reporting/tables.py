@@ -29,7 +29,7 @@ Line = list[Span]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Entry:
     """One entry: ``text`` carries the mark of the best; ``extra`` follows it; ``below`` is a second line."""
 
     text: str = "–"
@@ -48,7 +48,7 @@ class Column:
     better: Literal["", "higher", "lower"] = ""
 
 
-Row = tuple[Cell, ...]
+Row = tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class Table:
         return "\n\n".join([head, *map(_latex_block, self.blocks)])
 
     def to_html(self) -> str:
-        """A ``section`` with one HTML table per block, escaped; classes ``best`` and ``second`` mark cells.
+        """A ``section`` with one HTML table per block, escaped; classes ``best`` and ``second`` mark entries.
 
         A number has its full value in ``data-value``, for scripts that sort.
         """
@@ -138,15 +138,15 @@ def csv_of(data: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _marks(column: Column, cells: Sequence[Cell]) -> list[Mark]:
+def _marks(column: Column, entries: Sequence[Entry]) -> list[Mark]:
     """A difference that rounding hides is no difference: equal texts share a mark."""
-    ranked = [c for c in cells if c.value is not None and math.isfinite(c.value)]
+    ranked = [c for c in entries if c.value is not None and math.isfinite(c.value)]
     if not column.better or len(ranked) < 2:
-        return [""] * len(cells)
+        return [""] * len(entries)
     values = {c.text: c.value for c in ranked}
     order = sorted(values, key=lambda text: values[text] or 0.0, reverse=column.better == "higher")
     names: dict[str, Mark] = dict(zip(order, ("best", "second"), strict=False))
-    return [names.get(c.text, "") if c.value is not None else "" for c in cells]
+    return [names.get(c.text, "") if c.value is not None else "" for c in entries]
 
 
 def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
@@ -203,8 +203,8 @@ def _widths(block: Block, *, styled: bool) -> list[int]:
     """Of every column; the first of a group makes room for a longer name of the group."""
     widths = []
     for i, column in enumerate(block.columns):
-        cells = [_cell_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
-        widths.append(max([len(column.name), *(_length(line) for lines in cells for line in lines)]))
+        entries = [_entry_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
+        widths.append(max([len(column.name), *(_length(line) for lines in entries for line in lines)]))
     start = 0
     for group, length in _groups(block.columns):
         spare = sum(widths[start : start + length]) + len(GAP) * (length - 1)
@@ -217,12 +217,12 @@ def _length(line: Line) -> int:
     return sum(len(text) for text, _ in line)
 
 
-def _cell_lines(cell: Cell, column: Column, mark: Mark, *, styled: bool) -> list[Line]:
+def _entry_lines(entry: Entry, column: Column, mark: Mark, *, styled: bool) -> list[Line]:
     style = {"best": "bold", "second": "underline", "": ""}[mark] if styled else ""
     sign = "" if styled else {"best": "*", "second": "'", "": " " if column.better else ""}[mark]
-    *head, last = _broken(cell.text)
-    lines = [*([(text, style)] for text in head), [(last, style), (sign + cell.extra, "")]]
-    return [*lines, [(cell.below, "dim")]] if cell.below else lines
+    *head, last = _broken(entry.text)
+    lines = [*([(text, style)] for text in head), [(last, style), (sign + entry.extra, "")]]
+    return [*lines, [(entry.below, "dim")]] if entry.below else lines
 
 
 def _broken(text: str) -> list[str]:
@@ -276,9 +276,11 @@ def _row_lines(
     *,
     styled: bool,
 ) -> Iterator[Line]:
-    cells = [_cell_lines(row[i], c, marks[i], styled=styled) for i, c in zip(indices, columns, strict=True)]
-    for height in range(max(len(lines) for lines in cells)):
-        yield _joined([lines[height] if height < len(lines) else [] for lines in cells], columns, widths)
+    entries = [
+        _entry_lines(row[i], c, marks[i], styled=styled) for i, c in zip(indices, columns, strict=True)
+    ]
+    for height in range(max(len(lines) for lines in entries)):
+        yield _joined([lines[height] if height < len(lines) else [] for lines in entries], columns, widths)
 
 
 def _joined(parts: Sequence[Line], columns: Sequence[Column], widths: Sequence[int]) -> Line:
@@ -304,16 +306,16 @@ def _markdown_block(block: Block) -> str:
     lines.append("|" + "|".join("---:" if c.align == "right" else ":---" for c in block.columns) + "|")
     unmarked: list[list[Mark]] = [[""] * len(block.columns)] * len(block.foot)
     for row, marks in zip(block.rows + block.foot, block.marks() + unmarked, strict=True):
-        lines.append("| " + " | ".join(map(_markdown_cell, row, marks)) + " |")
+        lines.append("| " + " | ".join(map(_markdown_entry, row, marks)) + " |")
     caption = "<br>\n".join(markdown(text) for text in block.caption)  # else one run-on line
     notes = "\n".join(f"- {markdown(text)}" for text in block.notes)
     return "\n\n".join(part for part in (caption, "\n".join(lines), notes) if part)
 
 
-def _markdown_cell(cell: Cell, mark: Mark) -> str:
+def _markdown_entry(entry: Entry, mark: Mark) -> str:
     before, after = {"best": ("**", "**"), "second": ("<u>", "</u>"), "": ("", "")}[mark]
-    below = "<br>" + markdown(cell.below) if cell.below else ""
-    return before + markdown(cell.text) + after + markdown(cell.extra) + below
+    below = "<br>" + markdown(entry.below) if entry.below else ""
+    return before + markdown(entry.text) + after + markdown(entry.extra) + below
 
 
 # LaTeX
@@ -395,7 +397,7 @@ class _LatexPage(NamedTuple):
 
 
 def _latex_height(row: Row) -> int:
-    return 2 if any(cell.below for cell in row) else 1
+    return 2 if any(entry.below for entry in row) else 1
 
 
 def _latex_runs(rows: Sequence[Row]) -> Iterator[range]:
@@ -455,7 +457,7 @@ def _latex_groups(columns: Sequence[Column]) -> list[str]:
     return [" & ".join(heads) + " \\\\", " ".join(rules)]
 
 
-def _latex_row(row: Sequence[Cell], marks: Sequence[Mark]) -> str:
+def _latex_row(row: Sequence[Entry], marks: Sequence[Mark]) -> str:
     forms = {"best": "\\textbf{%s}", "second": "\\underline{%s}", "": "%s"}
     texts = [forms[m].replace("%s", latex(c.text)) + latex(c.extra) for c, m in zip(row, marks, strict=True)]
     line = " & ".join(texts) + " \\\\"
@@ -506,15 +508,17 @@ def _html_groups(columns: Sequence[Column]) -> str:
 
 
 def _html_row(row: Row, marks: Sequence[Mark], block: Block) -> str:
-    cells = []
-    for i, (cell, mark, column) in enumerate(zip(row, marks, block.columns, strict=True)):
+    entries = []
+    for i, (entry, mark, column) in enumerate(zip(row, marks, block.columns, strict=True)):
         tag, scope = ("th", ' scope="row"') if i < block.stub else ("td", "")
-        value = "" if cell.value is None or not math.isfinite(cell.value) else f' data-value="{cell.value!r}"'
+        value = (
+            "" if entry.value is None or not math.isfinite(entry.value) else f' data-value="{entry.value!r}"'
+        )
         classes = f"{column.align} {mark}".strip()
-        inside = {"best": "<b>%s</b>", "second": "<u>%s</u>", "": "%s"}[mark].replace("%s", _html(cell.text))
-        below = f"<br><small>{_html(cell.below)}</small>" if cell.below else ""
-        cells.append(f'<{tag}{scope} class="{classes}"{value}>{inside}{_html(cell.extra)}{below}</{tag}>')
-    return f"<tr>{''.join(cells)}</tr>"
+        inside = {"best": "<b>%s</b>", "second": "<u>%s</u>", "": "%s"}[mark].replace("%s", _html(entry.text))
+        below = f"<br><small>{_html(entry.below)}</small>" if entry.below else ""
+        entries.append(f'<{tag}{scope} class="{classes}"{value}>{inside}{_html(entry.extra)}{below}</{tag}>')
+    return f"<tr>{''.join(entries)}</tr>"
 
 
 def _one_line(text: str) -> str:

@@ -71,7 +71,7 @@ class Store:
         try:
             if not zipfile.is_zipfile(path):  # numpy would leave it open
                 raise ValueError("the file is not whole")
-            return _Arrays(np.load(path, allow_pickle=False), path)
+            return _Archive(np.load(path, allow_pickle=False), path)
         except _UNREADABLE as error:
             raise _unreadable(path, error) from error
 
@@ -111,7 +111,7 @@ class Store:
         return ("done" if record.status == "ok" else record.status), record.reason
 
 
-class _Arrays(Mapping[str, npt.NDArray[Any]]):
+class _Archive(Mapping[str, npt.NDArray[Any]]):
     """What an .npz holds, read entry by entry, so that a broken entry is found only then."""
 
     def __init__(self, loaded: Any, path: Path) -> None:
