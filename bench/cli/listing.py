@@ -17,8 +17,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     options.add_plugin_files(listing)
     listing.set_defaults(execute=_list)
 
-    info = commands.add_parser("info", parents=[common], help="all about one method or dataset")
-    info.add_argument("name", help="a method, or a dataset with options: lcdh, wiki, 'files[path=mine.npz]'")
+    info = commands.add_parser("info", parents=[common], help="all about one method, dataset or report")
+    info.add_argument("name", help="a method, report or dataset: lcdh, map_table, 'files[path=mine.npz]'")
     info.add_argument("--data-root", default="", metavar="DIR", help="to describe a dataset that needs files")
     options.add_plugin_files(info)
     info.set_defaults(execute=_info)
@@ -55,10 +55,11 @@ def _info(args: argparse.Namespace) -> int:
         print("\n".join(_method(name)))
     elif name in registry.names("dataset"):
         print("\n".join(_dataset(args)))
+    elif name in registry.names("report"):
+        print("\n".join(_report(name)))
     else:
-        raise UnknownNameError(
-            "method or dataset", name, registry.names("method") + registry.names("dataset")
-        )
+        known = [known for kind in PLUGINS.values() for known in registry.names(kind)]
+        raise UnknownNameError("method, dataset or report", name, known)
     return 0
 
 
@@ -97,6 +98,19 @@ def _capabilities(needs: Any) -> str:
         words.append("has an offline stage (--pool)")
     words.append("assigns database codes (--database learned)" if needs.learned_codes else "no learned codes")
     return "; ".join(words)
+
+
+def _report(name: str) -> list[str]:
+    from bench.reporting.options import declared
+
+    [summary] = [listing.summary for listing in registry.listings("report") if listing.name == name]
+    lines = [f"{name}: {summary}", "", registry.docstring(registry.get("report", name)), ""]
+    options = _parameters(declared(name))
+    return [
+        *lines,
+        f"options:       (`bench table --report {name} --option NAME=VALUE`)" if options else "no options",
+        *options,
+    ]
 
 
 def _parameters(known: Any) -> list[str]:

@@ -1,7 +1,7 @@
 """One self-contained HTML page with everything that stored results say, and a live page of a sweep.
 
 May import: contract, data, errors, metrics, plugins, protocol, records, reporting, results,
-running, scoring, storing, study.
+running, scoring, storing.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from bench.data import cache
 from bench.errors import BenchError, DataError
 from bench.plugins import registry
 from bench.records import RunRecord, selector
-from bench.reporting.evidence import Arrays
+from bench.reporting.evidence import Evidence
 from bench.results import Results
 from bench.running.runner import SIDES
 from bench.scoring.hamming import distances_numpy
@@ -43,17 +43,15 @@ def collect(results: Results, data_root: Path, budget: int) -> dict[str, Any]:
     found = {}
     for name, records in by_dataset.items():
         try:
-            sample = _sample(records, results.arrays, data_root, budget // len(by_dataset))
+            sample = _sample(records, results.evidence, data_root, budget // len(by_dataset))
         except BenchError as error:
             sample = {"why": str(error)}
         found[name] = sample
     return found
 
 
-def _sample(
-    records: Sequence[RunRecord], arrays: Arrays | None, data_root: Path, budget: int
-) -> dict[str, Any]:
-    if arrays is None:
+def _sample(records: Sequence[RunRecord], evidence: Evidence, data_root: Path, budget: int) -> dict[str, Any]:
+    if not evidence:
         raise DataError("No results folder was given, and codes are read from there.")
     chosen = _chosen(records)
     if not chosen:
@@ -65,7 +63,7 @@ def _sample(
         raise DataError("The dataset is not the one that these cells were run on, so rows have no items.")
     raw = registry.get("dataset", spec.dataset)(**spec.dataset_params).raw(data_root)
     items = _Items(stored.open(), raw, budget)
-    searches = [_Search(record, arrays(record), items.all_labels) for record in current]
+    searches = [_Search(record, evidence(record), items.all_labels) for record in current]
     runs: list[dict[str, Any]] = [{"key": s.record.spec.key, "found": {}} for s in searches]
     kept = []
     for query in _queries(len(items.dataset.query)):

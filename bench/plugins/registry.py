@@ -323,7 +323,7 @@ def _missing_plugin(kind: str, attribute: str, tree: ast.Module) -> str:
     return "" if classes or imported - {"annotations"} else f"defines no {_BASES[kind].__name__}"
 
 
-def docstring(cls: type) -> str:
-    """The class docstring of a plugin, without the signature that dataclasses would put there."""
-    doc = inspect.getdoc(cls) or ""
-    return "" if doc.startswith(f"{cls.__name__}(") else doc
+def docstring(plugin: Any) -> str:
+    """The docstring of a plugin's class or function, without the signature that dataclasses put there."""
+    doc = inspect.getdoc(plugin) or ""
+    return "" if doc.startswith(f"{plugin.__name__}(") else doc

@@ -1,4 +1,4 @@
-"""One table and its renderings: terminal, Markdown, CSV, LaTeX and HTML. It knows nothing of records."""
+"""Tables and their renderings: terminal, Markdown, CSV, LaTeX and HTML. They know nothing of records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -33,7 +33,7 @@ class Entry:
     """One entry: ``text`` carries the mark of the best; ``extra`` follows it; ``below`` is a second line."""
 
     text: str = "–"
-    value: float | None = None  # what is ranked; None takes no part
+    value: float | None = None  # ranked within its column; None takes no part
     extra: str = ""
     below: str = ""
 
@@ -53,24 +53,24 @@ Row = tuple[Entry, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One grid: numbers of one protocol, which ``caption`` tells."""
+    """One grid: numbers of one protocol, which ``caption`` describes."""
 
     caption: tuple[str, ...]
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     foot: tuple[Row, ...] = ()  # below a rule, never marked
     notes: tuple[str, ...] = ()
-    stub: int = 1  # leading columns that say what a row is
+    stub: int = 1  # leading columns that name a row
 
     def marks(self) -> list[list[Mark]]:
-        """Best and second of every column of ``rows``; what looks the same is marked the same."""
+        """Best and second of every column of ``rows``; equal texts get equal marks."""
         by_column = [_marks(c, [row[i] for row in self.rows]) for i, c in enumerate(self.columns)]
         return [list(row) for row in zip(*by_column, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A titled series of blocks, and the plain numbers behind them, one mapping per number.
+    """A titled series of blocks, and the plain numbers that they show, one mapping per number.
 
     ``str(table)`` is plain text, ``rich.console.Console().print(table)`` fits the terminal.
     CSV and data frame hold ``data``: full precision, every protocol field in a column.
@@ -79,6 +79,16 @@ class Table:
     title: str
     blocks: tuple[Block, ...]
     data: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def of(cls, title: str, parts: Iterable[tuple[Block, Iterable[Mapping[str, Any]]]]) -> Table:
+        """A table of blocks, each with its plain numbers."""
+        blocks: list[Block] = []
+        data: list[Mapping[str, Any]] = []
+        for block, numbers in parts:
+            blocks.append(block)
+            data += numbers
+        return cls(title=title, blocks=tuple(blocks), data=data)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -102,7 +112,7 @@ class Table:
         """GitHub's Markdown: the best bold, the second underlined, notes as a list below."""
         return "\n\n".join([f"**{markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)])
 
-    _repr_markdown_ = to_markdown  # what a notebook shows
+    _repr_markdown_ = to_markdown  # for notebooks
 
     def to_csv(self) -> str:
         """``data`` as CSV with one header row; an absent value is an empty field."""
@@ -114,7 +124,7 @@ class Table:
         return "\n\n".join([head, *map(_latex_block, self.blocks)])
 
     def to_html(self) -> str:
-        """A ``section`` with one HTML table per block, escaped; classes ``best`` and ``second`` mark entries.
+        """A ``section`` with one HTML table per block, escaped; the classes are ``best`` and ``second``.
 
         A number has its full value in ``data-value``, for scripts that sort.
         """
@@ -139,7 +149,7 @@ def csv_of(data: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _marks(column: Column, entries: Sequence[Entry]) -> list[Mark]:
-    """A difference that rounding hides is no difference: equal texts share a mark."""
+    """The mark of every entry; differences hidden by rounding do not count, so equal texts share a mark."""
     ranked = [c for c in entries if c.value is not None and math.isfinite(c.value)]
     if not column.better or len(ranked) < 2:
         return [""] * len(entries)
@@ -179,7 +189,7 @@ def _wrapped(text: str, width: int) -> Iterator[Line]:
 
 
 def _panels(block: Block, widths: Sequence[int], width: int) -> list[list[int]]:
-    """Column numbers of the grids, one below the other, that fit the width; a group stays whole if it can."""
+    """Column numbers of the grids, one below the other, that fit the width; groups stay whole if possible."""
     stub = list(range(block.stub))
 
     def fits(indices: list[int]) -> bool:
@@ -200,7 +210,7 @@ def _panels(block: Block, widths: Sequence[int], width: int) -> list[list[int]]:
 
 
 def _widths(block: Block, *, styled: bool) -> list[int]:
-    """Of every column; the first of a group makes room for a longer name of the group."""
+    """The width of every column; the first of a group makes room for the group's name."""
     widths = []
     for i, column in enumerate(block.columns):
         entries = [_entry_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
@@ -296,7 +306,7 @@ def _joined(parts: Sequence[Line], columns: Sequence[Column], widths: Sequence[i
 
 
 def markdown(text: str) -> str:
-    """Escape what GitHub's Markdown would read as markup; ``_`` inside a word is none."""
+    """Escape the markup of GitHub's Markdown; ``_`` inside a word is not markup."""
     return re.sub(r"[\\*<|~]|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)", r"\\\g<0>", _one_line(text))
 
 
@@ -366,7 +376,7 @@ def _latex_char(match: re.Match[str]) -> str:
 
 
 def _latex_block(block: Block) -> str:
-    """Columns too many for a page go below the others, as in plain text; rows and notes, on the next."""
+    """One or more pages: surplus columns go below the others, surplus rows and notes to the next page."""
     widths = _widths(block, styled=True)
     pages: list[_LatexPage] = []
     room = 0
@@ -390,7 +400,7 @@ def _latex_block(block: Block) -> str:
 
 
 class _LatexPage(NamedTuple):
-    """What one page has of a block: grids of some columns and rows, and notes below them."""
+    """One page of a block: grids of some columns and rows, and notes below them."""
 
     panels: list[tuple[list[int], range]]
     notes: list[str]
@@ -412,7 +422,7 @@ def _latex_runs(rows: Sequence[Row]) -> Iterator[range]:
 
 
 def _latex_page(block: Block, page: _LatexPage, number: int) -> str:
-    """One ``table`` environment; those after the first have the number of the first."""
+    """One ``table`` environment; continuations keep the number of the first."""
     caption = "; ".join(map(latex, block.caption if number == 0 else (*block.caption[:1], "continued")))
     lines = ["\\begin{table}", "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}"]
     lines += ["\\addtocounter{table}{-1}"] if number else []
