@@ -133,7 +133,7 @@ def test_plan_tells_every_section_of_a_report(capsys: pytest.CaptureFixture[str]
 def test_significance_of_another_report_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     run("--seeds", "1")
     assert main(["table", "--report", "timing", "--significance"]) == 2
-    assert "--significance is of map_table" in capsys.readouterr().err
+    assert "--significance works only with --report map_table" in capsys.readouterr().err
 
 
 def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) -> None:
