@@ -266,12 +266,6 @@ def test_a_teacher_code_of_one_modality_does_not_depend_on_the_others_of_its_bat
     assert np.isfinite(together).all()
 
 
-def test_a_chunk_may_lack_one_modality_altogether() -> None:
-    first, second = chunks(40, 40)
-    given = [lacking(first, "text", np.arange(40)), second]
-    assert set(np.unique(fit(LCDH(bits=8, **SMALL), given))) == {-1, 1}
-
-
 # --- teachers
 
 

@@ -1,4 +1,4 @@
-"""LEMON against the authors' code, its batch formula and its contract."""
+"""LEMON against the authors' code and its batch formula."""
 
 from __future__ import annotations
 

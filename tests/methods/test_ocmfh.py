@@ -1,4 +1,4 @@
-"""OCMFH against the authors' code, a plain transcription that keeps all old data, and its contract."""
+"""OCMFH against the authors' code and a plain transcription that keeps all old data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OSCMFH against the authors' code, a plain transcription that keeps all old data, and its contract."""
+"""OSCMFH against the authors' code and a plain transcription that keeps all old data."""
 
 from __future__ import annotations
 

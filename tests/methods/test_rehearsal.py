@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk, Method, Shared
-from bench.checks.suite import check_method
 from bench.checks.trial import Trial, equal, items
 from bench.contract import state
 from bench.methods._hash_network import sample
@@ -33,17 +32,6 @@ def trial(name: str, **more: Any) -> Trial:
 
 def stream(name: str, rounds: int = 3) -> list[Chunk]:
     return trial(name).chunks(*(items(seed=i) for i in range(rounds)))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_contract(name: str) -> None:
-    check_method(name, raising=True, **QUICK[name])
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_they_are_online_and_train_their_teacher_on_the_pool(name: str) -> None:
-    can = registry.get("method", name).capabilities
-    assert can.pool and not can.offline
 
 
 @pytest.mark.parametrize("name", NAMES)
