@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import bench
 from bench.checks import scaffold
 from bench.checks.suite import check_method
 from bench.errors import ContractError
@@ -68,14 +69,14 @@ def test_elsewhere_the_files_lie_side_by_side(tmp_path: Path) -> None:
 def test_the_default_folder_is_the_checkout_that_runs(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scaffold.bench, "__file__", str(checkout / "bench" / "__init__.py"))
+    monkeypatch.setattr(bench, "__file__", str(checkout / "bench" / "__init__.py"))
     assert scaffold.default_folder() == checkout
 
 
 def test_the_default_folder_of_an_installed_bench_is_the_current_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scaffold.bench, "__file__", str(tmp_path / "site" / "bench" / "__init__.py"))
+    monkeypatch.setattr(bench, "__file__", str(tmp_path / "site" / "bench" / "__init__.py"))
     monkeypatch.chdir(tmp_path)
     assert scaffold.default_folder() == tmp_path
 

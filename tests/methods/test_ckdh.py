@@ -16,7 +16,6 @@ from bench.methods._similarity_loss import error_by_rows
 from bench.methods.ckdh import CKDH
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 
 

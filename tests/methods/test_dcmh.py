@@ -13,7 +13,6 @@ from bench.api import MODALITIES, Batch, Chunk
 from bench.methods.dcmh import DCMH, slope_of_loss
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 
 

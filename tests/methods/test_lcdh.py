@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,17 +20,6 @@ from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, t
 
 Array = np.ndarray[Any, Any]
 SMALL: dict[str, Any] = {"teacher_width": 32, "heads": 4, "teacher_epochs": 10, "anchors": 60}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """torch's threads spin against numpy's: the tests are many times slower with two."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make(n: int = 60, *, seed: int = 0, round: int = 0, classes: int = 5) -> Chunk:

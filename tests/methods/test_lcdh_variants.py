@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +29,6 @@ from bench.study.study import Study
 Array = np.ndarray[Any, Any]
 Draws = np.random.default_rng
 SMALL: dict[str, Any] = {"teacher_width": 16, "heads": 2, "teacher_epochs": 3}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def chunks(*sizes: int) -> list[Chunk]:

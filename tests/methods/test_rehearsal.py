@@ -17,7 +17,6 @@ from bench.methods._rehearsal import Memory
 from bench.plugins import registry
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 NAMES = ["ckdh_online", "skdch_online", "ukd_online"]
 QUICK: dict[str, dict[str, Any]] = {
     "ckdh_online": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},

@@ -13,7 +13,6 @@ from bench.api import MODALITIES, Chunk, Shared
 from bench.methods.skdch import SKDCH
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 
 

@@ -20,7 +20,6 @@ from bench.progress import PROGRESS
 from bench.study import selectors
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 METHODS = {
     "ckdh": {"epochs": 2, "teacher_epochs": 2},

@@ -14,7 +14,6 @@ from bench.methods import ucch
 from bench.methods.ucch import UCCH, contrastive_loss, ranking_loss
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 
 

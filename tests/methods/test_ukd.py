@@ -13,7 +13,6 @@ from bench.methods._hash_network import location_and_scale
 from bench.methods.ukd import UKD
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 
 
