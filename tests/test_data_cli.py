@@ -165,7 +165,7 @@ def test_an_exported_bundle_keeps_the_view_clip(data: Bench, tmp_path: Path) -> 
 def test_the_cache_copies_nothing_of_prepared_views(data: Bench, toy: Any, tmp_path: Path) -> None:
     data("prepare", "toy")
     planned = Planner().data("toy", {}, tmp_path / "data")
-    assert [path.name for path in planned.stored.folder.iterdir()] == ["manifest.json"]
+    assert [path.name for path in planned.cached.folder.iterdir()] == ["manifest.json"]
     opened = planned.dataset
     assert isinstance(opened.train.image.features, np.memmap)
     np.testing.assert_array_equal(opened.query.labels, toy().load(tmp_path / "data").query.labels)
@@ -174,7 +174,7 @@ def test_the_cache_copies_nothing_of_prepared_views(data: Bench, toy: Any, tmp_p
 def test_other_features_have_another_fingerprint(data: Bench, tmp_path: Path) -> None:
     data("prepare", "toy", "--views", "colour,gist,bow:1")
     options: list[dict[str, Any]] = [{}, {}, {"image": "gist"}]
-    first, again, other = (Planner().data("toy", o, tmp_path / "data").stored.fingerprint for o in options)
+    first, again, other = (Planner().data("toy", o, tmp_path / "data").cached.fingerprint for o in options)
     assert first == again != other
 
 
@@ -184,7 +184,7 @@ def test_views_from_another_version_of_the_plugin_are_refused(
     data("prepare", "toy")
     monkeypatch.setattr("bench.plugins.fingerprint.of_dataset", lambda name: "another")
     with pytest.raises(DataError, match=r"parsed by another version of its plugin"):
-        _ = Planner().data("toy", {}, tmp_path / "data").stored
+        _ = Planner().data("toy", {}, tmp_path / "data").cached
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,8 @@ def _raw_source(args: argparse.Namespace) -> tuple[str, RawSource]:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from bench.data.views import extractor, prepare
+    from bench.contract.encoder import Setting
+    from bench.data.views import prepare
     from bench.data.views.extract import Pace
     from bench.data.views.names import View
     from bench.plugins import fingerprint
@@ -125,9 +126,7 @@ def _prepare(args: argparse.Namespace) -> int:
     name, source = _raw_source(args)
     wanted = [View.parse(text) for text in args.views.split(",") if text.strip()]
     wanted = list(dict.fromkeys(wanted or source.views().values()))
-    setting = extractor.Setting(
-        root=root, checkpoints=source.checkpoints, device=args.device, precision=args.precision
-    )
+    setting = Setting(root=root, checkpoints=source.checkpoints, device=args.device, precision=args.precision)
     raw = prepare.items(source, root, fingerprint.of_dataset(name))
     print(f"{name}: {len(raw.train)} train and {len(raw.query)} query pairs, {len(raw.classes)} classes")
     for note in prepare.notes(source, root):

@@ -106,15 +106,15 @@ def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
 
 def _prepared(dataset: Dataset) -> dict[str, str]:
     """The digest of every feature array if all are maps of prepared views; otherwise empty."""
-    found = {}
+    contents = {}
     for part in _PARTS:
         for entry, array in _entries(getattr(dataset, part)):
             if entry not in ("labels", "ids"):
                 content = files.noted(array, "content")
                 if content is None:
                     return {}
-                found[f"{part}.{entry}"] = content
-    return found
+                contents[f"{part}.{entry}"] = content
+    return contents
 
 
 def _named(dataset: Dataset, contents: Mapping[str, str]) -> str:

@@ -13,8 +13,8 @@ import bench
 from bench.api import MODALITIES, Dataset
 from bench.checks.suite import check_dataset
 from bench.contract.validate import validate_dataset
-from bench.data.views import light
 from bench.datasets.scenes import CLIP, Scenes
+from bench.encoders import colour
 from bench.plugins import registry
 
 
@@ -60,7 +60,7 @@ def test_without_clip_there_is_no_view() -> None:
 def test_another_checkpoint_or_code_of_views_is_another_entry_of_the_cache() -> None:
     files = Scenes().files(Path())
     assert CLIP / "open_clip_model.safetensors" in files
-    assert Path(light.__file__) in files
+    assert Path(colour.__file__) in files
 
 
 def test_any_view_can_be_the_features() -> None:

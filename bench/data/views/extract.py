@@ -19,10 +19,10 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.encoder import Extractor
 from bench.contract.items import Features, Rows
 from bench.contract.validate import finite
 from bench.data.views import files
-from bench.data.views.extractor import Extractor
 from bench.errors import DataError, ParameterError, StoreError
 from bench.progress import Task
 

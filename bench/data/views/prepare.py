@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contract.dataset import Raw
+from bench.contract.encoder import Setting
 from bench.contract.items import Modality
 from bench.contract.validate import validate_dataset
-from bench.data.views import extract, files, kinds
+from bench.data.views import extract, files
 from bench.data.views.extract import Inputs, Pace
-from bench.data.views.extractor import Setting
 from bench.data.views.names import View
 from bench.data.views.source import RawSource
 from bench.errors import DataError
@@ -65,7 +65,7 @@ def views(
     for view in wanted:
         for modality in view.modalities:
             folder = source.view_folder(root, modality, view, known.rows)
-            inputs, made = _inputs(raw, modality), kinds.make(view, modality, raw, setting)
+            inputs, made = _inputs(raw, modality), view.load(modality, raw, setting)
             auto = setting.precision == "auto"
             if not anew and extract.is_finished(folder, inputs, made.about, any_precision=auto):
                 say(f"{modality} {view}: already prepared")

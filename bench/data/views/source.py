@@ -16,12 +16,11 @@ import numpy as np
 
 from bench.contract.card import Card
 from bench.contract.dataset import Dataset, DatasetSource, Raw
+from bench.contract.encoder import Setting
 from bench.contract.items import MODALITIES, Batch, Features, Modality, Split
 from bench.contract.params import param, parameters
 from bench.data.views import files
-from bench.data.views.extractor import Setting
 from bench.data.views.files import Items
-from bench.data.views.kinds import make
 from bench.data.views.names import View, tidy
 from bench.errors import DataError, ParameterError
 from bench.progress import Task
@@ -76,7 +75,7 @@ class RawSource(DatasetSource):
 
     def view_folder(self, root: Path, modality: Modality, view: View, rows: Mapping[str, str]) -> Path:
         """The folder of one modality's view; ``rows`` are the digests in :class:`Items`."""
-        key = "words" if view.kind in ("bow", "tfidf") else modality
+        key = "words" if view.reads_train else modality
         return self.home(root) / "views" / modality / view.folder / rows[key]
 
     def files(self, root: Path) -> list[Path]:
@@ -126,14 +125,15 @@ class RawSource(DatasetSource):
 
     def view_sources(self, root: Path) -> list[Path]:
         """The files that decide the features of :meth:`extract`: our code and local checkpoints."""
-        code = sorted(Path(__file__).parent.glob("*.py"))
+        encoders = {file for view in self.views().values() for file in view.code()}
+        code = sorted({*Path(__file__).parent.glob("*.py"), *encoders})
         paths = [self._setting(root).path(name) for view in self.views().values() for name in view.arguments]
         inside = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
         return code + [file for files_ in inside for file in files_ if file.is_file()]
 
     def _extract(self, raw: Raw, modality: Modality, root: Path) -> Batch:
         wanted = {name: view for name, view in self.views().items() if name in (modality, "clip")}
-        made = {name: make(view, modality, raw, self._setting(root)) for name, view in wanted.items()}
+        made = {name: view.load(modality, raw, self._setting(root)) for name, view in wanted.items()}
         read = raw.image if modality == "image" else raw.texts.__getitem__
         extracted: dict[str, list[Features]] = {name: [] for name in made}
         label = f"{type(self).__name__.lower()}: {', '.join(map(str, wanted.values()))}"
