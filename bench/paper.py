@@ -51,7 +51,7 @@ def describer(planner: Planner, root: Path) -> Callable[[RunRecord], DatasetStat
     @functools.cache
     def measured(data: PlannedData, fingerprint: str) -> DatasetStatistics | None:
         try:
-            return describe(data.dataset) if data.stored.fingerprint == fingerprint else None
+            return describe(data.dataset) if data.cached.fingerprint == fingerprint else None
         except BenchError:  # a dataset that is not here: the records tell what they know
             return None
 

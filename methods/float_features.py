@@ -22,7 +22,7 @@ class FloatFeatures(Method):
 
     ridge: float = param(0.1, "added to the unit variance of the standardised features", above=0)
 
-    capabilities = Capabilities(supervised=True, real_valued=True)
+    capabilities = Capabilities(supervised=True, reference="real-valued")
     source = Source(
         note="Our reference: the classifier of classifier_code, ranked by its scores instead of its "
         "decision. Clipping and centring were chosen by mAP on the Wiki and synthetic queries.",

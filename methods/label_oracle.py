@@ -28,7 +28,7 @@ class LabelOracle(Method):
     sets: int = param(1500, "factorise at most this many label sets, the most frequent ones", least=1)
     iterations: int = param(50, "ITQ updates of the rotation", least=0)
 
-    capabilities = Capabilities(supervised=True, offline=True, oracle=True, learned_codes=True)
+    capabilities = Capabilities(supervised=True, offline=True, reference="oracle", learned_codes=True)
     source = Source(
         note="Our reference: spectral factorisation of label similarity, then ITQ (Gong and Lazebnik, CVPR "
         "2011); the best of several constructions on the labels of MIRFlickr and synthetic.",

@@ -15,7 +15,7 @@ class LCDHFused(LCDH):
     This is not cross-modal retrieval. It shows the quality of the codes that the students imitate.
     """
 
-    capabilities = replace(LCDH.capabilities, fused=True)
+    capabilities = replace(LCDH.capabilities, reference="fused")
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         """Return the teacher's codes from both modalities or, without a teacher, the student's from one."""

@@ -116,7 +116,7 @@ def _data(name: str, ours: Sequence[RunRecord], theirs: Mapping[tuple[str, str],
 
 def _labels(cls: type[Method]) -> str:
     needs = cls.capabilities
-    if needs.oracle:
+    if needs.reference == "oracle":
         return "also in encode"
     if not needs.supervised:
         return "no"
@@ -124,7 +124,7 @@ def _labels(cls: type[Method]) -> str:
 
 
 def _codes(cls: type[Method]) -> str:
-    if cls.capabilities.real_valued:
+    if cls.capabilities.reference == "real-valued":
         return "real-valued"
     if not cls.capabilities.learned_codes:
         return "hashed"

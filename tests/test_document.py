@@ -103,7 +103,7 @@ def test_bad_study_files_are_clear_errors(tmp_path: Path, text: str, says: str) 
 
 
 def test_a_study_with_sections_is_for_bench_report(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="Run `bench report`"):
+    with pytest.raises(ParameterError, match="Run `bench report "):
         Study.make(written(tmp_path, "[[section]]\ntitle = 'a'"))
 
 

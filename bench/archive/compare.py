@@ -75,7 +75,7 @@ def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = 
     ``names`` is what A and B are called, instead of their folders.
     """
     parsed = metrics.parse_metric(metric)
-    if parsed.needs == "order":
+    if parsed.ordered:
         raise StoreError(
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )

@@ -127,7 +127,7 @@ def _trec_cell(
     results: Results, record: RunRecord, out: Path, data: PlannedData, depth: int | None
 ) -> Iterator[Path]:
     spec = record.spec
-    if data.stored.fingerprint != record.data:
+    if data.cached.fingerprint != record.data:
         raise DataError(f"{spec}: {spec.dataset} is not the data it was run on. Give the same --data-root.")
     dataset = data.dataset
     assert results.arrays is not None

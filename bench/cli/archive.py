@@ -26,6 +26,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         help="folder to read of a revision (%(default)s)",
     )
     options.add_output(compare)
+    options.add_plugin_files(compare)
     compare.set_defaults(execute=_compare)
 
     verify = commands.add_parser(

@@ -29,17 +29,20 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "rescore", parents=[common], help="add a metric to stored cells, without running them again"
     )
     options.add_results(rescore)
+    options.add_plugin_files(rescore)
     rescore.add_argument("--metric", required=True, metavar="NAME", help="for instance map@50:hits")
     rescore.add_argument("--data-root", default="", metavar="DIR", help="for order-dependent metrics")
     rescore.set_defaults(execute=_rescore)
 
 
 def _table(args: argparse.Namespace) -> int:
+    from bench.archive.rescore import scored
     from bench.results import Results
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
     records = [r for r in options.records_of(store) if _wanted(r.spec, args)]
+    records = scored(store, records, args.metric)
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
     options.give_out(_tables(results, args), args)
     return 0

@@ -60,7 +60,7 @@ def _sample(
     chosen = _chosen(records)
     if not chosen:
         raise DataError("No cell of this dataset has binary codes of a finished run.")
-    current = [r for r in chosen if r.data == data.stored.fingerprint]
+    current = [r for r in chosen if r.data == data.cached.fingerprint]
     if not current:
         raise DataError("The dataset is not the one that these cells were run on, so rows have no items.")
     raw = data.source.raw(data.root)
