@@ -14,7 +14,7 @@ from typing import Any
 
 import bench
 from bench.errors import ParameterError, UnknownNameError
-from bench.results import check_options
+from bench.reporting import options as report_options
 from bench.study import ablation, grid
 from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
@@ -62,11 +62,11 @@ class Section:
     grid: tuple[str, ...] = ()
 
     def plan(self, planner: Planner) -> tuple[Study, list[PlannedCell], dict[str, Any]]:
-        """How to run, the cells, and what reports are offered that ask for ``contrasts`` or ``axes``."""
+        """How to run, the cells, and what :class:`bench.results.Results` needs to know of them besides."""
         assert self.study is not None, "stored results are not planned"
         if self.grid:
             study, axes = grid.over(planner, self.study, self.grid)
-            return study, planner.cells(study), {"axes": axes}
+            return study, planner.cells(study), {"swept": axes}
         if self.ablate is not None:
             plan = ablation.plan(planner, self.study, self.ablate or None)
             return self.study, plan.cells, {"contrasts": plan.contrasts}
@@ -116,7 +116,7 @@ def load(name: str | Path, **options: Any) -> Document:
         study.add_plugins()  # reports may be among them
         for request in requests:
             if not request.optional:  # an unknown report or option stops here, before anything runs
-                check_options(request.name, request.options)
+                report_options.checked(request.name, request.options)
         sections.append(Section(title=heading, requests=requests, study=study, ablate=ablate, grid=axes))
     titles = [slug(section.title) for section in sections]
     twice = next((s.title for s, t in zip(sections, titles, strict=True) if titles.count(t) > 1), None)

@@ -176,7 +176,7 @@ class LCDH(Method):
         """Return the codes B that :meth:`fit_chunk` assigned to this chunk, one per pair."""
         if len(chunk) != len(self._codes):
             raise ContractError(
-                f"LCDH holds codes for the {len(self._codes)} items of the last fitted chunk; asked for "
+                f"LCDH holds codes for the {len(self._codes)} items of the last fitted chunk; got a chunk of "
                 f"{len(chunk)}. Call encode_database after fit_chunk, with the same chunk."
             )
         return self._codes
