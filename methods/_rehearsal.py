@@ -17,7 +17,7 @@ from bench.methods._hash_network import HashNetworks
 
 Rows = Mapping[str, npt.NDArray[Any]]
 
-WITHOUT = {"no memory": Variant(isolates="earlier items and their codes", params={"memory": 0})}
+WITHOUT = {"no-memory": Variant(isolates="earlier items and their codes", params={"memory": 0})}
 NOTE = (
     "Our online extension of {0}, which see: the teacher is trained once, on the pool; the student goes on "
     "from its weights at every chunk, with a memory of earlier items whose codes stand."
