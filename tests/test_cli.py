@@ -133,7 +133,7 @@ def test_plan_tells_every_section_of_a_report(capsys: pytest.CaptureFixture[str]
 def test_significance_of_another_report_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     run("--seeds", "1")
     assert main(["table", "--report", "timing", "--significance"]) == 2
-    assert "--significance is of map_table" in capsys.readouterr().err
+    assert "--significance works only with --report map_table" in capsys.readouterr().err
 
 
 def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +142,7 @@ def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) ->
     methods = "label_oracle,float_features,zeros,lemon"
     assert main(["plan", "--plugin", plugins, "--datasets", "tiny", "--methods", methods, "--bits", "8"]) == 0
     shown = capsys.readouterr().out
-    assert "3 from a probe of a chunk, 1 that cannot be told" in shown
+    assert "3 from a probe of a chunk, 1 unknown" in shown
 
 
 def test_status_counts_cells_and_gives_reasons(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Adds a metric to stored cells from their histograms, or from their codes where order matters."""
+"""Adds a metric to stored cells, computed from their histograms, or from codes if order matters."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bench.study.planner import Planner
 
 
 def rescore(store: Store, name: str, *, data_root: Path) -> int:
-    """Add metric ``name`` to every ``ok`` record that lacks it; return how many were changed.
+    """Add metric ``name`` to every ``ok`` record that lacks it; return the number of records changed.
 
     A metric that depends on the order of the database needs codes, which are kept for the
-    last evaluated round only, and the labels, which are read again from the dataset. A method
-    without codes is left out there.
+    last evaluated round only, and labels, which are read from the dataset again. A method without
+    codes is left out.
     """
     metric = metrics.parse_metric(name)
     planner, changed = Planner(), 0
@@ -30,6 +30,8 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
         if not _lacks(record, metric, name):
             continue
         if metric.ordered:
+            if record.reference == "real-valued":  # keeps no codes, and its ranking has no ties
+                continue
             data = planner.data(record.spec.dataset, record.spec.dataset_params, data_root)
             new = _from_codes(record, store.arrays(record), name, data)
         else:
@@ -82,7 +84,7 @@ def _from_histograms(record: RunRecord, arrays: Any, name: str) -> RunRecord:
 
 def _from_codes(record: RunRecord, arrays: Any, name: str, data: PlannedData) -> RunRecord:
     spec = record.spec
-    if data.stored.fingerprint != record.data:
+    if data.cached.fingerprint != record.data:
         raise DataError(
             f"{spec}: {data} has changed since this cell was run, so its labels cannot give {name}. "
             "Give the same --data-root, or run the cell again."

@@ -86,10 +86,6 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
-def _report(name: str) -> list[str]:
-    return [f"{name}: {inspect.getdoc(registry.get('report', name)) or ''}"]
-
-
 def _metric(name: str) -> list[str]:
     from bench.metrics import declared
 
@@ -152,6 +148,19 @@ def _capabilities(needs: Capabilities) -> str:
         words.append("has an offline stage (--pool)")
     words.append("assigns database codes (--database learned)" if needs.learned_codes else "no learned codes")
     return "; ".join(words)
+
+
+def _report(name: str) -> list[str]:
+    from bench.reporting.options import declared
+
+    [summary] = [listing.summary for listing in registry.listings("report") if listing.name == name]
+    lines = [f"{name}: {summary}", "", registry.docstring(registry.get("report", name)), ""]
+    options = _parameters(declared(name))
+    return [
+        *lines,
+        f"options:       (`bench table --report {name} --option NAME=VALUE`)" if options else "no options",
+        *options,
+    ]
 
 
 def _parameters(known: Mapping[str, Parameter]) -> list[str]:

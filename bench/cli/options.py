@@ -132,8 +132,8 @@ def records_of(store: Store) -> list[RunRecord]:
     records = store.records()
     if store.broken:
         print(
-            f"bench: left out {len(store.broken)} incomplete cells in {store.folder} (cut short, or without "
-            f"their .npz), {store.broken[0].name} first. `bench run` makes them again.",
+            f"bench: {store.folder}: left out {len(store.broken)} cells that are cut short or lack their "
+            f".npz, {store.broken[0].name} first. `bench run` makes them again.",
             file=sys.stderr,
         )
     return records

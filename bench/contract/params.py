@@ -111,7 +111,7 @@ def parameters(cls: type, *, without: Sequence[str] = ("bits", "seed")) -> dict[
         if f.name in without or not f.init:
             continue
         declared = hints[f.name]
-        if not all(_is_supported(option) for option in _options(declared)):
+        if not supports(declared):
             raise ContractError(
                 f"{cls.__name__}.{f.name} is declared {_words(declared)}; expected bool, int, float, str, "
                 "Literal, None or several of them. Leave what is learned unannotated, constants ClassVar."
@@ -154,8 +154,10 @@ def _options(declared: Any) -> tuple[Any, ...]:
     return get_args(declared) if union else (declared,)
 
 
-def _is_supported(option: Any) -> bool:
-    return option in (bool, int, float, str, type(None)) or get_origin(option) is Literal
+def supports(declared: Any) -> bool:
+    """Whether both the command line and a record can hold values of a declared type."""
+    plain = (bool, int, float, str, type(None))
+    return all(option in plain or get_origin(option) is Literal for option in _options(declared))
 
 
 def _words(option: Any) -> str:
@@ -163,6 +165,8 @@ def _words(option: Any) -> str:
         return "none"
     if get_origin(option) is Literal:
         return "one of " + ", ".join(str(v) for v in get_args(option))
+    if get_origin(option) is tuple:  # an option of a report
+        return "names, separated by commas"
     return option.__name__ if isinstance(option, type) else str(option)
 
 

@@ -276,7 +276,7 @@ def _taken(kind: str, target: _Target, owner: _Target) -> Listing:
     return Listing(target.name, kind, target.origin, target.module, target.attribute, None, "", broken)
 
 
-def docstring(cls: type) -> str:
-    """The class docstring of a plugin, without the signature that dataclasses would put there."""
-    doc = inspect.getdoc(cls) or ""
-    return "" if doc.startswith(f"{cls.__name__}(") else doc
+def docstring(plugin: Any) -> str:
+    """The docstring of a plugin's class or function, without the signature that dataclasses put there."""
+    doc = inspect.getdoc(plugin) or ""
+    return "" if doc.startswith(f"{plugin.__name__}(") else doc
