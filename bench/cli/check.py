@@ -10,7 +10,7 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.checks.suite import CheckResult
-    from bench.cli.options import Commands
+    from bench.cli.commands import Commands
 
 
 def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -30,7 +30,12 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     check.set_defaults(execute=_check)
 
-    new = commands.add_parser("new", parents=[common], help="write a method that works, to start from")
+    new = commands.add_parser(
+        "new",
+        parents=[common],
+        help="write a method that works, to start from",
+        epilog="example: bench new method mine",
+    )
     new.add_argument("kind", choices=["method"])
     new.add_argument("name", help="lower case: the file's name is the method's")
     new.add_argument(
