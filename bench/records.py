@@ -44,6 +44,7 @@ FIDELITIES = {  # how far a method is its authors'
     "adaptation": "an adaptation of the authors' algorithm",
     "reconstruction": "our reconstruction, not the authors' algorithm",
     "textbook": "textbook method",
+    "new": "a new method",
 }
 REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "oracle": "a ceiling, which is shown the labels of queries and database",
@@ -168,6 +169,7 @@ class Contrast:
     isolates: str
     setting: str  # what differs: "attention=0"
     pairs: Mapping[str, str]
+    code: str = ""  # its number in a paper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
