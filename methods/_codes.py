@@ -13,9 +13,11 @@ from scipy.linalg import eigh, qr, svd
 from bench.api import param, sign
 from bench.methods._online import Array, dot
 
-# Parameters of methods that use balanced_orthogonal(), and the preset that sets them as the authors' code.
+# Parameters of methods that use balanced_orthogonal() or leading_directions(), and the preset that sets those
+# of the first as the authors' code.
 TOLERANCE: Any = param(1e-12, "share of the largest eigenvalue below which a direction is dead", least=0)
 ABSOLUTE: Any = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+SIGNS: Any = param("fixed", "of principal directions: the largest entry is positive, or drawn for every chunk")
 AS_AUTHORS: Mapping[str, Mapping[str, Any]] = {"authors": {"tolerance": 1e-6, "absolute": True}}
 
 
@@ -74,6 +76,11 @@ def leading_directions(x: npt.NDArray[Any]) -> Array:
     vectors = eigh(dot(centred.T, centred))[1][:, ::-1]
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
     return vectors * np.where(largest < 0, -1.0, 1.0)
+
+
+def flips(signs: str, count: int, rng: np.random.Generator) -> Array:
+    """What to multiply ``count`` principal directions by: an eigenvector has no sign of its own."""
+    return rng.choice([-1.0, 1.0], count) if signs == "drawn" else np.ones(count)
 
 
 def leading_scores(x: npt.NDArray[Any], directions: Array, r: int, rng: np.random.Generator) -> Array:

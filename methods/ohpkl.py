@@ -16,8 +16,10 @@ from scipy.linalg import eigh, solve
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors
 from bench.methods._codes import (
+    SIGNS,
     balanced_orthogonal,
     codes_from_labels,
+    flips,
     leading_directions,
     leading_scores,
     normalise_labels,
@@ -73,6 +75,7 @@ class OHPKL(Method):
         1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
     )
     absolute: bool = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+    signs: Literal["fixed", "drawn"] = SIGNS
 
     capabilities = Capabilities(supervised=True, label_free=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -82,6 +85,7 @@ class OHPKL(Method):
             "first": "code",
             "tolerance": 1e-4,
             "absolute": True,
+            "signs": "drawn",
         }
     }
     source = Source(
@@ -119,6 +123,7 @@ class OHPKL(Method):
             balanced_orthogonal, rng=self.rng, tolerance=self.tolerance, absolute=self.absolute
         )
         directions = chunk.shared.once("directions", partial(leading_directions, x["text"]))
+        directions = directions * flips(self.signs, len(directions), self.rng)
         v = leading_scores(x["text"], directions, self.bits, self.rng)
         b, self.vy_ = codes_from_labels(
             [y] * (self.iterations + 1),

@@ -131,10 +131,14 @@ class OSCMFH(Method):
         "joint", "solve V_1 and V_2 together, or each from the other's last value as the authors' code does"
     )
     center_query: bool = param(True, "centre queries with the running mean, as training items are")
+    noise: float = param(
+        0.0, "size of random numbers added to Z once per chunk, as a share of its largest entry", least=0
+    )
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "authors": {"tolerance": 0.1, "accumulate": "code", "private": "code", "center_query": False}
+        "authors": {"tolerance": 0.1, "accumulate": "code", "private": "code", "center_query": False},
+        "stable": {"noise": 1e-3},  # no bit is decided by rounding
     }
     source = Source(
         paper="Z. Shu, L. Li, J. Yu, D. Zhang, Z. Yu, X.-J. Wu. Online supervised collective matrix "
@@ -212,12 +216,14 @@ class OSCMFH(Method):
         in_loop = self.accumulate == "code" and not first
         sums, last = self.sums_, np.inf
         vv, xv = view.products(z)
-        for _ in range(self.iterations):
+        for sweep in range(self.iterations):
             seen = Sums(sums.vv + vv, _plus(sums.xv, xv), sums.last)
             self._fit_bases(seen, first=first)
             if in_loop:
                 sums = seen
             z = self._solve(view, dot(view.ll, z))
+            if self.noise and sweep == 0:
+                z = z + self.noise * np.abs(z).max() * self.rng.standard_normal(z.shape)
             vv, xv = view.products(z)
             value = self._objective(view, vv, xv)
             if abs(last - value) < self.tolerance:

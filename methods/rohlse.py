@@ -16,8 +16,10 @@ from scipy.linalg import pinv, pinvh, svd
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors
 from bench.methods._codes import (
+    SIGNS,
     balanced_orthogonal,
     codes_from_labels,
+    flips,
     leading_directions,
     leading_scores,
     normalise_labels,
@@ -31,6 +33,7 @@ _AUTHORS: Mapping[str, Any] = {
     "gradient": "code",
     "tolerance": 1e-6,
     "absolute": True,
+    "signs": "drawn",
 }
 
 
@@ -70,6 +73,7 @@ class ROHLSE(Method):
         1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
     )
     absolute: bool = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+    signs: Literal["fixed", "drawn"] = SIGNS
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -113,9 +117,11 @@ class ROHLSE(Method):
             self.cross_ = {m: np.zeros((x[m].shape[1], self.bits)) for m in MODALITIES}
         for m in MODALITIES:
             self.gram_[m] = chunk.shared.once(("gram", m), partial(self.gram_[m].add, x[m]))
-        clean = partial(self._clean, labels, x, self._factors(chunk, self.lam / self.mu), inside)
+        turns = flips(self.signs, labels.shape[1], self.rng)
+        factors = self._factors(chunk, self.lam / self.mu)
+        clean = partial(self._clean, labels, x, factors, inside, turns)
         weights = (self.alpha, self.beta, self.mu, self.gamma, self.lam, self.iterations)
-        key = ("clean", self.anchors, self.accumulate, self.gradient, *weights)
+        key = ("clean", self.anchors, self.accumulate, self.gradient, turns.tobytes(), *weights)
         self.predicted_, cleaned = chunk.shared.once(key, clean)
         balanced = partial(
             balanced_orthogonal, rng=self.rng, tolerance=self.tolerance, absolute=self.absolute
@@ -139,6 +145,7 @@ class ROHLSE(Method):
         total = np.zeros((len(chunk), self.bits))
         for m in MODALITIES:
             directions = chunk.shared.once(("directions", m), partial(leading_directions, x[m]))
+            directions = directions * flips(self.signs, len(directions), self.rng)
             total += leading_scores(x[m], directions, self.bits, self.rng)
         return total / len(MODALITIES)
 
@@ -148,12 +155,13 @@ class ROHLSE(Method):
         x: Mapping[Modality, Array],
         factors: Mapping[Modality, Factor],
         inside: bool,
+        turns: Array,
     ) -> tuple[dict[Modality, Array], list[Array]]:
         """The sums Σ XᵀMZ with this chunk in them, and Y (n, c) before and after every iteration.
 
         Nothing of it depends on the codes.
         """
-        one, m = np.eye(labels.shape[1]), dot(labels, leading_directions(labels))
+        one, m = np.eye(labels.shape[1]), dot(labels, leading_directions(labels) * turns)
         low, wrong = m, np.zeros_like(labels)
         dual_wrong, dual_low, rho = np.zeros_like(labels), np.zeros_like(labels), 1.0
         sums = self.predicted_
