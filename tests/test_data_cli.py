@@ -15,9 +15,9 @@ import pytest
 
 from bench.api import Counts, Expected
 from bench.cli import main
-from bench.data import cache
 from bench.errors import DataError
 from bench.plugins import registry
+from bench.study.planner import Planner
 
 PLUGIN = Path(__file__).parent / "plugins" / "toy.py"
 Bench = Callable[..., int]
@@ -164,9 +164,9 @@ def test_an_exported_bundle_keeps_the_view_clip(data: Bench, tmp_path: Path) -> 
 
 def test_the_cache_copies_nothing_of_prepared_views(data: Bench, toy: Any, tmp_path: Path) -> None:
     data("prepare", "toy")
-    stored = cache.prepare("toy", {}, tmp_path / "data")
-    assert [path.name for path in stored.folder.iterdir()] == ["manifest.json"]
-    opened = stored.open()
+    planned = Planner().data("toy", {}, tmp_path / "data")
+    assert [path.name for path in planned.stored.folder.iterdir()] == ["manifest.json"]
+    opened = planned.dataset
     assert isinstance(opened.train.image.features, np.memmap)
     np.testing.assert_array_equal(opened.query.labels, toy().load(tmp_path / "data").query.labels)
 
@@ -174,7 +174,7 @@ def test_the_cache_copies_nothing_of_prepared_views(data: Bench, toy: Any, tmp_p
 def test_the_fingerprint_tells_other_features_apart(data: Bench, tmp_path: Path) -> None:
     data("prepare", "toy", "--views", "colour,gist,bow:1")
     options: list[dict[str, Any]] = [{}, {}, {"image": "gist"}]
-    first, again, other = (cache.prepare("toy", o, tmp_path / "data").fingerprint for o in options)
+    first, again, other = (Planner().data("toy", o, tmp_path / "data").stored.fingerprint for o in options)
     assert first == again != other
 
 
@@ -184,7 +184,7 @@ def test_what_another_version_of_the_plugin_parsed_is_refused(
     data("prepare", "toy")
     monkeypatch.setattr("bench.plugins.fingerprint.of_dataset", lambda name: "another")
     with pytest.raises(DataError, match=r"parsed by another version of its plugin"):
-        cache.prepare("toy", {}, tmp_path / "data")
+        _ = Planner().data("toy", {}, tmp_path / "data").stored
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from bench.errors import BenchError, ParameterError
 from bench.study import sections
+from bench.study.planner import Planner
 from bench.study.sections import Request, find, load
 from bench.study.study import Study
 
@@ -72,9 +73,9 @@ def test_a_grid_offers_its_axes_and_an_ablation_its_contrasts(tmp_path: Path) ->
     ablate = ["A5"]
     """
     grid, ablation = load(written(tmp_path, text)).sections
-    _, cells, offers = grid.plan()
+    _, cells, offers = grid.plan(Planner())
     assert (len(cells), offers) == (6, {"axes": ["lambda1", "lambda2"]})
-    _, cells, offers = ablation.plan()
+    _, cells, offers = ablation.plan(Planner())
     assert (len(cells), [c.name for c in offers["contrasts"]]) == (2, ["A5"])
 
 
@@ -119,6 +120,6 @@ def test_a_name_that_nobody_ships_is_an_error_with_the_known_ones() -> None:
 def test_every_shipped_study_can_be_planned(name: str) -> None:
     found = load(find(name))
     for section in found.sections:
-        _, cells, _ = section.plan()
+        _, cells, _ = section.plan(Planner())
         assert cells
         assert all(isinstance(r, Request) and not r.optional for r in section.requests)

@@ -475,12 +475,5 @@ def exact_ap_fast(counts: Any) -> float:
     return float(np.concatenate(total).sum() / found)
 
 
-def test_the_table_in_the_documentation_is_what_its_code_prints(python: Callable[[str], str]) -> None:
-    text = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
-    code = text.partition("```python\n")[2].partition("```")[0]
-    table = text.partition("<!-- table -->\n")[2].partition("<!-- /table -->")[0]
-    assert table.splitlines()[2:] == python(code).splitlines()
-
-
 def test_the_module_says_all_it_exports() -> None:
     assert all(hasattr(metrics, name) for name in metrics.__all__)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import metrics
-from bench.data import cache
 from bench.errors import DataError
 from bench.records import RoundRecord, RunRecord
 from bench.running.runner import SIDES
 from bench.scoring import hamming
 from bench.storing.store import Store
+from bench.study.planned import PlannedData
+from bench.study.planner import Planner
 
 
 def rescore(store: Store, name: str, *, data_root: Path) -> int:
@@ -23,7 +24,7 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
     without codes is left out there.
     """
     metric = metrics.parse_metric(name)
-    changed = 0
+    planner, changed = Planner(), 0
     for record in store.records():
         if record.status != "ok" or all(
             f"{name}/{d}" in record.rounds[-1].metrics for d in record.spec.directions
@@ -32,7 +33,8 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
         if metric.needs == "order":
             if record.reference == "real-valued":  # keeps no codes, and ties are no question there
                 continue
-            new = _from_codes(record, store.arrays(record), name, data_root)
+            data = planner.data(record.spec.dataset, record.spec.dataset_params, data_root)
+            new = _from_codes(record, store.arrays(record), name, data)
         else:
             new = _from_histograms(record, store.arrays(record), name)
         store.write(new, {})
@@ -51,15 +53,14 @@ def _from_histograms(record: RunRecord, arrays: Any, name: str) -> RunRecord:
     return replace(record, rounds=tuple(rounds))
 
 
-def _from_codes(record: RunRecord, arrays: Any, name: str, data_root: Path) -> RunRecord:
+def _from_codes(record: RunRecord, arrays: Any, name: str, data: PlannedData) -> RunRecord:
     spec = record.spec
-    stored = cache.prepare(spec.dataset, spec.dataset_params, data_root)
-    if stored.fingerprint != record.data:
+    if data.stored.fingerprint != record.data:
         raise DataError(
-            f"{spec}: {spec.dataset} is not the data it was run on, so {name} cannot be computed from its "
-            "labels. Give the same --data-root, or run the cell again."
+            f"{spec}: {data} has changed since this cell was run, so its labels cannot give {name}. "
+            "Give the same --data-root, or run the cell again."
         )
-    dataset = stored.open()
+    dataset = data.dataset
     assert dataset.train.labels is not None and dataset.query.labels is not None, "cells have labels"
     val = arrays["rows/query"]
     query_labels = dataset.train.labels[val] if len(val) else dataset.query.labels

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.data import cache
 from bench.errors import ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
 from bench.running.runner import environment, run_cells
 from bench.storing.store import Store, stale_reason
+from bench.study.planned import PlannedCell
+from bench.study.planner import Planner
 
 VERSIONS = ("python", "machine", "cpu", "numpy", "scipy", "numba", "torch", "scikit-learn")
 
@@ -42,16 +43,15 @@ def verify(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[
     if not records:
         raise StoreError(f"results folder {store.folder} has no cell with a result. Run `bench run` first.")
     draw = np.random.default_rng(seed).permutation(len(records))[:cells]
-    for number in draw:
-        yield _again(store, records[number], data_root)
+    planner = Planner()
+    for record in (records[number] for number in draw):
+        yield _again(store, record, planner.cell(record.spec, data_root))
 
 
-def _again(store: Store, record: RunRecord, data_root: Path) -> Verdict:
-    spec = record.spec
-    data = cache.prepare(spec.dataset, spec.dataset_params, data_root)
+def _again(store: Store, record: RunRecord, cell: PlannedCell) -> Verdict:
     threads = int(record.environment.get("threads", 1))
-    [(new, arrays)] = run_cells([spec], data, thread_count=threads)
-    remarks = [stale_reason(record, data.fingerprint)]
+    [(new, arrays)] = run_cells([cell], thread_count=threads)
+    remarks = [stale_reason(record, cell.data.stored.fingerprint)]
     now = environment(threads, 1)
     remarks += [
         f"{name} was {record.environment[name]} and is {now[name]}"
@@ -62,7 +62,7 @@ def _again(store: Store, record: RunRecord, data_root: Path) -> Verdict:
         differences = [f"it has a result in the folder and is {new.status} now: {new.reason}"]
     else:
         differences = list(_differences(store.arrays(record), arrays))
-    return Verdict(spec=spec, differences=tuple(differences), remarks=tuple(filter(None, remarks)))
+    return Verdict(spec=cell.spec, differences=tuple(differences), remarks=tuple(filter(None, remarks)))
 
 
 def _differences(

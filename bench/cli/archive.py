@@ -14,7 +14,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "compare",
         parents=[common],
         help="two results folders, or two commits, cell by cell: regressions first",
-        epilog="examples: bench compare old new; bench compare v0.1.0 HEAD --path results/reference",
+        epilog="examples: bench compare old new; bench compare HEAD~1 HEAD --path results/reference",
     )
     compare.add_argument("a", metavar="A", help="a results folder or a git revision: the older one")
     compare.add_argument("b", metavar="B", help="the same: the newer one")

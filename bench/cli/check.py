@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.cli import options
 
+if TYPE_CHECKING:
+    from bench.cli.options import Commands
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     check = commands.add_parser("check", parents=[common], help="run the contract suite on a plugin")
     check.add_argument(
         "name", help="a method or a dataset, with parameters or without: 'lcdh[teacher_epochs=1]'"

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.cli import options
 from bench.plugins import registry
 
+if TYPE_CHECKING:
+    from bench.cli.options import Commands
+    from bench.contract.card import Card
+    from bench.data.inventory import File
+    from bench.data.views.source import RawSource
+    from bench.study.planned import PlannedData
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     data = commands.add_parser("data", help="get, prepare, check and export datasets of pictures and texts")
     parts = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def add(name: str, text: str, execute: Any, *, named: bool = True) -> argparse.ArgumentParser:
+    def add(
+        name: str, text: str, execute: Callable[[argparse.Namespace], int], *, named: bool = True
+    ) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = parts.add_parser(name, parents=[common], help=text)
         if named:
             parser.add_argument("name", help="a dataset with options: mirflickr25k, 'wiki[variant=...]'")
@@ -53,20 +63,22 @@ def _root(args: argparse.Namespace) -> Path:
     return data_folder(args.data_root)
 
 
-def _source(args: argparse.Namespace) -> tuple[str, dict[str, Any], Any]:
-    """Name, options and instance of the dataset that is asked for."""
-    from bench.study import selectors
+def _selected(args: argparse.Namespace) -> PlannedData:
+    """The dataset on the command line, with its options."""
+    from bench.study.planner import Planner
 
-    [(name, options)] = selectors.expand("dataset", [args.name])
-    return name, options, registry.get("dataset", name)(**options)
+    planner = Planner()
+    [(plugin, given)] = planner.select("dataset", [args.name])
+    return planner.data(plugin.name, given, _root(args))
 
 
-def _raw_source(args: argparse.Namespace) -> tuple[str, Any]:
-    """The same, where it is one of pictures and texts."""
+def _raw_source(args: argparse.Namespace) -> tuple[str, RawSource]:
+    """Name and source of the dataset on the command line, which must have pictures and texts."""
     from bench.data.views.source import RawSource
     from bench.errors import DataError
 
-    name, _, source = _source(args)
+    data = _selected(args)
+    name, source = data.plugin.name, data.source
     if not isinstance(source, RawSource):
         raise DataError(
             f"{name}: has features and no pictures or texts; there is nothing to prepare. Run: bench run "
@@ -114,7 +126,7 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _state(card: Any, home: Path) -> str:
+def _state(card: Card, home: Path) -> str:
     """What is there of a dataset, in a few words; looks at names only."""
     there = sum((home / file.path).is_file() for file in card.files)
     words = [f"{there} of {len(card.files)} files"] if card.files else []
@@ -125,14 +137,13 @@ def _state(card: Any, home: Path) -> str:
 
 
 def _info(args: argparse.Namespace) -> int:
-    root = _root(args)
-    name, _, source = _source(args)
-    card = source.card
+    data = _selected(args)
+    name, source, root, card = data.plugin.name, data.source, data.root, data.source.card
     if card is None:
         print(f"{name}: {registry.docstring(type(source))}\n\nlicence:   {source.licence}")
         return 0
     from bench.data import inventory
-    from bench.data.views.names import View
+    from bench.data.views.source import RawSource
 
     lines = [f"{name}: {card.title}", registry.docstring(type(source)), ""]
     lines += [f"source:    {page}" for page in card.sources]
@@ -143,9 +154,9 @@ def _info(args: argparse.Namespace) -> int:
     if card.files:
         lines.append(f"\nfiles below {root / card.name}:")
     lines += [_file(file) for file in inventory.files(card, root / card.name)]
-    if hasattr(source, "views"):
-        wanted: dict[str, View] = source.views()
-        lines.append("\nviews of a run: " + ", ".join(f"{role} {view}" for role, view in wanted.items()))
+    if isinstance(source, RawSource):
+        wanted = (f"{role} {view}" for role, view in source.views().items())
+        lines.append(f"\nviews of a run: {', '.join(wanted)}")
     for modality, view, manifest in inventory.views(root / card.name):
         size, precision = (
             f"{manifest['rows']} × {manifest['columns']}",
@@ -156,7 +167,7 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
-def _counts(card: Any, variant: str) -> str:
+def _counts(card: Card, variant: str) -> str:
     usual = card.counts.get(variant)
     if usual is None:
         return ""
@@ -164,7 +175,7 @@ def _counts(card: Any, variant: str) -> str:
     return f" ({', '.join(shown)})"
 
 
-def _file(file: Any) -> str:
+def _file(file: File) -> str:
     from bench.progress import amount
 
     expected = file.expected
@@ -183,13 +194,12 @@ def _get(args: argparse.Namespace) -> int:
     from bench.data import download
     from bench.errors import DataError
 
-    root = _root(args)
-    name, _, source = _source(args)
-    card, variant = source.card, variant_of(source)
+    data = _selected(args)
+    card, variant = data.source.card, variant_of(data.source)
     if card is None or not card.files:
-        raise DataError(f"{name}: names no files to download. See: bench info {name}")
+        raise DataError(f"{data.plugin.name}: names no files to download. See: bench info {data.plugin.name}")
     print(f"{card.title}\nlicence:  {card.licence}\nplease cite:  {card.citation}")
-    home, by_hand = root / card.name, 0
+    home, by_hand = data.root / card.name, 0
     for expected in card.files:
         if not args.all and not expected.needed(variant):
             print(f"{expected.path}: left out, not needed by these options; --all gets it")
@@ -204,22 +214,20 @@ def _get(args: argparse.Namespace) -> int:
 def _doctor(args: argparse.Namespace) -> int:
     from bench.data import inventory
 
-    root = _root(args)
-    name, _, source = _source(args)
-    print(name)
-    found = inventory.findings(source, root)
-    for finding in found:
+    data = _selected(args)
+    print(data.plugin.name)
+    findings = inventory.findings(data.source, data.root)
+    for finding in findings:
         print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
-    return 1 if any(finding.level == "FAIL" for finding in found) else 0
+    return 1 if any(finding.level == "FAIL" for finding in findings) else 0
 
 
 def _export(args: argparse.Namespace) -> int:
-    from bench.data import bundle, cache
+    from bench.data import bundle
 
-    root = _root(args)
-    name, options, _ = _source(args)
-    path = args.out or Path(f"{name}.{args.to}")
-    shapes = bundle.write(cache.prepare(name, options, root).open(), path, args.to)
+    data = _selected(args)
+    path = args.out or Path(f"{data.plugin.name}.{args.to}")
+    shapes = bundle.write(data.dataset, path, args.to)
     for variable, shape in shapes.items():
         print(f"{variable}: {' × '.join(map(str, shape))}")
     print(f"wrote {path}")

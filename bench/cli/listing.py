@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bench.cli import options
 from bench.plugins import registry
 
+if TYPE_CHECKING:
+    from bench.cli.options import Commands
+    from bench.contract.method import Capabilities
+    from bench.contract.params import Parameter
+
 PLUGINS = {"methods": "method", "datasets": "dataset", "reports": "report"}
 
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("list", parents=[common], help="what there is, by name; imports no plugin")
     listing.add_argument("what", choices=[*PLUGINS, "schedules", "metrics"])
     options.add_plugin_files(listing)
@@ -26,10 +32,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _list(args: argparse.Namespace) -> int:
     if args.what == "schedules":
-        from bench.records import ORDERS
-
-        size = {"class_incremental": "GROUPS"}
-        rows = [(f"{order}:{size.get(order, 'SIZE')}", text) for order, text in ORDERS.items()]
+        rows = list(options.SCHEDULES.items())
     elif args.what == "metrics":
         from bench.metrics import METRICS
 
@@ -83,7 +86,7 @@ def _method(name: str) -> list[str]:
     return lines
 
 
-def _capabilities(needs: Any) -> str:
+def _capabilities(needs: Capabilities) -> str:
     words = ["offline: refitted on all seen so far" if needs.offline else "online"]
     if not needs.supervised:
         words.append("unsupervised")
@@ -99,30 +102,28 @@ def _capabilities(needs: Any) -> str:
     return "; ".join(words)
 
 
-def _parameters(known: Any) -> list[str]:
+def _parameters(known: Mapping[str, Parameter]) -> list[str]:
     rows = [(p.name, str(p.default), p.expects, p.doc) for p in known.values()]
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
     return [f"  {n:{widths[0]}}  {d:{widths[1]}}  {e:{widths[2]}}  {doc}".rstrip() for n, d, e, doc in rows]
 
 
 def _dataset(args: argparse.Namespace) -> list[str]:
-    from bench.contract.params import parameters
-    from bench.data import cache
     from bench.data.describe import describe
     from bench.errors import DataError
-    from bench.study import selectors
+    from bench.study.planner import Planner
     from bench.study.study import data_folder
 
-    [(name, options)] = selectors.expand("dataset", [args.name])
-    cls = registry.get("dataset", name)
-    lines = [f"{name}: {registry.docstring(cls)}", ""]
+    planner = Planner()
+    [(plugin, given)] = planner.select("dataset", [args.name])
+    cls = plugin.cls
+    lines = [f"{plugin.name}: {registry.docstring(cls)}", ""]
     for title, text in (("citation", cls.citation), ("licence", cls.licence), ("schedule", cls.schedule)):
         if text:
             lines.append(f"{title + ':':14} {text}")
-    lines += ["options:", *_parameters(parameters(cls, without=())), ""]
-    root = data_folder(args.data_root)
+    lines += ["options:", *_parameters(plugin.parameters), ""]
     try:
-        dataset = cache.prepare(name, options, root).open()
+        dataset = planner.data(plugin.name, given, data_folder(args.data_root)).dataset
     except DataError as error:  # what it is can be told before its files are there
         return [*lines, f"no statistics: {error}"]
     return [*lines, *(f"note: {note}" for note in dataset.notes), str(describe(dataset))]

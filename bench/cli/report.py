@@ -61,6 +61,7 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     from bench.paper import Part
     from bench.results import Results
     from bench.storing.store import stale_reasons
+    from bench.study.planner import Planner
     from bench.study.sections import Document, Section
     from bench.study.study import data_folder
 
@@ -69,7 +70,7 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     if not records:
         raise StoreError(f"results folder {store.folder} holds no cell. Run `bench run` first.")
     _check_places(args)
-    describe = paper.describer(data_folder(args.data_root or ""))
+    describe = paper.describer(Planner(), data_folder(args.data_root or ""))
     found = Results(records, stale=stale_reasons(records), arrays=store.arrays, describe=describe)
     title = "Stored results"
     command = f"bench report --results {store.folder}"
@@ -89,13 +90,7 @@ def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     found = sections.load(args.study, **given)
     _check_places(args)
 
-    def say(title: str, missing: int, cells: int) -> None:
-        if missing:
-            done = "are not stored and left out" if args.no_run else "are run first"
-            print(f"{title}: {missing} of {cells} cells {done}", file=sys.stderr)
-
-    how = None if args.no_run else running.Run(args).how
-    return found, paper.collect(found, say=say, how=how)
+    return found, paper.collect(found, None if args.no_run else running.Run(args).how)
 
 
 def _page(document: Any, parts: list[Any], files: list[Path], args: argparse.Namespace) -> None:

@@ -25,7 +25,7 @@ from bench.contract.dataset import Dataset, DatasetSource
 from bench.contract.items import Batch, Split
 from bench.data.views import files
 from bench.errors import DataError, StoreError
-from bench.plugins import fingerprint, registry
+from bench.plugins import fingerprint
 from bench.records import selector
 
 _PARTS = ("train", "query")
@@ -38,13 +38,11 @@ class Stored:
     folder: Path
     fingerprint: str
 
-    def open(self) -> Dataset:
-        """The dataset with every array mapped read-only from disk."""
+    def open(self, source: DatasetSource) -> Dataset:
+        """The dataset with every array mapped read-only from disk; ``source`` maps prepared views."""
         manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
         if "mapped" in manifest:
-            where = manifest["mapped"]
-            source: DatasetSource = registry.get("dataset", where["dataset"])(**where["options"])
-            return dataclasses.replace(source.load(Path(where["root"])), name=manifest["name"])
+            return dataclasses.replace(source.load(Path(manifest["mapped"]["root"])), name=manifest["name"])
         parts = {part: _open_split(self.folder, part, manifest["views"]) for part in _PARTS}
         return Dataset(
             name=manifest["name"],
@@ -72,9 +70,11 @@ def kept_folder(method: str) -> Path:
     return base() / "kept" / f"{method}-{fingerprint.of_method(method)}"
 
 
-def prepare(name: str, options: Mapping[str, Any], data_root: Path) -> Stored:
-    """The cached form of a dataset; loads, checks and writes it where it is not there yet."""
-    source: DatasetSource = registry.get("dataset", name)(**options)
+def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_root: Path) -> Stored:
+    """The cached form of a dataset, which is loaded, checked and written first where it is missing.
+
+    ``name`` is that of the plugin, and ``source`` the plugin with ``options``.
+    """
     target = folder() / f"{name}-{_identity(name, source, data_root)}"
     if not (target / "manifest.json").is_file():
         dataset, title = source.load(data_root), selector(name, options)

@@ -19,7 +19,7 @@ import requests
 from bench.contract.card import Card, Expected
 from bench.data import unpack
 from bench.errors import DataError, StoreError
-from bench.progress import Meter, amount
+from bench.progress import Task, amount
 
 BLOCK = 1 << 16  # what a cut connection loses at most
 TRIES = 4  # in a row that bring not one byte
@@ -187,13 +187,13 @@ class _Transfer:
             self._receive(answer, begin, total)
 
     def _receive(self, answer: Any, begin: int, total: int | None) -> None:
-        with self.part.open("ab") as file, Meter(f"get {self._target().name}", total, "bytes") as meter:
+        with self.part.open("ab") as file, Task(f"get {self._target().name}", total, "bytes") as task:
             file.truncate(begin)
-            meter.skip(begin)
+            task.skip(begin)
             for block in answer.iter_content(BLOCK):
                 file.write(block)
-                meter.advance(len(block))
-            if total is not None and meter.done != total:
+                task.advance(len(block))
+            if total is not None and task.done != total:
                 raise _Again("the connection was cut off")
 
     def _total(self, answer: Any, begin: int) -> int | None:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
 from bench.errors import DataError, StoreError
-from bench.progress import Meter
+from bench.progress import Task
 
 BLOCK = 1 << 20
 _DAMAGE = (
@@ -55,9 +55,9 @@ def unpack(archive: Path, into: Path) -> int:
                 raise StoreError(
                     f"{archive}: holds {total / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Make room first."
                 )
-            with Meter(f"unpack {archive.name}", total, "bytes") as meter:
+            with Task(f"unpack {archive.name}", total, "bytes") as task:
                 for entry in entries:
-                    _copy(archive, entry, aside / entry.name, meter)
+                    _copy(archive, entry, aside / entry.name, task)
         if entries:
             _merge(aside, into)
         return len(entries)
@@ -117,14 +117,14 @@ def _checked(archive: Path, name: str) -> str:
     return name
 
 
-def _copy(archive: Path, entry: _Entry, target: Path, meter: Meter) -> None:
+def _copy(archive: Path, entry: _Entry, target: Path, task: Task) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     source = entry.open()
     assert source is not None
     with source, target.open("wb") as file:
         while block := source.read(BLOCK):
             file.write(block)
-            meter.advance(len(block))
+            task.advance(len(block))
     if target.stat().st_size != entry.size:
         raise DataError(f"{archive}: member {entry.name!r} is cut short. Delete it and get it again.")
 

@@ -19,14 +19,14 @@ import numpy.typing as npt
 
 from bench.contract.dataset import Dataset, Raw
 from bench.contract.items import Labels, Modality, Split
-from bench.data import cache
 from bench.errors import BenchError, DataError
-from bench.plugins import registry
 from bench.records import RunRecord, selector
 from bench.reporting.evidence import Arrays
 from bench.results import Results
 from bench.running.runner import SIDES
 from bench.scoring.hamming import distances_numpy
+from bench.study.planned import PlannedData
+from bench.study.planner import Planner
 
 QUERIES = 16  # at most, per dataset
 SHOWN = 12  # results of a query
@@ -40,10 +40,12 @@ def collect(results: Results, data_root: Path, budget: int) -> dict[str, Any]:
     by_dataset: dict[str, list[RunRecord]] = {}
     for record in results.records:
         by_dataset.setdefault(selector(record.spec.dataset, record.spec.dataset_params), []).append(record)
-    found = {}
+    found, planner = {}, Planner()
     for name, records in by_dataset.items():
+        spec = records[0].spec
+        data = planner.data(spec.dataset, spec.dataset_params, data_root)
         try:
-            sample = _sample(records, results.arrays, data_root, budget // len(by_dataset))
+            sample = _sample(records, results.arrays, data, budget // len(by_dataset))
         except BenchError as error:
             sample = {"why": str(error)}
         found[name] = sample
@@ -51,20 +53,18 @@ def collect(results: Results, data_root: Path, budget: int) -> dict[str, Any]:
 
 
 def _sample(
-    records: Sequence[RunRecord], arrays: Arrays | None, data_root: Path, budget: int
+    records: Sequence[RunRecord], arrays: Arrays | None, data: PlannedData, budget: int
 ) -> dict[str, Any]:
     if arrays is None:
         raise DataError("No results folder was given, and codes are read from there.")
     chosen = _chosen(records)
     if not chosen:
         raise DataError("No cell of this dataset has binary codes of a finished run.")
-    spec = chosen[0].spec
-    stored = cache.prepare(spec.dataset, spec.dataset_params, data_root)
-    current = [r for r in chosen if r.data == stored.fingerprint]
+    current = [r for r in chosen if r.data == data.stored.fingerprint]
     if not current:
         raise DataError("The dataset is not the one that these cells were run on, so rows have no items.")
-    raw = registry.get("dataset", spec.dataset)(**spec.dataset_params).raw(data_root)
-    items = _Items(stored.open(), raw, budget)
+    raw = data.source.raw(data.root)
+    items = _Items(data.dataset, raw, budget)
     searches = [_Search(record, arrays(record), items.all_labels) for record in current]
     runs: list[dict[str, Any]] = [{"key": s.record.spec.key, "found": {}} for s in searches]
     kept = []

@@ -1,8 +1,9 @@
-"""What a method is shown..
+"""The items as a method sees them: only those that have arrived, and only what the method declared.
 
 The guards are absences: a chunk has no labels for a method that did not declare them, a batch
 holds one modality and no views, the rows of later rounds are never in memory that a method is
-handed, and query rows come only to :meth:`Method.encode`.
+handed, and query rows come only to :meth:`Method.encode`. They prevent mistakes, not fraud: a plugin
+runs in the same process and could still reach everything.
 """
 
 from __future__ import annotations

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import psutil
 
 from bench.contract.items import MODALITIES
-from bench.plugins import registry
-from bench.protocol import stream
 from bench.protocol.shown import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
 from bench.running import threads
-from bench.running.sweep import Cell
 from bench.storing.store import Store
+from bench.study.planned import PlannedCell
 from bench.study.study import Study
 
 _Kind = tuple[str, str]
@@ -35,7 +34,7 @@ class Cost:
     basis: str
 
 
-def of(cells: list[Cell], study: Study) -> Cost:
+def of(cells: Sequence[PlannedCell], study: Study) -> Cost:
     """The cost of running ``cells`` with the study's number of jobs."""
     past = _past(Store(study.results_folder).records())
     base = psutil.Process().memory_info().rss
@@ -71,20 +70,19 @@ def _past(records: list[RunRecord]) -> dict[_Kind, list[float]]:
     return dict(found)
 
 
-def _try_probe(cell: Cell) -> float | None:
+def _try_probe(cell: PlannedCell) -> float | None:
     try:
         return _probe(cell)
     except Exception:  # noqa: BLE001  # a plugin may raise anything; the run will tell what and where
         return None
 
 
-def _probe(cell: Cell) -> float:
+def _probe(cell: PlannedCell) -> float:
     """Seconds for the whole stream, from fitting and encoding the first chunk of it."""
-    spec, train = cell.spec, cell.data.open().train
-    cls = registry.get("method", spec.method)
+    spec, train, cls = cell.spec, cell.data.dataset.train, cell.method
     if skip_reason(cls, train, spec):
         return 0.0
-    plan = stream.of(spec, train)
+    plan = cell.plan
     method = cls(bits=spec.bits, seed=spec.seed, **spec.params)
     first = chunk(train, plan.rounds[0], cls.capabilities, 0, plan.withheld)
     with threads.limit(1):
@@ -99,12 +97,11 @@ def _probe(cell: Cell) -> float:
     return offline + per_item * sum(len(rows) for rows in plan.rounds)
 
 
-def _bytes_in_memory(cell: Cell) -> float:
+def _bytes_in_memory(cell: PlannedCell) -> float:
     """What a job holds of the data: one chunk, or everything for an offline method."""
-    train = cell.data.open().train
+    train = cell.data.dataset.train
     row = sum(b.features.itemsize * b.features.shape[1] for b in (train.image, train.text))
-    offline = registry.get("method", cell.spec.method).capabilities.offline
-    items = (
-        len(train) if offline or cell.spec.schedule.order == "class_incremental" else cell.spec.schedule.size
-    )
+    schedule = cell.spec.schedule
+    whole = cell.method.capabilities.offline or schedule.order == "class_incremental"
+    items = len(train) if whole else schedule.size
     return float(row * items * 3)  # the chunk, a float64 copy of it

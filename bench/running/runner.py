@@ -25,16 +25,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import metrics, progress
+from bench import metrics
 from bench.contract import state
-from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Chunk, Labels, Modality, Rows, Split
 from bench.contract.method import Capabilities, Method
-from bench.contract.params import parameters
 from bench.contract.state import Tree
-from bench.data.cache import Stored, kept_folder
+from bench.data.cache import kept_folder
 from bench.errors import BenchError
-from bench.plugins import fingerprint, registry
+from bench.plugins import fingerprint
+from bench.progress import Task
 from bench.protocol import stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
@@ -43,6 +42,7 @@ from bench.records import Direction, RoundRecord, RunRecord, RunSpec
 from bench.running import threads
 from bench.scoring import cosine, hamming
 from bench.storing.checkpoint import Checkpoints
+from bench.study.planned import PlannedCell
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -62,8 +62,7 @@ SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 
 def run_cells(
-    specs: Sequence[RunSpec],
-    data: Stored,
+    cells: Sequence[PlannedCell],
     *,
     thread_count: int = 1,
     jobs: int = 1,
@@ -75,26 +74,25 @@ def run_cells(
     Whatever a method raises becomes a ``failed`` record with its traceback; the other cells go on.
     ``checkpoints`` has a path for each cell where one that takes long is saved between rounds.
     """
-    cls: type[Method] = registry.get("method", specs[0].method)
-    dataset = data.open()
+    first = cells[0]
     common: dict[str, Any] = {
-        "code": fingerprint.of_method(specs[0].method),
-        "data": data.fingerprint,
-        "fidelity": cls.source.fidelity,
-        "reference": _reference(cls.capabilities),
+        "code": fingerprint.of_method(first.spec.method),
+        "data": first.data.stored.fingerprint,
+        "fidelity": first.method.source.fidelity,
+        "reference": _reference(first.method.capabilities),
         "environment": environment(thread_count, jobs),
     }
-    reason = skip_reason(cls, dataset.train, specs[0])
+    reason = skip_reason(first.method, first.data.dataset.train, first.spec)
     if reason:
-        return [(RunRecord(spec=spec, status="skipped", reason=reason, **common), {}) for spec in specs]
+        return [(RunRecord(spec=c.spec, status="skipped", reason=reason, **common), {}) for c in cells]
     machine = {k: v for k, v in common["environment"].items() if k != "jobs"}
     saved = Checkpoints(checkpoints, {**common, "environment": machine})
-    with threads.limit(thread_count), progress.shown() as line:
+    with threads.limit(thread_count), Task("", len(first.plan.rounds), each="round") as task:
         _warm_up()
-        if "device" in parameters(cls):
+        if "device" in first.plugin.parameters:
             importlib.import_module("torch")  # seconds that belong to no cell
-        stream_ = _Stream(specs[0], cls, dataset)
-        sessions = [_Session(spec, stream_, thread_count, line) for spec in specs]
+        stream_ = _Stream(first)
+        sessions = [_Session(cell.spec, stream_, thread_count, task) for cell in cells]
         saved.resume(sessions)
         stream_.send_to(sessions, saved)
     return [(session.record(common), session.arrays) for session in sessions]
@@ -111,10 +109,10 @@ def _reference(abilities: Capabilities) -> str:
 class _Stream:
     """What arrives when: shared by the cells of one pass."""
 
-    def __init__(self, spec: RunSpec, cls: type[Method], dataset: Dataset) -> None:
-        self.cls, self.train = cls, dataset.train
+    def __init__(self, cell: PlannedCell) -> None:
+        spec, dataset = cell.spec, cell.data.dataset
+        self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
         self.kept = kept_folder(spec.method)
-        self.plan = stream.of(spec, self.train)
         self.val = np.sort(self.plan.val)
         self.query = self.train.take(self.val) if spec.val else dataset.query
         labels, asked = self.train.labels, self.query.labels
@@ -149,8 +147,8 @@ class _Stream:
 class _Session:
     """The state of one cell while its rounds go by."""
 
-    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int, line: progress.Line) -> None:
-        self.spec, self.stream, self.threads, self.line = spec, stream_, thread_count, line
+    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int, task: Task) -> None:
+        self.spec, self.stream, self.threads, self.task = spec, stream_, thread_count, task
         self.clock = Clock()
         self.index = Index(spec.database, stream_.train, self.clock)
         self.rounds: list[RoundRecord] = []
@@ -166,7 +164,7 @@ class _Session:
         if self.failure is not None:
             return
         self.round = round_
-        self.line.at(f"{self.spec}, round {round_ + 1} of {len(self.stream.plan.rounds)}")
+        self.task.turn_to(str(self.spec), round_)
         try:
             act(self)
         except Exception as error:  # noqa: BLE001  # a plugin may raise anything; the sweep goes on

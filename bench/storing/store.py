@@ -97,19 +97,6 @@ class Store:
             ) from error
         return record
 
-    def state(self, spec: RunSpec, data: str) -> tuple[State, str]:
-        """Where a cell stands, with the reason where it is stale, skipped or failed.
-
-        ``data`` is the fingerprint of the dataset as it is now.
-        """
-        record = self.read(spec)
-        if record is None:
-            return "missing", ""
-        reason = stale_reason(record, data)
-        if reason:
-            return "stale", reason
-        return ("done" if record.status == "ok" else record.status), record.reason
-
 
 class _Arrays(Mapping[str, npt.NDArray[Any]]):
     """What an .npz holds, read entry by entry, so that a broken entry is found only then."""
@@ -136,6 +123,19 @@ class _Arrays(Mapping[str, npt.NDArray[Any]]):
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
     return StoreError(f"{path}: cannot read its arrays ({error}). Delete it and run the cell again.")
+
+
+def standing(record: RunRecord | None, data: str) -> tuple[State, str]:
+    """What a stored record is worth, with the reason where it is stale, skipped or failed.
+
+    ``data`` is the fingerprint of the dataset as it is now.
+    """
+    if record is None:
+        return "missing", ""
+    reason = stale_reason(record, data)
+    if reason:
+        return "stale", reason
+    return ("done" if record.status == "ok" else record.status), record.reason
 
 
 def stale_reason(record: RunRecord, data: str | None = None) -> str:

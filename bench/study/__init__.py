@@ -1,4 +1,4 @@
 """What to run: a study read, checked and expanded into cells.
 
-May import: contract, errors, plugins, protocol, records, results.
+May import: contract, data, errors, plugins, protocol, records, results.
 """

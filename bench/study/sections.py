@@ -14,9 +14,10 @@ from typing import Any
 
 import bench
 from bench.errors import ParameterError, UnknownNameError
-from bench.records import RunSpec
 from bench.results import check_options
 from bench.study import ablation, grid
+from bench.study.planned import PlannedCell
+from bench.study.planner import Planner
 from bench.study.study import TUNED, Study, read
 
 
@@ -60,16 +61,16 @@ class Section:
     ablate: tuple[str, ...] | None = None
     grid: tuple[str, ...] = ()
 
-    def plan(self) -> tuple[Study, list[RunSpec], dict[str, Any]]:
+    def plan(self, planner: Planner) -> tuple[Study, list[PlannedCell], dict[str, Any]]:
         """How to run, the cells, and what reports are offered that ask for ``contrasts`` or ``axes``."""
-        assert self.study is not None, "what is stored is not planned"
+        assert self.study is not None, "stored results are not planned"
         if self.grid:
-            study, axes = grid.over(self.study, self.grid)
-            return study, study.cells(), {"axes": axes}
+            study, axes = grid.over(planner, self.study, self.grid)
+            return study, planner.cells(study), {"axes": axes}
         if self.ablate is not None:
-            plan = ablation.plan(self.study, self.ablate or None)
+            plan = ablation.plan(planner, self.study, self.ablate or None)
             return self.study, plan.cells, {"contrasts": plan.contrasts}
-        return self.study, self.study.cells(), {}
+        return self.study, planner.cells(self.study), {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,19 +25,14 @@ class Big(RawSource):
     def raw(self, root):
         raise AssertionError("a run must not parse")
 '''
-CODE = """
-from pathlib import Path
-from bench import fingerprint, registry
-registry.add_file(Path("big.py"))
-print(fingerprint.of_dataset("big"))
-"""
 LOAD = """
 import json, time
 from pathlib import Path
-from bench import cache, registry
+from bench.plugins import registry
+from bench.study.planner import Planner
 registry.add_file(Path("big.py"))
 started = time.perf_counter()
-data = cache.prepare("big", {}, Path("data")).open()
+data = Planner().data("big", {}, Path("data")).dataset
 first = data.train.take(slice(0, 10_000))  # a chunk, as a run takes it
 sums = [float(first.image.features.sum()), float(first.text.features.sum())]
 seconds = time.perf_counter() - started

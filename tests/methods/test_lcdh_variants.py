@@ -25,6 +25,7 @@ from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, t
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
 from bench.progress import PROGRESS
+from bench.study.planner import Planner
 from bench.study.study import Study
 
 Array = np.ndarray[Any, Any]
@@ -90,7 +91,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_variant_is_a_setting_that_method_and_study_accept(name: str) -> None:
     variant = LCDH.variants[name]
     study = Study.make(None, methods="lcdh", datasets="synthetic", bits="16", seeds=1)
-    assert study.variant(study.cells()[0], variant.params, variant.run).method == "lcdh"
+    planner = Planner()
+    [cell, *_] = planner.cells(study)
+    assert planner.variant(study, cell, variant.params, variant.run).spec.method == "lcdh"
 
 
 def test_every_variant_differs_from_the_default_and_from_the_others() -> None:

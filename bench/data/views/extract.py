@@ -24,7 +24,7 @@ from bench.contract.validate import finite
 from bench.data.views import files
 from bench.data.views.extractor import Extractor
 from bench.errors import DataError, ParameterError, StoreError
-from bench.progress import Meter
+from bench.progress import Task
 
 SAMPLE = 16  # pictures whose pixels are remembered, to notice that files have been replaced
 BLOCK = 1 << 24  # bytes read together when a finished file is hashed
@@ -162,8 +162,8 @@ def _append(
 ) -> None:
     n = len(inputs.rows)
     begin = _rows_in(file, n)
-    with Meter(label, n, unit) as meter:
-        meter.skip(begin)
+    with Task(label, n, unit) as task:
+        task.skip(begin)
         for at, items in _batches(inputs, known, extractor.one, begin, pace):
             rows = known.fill(inputs.keys[at], extractor.many(items) if items else None)
             finite(f"{folder} from row {at.start}", rows)
@@ -171,7 +171,7 @@ def _append(
                 _header(file, folder, (n, rows.shape[1]))
             file.write(rows.tobytes())
             file.flush()
-            meter.advance(len(rows))
+            task.advance(len(rows))
 
 
 def _rows_in(file: IO[bytes], n: int) -> int:

@@ -24,7 +24,7 @@ from bench.data.views.files import Items
 from bench.data.views.kinds import make
 from bench.data.views.names import View, tidy
 from bench.errors import DataError, ParameterError
-from bench.progress import Meter
+from bench.progress import Task
 from bench.records import selector
 
 VIEWS = ("image", "text", "clip")  # the options that name views; all others say which items
@@ -138,12 +138,12 @@ class RawSource(DatasetSource):
         read = raw.image if modality == "image" else raw.texts.__getitem__
         found: dict[str, list[Features]] = {name: [] for name in made}
         label = f"{type(self).__name__.lower()}: {', '.join(map(str, wanted.values()))}"
-        with Meter(label, len(raw.ids), f"{modality}s") as meter:
+        with Task(label, len(raw.ids), f"{modality}s") as task:
             for start in range(0, len(raw.ids), BLOCK):
                 items = [read(row) for row in range(start, min(start + BLOCK, len(raw.ids)))]
                 for name, extractor in made.items():
                     found[name].append(extractor.many([extractor.one(item) for item in items]))
-                meter.advance(len(items))
+                task.advance(len(items))
         views = {name: np.concatenate(blocks) for name, blocks in found.items()}
         return Batch(views.pop(modality), views)
 
