@@ -22,7 +22,7 @@ from bench.contract.items import (
     Split,
     sign,
 )
-from bench.contract.method import Capabilities, Method, Source, Variant
+from bench.contract.method import Capabilities, Method, Source, Variant, fidelity
 from bench.contract.params import param
 from bench.contract.shared import Shared
 from bench.contract.state import State
@@ -58,6 +58,7 @@ __all__ = [
     "Split",
     "State",
     "Variant",
+    "fidelity",
     "finite",
     "param",
     "passes",

@@ -17,7 +17,9 @@ from bench.methods._online import Array, dot
 # of the first as the authors' code.
 TOLERANCE: Any = param(1e-12, "share of the largest eigenvalue below which a direction is dead", least=0)
 ABSOLUTE: Any = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
-SIGNS: Any = param("fixed", "of principal directions: the largest entry is positive, or drawn for every chunk")
+SIGNS: Any = param(
+    "fixed", "of principal directions: the largest entry is positive, or drawn for every chunk"
+)
 AS_AUTHORS: Mapping[str, Mapping[str, Any]] = {"authors": {"tolerance": 1e-6, "absolute": True}}
 
 

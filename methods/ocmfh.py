@@ -26,6 +26,8 @@ from bench.api import (
 from bench.methods._factorisation import PerModality, carry_over, centre, joined, residual, solve_right
 from bench.methods._online import Array, Factor, RunningGram, RunningMean, dot, linear_codes
 
+_SINGULAR = 1e10  # a condition number that costs ten of sixteen digits
+
 
 class Latents(State):
     """Latent vectors of all items, carried over to the newest basis only when they are asked for.
@@ -226,6 +228,16 @@ class OCMFH(Method):
 
     def update_database(self, modality: Modality) -> Codes:
         return self.latents_.codes()
+
+    def notes(self) -> list[str]:
+        if self.accumulate == "once" or len(self.latents_.parts) < 2:
+            return []  # with a ridge, or never inverted
+        if np.linalg.cond(self.latents_.parts[0]) ** 2 < _SINGULAR:
+            return []
+        return [
+            "the authors' update inverts VᵀV of the first round, which is singular (condition above 1e10): "
+            + "more bits than a modality has independent features"
+        ]
 
 
 def _products(x: PerModality, v: Array) -> tuple[Array, PerModality]:

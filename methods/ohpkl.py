@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import eigh, solve
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
-from bench.methods._anchors import Anchors, anchor_features, fit_anchors
+from bench.methods._anchors import Anchors, anchor_features, fit_anchors, too_few
 from bench.methods._codes import (
     SIGNS,
     balanced_orthogonal,
@@ -204,3 +204,6 @@ class OHPKL(Method):
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes
+
+    def notes(self) -> list[str]:
+        return too_few(self.maps_, self.anchors)

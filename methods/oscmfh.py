@@ -137,8 +137,14 @@ class OSCMFH(Method):
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "authors": {"tolerance": 0.1, "accumulate": "code", "private": "code", "center_query": False},
-        "stable": {"noise": 1e-3},  # no bit is decided by rounding
+        "authors": {
+            "tolerance": 0.1,
+            "accumulate": "code",
+            "private": "code",
+            "center_query": False,
+            "noise": 0.0,
+        },
+        "stable": {"noise": 1e-3},  # rounding decides no bit
     }
     source = Source(
         paper="Z. Shu, L. Li, J. Yu, D. Zhang, Z. Yu, X.-J. Wu. Online supervised collective matrix "
@@ -330,6 +336,16 @@ class OSCMFH(Method):
         *old, new = self.latents_.labels
         parts = [self._database(labels, self.latents_.old) for labels in old]
         return np.concatenate([*parts, self._database(new, self.latents_.new)])
+
+    def notes(self) -> list[str]:
+        classes = 0 if self.latents_ is None else len(self.latents_.count)
+        shared = 3 * self.bits // 4
+        if shared <= classes or (self.noise and self.accumulate == "once"):
+            return []
+        return [
+            f"{shared} shared dimensions for {classes} classes: rounding may decide bits, in the authors' "
+            + "program too; preset=stable prevents it"
+        ]
 
 
 def _plus(one: PerModality, other: PerModality) -> PerModality:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import pinv, pinvh, svd
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
-from bench.methods._anchors import Anchors, anchor_features, fit_anchors
+from bench.methods._anchors import Anchors, anchor_features, fit_anchors, too_few
 from bench.methods._codes import (
     SIGNS,
     balanced_orthogonal,
@@ -155,11 +155,11 @@ class ROHLSE(Method):
         x: Mapping[Modality, Array],
         factors: Mapping[Modality, Factor],
         inside: bool,
-        turns: Array,
+        turns: Array | float = 1.0,
     ) -> tuple[dict[Modality, Array], list[Array]]:
         """The sums Σ XᵀMZ with this chunk in them, and Y (n, c) before and after every iteration.
 
-        Nothing of it depends on the codes.
+        M starts from the labels' principal scores times ``turns``. Nothing of it depends on the codes.
         """
         one, m = np.eye(labels.shape[1]), dot(labels, leading_directions(labels) * turns)
         low, wrong = m, np.zeros_like(labels)
@@ -191,6 +191,9 @@ class ROHLSE(Method):
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes
+
+    def notes(self) -> list[str]:
+        return too_few(self.maps_, self.anchors)
 
 
 def _shrink(x: Array, by: float) -> Array:

@@ -9,14 +9,24 @@ from typing import Any
 
 from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
-from bench.records import DATABASES, DIRECTIONS, REFERENCES, RoundRecord, RunRecord, origin, selector
+from bench.records import (
+    DATABASES,
+    DIRECTIONS,
+    REFERENCES,
+    RoundRecord,
+    RunRecord,
+    kind_of,
+    origin,
+    selector,
+)
 from bench.reports._metric import chance_name, short
 
 Stale = Mapping[str, str]  # RunSpec.key → reason
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NOTHING = "no records to make a table of. Run `bench run` first, or select fewer things away."
 
-_MARKS = {"reconstruction": "†", "adaptation": "‡"}  # at the name of a method of this fidelity
+# At the name of a method of this fidelity.
+_MARKS = {"modified": "⋆", "reconstruction": "†", "adaptation": "‡"}
 APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"
 PARALLEL_NOTE = f"{PARALLEL} timed beside other runs (--jobs above 1), which lengthens it: not to be compared"
@@ -60,11 +70,11 @@ class Protocol:
         return (*lines, *(_dataset_line(name, records, metric) for name, records in self.datasets.items()))
 
     def marks(self) -> dict[str, str]:
-        """What follows each method's name: † ‡ by its fidelity, ◊ if its teacher saw the future."""
+        """What follows each method's name: ⋆ † ‡ by its fidelity, ◊ if its teacher saw the future."""
         found: dict[str, dict[str, None]] = {}
         for record in self.records:
             marks = found.setdefault(record.spec.label, {})
-            marks[_MARKS.get(record.fidelity, "")] = None
+            marks[_MARKS.get(kind_of(record.fidelity), "")] = None
             marks[FUTURE if record.spec.sees_future else ""] = None
         return {label: "".join(sorted(marks)) for label, marks in found.items()}
 
@@ -102,7 +112,7 @@ class Protocol:
             by_fidelity.setdefault(fidelity, set()).add(record.spec.label)
         for fidelity in sorted(by_fidelity):
             labels = ", ".join(sorted(by_fidelity[fidelity]))
-            yield f"{_MARKS.get(fidelity, '')} {origin(fidelity)}: {labels}".strip()
+            yield f"{_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.api import Method
+from bench.api import Method, fidelity
 from bench.plugins import registry
-from bench.records import RunRecord
+from bench.records import RunRecord, kind_of
 from bench.reporting.tables import Block, Cell, Column, Table
 from bench.reports import _published
 from bench.reports._metric import definition
@@ -80,9 +80,16 @@ def _block(data: Sequence[Mapping[str, Any]], told: Sequence[str], old: set[str]
         rows=tuple(_row(entry, entry["method"] in old) for entry in data),
         notes=(
             *(f"{STALE} stale: {name}" for name in sorted(old)),
+            *_modified(data),
             *(f"{entry['method']}: {entry['paper']}" for entry in data if entry["paper"]),
         ),
     )
+
+
+def _modified(data: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for entry in data:
+        if kind_of(entry["algorithm"]) == "modified":
+            yield f"{entry['method']}: {entry['algorithm']}; preset=authors is the authors' algorithm"
 
 
 def _authors() -> dict[tuple[str, str], float]:
@@ -106,7 +113,7 @@ def _data(name: str, ours: Sequence[RunRecord], theirs: Mapping[tuple[str, str],
         "labels": _labels(cls),
         "training": "offline" if cls.capabilities.offline else "online",
         "database_codes": _codes(cls),
-        "algorithm": cls.source.fidelity,
+        "algorithm": fidelity(cls, {}),
         "state_bytes": _mean(mine, lambda r: r.rounds[-1].state_bytes),
         **{f"{database}/{d}": value for (database, d), value in scores.items()},
         **{f"authors/{d}": theirs.get((name, d)) for d in ("i2t", "t2i")},
@@ -140,10 +147,11 @@ def _mean(records: Sequence[RunRecord], value: Callable[[RunRecord], float]) -> 
 
 
 def _row(entry: Mapping[str, Any], old: bool) -> tuple[Cell, ...]:
-    words = ("method", "year", "labels", "training", "database_codes", "algorithm")
+    words = ("method", "year", "labels", "training", "database_codes")
     state = entry["state_bytes"]
     return (
         *(Cell(entry[word] or "–") for word in words),
+        Cell(kind_of(entry["algorithm"])),
         Cell(f"{state / 1000:.0f} kB" if state is not None else "–"),
         *(Cell(_pair(entry, source), extra=STALE if old else "") for source in ("learned", "reindexed")),
         Cell(_pair(entry, "authors")),

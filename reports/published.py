@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from bench.errors import ParameterError
-from bench.records import RoundRecord, RunRecord
+from bench.records import RoundRecord, RunRecord, kind_of
 from bench.reporting.tables import Block, Cell, Column, Row, Table
 from bench.reports._protocol import DIRECTION_NAMES, STALE, Stale, chance_level, dataset_of
 from bench.reports._published import FUSED, NOT_STATED, Published, load
@@ -294,5 +294,5 @@ def _differences(p: Published, ours: RunRecord, metric: str) -> Iterator[str]:
         yield f"ours with parameters: {spec.label}"
     if spec.sees_future:
         yield "ours saw the future (pool full)"
-    if ours.fidelity in ("reconstruction", "adaptation"):
+    if kind_of(ours.fidelity) in ("modified", "reconstruction", "adaptation"):
         yield f"ours: {ours.fidelity}"

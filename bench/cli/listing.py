@@ -66,11 +66,12 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _method(name: str) -> list[str]:
+    from bench.contract.method import fidelity
     from bench.contract.params import parameters
 
     cls = registry.get("method", name)
     source = cls.source
-    lines = [f"{name}: {source.fidelity}", "", registry.docstring(cls), ""]
+    lines = [f"{name}: {fidelity(cls, {})}", "", registry.docstring(cls), ""]
     if source.paper:
         lines.append(f"source:        {source.paper}")
     if source.note:
