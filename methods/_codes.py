@@ -100,16 +100,18 @@ def codes_from_labels(
     pull: float,
     inside: bool,
     balanced: Callable[[Array], Array],
+    final: bool = True,
 ) -> tuple[Array, Array]:
     """Codes B (n, r) that lower ``‖r YYᵀ - V Bᵀ‖² + pull ‖B - V‖²``, and Σ VᵀY (r, c) with this chunk in it.
 
     ``targets`` are the labels Y (n, c) before and after every iteration, ``v`` (n, r) is where V starts,
     ``old`` (r, c) the sum over older chunks and ``balanced`` the step that solves for V. With ``inside``
-    this chunk enters the sum in every iteration, as in the authors' code, and else once, at the end.
+    this chunk enters the sum in every iteration, as in the authors' code, and else once, with the ``final`` V
+    or with that before the last update.
     """
     sums, b, r = old, signs(v), v.shape[1]
     for before, after in pairwise(targets):
         sums = (sums if inside else old) + dot(v.T, before)
         b = signs(pull * v + r * dot(before, sums.T))
         v = balanced(r * dot(after, dot(after.T, b)) + pull * b)
-    return b, np.asarray(sums) if inside else old + dot(v.T, targets[-1])
+    return b, old + dot(v.T, targets[-1]) if final and not inside else np.asarray(sums)

@@ -76,6 +76,10 @@ class DOCMH(Method):
         "procrustes",
         "R is the best rotation, or what the authors' code takes, random with as many classes as bits",
     )
+    hashed: Literal["final", "code"] = param(
+        "final",
+        "hash functions are fitted to the final codes, or, as in the authors' code, one update before",
+    )
     tolerance: float = param(
         1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
     )
@@ -83,7 +87,13 @@ class DOCMH(Method):
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "authors": {"scaled": "code", "rotation": "code", "tolerance": 1e-6, "absolute": True}
+        "authors": {
+            "scaled": "code",
+            "rotation": "code",
+            "hashed": "code",
+            "tolerance": 1e-6,
+            "absolute": True,
+        }
     }
     source = Source(
         paper="X. Kang et al. Discrete online cross-modal hashing with consistency preservation. Pattern "
@@ -140,15 +150,19 @@ class DOCMH(Method):
         weight = 2 * self.beta * r
         b, v = signs(self.rng.standard_normal((n, r))), self.rng.standard_normal((n, r))
         rotation = svd(self.rng.standard_normal((r, r)), lapack_driver="gesvd")[0]
+        if self.rotation == "code":  # as likely, and what equal draws give there
+            rotation = rotation.T
         drift = {k: np.zeros(r) for k in MODALITIES}
         for _ in range(self.iterations):
             g = factors["labels"].solve(self.yb_ + dot(m, dot(labels.T, b)))
             # The -11ᵀ of S is left out: V is balanced, and centring takes it away from Z.
             z = dot(b, rotation.T) + weight * dot(left, dot(right.T, dot(right, dot(left.T, b))))
             v = balanced_orthogonal(z, self.rng, tolerance=self.tolerance, absolute=self.absolute)
-            rotation = self._rotate(rotation, dot(b.T, v), classes=labels.shape[1])
+            if self.rotation == "procrustes":
+                rotation = self._rotate(rotation, dot(b.T, v), classes=labels.shape[1])
             cross = {k: self.cross_[k] + dot(x[k].T, b - drift[k]) for k in MODALITIES}
-            hashed = {k: dot(x[k], factors[k].solve(cross[k])) for k in MODALITIES}
+            w = {k: factors[k].solve(cross[k]) for k in MODALITIES}
+            hashed = {k: dot(x[k], w[k]) for k in MODALITIES}
             drift = {k: self.xi * (hashed[k] - b).mean(axis=0) for k in MODALITIES}
             uv = self.uv_ + dot(right, dot(left.T, v))
             b = (
@@ -157,11 +171,13 @@ class DOCMH(Method):
                 + weight * dot(left, dot(right.T, uv))
             )
             b = signs(b + self.xi * sum(hashed[k] - drift[k] for k in MODALITIES))
+            if self.rotation == "code":
+                rotation = self._rotate(rotation, dot(b.T, v), classes=labels.shape[1])
         self.yb_ = self.yb_ + dot(m, dot(labels.T, b))
         self.uv_ = uv
         for k in MODALITIES:
             self.cross_[k] = self.cross_[k] + dot(x[k].T, b - drift[k])
-            self.w_[k] = factors[k].solve(self.cross_[k])
+            self.w_[k] = w[k] if self.hashed == "code" else factors[k].solve(self.cross_[k])
             self.threshold_[k] = _NEWEST * drift[k] + (1 - _NEWEST) * self.threshold_.get(k, drift[k])
         return b
 

@@ -71,6 +71,9 @@ class OHPKL(Method):
     first: Literal["predict", "code"] = param(
         "predict", "missing labels of the first chunk are predicted, or, as in the authors' code, stay zero"
     )
+    predictions: Literal["raw", "code"] = param(
+        "raw", "predicted labels count as they are, or, as in the authors' code, scaled to length 1"
+    )
     tolerance: float = param(
         1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
     )
@@ -83,6 +86,7 @@ class OHPKL(Method):
             "anchors": 1000,
             "accumulate": "code",
             "first": "code",
+            "predictions": "code",
             "tolerance": 1e-4,
             "absolute": True,
             "signs": "drawn",
@@ -116,7 +120,8 @@ class OHPKL(Method):
         if first:
             self.maps_ = fit_anchors(chunk, self.anchors, self.rng)
         x = anchor_features(chunk, self.maps_)
-        key = ("labels", self.anchors, self.lam, self.theta, self.iterations, self.accumulate, self.first)
+        settings = (self.iterations, self.accumulate, self.first, self.predictions)
+        key = ("labels", self.anchors, self.lam, self.theta, *settings)
         complete = partial(self._complete, self._labels(chunk), x, first=first, inside=inside)
         self.predictor_, y = chunk.shared.once(key, complete)
         balanced = partial(
@@ -132,6 +137,7 @@ class OHPKL(Method):
             pull=self.beta / self.alpha,
             inside=inside,
             balanced=balanced,
+            final=self.accumulate == "once",
         )
         for m in MODALITIES:
             self.hash_[m].add(x[m], b, chunk.shared, m)
@@ -158,7 +164,8 @@ class OHPKL(Method):
         sums, w = self._predict(y[known], labelled, gram, first=first, inside=inside)
         predicted = sum(dot(x[m][~known], w[m]) for m in MODALITIES) / len(MODALITIES)
         completed = y.copy()
-        completed[~known] = np.maximum(predicted, 0)
+        predicted = np.maximum(predicted, 0)
+        completed[~known] = normalise_labels(predicted) if self.predictions == "code" else predicted
         return sums, completed
 
     def _predict(
