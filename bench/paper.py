@@ -1,4 +1,4 @@
-"""From stored runs to a folder: tables in all their forms, figures, an index, and a LaTeX document.
+"""Makes the folder of `bench report`: tables in all their forms, figures, an index, and a LaTeX document.
 
 May import: data, errors, plugins, progress, records, reporting, results, running, scoring, storing, study.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import inspect
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store, stale_reasons
 from bench.study.planned import PlannedData
 from bench.study.planner import Planner
-from bench.study.sections import Document, Request, Section, slug
+from bench.study.sections import Document, Section, slug
 
 _PAINTERS = 8  # processes that draw, at most: each takes a second to start
 TABLE_FORMS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex", "html": "to_html", "txt": "to_text"}
@@ -37,38 +36,37 @@ TABLE_FORMS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex", "html": 
 
 @dataclass(slots=True)
 class Written:
-    """What a report came to: the files, and what could not be made, with the reason."""
+    """The files of a folder, and what is missing from it, with the reason."""
 
     files: list[Path] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     index: list[str] = field(default_factory=list)  # paragraphs of README.md
-    tex: list[str] = field(default_factory=list)  # and of report.tex
+    tex: list[str] = field(default_factory=list)  # paragraphs of report.tex
 
 
 def describer(planner: Planner, root: Path) -> Callable[[RunRecord], DatasetStatistics | None]:
-    """Measures the dataset of a record, where its files lie below ``root`` and are what was run on."""
+    """Measures the dataset of a record, if its files below ``root`` are those of the run."""
 
     @functools.cache
     def measured(data: PlannedData, fingerprint: str) -> DatasetStatistics | None:
         try:
-            return describe(data.dataset) if data.stored.fingerprint == fingerprint else None
-        except BenchError:  # a dataset that is not here: the records tell what they know
+            return describe(data.dataset) if data.cached.fingerprint == fingerprint else None
+        except BenchError:  # its files are missing: a report shows what the records contain
             return None
 
-    def find(record: RunRecord) -> DatasetStatistics | None:
+    def of(record: RunRecord) -> DatasetStatistics | None:
         spec = record.spec
         return measured(planner.data(spec.dataset, spec.dataset_params, root), record.data)
 
-    return find
+    return of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A section with its records, and what its reports are offered beside them."""
+    """A section with its records."""
 
     section: Section
     results: Results
-    offers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def collect(document: Document, how: Mapping[str, Any] | None) -> list[Part]:
@@ -93,30 +91,20 @@ def collect(document: Document, how: Mapping[str, Any] | None) -> list[Part]:
             records, stale = sweep.complete(study, cells, title=section.title, **how).records, {}
         arrays = evidence.setdefault(store.folder, Evidence(store.arrays))
         describe = describer(planner, study.data_folder)
-        more: dict[str, Any] = {"stale": stale, "arrays": arrays, "describe": describe}
-        found.append((section, records, more, offers))
-    cast = [r.spec.label for _, records, _, _ in found for r in records if not r.reference]
-    return [
-        Part(section=section, results=Results(records, cast=cast, **more), offers=offers)
-        for section, records, more, offers in found
-    ]
+        found.append((section, Results(records, stale=stale, arrays=arrays, describe=describe, **offers)))
+    cast = [label for _, results in found for label in results.cast]
+    return [Part(section=section, results=results.but(cast=cast)) for section, results in found]
 
 
 def together(parts: Sequence[Part]) -> Results:
-    """The records of all parts as one; what reports have read of their arrays is not read again."""
+    """The records of all parts as one; arrays of one results folder are not read again."""
     records = [record for part in parts for record in part.results.records]
     stale = {key: reason for part in parts for key, reason in part.results.stale.items()}
-    homes = {r.spec.key: part.results.arrays for part in parts for r in part.results.records}
-    evidence = list(dict.fromkeys(filter(None, homes.values())))
+    homes = {r.spec.key: part.results.evidence for part in parts for r in part.results}
+    evidence = list(dict.fromkeys(homes.values()))
     if len(evidence) < 2:
         return Results(records, stale=stale, arrays=next(iter(evidence), None))
-
-    def arrays(record: RunRecord) -> Mapping[str, Any]:
-        found = homes[record.spec.key]
-        assert found is not None, "several folders, so each part has one"
-        return found(record)
-
-    return Results(records, stale=stale, arrays=arrays)
+    return Results(records, stale=stale, arrays=lambda record: homes[record.spec.key](record))
 
 
 def write(document: Document, parts: Sequence[Part], out: Path) -> Written:
@@ -130,7 +118,7 @@ def write(document: Document, parts: Sequence[Part], out: Path) -> Written:
 
 
 def _section(part: Part, out: Path, done: Written) -> Iterator[Drawing]:
-    """Write the reports of one section; gives what is to be drawn."""
+    """Write the reports of one section; yields the figures to draw."""
     done.index.append(f"## {markdown(part.section.title)}")
     done.tex.append(f"\\section{{{latex(part.section.title)}}}")
     if not part.results.records:
@@ -139,10 +127,9 @@ def _section(part: Part, out: Path, done: Written) -> Iterator[Drawing]:
             f"{part.section.title}: none of its cells is stored. Leave out --no-run to run them."
         )
         return
-    _prepare(part)
     for request in part.section.requests:
         try:
-            made = part.results.render(request.name, **_options(part, request))
+            made = part.results.render(request.name, **request.options)
         except ParameterError as error:
             done.index.append(f"*{request.name}: left out.* {markdown(str(error))}")
             if not request.optional:
@@ -151,25 +138,8 @@ def _section(part: Part, out: Path, done: Written) -> Iterator[Drawing]:
         yield from _write(made, out, slug(part.section.title), request.stem, done)
 
 
-def _options(part: Part, request: Request) -> dict[str, Any]:
-    """What a report is offered and accepts, and what was asked for."""
-    offered = {k: v for k, v in part.offers.items() if k in _accepted(request)}
-    return {**offered, **request.options}
-
-
-def _accepted(request: Request) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(registry.get("report", request.name)).parameters
-
-
-def _prepare(part: Part) -> None:
-    """Read all arrays at once, on threads, where a report asks for them."""
-    evidence = part.results.arrays
-    if evidence is not None and any("arrays" in _accepted(request) for request in part.section.requests):
-        evidence.prepare(part.results.records)
-
-
 def _write(made: Any, out: Path, folder: str, stem: str, done: Written) -> Iterator[Drawing]:
-    """Write one report, and what the index and the LaTeX document say of it."""
+    """Write one report, and its paragraphs of the index and of the LaTeX document."""
     if isinstance(made, Figure):
         yield from _figure(made, out, folder, stem, done)
     elif isinstance(made, Table):
@@ -211,18 +181,18 @@ def _draw(drawings: Iterable[Drawing]) -> list[Path]:
         try:
             for drawing in drawings:
                 yield delayed(_save)(_packed(drawing))
-        except Exception as error:  # noqa: BLE001  # whatever it is, joblib may take it for the end
+        except Exception as error:  # noqa: BLE001  # joblib may take any of them for the end
             failed.append(error)
 
     jobs = min(usable_threads(), _PAINTERS)
-    found = Parallel(n_jobs=jobs, pre_dispatch="all")(tasks())
+    saved = Parallel(n_jobs=jobs, pre_dispatch="all")(tasks())
     if failed:
         raise failed[0]
-    return [path for paths in found for path in paths]
+    return [path for paths in saved for path in paths]
 
 
 def _packed(drawing: Drawing) -> bytes:
-    """What the functions of --plugin files do is packed whole: another process has not read those files."""
+    """Pickled with the functions of --plugin files inside: another process has not read those files."""
     import cloudpickle
 
     for module in registry.file_modules():
@@ -231,8 +201,8 @@ def _packed(drawing: Drawing) -> bytes:
 
 
 def _save(packed: bytes) -> list[Path]:
-    drawing: Drawing = pickle.loads(packed)  # ours, of a moment ago
-    gc.disable()  # the many objects of a drawing would be walked again and again, a tenth of its time
+    drawing: Drawing = pickle.loads(packed)  # written by this program a moment ago
+    gc.disable()  # walking the many objects of a drawing takes a tenth of its time
     try:
         return drawing.save()
     finally:

@@ -40,6 +40,7 @@ FIDELITIES = {  # how far a method is its authors'
     "adaptation": "an adaptation of the authors' algorithm",
     "reconstruction": "our reconstruction, not the authors' algorithm",
     "textbook": "textbook method",
+    "new": "a new method",
 }
 REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "oracle": "a ceiling, which is shown the labels of queries and database",

@@ -8,32 +8,41 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.records import DIRECTIONS, Direction, RoundRecord, RunRecord
-from bench.reporting.evidence import Evidence
-from bench.reporting.significance import LEVEL
-from bench.reporting.tables import Block, Cell, Column, Row, Table
-from bench.reports._metric import chance_name, check_metric, definition, short
-from bench.reports._protocol import (
+from bench.reporting import (
     DIRECTION_NAMES,
-    STALE,
+    DIRECTIONS,
+    LEVEL,
+    Block,
+    Column,
+    Direction,
+    Entry,
     Protocol,
-    Stale,
+    Results,
+    RoundRecord,
+    Row,
+    RunRecord,
+    chance_name,
+    check_metric,
     dataset_of,
+    definition,
     protocols,
+    short,
 )
 from bench.reports._scores import against_best, columns, corrected
 
 INDISTINCT, UNTESTED = "≈", "?"
-INDISTINCT_NOTE = (
-    "not told from the best of its column: the larger p of a paired randomisation test over queries (mean "
-    "over seeds) and a paired t-test over seeds, Holm-corrected in the column, is .05 or more"
-)
+_LEGEND = {
+    INDISTINCT: "not significantly different from the best of its column: the larger p of a paired "
+    "randomisation test over queries (mean over seeds) and a paired t-test over seeds, Holm-corrected in the "
+    "column, is .05 or more",
+    UNTESTED: "not tested: it shares fewer than two seeds with the best of its column",
+}
 Rounds = Callable[[RunRecord], Sequence[RoundRecord]]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """What a column of numbers is about. ``round`` is -1 where only the last one is shown."""
+    """A column of numbers. ``round`` is -1 where only the last one is shown."""
 
     dataset: int  # position in the order of appearance
     direction: int
@@ -52,21 +61,16 @@ class Samples:
         return [r.metrics[key] for r in self.rounds.values() if key in r.metrics]
 
 
-def table(records: Sequence[RunRecord], *, title: str, **options: Any) -> Table:
-    """One block per protocol; the options are those of :class:`Grid`."""
-    return joined(title, grids(records, **options))
+def grids(results: Results, *, metric: str, **options: Any) -> list[Grid]:
+    """The entries of every protocol; the options are those of :class:`Grid`."""
+    check_metric(results, metric)
+    return [Grid(protocol, metric=metric, **options) for protocol in protocols(results)]
 
 
-def grids(records: Sequence[RunRecord], *, metric: str, **options: Any) -> list[Grid]:
-    """The entries of every protocol."""
-    check_metric(records, metric)
-    return [Grid(p, metric=metric, **options) for p in protocols(records)]
-
-
-def joined(title: str, parts: Sequence[Grid]) -> Table:
-    """Grids as the blocks of one table."""
-    data = [{"block": i, **row} for i, grid in enumerate(parts) for row in grid.data()]
-    return Table(title=title, blocks=tuple(grid.block() for grid in parts), data=data)
+def numbered(parts: Sequence[Grid]) -> Iterator[tuple[Block, Iterator[Mapping[str, Any]]]]:
+    """Grids as the parts of one table, whose plain numbers have the number of their block."""
+    for i, grid in enumerate(parts):
+        yield grid.block(), ({"block": i, **row} for row in grid.data())
 
 
 def last_round(record: RunRecord) -> Sequence[RoundRecord]:
@@ -76,8 +80,9 @@ def last_round(record: RunRecord) -> Sequence[RoundRecord]:
 class Grid:
     """The entries of one protocol.
 
-    ``rounds`` chooses what is shown of a record, and ``when`` tells it; ``by_round`` gives every
-    round a column. With ``evidence``, what cannot be told from the best of its column is marked.
+    ``rounds`` chooses the rounds of a record that are shown, and ``when`` describes them; ``by_round``
+    gives every round a column. With ``significance``, entries that do not differ significantly from the
+    best of their column are marked.
     """
 
     def __init__(
@@ -85,20 +90,18 @@ class Grid:
         protocol: Protocol,
         *,
         metric: str,
-        stale: Stale,
         band: bool,
         rounds: Rounds = last_round,
         when: str = "after the last round",
         by_round: bool = False,
-        evidence: Evidence | None = None,
+        significance: bool = False,
     ) -> None:
-        self.protocol, self.metric, self.stale = protocol, metric, stale
+        self.protocol, self.metric = protocol, metric
         self.when, self.by_round = when, by_round
         self.chance = chance_name(metric)  # stored, as the bounds are, for map and map@R alone
         self.entries: dict[tuple[str, Place], Samples] = {}
-        self.marks = protocol.marks()
         self.datasets = list(protocol.datasets)
-        self.seeds = [len({r.spec.seed for r in found}) for found in protocol.datasets.values()]
+        self.seeds = [len({r.spec.seed for r in records}) for records in protocol.datasets.values()]
         self._fill(rounds)
         self.places = sorted({place for _, place in self.entries})
         self.banded = band and bool(self.chance) and self._stored(f"{metric}:pessimistic")
@@ -107,22 +110,20 @@ class Grid:
             for name in (self.chance, f"{metric}:pessimistic", f"{metric}:optimistic")
             if self.chance and self.places and not self._stored(name)
         ]
-        self.p: dict[tuple[str, Place], float] | None = None
-        if evidence is not None:
-            self.p = self._tested(evidence)
+        self.p = self._tested() if significance else None
         self.any_test = any(map(math.isfinite, (self.p or {}).values()))
 
-    def _tested(self, evidence: Evidence) -> dict[tuple[str, Place], float]:
+    def _tested(self) -> dict[tuple[str, Place], float]:
         """Corrected p of the difference to the best, by rival and column; NaN where it was not tested."""
-        found = {}
-        for column in columns(self.protocol, evidence):
+        tests = {}
+        for column in columns(self.protocol):
             position = self.datasets.index(column.dataset), DIRECTIONS.index(column.direction)
             place = Place(*position, column.bits, -1)
             best = column.best()
-            found.update({(label, place): math.nan for label in column.scores if label != best})
-            p = corrected(against_best(column, evidence))
-            found.update({(label, place): value for label, value in p.items()})
-        return found
+            tests.update({(label, place): math.nan for label in column.scores if label != best})
+            p = corrected(against_best(column, self.protocol.results.evidence))
+            tests.update({(label, place): value for label, value in p.items()})
+        return tests
 
     def _fill(self, rounds: Rounds) -> None:
         """A record without numbers gets a word in the columns that others of its kind have."""
@@ -149,21 +150,18 @@ class Grid:
         return f"{name}/{DIRECTIONS[place.direction]}"
 
     def block(self) -> Block:
-        references = self.protocol.references()
-        rows = [self._row(label) for label in self.marks if label not in references]
-        columns = [Column("method", align="left"), *map(self._column, self.places)]
-        chance = [self._chance_row()] if self.chance and self._stored(self.chance) else []
+        references = self.protocol.references
+        rows = {label: self._row(label) for label in self.protocol.marks}
+        below = [row for label, row in rows.items() if label in references]
+        chance = bool(self.chance) and self._stored(self.chance)
+        level = "chance in the last row" if chance else "chance level not stored"
         return Block(
-            caption=(self._definition(bool(chance)), *self.protocol.caption()),
-            columns=tuple(columns),
-            rows=tuple(rows),
-            foot=(*(self._row(label) for label in self.marks if label in references), *chance),
-            notes=(*self._legend(), *self.protocol.notes(self.stale)),
+            caption=(f"{definition(self.metric)}, {self.when}; {level}", *self.protocol.caption()),
+            columns=(Column("method", align="left"), *map(self._column, self.places)),
+            rows=tuple(row for label, row in rows.items() if label not in references),
+            foot=(*below, self._chance_row()) if chance else tuple(below),
+            notes=(*self._legend(), *self.protocol.notes()),
         )
-
-    def _definition(self, chance: bool) -> str:
-        where = "chance in the last row" if chance else "chance level not stored"
-        return f"{definition(self.metric)}, {self.when}; {where}"
 
     def _column(self, place: Place) -> Column:
         group = f"{self.datasets[place.dataset]} {DIRECTION_NAMES[DIRECTIONS[place.direction]]}"
@@ -173,25 +171,23 @@ class Grid:
         return Column(f"{place.bits} bits", group=group, align="left", better="higher")
 
     def _row(self, label: str) -> Row:
-        name = Cell(label, extra=self.marks[label])
-        return (name, *(self._cell(label, place) for place in self.places))
+        name = Entry(label, extra=self.protocol.marks[label])
+        return (name, *(self._entry(label, place) for place in self.places))
 
-    def _cell(self, label: str, place: Place) -> Cell:
+    def _entry(self, label: str, place: Place) -> Entry:
         samples = self.entries.get((label, place))
         if samples is None:
-            return Cell()
-        values = samples.values(self._key(self.metric, place))
-        old = STALE if self._stale_reasons(samples) else ""
-        if not values:
-            return Cell(next((r.word for r in samples.records if r.word), "–"), extra=old)
-        mean = statistics.fmean(values)
-        spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
-        count = f" (n={len(values)})" if len(values) < self.seeds[place.dataset] else ""
-        extra = self._test(label, place) + old + spread + count
-        return Cell(short(mean), mean, extra, self._band(samples, place))
+            return Entry()
+        return self.protocol.entry(
+            samples.records,
+            samples.values(self._key(self.metric, place)),
+            self.seeds[place.dataset],
+            mark=self._test(label, place),
+            below=self._band(samples, place),
+        )
 
     def _test(self, label: str, place: Place) -> str:
-        """The mark of a rival that is not told from the best, or was not tested in a table of tests."""
+        """The mark of a rival that does not differ from the best, or was not tested."""
         p = (self.p or {}).get((label, place))
         if p is None or not self.any_test:
             return ""
@@ -206,17 +202,14 @@ class Grid:
         return f"[{short(statistics.fmean(low))}–{short(statistics.fmean(high))}]"
 
     def _chance_row(self) -> Row:
-        """The means of the columns' chance levels, which no method has a part in."""
-        found: dict[Place, list[float]] = {place: [] for place in self.places}
+        """The means of the columns' chance levels, which belong to no method."""
+        levels: dict[Place, list[float]] = {place: [] for place in self.places}
         for (_, place), samples in self.entries.items():
-            found[place] += samples.values(self._key(self.chance, place))
-        cells = [Cell(short(statistics.fmean(values))) if values else Cell() for values in found.values()]
-        return (Cell("chance"), *cells)
-
-    def _stale_reasons(self, samples: Samples) -> list[str]:
-        if not self.stale:
-            return []
-        return [self.stale[r.spec.key] for r in samples.records if r.spec.key in self.stale]
+            levels[place] += samples.values(self._key(self.chance, place))
+        entries = (
+            Entry(short(statistics.fmean(values))) if values else Entry() for values in levels.values()
+        )
+        return (Entry("chance"), *entries)
 
     def _legend(self) -> Iterator[str]:
         entries = [(s, place) for (_, place), s in self.entries.items()]
@@ -226,27 +219,21 @@ class Grid:
             yield "(n=…) fewer seeds than the table has"
         if self.banded:
             yield "[pessimistic–optimistic] the worst and the best order of tied items, mean over seeds"
-        if self.p is not None:
-            yield from self._test_notes(self.p)
+        if self.p is not None and not self.any_test:
+            yield "differences not tested: that takes two methods that share two seeds"
+        elif self.p is not None:
+            untested = any(map(math.isnan, self.p.values()))
+            yield from (f"{mark} {text}" for mark, text in _LEGEND.items() if mark != UNTESTED or untested)
         if self.missing:
             yield f"not stored, so not shown: {', '.join(self.missing)}; `bench rescore --metric …` adds it"
 
-    def _test_notes(self, p: Mapping[tuple[str, Place], float]) -> Iterator[str]:
-        if not self.any_test:
-            yield "no test of the differences: it takes two methods that share two seeds"
-            return
-        yield f"{INDISTINCT} {INDISTINCT_NOTE}"
-        if any(map(math.isnan, p.values())):
-            yield f"{UNTESTED} not tested: it shares fewer than two seeds with the best of its column"
-
     def data(self) -> Iterator[Mapping[str, Any]]:
-        for label in self.marks:
+        for label in self.protocol.marks:
             for place in self.places:
                 samples = self.entries.get((label, place))
                 if samples is not None:
-                    row = self._data_row(samples, place)
                     tested = {} if self.p is None else {"p_against_best": self.p.get((label, place))}
-                    yield {**row, **tested}
+                    yield {**self._data_row(samples, place), **tested}
 
     def _data_row(self, samples: Samples, place: Place) -> dict[str, Any]:
         direction: Direction = DIRECTIONS[place.direction]
@@ -271,15 +258,10 @@ class Grid:
             "chance": _mean(samples.values(self._key(self.chance, place))) if self.chance else None,
             "queries": shown.queries if shown else None,
             "empty_queries": shown.empty_queries.get(direction) if shown else None,
-            "reason": _joined(f"{r.word}: {r.trouble}" for r in samples.records if r.word),
-            "stale": _joined(self._stale_reasons(samples)),
+            **self.protocol.outcome(samples.records),
         }
 
 
 def _mean(values: Sequence[float]) -> float | None:
     mean = statistics.fmean(values) if values else math.nan
     return None if math.isnan(mean) else mean
-
-
-def _joined(reasons: Any) -> str:
-    return "; ".join(dict.fromkeys(reasons))

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError, DataError
-from bench.records import DATABASES, DIRECTIONS
+from bench.reporting import DATABASES, DIRECTIONS, BenchError, DataError, parse_metric
 
 NOT_STATED = "not stated"
 TIES = ("stored order", "unstable sort", NOT_STATED)
@@ -158,8 +157,6 @@ def _are_counts(value: object) -> bool:
 
 
 def _is_metric(value: object) -> bool:
-    from bench.metrics import parse_metric
-
     try:
         return isinstance(value, str) and parse_metric(value).key.partition(":")[0] == "map"
     except BenchError:

@@ -9,17 +9,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.records import DIRECTIONS, Direction
-from bench.reporting.evidence import Evidence
-from bench.reporting.significance import Comparison, bootstrap, compare_all, holm
-from bench.reports._protocol import Protocol
+from bench.reporting import (
+    DIRECTIONS,
+    Comparison,
+    Direction,
+    Evidence,
+    Protocol,
+    RunRecord,
+    bootstrap,
+    compare_all,
+    holm,
+)
 
 BySeed = Mapping[int, npt.NDArray[np.float32]]  # seed → the AP of every query
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """What one column of a table compares: rivals by their name, each with its scores by seed."""
+class Compared:
+    """The rivals in one column of a table, each with its scores by seed."""
 
     dataset: str
     direction: Direction
@@ -29,38 +36,45 @@ class Column:
 
     def means(self) -> dict[str, float]:
         """Mean over queries, then over seeds, as the tables have it."""
-        found = {name: [_mean(s) for s in by_seed.values()] for name, by_seed in self.scores.items()}
-        return {name: float(np.mean(values)) for name, values in found.items()}
+        by_seed = {name: [mean(s) for s in scores.values()] for name, scores in self.scores.items()}
+        return {name: float(np.mean(values)) for name, values in by_seed.items()}
 
     def best(self) -> str:
-        """The method with the highest mean; of equals the first. A mean without a query is none."""
+        """The method with the highest mean, the first of equals; NaN comes last."""
         means = {name: -np.inf if np.isnan(m) else m for name, m in self.means().items()}
         return max(means, key=means.__getitem__)
 
 
-def columns(protocol: Protocol, evidence: Evidence) -> Iterator[Column]:
-    """By dataset, direction and bits; methods that are no rivals (references) are left out."""
-    references = protocol.references()
+def columns(protocol: Protocol) -> Iterator[Compared]:
+    """By dataset, direction and bits; references are left out."""
+    evidence = protocol.results.evidence
+    evidence.prepare(protocol.records)
     for dataset, records in protocol.datasets.items():
-        rivals = [r for r in records if not r.word and r.spec.label not in references]
+        rivals = [r for r in records if not r.word and r.spec.label not in protocol.references]
         for direction in DIRECTIONS:
             for bits in sorted({r.spec.bits for r in rivals}):
                 here = [r for r in rivals if r.spec.bits == bits and direction in r.spec.directions]
-                scores: dict[str, dict[int, Any]] = {}
-                for r in here:
-                    scores.setdefault(r.spec.label, {})[r.spec.seed] = evidence.search(r, direction).scores
-                if scores:
-                    yield Column(dataset, direction, bits, scores, tuple(r.spec.key for r in here))
+                if here:
+                    key = tuple(r.spec.key for r in here)
+                    yield Compared(dataset, direction, bits, scores(here, direction, evidence), key)
 
 
-def against_best(column: Column, evidence: Evidence) -> dict[str, Comparison]:
-    """Every other method against the best; made once for all reports."""
+def scores(records: Sequence[RunRecord], direction: Direction, evidence: Evidence) -> dict[str, BySeed]:
+    """The scores of every method after its last round, by seed."""
+    by_label: dict[str, dict[int, Any]] = {}
+    for r in records:
+        by_label.setdefault(r.spec.label, {})[r.spec.seed] = evidence.search(r, direction).scores
+    return dict(by_label)
+
+
+def against_best(column: Compared, evidence: Evidence) -> dict[str, Comparison]:
+    """Every other method against the best; computed once for all reports."""
     key = ("against_best", column.direction, *column.key)
-    found: dict[str, Comparison] = evidence.derived(key, lambda: against(column, column.best()))
-    return found
+    comparisons: dict[str, Comparison] = evidence.derived(key, lambda: against(column, column.best()))
+    return comparisons
 
 
-def against(column: Column, reference: str) -> dict[str, Comparison]:
+def against(column: Compared, reference: str) -> dict[str, Comparison]:
     """Every other method against ``reference``, on the seeds that both have; none without such a seed."""
     base = column.scores[reference]
     groups: dict[tuple[int, ...], list[str]] = {}
@@ -68,11 +82,11 @@ def against(column: Column, reference: str) -> dict[str, Comparison]:
         seeds = tuple(sorted(set(by_seed) & set(base)))
         if name != reference and seeds:
             groups.setdefault(seeds, []).append(name)
-    found: dict[str, Comparison] = {}
+    comparisons: dict[str, Comparison] = {}
     for seeds, names in groups.items():
         matrices = {name: _matrix(column.scores[name], seeds) for name in names}
-        found |= compare_all(matrices, _matrix(base, seeds))
-    return {name: found[name] for name in column.scores if name in found}
+        comparisons |= compare_all(matrices, _matrix(base, seeds))
+    return {name: comparisons[name] for name in column.scores if name in comparisons}
 
 
 def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, float]:
@@ -80,23 +94,24 @@ def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, float]:
     return dict(zip(comparisons, holm([c.p for c in comparisons.values()]), strict=True))
 
 
-def _matrix(by_seed: BySeed, seeds: Sequence[int]) -> npt.NDArray[np.float32]:
-    return np.stack([by_seed[s] for s in seeds])
-
-
-def _mean(scores: npt.NDArray[np.float32]) -> float:
-    kept = scores[~np.isnan(scores)]
-    return float(kept.mean(dtype=np.float64)) if len(kept) else float("nan")
-
-
-def intervals(column: Column) -> dict[str, tuple[float, float]]:
+def intervals(column: Compared) -> dict[str, tuple[float, float]]:
     """A bootstrap interval of the mean of every method; those with the same seeds share the resamples."""
     groups: dict[tuple[int, ...], list[str]] = {}
     for name, by_seed in column.scores.items():
         groups.setdefault(tuple(sorted(by_seed)), []).append(name)
-    found: dict[str, tuple[float, float]] = {}
+    bounds: dict[str, tuple[float, float]] = {}
     for seeds, names in groups.items():
         matrices = [_matrix(column.scores[name], seeds) for name in names]
         kept = ~np.isnan(np.stack(matrices)).any(axis=(0, 1))
-        found |= zip(names, bootstrap([m[:, kept] for m in matrices]), strict=True)
-    return found
+        bounds |= zip(names, bootstrap([m[:, kept] for m in matrices]), strict=True)
+    return bounds
+
+
+def _matrix(by_seed: BySeed, seeds: Sequence[int]) -> npt.NDArray[np.float32]:
+    return np.stack([by_seed[s] for s in seeds])
+
+
+def mean(values: npt.NDArray[np.floating[Any]]) -> float:
+    """The mean without NaN; NaN where nothing is left."""
+    kept = values[~np.isnan(values)]
+    return float(kept.mean(dtype=np.float64)) if len(kept) else float("nan")

@@ -1,57 +1,45 @@
-"""Two numbers of a stream: the average over its rounds, and the last round."""
+"""Two numbers per stream: the average over its rounds, and the last round."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated
 
-from bench.errors import ParameterError
-from bench.records import RoundRecord, RunRecord
-from bench.reporting.tables import Table
-from bench.reports._grid import grids, joined
-from bench.reports._metric import metric_title
+from bench.reporting import Metric, Results, RoundRecord, RunRecord, Table, metric_title
+from bench.reports._grid import grids, numbered
+from bench.reports._stream import require_rounds
 
 
 def render(
-    records: Sequence[RunRecord],
+    results: Results,
     *,
-    metric: str = "map",
-    band: bool = False,
-    stale: Mapping[str, str] | None = None,
+    metric: Metric = "map",
+    band: Annotated[bool, "show the worst and the best order of tied items"] = False,
 ) -> Table:
     """Two blocks per protocol: the mean over the evaluated rounds of each run, and the last round.
 
-    Every round counts the same, however many items it brings. A round in which no query has anything
-    to find has no value and is left out of the mean.
+    Every round has the same weight, however many items it brings. A round in which no query has a
+    relevant item has no value and is left out of the mean.
     """
-    several = [r for r in records if r.spec.evaluate != "last"]
-    if records and not several:
-        raise ParameterError(
-            f"report 'average': all {len(records)} cells were evaluated after their last round only. "
-            "Run them with --evaluate all, or every:K."
-        )
-    average = grids(
-        several,
-        metric=metric,
-        stale=stale or {},
-        band=band,
-        rounds=_average,
-        when="mean over the evaluated rounds, each counted the same",
-    )
-    last = grids(several, metric=metric, stale=stale or {}, band=band)
+    require_rounds(results, "average")
+    several = results.select(lambda r: r.spec.evaluate != "last")
+    when = "mean over the evaluated rounds, each counted the same"
+    average = grids(several, metric=metric, band=band, rounds=_average, when=when)
+    last = grids(several, metric=metric, band=band)
     title = f"{metric_title(metric)} on average over rounds, and in the last"
-    return joined(title, [grid for pair in zip(average, last, strict=True) for grid in pair])
+    return Table.of(title, numbered([grid for pair in zip(average, last, strict=True) for grid in pair]))
 
 
 def _average(record: RunRecord) -> Sequence[RoundRecord]:
     """One round that stands for all: the mean of every metric; the rest is that of the last one."""
     if not record.rounds:
         return ()
-    found = {}
+    means = {}
     for name in record.rounds[-1].metrics:
         values = [r.metrics[name] for r in record.rounds if name in r.metrics]
         kept = [v for v in values if not math.isnan(v)]
-        found[name] = statistics.fmean(kept) if kept else math.nan
-    return (replace(record.rounds[-1], metrics=found),)
+        means[name] = statistics.fmean(kept) if kept else math.nan
+    return (replace(record.rounds[-1], metrics=means),)

@@ -8,52 +8,54 @@ from typing import Any
 
 import numpy as np
 
-from bench.records import DIRECTIONS, Direction, RunRecord
-from bench.reporting.evidence import Arrays, Evidence
-from bench.reporting.tables import Block, Cell, Column, Table
-from bench.reports._metric import definition
-from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
-from bench.reports._retention import backward_transfer, class_incremental, forgetting, groups
+from bench.reporting import (
+    DIRECTION_NAMES,
+    DIRECTIONS,
+    Block,
+    Column,
+    Direction,
+    Entry,
+    Protocol,
+    Results,
+    RunRecord,
+    Table,
+    definition,
+    protocols,
+)
+from bench.reports._stream import backward_transfer, class_incremental, forgetting, groups
 
 _CAPTION = (
     f"{definition('map')}, of the queries of each round",
-    "backward transfer: mAP of the queries of a round after the last round, minus right after theirs, mean "
-    + "over all rounds but the last; negative is forgotten",
-    "in brackets forgetting: the fall from their best round to the last; both mean over seeds",
-    "chance in the last row: what equal codes would lose, because items of new classes dilute the database",
+    "backward transfer: mAP of a round's queries after the last round minus right after their own, mean "
+    + "over all rounds but the last; negative means forgotten",
+    "in brackets forgetting: the drop from their best round to the last; both are means over seeds",
+    "chance in the last row: the loss with equal codes, because items of new classes dilute the database",
 )
+_Place = tuple[int, int, int]  # dataset, direction, bits
 
 
-def render(
-    records: Sequence[RunRecord], *, arrays: Arrays | None = None, stale: Mapping[str, str] | None = None
-) -> Table:
+def render(results: Results) -> Table:
     """One block per protocol; columns by dataset, direction and bits."""
-    evidence = Evidence.of(arrays, "backward")
-    blocks: list[Block] = []
-    data: list[dict[str, Any]] = []
-    for protocol in protocols(class_incremental(records, "backward")):
-        rows = list(_rows(protocol, evidence))
-        blocks.append(_block(protocol, rows, stale or {}))
-        data += rows
-    return Table(title="Backward transfer", blocks=tuple(blocks), data=data)
+    parts = ((p, _rows(p)) for p in protocols(class_incremental(results, "backward")))
+    return Table.of("Backward transfer", ((_block(protocol, rows), rows) for protocol, rows in parts))
 
 
-def _rows(protocol: Protocol, evidence: Evidence) -> list[dict[str, Any]]:
+def _rows(protocol: Protocol) -> list[dict[str, Any]]:
     """One for every method, dataset, direction and code length."""
-    found: dict[tuple[str, str, Direction, int], list[RunRecord]] = {}
-    for dataset, ran in protocol.datasets.items():
-        for r in ran:
+    cells: dict[tuple[str, str, Direction, int], list[RunRecord]] = {}
+    for dataset, records in protocol.datasets.items():
+        for r in records:
             if not r.word:
                 for direction in r.spec.directions:
-                    found.setdefault((r.spec.label, dataset, direction, r.spec.bits), []).append(r)
+                    cells.setdefault((r.spec.label, dataset, direction, r.spec.bits), []).append(r)
     rows = []
-    for (_, _, direction, _), ran in found.items():
-        matrices = [groups(r, direction, evidence) for r in ran]
+    for (_, _, direction, _), records in cells.items():
+        matrices = [groups(r, direction, protocol.results.evidence) for r in records]
         rows.append(
             {
-                **protocol.columns(ran[0]),
+                **protocol.columns(records[0]),
                 "direction": direction,
-                "seeds": len(ran),
+                "seeds": len(records),
                 "backward_transfer": float(np.mean([backward_transfer(s) for s, _ in matrices])),
                 "forgetting": float(np.mean([forgetting(s) for s, _ in matrices])),
                 "chance_backward_transfer": float(np.mean([backward_transfer(c) for _, c in matrices])),
@@ -62,58 +64,40 @@ def _rows(protocol: Protocol, evidence: Evidence) -> list[dict[str, Any]]:
     return rows
 
 
-def _block(protocol: Protocol, rows: Sequence[Mapping[str, Any]], stale: Stale) -> Block:
+def _block(protocol: Protocol, rows: Sequence[Mapping[str, Any]]) -> Block:
     datasets = list(protocol.datasets)
-    places = sorted(
-        {(datasets.index(r["dataset"]), DIRECTIONS.index(r["direction"]), r["bits"]) for r in rows}
-    )
+    by_place: dict[_Place, dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        place = datasets.index(row["dataset"]), DIRECTIONS.index(row["direction"]), row["bits"]
+        by_place.setdefault(place, {})[row["method"]] = row
+    places = sorted(by_place)
 
-    def entry(place: tuple[int, int, int], label: str | None) -> Mapping[str, Any] | None:
-        for r in rows:
-            here = datasets.index(r["dataset"]), DIRECTIONS.index(r["direction"]), r["bits"]
-            if here == place and label in (None, r["method"]):
-                return r
-        return None
-
-    def cell(place: tuple[int, int, int], label: str) -> Cell:
-        found = entry(place, label)
-        if found is None:
-            return Cell()
-        value = found["backward_transfer"]
-        return Cell(_short(value), value, below=f"({_short(found['forgetting'])})")
-
-    def chance(place: tuple[int, int, int]) -> Cell:
-        found = entry(place, None)
-        return Cell(_short(found["chance_backward_transfer"])) if found else Cell()
-
-    def column(place: tuple[int, int, int]) -> Column:
+    def column(place: _Place) -> Column:
         dataset, direction, bits = place
         group = f"{datasets[dataset]} {DIRECTION_NAMES[DIRECTIONS[direction]]}"
         return Column(f"{bits} bits", group=group, better="higher")
 
-    marks = protocol.marks()
-    references = protocol.references()
-    old = {r.spec.label for r in protocol.records if stale and r.spec.key in stale}
     lines = {
-        label: (
-            Cell(label, extra=mark + (STALE if label in old else "")),
-            *(cell(place, label) for place in places),
-        )
-        for label, mark in marks.items()
+        label: (protocol.name(label), *(_entry(by_place[place].get(label)) for place in places))
+        for label in protocol.marks
     }
+    below = [line for label, line in lines.items() if label in protocol.references]
+    chance = (next(iter(by_place[place].values()))["chance_backward_transfer"] for place in places)
     return Block(
         caption=(*_CAPTION, *protocol.caption()),
         columns=(Column("method", align="left"), *map(column, places)),
-        rows=tuple(row for label, row in lines.items() if label not in references),
-        foot=(
-            *(row for label, row in lines.items() if label in references),
-            (Cell("chance"), *map(chance, places)),
-        ),
-        notes=protocol.notes(stale),
+        rows=tuple(line for label, line in lines.items() if label not in protocol.references),
+        foot=(*below, (Entry("chance"), *(Entry(_short(value)) for value in chance))),
+        notes=protocol.notes(),
     )
 
 
+def _entry(row: Mapping[str, Any] | None) -> Entry:
+    if row is None:
+        return Entry()
+    value = row["backward_transfer"]
+    return Entry(_short(value), value, below=f"({_short(row['forgetting'])})")
+
+
 def _short(value: float) -> str:
-    if math.isnan(value):
-        return "n/a"
-    return f"{value:+.3f}".replace("-", "−")
+    return "n/a" if math.isnan(value) else f"{value:+.3f}".replace("-", "−")

@@ -8,65 +8,77 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import ParameterError
-from bench.records import DIRECTIONS, RunRecord
-from bench.reporting.figures import Figure, Plot
-from bench.reports._metric import chance_name, check_metric, definition, metric_title
-from bench.reports._panels import BASELINE, Curve, by_label, columns_of, draw_curve, label_edges, part_name
-from bench.reports._protocol import DIRECTION_NAMES, Protocol, protocols
-from bench.reports._style import Look, figure, grid, legend, looks
+from bench.reporting import (
+    BASELINE,
+    DIRECTION_NAMES,
+    DIRECTIONS,
+    Curve,
+    Figure,
+    Look,
+    Metric,
+    ParameterError,
+    Plot,
+    Protocol,
+    Results,
+    RunRecord,
+    by_label,
+    chance_name,
+    check_metric,
+    columns_of,
+    definition,
+    draw_curve,
+    grid,
+    label_edges,
+    legend,
+    metric_title,
+    part_name,
+    protocols,
+)
+
+_Panels = Mapping[tuple[str, str], Mapping[str, Curve]]  # dataset, direction → method → curve
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    metric: str = "map",
-    stale: Mapping[str, str] | None = None,
-    cast: Sequence[str] = (),
-) -> Figure:
+def render(results: Results, *, metric: Metric = "map") -> Figure:
     """After the last round, mean over seeds; one plot per protocol that has several code lengths."""
-    check_metric(records, metric)
-    title = metric_title(metric)
-    styles = looks(records, cast)
-    found = [p for p in protocols(records) if len({r.spec.bits for r in p.records if not r.word}) > 1]
-    if not found:
+    check_metric(results, metric)
+    several = [p for p in protocols(results) if len({r.spec.bits for r in p.records if not r.word}) > 1]
+    if not several:
         raise ParameterError(
-            f"report 'bits': no protocol among {len(records)} cells has two code lengths. Run --bits 16,32."
+            f"report 'bits': no protocol among {len(results)} cells has two code lengths. Run --bits 16,32."
         )
-    caption = (
-        f"{definition(metric)}, after the last round",
-        "mean over seeds; band: standard deviation over seeds",
+    title = metric_title(metric)
+    return Figure.of(f"{title} against bits", (_plot(i, p, metric) for i, p in enumerate(several)))
+
+
+def _plot(number: int, protocol: Protocol, metric: str) -> tuple[Plot, Iterator[dict[str, Any]]]:
+    panels = {(name, d): _curves(ran, metric, d) for name, ran, d in _places(protocol)}
+    plot = Plot(
+        name=part_name(number, "bits"),
+        caption=(
+            f"{definition(metric)}, after the last round",
+            "mean over seeds; band: standard deviation over seeds",
+            *protocol.caption(metric=metric),
+        ),
+        notes=protocol.notes(),
+        draw=partial(_draw, panels, protocol.results.looks, metric_title(metric)),
     )
-    plots, data = [], []
-    for number, protocol in enumerate(found):
-        panels = {(name, d): _curves(ran, metric, d) for name, ran, d in _places(protocol)}
-        plots.append(
-            Plot(
-                name=part_name(number, "bits") if len(found) > 1 else "",
-                caption=(*caption, *protocol.caption(metric=metric)),
-                notes=protocol.notes(stale or {}),
-                draw=partial(_draw, panels, styles, title),
-            )
-        )
-        data += list(_data(protocol, panels, metric))
-    return figure(f"{title} against bits", plots, data)
+    return plot, _data(protocol, panels, metric)
 
 
 def _places(protocol: Protocol) -> Iterator[tuple[str, list[RunRecord], str]]:
-    for name, ran in protocol.datasets.items():
+    for name, records in protocol.datasets.items():
         for direction in DIRECTIONS:
-            if direction in ran[0].spec.directions:
-                yield name, [r for r in ran if not r.word], direction
+            if direction in records[0].spec.directions:
+                yield name, [r for r in records if not r.word], direction
 
 
 def _curves(ran: Sequence[RunRecord], metric: str, direction: str) -> dict[str, Curve]:
     key, chance = f"{metric}/{direction}", f"{chance_name(metric)}/{direction}"
-    found = {}
-    for label, mine in by_label([r for r in ran if key in r.rounds[-1].metrics]).items():
-        found[label] = _curve(mine, key)
-    if any(chance in r.rounds[-1].metrics for r in ran):
-        found[BASELINE] = _curve([r for r in ran if chance in r.rounds[-1].metrics], chance)
-    return found
+    scored = [r for r in ran if key in r.rounds[-1].metrics]
+    curves = {label: _curve(mine, key) for label, mine in by_label(scored).items()}
+    if level := [r for r in ran if chance in r.rounds[-1].metrics]:
+        curves[BASELINE] = _curve(level, chance)
+    return curves
 
 
 def _curve(ran: Sequence[RunRecord], key: str) -> Curve:
@@ -76,9 +88,7 @@ def _curve(ran: Sequence[RunRecord], key: str) -> Curve:
     return Curve(np.array(bits, float), np.array([np.mean(v) for v in values]), np.array(spread))
 
 
-def _draw(
-    panels: Mapping[tuple[str, str], Mapping[str, Curve]], styles: Mapping[str, Look], title: str
-) -> Any:
+def _draw(panels: _Panels, looks: Mapping[str, Look], title: str) -> Any:
     from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
     datasets = list(dict.fromkeys(name for name, _ in panels))
@@ -93,7 +103,7 @@ def _draw(
         axis = places[(0, row) if wide else (row, column)]
         axis.set_title(f"{name}, {DIRECTION_NAMES[direction]}")
         for label, curve in curves.items():
-            draw_curve(axis, label, curve, styles, markers=True)
+            draw_curve(axis, label, curve, looks, markers=True)
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_locator(FixedLocator(sorted({x for c in curves.values() for x in c.x})))
         axis.xaxis.set_minor_locator(NullLocator())
@@ -103,11 +113,9 @@ def _draw(
     return canvas
 
 
-def _data(
-    protocol: Protocol, panels: Mapping[tuple[str, str], Mapping[str, Curve]], metric: str
-) -> Iterator[dict[str, Any]]:
+def _data(protocol: Protocol, panels: _Panels, metric: str) -> Iterator[dict[str, Any]]:
     for (name, direction), curves in panels.items():
-        part = Protocol(pool=protocol.pool, records=tuple(protocol.datasets[name]))
+        part = protocol.part(protocol.datasets[name])
         for label, curve in curves.items():
             for i, bits in enumerate(curve.x):
                 sd = None if curve.spread is None else float(curve.spread[i])

@@ -2,66 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bench.errors import ParameterError
-from bench.records import RunRecord
-from bench.reporting.figures import Figure, Plot
-from bench.reporting.significance import LEVEL, Ranks, ranks
-from bench.reports._metric import check_metric, definition, metric_title
-from bench.reports._panels import by_label, part_name
-from bench.reports._protocol import Protocol, dataset_of, protocols
-from bench.reports._style import WIDTH, Look, figure, looks
+from bench.reporting import (
+    LEVEL,
+    PAGE_WIDTH,
+    Figure,
+    Metric,
+    ParameterError,
+    Plot,
+    Protocol,
+    Ranks,
+    Results,
+    by_label,
+    check_metric,
+    dataset_of,
+    definition,
+    metric_title,
+    part_name,
+    protocols,
+    ranks,
+)
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    metric: str = "map",
-    stale: Mapping[str, str] | None = None,
-    cast: Sequence[str] = (),
-) -> Figure:
+def render(results: Results, *, metric: Metric = "map") -> Figure:
     """One diagram per protocol in which three methods share two blocks.
 
     A block is a dataset at a code length; its score is the mean over seeds and directions after the
-    last round. Methods that lack a block, and those that are no rivals, are left out.
+    last round. Methods that lack a block, and references, are left out.
     """
-    check_metric(records, metric)
-    styles = looks(records, cast)
-    found = [(p, r) for p in protocols(records) if (r := _ranks(p, metric)) is not None]
-    if not found:
+    check_metric(results, metric)
+    ranked = [(p, r) for p in protocols(results) if (r := _ranks(p, metric)) is not None]
+    if not ranked:
         raise ParameterError(
-            f"report 'critical': no protocol among {len(records)} cells has three methods on two blocks "
+            f"report 'critical': no protocol among {len(results)} cells has three methods on two blocks "
             "(datasets × bits). Run more methods, bits or datasets."
         )
-    plots, data = [], []
-    for number, (protocol, (result, blocks)) in enumerate(found):
-        plots.append(
-            Plot(
-                name=part_name(number, "critical") if len(found) > 1 else "",
-                caption=(
-                    f"mean rank by {metric_title(metric)} over {blocks} blocks, 1 is best",
-                    f"{definition(metric)}, after the last round",
-                    "a block is a dataset at a code length, mean over seeds and directions",
-                    f"Friedman p = {result.friedman:.2g}",
-                    f"bars join methods that Nemenyi's test does not part at {LEVEL:g}",
-                    "blocks of one dataset at several code lengths are not independent, so p is too small",
-                    *protocol.caption(metric=metric),
-                ),
-                notes=protocol.notes(stale or {}),
-                draw=partial(_draw, result, styles),
-            )
-        )
-        ran = by_label([r for r in protocol.records if not r.word])
-        data += [
-            {**protocol.columns(*ran[name]), "metric": metric, "rank": float(rank), "blocks": blocks}
-            for name, rank in zip(result.names, result.ranks, strict=True)
-        ]
-    return figure("Critical differences", plots, data)
+    parts = (_plot(number, protocol, metric, *r) for number, (protocol, r) in enumerate(ranked))
+    return Figure.of("Critical differences", parts)
+
+
+def _plot(
+    number: int, protocol: Protocol, metric: str, result: Ranks, blocks: int
+) -> tuple[Plot, Iterator[dict[str, Any]]]:
+    colours = {name: protocol.results.looks[name].color for name in result.names}
+    plot = Plot(
+        name=part_name(number, "critical"),
+        caption=(
+            f"mean rank by {metric_title(metric)} over {blocks} blocks, 1 is best",
+            f"{definition(metric)}, after the last round",
+            "a block is a dataset at a code length, mean over seeds and directions",
+            f"Friedman p = {result.friedman:.2g}",
+            f"bars join methods that Nemenyi's test does not separate at {LEVEL:g}",
+            "blocks of one dataset at several code lengths are not independent, so p is too small",
+            *protocol.caption(metric=metric),
+        ),
+        notes=protocol.notes(),
+        draw=partial(_draw, result, colours),
+    )
+    ran = by_label(r for r in protocol.records if not r.word)
+    numbers = (
+        {**protocol.columns(*ran[name]), "metric": metric, "rank": float(rank), "blocks": blocks}
+        for name, rank in zip(result.names, result.ranks, strict=True)
+    )
+    return plot, numbers
 
 
 def _ranks(protocol: Protocol, metric: str) -> tuple[Ranks, int] | None:
@@ -79,20 +87,20 @@ def _ranks(protocol: Protocol, metric: str) -> tuple[Ranks, int] | None:
     return None if np.isnan(table).any() else (ranks(names, table), len(blocks))
 
 
-def _draw(result: Ranks, styles: Mapping[str, Look]) -> Any:
+def _draw(result: Ranks, colours: Mapping[str, Any]) -> Any:
     import pandas as pd
     from matplotlib.figure import Figure as Canvas
     from scikit_posthocs import critical_difference_diagram
 
     names = list(result.names)
-    canvas = Canvas(figsize=(WIDTH, 0.16 * len(names) + 0.8), layout="constrained")
+    canvas = Canvas(figsize=(PAGE_WIDTH, 0.16 * len(names) + 0.8), layout="constrained")
     axis = canvas.subplots()
     drawn = critical_difference_diagram(
         pd.Series(result.ranks, index=names),
         pd.DataFrame(result.nemenyi, index=names, columns=names),
         ax=axis,
         alpha=LEVEL,
-        color_palette={name: styles[name].color for name in names},
+        color_palette=dict(colours),
         label_fmt_left="{label} ({rank:.2f})  ",
         label_fmt_right="  ({rank:.2f}) {label}",
         crossbar_props={"color": "black", "linewidth": 1.8, "marker": ""},

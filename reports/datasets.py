@@ -1,17 +1,22 @@
-"""The datasets of the runs: sizes, features, labels, base rate, and what a query can find."""
+"""The datasets of the runs: sizes, features, labels, base rate, and queries without a relevant item."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.data.describe import DatasetStatistics
-from bench.errors import ParameterError
-from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
-from bench.reports._protocol import NOTHING, dataset_of
-
-Describe = Callable[[RunRecord], DatasetStatistics | None]
+from bench.reporting import (
+    NO_RECORDS,
+    Block,
+    Column,
+    Entry,
+    ParameterError,
+    Results,
+    Row,
+    RunRecord,
+    Table,
+    dataset_of,
+)
 
 _COLUMNS = (
     Column("dataset", align="left"),
@@ -27,36 +32,35 @@ _COLUMNS = (
 )
 
 
-def render(records: Sequence[RunRecord], *, describe: Describe | None = None) -> Table:
+def render(results: Results) -> Table:
     """One row per dataset and fingerprint.
 
-    ``describe`` measures the arrays behind a record, or gives None where they are not at hand or are not
-    what was run on: then the row has what the records tell.
+    Where the dataset's files are missing or have changed, the row has only what the records contain.
     """
-    if not records:
-        raise ParameterError(NOTHING)
-    found: dict[tuple[str, str], list[RunRecord]] = {}
-    for record in records:
+    if not results.records:
+        raise ParameterError(NO_RECORDS)
+    groups: dict[tuple[str, str], list[RunRecord]] = {}
+    for record in results:
         if record.data:
-            found.setdefault((dataset_of(record), record.data), []).append(record)
-    data = [_data(name, group, describe) for (name, _), group in found.items()]
-    lacking = [row["dataset"] for row in data if row["classes"] is None]
+            groups.setdefault((dataset_of(record), record.data), []).append(record)
+    data = [_data(name, records, results) for (name, _), records in groups.items()]
+    lacking = ", ".join(row["dataset"] for row in data if row["classes"] is None)
     block = Block(
         caption=(
-            "train is streamed and becomes the database, query is never trained on",
+            "train is streamed and becomes the database; queries are never trained on",
             "base rate: mean share of training items that are relevant to a query, the mAP of random codes",
         ),
         columns=_COLUMNS,
         rows=tuple(map(_row, data)),
-        notes=(f"arrays not at hand, so told by the records alone: {', '.join(lacking)}",) if lacking else (),
+        notes=(f"files not available, so only what the records contain: {lacking}",) if lacking else (),
     )
-    return Table(title="Datasets", blocks=(block,), data=data)
+    return Table.of("Datasets", [(block, data)])
 
 
-def _data(name: str, records: Sequence[RunRecord], describe: Describe | None) -> dict[str, Any]:
+def _data(name: str, records: Sequence[RunRecord], results: Results) -> dict[str, Any]:
     last = [r.rounds[-1] for r in records if not r.word and not r.spec.val]
     chance = [v for r in last for key, v in r.metrics.items() if key.startswith("chance/")]
-    known = describe(records[0]) if describe else None
+    known = results.statistics(records[0])
     return {
         "dataset": name,
         "data": records[0].data,
@@ -71,19 +75,19 @@ def _data(name: str, records: Sequence[RunRecord], describe: Describe | None) ->
     }
 
 
-def _row(entry: Mapping[str, Any]) -> tuple[Cell, ...]:
-    def text(name: str, form: str = "") -> Cell:
-        return Cell() if entry[name] in (None, "") else Cell(format(entry[name], form))
-
-    return (
-        text("dataset"),
-        text("train", ","),
-        text("query", ","),
-        text("features"),
-        text("classes"),
-        text("labels_per_item", ".2f"),
-        text("base_rate", ".3f"),
-        text("empty_queries"),
-        text("schedules"),
-        Cell(entry["data"][:8]),
+def _row(row: Mapping[str, Any]) -> Row:
+    forms = {
+        "dataset": "",
+        "train": ",",
+        "query": ",",
+        "features": "",
+        "classes": "",
+        "labels_per_item": ".2f",
+        "base_rate": ".3f",
+        "empty_queries": "",
+        "schedules": "",
+    }
+    entries = (
+        Entry() if row[name] in (None, "") else Entry(format(row[name], form)) for name, form in forms.items()
     )
+    return (*entries, Entry(row["data"][:8]))

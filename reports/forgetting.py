@@ -1,45 +1,30 @@
-"""What a class-incremental stream does to the past: mAP by round on queries of classes seen before."""
+"""Forgetting along a class-incremental stream: mAP by round on queries of earlier classes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from bench.records import Direction, RunRecord
-from bench.reporting.evidence import Arrays, Evidence
-from bench.reporting.figures import Figure
-from bench.reports._metric import definition
-from bench.reports._panels import BASELINE, Axes, Curve, by_label, lines
-from bench.reports._retention import class_incremental, old_queries
+from bench.reporting import Axes, Curve, Direction, Figure, Results, RunRecord, definition, lines
+from bench.reports._stream import Values, class_incremental, old_queries
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    arrays: Arrays | None = None,
-    stale: Mapping[str, str] | None = None,
-    cast: Sequence[str] = (),
-) -> Figure:
+def render(results: Results) -> Figure:
     """Round t has the queries all of whose classes were introduced before t."""
-    evidence = Evidence.of(arrays, "forgetting")
 
-    def curves(chosen: Sequence[RunRecord], direction: Direction) -> dict[str, Curve]:
-        found: dict[str, Curve] = {}
-        baseline = []
-        for label, ran in by_label(chosen).items():
-            pairs = [old_queries(r, direction, evidence) for r in ran]
-            rounds = min(len(score) for score, _ in pairs)
-            x = np.arange(1, rounds + 1, dtype=np.float64)
-            found[label] = Curve.mean([x] * len(pairs), [score[:rounds] for score, _ in pairs])
-            baseline += [chance for _, chance in pairs]
-        rounds = min(map(len, baseline))
-        x = np.arange(1, rounds + 1, dtype=np.float64)
-        found[BASELINE] = Curve(x, np.mean([chance[:rounds] for chance in baseline], axis=0))
-        return found
+    def pairs(ran: Sequence[RunRecord], direction: Direction) -> list[tuple[Values, Values]]:
+        return [old_queries(r, direction, results.evidence) for r in ran]
+
+    def curve(ran: Sequence[RunRecord], direction: Direction) -> Curve:
+        return Curve.mean(*_aligned([score for score, _ in pairs(ran, direction)]))
+
+    def chance(ran: Sequence[RunRecord], direction: Direction) -> Curve:
+        x, y = _aligned([level for _, level in pairs(ran, direction)])
+        return Curve(x[0], np.mean(y, axis=0))
 
     return lines(
-        class_incremental(records, "forgetting"),
+        class_incremental(results, "forgetting"),
         title="Old classes along the stream",
         axes=Axes(x="round", y="mAP on old classes", markers=True, whole=True),
         caption=(
@@ -47,7 +32,12 @@ def render(
             "mean over queries, then over seeds; band: standard deviation over seeds; rounds count from 0",
             "chance: of the same queries; it falls as items of new classes arrive, and mAP with it",
         ),
-        curves=curves,
-        stale=stale or {},
-        cast=cast,
+        curve=curve,
+        chance=chance,
     )
+
+
+def _aligned(values: Sequence[Values]) -> tuple[list[Values], list[Values]]:
+    """Rounds and values of curves, cut to the shortest."""
+    rounds = min(map(len, values))
+    return [np.arange(1, rounds + 1, dtype=np.float64)] * len(values), [v[:rounds] for v in values]

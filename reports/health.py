@@ -1,70 +1,75 @@
-"""What codes are like: balance and correlation of bits, buckets, entropy, duplicates, flips of old codes."""
+"""Code health: balance and correlation of bits, bucket sizes, entropy, duplicates, flips of old codes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from bench.api import MODALITIES
-from bench.errors import ParameterError
-from bench.records import RunRecord
-from bench.reporting.evidence import Arrays, Evidence, Health
-from bench.reporting.figures import Figure, Plot
-from bench.reports._panels import Curve, by_label, draw_curve, parts
-from bench.reports._style import WIDTH, Look, figure, legend, log_ticks, looks
+from bench.reporting import (
+    MODALITIES,
+    PAGE_WIDTH,
+    Curve,
+    Figure,
+    Health,
+    Look,
+    ParameterError,
+    Part,
+    Plot,
+    Results,
+    RunRecord,
+    by_label,
+    draw_curve,
+    legend,
+    log_ticks,
+    parts,
+)
 
 _CAPTION = (
     "database codes after the last round, mean over seeds; bands: standard deviation over seeds",
     "bit balance: share of ones, bits sorted; correlation: |Pearson's r| of pairs of bits, sorted",
     "buckets: items per distinct code, largest first, of the first seed",
     "entropy of the codes in bits, at most log2 of the items (dotted); duplicates: share of items whose code "
-    + "another has too; flips: share of old bits that the round rewrote, both modalities",
+    + "another item also has; flips: share of old bits that the round rewrote, both modalities",
 )
 
 
 def render(
-    records: Sequence[RunRecord],
+    results: Results,
     *,
-    bits: int | None = None,
-    arrays: Arrays | None = None,
-    stale: Mapping[str, str] | None = None,
-    cast: Sequence[str] = (),
+    bits: Annotated[int | None, "code length to show; by default 32 or the nearest one"] = None,
 ) -> Figure:
-    """One plot per protocol, dataset and modality, at ``bits``: if None, 32 or what is next to it."""
-    evidence = Evidence.of(arrays, "health")
-    hashing = [r for r in records if not r.word and r.reference != "real-valued"]
-    if not hashing:
-        raise ParameterError(f"report 'health': none of {len(records)} cells left codes.")
-    styles = looks(records, cast)
+    """One plot per protocol, dataset and modality."""
+    hashing = results.select(lambda r: not r.word and r.reference != "real-valued")
+    if not hashing.records:
+        raise ParameterError(f"report 'health': none of {len(results)} cells has codes.")
     lengths = {r.spec.bits for r in hashing}
     length = min(lengths, key=lambda b: (abs(np.log2(b / 32)), b)) if bits is None else bits
-    found = parts([r for r in hashing if r.spec.bits == length])
-    plots, data = [], []
-    for part in found:
-        for modality in MODALITIES:
-            ran = by_label(part.protocol.records)
-            codes = {name: [evidence.health(r, modality) for r in mine] for name, mine in ran.items()}
-            name = f"{part.name}-{modality}" if len(found) > 1 else modality
-            drawn = {label: _Drawn.of(mine, codes[label]) for label, mine in ran.items()}
-            items = next(iter(ran.values()))[0].rounds[-1].items
-            once = all(len(r.rounds) < 2 for r in part.protocol.records)
-            plots.append(
-                Plot(
-                    name=name,
-                    caption=(f"{length}-bit codes of the {modality} modality", *_CAPTION, *part.caption),
-                    notes=part.protocol.notes(stale or {}),
-                    draw=partial(_draw, drawn, styles, items=items, once=once),
-                )
-            )
-            data += [
-                {**part.protocol.columns(ran[label][0]), "modality": modality, **_summary(of, ran[label])}
-                for label, of in codes.items()
-            ]
-    return figure("Code health", plots, data)
+    found = parts(hashing.select(lambda r: r.spec.bits == length))
+    plots = [_plot(part, length, m, alone=len(found) == 1) for part in found for m in MODALITIES]
+    return Figure.of("Code health", plots)
+
+
+def _plot(part: Part, bits: int, modality: str, *, alone: bool) -> tuple[Plot, Iterator[dict[str, Any]]]:
+    results, ran = part.protocol.results, by_label(part.protocol.records)
+    codes = {name: [results.evidence.health(r, modality) for r in mine] for name, mine in ran.items()}
+    drawn = {label: _Drawn.of(mine, codes[label]) for label, mine in ran.items()}
+    items = part.protocol.records[0].rounds[-1].items
+    once = all(len(r.rounds) < 2 for r in part.protocol.records)
+    plot = Plot(
+        name=modality if alone else f"{part.name}-{modality}",
+        caption=(f"{bits}-bit codes of the {modality} modality", *_CAPTION, *part.caption),
+        notes=part.protocol.notes(),
+        draw=partial(_draw, drawn, results.looks, items=items, once=once),
+    )
+    numbers = (
+        {**part.protocol.columns(ran[label][0]), "modality": modality, **_summary(of, ran[label])}
+        for label, of in codes.items()
+    )
+    return plot, numbers
 
 
 def _summary(codes: Sequence[Health], ran: Sequence[RunRecord]) -> dict[str, float | None]:
@@ -99,7 +104,7 @@ def _flips(record: RunRecord) -> dict[int, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """What is drawn of one method; what it is drawn from is a thousand times as large."""
+    """The lines and numbers of one method, a thousandth of the size of its codes."""
 
     balance: Curve
     correlation: Curve
@@ -134,7 +139,7 @@ def _corners(sizes: Any) -> Curve:
 def _draw(drawn: Mapping[str, _Drawn], styles: Mapping[str, Look], *, items: int, once: bool) -> Any:
     from matplotlib.figure import Figure as Canvas
 
-    canvas = Canvas(figsize=(WIDTH, 4.0), layout="constrained")
+    canvas = Canvas(figsize=(PAGE_WIDTH, 4.0), layout="constrained")
     axes = canvas.subplots(2, 3, squeeze=False)
     balance, correlation, buckets, entropy, duplicates, flips = axes.flat
     for label, of in drawn.items():

@@ -2,52 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from bench.errors import ParameterError
-from bench.records import Direction, RunRecord
-from bench.reporting.figures import Figure
-from bench.reports._metric import chance_name, definition, metric_title
-from bench.reports._panels import BASELINE, Axes, Curve, by_label, lines
+from bench.reporting import (
+    Axes,
+    Curve,
+    Direction,
+    Figure,
+    Metric,
+    Results,
+    RunRecord,
+    chance_name,
+    definition,
+    lines,
+    metric_title,
+)
+from bench.reports._stream import require_rounds
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    metric: str = "map",
-    stale: Mapping[str, str] | None = None,
-    cast: Sequence[str] = (),
-) -> Figure:
+def render(results: Results, *, metric: Metric = "map") -> Figure:
     """Against the items in the database, which grows with every round."""
-    if records and all(r.spec.evaluate == "last" for r in records):
-        raise ParameterError(
-            f"report 'learning': all {len(records)} cells were evaluated after their last round only. "
-            "Run them with --evaluate all, or every:K."
-        )
+    require_rounds(results, "learning")
 
-    def curves(chosen: Sequence[RunRecord], direction: Direction) -> dict[str, Curve]:
-        key, chance = f"{metric}/{direction}", f"{chance_name(metric)}/{direction}"
-        several = [r for r in chosen if len(r.rounds) > 1 and key in r.rounds[-1].metrics]
-        found = {label: _curve(ran, key) for label, ran in by_label(several).items()}
-        if any(chance in r.rounds[-1].metrics for r in several):
-            found[BASELINE] = _curve(several, chance)
-        return found
+    def curve(ran: Sequence[RunRecord], direction: Direction, name: str = metric) -> Curve | None:
+        keys = {f"{metric}/{direction}", f"{name}/{direction}"}
+        several = [r for r in ran if len(r.rounds) > 1 and keys <= r.rounds[-1].metrics.keys()]
+        return _curve(several, f"{name}/{direction}") if several else None
 
     title = metric_title(metric)
     return lines(
-        records,
+        results,
         title=f"{title} along the stream",
         axes=Axes(x="items in the database", y=title, markers=True),
         caption=(
             f"{definition(metric)}, after every evaluated round",
             "mean over seeds; band: standard deviation over seeds",
-            "the chance level changes as the database grows; the number below is that after the last round",
+            "the chance level changes as the database grows; the number below is for the last round",
         ),
-        curves=curves,
-        stale=stale or {},
-        cast=cast,
+        curve=curve,
+        chance=lambda ran, direction: curve(ran, direction, chance_name(metric)),
         metric=metric,
     )
 

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from bench.errors import ParameterError
-from bench.records import RunRecord
-from bench.reporting.evidence import Arrays, Evidence
-from bench.reporting.tables import Table
-from bench.reports._grid import table
-from bench.reports._metric import metric_title
+from bench.reporting import Metric, ParameterError, Results, Table, metric_title
+from bench.reports._grid import grids, numbered
 
 
 def render(
-    records: Sequence[RunRecord],
+    results: Results,
     *,
-    metric: str = "map",
-    band: bool = True,
-    significance: bool = False,
-    arrays: Arrays | None = None,
-    stale: Mapping[str, str] | None = None,
+    metric: Metric = "map",
+    band: Annotated[bool, "show the worst and the best order of tied items"] = True,
+    significance: Annotated[bool, "mark entries not significantly different from the best; map only"] = False,
 ) -> Table:
-    """Means over seeds, one block per protocol; ``band`` adds what the order of ties can change.
-
-    ``significance`` marks what cannot be told from the best of its column; it reads the histograms of
-    all cells and is made for ``map`` alone.
-    """
+    """Means over seeds, one block per protocol. ``significance`` reads the histograms of all cells."""
     if significance and metric != "map":
         raise ParameterError(
             f"significance is tested on the AP of queries, so for map alone; got {metric!r}."
         )
-    evidence = Evidence.of(arrays, "map_table") if significance else None
-    title = metric_title(metric)
-    return table(records, title=title, metric=metric, stale=stale or {}, band=band, evidence=evidence)
+    blocks = grids(results, metric=metric, band=band, significance=significance)
+    return Table.of(metric_title(metric), numbered(blocks))

@@ -1,4 +1,4 @@
-"""Every method there is: what it needs, where it comes from, and what it scores on Wiki at 32 bits."""
+"""All installed methods: their needs and origin, and their mAP on Wiki at 32 bits."""
 
 from __future__ import annotations
 
@@ -7,99 +7,99 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.api import Method, fidelity
-from bench.plugins import registry
-from bench.records import RunRecord, kind_of
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting import (
+    STALE,
+    Block,
+    Column,
+    Entry,
+    Method,
+    Results,
+    Row,
+    RunRecord,
+    Table,
+    definition,
+    fidelity,
+    kind_of,
+    protocols,
+    short,
+)
 from bench.reports import _published
-from bench.reports._metric import definition
-from bench.reports._protocol import STALE, Stale, protocols
 
 _DATASET, _BITS = "wiki", 32
 _SWEPT = ("database",)
 _PROTOCOL = ("schedule", "pool", "evaluate", "labelled", "paired", "data")
 _COLUMNS = (
-    Column("method", align="left"),
-    Column("year", align="left"),
-    Column("labels", align="left"),
-    Column("training", align="left"),
-    Column("database codes", align="left"),
-    Column("algorithm", align="left"),
+    *(Column(name, align="left") for name in ("method", "year", "labels", "training")),
+    *(Column(name, align="left") for name in ("database codes", "algorithm")),
     Column("state"),
-    Column("learned", group="Wiki I→T / T→I"),
-    Column("reindexed", group="Wiki I→T / T→I"),
-    Column("authors' code", group="Wiki I→T / T→I"),
+    *(Column(name, group="Wiki I→T / T→I") for name in ("learned", "reindexed", "authors' code")),
 )
 _CAPTION = (
     f"{definition('map')}, after the last round, mean over seeds, {_BITS} bits, default parameters",
-    "learned, reindexed: our runs by whose codes the database holds; authors' code: learned, ties as stored",
+    "learned, reindexed: our runs, by database codes; authors' code: learned codes, ties in stored order",
     "state: bytes of the learned state after the last round",
     "re-hashed: the method itself changes the learned codes of old items",
 )
 
 
-def render(records: Sequence[RunRecord], *, stale: Stale | None = None) -> Table:
+def render(results: Results) -> Table:
     """One row per installed method, one block per protocol; two policies of the database are two columns.
 
     Records of other datasets, lengths or parameters are not read.
     """
-    ours = [
-        r
-        for r in records
-        if r.spec.dataset == _DATASET
-        and r.spec.bits == _BITS
-        and not r.spec.params
-        and r.rounds
-        and not r.spec.val
-    ]
-    theirs = _authors()
-    blocks, data = [], []
-    for ran, told, columns in _parts(ours):
-        rows = [{**_data(name, ran, theirs), **columns} for name in registry.names("method")]
-        blocks.append(_block(rows, told, {r.spec.method for r in ran if r.spec.key in (stale or {})}))
-        data += rows
-    return Table(title="Methods", blocks=tuple(blocks), data=data)
+    ours = results.select(
+        lambda r: (
+            (r.spec.dataset, r.spec.bits, r.spec.val) == (_DATASET, _BITS, 0)
+            and not r.spec.params
+            and len(r.rounds) > 0
+        )
+    )
+    return Table.of("Methods", _parts(ours))
 
 
-def _parts(
-    records: Sequence[RunRecord],
-) -> Iterator[tuple[Sequence[RunRecord], Sequence[str], dict[str, Any]]]:
-    """Records of one protocol, with its words and its columns; without any records nothing of all that."""
-    if not records:
-        yield (), (), {}
+def _parts(results: Results) -> Iterator[tuple[Block, list[dict[str, Any]]]]:
+    """A block for every protocol; without any records, one that says nothing about protocols."""
+    theirs, methods = _authors(), results.methods()
+    if not results.records:
+        rows = [_data(name, cls, (), theirs) for name, cls in methods.items()]
+        yield _block(rows, (), set()), rows
         return
-    for p in protocols(records, swept=_SWEPT):
+    for p in protocols(results, swept=_SWEPT):
         known = p.columns(p.records[0]) | {"pool": p.pool}
-        yield p.records, p.caption(metric="map", swept=_SWEPT), {name: known[name] for name in _PROTOCOL}
+        columns = {name: known[name] for name in _PROTOCOL}
+        rows = [{**_data(name, cls, p.records, theirs), **columns} for name, cls in methods.items()]
+        stale = {r.spec.method for r in p.records if r.spec.key in results.stale}
+        yield _block(rows, p.caption(metric="map", swept=_SWEPT), stale), rows
 
 
-def _block(data: Sequence[Mapping[str, Any]], told: Sequence[str], old: set[str]) -> Block:
+def _block(data: Sequence[Mapping[str, Any]], caption: Sequence[str], stale: set[str]) -> Block:
     return Block(
-        caption=(*_CAPTION, *told),
+        caption=(*_CAPTION, *caption),
         columns=_COLUMNS,
-        rows=tuple(_row(entry, entry["method"] in old) for entry in data),
+        rows=tuple(_row(row, row["method"] in stale) for row in data),
         notes=(
-            *(f"{STALE} stale: {name}" for name in sorted(old)),
+            *(f"{STALE} stale: {name}" for name in sorted(stale)),
             *_modified(data),
-            *(f"{entry['method']}: {entry['paper']}" for entry in data if entry["paper"]),
+            *(f"{row['method']}: {row['paper']}" for row in data if row["paper"]),
         ),
     )
 
 
 def _modified(data: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for entry in data:
-        if kind_of(entry["algorithm"]) == "modified":
-            yield f"{entry['method']}: {entry['algorithm']}; preset=authors is the authors' algorithm"
+    for row in data:
+        if kind_of(row["algorithm"]) == "modified":
+            yield f"{row['method']}: {row['algorithm']}; preset=authors is the authors' algorithm"
 
 
 def _authors() -> dict[tuple[str, str], float]:
-    """(method, direction) → what the authors' own code gave on the same data."""
-    found = (p for p in _published.load() if p.dataset == _DATASET and p.bits == _BITS)
-    return {(p.method, p.direction): p.value for p in found}
+    """(method, direction) → the value of the authors' own code on the same data."""
+    numbers = (p for p in _published.load() if p.dataset == _DATASET and p.bits == _BITS)
+    return {(p.method, p.direction): p.value for p in numbers}
 
 
-def _data(name: str, ours: Sequence[RunRecord], theirs: Mapping[tuple[str, str], float]) -> dict[str, Any]:
-    cls: type[Method] = registry.get("method", name)
+def _data(
+    name: str, cls: type[Method], ours: Sequence[RunRecord], theirs: Mapping[tuple[str, str], float]
+) -> dict[str, Any]:
     mine = [r for r in ours if r.spec.method == name]
     scores = {
         (database, d): _mean([r for r in mine if r.spec.database == database], lambda r, d=d: _map(r, d))  # type: ignore[misc]
@@ -123,7 +123,7 @@ def _data(name: str, ours: Sequence[RunRecord], theirs: Mapping[tuple[str, str],
 
 def _labels(cls: type[Method]) -> str:
     needs = cls.capabilities
-    if needs.oracle:
+    if needs.reference == "oracle":
         return "also in encode"
     if not needs.supervised:
         return "no"
@@ -131,7 +131,7 @@ def _labels(cls: type[Method]) -> str:
 
 
 def _codes(cls: type[Method]) -> str:
-    if cls.capabilities.real_valued:
+    if cls.capabilities.reference == "real-valued":
         return "real-valued"
     if not cls.capabilities.learned_codes:
         return "hashed"
@@ -146,18 +146,18 @@ def _mean(records: Sequence[RunRecord], value: Callable[[RunRecord], float]) -> 
     return statistics.fmean(value(r) for r in records) if records else None
 
 
-def _row(entry: Mapping[str, Any], old: bool) -> tuple[Cell, ...]:
+def _row(row: Mapping[str, Any], old: bool) -> Row:
     words = ("method", "year", "labels", "training", "database_codes")
-    state = entry["state_bytes"]
+    state = row["state_bytes"]
     return (
-        *(Cell(entry[word] or "–") for word in words),
-        Cell(kind_of(entry["algorithm"])),
-        Cell(f"{state / 1000:.0f} kB" if state is not None else "–"),
-        *(Cell(_pair(entry, source), extra=STALE if old else "") for source in ("learned", "reindexed")),
-        Cell(_pair(entry, "authors")),
+        *(Entry(row[word] or "–") for word in words),
+        Entry(kind_of(row["algorithm"])),
+        Entry(f"{state / 1000:.0f} kB" if state is not None else "–"),
+        *(Entry(_pair(row, source), extra=STALE if old else "") for source in ("learned", "reindexed")),
+        Entry(_pair(row, "authors")),
     )
 
 
-def _pair(entry: Mapping[str, Any], source: str) -> str:
-    values = [entry[f"{source}/{d}"] for d in ("i2t", "t2i")]
-    return "–" if None in values else " / ".join(f"{v:.3f}".removeprefix("0") for v in values)
+def _pair(row: Mapping[str, Any], source: str) -> str:
+    values = [row[f"{source}/{d}"] for d in ("i2t", "t2i")]
+    return "–" if None in values else " / ".join(map(short, values))

@@ -7,46 +7,45 @@ from typing import Any
 
 import numpy as np
 
-from bench.records import Direction, RunRecord
-from bench.reporting.figures import Figure
-from bench.reports._metric import definition, metric_title
-from bench.reports._panels import Axes, Curve, by_label, lines
-from bench.reports._protocol import PARALLEL_NOTE
-from bench.reports._style import Look
+from bench.reporting import (
+    PARALLEL_NOTE,
+    Axes,
+    Curve,
+    Direction,
+    Figure,
+    Look,
+    Metric,
+    Results,
+    RunRecord,
+    definition,
+    lines,
+    metric_title,
+    parallel,
+)
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    metric: str = "map",
-    stale: Mapping[str, str] | None = None,
-    cast: Sequence[str] = (),
-) -> Figure:
-    """One point per method, mean over seeds; methods that are no rivals are left out.
+def render(results: Results, *, metric: Metric = "map") -> Figure:
+    """One point per method, mean over seeds; references are left out.
 
     Cost: the offline stage, every fit, and re-encoding old items, wall clock. Under ``evaluate last``
     nothing is re-encoded before the end.
     """
 
-    def curves(chosen: Sequence[RunRecord], direction: Direction) -> dict[str, Curve]:
-        rivals = by_label([r for r in chosen if not r.reference])
-        return {label: _point(ran, f"{metric}/{direction}") for label, ran in rivals.items()}
+    def curve(ran: Sequence[RunRecord], direction: Direction) -> Curve | None:
+        return None if ran[0].reference else _point(ran, f"{metric}/{direction}")
 
-    parallel = any(int(r.environment.get("jobs", 1)) > 1 for r in records)
     return lines(
-        records,
+        results,
         title="Accuracy against cost",
         axes=Axes(x="fit + rehash [s]", y=metric_title(metric), xscale="log"),
         caption=(
             f"{definition(metric)}, after the last round",
             "against wall-clock seconds of the offline stage, all fits and all re-encoding of old items",
             "mean over seeds; bars: standard deviation over seeds",
-            "grey line: the Pareto front, the methods that none beats in both",
-            *([PARALLEL_NOTE] if parallel else ()),
+            "grey line: the Pareto front; no method is both cheaper and better than one on it",
+            *([PARALLEL_NOTE] if parallel(results) else ()),
         ),
-        curves=curves,
-        stale=stale or {},
-        cast=cast,
+        curve=curve,
         draw=_draw,
         metric=metric,
     )
@@ -88,8 +87,8 @@ def _front(points: Mapping[str, tuple[float, float]]) -> list[tuple[float, float
     >>> _front({"a": (1.0, 0.5), "b": (2.0, 0.4), "c": (3.0, 0.9)})
     [(1.0, 0.5), (3.0, 0.9)]
     """
-    found: list[tuple[float, float]] = []
+    front: list[tuple[float, float]] = []
     for x, y in sorted(points.values(), key=lambda p: (p[0], -p[1])):
-        if not found or y > found[-1][1]:
-            found.append((x, y))
-    return found
+        if not front or y > front[-1][1]:
+            front.append((x, y))
+    return front

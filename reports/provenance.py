@@ -1,13 +1,24 @@
-"""Every cell of a table with what it takes to cite or repeat it: key, fingerprints, machine, and trouble."""
+"""Provenance: every cell with its key, fingerprints, machine and trouble, as needed to cite or repeat it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Row, Table
-from bench.reports._protocol import PARALLEL, STALE, Protocol, Stale, protocols
+from bench.reporting import (
+    PARALLEL,
+    STALE,
+    Block,
+    Column,
+    Entry,
+    Protocol,
+    Results,
+    Row,
+    RunRecord,
+    Table,
+    parallel,
+    protocols,
+)
 
 _COLUMNS = (
     *(Column(name, align="left") for name in ("method", "dataset")),
@@ -16,52 +27,50 @@ _COLUMNS = (
 )
 
 
-def render(records: Sequence[RunRecord], *, stale: Mapping[str, str] | None = None) -> Table:
-    """One row per cell, one block per protocol; ``data`` has all that the record tells of its origin."""
-    blocks, data = [], []
-    for number, protocol in enumerate(protocols(records)):
-        marks, references = protocol.marks(), protocol.references()
-        blocks.append(
-            Block(
-                caption=("key names the record; code and data are fingerprints", *protocol.caption()),
-                columns=_COLUMNS,
-                rows=tuple(_row(r, marks, stale or {}) for r in protocol.records),
-                notes=protocol.notes(stale or {}),
-                stub=4,
-            )
-        )
-        for record in protocol.records:
-            label = record.spec.label
-            kept = {"block": number, "mark": marks[label], "reference": references.get(label, "")}
-            data.append({**kept, **_data(protocol, record, stale or {})})
-    return Table(title="Provenance", blocks=tuple(blocks), data=data)
+def render(results: Results) -> Table:
+    """One row per cell, one block per protocol; ``data`` has all that the record says about its origin."""
+    return Table.of("Provenance", (_part(i, protocol) for i, protocol in enumerate(protocols(results))))
 
 
-def _row(record: RunRecord, marks: Mapping[str, str], stale: Stale) -> Row:
+def _part(number: int, protocol: Protocol) -> tuple[Block, Iterator[dict[str, Any]]]:
+    block = Block(
+        caption=("key names the record; code and data are fingerprints", *protocol.caption()),
+        columns=_COLUMNS,
+        rows=tuple(_row(r, protocol) for r in protocol.records),
+        notes=protocol.notes(),
+        stub=4,
+    )
+    return block, ({"block": number, **_data(r, protocol)} for r in protocol.records)
+
+
+def _row(record: RunRecord, protocol: Protocol) -> Row:
     spec = record.spec
-    old = STALE if spec.key in stale else ""
-    beside = PARALLEL if int(record.environment.get("jobs", 1)) > 1 else ""
+    old = STALE if spec.key in protocol.results.stale else ""
+    beside = PARALLEL if parallel([record]) else ""
     return (
-        Cell(spec.label, extra=marks[spec.label]),
-        Cell(spec.dataset),
-        Cell(str(spec.bits)),
-        Cell(str(spec.seed)),
-        Cell(record.word or "ok", extra=old + beside),
-        Cell(spec.key),
-        Cell(record.code[:8] or "–"),
-        Cell(record.data[:8] or "–"),
-        Cell(str(record.environment.get("cpu") or record.environment.get("machine") or "–")),
+        Entry(spec.label, extra=protocol.marks[spec.label]),
+        Entry(spec.dataset),
+        Entry(str(spec.bits)),
+        Entry(str(spec.seed)),
+        Entry(record.word or "ok", extra=old + beside),
+        Entry(spec.key),
+        Entry(record.code[:8] or "–"),
+        Entry(record.data[:8] or "–"),
+        Entry(str(record.environment.get("cpu") or record.environment.get("machine") or "–")),
     )
 
 
-def _data(protocol: Protocol, record: RunRecord, stale: Stale) -> dict[str, Any]:
+def _data(record: RunRecord, protocol: Protocol) -> dict[str, Any]:
+    label = record.spec.label
     return {
+        "mark": protocol.marks[label],
+        "reference": protocol.references.get(label, ""),
         **protocol.columns(record),
         "seed": record.spec.seed,
         "key": record.spec.key,
         "status": record.word or "ok",
         "reason": record.trouble,
-        "stale": stale.get(record.spec.key, ""),
+        "stale": protocol.results.stale.get(record.spec.key, ""),
         "code": record.code,
         "notes": "; ".join(record.notes),
         **{f"environment:{name}": value for name, value in record.environment.items()},

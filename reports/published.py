@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
-from bench.errors import ParameterError
-from bench.records import RoundRecord, RunRecord, kind_of
-from bench.reporting.tables import Block, Cell, Column, Row, Table
-from bench.reports._protocol import DIRECTION_NAMES, STALE, Stale, chance_level, dataset_of
+from bench.reporting import (
+    DIRECTION_NAMES,
+    STALE,
+    Block,
+    Column,
+    Entry,
+    ParameterError,
+    Results,
+    RoundRecord,
+    Row,
+    RunRecord,
+    Table,
+    chance_level,
+    dataset_of,
+    kind_of,
+    parse_metric,
+)
 from bench.reports._published import FUSED, NOT_STATED, Published, load
 
-_Place = tuple[str, int, str]  # direction, bits, rounds: what a column is about
+_Names = tuple[str, ...]
+_Place = tuple[str, int, str]  # direction, bits, rounds of a column
 _PROTOCOL = ("data", "features", "queries", "items", "metric", "ties", "database", "rounds", "schedule")
 _DIFFERS = "*"
 _OURS = (
@@ -26,7 +40,7 @@ _OURS = (
 
 @dataclass(frozen=True, slots=True)
 class _Ours:
-    """What we have for one published value."""
+    """Our results for one published value."""
 
     records: tuple[RunRecord, ...]  # one per seed
     metric: str
@@ -37,14 +51,13 @@ class _Ours:
 
 
 def render(
-    records: Sequence[RunRecord],
+    results: Results,
     *,
-    methods: Collection[str] | None = None,
-    datasets: Collection[str] | None = None,
-    bits: Collection[str] | None = None,
-    stale: Stale | None = None,
+    methods: Annotated[_Names, "show only numbers of these methods"] = (),
+    datasets: Annotated[_Names, "show only numbers on these datasets"] = (),
+    bits: Annotated[_Names, "show only numbers at these code lengths"] = (),
 ) -> Table:
-    """One block per published table; the three filters choose among the published numbers.
+    """One block per published table.
 
     Ours stands beside a published value of the same method, dataset, direction and bits: the mean
     over seeds after the last round, of those runs whose protocol differs in the fewest points.
@@ -52,46 +65,40 @@ def render(
     to be the same.
     """
     wanted = {"method": methods, "dataset": datasets, "bits": bits}
-    chosen = [
-        p
-        for p in load()
-        if all(known is None or str(getattr(p, name)) in known for name, known in wanted.items())
-    ]
+    every = load()
+    chosen = [p for p in every if all(not w or str(getattr(p, name)) in w for name, w in wanted.items())]
     if not chosen:
-        known = ", ".join(sorted({p.dataset for p in load()}))
         raise ParameterError(
-            f"no published number for these methods, datasets and bits. The datasets are {known}; "
-            "select fewer things away."
+            "no published number for these methods, datasets and bits. The datasets are "
+            f"{', '.join(sorted({p.dataset for p in every}))}; filter less."
         )
     tables: dict[tuple[str, str], list[Published]] = {}
     for number in chosen:
         tables.setdefault((number.file, number.table), []).append(number)
-    parts = [_Part(numbers, records, stale or {}) for numbers in tables.values()]
-    data = [row for part in parts for row in part.data()]
-    return Table(title="Published numbers", blocks=tuple(part.block() for part in parts), data=data)
+    parts = (_Part(numbers, results) for numbers in tables.values())
+    return Table.of("Published numbers", ((part.block(), part.data()) for part in parts))
 
 
 class _Part:
     """The numbers of one published table, and ours."""
 
-    def __init__(self, numbers: Sequence[Published], records: Sequence[RunRecord], stale: Stale) -> None:
-        self.numbers, self.records, self.stale = numbers, records, stale
+    def __init__(self, numbers: Sequence[Published], results: Results) -> None:
+        self.numbers, self.records, self.stale = numbers, results.records, results.stale
         self.places = list(dict.fromkeys(_place(p) for p in numbers))
         self.rows: dict[tuple[str, str], dict[_Place, Published]] = {}
         for p in numbers:
             self.rows.setdefault((p.dataset, p.method), {})[_place(p)] = p
-        self.ours = {
-            row: found for row, row_of in self.rows.items() for found in [_beside(row_of, records)] if found
-        }
+        beside = {row: _beside(places, self.records) for row, places in self.rows.items()}
+        self.ours = {row: ours for row, ours in beside.items() if ours}
         self.digits = max(len(repr(p.value).partition(".")[2]) for p in numbers)
 
     def block(self) -> Block:
         stub = (Column("dataset", align="left"), Column("method", align="left"))
         rows: list[Row] = []
         for (dataset, method), row in self.rows.items():
-            found = self.ours.get((dataset, method), {})
-            cells = (self._cell(row.get(place), found.get(place)) for place in self.places)
-            rows.append((Cell(dataset), Cell(method), *cells))
+            ours = self.ours.get((dataset, method), {})
+            entries = (self._entry(row.get(place), ours.get(place)) for place in self.places)
+            rows.append((Entry(dataset), Entry(method), *entries))
         return Block(
             caption=tuple(self._caption()),
             columns=(*stub, *(Column(_name(p), group=_direction(p[0]), align="left") for p in self.places)),
@@ -100,14 +107,14 @@ class _Part:
             stub=2,
         )
 
-    def _cell(self, theirs: Published | None, ours: _Ours | None) -> Cell:
+    def _entry(self, theirs: Published | None, ours: _Ours | None) -> Entry:
         text = "" if theirs is None else self._short(theirs.value)
         if not self.ours:
-            return Cell(text)
+            return Entry(text)
         if theirs is None or ours is None:
-            return Cell(text, below="–")
+            return Entry(text, below="–")
         mark = (_DIFFERS if ours.differences else "") + (STALE if self._reasons(ours) else "")
-        return Cell(text, below=self._short(ours.value(theirs.direction)) + mark)
+        return Entry(text, below=self._short(ours.value(theirs.direction)) + mark)
 
     def _short(self, value: float) -> str:
         """As many decimals as the published table has, and no leading zero."""
@@ -122,14 +129,14 @@ class _Part:
         yield f"{first.paper}, {first.table}"
         yield f"read: {first.read} ({first.where})"
         by_round = first.rounds.startswith("round ")
-        told = {name: {_told(p, name) for p in self.numbers} for name in _PROTOCOL}
-        shared = [n for n in _PROTOCOL if len(told[n]) == 1 and n not in ("data", "features")]
+        points = {name: {_point(p, name) for p in self.numbers} for name in _PROTOCOL}
+        shared = [n for n in _PROTOCOL if len(points[n]) == 1 and n not in ("data", "features")]
         own = [n for n in _PROTOCOL if n not in shared and not (n == "rounds" and by_round)]
-        yield "; ".join([*(text for n in shared for text in told[n] if text), "chance level not recorded"])
+        yield "; ".join([*(text for n in shared for text in points[n] if text), "chance level not recorded"])
         for dataset, numbers in groupby(self.numbers, key=lambda p: p.dataset):
             p = next(numbers)
             name = f"{dataset} (assumed)" if "dataset" in p.assumed else dataset
-            yield f"{name}: " + "; ".join(text for n in own if (text := _told(p, n)))
+            yield f"{name}: " + "; ".join(text for n in own if (text := _point(p, n)))
 
     def _notes(self) -> Iterator[str]:
         yield from dict.fromkeys(p.note for p in self.numbers if p.note)
@@ -142,7 +149,7 @@ class _Part:
             yield from self._comparison()
         else:
             names = ", ".join(dict.fromkeys(p.dataset for p in self.numbers))
-            yield f"nothing of ours to set beside these: no stored number of these methods on {names}"
+            yield f"no results of ours to compare: no stored number of these methods on {names}"
 
     def _unscored(self, p: Published) -> bool:
         """Whether we ran it, but did not score it with that metric."""
@@ -156,20 +163,20 @@ class _Part:
             f"{_DIFFERS} the protocol differs, or cannot be shown to be the same"
         )
         last: dict[tuple[str, str], list[RoundRecord]] = {}
-        for (dataset, _), found in self.ours.items():
-            for ours in found.values():
+        for (dataset, _), row in self.ours.items():
+            for ours in row.values():
                 last.setdefault((dataset, ours.metric), []).extend(r.rounds[-1] for r in ours.records)
         yield from (
             f"ours on {dataset}, {name}: {chance_level(name, r)}" for (dataset, name), r in last.items()
         )
         lines: dict[str, dict[str, None]] = {}
-        for (dataset, method), found in self.ours.items():
-            for ours in found.values():
+        for (dataset, method), row in self.ours.items():
+            for ours in row.values():
                 lines.setdefault("; ".join(ours.differences), {})[f"{method} on {dataset}"] = None
         for text, names_of in lines.items():
             if text:
                 yield f"{_DIFFERS} {', '.join(names_of)}: {text}"
-        reasons = [text for found in self.ours.values() for o in found.values() for text in self._reasons(o)]
+        reasons = [text for row in self.ours.values() for o in row.values() for text in self._reasons(o)]
         if reasons:
             yield f"{STALE} stale: {'; '.join(dict.fromkeys(reasons))}"
 
@@ -211,8 +218,8 @@ def _name(place: _Place) -> str:
     return rounds if rounds.startswith("round ") else length
 
 
-def _told(p: Published, name: str) -> str:
-    """One point of the protocol in words, or "" where there is nothing to tell."""
+def _point(p: Published, name: str) -> str:
+    """One point of the protocol as text, or "" where it is not stated."""
     value = getattr(p, name)
     if value in ("", None):
         return ""
@@ -221,7 +228,7 @@ def _told(p: Published, name: str) -> str:
 
 
 def _runs(p: Published, records: Sequence[RunRecord]) -> Iterator[RunRecord]:
-    """Those of the method on the data that have numbers of the test queries."""
+    """The runs of the method on the dataset that have numbers for the test queries."""
     for r in records:
         if (r.spec.method, r.spec.dataset) == (p.method, p.dataset) and not r.word and not r.spec.val:
             yield r
@@ -234,18 +241,18 @@ def _beside(row: Mapping[_Place, Published], records: Sequence[RunRecord]) -> di
         s = record.spec
         key = (s.label, dataset_of(record), s.database, s.schedule, s.pool, record.data)
         groups.setdefault(key, []).append(record)
-    found = [filled for group in groups.values() if (filled := _filled(row, group))]
+    candidates = [filled for group in groups.values() if (filled := _filled(row, group))]
 
     def distance(filled: dict[_Place, _Ours]) -> tuple[int, int]:
         one = next(iter(filled.values()))
         return len(one.differences), len(one.records[0].spec.params)
 
-    return min(found, key=distance) if found else {}
+    return min(candidates, key=distance, default={})
 
 
 def _filled(row: Mapping[_Place, Published], group: Sequence[RunRecord]) -> dict[_Place, _Ours]:
-    """What runs of one protocol have for the values of one row."""
-    found: dict[_Place, _Ours] = {}
+    """Ours for the values of one row, from runs of one protocol."""
+    filled: dict[_Place, _Ours] = {}
     for place, p in row.items():
         for metric in dict.fromkeys((p.metric, _without_order(p.metric))):
             key = f"{metric}/{p.direction}"
@@ -256,9 +263,9 @@ def _filled(row: Mapping[_Place, Published], group: Sequence[RunRecord]) -> dict
             }
             if same:
                 differences = tuple(_differences(p, next(iter(same.values())), metric))
-                found[place] = _Ours(tuple(same.values()), metric, differences)
+                filled[place] = _Ours(tuple(same.values()), metric, differences)
                 break
-    return found
+    return filled
 
 
 def _without_order(metric: str) -> str:
@@ -273,10 +280,8 @@ def _without_order(metric: str) -> str:
 
 def _differences(p: Published, ours: RunRecord, metric: str) -> Iterator[str]:
     """Every point in which the protocols differ, or in which they cannot be compared."""
-    from bench.metrics import parse_metric
-
     spec, last = ours.spec, ours.rounds[-1]
-    by_order = parse_metric(metric).needs == "order"
+    by_order = parse_metric(metric).ordered
     if metric != p.metric or not by_order or p.ties != "stored order":
         order = "in stored order" if by_order else "expected over their orders"
         yield f"metric {p.metric}, ties {p.ties}; ours {metric}, ties {order}"
@@ -289,7 +294,7 @@ def _differences(p: Published, ours: RunRecord, metric: str) -> Iterator[str]:
     for name, theirs, here in (("queries", p.queries, last.queries), ("items", p.items, last.items)):
         if theirs != here:
             yield f"{name} {NOT_STATED if theirs is None else theirs}; ours {here}"
-    yield f"features {p.features}; ours not told by a record of {dataset_of(ours)}"
+    yield f"features {p.features}; ours not in a record of {dataset_of(ours)}"
     if spec.params:
         yield f"ours with parameters: {spec.label}"
     if spec.sees_future:

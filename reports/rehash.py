@@ -1,4 +1,4 @@
-"""What rewriting old codes buys: mAP against the stored bits rewritten, for every database policy."""
+"""Rehash economics: mAP against the stored bits rewritten, for every database policy."""
 
 from __future__ import annotations
 
@@ -7,37 +7,40 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import ParameterError
-from bench.records import DATABASES, Direction, RunRecord
-from bench.reporting.figures import Figure
-from bench.reports._metric import definition, metric_title
-from bench.reports._panels import Axes, Curve, by_label, lines
-from bench.reports._style import Look
+from bench.reporting import (
+    DATABASES,
+    Axes,
+    Curve,
+    Direction,
+    Figure,
+    Look,
+    Metric,
+    ParameterError,
+    Results,
+    RunRecord,
+    definition,
+    lines,
+    metric_title,
+)
 
 _MARKERS = {"frozen": "s", "reindexed": "o", "learned": "^"}
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    metric: str = "map",
-    stale: Mapping[str, str] | None = None,
-    cast: Sequence[str] = (),
-) -> Figure:
+def render(results: Results, *, metric: Metric = "map") -> Figure:
     """One point per method and policy, mean over seeds; only runs in which every round was evaluated.
 
-    The policies are different protocols, which here stand in one panel on purpose: their markers
-    tell them apart. Methods that are no rivals are left out.
+    The policies are different protocols, which share a panel here on purpose: their markers distinguish
+    them. References are left out.
     """
-    several = [r for r in records if r.spec.evaluate == "all" and not r.reference and len(r.rounds) > 1]
-    if not several:
+    several = results.select(lambda r: r.spec.evaluate == "all" and not r.reference and len(r.rounds) > 1)
+    if not several.records:
         raise ParameterError(
-            f"report 'rehash': none of {len(records)} cells was evaluated in every round of several, so what "
-            "was rewritten is not known. Run them with --evaluate all."
+            f"report 'rehash': none of {len(results)} cells was evaluated in every round of several, so the "
+            "rewritten bits are unknown. Run with --evaluate all."
         )
 
-    def curves(chosen: Sequence[RunRecord], direction: Direction) -> dict[str, Curve]:
-        return {label: _points(ran, f"{metric}/{direction}") for label, ran in by_label(chosen).items()}
+    def curve(ran: Sequence[RunRecord], direction: Direction) -> Curve:
+        return _points(ran, f"{metric}/{direction}")
 
     return lines(
         several,
@@ -49,9 +52,7 @@ def render(
             "a point per method and database policy",
             *(f"{name}: {text}" for name, text in DATABASES.items()),
         ),
-        curves=curves,
-        stale=stale or {},
-        cast=cast,
+        curve=curve,
         draw=_draw,
         metric=metric,
         swept=("database",),
@@ -67,14 +68,14 @@ def rewrites(record: RunRecord) -> float:
 def _points(ran: Sequence[RunRecord], key: str) -> Curve:
     """A point per policy that was run, in the order of ``_MARKERS``."""
     by_policy = {policy: [r for r in ran if r.spec.database == policy] for policy in _MARKERS}
-    found = {policy: mine for policy, mine in by_policy.items() if mine}
-    x = [np.mean([rewrites(r) for r in mine]) for mine in found.values()]
-    y = [np.mean([r.rounds[-1].metrics[key] for r in mine]) for mine in found.values()]
-    return Curve(np.array(x), np.array(y), at=list(found))
+    run = {policy: mine for policy, mine in by_policy.items() if mine}
+    x = [np.mean([rewrites(r) for r in mine]) for mine in run.values()]
+    y = [np.mean([r.rounds[-1].metrics[key] for r in mine]) for mine in run.values()]
+    return Curve(np.array(x), np.array(y), at=list(run))
 
 
 def _fill(look: Look) -> dict[str, Any]:
-    """The marker tells the policy, so methods of one colour differ in its filling, as in their dashes."""
+    """The marker shows the policy, so methods of one colour differ in its filling, as in their dashes."""
     return {"color": look.color, "markerfacecolor": look.color if look.linestyle == "solid" else "white"}
 
 

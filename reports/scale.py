@@ -1,4 +1,4 @@
-"""What one million items would cost, extrapolated linearly from what was measured: not measured itself."""
+"""Cost at one million items, extrapolated linearly from the runs, not measured."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
-from bench.reports._protocol import (
+from bench.reporting import (
     PARALLEL,
     PARALLEL_NOTE,
-    STALE,
+    Block,
+    Column,
+    Entry,
     Protocol,
-    Stale,
-    by_method,
-    protocols,
+    Results,
+    Row,
+    RunRecord,
+    Table,
+    by_dataset,
+    by_row,
+    parallel,
 )
 
 ITEMS = 1_000_000
@@ -26,16 +30,11 @@ _CAPTION = (
 )
 
 
-def render(records: Sequence[RunRecord], *, stale: Mapping[str, str] | None = None) -> Table:
+def render(results: Results) -> Table:
     """Mean over seeds; one block per protocol and dataset, rows by method and code length."""
-    blocks, data = [], []
-    for protocol in protocols(records):
-        for found in protocol.datasets.values():
-            part = Protocol(pool=protocol.pool, records=tuple(found))
-            rows = [_row(part, group) for group in by_method(found)]
-            blocks.append(_block(part, rows, stale or {}))
-            data += rows
-    return Table(title="Cost at one million items, extrapolated", blocks=tuple(blocks), data=data)
+    parts = ((part, [_row(part, ran) for ran in by_row(part.records)]) for part in by_dataset(results))
+    title = "Cost at one million items, extrapolated"
+    return Table.of(title, ((_block(part, rows), rows) for part, rows in parts))
 
 
 def _row(part: Protocol, records: Sequence[RunRecord]) -> dict[str, Any]:
@@ -55,12 +54,12 @@ def _row(part: Protocol, records: Sequence[RunRecord]) -> dict[str, Any]:
         "search_seconds_per_query": mean(_search),
         "index_bytes": 2 * ITEMS * records[0].spec.bits / 8 if binary else None,
         "state_bytes": mean(lambda r: float(r.rounds[-1].state_bytes)),
-        "parallel": any(int(r.environment.get("jobs", 1)) > 1 for r in ran),
+        "parallel": parallel(ran),
     }
 
 
 def _encode(record: RunRecord) -> float | None:
-    """Items are encoded once when they arrive; learned codes come with the fit and are not encoded."""
+    """Items are encoded once, on arrival; learned codes come with the fit and are not encoded."""
     if record.spec.database == "learned":
         return None
     spent = sum(r.seconds.get("encode_database", 0.0) for r in record.rounds)
@@ -68,7 +67,7 @@ def _encode(record: RunRecord) -> float | None:
 
 
 def _reencode(record: RunRecord) -> float | None:
-    """From the rounds that re-encoded items which were in the index before."""
+    """Measured on the rounds that re-encoded items already in the index."""
     pairs = [
         (a.items, b.seconds["rehash"])
         for a, b in zip(record.rounds, record.rounds[1:], strict=False)
@@ -85,21 +84,14 @@ def _search(record: RunRecord) -> float | None:
     return last.seconds["search"] / (last.queries * len(record.spec.directions)) / last.items * ITEMS
 
 
-def _block(part: Protocol, rows: Sequence[Mapping[str, Any]], stale: Stale) -> Block:
-    marks = part.marks()
-    old = {r.spec.label for r in part.records if stale and r.spec.key in stale}
-
-    def cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
-        extra = marks[row["method"]] + (PARALLEL if row["parallel"] else "")
-        name = Cell(row["method"], extra=extra + (STALE if row["method"] in old else ""))
-        times = (row["fit_seconds"], row["encode_seconds"], row["reencode_seconds"])
+def _block(part: Protocol, rows: Sequence[Mapping[str, Any]]) -> Block:
+    def entries(row: Mapping[str, Any]) -> Row:
+        times = ("fit_seconds", "encode_seconds", "reencode_seconds", "search_seconds_per_query")
         return (
-            name,
-            Cell(str(row["bits"])),
-            *(Cell(_duration(t)) for t in times),
-            Cell(_duration(row["search_seconds_per_query"])),
-            Cell(_size(row["index_bytes"])),
-            Cell(_size(row["state_bytes"])),
+            part.name(row["method"], PARALLEL if row["parallel"] else ""),
+            Entry(str(row["bits"])),
+            *(Entry(_duration(row[name])) for name in times),
+            *(Entry(_size(row[name])) for name in ("index_bytes", "state_bytes")),
         )
 
     names = ("fit", "encode", "re-encode", "search", "index", "state")
@@ -110,11 +102,11 @@ def _block(part: Protocol, rows: Sequence[Mapping[str, Any]], stale: Stale) -> B
             Column("bits"),
             *(Column(name, group="extrapolated") for name in names),
         ),
-        rows=tuple(map(cells, rows)),
+        rows=tuple(map(entries, rows)),
         notes=(
-            "state: bytes of what the method keeps, as measured: that of an online method does not grow",
+            "state: bytes that the method keeps, as measured; those of an online method do not grow",
             *([PARALLEL_NOTE] if any(row["parallel"] for row in rows) else ()),
-            *part.notes(stale),
+            *part.notes(),
         ),
         stub=2,
     )

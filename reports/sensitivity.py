@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
-from bench.reports._axes import Sweep, data, entry, shown, sweeps
-from bench.reports._metric import metric_title
-from bench.reports._protocol import DIRECTION_NAMES, Stale
+from bench.reporting import DIRECTION_NAMES, Block, Column, Entry, Metric, Results, Table, metric_title
+from bench.reports._axes import AxisNames, Sweep, shown, sweeps
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    metric: str = "map",
-    axes: Sequence[str] = (),
-    stale: Mapping[str, str] | None = None,
-) -> Table:
-    """Means over seeds; ``axes`` names the one that goes down."""
-    found = sweeps(records, axes, 1, "sensitivity", metric)
-    return Table(
-        title=f"{metric_title(metric)} over {found[0].axes[0]}",
-        blocks=tuple(_block(sweep, metric, stale or {}) for sweep in found),
-        data=[row for sweep in found for row in data(sweep, metric)],
-    )
+def render(results: Results, *, metric: Metric = "map", axes: AxisNames = ()) -> Table:
+    """Means over seeds; the axis goes down."""
+    found = sweeps(results, axes, 1, "sensitivity", metric)
+    title = f"{metric_title(metric)} over {found[0].axes[0]}"
+    return Table.of(title, ((_block(sweep, metric), sweep.data(metric)) for sweep in found))
 
 
-def _block(sweep: Sweep, metric: str, stale: Stale) -> Block:
+def _block(sweep: Sweep, metric: str) -> Block:
     places = [(d, bits) for d in sweep.directions for bits in sweep.lengths]
     [axis] = sweep.axes
+    heads = [
+        Column(f"{bits} bits", group=DIRECTION_NAMES[d], align="left", better="higher") for d, bits in places
+    ]
     return Block(
         caption=sweep.caption(metric),
-        columns=(
-            Column(axis, align="left"),
-            *(
-                Column(f"{bits} bits", group=DIRECTION_NAMES[d], align="left", better="higher")
-                for d, bits in places
-            ),
-        ),
+        columns=(Column(axis, align="left"), *heads),
         rows=tuple(
-            (Cell(shown(x)), *(entry(sweep.at(bits, x), metric, d, stale) for d, bits in places))
+            (Entry(shown(x)), *(sweep.entry(bits, x, metric=metric, direction=d) for d, bits in places))
             for x in sweep.levels(axis)
         ),
-        notes=sweep.notes(stale),
+        notes=sweep.notes(),
     )

@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bench.records import Direction, RunRecord
-from bench.reporting.figures import Figure, Plot
-from bench.reports._axes import Sweep, data, scores, shown, sweeps
-from bench.reports._metric import metric_title
-from bench.reports._panels import Curve, label_edges, part_name
-from bench.reports._protocol import DIRECTION_NAMES
-from bench.reports._style import figure, grid, legend, log_ticks
+from bench.reporting import (
+    DIRECTION_NAMES,
+    Curve,
+    Direction,
+    Figure,
+    Metric,
+    Results,
+    grid,
+    label_edges,
+    legend,
+    log_ticks,
+    metric_title,
+)
+from bench.reports._axes import AxisNames, Sweep, drawn, scores, shown, sweeps
 
 _MARKERS = "osD^vP"
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    metric: str = "map",
-    axes: Sequence[str] = (),
-    stale: Mapping[str, str] | None = None,
-) -> Figure:
-    """A line per code length, mean over seeds; ``axes`` names what varies, if more than one thing does."""
-    found = sweeps(records, axes, 1, "sensitivity_plot", metric)
-    plots: list[Plot] = []
-    rows: list[dict[str, Any]] = []
-    for number, sweep in enumerate(found):
+def render(results: Results, *, metric: Metric = "map", axes: AxisNames = ()) -> Figure:
+    """A line per code length, mean over seeds."""
+
+    def plot(sweep: Sweep) -> tuple[tuple[str, ...], Callable[[], Any]]:
         lines = {(d, b): _curve(sweep, b, d, metric) for d in sweep.directions for b in sweep.lengths}
-        plots.append(
-            Plot(
-                name=part_name(number, sweep.title) if len(found) > 1 else "",
-                caption=(*sweep.caption(metric), "band: standard deviation over seeds"),
-                notes=sweep.notes(stale or {}),
-                draw=partial(_draw, sweep, lines, metric_title(metric)),
-            )
-        )
-        rows += data(sweep, metric)
-    return figure(f"{metric_title(metric)} over {found[0].axes[0]}", plots, rows)
+        axis, title = sweep.axes[0], metric_title(metric)
+        draw = partial(_draw, lines, axis, sweep.levels(axis), title)
+        return ("band: standard deviation over seeds",), draw
+
+    return drawn(sweeps(results, axes, 1, "sensitivity_plot", metric), metric, plot)
 
 
 def _curve(sweep: Sweep, bits: int, direction: Direction, metric: str) -> Curve:
-    """Against the position of the value; what did not run is NaN."""
+    """Against the position of the value; NaN for cells that did not run."""
     values = [scores(sweep.at(bits, x), metric, direction) for x in sweep.levels(sweep.axes[0])]
     return Curve(
         x=np.arange(len(values), dtype=np.float64),
@@ -55,13 +49,13 @@ def _curve(sweep: Sweep, bits: int, direction: Direction, metric: str) -> Curve:
     )
 
 
-def _draw(sweep: Sweep, lines: Mapping[tuple[Direction, int], Curve], title: str) -> Any:
+def _draw(lines: Mapping[tuple[Direction, int], Curve], name: str, levels: Sequence[Any], title: str) -> Any:
     import seaborn
 
-    directions, lengths = sweep.directions, sweep.lengths
-    levels = sweep.levels(sweep.axes[0])
+    directions = list(dict.fromkeys(d for d, _ in lines))
+    lengths = sorted({b for _, b in lines})
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) and v > 0 for v in levels)
-    colours = seaborn.color_palette("viridis", len(lengths) + 1)  # no method's: they tell code lengths
+    colours = seaborn.color_palette("viridis", len(lengths) + 1)  # of code lengths, not of methods
     canvas, places = grid(1, len(directions), sharey=True)
     for axis, direction in zip(places[0], directions, strict=True):
         axis.set_title(DIRECTION_NAMES[direction])
@@ -77,6 +71,6 @@ def _draw(sweep: Sweep, lines: Mapping[tuple[Direction, int], Curve], title: str
             log_ticks(axis.xaxis, levels)
         else:
             axis.set_xticks(range(len(levels)), [shown(v) for v in levels])
-    label_edges(places, sweep.axes[0], title)
+    label_edges(places, name, title)
     legend(canvas, places)
     return canvas

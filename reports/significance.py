@@ -1,21 +1,29 @@
-"""How sure a table is: bootstrap intervals of every number, and tests of every difference to the best."""
+"""Bootstrap intervals of every mAP, and tests of every difference to the best of its column."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.errors import ParameterError
-from bench.records import RunRecord
-from bench.reporting.evidence import Arrays, Evidence
-from bench.reporting.significance import CONFIDENCE, LEVEL, Comparison
-from bench.reporting.tables import Block, Cell, Column, Table
-from bench.reports._metric import definition
-from bench.reports._protocol import DIRECTION_NAMES, STALE, Protocol, Stale, protocols
-from bench.reports._scores import Column as Compared
-from bench.reports._scores import against_best, columns, corrected, intervals
+from bench.reporting import (
+    CONFIDENCE,
+    DIRECTION_NAMES,
+    LEVEL,
+    Block,
+    Column,
+    Comparison,
+    Entry,
+    Evidence,
+    ParameterError,
+    Protocol,
+    Results,
+    Table,
+    definition,
+    protocols,
+    short,
+)
+from bench.reports._scores import Compared, against_best, columns, corrected, intervals
 
 _MAP = f"{definition('map')}, after the last round"
 _CAPTION = f"{_MAP}; in brackets a {CONFIDENCE:.0%} bootstrap interval over queries and seeds"
@@ -27,9 +35,10 @@ _NOTES = (
     "intervals: percentile bootstrap, queries and seeds drawn independently; too narrow where seeds are few",
     "p over queries: paired randomisation test of the AP per query, mean over seeds, two-sided",
     "p over seeds: paired t-test of the mean AP per seed, two-sided",
-    "a star takes both: the larger p, Holm-corrected over the methods of a column; one seed allows none",
+    "a star requires both: the larger p, Holm-corrected over the methods of a column; one seed allows none",
     "the best is picked from the same scores, which makes p somewhat too small where methods are many",
 )
+_NUMBERS = ("difference", "low", "high", "p_queries", "p_seeds", "wins", "ties", "losses", "queries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +51,22 @@ class _Tested:
     comparisons: Mapping[str, Comparison]
     p: Mapping[str, float]
 
-    @property
-    def head(self) -> Column:
+    def head(self, **marks: Any) -> Column:
         group = f"{self.column.dataset} {DIRECTION_NAMES[self.column.direction]}"
-        return Column(f"{self.column.bits} bits", group=group)
+        return Column(f"{self.column.bits} bits", group=group, **marks)
 
 
-def render(
-    records: Sequence[RunRecord], *, arrays: Arrays | None = None, stale: Mapping[str, str] | None = None
-) -> Table:
-    """Two blocks per protocol, numbers and differences; methods that are no rivals are left out."""
-    evidence = Evidence.of(arrays, "significance")
-    blocks: list[Block] = []
-    data: list[dict[str, Any]] = []
-    for protocol in protocols(records):
-        tested = [_tested(column, evidence) for column in columns(protocol, evidence)]
+def render(results: Results) -> Table:
+    """Two blocks per protocol, numbers and differences; references are left out."""
+    parts: list[tuple[Block, Sequence[dict[str, Any]]]] = []
+    for protocol in protocols(results):
+        tested = [_tested(column, results.evidence) for column in columns(protocol)]
         if tested:
-            blocks += [_numbers(protocol, tested, stale or {}), _differences(protocol, tested)]
-            data += (row for t in tested for row in _data(protocol, t))
-    if not blocks:
-        raise ParameterError(f"report 'significance': none of {len(records)} cells has numbers to compare.")
-    return Table(title="Intervals and tests", blocks=tuple(blocks), data=data)
+            parts.append((_numbers(protocol, tested), [row for t in tested for row in _data(protocol, t)]))
+            parts.append((_differences(protocol, tested), ()))
+    if not parts:
+        raise ParameterError(f"report 'significance': none of {len(results)} cells has numbers to compare.")
+    return Table.of("Intervals and tests", parts)
 
 
 def _tested(column: Compared, evidence: Evidence) -> _Tested:
@@ -70,45 +74,38 @@ def _tested(column: Compared, evidence: Evidence) -> _Tested:
     return _Tested(column, column.best(), intervals(column), comparisons, corrected(comparisons))
 
 
-def _numbers(protocol: Protocol, tested: Sequence[_Tested], stale: Stale) -> Block:
+def _numbers(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
     means = [t.column.means() for t in tested]
 
-    def cell(t: _Tested, mean: Mapping[str, float], label: str) -> Cell:
+    def entry(t: _Tested, mean: Mapping[str, float], label: str) -> Entry:
         if label not in mean:
-            return Cell()
-        return Cell(_short(mean[label]), mean[label], below=_interval(*t.intervals[label]))
+            return Entry()
+        return Entry(short(mean[label]), mean[label], below=_interval(*t.intervals[label]))
 
-    heads = [Column(t.head.name, group=t.head.group, better="higher") for t in tested]
-    rows = {
-        label: [cell(t, m, label) for t, m in zip(tested, means, strict=True)] for label in _labels(tested)
-    }
-    marks = protocol.marks()
-    old = {r.spec.label for r in protocol.records if stale and r.spec.key in stale}
     return Block(
         caption=(_CAPTION, *protocol.caption(metric="map")),
-        columns=(Column("method", align="left"), *heads),
+        columns=(Column("method", align="left"), *(t.head(better="higher") for t in tested)),
         rows=tuple(
-            (Cell(label, extra=marks[label] + (STALE if label in old else "")), *row)
-            for label, row in rows.items()
+            (protocol.name(label), *(entry(t, mean, label) for t, mean in zip(tested, means, strict=True)))
+            for label in _labels(tested)
         ),
-        notes=protocol.notes(stale),
+        notes=protocol.notes(),
     )
 
 
 def _differences(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
-    def cell(t: _Tested, label: str) -> Cell:
-        if label == t.best:
-            return Cell("best")
-        found = t.comparisons.get(label)
-        if found is None:
-            return Cell()
+    def entry(t: _Tested, label: str) -> Entry:
+        comparison = t.comparisons.get(label)
+        if label == t.best or comparison is None:
+            return Entry("best" if label == t.best else "–")
         star = "*" if t.p[label] < LEVEL else ""
-        return Cell(_short(found.difference), extra=star, below=_interval(found.low, found.high))
+        interval = _interval(comparison.low, comparison.high)
+        return Entry(short(comparison.difference), extra=star, below=interval)
 
     return Block(
         caption=(_DIFFERENCE, *protocol.caption(metric="map")),
-        columns=(Column("method", align="left"), *(t.head for t in tested)),
-        rows=tuple((Cell(label), *(cell(t, label) for t in tested)) for label in _labels(tested)),
+        columns=(Column("method", align="left"), *(t.head() for t in tested)),
+        rows=tuple((Entry(label), *(entry(t, label) for t in tested)) for label in _labels(tested)),
         notes=_NOTES,
     )
 
@@ -118,8 +115,7 @@ def _data(protocol: Protocol, tested: _Tested) -> Iterator[dict[str, Any]]:
     for label, mean in column.means().items():
         here = protocol.datasets[column.dataset]
         record = next(r for r in here if r.spec.label == label and r.spec.bits == column.bits)
-        found = tested.comparisons.get(label)
-        names = ("difference", "low", "high", "p_queries", "p_seeds", "wins", "ties", "losses", "queries")
+        comparison = tested.comparisons.get(label)
         low, high = tested.intervals[label]
         yield {
             **protocol.columns(record),
@@ -129,7 +125,7 @@ def _data(protocol: Protocol, tested: _Tested) -> Iterator[dict[str, Any]]:
             "interval_high": high,
             "seeds": len(column.scores[label]),
             "best": tested.best,
-            **{f"against_best_{name}": getattr(found, name) if found else None for name in names},
+            **{f"against_best_{name}": getattr(comparison, name, None) for name in _NUMBERS},
             "against_best_p_holm": tested.p.get(label),
         }
 
@@ -139,13 +135,4 @@ def _labels(tested: Sequence[_Tested]) -> list[str]:
 
 
 def _interval(low: float, high: float) -> str:
-    return f"[{_short(low)}, {_short(high)}]"
-
-
-def _short(value: float) -> str:
-    """Three decimals, no leading zero, a true minus."""
-    if math.isnan(value):
-        return "n/a"
-    text = f"{abs(value):.3f}"
-    text = text[1:] if text.startswith("0.") else text
-    return f"−{text}" if value < 0 and float(text) else text
+    return f"[{short(low)}, {short(high)}]"

@@ -1,4 +1,4 @@
-"""Where the time goes: the stages of a whole stream, stacked, for every method."""
+"""Time by stage: how the seconds of a stream divide, for every method."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import ParameterError
-from bench.records import RunRecord
-from bench.reporting.figures import Figure, Plot
-from bench.reports._panels import parts
-from bench.reports._protocol import PARALLEL_NOTE, by_method
-from bench.reports._style import WIDTH, figure
+from bench.reporting import (
+    PAGE_WIDTH,
+    PARALLEL_NOTE,
+    Figure,
+    ParameterError,
+    Plot,
+    Results,
+    RunRecord,
+    by_row,
+    parallel,
+    parts,
+)
 
 _STAGES = {
     "fit_pool": "offline stage",
@@ -25,37 +31,27 @@ _STAGES = {
 }
 
 
-def render(
-    records: Sequence[RunRecord], *, stale: Mapping[str, str] | None = None, cast: Sequence[str] = ()
-) -> Figure:
+def render(results: Results) -> Figure:
     """Shares of the wall-clock total, which stands at the end of each bar; mean over seeds."""
-    import seaborn
-
-    colours = seaborn.color_palette("viridis", len(_STAGES))
-    plots: list[Plot] = []
-    data: list[dict[str, Any]] = []
-    found = parts(records)
-    for part in found:
-        rows = [_row(ran) for ran in by_method([r for r in part.protocol.records if not r.word])]
+    plots = []
+    for part in parts(results):
+        rows = [_row(ran) for ran in by_row(r for r in part.protocol.records if not r.word)]
         if rows:
-            parallel = any(int(r.environment.get("jobs", 1)) > 1 for r in part.protocol.records)
-            plots.append(
-                Plot(
-                    name=part.name if len(found) > 1 else "",
-                    caption=(
-                        "share of wall-clock time by stage over the whole stream, mean over seeds",
-                        "at the right the total in seconds",
-                        *([PARALLEL_NOTE] if parallel else ()),
-                        *part.caption,
-                    ),
-                    notes=part.protocol.notes(stale or {}),
-                    draw=partial(_draw, rows, colours),
-                )
+            plot = Plot(
+                name=part.name,
+                caption=(
+                    "share of wall-clock time by stage over the stream, mean over seeds",
+                    "at the right the total in seconds",
+                    *([PARALLEL_NOTE] if parallel(part.protocol.records) else ()),
+                    *part.caption,
+                ),
+                notes=part.protocol.notes(),
+                draw=partial(_draw, [{k: v for k, v in row.items() if k != "record"} for row in rows]),
             )
-            data += [{**part.protocol.columns(r["record"]), **r["seconds"]} for r in rows]
+            plots.append((plot, [{**part.protocol.columns(r["record"]), **r["seconds"]} for r in rows]))
     if not plots:
-        raise ParameterError(f"report 'stages': none of {len(records)} cells has numbers. Run `bench run`.")
-    return figure("Time by stage", plots, data)
+        raise ParameterError(f"report 'stages': none of {len(results)} cells has numbers. Run `bench run`.")
+    return Figure.of("Time by stage", plots)
 
 
 def _row(ran: Sequence[RunRecord]) -> dict[str, Any]:
@@ -68,12 +64,16 @@ def _row(ran: Sequence[RunRecord]) -> dict[str, Any]:
     return {"record": ran[0], "label": ran[0].spec.label, "bits": ran[0].spec.bits, "seconds": seconds}
 
 
-def _draw(rows: Sequence[Mapping[str, Any]], colours: Sequence[Any]) -> Any:
+def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
+    import seaborn
     from matplotlib.figure import Figure as Canvas
 
+    colours = seaborn.color_palette("viridis", len(_STAGES))
     bits = sorted({r["bits"] for r in rows})
     labels = list(dict.fromkeys(r["label"] for r in rows))
-    canvas = Canvas(figsize=(WIDTH if len(bits) > 1 else 4.5, 0.17 * len(labels) + 1.2), layout="constrained")
+    canvas = Canvas(
+        figsize=(PAGE_WIDTH if len(bits) > 1 else 4.5, 0.17 * len(labels) + 1.2), layout="constrained"
+    )
     axes = canvas.subplots(1, len(bits), squeeze=False, sharey=True)[0]
     for axis, length in zip(axes, bits, strict=True):
         mine = [r for r in rows if r["bits"] == length]

@@ -1,37 +1,38 @@
-"""One metric over two parameters or axes, as λ1 × λ2: a table for every dataset and code length."""
+"""One metric over two parameters or axes, such as λ1 × λ2: a table for every dataset and code length."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.records import Direction, RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
-from bench.reports._axes import Sweep, data, entry, shown, sweeps
-from bench.reports._metric import metric_title
-from bench.reports._protocol import DIRECTION_NAMES, Stale
+from bench.reporting import (
+    DIRECTION_NAMES,
+    Block,
+    Column,
+    Direction,
+    Entry,
+    Metric,
+    Results,
+    Table,
+    metric_title,
+)
+from bench.reports._axes import AxisNames, Sweep, shown, sweeps
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    metric: str = "map",
-    axes: Sequence[str] = (),
-    stale: Mapping[str, str] | None = None,
-) -> Table:
-    """Means over seeds; the first of ``axes`` goes down, the second across, once for each direction."""
-    found = sweeps(records, axes, 2, "surface", metric)
+def render(results: Results, *, metric: Metric = "map", axes: AxisNames = ()) -> Table:
+    """Means over seeds; the first axis goes down, the second across, once for each direction."""
+    found = sweeps(results, axes, 2, "surface", metric)
     return Table(
-        title=f"{metric_title(metric)} over {found[0].axes[0]} × {found[0].axes[1]}",
-        blocks=tuple(_block(sweep, bits, metric, stale or {}) for sweep in found for bits in sweep.lengths),
-        data=[row for sweep in found for row in data(sweep, metric)],
+        title=f"{metric_title(metric)} over {' × '.join(found[0].axes)}",
+        blocks=tuple(_block(sweep, bits, metric) for sweep in found for bits in sweep.lengths),
+        data=[row for sweep in found for row in sweep.data(metric)],
     )
 
 
-def _block(sweep: Sweep, bits: int, metric: str, stale: Stale) -> Block:
+def _block(sweep: Sweep, bits: int, metric: str) -> Block:
     down, across = (sweep.levels(axis) for axis in sweep.axes)
-    cells = {
-        (d, x, y): entry(sweep.at(bits, x, y), metric, d, stale)
+    entries = {
+        (d, x, y): sweep.entry(bits, x, y, metric=metric, direction=d)
         for d in sweep.directions
         for x in down
         for y in across
@@ -45,17 +46,17 @@ def _block(sweep: Sweep, bits: int, metric: str, stale: Stale) -> Block:
         caption=sweep.caption(metric, f", {bits} bits"),
         columns=(Column(sweep.axes[0]), *heads),
         rows=tuple(
-            (Cell(shown(x)), *(cells[d, x, y] for d in sweep.directions for y in across)) for x in down
+            (Entry(shown(x)), *(entries[d, x, y] for d in sweep.directions for y in across)) for x in down
         ),
-        notes=(*_best(cells, sweep.axes), *sweep.notes(stale)),
+        notes=(*_best(entries, sweep.axes), *sweep.notes()),
     )
 
 
-def _best(cells: Mapping[tuple[Direction, Any, Any], Cell], axes: Sequence[str]) -> Iterator[str]:
+def _best(entries: Mapping[tuple[Direction, Any, Any], Entry], axes: Sequence[str]) -> Iterator[str]:
     """Where each direction is highest."""
-    for direction in dict.fromkeys(d for d, _, _ in cells):
-        ran = {key: c.value for key, c in cells.items() if key[0] == direction and c.value is not None}
+    for direction in dict.fromkeys(d for d, _, _ in entries):
+        ran = {key: e.value for key, e in entries.items() if key[0] == direction and e.value is not None}
         if ran:
             _, x, y = max(ran, key=ran.__getitem__)
             where = f"{axes[0]}={shown(x)}, {axes[1]}={shown(y)}"
-            yield f"{DIRECTION_NAMES[direction]} is highest, {cells[direction, x, y].text}, at {where}"
+            yield f"{DIRECTION_NAMES[direction]} is highest, {entries[direction, x, y].text}, at {where}"

@@ -1,73 +1,64 @@
-"""One metric over two parameters or axes, as λ1 × λ2: a heat map per direction and code length."""
+"""One metric over two parameters or axes, such as λ1 × λ2: a heat map per direction and code length."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import ParameterError
-from bench.records import Direction, RunRecord
-from bench.reporting.figures import Figure, Plot
-from bench.reports._axes import Sweep, data, scores, shown, sweeps
-from bench.reports._metric import metric_title
-from bench.reports._panels import label_edges, part_name
-from bench.reports._protocol import DIRECTION_NAMES
-from bench.reports._style import by_direction, figure
+from bench.reporting import (
+    DIRECTION_NAMES,
+    Direction,
+    Figure,
+    Metric,
+    ParameterError,
+    Results,
+    by_direction,
+    label_edges,
+    metric_title,
+)
+from bench.reports._axes import AxisNames, Sweep, drawn, scores, shown, sweeps
 
 Surfaces = Mapping[tuple[Direction, int], npt.NDArray[np.float64]]  # (down, across)
 
 
-def render(
-    records: Sequence[RunRecord],
-    *,
-    metric: str = "map",
-    axes: Sequence[str] = (),
-    stale: Mapping[str, str] | None = None,
-) -> Figure:
-    """Means over seeds; the first of ``axes`` goes down, the second across; a frame is at the highest."""
-    found = [(s, _surfaces(s, metric)) for s in sweeps(records, axes, 2, "surface_plot", metric)]
-    ran = [(sweep, surfaces) for sweep, surfaces in found if _known(surfaces).size]
+def render(results: Results, *, metric: Metric = "map", axes: AxisNames = ()) -> Figure:
+    """Means over seeds; the first axis goes down, the second across; a frame marks the highest."""
+    every = sweeps(results, axes, 2, "surface_plot", metric)
+    ran = [sweep for sweep in every if _known(_surfaces(sweep, metric)).size]
     if not ran:
-        raise ParameterError(f"report 'surface_plot': none of {len(records)} cells has numbers to draw.")
-    plots: list[Plot] = []
-    rows: list[dict[str, Any]] = []
-    for number, (sweep, surfaces) in enumerate(ran):
-        plots.append(
-            Plot(
-                name=part_name(number, sweep.title) if len(ran) > 1 else "",
-                caption=(*sweep.caption(metric), *_legend(surfaces)),
-                notes=sweep.notes(stale or {}),
-                draw=partial(_draw, sweep, surfaces, metric_title(metric)),
-            )
-        )
-        rows += data(sweep, metric)
-    title = f"{metric_title(metric)} over {' × '.join(ran[0][0].axes)}, drawn"
-    return figure(title, plots, rows)
+        raise ParameterError(f"report 'surface_plot': none of {len(results)} cells has numbers to draw.")
+
+    def plot(sweep: Sweep) -> tuple[tuple[str, ...], Callable[[], Any]]:
+        surfaces = _surfaces(sweep, metric)
+        levels = {axis: sweep.levels(axis) for axis in sweep.axes}
+        return tuple(_legend(surfaces)), partial(_draw, levels, surfaces, metric_title(metric))
+
+    return drawn(ran, metric, plot)
 
 
 def _surfaces(sweep: Sweep, metric: str) -> Surfaces:
     down, across = (sweep.levels(axis) for axis in sweep.axes)
-    found: dict[tuple[Direction, int], npt.NDArray[np.float64]] = {}
+    surfaces: dict[tuple[Direction, int], npt.NDArray[np.float64]] = {}
     for direction in sweep.directions:
         for bits in sweep.lengths:
             cells = [[scores(sweep.at(bits, x, y), metric, direction) for y in across] for x in down]
-            found[direction, bits] = np.array(
+            surfaces[direction, bits] = np.array(
                 [[statistics.fmean(v) if v else np.nan for v in row] for row in cells]
             )
-    return found
+    return surfaces
 
 
-def _draw(sweep: Sweep, surfaces: Surfaces, title: str) -> Any:
+def _draw(levels: Mapping[str, Sequence[Any]], surfaces: Surfaces, title: str) -> Any:
     import seaborn
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
-    down, across = (sweep.levels(axis) for axis in sweep.axes)
+    (down_name, down), (across_name, across) = levels.items()
     directions = list(dict.fromkeys(d for d, _ in surfaces))
     lengths = sorted({b for _, b in surfaces})
     canvas, places, at = by_direction(directions, lengths, height=0.24 * len(down) + 0.9)
@@ -95,7 +86,7 @@ def _draw(sweep: Sweep, surfaces: Surfaces, title: str) -> Any:
             axis.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor="red", linewidth=1.2))
         axis.set_title(f"{DIRECTION_NAMES[direction]}, {bits} bits")
         axis.tick_params(axis="y", rotation=0)
-    label_edges(places, sweep.axes[1], sweep.axes[0])
+    label_edges(places, across_name, down_name)
     cut = "min" if known.min() < low else "neither"
     bar = canvas.colorbar(places[0, 0].collections[0], ax=places, shrink=0.8, pad=0.02, extend=cut)
     bar.solids.set(rasterized=False, edgecolor="face")  # vectors, without hair lines between them
@@ -113,8 +104,8 @@ def _legend(surfaces: Surfaces) -> Iterator[str]:
     known = _known(surfaces)
     if known.min() < _whisker(known):
         yield (
-            "grey: outlying low values, left out of the scale of colours (below the first quartile by more "
-            "than 1.5 times the distance of the quartiles)"
+            "grey: low outliers, off the colour scale (below the first quartile by more than 1.5 times the "
+            "interquartile range)"
         )
 
 

@@ -1,4 +1,4 @@
-"""What methods cost: seconds per stage, size of the learned state, stored bits that rehashing rewrote."""
+"""Time and memory: seconds per stage, size of the learned state, stored bits rewritten by rehashing."""
 
 from __future__ import annotations
 
@@ -6,50 +6,43 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Row, Table
-from bench.reports._protocol import (
+from bench.reporting import (
     PARALLEL,
     PARALLEL_NOTE,
-    STALE,
+    Block,
+    Column,
+    Entry,
     Protocol,
-    Stale,
-    by_method,
-    protocols,
+    Results,
+    Row,
+    RunRecord,
+    Table,
+    by_dataset,
+    by_row,
+    parallel,
 )
 
 STAGES = ("fit", "encode_query", "encode_database", "rehash", "search")  # of one evaluated round
 ONCE = "fit_pool"  # before round 0
 
 
-def render(records: Sequence[RunRecord], *, stale: Mapping[str, str] | None = None) -> Table:
+def render(results: Results) -> Table:
     """Means over evaluated rounds and seeds; one block per protocol and dataset.
 
-    Runs that shared the machine with others (``--jobs`` above 1) are marked. No best is: it would
-    be picked across code lengths.
+    Runs that shared the machine with others (``--jobs`` above 1) are marked. No entry is marked as best:
+    it would be picked across code lengths.
     """
-    blocks, data = [], []
-    for protocol in protocols(records):
-        for found in protocol.datasets.values():
-            part = Protocol(pool=protocol.pool, records=tuple(found))
-            marks = part.marks()
-            costs = [_Costs(part, group, marks, stale or {}) for group in by_method(found)]
-            blocks.append(_block(part, costs, stale or {}))
-            data += [cost.data() for cost in costs]
-    return Table(title="Time and memory", blocks=tuple(blocks), data=data)
+    parts = ((p, [_Costs(p, ran) for ran in by_row(p.records)]) for p in by_dataset(results))
+    return Table.of("Time and memory", ((_block(p, costs), [c.data() for c in costs]) for p, costs in parts))
 
 
 class _Costs:
     """The numbers of one row."""
 
-    def __init__(
-        self, protocol: Protocol, records: Sequence[RunRecord], marks: Mapping[str, str], stale: Stale
-    ) -> None:
+    def __init__(self, protocol: Protocol, records: Sequence[RunRecord]) -> None:
         self.protocol, self.records = protocol, records
-        self.mark = marks[records[0].spec.label]
         self.ran = [r for r in records if not r.word]
-        self.parallel = any(int(r.environment.get("jobs", 1)) > 1 for r in self.ran)
-        self.stale = [stale[r.spec.key] for r in records if r.spec.key in stale] if stale else []
+        self.parallel = parallel(self.ran)
 
     def seconds(self, stage: str) -> float | None:
         """Mean over rounds and seeds; a round without the stage spent nothing on it. Pool: per run."""
@@ -65,27 +58,28 @@ class _Costs:
 
     def bits_rewritten(self) -> float | None:
         """Mean over the rounds that had an earlier index."""
-        found = [x.bits_rewritten for r in self.ran for x in r.rounds if x.bits_rewritten is not None]
-        return statistics.fmean(found) if found else None
+        counts = [x.bits_rewritten for r in self.ran for x in r.rounds if x.bits_rewritten is not None]
+        return statistics.fmean(counts) if counts else None
 
     def row(self, stages: Sequence[str]) -> Row:
-        spec = self.records[0].spec
-        marks = (PARALLEL if self.parallel else "") + (STALE if self.stale else "")
-        name = Cell(spec.label, extra=self.mark + marks)
+        label, bits = self.records[0].spec.label, Entry(str(self.records[0].spec.bits))
+        name = self.protocol.part(self.records).name(label, PARALLEL if self.parallel else "")
         if not self.ran:
-            status = Cell(self.records[0].word)
-            return (name, Cell(str(spec.bits)), status, *[Cell()] * (len(stages) + 1))
-        cells = [self._cell(stage) for stage in stages]
+            return (name, bits, Entry(self.records[0].word), *[Entry()] * (len(stages) + 1))
         memory, rewritten = self.state_bytes(), self.bits_rewritten()
-        cells.append(Cell(_bytes(memory)) if memory is not None else Cell())
-        cells.append(Cell(f"{rewritten:,.0f}") if rewritten is not None else Cell())
-        return (name, Cell(str(spec.bits)), *cells)
+        return (
+            name,
+            bits,
+            *(self._entry(stage) for stage in stages),
+            Entry() if memory is None else Entry(_bytes(memory)),
+            Entry() if rewritten is None else Entry(f"{rewritten:,.0f}"),
+        )
 
-    def _cell(self, stage: str) -> Cell:
+    def _entry(self, stage: str) -> Entry:
         wall, cpu = self.seconds(stage), self.seconds(f"{stage}_cpu")
         if wall is None:
-            return Cell()
-        return Cell(_seconds(wall), below="" if cpu is None else f"({_seconds(cpu)})")
+            return Entry()
+        return Entry(_seconds(wall), below="" if cpu is None else f"({_seconds(cpu)})")
 
     def data(self) -> dict[str, Any]:
         stages = [name for stage in (ONCE, *STAGES) for name in (stage, f"{stage}_cpu")]
@@ -97,12 +91,11 @@ class _Costs:
             "state_bytes": self.state_bytes(),
             "bits_rewritten": self.bits_rewritten(),
             "parallel": self.parallel,
-            "reason": "; ".join(dict.fromkeys(f"{r.word}: {r.trouble}" for r in self.records if r.word)),
-            "stale": "; ".join(dict.fromkeys(self.stale)),
+            **self.protocol.outcome(self.records),
         }
 
 
-def _block(protocol: Protocol, costs: Sequence[_Costs], stale: Stale) -> Block:
+def _block(protocol: Protocol, costs: Sequence[_Costs]) -> Block:
     stages = [s for s in (ONCE, *STAGES) if s in STAGES or any(c.seconds(s) is not None for c in costs)]
     columns = [Column("method", align="left"), Column("bits")]
     for stage in stages:
@@ -112,12 +105,12 @@ def _block(protocol: Protocol, costs: Sequence[_Costs], stale: Stale) -> Block:
     return Block(
         caption=(
             "seconds of wall clock, mean over evaluated rounds and seeds; (CPU seconds of all threads)",
-            "fit and encode database add up the rounds since the evaluation before; fit pool is once per run",
+            "fit and encode database sum the rounds since the previous evaluation; fit pool is once per run",
             *protocol.caption(),
         ),
         columns=tuple(columns),
         rows=tuple(c.row(stages) for c in costs),
-        notes=(*_legend(costs), *protocol.notes(stale)),
+        notes=(*_legend(costs), *protocol.notes()),
         stub=2,
     )
 
@@ -127,7 +120,7 @@ def _legend(costs: Sequence[_Costs]) -> Iterator[str]:
         yield PARALLEL_NOTE
     machines = {_machine(r.environment): None for c in costs for r in c.ran}
     if len(machines) > 1:
-        yield "timed in different environments, which cannot be compared: " + " | ".join(machines)
+        yield "timed in different environments, so not comparable: " + " | ".join(machines)
     else:
         yield from (f"timed on {machine}" for machine in machines if machine)
 

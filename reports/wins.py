@@ -1,61 +1,59 @@
-"""Win, tie and loss of every method against every other, over all pairs of seed and query."""
+"""Wins, ties and losses of every method against every other, over all pairs of seed and query."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bench.errors import ParameterError
-from bench.records import RunRecord
-from bench.reporting.evidence import Arrays, Evidence
-from bench.reporting.tables import Block, Cell, Column, Table
-from bench.reports._metric import definition
-from bench.reports._panels import by_label
-from bench.reports._protocol import Protocol, Stale, protocols
-from bench.reports._scores import Column as Compared
-from bench.reports._scores import columns
+from bench.reporting import (
+    Block,
+    Column,
+    Entry,
+    ParameterError,
+    Protocol,
+    Results,
+    Table,
+    by_dataset,
+    by_label,
+    definition,
+)
+from bench.reports._scores import Compared, columns
 
 _TIED = 1e-6  # scores are kept as float32
 _CAPTION = (
     "percent of pairs (seed, query) on which the AP of the row is higher / equal / lower than that of the "
-    + "column, after the last round, all directions and code lengths together, on the seeds that both have",
+    + "column, after the last round, over all directions and code lengths, on the seeds that both have",
     f"AP: the value of one query in {definition('map')}",
 )
+_Counts = Mapping[tuple[str, str], tuple[int, int, int]]  # row, column → wins, ties, losses
 
 
-def render(
-    records: Sequence[RunRecord], *, arrays: Arrays | None = None, stale: Mapping[str, str] | None = None
-) -> Table:
-    """One block per protocol and dataset; methods that are no rivals are left out."""
-    evidence = Evidence.of(arrays, "wins")
-    blocks: list[Block] = []
-    data: list[dict[str, Any]] = []
-    for protocol in protocols(records):
-        by_dataset: dict[str, list[Compared]] = {}
-        for column in columns(protocol, evidence):
-            by_dataset.setdefault(column.dataset, []).append(column)
-        for dataset, found in by_dataset.items():
-            part = Protocol(pool=protocol.pool, records=tuple(protocol.datasets[dataset]))
-            ran = by_label([r for r in part.records if not r.word])
-            counts = _counts(found)
-            blocks.append(_block(part, counts, stale or {}))
-            data += (
-                {**part.columns(*ran[a]), "against": b, "wins": w, "ties": t, "losses": x}
-                for (a, b), (w, t, x) in counts.items()
-            )
-    if not data:
+def render(results: Results) -> Table:
+    """One block per protocol and dataset; references are left out."""
+    table = Table.of("Wins, ties and losses", map(_part, by_dataset(results)))
+    if not table.data:
         raise ParameterError(
-            f"report 'wins': {len(records)} cells have no two methods to compare. Select two with numbers."
+            f"report 'wins' needs at least two methods with results; these {len(results)} cells have fewer."
         )
-    return Table(title="Wins, ties and losses", blocks=tuple(blocks), data=data)
+    return table
 
 
-def _counts(found: Sequence[Compared]) -> dict[tuple[str, str], tuple[int, int, int]]:
+def _part(protocol: Protocol) -> tuple[Block, Iterator[dict[str, Any]]]:
+    counts = _counts(list(columns(protocol)))
+    ran = by_label(r for r in protocol.records if not r.word)
+    numbers = (
+        {**protocol.columns(*ran[a]), "against": b, "wins": w, "ties": t, "losses": x}
+        for (a, b), (w, t, x) in counts.items()
+    )
+    return _block(protocol, counts), numbers
+
+
+def _counts(compared: Sequence[Compared]) -> _Counts:
     """Wins, ties and losses of every ordered pair of methods."""
     counts: dict[tuple[str, str], list[int]] = {}
-    for column in found:
+    for column in compared:
         for a, mine in column.scores.items():
             for b, theirs in column.scores.items():
                 if a != b:
@@ -69,19 +67,18 @@ def _counts(found: Sequence[Compared]) -> dict[tuple[str, str], tuple[int, int, 
     return {pair: (w, t, x) for pair, (w, t, x) in counts.items() if w + t + x}
 
 
-def _block(part: Protocol, counts: Mapping[tuple[str, str], tuple[int, int, int]], stale: Stale) -> Block:
+def _block(protocol: Protocol, counts: _Counts) -> Block:
     labels = list(dict.fromkeys(a for a, _ in counts))
-    marks = part.marks()
 
-    def cell(a: str, b: str) -> Cell:
+    def entry(a: str, b: str) -> Entry:
         if (a, b) not in counts:
-            return Cell("" if a == b else "–")
+            return Entry("" if a == b else "–")
         total = sum(counts[a, b])
-        return Cell(" / ".join(f"{100 * n / total:.0f}" for n in counts[a, b]))
+        return Entry(" / ".join(f"{100 * n / total:.0f}" for n in counts[a, b]))
 
     return Block(
-        caption=(*_CAPTION, *part.caption(metric="map")),
+        caption=(*_CAPTION, *protocol.caption(metric="map")),
         columns=(Column("method", align="left"), *(Column(label) for label in labels)),
-        rows=tuple((Cell(a, extra=marks[a]), *(cell(a, b) for b in labels)) for a in labels),
-        notes=part.notes(stale),
+        rows=tuple((Entry(a, extra=protocol.marks[a]), *(entry(a, b) for b in labels)) for a in labels),
+        notes=protocol.notes(),
     )

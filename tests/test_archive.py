@@ -289,7 +289,7 @@ def test_a_trec_export_says_what_it_cuts(
     assert main([*command, *(f"--plugin={p}" for p in PLUGINS)]) == 0
     told = capsys.readouterr().out
     assert (f"the first {items} items per query" if int(depth) else "all items per query") in told
-    assert "not bench's" in told
+    assert "bench's is over all items and expected over the orders of ties" in told
     lines = next(out.glob("*.i2t.run")).read_text().splitlines()
     assert len([line for line in lines if line.split()[0] == lines[0].split()[0]]) == items
 
@@ -300,7 +300,7 @@ def test_a_depth_is_of_trec_alone_and_not_negative(
     store = run(tmp_path / "runs")
     common = ["export", "--results", str(store.folder), "--out", str(tmp_path / "o"), "--depth"]
     assert main([*common, "3", "--to", "csv"]) == 2
-    assert "--depth is of --to trec alone" in capsys.readouterr().err
+    assert "--depth applies only to --to trec" in capsys.readouterr().err
     assert main([*common, "-3", "--to", "trec"]) == 2
     assert "depth is -3; expected" in capsys.readouterr().err
 

@@ -109,7 +109,7 @@ class Offline(Good):
 class Real(Ridge):
     """Not hashed, supervised, with vectors of its own for the database."""
 
-    capabilities = Capabilities(supervised=True, learned_codes=True, real_valued=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, reference="real-valued")
 
     def encode(self, batch: Batch, modality: Modality) -> Any:
         return ((batch.features - self.mean_[modality]) @ self.w_[modality]).astype(np.float32)
@@ -121,7 +121,7 @@ class Real(Ridge):
 class Oracle(Good):
     """Hashes the labels themselves."""
 
-    capabilities = Capabilities(supervised=True, oracle=True)
+    capabilities = Capabilities(supervised=True, reference="oracle")
 
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None
@@ -218,7 +218,7 @@ def test_every_check_has_one_function() -> None:
     used = {f.__name__ for f in of_methods.of(everything)}
     used |= {f.__name__ for f in of_methods.of(Capabilities(supervised=True, label_free=True))}
     used |= {f.__name__ for f in of_methods.of(Capabilities(partial=True))}
-    used |= {f.__name__ for f in of_methods.of(Capabilities(real_valued=True))}
+    used |= {f.__name__ for f in of_methods.of(Capabilities(reference="real-valued"))}
     assert used == public
 
 
@@ -396,6 +396,16 @@ def _needs_pool(self: Any, chunk: Chunk) -> None:
 BREACHES: list[tuple[str, str, type[Method]]] = [
     ("it_has_a_docstring_and_a_source", "no docstring", bad(__doc__=None)),
     ("it_has_a_docstring_and_a_source", "source is empty", bad(source=Source())),
+    (
+        "it_has_a_docstring_and_a_source",
+        "fidelity 'mine'; expected one of authors' algorithm",
+        bad(source=Source(note="x", fidelity="mine")),  # type: ignore[arg-type]
+    ),
+    (
+        "capabilities_match_what_is_overridden",
+        "Capabilities(reference='orcale'); expected one of oracle",
+        bad(capabilities=Capabilities(reference="orcale")),  # type: ignore[arg-type]
+    ),
     ("parameters_are_typed_and_have_defaults", "Bad.decay has no annotation", bad(decay=0.5)),
     (
         "parameters_are_typed_and_have_defaults",
@@ -549,6 +559,10 @@ def test_a_breach_fails_its_check_with_one_line_that_says_what(
     assert check in failed
     assert says in failed[check]
     assert "\n" not in failed[check]
+
+
+def test_a_new_method_needs_no_paper() -> None:
+    assert failures(bad(source=Source(fidelity="new"))) == {}
 
 
 def test_vectors_that_differ_by_rounding_are_the_same() -> None:

@@ -133,7 +133,7 @@ def test_plan_tells_every_section_of_a_report(capsys: pytest.CaptureFixture[str]
 def test_significance_of_another_report_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     run("--seeds", "1")
     assert main(["table", "--report", "timing", "--significance"]) == 2
-    assert "--significance is of map_table" in capsys.readouterr().err
+    assert "--significance works only with --report map_table" in capsys.readouterr().err
 
 
 def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +142,7 @@ def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) ->
     methods = "label_oracle,float_features,zeros,lemon"
     assert main(["plan", "--plugin", plugins, "--datasets", "tiny", "--methods", methods, "--bits", "8"]) == 0
     shown = capsys.readouterr().out
-    assert "3 from a probe of a chunk, 1 that cannot be told" in shown
+    assert "3 from a probe of a chunk, 1 unknown" in shown
 
 
 def test_status_counts_cells_and_gives_reasons(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,11 +170,21 @@ def test_a_table_can_go_to_a_file(tmp_path: Path) -> None:
 
 def test_rescore_adds_a_metric_that_table_then_shows(capsys: pytest.CaptureFixture[str]) -> None:
     run("--seeds", "1")
-    assert main(["table", "--metric", "map@10:hits"]) == 2
-    assert "bench rescore --metric map@10:hits" in capsys.readouterr().err
-    assert main(["rescore", "--metric", "map@10:hits"]) == 0
+    assert main(["table", "--metric", "map@10:lemon"]) == 2
+    assert "bench rescore --metric map@10:lemon" in capsys.readouterr().err
+    assert main(["rescore", "--metric", "map@10:lemon"]) == 0
+    assert main(["table", "--metric", "map@10:lemon"]) == 0
+    assert "halves" in capsys.readouterr().out
+
+
+def test_table_computes_a_metric_that_is_not_stored_and_stores_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run("--seeds", "1")
+    before = {path: path.read_bytes() for path in Path("runs").glob("*.json")}
     assert main(["table", "--metric", "map@10:hits"]) == 0
     assert "halves" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in Path("runs").glob("*.json")} == before != {}
 
 
 def test_info_shows_parameters_capabilities_and_source(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def test_options_override_every_section(tmp_path: Path) -> None:
     assert found.sections[0].study is not None and found.sections[0].study.jobs == 2
 
 
-def test_a_grid_offers_its_axes_and_an_ablation_its_contrasts(tmp_path: Path) -> None:
+def test_a_grid_tells_results_its_axes_and_an_ablation_its_contrasts(tmp_path: Path) -> None:
     text = """
     methods = ["lcdh"]
     bits = [16]
@@ -74,7 +74,7 @@ def test_a_grid_offers_its_axes_and_an_ablation_its_contrasts(tmp_path: Path) ->
     """
     grid, ablation = load(written(tmp_path, text)).sections
     _, cells, offers = grid.plan(Planner())
-    assert (len(cells), offers) == (6, {"axes": ["lambda1", "lambda2"]})
+    assert (len(cells), offers) == (6, {"swept": ["lambda1", "lambda2"]})
     _, cells, offers = ablation.plan(Planner())
     assert (len(cells), [c.name for c in offers["contrasts"]]) == (2, ["A5"])
 
@@ -103,7 +103,7 @@ def test_bad_study_files_are_clear_errors(tmp_path: Path, text: str, says: str) 
 
 
 def test_a_study_with_sections_is_for_bench_report(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="Run `bench report`"):
+    with pytest.raises(ParameterError, match="Run `bench report "):
         Study.make(written(tmp_path, "[[section]]\ntitle = 'a'"))
 
 

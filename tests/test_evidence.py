@@ -121,13 +121,14 @@ def test_arrays_of_a_record_are_read_once() -> None:
 
 
 def test_what_was_not_stored_is_an_error_that_names_the_fix() -> None:
-    with pytest.raises(ParameterError, match=r"nothing stored as 'i2t/2/counts'.*--force"):
+    with pytest.raises(ParameterError, match=r"no stored array 'i2t/2/counts'.*--force"):
         Evidence(lambda _: {}).search(record(), "i2t")
 
 
-def test_a_report_without_a_loader_says_how_it_is_used() -> None:
-    with pytest.raises(ParameterError, match="bench table --report wins"):
-        Evidence.of(None, "wins")
+def test_without_a_loader_there_is_nothing_to_read_and_the_fix_is_named() -> None:
+    assert not Evidence()
+    with pytest.raises(ParameterError, match=r"made from records alone.*`bench table`"):
+        Evidence().search(record(), "i2t")
 
 
 def test_codes_that_are_all_equal_have_one_bucket_and_no_entropy() -> None:

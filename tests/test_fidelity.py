@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 import bench
-from bench.api import Batch, Chunk, Codes, Method, Modality, Source, fidelity, param, sign
+from bench.api import Batch, Chunk, Codes, Method, Modality, Source, param, sign
+from bench.contract.method import fidelity
 from bench.plugins import registry
 from bench.records import origin
 

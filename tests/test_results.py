@@ -142,7 +142,7 @@ def test_an_unknown_report_offers_the_nearest() -> None:
 
 
 def test_arrays_are_handed_to_the_report() -> None:
-    with pytest.raises(ParameterError, match="no stored histogram"):
+    with pytest.raises(ParameterError, match="no stored array"):
         Results([record()], arrays=lambda r: {}).table(report="pr_curve")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import bench
 from bench.checks import scaffold
 from bench.checks.suite import check_method
 from bench.errors import ContractError
@@ -44,7 +45,7 @@ def test_the_class_is_called_after_the_file(tmp_path: Path, plugin_file: Write) 
 @pytest.mark.slow
 def test_its_test_file_runs_and_passes(tmp_path: Path) -> None:
     _, test = scaffold.new_method("my_hash", tmp_path)
-    home = Path(registry.__file__).parents[1]
+    home = Path(bench.__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)],
         cwd=tmp_path,

@@ -86,9 +86,14 @@ def test_a_run_reads_no_record_again_that_it_has_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, read = store_module.read_record, []
-    monkeypatch.setattr(store_module, "read_record", lambda path: read.append(path) or plain(path))
+
+    def counted(path: Path) -> RunRecord | None:
+        read.append(path)
+        return plain(path)
+
+    monkeypatch.setattr(store_module, "read_record", counted)
     bench.run(**options(tmp_path))
-    assert len(read) == 2  # one look in the survey, and one before the cell is replaced
+    assert len(read) == 2  # in the survey, and before the cell is replaced
 
 
 def test_progress_is_a_line_for_every_finished_cell(
@@ -256,7 +261,7 @@ def test_changed_code_makes_a_cell_stale(tmp_path: Path, monkeypatch: pytest.Mon
     bench.run(**options(tmp_path))
     monkeypatch.setattr("bench.plugins.fingerprint.of_method", lambda name: "another")
     [cell] = surveyed(tmp_path)
-    assert (cell.state, cell.due()) == ("stale", True)
+    assert (cell.status, cell.due()) == ("stale", True)
     assert "code" in cell.reason
 
 
@@ -265,7 +270,7 @@ def test_changed_data_make_a_cell_stale_and_it_is_replaced(tmp_path: Path) -> No
     path = next((tmp_path / "runs").glob("*.json"))
     path.write_text(path.read_text().replace(before.data, "0" * len(before.data)))
     [cell] = surveyed(tmp_path)
-    assert (cell.state, cell.reason) == ("stale", "the data have changed")
+    assert (cell.status, cell.reason) == ("stale", "the data have changed")
     [after] = bench.run(**options(tmp_path)).records
     assert after.data == before.data
     assert len(list((tmp_path / "runs").iterdir())) == 2
@@ -282,7 +287,7 @@ def test_a_record_without_its_arrays_is_run_again(tmp_path: Path) -> None:
     bench.run(**options(tmp_path))
     next((tmp_path / "runs").glob("*.npz")).unlink()
     [cell] = surveyed(tmp_path)
-    assert cell.state == "missing"
+    assert cell.status == "missing"
 
 
 def test_a_record_of_a_newer_schema_is_refused(tmp_path: Path) -> None:

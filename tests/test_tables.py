@@ -13,19 +13,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.reporting.tables import Block, Cell, Column, Table, latex
+from bench.reporting.tables import Block, Column, Entry, Table, latex
 
 NASTY = r"a_b%c&d#e{f}g\h^i~j$k<l>m|n[o]p*q--r→s±t†‡◊∥§λé"
 
 
-def numbers(*values: float | None) -> list[tuple[Cell, ...]]:
+def numbers(*values: float | None) -> list[tuple[Entry, ...]]:
     """One row per value, below a method called a, b, c …"""
     texts = ["–" if v is None else f"{v:.3f}" for v in values]
     pairs = zip("abcdefgh", values, texts, strict=False)
-    return [(Cell(name), Cell(text, value)) for name, value, text in pairs]
+    return [(Entry(name), Entry(text, value)) for name, value, text in pairs]
 
 
-def block(rows: Sequence[tuple[Cell, ...]], better: str = "higher", **parts: object) -> Block:
+def block(rows: Sequence[tuple[Entry, ...]], better: str = "higher", **parts: object) -> Block:
     columns = (Column("method", align="left"), Column("16", group="wiki I→T", better=better))  # type: ignore[arg-type]
     return Block(**{"caption": ("one line",), "columns": columns, "rows": tuple(rows), **parts})  # type: ignore[arg-type]
 
@@ -34,13 +34,13 @@ def table(*blocks: Block, data: tuple[dict[str, object], ...] = ()) -> Table:
     return Table(title="mAP", blocks=blocks, data=data)
 
 
-def marks(rows: Sequence[tuple[Cell, ...]], better: str = "higher") -> list[str]:
+def marks(rows: Sequence[tuple[Entry, ...]], better: str = "higher") -> list[str]:
     return [row[1] for row in block(rows, better).marks()]
 
 
 def wide(groups: int, per_group: int) -> Table:
     columns = [Column(f"{i}", group=f"group{g}") for g in range(groups) for i in range(per_group)]
-    row = (Cell("lcdh"), *(Cell(f"{g}.{i}:12345") for g in range(groups) for i in range(per_group)))
+    row = (Entry("lcdh"), *(Entry(f"{g}.{i}:12345") for g in range(groups) for i in range(per_group)))
     return table(Block(caption=(), columns=(Column("method", align="left"), *columns), rows=(row,)))
 
 
@@ -65,12 +65,12 @@ def test_a_single_number_is_not_the_best_of_one() -> None:
 
 
 def test_a_nan_is_never_marked() -> None:
-    rows = [*numbers(0.3, 0.2), (Cell("c"), Cell("n/a", float("nan")))]
+    rows = [*numbers(0.3, 0.2), (Entry("c"), Entry("n/a", float("nan")))]
     assert marks(rows) == ["best", "second", ""]
 
 
 def test_the_foot_is_not_marked() -> None:
-    text = str(table(block(numbers(0.3, 0.2), foot=((Cell("chance"), Cell("0.9", 0.9)),))))
+    text = str(table(block(numbers(0.3, 0.2), foot=((Entry("chance"), Entry("0.9", 0.9)),))))
     assert "0.9*" not in text and "0.300*" in text
 
 
@@ -104,14 +104,14 @@ def test_every_panel_repeats_the_method() -> None:
 
 
 def test_a_long_label_is_broken_after_commas() -> None:
-    rows = [(Cell("lcdh[iterations=20,lambda1=0.25,temperature=0.07]"), Cell("0.1"))]
+    rows = [(Entry("lcdh[iterations=20,lambda1=0.25,temperature=0.07]"), Entry("0.1"))]
     text = str(table(block(rows)))
     assert "\nlcdh[iterations=20," in text and "\n  lambda1=0.25," in text
 
 
 def test_a_group_name_that_is_wider_than_its_columns_stays_above_them() -> None:
     columns = (Column("n"), Column("P", group="random_projection"), Column("P", group="x"))
-    text = str(table(Block(caption=(), columns=columns, rows=((Cell("1"), Cell("2"), Cell("3")),))))
+    text = str(table(Block(caption=(), columns=columns, rows=((Entry("1"), Entry("2"), Entry("3")),))))
     heads, rules = text.splitlines()[3:5]
     assert heads.index("x") >= rules.rindex(" ")
     assert len(heads) <= len(rules)
@@ -154,17 +154,17 @@ def test_markdown_has_one_header_row_and_marks() -> None:
 
 
 def test_markdown_shows_links_pictures_and_entities_as_text() -> None:
-    text = table(block([(Cell("![x](http://example.org/y)&lt;"), Cell("[.1–.2]"))])).to_markdown()
+    text = table(block([(Entry("![x](http://example.org/y)&lt;"), Entry("[.1–.2]"))])).to_markdown()
     assert r"| ![x\](http://example.org/y)\&lt; | [.1–.2] |" in text
 
 
 def test_markdown_escapes_what_would_end_a_cell_or_start_markup() -> None:
-    text = table(block([(Cell("a|b*c<d"), Cell("1"))])).to_markdown()
+    text = table(block([(Entry("a|b*c<d"), Entry("1"))])).to_markdown()
     assert r"| a\|b\*c\<d |" in text
 
 
 def test_markdown_leaves_underscores_inside_words() -> None:
-    assert "| random_projection |" in table(block([(Cell("random_projection"), Cell("1"))])).to_markdown()
+    assert "| random_projection |" in table(block([(Entry("random_projection"), Entry("1"))])).to_markdown()
 
 
 def test_csv_has_one_header_row_and_full_precision() -> None:
@@ -206,19 +206,21 @@ def test_latex_escapes_each_character_once() -> None:
 
 
 def test_latex_marks_and_rules() -> None:
-    text = table(block(numbers(0.3, 0.2), foot=((Cell("chance"), Cell("0.1")),), notes=("50 %",))).to_latex()
+    text = table(
+        block(numbers(0.3, 0.2), foot=((Entry("chance"), Entry("0.1")),), notes=("50 %",))
+    ).to_latex()
     assert r"a & \textbf{0.300} \\" in text and r"b & \underline{0.200} \\" in text
     assert r"\multicolumn{1}{c}{wiki I$\to$T}" in text and r"\cmidrule(lr){2-2}" in text
     assert text.index(r"\bottomrule") < text.index(r"50 \%")
 
 
 def test_latex_gives_the_tie_band_a_row_of_its_own() -> None:
-    text = table(block([(Cell("a"), Cell(".7", below="[.6–.8]"))])).to_latex()
+    text = table(block([(Entry("a"), Entry(".7", below="[.6–.8]"))])).to_latex()
     assert "a & .7 \\\\\n & {\\scriptsize {[}.6--.8{]}} \\\\" in text
 
 
 def test_latex_is_balanced_and_opens_and_closes_every_environment() -> None:
-    text = table(block([(Cell(NASTY), Cell("1"))], caption=(NASTY,), notes=(NASTY,))).to_latex()
+    text = table(block([(Entry(NASTY), Entry("1"))], caption=(NASTY,), notes=(NASTY,))).to_latex()
     bare = text.replace(r"\{", "").replace(r"\}", "")
     assert bare.count("{") == bare.count("}")
     assert text.replace(r"\$", "").count("$") % 2 == 0
@@ -228,8 +230,8 @@ def test_latex_is_balanced_and_opens_and_closes_every_environment() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(tmp_path: Path) -> None:
-    rows = [(Cell(NASTY), Cell(".700", 0.7, " ±.004", "[.6–.8]")), (Cell("[b]"), Cell(".600", 0.6, "§"))]
-    one = table(block(rows, caption=(NASTY,), notes=(NASTY, "[n] note"), foot=((Cell("*"), Cell(".1")),)))
+    rows = [(Entry(NASTY), Entry(".700", 0.7, " ±.004", "[.6–.8]")), (Entry("[b]"), Entry(".600", 0.6, "§"))]
+    one = table(block(rows, caption=(NASTY,), notes=(NASTY, "[n] note"), foot=((Entry("*"), Entry(".1")),)))
     source = (
         r"\documentclass{article}\usepackage{booktabs}\begin{document}" + one.to_latex() + r"\end{document}"
     )
@@ -240,7 +242,7 @@ def test_latex_compiles(tmp_path: Path) -> None:
 
 
 def test_latex_of_no_rows_is_a_head_with_its_foot() -> None:
-    text = table(block([], foot=((Cell("chance"), Cell("0.1")),))).to_latex()
+    text = table(block([], foot=((Entry("chance"), Entry("0.1")),))).to_latex()
     assert text.count(r"\begin{table}") == 1 and "chance & 0.1" in text
 
 
@@ -261,7 +263,7 @@ def test_a_wide_latex_table_goes_on_below() -> None:
 
 def test_html_escapes_every_text() -> None:
     evil = "<script>alert('x')</script>&\""
-    parts = block([(Cell(evil, below=evil, extra=evil), Cell("1"))], caption=(evil,), notes=(evil,))
+    parts = block([(Entry(evil, below=evil, extra=evil), Entry("1"))], caption=(evil,), notes=(evil,))
     columns = (Column(evil, group=evil), *parts.columns[1:])
     text = Table(title=evil, blocks=(replace(parts, columns=columns),)).to_html()
     assert "<script" not in text and text.count("&lt;script&gt;") == 8
@@ -275,7 +277,7 @@ def test_html_marks_best_and_second_and_keeps_full_values() -> None:
 
 
 def test_html_is_well_formed() -> None:
-    parts = block(numbers(0.3, None), foot=((Cell("chance"), Cell(".1")),), notes=("a", "b"))
+    parts = block(numbers(0.3, None), foot=((Entry("chance"), Entry(".1")),), notes=("a", "b"))
     tree = ElementTree.fromstring(table(parts).to_html().replace("<br>", "<br/>"))
     assert [len(tree.findall(f".//{tag}")) for tag in ("tr", "td", "li")] == [5, 3, 2]
 

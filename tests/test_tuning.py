@@ -13,7 +13,7 @@ import pytest
 import bench
 from bench.api import Dataset, DatasetSource
 from bench.cli import main
-from bench.data.cache import Stored
+from bench.data.cache import CachedDataset
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.progress import Task
@@ -48,12 +48,12 @@ class Poison:
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Stored.open
+    plain = CachedDataset.open
 
-    def opened(stored: Stored, source: DatasetSource) -> Dataset:
+    def opened(stored: CachedDataset, source: DatasetSource) -> Dataset:
         return replace(plain(stored, source), query=Poison())  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Stored, "open", opened)
+    monkeypatch.setattr(CachedDataset, "open", opened)
 
 
 def test_tuning_never_reads_the_test_queries(tmp_path: Path, request: pytest.FixtureRequest) -> None:

@@ -1,4 +1,4 @@
-"""Two results folders, cell by cell: what has become worse, what better, and by how much for sure."""
+"""Compares two results folders cell by cell: worse, better or unclear, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ import numpy.typing as npt
 from bench import metrics
 from bench.errors import StoreError
 from bench.records import DIRECTIONS, RunRecord, selector
-from bench.reporting.tables import Block, Cell, Column, Row, Table
-from bench.scoring import hamming
+from bench.reporting.evidence import Evidence
+from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.storing.store import Store
 
 CONFIDENCE = 0.95
@@ -36,8 +36,8 @@ class Difference:
     """One cell and direction: B − A, with the confidence interval of the mean over queries.
 
     The interval is NaN where queries cannot be paired, because the data or their number changed, and
-    where there is one query. ``lost`` tells why B has no result where A has one, ``gained`` the reverse;
-    the missing number is NaN.
+    where there is one query. ``lost`` is the reason why B has no result where A has one, ``gained`` the
+    reverse; the missing number is NaN.
     """
 
     label: str
@@ -57,7 +57,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``worse``, ``better``, ``same`` to the last bit, ``unclear`` where the interval holds 0, or
+        """``worse``, ``better``, ``same`` to the last bit, ``unclear`` where the interval includes 0, or
         ``lost`` and ``gained`` where one side has no result.
         """
         if self.lost or self.gained:
@@ -70,21 +70,23 @@ class Difference:
 
 
 def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = None) -> Table:
-    """A table of every cell that both folders hold and one has a result of, regressions first.
+    """A table of every cell that is in both folders and has a result in one, regressions first.
 
-    ``names`` is what A and B are called, instead of their folders.
+    ``names`` are shown for A and B instead of their folders.
     """
     parsed = metrics.parse_metric(metric)
-    if parsed.needs == "order":
+    if parsed.ordered:
         raise StoreError(
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )
     one, two = names or (str(a.folder), str(b.folder))
     old, new = ({r.spec.key: r for r in s.records()} for s in (a, b))
-    found = [d for key in old if key in new for d in _differences(a, old[key], b, new[key], metric)]
-    if not found:
-        raise StoreError(f"{one} and {two} have no result in common, so there is nothing to compare.")
-    found.sort(key=lambda d: (_VERDICTS.index(d.verdict), np.nan_to_num(d.change)))
+    differences = [d for key in old if key in new for d in _differences(a, old[key], b, new[key], metric)]
+    if not differences:
+        raise StoreError(
+            f"{one} and {two} have no result in common. Give two folders with cells of the same study."
+        )
+    differences.sort(key=lambda d: (_VERDICTS.index(d.verdict), np.nan_to_num(d.change)))
     alone = [
         f"{len(x.keys() - y.keys())} cells only in {name}"
         for x, y, name in ((old, new, "A"), (new, old, "B"))
@@ -93,24 +95,26 @@ def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = 
     caption = (
         f"A: {one}; B: {two}; {parsed.description}, after the last round",
         interval,
-        "worse and better where the interval leaves out 0, without correction for the number of cells",
+        "worse and better where the interval excludes 0, without correction for the number of cells",
         *alone,
     )
-    return _table(found, metric, caption)
+    return _table(differences, metric, caption)
 
 
 def folder_of(text: str, path: Path, scratch: Path) -> Path:
-    """``text`` if it is a folder, else what ``path`` held at the git revision ``text``, below ``scratch``."""
+    """``text`` if it is a folder, else a copy of ``path`` at the git revision ``text``, below ``scratch``."""
     if Path(text).is_dir():
         return Path(text)
     if shutil.which("git") is None:
-        raise StoreError(f"{text!r} is not a folder, and git, which would read a revision, is not installed.")
+        raise StoreError(
+            f"{text!r} is not a folder, and reading a git revision needs git. Install it or give folders."
+        )
     packed = subprocess.run(
         ["git", "archive", "--format=tar", text, "--", str(path)], capture_output=True, check=False
     )
     if packed.returncode:
         raise StoreError(
-            f"{text!r} is neither a folder nor a git revision that holds {path} "
+            f"{text!r} is neither a folder nor a git revision with {path} "
             f"({packed.stderr.decode(errors='replace').strip().splitlines()[-1]}). Give two folders, or two "
             "commits and --path."
         )
@@ -127,7 +131,7 @@ def _differences(a: Store, old: RunRecord, b: Store, new: RunRecord, metric: str
         if direction not in spec.directions or all(trouble):
             continue
         before, after = (
-            _NOTHING if why else _per_query(s, r, direction, metric)
+            _NOTHING if why else metrics.per_query(metric, Evidence(s.arrays).histograms(r, direction))
             for why, s, r in zip(trouble, (a, b), (old, new), strict=True)
         )
         paired = not any(trouble) and old.data == new.data and len(before) == len(after)
@@ -143,12 +147,6 @@ def _mean(values: npt.NDArray[np.float64]) -> float:
     return float(np.nanmean(values)) if len(values) else math.nan
 
 
-def _per_query(store: Store, record: RunRecord, direction: str, metric: str) -> npt.NDArray[np.float64]:
-    arrays, last = store.arrays(record), record.rounds[-1].round
-    parts = (arrays[f"{direction}/{last}/{part}"] for part in ("counts", "gains", "grades"))
-    return metrics.per_query(metric, hamming.Histograms(*parts))
-
-
 def _interval(differences: npt.NDArray[np.float64]) -> tuple[float, float]:
     from scipy import stats
 
@@ -161,46 +159,46 @@ def _interval(differences: npt.NDArray[np.float64]) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _table(found: list[Difference], metric: str, caption: tuple[str, ...]) -> Table:
-    """What tells cells of one method apart has a column; the rest is in the caption, as is what was lost."""
-    varied = [name for name in _AXES if _tells_apart(found, name)]
-    same = "; ".join(f"{name} {_all_told(found, name)}" for name in _AXES if name not in varied)
+def _table(differences: list[Difference], metric: str, caption: tuple[str, ...]) -> Table:
+    """Columns for the axes that vary within a method; the caption has the others, and lost results."""
+    varied = [name for name in _AXES if _varies(differences, name)]
+    same = "; ".join(f"{name} {_all_values(differences, name)}" for name in _AXES if name not in varied)
     names = ("method", *varied, "way")
     columns = [Column(n, align="left") for n in names] + [Column(n) for n in ("A", "B", "B − A", "interval")]
-    counts = {v: sum(d.verdict == v for d in found) for v in _VERDICTS}
-    lost = dict.fromkeys(f"lost: {d.before.spec}: {d.lost}" for d in found if d.lost)
+    counts = {v: sum(d.verdict == v for d in differences) for v in _VERDICTS}
+    lost = dict.fromkeys(f"lost: {d.before.spec}: {d.lost}" for d in differences if d.lost)
     block = Block(
         caption=(*caption, same, *lost),
         columns=(*columns, Column("", align="left")),
-        rows=tuple(_row(d, varied) for d in found),
+        rows=tuple(_row(d, varied) for d in differences),
         notes=(", ".join(f"{n} {v}" for v, n in counts.items() if n or v not in ("lost", "gained")),),
         stub=len(names),
     )
-    return Table(title=f"B against A, {metric}", blocks=(block,), data=[_data(d) for d in found])
+    return Table(title=f"B against A, {metric}", blocks=(block,), data=[_data(d) for d in differences])
 
 
-def _tells_apart(found: Sequence[Difference], name: str) -> bool:
+def _varies(differences: Sequence[Difference], name: str) -> bool:
     """Whether cells of one method differ in it."""
-    return len({(d.label, _told(d, name)) for d in found}) > len({d.label for d in found})
+    return len({(d.label, _value(d, name)) for d in differences}) > len({d.label for d in differences})
 
 
-def _all_told(found: Sequence[Difference], name: str) -> str:
-    values = list(dict.fromkeys(_told(d, name) for d in found))
+def _all_values(differences: Sequence[Difference], name: str) -> str:
+    values = list(dict.fromkeys(_value(d, name) for d in differences))
     return values[0] if len(values) == 1 else f"{' or '.join(values)}, by method"
 
 
-def _told(d: Difference, name: str) -> str:
+def _value(d: Difference, name: str) -> str:
     return d.dataset if name == "dataset" else str(getattr(d.before.spec, name))
 
 
 def _row(d: Difference, varied: Sequence[str]) -> Row:
-    stub = (d.label, *(_told(d, name) for name in varied), f"{d.direction[0]}→{d.direction[2]}".upper())
+    stub = (d.label, *(_value(d, name) for name in varied), f"{d.direction[0]}→{d.direction[2]}".upper())
     interval = "not paired" if math.isnan(d.low) else f"{_short(d.low, '+')}…{_short(d.high, '+')}"
     numbers = (_short(d.a), _short(d.b), _short(d.change, "+"), interval)
     if d.lost or d.gained:
         word = (d.lost or d.gained).partition(":")[0]
         numbers = (word if d.gained else numbers[0], word if d.lost else numbers[1], "–", "–")
-    return tuple(Cell(text) for text in (*stub, *numbers, d.verdict))
+    return tuple(Entry(text) for text in (*stub, *numbers, d.verdict))
 
 
 def _short(value: float, sign: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Stored results in the forms that other tools read: CSV, Parquet, TREC runs, benchopt's data frame."""
+"""Exports stored results for other tools: CSV, Parquet, TREC runs, benchopt's data frame."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def to_trec(results: Results, out: Path, data_root: Path, *, depth: int = DEPTH)
 
     Items are ranked by Hamming distance after the last round, tied ones in the order in which they
     arrived, the first ``depth`` per query, or all for 0; the score is the negative distance. Judgments
-    say how many labels query and item share. The trap: what is computed from them is of a list that
+    say how many labels query and item share. The trap: a metric computed from them is over a list that
     may be cut, in one order of its ties (:func:`trec_note`).
     """
     if depth < 0:
@@ -63,19 +63,17 @@ def to_trec(results: Results, out: Path, data_root: Path, *, depth: int = DEPTH)
             data = planner.data(record.spec.dataset, record.spec.dataset_params, data_root)
             written += list(_trec_cell(results, record, out, data, depth or None))
     if not written:
-        raise StoreError(
-            "no cell with stored codes to export. Run `bench run` first, or select fewer things away."
-        )
+        raise StoreError("no cell with stored codes to export. Run `bench run` first, or filter less.")
     return written
 
 
 def trec_note(depth: int) -> str:
-    """What the numbers that others compute from a TREC run are not."""
+    """How average precision computed from a TREC run differs from bench's."""
     items = f"the first {depth} items" if depth else "all items"
     return (
         f"{items} per query, tied ones in order of arrival: average precision computed from these files is "
-        f"of {'that cut and ' if depth else ''}that one order, not bench's, which is over all items and "
-        "expected over the orders of ties"
+        f"over {'this cut and ' if depth else ''}this one order; bench's is over all items and expected over "
+        "the orders of ties"
     )
 
 
@@ -113,25 +111,24 @@ def _benchopt_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
 
 
 def _objective(spec: RunSpec) -> str:
-    """The protocol, as benchopt names an objective: what is not said is at its default."""
-    told: dict[str, Any] = {"database": spec.database, "schedule": spec.schedule, "pool": spec.pool}
+    """The protocol, as benchopt names an objective; defaults are left out."""
+    shown: dict[str, Any] = {"database": spec.database, "schedule": spec.schedule, "pool": spec.pool}
     defaults = {field.name: field.default for field in fields(RunSpec)}
     for name in ("evaluate", "labelled", "paired", "val", "directions"):
         value = getattr(spec, name)
         if value != defaults[name]:
-            told[name] = "+".join(value) if name == "directions" else value
-    return f"retrieval[{','.join(f'{name}={value}' for name, value in told.items())}]"
+            shown[name] = "+".join(value) if name == "directions" else value
+    return f"retrieval[{','.join(f'{name}={value}' for name, value in shown.items())}]"
 
 
 def _trec_cell(
     results: Results, record: RunRecord, out: Path, data: PlannedData, depth: int | None
 ) -> Iterator[Path]:
     spec = record.spec
-    if data.stored.fingerprint != record.data:
-        raise DataError(f"{spec}: {spec.dataset} is not the data it was run on. Give the same --data-root.")
+    if data.cached.fingerprint != record.data:
+        raise DataError(f"{spec}: {spec.dataset} is not the dataset of this run. Give its --data-root.")
     dataset = data.dataset
-    assert results.arrays is not None
-    arrays = results.arrays(record)
+    arrays = results.evidence(record)
     val, arrived = (arrays[f"rows/{part}"].astype(np.intp) for part in ("query", "database"))
     query = dataset.train.take(val) if len(val) else dataset.query
     database = dataset.train.take(arrived)
@@ -184,7 +181,7 @@ def _lines(path: Path, lines: Iterator[str]) -> Path:
 
 def _parquet(frame: Any, out: Path) -> Path:
     try:
-        import pyarrow  # noqa: F401  # what pandas writes Parquet with
+        import pyarrow  # noqa: F401  # pandas writes Parquet with it
     except ImportError as error:
         raise BenchError(
             "Parquet needs pyarrow, which is not installed: pip install 'hashbench[parquet]', or export csv."

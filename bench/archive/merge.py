@@ -1,4 +1,4 @@
-"""Brings the cells of several results folders together in one; nothing is overwritten by other numbers."""
+"""Merges the cells of several results folders; never replaces a result by different numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.storing.store import Store, stale_reason
 def merge(sources: Sequence[Store], target: Store) -> int:
     """Copy every cell that ``target`` lacks; return how many were copied.
 
-    Of two records of one cell a result wins over a failure, and what is current over what is stale. Two
+    Of two records of one cell a result wins over a failure, and a current one over a stale one. Two
     current results must have the same histograms and codes (their timings may differ, the first one
     stays): otherwise :class:`StoreError` names the cell, before anything is written.
     """

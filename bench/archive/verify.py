@@ -1,4 +1,4 @@
-"""Runs stored cells again and compares what they leave, bit by bit."""
+"""Runs stored cells again and compares histograms and codes bit by bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERSIONS = ("python", "machine", "cpu", "numpy", "scipy", "numba", "torch", "sci
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What came of one cell: ``differences`` is empty where every histogram and code is the same.
+    """The outcome for one cell: ``differences`` is empty if every histogram and code is the same.
 
     ``remarks`` say what has changed since the cell was stored: code, data, versions, machine.
     """
@@ -33,9 +33,9 @@ class Verdict:
 
 
 def verify(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[Verdict]:
-    """Rerun ``cells`` random cells that have a result, drawn with ``seed``, one at a time.
+    """Rerun ``cells`` random cells that have a result, drawn with ``seed``, one by one.
 
-    Raises ParameterError for less than one cell, StoreError where no cell has a result.
+    Raises ParameterError for less than one cell, StoreError if no cell has a result.
     """
     if cells < 1:
         raise ParameterError(f"cells is {cells}; expected 1 or more to rerun.")
@@ -51,7 +51,7 @@ def verify(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[
 def _again(store: Store, record: RunRecord, cell: PlannedCell) -> Verdict:
     threads = int(record.environment.get("threads", 1))
     [(new, arrays)] = run_cells([cell], thread_count=threads)
-    remarks = [stale_reason(record, cell.data.stored.fingerprint)]
+    remarks = [stale_reason(record, cell.data.cached.fingerprint)]
     now = environment(threads, 1)
     remarks += [
         f"{name} was {record.environment[name]} and is {now[name]}"

@@ -22,7 +22,7 @@ from bench.contract.method import Capabilities, Method
 from bench.errors import ContractError
 from bench.plugins import registry
 from bench.protocol.outputs import validate_codes, validate_vectors
-from bench.records import AXES
+from bench.records import AXES, FIDELITIES, REFERENCES
 
 _QUERIES = 40
 _UNUSUAL = 918273645  # a seed that no plugin sets by itself
@@ -38,7 +38,7 @@ def _codes(trial: Trial, method: Method, split: Split, modality: Modality) -> Co
 
 
 def _valid(trial: Trial, method: Method, codes: Any, rows: int, call: str) -> Any:
-    if trial.cls.capabilities.real_valued:
+    if trial.cls.capabilities.reference == "real-valued":
         return validate_vectors(codes, rows=rows, owner=trial.owner, call=call)
     return validate_codes(codes, rows=rows, bits=method.bits, owner=trial.owner, call=call)
 
@@ -114,9 +114,13 @@ def it_has_a_docstring_and_a_source(trial: Trial) -> None:
     )
     source = trial.cls.source
     _require(
-        bool(source.paper or source.note),
+        bool(source.paper or source.note or source.fidelity == "new"),
         f"{trial.owner}.source is empty; expected where the algorithm comes from. "
-        "Set source = Source(paper=..., fidelity=...).",
+        'Set source = Source(paper=..., fidelity=...), or Source(fidelity="new") for a method of your own.',
+    )
+    _require(
+        source.fidelity in FIDELITIES,
+        f"{trial.owner}.source has fidelity {source.fidelity!r}; expected one of {', '.join(FIDELITIES)}.",
     )
 
 
@@ -169,6 +173,11 @@ def capabilities_match_what_is_overridden(trial: Trial) -> None:
     _require(
         can.supervised or not can.label_free,
         f"{trial.owner} is label_free but not supervised; expected both of a method that uses labels if any.",
+    )
+    _require(
+        can.reference in ("", *REFERENCES),
+        f"{trial.owner} has Capabilities(reference={can.reference!r}); expected one of "
+        f"{', '.join(REFERENCES)}, or nothing for a hashing method.",
     )
 
 
@@ -558,11 +567,11 @@ def of(can: Capabilities) -> list[Callable[[Trial], None]]:
     """The checks for a method with these capabilities."""
     needed = (
         (True, _ALWAYS),
-        (not can.real_valued, _BINARY),
-        (can.real_valued, _REAL),
+        (can.reference != "real-valued", _BINARY),
+        (can.reference == "real-valued", _REAL),
         (not can.offline, _ONLINE),
         # An oracle may learn as much from shuffled labels: it is shown those of every item anyway.
-        (can.supervised and not can.label_free and not can.oracle, _SUPERVISED),
+        (can.supervised and not can.label_free and can.reference != "oracle", _SUPERVISED),
         (can.label_free, _LABEL_FREE),
         (can.partial, _PARTIAL),
         (can.learned_codes, _LEARNED),

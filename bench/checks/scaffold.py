@@ -1,4 +1,4 @@
-"""Writes a first version of a plugin that works and passes `bench check`, to be changed into one's own."""
+"""Writes a first version of a plugin that works and passes `bench check`, ready to be changed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ _METHOD = '''\
 import numpy as np
 from scipy import linalg
 
-from bench.contract.items import MODALITIES, Batch, Chunk, Codes, Modality, sign
-from bench.contract.method import Capabilities, Method, Source
-from bench.contract.params import param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 
 
 class {title}(Method):
@@ -27,7 +25,7 @@ class {title}(Method):
 
     penalty: float = param(1.0, "weight of the ridge penalty", above=0)
     capabilities = Capabilities(supervised=True)
-    source = Source(paper="where it comes from", note="scaffold of `bench new`")
+    source = Source(fidelity="new", note="ridge regression, as `bench new` writes it")
 
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "the harness gives labels to a supervised method"
@@ -51,8 +49,8 @@ _TEST = '''\
 
 {imports}import pytest
 
-from bench import registry
 from bench.checks.suite import Check, checks_for
+from bench.plugins import registry
 
 {register}METHOD = registry.get("method", "{name}")
 

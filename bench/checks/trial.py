@@ -108,9 +108,9 @@ class Trial:
 
     def asked(self, split: Split, modality: Modality) -> Batch:
         """What encode() is given of the split, as :func:`bench.protocol.shown.encode` gives it."""
-        shows = self.cls.capabilities.oracle and split.labels is not None
+        shows = self.cls.capabilities.reference == "oracle" and split.labels is not None
         views = {"labels": _frozen(np.asarray(split.labels, dtype=np.float32))} if shows else {}
-        if self.cls.capabilities.fused:
+        if self.cls.capabilities.reference == "fused":
             views |= {m: _frozen(clip_or_plain(split.batch(m))) for m in MODALITIES}
         return Batch(_frozen(self._seen(split.batch(modality)).features), views)
 

@@ -23,8 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     try:
-        for path in getattr(args, "plugin_files", ()):
-            registry.add_file(Path(path))
+        for path in ",".join(getattr(args, "plugin_files", ())).split(","):
+            if path:
+                registry.add_file(Path(path))
         return int(args.execute(args))
     except BenchError as error:
         if args.debug:

@@ -67,7 +67,7 @@ def _ablate(args: argparse.Namespace) -> int:
     names = None if args.variants is None else selectors.split(args.variants)
     plan = ablation.plan(Planner(), study, names)
     results = sweep.complete(study, plan.cells, **run.how)
-    options.give_out([results.table(report="ablation", contrasts=plan.contrasts)], args)
+    options.give_out([results.but(contrasts=plan.contrasts).table(report="ablation")], args)
     return run.close(results, study, sys.stderr if args.format != "terminal" else None)
 
 

@@ -1,63 +1,78 @@
-"""`bench compare`, `bench verify`, `bench merge` and `bench export`: whole results folders."""
+"""`bench compare`, `bench verify`, `bench merge` and `bench export`: commands on results folders."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from bench.cli import options
 
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+def add_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
     compare = commands.add_parser(
         "compare",
         parents=[common],
-        help="two results folders, or two commits, cell by cell: regressions first",
+        help="compare two results folders, or two commits, cell by cell; regressions first",
         epilog="examples: bench compare old new; bench compare HEAD~1 HEAD --path results/reference",
     )
-    compare.add_argument("a", metavar="A", help="a results folder or a git revision: the older one")
-    compare.add_argument("b", metavar="B", help="the same: the newer one")
+    compare.add_argument("a", metavar="A", help="the older results folder, or git revision")
+    compare.add_argument("b", metavar="B", help="the newer results folder, or git revision")
     compare.add_argument("--metric", default="map", metavar="NAME", help="see `bench list metrics`")
     compare.add_argument(
         "--path",
         type=Path,
         default=Path("results/reference"),
-        help="folder to read of a revision (%(default)s)",
+        help="results folder inside a git revision (default: %(default)s)",
     )
     options.add_output(compare)
+    options.add_plugin_files(compare)
     compare.set_defaults(execute=_compare)
 
     verify = commands.add_parser(
-        "verify", parents=[common], help="rerun random stored cells and compare every bit"
+        "verify",
+        parents=[common],
+        help="run random stored cells again and compare every bit",
+        epilog="example: bench verify results/runs --cells 3",
     )
     verify.add_argument("folder", type=Path, help="a results folder")
-    verify.add_argument("--cells", type=int, default=1, metavar="N", help="how many (default: 1)")
-    verify.add_argument("--seed", type=int, default=0, metavar="N", help="of the draw (default: 0)")
+    verify.add_argument("--cells", type=int, default=1, metavar="N", help="cells to run again (default: 1)")
+    verify.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="random seed of the draw (default: 0)"
+    )
     _add_data(verify)
     verify.set_defaults(execute=_verify)
 
     merge = commands.add_parser(
-        "merge", parents=[common], help="bring the cells of several results folders together"
+        "merge",
+        parents=[common],
+        help="merge several results folders into one",
+        epilog="example: bench merge mine theirs --into both",
     )
     merge.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     merge.add_argument(
-        "--into", type=Path, required=True, metavar="DIR", help="an old or a new results folder"
+        "--into", type=Path, required=True, metavar="DIR", help="results folder to write to, new or existing"
     )
     merge.set_defaults(execute=_merge)
 
-    export = commands.add_parser("export", parents=[common], help="stored results for other tools")
+    export = commands.add_parser(
+        "export",
+        parents=[common],
+        help="export stored results for other tools",
+        epilog="example: bench export --to csv",
+    )
     options.add_results(export)
     export.add_argument("--to", required=True, choices=["csv", "parquet", "trec", "benchopt"])
     export.add_argument(
-        "--out", type=Path, metavar="PATH", help="file, or folder for trec (default: named by form)"
+        "--out", type=Path, metavar="PATH", help="file, or folder with trec (default: named by format)"
     )
     export.add_argument(
         "--depth",
         type=int,
         metavar="N",
-        help="of trec: items per query, 0 for all (default: 1000). AP from a run and its judgments is of "
-        "that cut and of one order of ties, not bench's",
+        help="with trec: items per query, 0 for all (default: 1000). Average precision computed from the "
+        "files is over this cut and one order of ties, unlike bench's",
     )
     _add_data(export)
     export.set_defaults(execute=_export)
@@ -116,7 +131,7 @@ def _export(args: argparse.Namespace) -> int:
     from bench.study.study import data_folder
 
     if args.depth is not None and args.to != "trec":
-        raise ParameterError(f"--depth is of --to trec alone; got --to {args.to}. Leave it out.")
+        raise ParameterError(f"--depth applies only to --to trec; got --to {args.to}. Leave it out.")
     store = options.store_of(args)
     name, write = FORMS[args.to]
     results = Results(options.records_of(store), arrays=store.arrays)

@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING
 from bench.cli import options
 
 if TYPE_CHECKING:
+    from bench.checks.suite import CheckResult
     from bench.cli.options import Commands
 
 
 def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
-    check = commands.add_parser("check", parents=[common], help="run the contract suite on a plugin")
+    check = commands.add_parser(
+        "check",
+        parents=[common],
+        help="run the contract suite on a plugin",
+        epilog="examples: bench check 'lcdh[teacher_epochs=1]'; bench check mine --plugin mine.py",
+    )
     check.add_argument(
-        "name", help="a method or a dataset, with parameters or without: 'lcdh[teacher_epochs=1]'"
+        "name",
+        help="a method or dataset, with parameters or without, a report, a metric, or an encoder: bow:1",
     )
     options.add_plugin_files(check)
-    check.add_argument("--data-root", default="", metavar="DIR", help="for a dataset that needs files")
+    check.add_argument(
+        "--data-root", default="", metavar="DIR", help="folder of the files of a dataset or an encoder"
+    )
     check.set_defaults(execute=_check)
 
     new = commands.add_parser("new", parents=[common], help="write a method that works, to start from")
@@ -31,24 +40,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from bench.checks import suite
-    from bench.errors import UnknownNameError
-    from bench.plugins import registry
-    from bench.study import selectors
-    from bench.study.study import data_folder
-
-    name = args.name.partition("[")[0]
-    if name in registry.names("method"):
-        [(_, values)] = selectors.expand("method", [args.name])
-        results = suite.check_method(name, **values)
-    elif name in registry.names("dataset"):
-        [(_, values)] = selectors.expand("dataset", [args.name])
-        root = data_folder(args.data_root)
-        results = suite.check_dataset(name, root, **values)
-    else:
-        raise UnknownNameError(
-            "method or dataset", name, registry.names("method") + registry.names("dataset")
-        )
+    results = _results(*options.plugin_of(args.name), args)
     for result in results:
         mark = "ok  " if result.ok else "FAIL"
         print(f"{mark}  {result.name.replace('_', ' ')}  ({result.seconds:.2f} s)")
@@ -57,6 +49,23 @@ def _check(args: argparse.Namespace) -> int:
     failed = sum(not result.ok for result in results)
     print(f"{args.name}: {len(results) - failed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def _results(kind: str, name: str, args: argparse.Namespace) -> list[CheckResult]:
+    from bench.checks import suite
+    from bench.study import selectors
+    from bench.study.study import data_folder
+
+    if kind == "report":
+        return suite.check_report(name)
+    if kind == "metric":
+        return suite.check_metric(name)
+    if kind == "encoder":
+        return suite.check_encoder(args.name, data_folder(args.data_root))
+    [(_, values)] = selectors.expand(kind, [args.name])
+    if kind == "method":
+        return suite.check_method(name, **values)
+    return suite.check_dataset(name, data_folder(args.data_root), **values)
 
 
 def _new(args: argparse.Namespace) -> int:

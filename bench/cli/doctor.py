@@ -37,7 +37,7 @@ def _doctor(args: argparse.Namespace) -> int:
     for (name, schedule), cell in streams.items():
         sizes = [len(rows) for rows in cell.plan.rounds]
         print(f"{name}, {schedule}")
-        for finding in doctor.lint(cell.data.dataset, sizes, schedule=schedule, bits=max(study.bits)):
+        for finding in doctor.examine(cell.data.dataset, sizes, schedule=schedule, bits=max(study.bits)):
             levels[finding.level] += 1
             print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
     print(", ".join(f"{count} {level}" for level, count in sorted(levels.items())))

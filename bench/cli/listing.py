@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bench.cli import options
@@ -14,18 +16,30 @@ if TYPE_CHECKING:
     from bench.contract.method import Capabilities
     from bench.contract.params import Parameter
 
-PLUGINS = {"methods": "method", "datasets": "dataset", "reports": "report"}
+PLUGINS = {folder: kind for kind, folder in registry.KINDS.items()}
 
 
 def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
-    listing = commands.add_parser("list", parents=[common], help="what there is, by name; imports no plugin")
-    listing.add_argument("what", choices=[*PLUGINS, "schedules", "metrics"])
+    listing = commands.add_parser(
+        "list", parents=[common], help="list what is available", epilog="example: bench list methods"
+    )
+    listing.add_argument("what", choices=[*PLUGINS, "schedules"])
     options.add_plugin_files(listing)
     listing.set_defaults(execute=_list)
 
-    info = commands.add_parser("info", parents=[common], help="all about one method or dataset")
-    info.add_argument("name", help="a method, or a dataset with options: lcdh, wiki, 'files[path=mine.npz]'")
-    info.add_argument("--data-root", default="", metavar="DIR", help="to describe a dataset that needs files")
+    info = commands.add_parser(
+        "info",
+        parents=[common],
+        help="describe one method, dataset, report, metric or encoder",
+        epilog="examples: bench info lcdh; bench info 'files[path=mine.npz]'; bench info map",
+    )
+    info.add_argument("name", help="a name that `bench list` shows; a dataset may have options")
+    info.add_argument(
+        "--data-root",
+        default="",
+        metavar="DIR",
+        help="folder of the data files, for a dataset that needs them",
+    )
     options.add_plugin_files(info)
     info.set_defaults(execute=_info)
 
@@ -34,9 +48,7 @@ def _list(args: argparse.Namespace) -> int:
     if args.what == "schedules":
         rows = list(options.SCHEDULES.items())
     elif args.what == "metrics":
-        from bench.metrics import METRICS
-
-        rows = [(metric.form, metric.description) for metric in METRICS.values()]
+        rows = [row for entry in registry.listings("metric") for row in _metric_rows(entry)]
     else:
         rows = [_row(entry) for entry in registry.listings(PLUGINS[args.what])]
     width = max((len(name) for name, _ in rows), default=0)
@@ -46,23 +58,59 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _row(entry: registry.Listing) -> tuple[str, str]:
-    origin = "" if entry.origin == "built-in" else f" ({entry.origin})"
-    return entry.name, (f"BROKEN: {entry.broken}" if entry.broken else entry.summary) + origin
+    return entry.name, (f"BROKEN: {entry.broken}" if entry.broken else entry.summary) + _origin(entry)
+
+
+def _origin(entry: registry.Listing) -> str:
+    return "" if entry.origin == "built-in" else f" ({entry.origin})"
+
+
+def _metric_rows(entry: registry.Listing) -> Iterator[tuple[str, str]]:
+    """A metric and its variants, in the forms in which they are requested."""
+    from bench.errors import BenchError
+    from bench.metrics import declared
+
+    try:
+        found = () if entry.broken else declared(entry.name)
+    except BenchError as error:
+        found, entry = (), dataclasses.replace(entry, broken=str(error))
+    yield from ((metric.form, metric.description + _origin(entry)) for metric in found)
+    if entry.broken:
+        yield _row(entry)
 
 
 def _info(args: argparse.Namespace) -> int:
-    from bench.errors import UnknownNameError
-
-    name = args.name.partition("[")[0]
-    if name in registry.names("method"):
-        print("\n".join(_method(name)))
-    elif name in registry.names("dataset"):
-        print("\n".join(_dataset(args)))
-    else:
-        raise UnknownNameError(
-            "method or dataset", name, registry.names("method") + registry.names("dataset")
-        )
+    kind, name = options.plugin_of(args.name)
+    describe = {"method": _method, "report": _report, "metric": _metric, "encoder": _encoder}
+    print("\n".join(_dataset(args) if kind == "dataset" else describe[kind](name)))
     return 0
+
+
+def _metric(name: str) -> list[str]:
+    from bench.metrics import declared
+
+    lines = []
+    for metric in declared(name):
+        better = "higher" if metric.higher_is_better else "lower"
+        source = "the order of the database" if metric.ordered else "stored histograms"
+        doc = inspect.getdoc(metric.compute) or ""
+        lines += [f"{metric.form}: {doc}", f"  {better} is better; computed from {source}", ""]
+    return lines[:-1]
+
+
+def _encoder(name: str) -> list[str]:
+    from bench.contract.params import parameters
+
+    cls = registry.get("encoder", name)
+    known = parameters(cls, without=())
+    required = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING}
+    form = name + "".join(f":{a.upper()}" if a in required else f"[:{a.upper()}]" for a in known)
+    lines = [
+        f"{form}: a view of {' and '.join(f'{m}s' for m in cls.modalities)}",
+        "",
+        registry.docstring(cls),
+    ]
+    return lines + (["", "arguments:", *_parameters(known)] if known else [])
 
 
 def _method(name: str) -> list[str]:
@@ -101,6 +149,19 @@ def _capabilities(needs: Capabilities) -> str:
         words.append("has an offline stage (--pool)")
     words.append("assigns database codes (--database learned)" if needs.learned_codes else "no learned codes")
     return "; ".join(words)
+
+
+def _report(name: str) -> list[str]:
+    from bench.reporting.options import declared
+
+    [summary] = [listing.summary for listing in registry.listings("report") if listing.name == name]
+    lines = [f"{name}: {summary}", "", registry.docstring(registry.get("report", name)), ""]
+    options = _parameters(declared(name))
+    return [
+        *lines,
+        f"options:       (`bench table --report {name} --option NAME=VALUE`)" if options else "no options",
+        *options,
+    ]
 
 
 def _parameters(known: Mapping[str, Parameter]) -> list[str]:

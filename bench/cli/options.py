@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,6 @@ _TEXT = {
     "device": "device of torch methods: cpu, cuda, cuda:1",
     "data_root": "folder of the data files (default: BENCH_DATA, or the current folder)",
     "results": "results folder (default: BENCH_RESULTS, or results/runs)",
-    "plugin": "your Python file with a method, dataset or report",
 }
 
 
@@ -67,6 +67,7 @@ def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> No
             continue
         group.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=text)
     group.add_argument("--val", type=int, metavar="N", help="use N training items as queries, for tuning")
+    add_plugin_files(group)
 
 
 def study_of(args: argparse.Namespace, **changes: object) -> Study:
@@ -101,16 +102,29 @@ def store_of(args: argparse.Namespace) -> Store:
     return Store(folder)
 
 
-def add_plugin_files(parser: argparse.ArgumentParser) -> None:
-    """Add --plugin, which ``bench.cli.main`` reads; a study has an option of this name itself."""
+def add_plugin_files(parser: argparse._ActionsContainer) -> None:
+    """Add --plugin, which ``bench.cli.main`` reads; a study file may name more files."""
     parser.add_argument(
         "--plugin",
         action="append",
         default=[],
-        metavar="FILE",
+        metavar="FILE,...",
         dest="plugin_files",
-        help=_TEXT["plugin"],
+        help="your own Python files with a method, dataset, report, metric or encoder; may be repeated",
     )
+
+
+def plugin_of(text: str) -> tuple[str, str]:
+    """Kind and name of the plugin that ``lcdh[lambda1=1]``, ``map@50`` or ``bow:20`` asks for."""
+    from bench.errors import UnknownNameError
+    from bench.plugins import registry
+
+    name = re.split(r"[\[@:]", text)[0]
+    known = {kind: registry.names(kind) for kind in registry.KINDS}
+    for kind, names in known.items():
+        if name in names:
+            return kind, name
+    raise UnknownNameError("plugin", name, {name for names in known.values() for name in names})
 
 
 def records_of(store: Store) -> list[RunRecord]:
@@ -118,8 +132,8 @@ def records_of(store: Store) -> list[RunRecord]:
     records = store.records()
     if store.broken:
         print(
-            f"bench: left out {len(store.broken)} incomplete cells in {store.folder} (cut short, or without "
-            f"their .npz), {store.broken[0].name} first. `bench run` makes them again.",
+            f"bench: {store.folder}: left out {len(store.broken)} cells that are cut short or lack their "
+            f".npz, {store.broken[0].name} first. `bench run` makes them again.",
             file=sys.stderr,
         )
     return records

@@ -1,4 +1,4 @@
-"""`bench report`: the experiments section of a study, as files."""
+"""`bench report`: the tables and figures of a study, as files."""
 
 from __future__ import annotations
 
@@ -6,26 +6,38 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.cli import options, running
 
+if TYPE_CHECKING:
+    from bench.paper import Part
+    from bench.study.sections import Document
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+
+def add_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
     report = commands.add_parser(
         "report",
         parents=[common],
-        help="run what a study lacks, then write its tables and figures to a folder",
+        help="run the missing cells of a study, then write its tables and figures to a folder",
         epilog="examples: bench report smoke; bench report mine.toml --jobs 2; bench report --results DIR",
     )
     report.add_argument(
-        "study", nargs="?", help="a study file, or one of smoke, online, paper; without: all that is stored"
+        "study", nargs="?", help="a study file, or one of smoke, online, paper (default: everything stored)"
     )
     options.add_results(report)
     options.add_plugin_files(report)
-    report.add_argument("--out", type=Path, default=Path("build/reports"), metavar="DIR", help="%(default)s")
+    report.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/reports"),
+        metavar="DIR",
+        help="folder to write to (default: %(default)s)",
+    )
     report.add_argument("--html", type=Path, metavar="FILE", help="also write one page for the browser")
-    report.add_argument("--no-run", action="store_true", help="use what is stored and run nothing")
+    report.add_argument("--no-run", action="store_true", help="run nothing; use stored cells only")
     report.add_argument("--data-root", metavar="DIR", help="folder of the data files")
     running.add_how(report)
     report.set_defaults(execute=_report)
@@ -47,15 +59,15 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _check_places(args: argparse.Namespace) -> None:
-    """Raise where the report could not be written, once it is known what is asked for and before it runs."""
+    """Raise StoreError before anything runs if the report could not be written afterwards."""
     from bench.reporting import writing
 
     for file in filter(None, (args.out / "README.md", args.html)):
         writing.check(file)
 
 
-def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
-    """All that a results folder holds, as one section."""
+def _stored(args: argparse.Namespace) -> tuple[Document, list[Part]]:
+    """All cells of a results folder, as one section."""
     from bench import paper
     from bench.errors import StoreError
     from bench.paper import Part
@@ -68,32 +80,32 @@ def _stored(args: argparse.Namespace) -> tuple[Any, list[Any]]:
     store = options.store_of(args)
     records = options.records_of(store)
     if not records:
-        raise StoreError(f"results folder {store.folder} holds no cell. Run `bench run` first.")
+        raise StoreError(f"results folder {store.folder} has no cells. Run `bench run` first.")
     _check_places(args)
     describe = paper.describer(Planner(), data_folder(args.data_root or ""))
-    found = Results(records, stale=stale_reasons(records), arrays=store.arrays, describe=describe)
+    results = Results(records, stale=stale_reasons(records), arrays=store.arrays, describe=describe)
     title = "Stored results"
     command = f"bench report --results {store.folder}"
     section = Section(title=title)
     document = Document(title=title, sections=(section,), command=command)
-    return document, [Part(section=section, results=found)]
+    return document, [Part(section=section, results=results)]
 
 
-def _of_study(args: argparse.Namespace) -> tuple[Any, list[Any]]:
-    """The sections of a study file, each with its records; what is missing is run first."""
+def _of_study(args: argparse.Namespace) -> tuple[Document, list[Part]]:
+    """The sections of a study file, each with its records; missing cells are run first."""
     from bench import paper
     from bench.study import sections
 
     names = ("jobs", "threads", "backend", "scheduler")
     given = {name: getattr(args, name) for name in names}
     given |= {"results": args.results or None, "data_root": args.data_root}
-    found = sections.load(args.study, **given)
+    document = sections.load(args.study, **given)
     _check_places(args)
 
-    return found, paper.collect(found, None if args.no_run else running.Run(args).how)
+    return document, paper.collect(document, None if args.no_run else running.Run(args).how)
 
 
-def _page(document: Any, parts: list[Any], files: list[Path], args: argparse.Namespace) -> None:
+def _page(document: Document, parts: list[Part], files: list[Path], args: argparse.Namespace) -> None:
     from bench import page
     from bench.paper import together
     from bench.study.study import data_folder
@@ -107,4 +119,4 @@ def _page(document: Any, parts: list[Any], files: list[Path], args: argparse.Nam
         sections={part.section.title: part.results for part in parts},
         figures=figures,
     )
-    print(f"the page: {args.html}")
+    print(f"page: {args.html}")

@@ -77,11 +77,11 @@ def _plan_of(title: str, study: Study, cells: Sequence[PlannedCell]) -> None:
     from bench.running import estimate, sweep
 
     surveyed = sweep.survey(study, cells)
-    states = Counter(one.state for one in surveyed)
-    print(f"{title}{len(cells)} cells: " + ", ".join(f"{n} {state}" for state, n in sorted(states.items())))
+    statuses = Counter(one.status for one in surveyed)
+    print(f"{title}{len(cells)} cells: " + ", ".join(f"{n} {s}" for s, n in sorted(statuses.items())))
     for one in surveyed:
         reason = f" ({one.reason})" if one.reason else ""
-        print(f"  {one.state:8} {one.cell.spec}, {one.cell.spec.schedule}{reason}")
+        print(f"  {one.status:8} {one.cell.spec}, {one.cell.spec.schedule}{reason}")
     due = [one.cell for one in surveyed if one.due()]
     if due:
         cost = estimate.of(due, study)
@@ -95,9 +95,9 @@ def _status(args: argparse.Namespace) -> int:
     store = options.store_of(args)
     records = options.records_of(store)
     stale = stale_reasons(records)
-    states = Counter("stale" if r.spec.key in stale else r.status for r in records)
+    statuses = Counter("stale" if r.spec.key in stale else r.status for r in records)
     print(
-        f"{store.folder}: {len(records)} cells: " + ", ".join(f"{n} {s}" for s, n in sorted(states.items()))
+        f"{store.folder}: {len(records)} cells: " + ", ".join(f"{n} {s}" for s, n in sorted(statuses.items()))
     )
     for record in records:
         if record.spec.key in stale:

@@ -41,8 +41,8 @@ class Run:
     def close(self, results: Results, study: Study, file: TextIO | None = None) -> int:
         """Print the number of cells and where they are; return the exit code."""
         took = time.perf_counter() - self.started
-        states = Counter(record.status for record in results.records)
-        counts = ", ".join(f"{states[s]} {s}" for s in ("ok", "skipped", "failed") if states[s])
+        statuses = Counter(record.status for record in results.records)
+        counts = ", ".join(f"{statuses[s]} {s}" for s in ("ok", "skipped", "failed") if statuses[s])
         line = f"{len(results.records)} cells ({counts}) in {took:.1f} s; stored in {study.results_folder}"
         print(f"\n{line}", file=file)
-        return 1 if states["failed"] else 0
+        return 1 if statuses["failed"] else 0

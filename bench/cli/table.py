@@ -3,68 +3,119 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.cli import options
 
+if TYPE_CHECKING:
+    from bench.records import RunSpec
+    from bench.reporting.figures import Figure
+    from bench.reporting.tables import Table
+    from bench.results import Results
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    table = commands.add_parser("table", parents=[common], help="print a table of stored results")
+_FILTERS = ("methods", "datasets", "bits", "database")
+
+
+def add_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    table = commands.add_parser(
+        "table",
+        parents=[common],
+        help="print a table of stored results, or save a figure",
+        epilog="examples: bench table; bench table --report timing --methods lcdh,ukd; "
+        "bench table --report health --option bits=16 --out health.pdf",
+    )
     options.add_results(table)
     options.add_plugin_files(table)
     table.add_argument("--report", default="map_table", metavar="NAME", help="see `bench list reports`")
-    table.add_argument("--metric", default="map", metavar="NAME", help="see `bench list metrics`")
+    table.add_argument("--metric", metavar="NAME", help="metric to show: see `bench list metrics`")
     table.add_argument(
-        "--published", action="store_true", help="add the numbers of papers, with what differs in protocol"
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the report: see `bench info REPORT`",
     )
     table.add_argument(
-        "--significance", action="store_true", help="of map_table: mark what is not told from the best"
+        "--published", action="store_true", help="add published numbers, with the differences in protocol"
+    )
+    table.add_argument(
+        "--significance",
+        action="store_true",
+        help="mark numbers not significantly different from the best; works only with map_table",
     )
     options.add_output(table)
-    for name in ("methods", "datasets", "bits", "database"):
+    for name in _FILTERS:
         table.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
     table.set_defaults(execute=_table)
 
     rescore = commands.add_parser(
-        "rescore", parents=[common], help="add a metric to stored cells, without running them again"
+        "rescore",
+        parents=[common],
+        help="add a metric to stored cells, without running them again",
+        epilog="example: bench rescore --metric map@50:hits",
     )
     options.add_results(rescore)
-    rescore.add_argument("--metric", required=True, metavar="NAME", help="for instance map@50:hits")
-    rescore.add_argument("--data-root", default="", metavar="DIR", help="for order-dependent metrics")
+    options.add_plugin_files(rescore)
+    rescore.add_argument("--metric", required=True, metavar="NAME", help="see `bench list metrics`")
+    rescore.add_argument(
+        "--data-root", default="", metavar="DIR", help="folder of the data files, for order-dependent metrics"
+    )
     rescore.set_defaults(execute=_rescore)
 
 
 def _table(args: argparse.Namespace) -> int:
+    from bench.archive.rescore import scored
     from bench.results import Results
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
     records = [r for r in options.records_of(store) if _wanted(r.spec, args)]
+    if args.metric:
+        records = scored(store, records, args.metric)
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
     options.give_out(_tables(results, args), args)
     return 0
 
 
-def _tables(results: Any, args: argparse.Namespace) -> list[Any]:
-    """The report asked for, and with --published the published numbers, which need no records."""
+def _tables(results: Results, args: argparse.Namespace) -> list[Table | Figure]:
+    """The report that was requested, and with --published the published numbers, which need no records."""
+    from bench.errors import ParameterError
+
+    requested = [args.report] if results.records or not args.published else []
+    reports = list(dict.fromkeys([*requested, *(["published"] if args.published else [])]))
+    if args.format == "csv" and len(reports) > 1:
+        raise ParameterError("--published adds a table, but CSV holds one. Use --report published.")
+    if args.significance and "map_table" not in reports:
+        raise ParameterError(
+            f"--significance works only with --report map_table; got --report {args.report}."
+        )
+    return [results.render(report, **_options_of(report, args)) for report in reports]
+
+
+def _options_of(report: str, args: argparse.Namespace) -> dict[str, object]:
+    """The options of one report; published numbers are filtered as records are."""
     from bench.errors import ParameterError
     from bench.study.selectors import split
 
-    asked = [args.report] if results.records or not args.published else []
-    reports = list(dict.fromkeys([*asked, *(["published"] if args.published else [])]))
-    if args.format == "csv" and len(reports) > 1:
-        raise ParameterError("--published adds a table, and CSV holds one. Use --report published.")
-    filters = {name: getattr(args, name) for name in ("methods", "datasets", "bits")}
-    chosen = {name: split(text) for name, text in filters.items() if text is not None}
-    more: dict[str, dict[str, Any]] = {"published": chosen}
-    if args.significance:
-        if "map_table" not in reports:
-            raise ParameterError(f"--significance is of map_table; got --report {args.report}.")
-        more["map_table"] = {"significance": True}
-    return [results.render(report, metric=args.metric, **more.get(report, {})) for report in reports]
+    chosen: dict[str, object] = {}
+    if report == "published":
+        filters = {name: getattr(args, name) for name in _FILTERS if name != "database"}
+        chosen |= {name: split(text) for name, text in filters.items() if text is not None}
+    if report == "map_table" and args.significance:
+        chosen["significance"] = True
+    if report == args.report:
+        chosen |= {} if args.metric is None else {"metric": args.metric}
+        for text in args.option:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise ParameterError(f"--option {text!r} is not NAME=VALUE. Try --option band=false.")
+            chosen[name] = value
+    return chosen
 
 
-def _wanted(spec: Any, args: argparse.Namespace) -> bool:
+def _wanted(spec: RunSpec, args: argparse.Namespace) -> bool:
     from bench.study.selectors import split
 
     def allowed(value: str, chosen: str | None) -> bool:

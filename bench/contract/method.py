@@ -28,9 +28,10 @@ class Capabilities:
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
     learned_codes: bool = False  # training assigns database codes: encode_database() is its own
     pool: bool = False  # has an offline stage: fit_pool() is its own
-    real_valued: bool = False  # encode() gives float32 (n, k) vectors, ranked by cosine: no hashing
-    oracle: bool = False  # encode() is shown the items' labels, as batch.views["labels"]: a ceiling
-    fused: bool = False  # encode() is shown the "clip" view of BOTH modalities, as batch.views: no rival
+    # Set for a method that is no rival of hashing methods. encode() of an oracle is shown the labels of its
+    # items, as batch.views["labels"]; of a fused one, the view "clip" of BOTH modalities, as batch.views;
+    # of a real-valued one, nothing more: it returns float32 (n, k) vectors, which are ranked by cosine.
+    reference: Literal["", "oracle", "fused", "real-valued"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Source:
     """Where an algorithm comes from, and how far ours is the authors'."""
 
     paper: str = ""
-    fidelity: Literal["authors' algorithm", "adaptation", "reconstruction", "textbook"] = "textbook"
+    fidelity: Literal["authors' algorithm", "adaptation", "reconstruction", "textbook", "new"] = "textbook"
     note: str = ""  # what differs, what is checked, what is unknown
 
 
@@ -84,6 +85,7 @@ class Method(ABC):
     varies: ClassVar[tuple[str, ...]] = ()  # parameters in which the cells of one pass may differ: Shared
 
     def __init_subclass__(cls) -> None:
+        params.refuse_annotated(cls)
         dataclass(kw_only=True, eq=False)(cls)
 
     def __post_init__(self) -> None:
@@ -124,7 +126,7 @@ class Method(ABC):
         return None
 
     def notes(self) -> Sequence[str]:
-        """What every reader of this run's numbers must know, a sentence each: they stand below its tables.
+        """Sentences that every reader of this run's numbers must know; they stand below its tables.
 
         Called once, after the last evaluation.
         """

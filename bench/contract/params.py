@@ -7,6 +7,7 @@ description and bounds, which `bench info` prints and the constructor enforces.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import math
 import types
@@ -33,6 +34,22 @@ def param(
     return dataclasses.field(
         default=default, metadata={"doc": doc, "above": above, "least": least, "most": most}
     )
+
+
+def refuse_annotated(cls: type) -> None:
+    """Raise :class:`ContractError` where an annotation would make a parameter of a base's class attribute.
+
+    Call it before ``dataclass()``, which has an obscure message for some of these and none for the others.
+    """
+    bases = [base for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
+    declared = {name for base in bases for name in inspect.get_annotations(base)}
+    parameters_ = {field.name for base in bases for field in dataclasses.fields(base)}
+    for name, annotation in inspect.get_annotations(cls).items():
+        if name in declared - parameters_ and "ClassVar" not in str(annotation):
+            raise ContractError(
+                f"{cls.__name__}.{name} is annotated, which would make it a parameter; expected a class "
+                f"attribute. Drop the annotation, or write {name}: ClassVar[...]."
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,7 +111,7 @@ def parameters(cls: type, *, without: Sequence[str] = ("bits", "seed")) -> dict[
         if f.name in without or not f.init:
             continue
         declared = hints[f.name]
-        if not all(_is_supported(option) for option in _options(declared)):
+        if not supports(declared):
             raise ContractError(
                 f"{cls.__name__}.{f.name} is declared {_words(declared)}; expected bool, int, float, str, "
                 "Literal, None or several of them. Leave what is learned unannotated, constants ClassVar."
@@ -137,8 +154,10 @@ def _options(declared: Any) -> tuple[Any, ...]:
     return get_args(declared) if union else (declared,)
 
 
-def _is_supported(option: Any) -> bool:
-    return option in (bool, int, float, str, type(None)) or get_origin(option) is Literal
+def supports(declared: Any) -> bool:
+    """Whether both the command line and a record can hold values of a declared type."""
+    plain = (bool, int, float, str, type(None))
+    return all(option in plain or get_origin(option) is Literal for option in _options(declared))
 
 
 def _words(option: Any) -> str:
@@ -146,6 +165,8 @@ def _words(option: Any) -> str:
         return "none"
     if get_origin(option) is Literal:
         return "one of " + ", ".join(str(v) for v in get_args(option))
+    if get_origin(option) is tuple:  # an option of a report
+        return "names, separated by commas"
     return option.__name__ if isinstance(option, type) else str(option)
 
 

@@ -17,7 +17,7 @@ from bench.errors import DataError
 BLOCK = 1 << 22  # values looked at together: a temporary of 4 MB, whatever the dataset's size
 
 
-def check(dataset: Dataset) -> None:
+def validate_dataset(dataset: Dataset) -> None:
     """Raise :class:`DataError` unless the arrays of ``dataset`` are what the contract promises."""
     owner = f"dataset {dataset.name!r}"
     for part, split in (("train", dataset.train), ("query", dataset.query)):

@@ -1,6 +1,6 @@
 """One self-contained HTML page with everything that stored results say, and a live page of a sweep.
 
-May import: contract, data, errors, metrics, plugins, protocol, records, reporting, results,
+May import: contract, errors, metrics, protocol, records, reporting, results,
 running, scoring, storing, study.
 """
 

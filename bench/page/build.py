@@ -61,8 +61,8 @@ def collect(
     """Everything that the page shows; pictures take what the rest leaves free."""
     content = {"title": title, **data.collect(results, sections or {}), "version": __version__}
     content |= {"curves": {}, **_figures(figures)}
-    if results.arrays is not None:
-        content["curves"] = curves.collect(results.records, results.arrays)
+    if results.evidence:
+        content["curves"] = curves.collect(results.records, results.evidence)
     budget = max(0, LIMIT - len(_packed(content)) - _ROOM)
     return {**content, "retrieval": retrieval.collect(results, data_root, budget)}
 

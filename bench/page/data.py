@@ -16,7 +16,6 @@ from bench.records import DATABASES, ORDERS, REFERENCES, RoundRecord, RunRecord,
 from bench.reporting.significance import LEVEL
 from bench.reporting.tables import Block, Table
 from bench.results import Results
-from bench.study.looks import places
 
 BOUNDS = ("pessimistic", "optimistic")
 COLOURS = 7  # of page.css, as of the figures; then they come again, dashed
@@ -78,8 +77,6 @@ def _names(results: Results) -> list[str]:
 
 def _tested(results: Results) -> Table | None:
     """The table of mAP with tests of the differences; None where there are no histograms to test by."""
-    if results.arrays is None:
-        return None
     try:
         return results.table("map", significance=True)
     except ParameterError:  # some cells have none, or not this metric
@@ -125,12 +122,10 @@ def _words(name: str) -> str:
 
 def _styles(results: Results) -> dict[str, dict[str, Any]]:
     """Every method's colour and dash: those it has in the figures."""
-    kinds = {record.spec.label: record.reference for record in results.records}
-    rivals = [label for label in results.cast if not kinds.get(label)]
-    found: dict[str, dict[str, Any]] = {
-        label: {"colour": f"c{i % COLOURS}", "dash": i // COLOURS % 3} for label, i in places(rivals).items()
+    rivals: dict[str, dict[str, Any]] = {
+        label: {"colour": f"c{i % COLOURS}", "dash": i // COLOURS % 3} for label, i in results.places.items()
     }
-    return found | {label: {"colour": kind, "dash": 3} for label, kind in kinds.items() if kind}
+    return rivals | {label: {"colour": kind, "dash": 3} for label, kind in results.references.items()}
 
 
 def _protocol(

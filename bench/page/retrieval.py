@@ -21,7 +21,7 @@ from bench.contract.dataset import Dataset, Raw
 from bench.contract.items import Labels, Modality, Split
 from bench.errors import BenchError, DataError
 from bench.records import RunRecord, selector
-from bench.reporting.evidence import Arrays
+from bench.reporting.evidence import Evidence
 from bench.results import Results
 from bench.running.runner import SIDES
 from bench.scoring.hamming import distances_numpy
@@ -45,7 +45,7 @@ def collect(results: Results, data_root: Path, budget: int) -> dict[str, Any]:
         spec = records[0].spec
         data = planner.data(spec.dataset, spec.dataset_params, data_root)
         try:
-            sample = _sample(records, results.arrays, data, budget // len(by_dataset))
+            sample = _sample(records, results.evidence, data, budget // len(by_dataset))
         except BenchError as error:
             sample = {"why": str(error)}
         found[name] = sample
@@ -53,19 +53,19 @@ def collect(results: Results, data_root: Path, budget: int) -> dict[str, Any]:
 
 
 def _sample(
-    records: Sequence[RunRecord], arrays: Arrays | None, data: PlannedData, budget: int
+    records: Sequence[RunRecord], evidence: Evidence, data: PlannedData, budget: int
 ) -> dict[str, Any]:
-    if arrays is None:
+    if not evidence:
         raise DataError("No results folder was given, and codes are read from there.")
     chosen = _chosen(records)
     if not chosen:
         raise DataError("No cell of this dataset has binary codes of a finished run.")
-    current = [r for r in chosen if r.data == data.stored.fingerprint]
+    current = [r for r in chosen if r.data == data.cached.fingerprint]
     if not current:
         raise DataError("The dataset is not the one that these cells were run on, so rows have no items.")
     raw = data.source.raw(data.root)
     items = _Items(data.dataset, raw, budget)
-    searches = [_Search(record, arrays(record), items.all_labels) for record in current]
+    searches = [_Search(record, evidence(record), items.all_labels) for record in current]
     runs: list[dict[str, Any]] = [{"key": s.record.spec.key, "found": {}} for s in searches]
     kept = []
     for query in _queries(len(items.dataset.query)):

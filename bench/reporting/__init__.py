@@ -1,4 +1,123 @@
-"""What reports are made of: tables, figures, stored evidence, statistics, and files written whole.
+"""Everything that the author of a report imports: results, tables, figures, statistics, records and errors.
 
-May import: errors, metrics, records, scoring.
+A report is a function ``render(results, *, …options)`` that returns a :class:`Table`, a :class:`Figure`, or
+anything that ``str()`` makes readable.
+
+May import: contract, data, errors, metrics, plugins, records, scoring.
 """
+
+from __future__ import annotations
+
+from bench.contract.items import MODALITIES, Modality
+from bench.contract.method import Method, fidelity
+from bench.errors import BenchError, ContractError, DataError, ParameterError, StoreError, UnknownNameError
+from bench.metrics import mean, parse_metric, per_query, pr_curve
+from bench.records import (
+    AXES,
+    DATABASES,
+    DIRECTIONS,
+    FIDELITIES,
+    REFERENCES,
+    Contrast,
+    Direction,
+    RoundRecord,
+    RunRecord,
+    RunSpec,
+    Schedule,
+    kind_of,
+    origin,
+    selector,
+)
+from bench.reporting.evidence import Evidence, Health, Search
+from bench.reporting.figures import Figure, Plot
+from bench.reporting.metric import (
+    WITHIN_RADIUS,
+    chance_name,
+    check_metric,
+    definition,
+    metric_title,
+    short,
+)
+from bench.reporting.options import Metric
+from bench.reporting.panels import (
+    BASELINE,
+    Axes,
+    Curve,
+    Part,
+    columns_of,
+    draw_curve,
+    lines,
+    part_name,
+    parts,
+)
+from bench.reporting.protocol import (
+    DIRECTION_NAMES,
+    FUTURE,
+    NO_RECORDS,
+    PARALLEL,
+    PARALLEL_NOTE,
+    STALE,
+    Protocol,
+    by_dataset,
+    by_label,
+    by_row,
+    chance_level,
+    dataset_of,
+    parallel,
+    protocols,
+    reasons,
+)
+from bench.reporting.results import Results
+from bench.reporting.significance import (
+    CONFIDENCE,
+    LEVEL,
+    Comparison,
+    Ranks,
+    bootstrap,
+    compare,
+    compare_all,
+    holm,
+    randomisation_test,
+    ranks,
+    seed_test,
+)
+from bench.reporting.style import PAGE_WIDTH, Look, by_direction, grid, label_edges, legend, log_ticks
+from bench.reporting.tables import Block, Column, Entry, Row, Table
+
+# a report and its options
+__all__ = ["Block", "Column", "Entry", "Figure", "Metric", "Plot", "Row", "Table"]
+# what it reads
+__all__ += ["Contrast", "Direction", "Evidence", "Health", "Method", "Modality", "Results", "RoundRecord"]
+__all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "dataset_of", "selector"]
+__all__ += ["fidelity", "kind_of", "origin"]
+__all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES"]
+# which records stand together, and the words below them
+__all__ += ["Protocol", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
+__all__ += ["DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE", "WITHIN_RADIUS"]
+# metrics and statistics
+__all__ += [
+    "chance_level",
+    "chance_name",
+    "check_metric",
+    "definition",
+    "metric_title",
+    "parse_metric",
+    "short",
+]
+__all__ += [
+    "CONFIDENCE",
+    "LEVEL",
+    "Comparison",
+    "Ranks",
+    "bootstrap",
+    "compare",
+    "compare_all",
+    "holm",
+    "mean",
+]
+__all__ += ["per_query", "pr_curve", "randomisation_test", "ranks", "seed_test"]
+# figures
+__all__ += ["BASELINE", "PAGE_WIDTH", "Axes", "Curve", "Look", "Part", "by_direction", "columns_of"]
+__all__ += ["draw_curve", "grid", "label_edges", "legend", "lines", "log_ticks", "part_name", "parts"]
+# errors
+__all__ += ["BenchError", "ContractError", "DataError", "ParameterError", "StoreError", "UnknownNameError"]

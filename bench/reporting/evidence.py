@@ -1,7 +1,6 @@
-"""What reports take from the arrays beside records: every file is read once, and little of it is kept.
+"""Scores, curves and code statistics from the arrays stored beside records.
 
-The trap: the histograms of a few thousand cells do not fit in memory. What follows from one, per
-query and on average, does.
+The trap: the histograms of a few thousand cells do not fit in memory. Their scores and curves do.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from bench.records import Direction, RunRecord
 from bench.scoring.hamming import Histograms, unpack_codes, usable_threads
 
 Values = npt.NDArray[np.float64]
-Arrays = Callable[[RunRecord], Mapping[str, npt.NDArray[Any]]]
+Loader = Callable[[RunRecord], Mapping[str, npt.NDArray[Any]]]  # reads what is stored beside a record
 
 _STEPS = np.outer(10.0 ** np.arange(9), [1, 2, 3, 5, 7]).ravel()
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What one direction of one round found.
+    """Scores and curves of one direction of one round.
 
     ``scores`` (Q,) float32 is the tie-aware AP of every query, NaN without a relevant item. The
     curves are means over the other queries: ``radius`` (2, bits + 1) is precision and recall within
@@ -42,7 +41,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the codes of a database are like, in one modality, after the last round.
+    """Statistics of the codes of a database, in one modality, after the last round.
 
     ``balance`` (bits,) is the share of ones of each bit, ``correlation`` (bits, bits) Pearson's, 0 for
     a constant bit. ``entropy`` is that of the codes in bits, ``duplicates`` the share of items whose
@@ -57,33 +56,39 @@ class Health:
 
 
 class Evidence:
-    """A loader of arrays that remembers what reports ask of it; call it for the arrays themselves."""
+    """Scores, histograms and codes of records: every file is read once, and little of it is kept.
 
-    def __init__(self, arrays: Arrays) -> None:
-        self._arrays = arrays
+    Call it with a record for the stored arrays themselves. It is false where it has nothing to read from.
+    """
+
+    def __init__(self, loader: Loader | None = None) -> None:
+        self._loader = loader
         self._searches: dict[tuple[str, str, int], Search] = {}
         self._derived: dict[tuple[object, ...], Any] = {}
         self._health: dict[tuple[str, str], Health] = {}
 
-    @classmethod
-    def of(cls, arrays: Arrays | None, report: str) -> Evidence:
-        """``arrays`` as it is, if it is one already. Raises where there is none to read from."""
-        if arrays is None:
-            raise ParameterError(
-                f"report {report!r} reads what is stored beside the records, and no loader was given. Use it "
-                f"on a results folder: `bench table --report {report}`."
-            )
-        return arrays if isinstance(arrays, Evidence) else cls(arrays)
+    def __bool__(self) -> bool:
+        return self._loader is not None
 
     def __call__(self, record: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
-        return self._arrays(record)
+        if self._loader is None:
+            raise ParameterError(
+                f"{record.spec}: its histograms and codes are not available, because these results were made "
+                "from records alone. Read them from a results folder, as `bench table` does."
+            )
+        return self._loader(record)
 
     def prepare(self, records: Iterable[RunRecord]) -> None:
         """Read the last round of all records that ran, on threads: decompressing lets go of the GIL."""
-        tasks = [r for r in records if r.rounds and r.arrays]
-        with ThreadPoolExecutor(usable_threads()) as pool:
-            for _ in pool.map(self._prepare, tasks):
-                pass
+        tasks = [r for r in records if r.rounds and r.arrays and not self._known(r)]
+        if tasks:
+            with ThreadPoolExecutor(usable_threads()) as pool:
+                for _ in pool.map(self._prepare, tasks):
+                    pass
+
+    def _known(self, record: RunRecord) -> bool:
+        last = record.rounds[-1].round
+        return all((_name(record), d, last) in self._searches for d in record.spec.directions)
 
     def _prepare(self, record: RunRecord) -> None:
         stored = self(record)
@@ -91,7 +96,7 @@ class Evidence:
             self._search(record, direction, record.rounds[-1].round, stored)
 
     def search(self, record: RunRecord, direction: Direction, round_: int | None = None) -> Search:
-        """What a round found, the last one if none is named."""
+        """Scores and curves of a round, by default the last."""
         return self._search(record, direction, record.rounds[-1].round if round_ is None else round_, None)
 
     def _search(
@@ -105,13 +110,19 @@ class Evidence:
             self._searches[key] = _search_of(Histograms(counts))
         return self._searches[key]
 
+    def histograms(self, record: RunRecord, direction: Direction, round_: int | None = None) -> Histograms:
+        """Histograms over Hamming distance of a round, by default the last, for :mod:`bench.metrics`."""
+        stored, number = self(record), record.rounds[-1].round if round_ is None else round_
+        parts = (f"{direction}/{number}/{part}" for part in ("counts", "gains", "grades"))
+        return Histograms(*(_entry(record, stored, part) for part in parts))
+
     def chance(self, record: RunRecord, direction: Direction, round_: int) -> npt.NDArray[np.float32]:
-        """What the AP of every query would be for equal codes (Q,); NaN without a relevant item."""
+        """The AP of every query if all codes were equal (Q,); NaN without a relevant item."""
         counts = _entry(record, self(record), f"{direction}/{round_}/counts")
         return per_query("chance", Histograms(counts)).astype(np.float32)
 
     def derived(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
-        """What is costly to derive from scores, made once for all reports that name it by ``key``."""
+        """The result of ``make()``, computed once for all reports that name it by ``key``."""
         if key not in self._derived:
             self._derived[key] = make()
         return self._derived[key]
@@ -120,12 +131,18 @@ class Evidence:
         """The round in which the last class of every query is introduced (Q,)."""
         return _entry(record, self(record), "queries/introduced")
 
+    def codes(self, record: RunRecord, modality: str) -> npt.NDArray[np.int8]:
+        """The codes of the last round's database, −1 or +1 (items, bits)."""
+        return unpack_codes(self._packed(record, modality), record.spec.bits)
+
+    def _packed(self, record: RunRecord, modality: str) -> npt.NDArray[np.uint64]:
+        return _entry(record, self(record), f"codes/database/{modality}")
+
     def health(self, record: RunRecord, modality: str) -> Health:
-        """What the codes of the last round's database are like."""
+        """Statistics of the codes of the last round's database."""
         key = _name(record), modality
         if key not in self._health:
-            codes = _entry(record, self(record), f"codes/database/{modality}")
-            self._health[key] = _health_of(codes, record.spec.bits)
+            self._health[key] = _health_of(self._packed(record, modality), record.spec.bits)
         return self._health[key]
 
 
@@ -136,7 +153,7 @@ def _name(record: RunRecord) -> str:
 def _entry(record: RunRecord, stored: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
     if name not in stored:
         raise ParameterError(
-            f"{record.spec}: nothing stored as {name!r}; `bench run --force` makes it again."
+            f"{record.spec}: no stored array {name!r}. `bench run --force` runs the cell again."
         )
     return stored[name]
 
@@ -166,7 +183,7 @@ def _ranks(hits: Values, cuts: npt.NDArray[np.intp]) -> Values:
 
 
 def _health_of(packed: npt.NDArray[np.uint64], bits: int) -> Health:
-    """Of packed codes (words, items)."""
+    """Statistics of packed codes (words, items)."""
     ones = (unpack_codes(packed, bits) > 0).astype(np.float32)
     balance = ones.mean(axis=0, dtype=np.float64)
     centred = ones - balance.astype(np.float32)
@@ -186,7 +203,7 @@ def _health_of(packed: npt.NDArray[np.uint64], bits: int) -> Health:
 
 
 def _scalars(packed: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
-    """Every code of packed ones (words, items) as one value; a word sorts five times as fast as bytes."""
+    """One value per item for packed codes (words, items); a word sorts five times as fast as bytes."""
     words = np.ascontiguousarray(packed.T)
     scalars: npt.NDArray[Any] = words if len(packed) == 1 else words.view(f"V{len(packed) * 8}")
     return scalars.ravel()

@@ -1,21 +1,22 @@
-"""One figure and its renderings: PDF, SVG and PNG, and the numbers behind it. It knows nothing of records.
+"""Figures and their renderings: PDF, SVG and PNG, and the numbers they show. They know nothing of records.
 
 A figure is drawn when it is saved. Equal figures give equal files: no date is written, and SVG gets
-its identifiers from a fixed salt. Every file carries the digest of the numbers behind it, so that a
-picture can be checked against results without comparing how two versions of matplotlib draw.
+its identifiers from a fixed salt. Every file carries the digest of its numbers, so that a picture can be
+checked against results without comparing how two versions of matplotlib draw.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bench.errors import ParameterError
 from bench.reporting import writing
+from bench.reporting.style import RC
 from bench.reporting.tables import csv_of
 
 FORMATS = ("pdf", "svg", "png")
@@ -28,10 +29,10 @@ _METADATA: dict[str, tuple[str, dict[str, None]]] = {  # where the digest goes, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """One drawing: numbers of one protocol, which ``caption`` tells.
+    """One drawing: numbers of one protocol, which ``caption`` describes.
 
-    ``name`` tells it from the others of its figure: lower case, words joined by hyphens; it may be "".
-    ``draw`` makes a new ``matplotlib.figure.Figure``.
+    ``name`` distinguishes its files from those of the figure's other plots: lower case, words joined by
+    hyphens, or "". ``draw`` makes a new ``matplotlib.figure.Figure``; keep it small, for it is pickled.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One plot on its way to files, without the numbers behind it, of which it has the digest.
+    """A plot ready to save; keeps only a digest of its numbers.
 
     ``stem`` is the path of its files without their suffixes, ``rc`` are the matplotlib settings under
     which it is drawn and saved.
@@ -73,16 +74,28 @@ class Drawing:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A titled series of plots, and the plain numbers behind them, one mapping per number.
+    """A titled series of plots, and the plain numbers that they show, one mapping per number.
 
-    ``rc`` are the matplotlib settings under which it is drawn and saved. ``str(figure)`` is its
-    captions.
+    ``rc`` are the matplotlib settings under which it is drawn and saved: by default those of all
+    figures. ``str(figure)`` is its captions.
     """
 
     title: str
     plots: tuple[Plot, ...]
     data: Sequence[Mapping[str, Any]] = ()
-    rc: Mapping[str, Any] = field(default_factory=dict)
+    rc: Mapping[str, Any] = field(default_factory=lambda: RC)
+
+    @classmethod
+    def of(cls, title: str, parts: Iterable[tuple[Plot, Iterable[Mapping[str, Any]]]]) -> Figure:
+        """A figure of plots, each with its plain numbers; a plot without others needs no name."""
+        plots: list[Plot] = []
+        data: list[Mapping[str, Any]] = []
+        for plot, numbers in parts:
+            plots.append(plot)
+            data += numbers
+        if len(plots) == 1:
+            plots = [replace(plots[0], name="")]
+        return cls(title=title, plots=tuple(plots), data=data)
 
     def __str__(self) -> str:
         parts = ["\n".join(filter(None, (plot.name, *plot.caption, *plot.notes))) for plot in self.plots]

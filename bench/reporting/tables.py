@@ -1,4 +1,4 @@
-"""One table and its renderings: terminal, Markdown, CSV, LaTeX and HTML. It knows nothing of records."""
+"""Tables and their renderings: terminal, Markdown, CSV, LaTeX and HTML. They know nothing of records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -29,11 +29,11 @@ Line = list[Span]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Entry:
     """One entry: ``text`` carries the mark of the best; ``extra`` follows it; ``below`` is a second line."""
 
     text: str = "–"
-    value: float | None = None  # what is ranked; None takes no part
+    value: float | None = None  # ranked within its column; None takes no part
     extra: str = ""
     below: str = ""
 
@@ -48,29 +48,29 @@ class Column:
     better: Literal["", "higher", "lower"] = ""
 
 
-Row = tuple[Cell, ...]
+Row = tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One grid: numbers of one protocol, which ``caption`` tells."""
+    """One grid: numbers of one protocol, which ``caption`` describes."""
 
     caption: tuple[str, ...]
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     foot: tuple[Row, ...] = ()  # below a rule, never marked
     notes: tuple[str, ...] = ()
-    stub: int = 1  # leading columns that say what a row is
+    stub: int = 1  # leading columns that name a row
 
     def marks(self) -> list[list[Mark]]:
-        """Best and second of every column of ``rows``; what looks the same is marked the same."""
+        """Best and second of every column of ``rows``; equal texts get equal marks."""
         by_column = [_marks(c, [row[i] for row in self.rows]) for i, c in enumerate(self.columns)]
         return [list(row) for row in zip(*by_column, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A titled series of blocks, and the plain numbers behind them, one mapping per number.
+    """A titled series of blocks, and the plain numbers that they show, one mapping per number.
 
     ``str(table)`` is plain text, ``rich.console.Console().print(table)`` fits the terminal.
     CSV and data frame hold ``data``: full precision, every protocol field in a column.
@@ -79,6 +79,16 @@ class Table:
     title: str
     blocks: tuple[Block, ...]
     data: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def of(cls, title: str, parts: Iterable[tuple[Block, Iterable[Mapping[str, Any]]]]) -> Table:
+        """A table of blocks, each with its plain numbers."""
+        blocks: list[Block] = []
+        data: list[Mapping[str, Any]] = []
+        for block, numbers in parts:
+            blocks.append(block)
+            data += numbers
+        return cls(title=title, blocks=tuple(blocks), data=data)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -102,7 +112,7 @@ class Table:
         """GitHub's Markdown: the best bold, the second underlined, notes as a list below."""
         return "\n\n".join([f"**{markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)])
 
-    _repr_markdown_ = to_markdown  # what a notebook shows
+    _repr_markdown_ = to_markdown  # for notebooks
 
     def to_csv(self) -> str:
         """``data`` as CSV with one header row; an absent value is an empty field."""
@@ -114,7 +124,7 @@ class Table:
         return "\n\n".join([head, *map(_latex_block, self.blocks)])
 
     def to_html(self) -> str:
-        """A ``section`` with one HTML table per block, escaped; classes ``best`` and ``second`` mark cells.
+        """A ``section`` with one HTML table per block, escaped; the classes are ``best`` and ``second``.
 
         A number has its full value in ``data-value``, for scripts that sort.
         """
@@ -138,15 +148,15 @@ def csv_of(data: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _marks(column: Column, cells: Sequence[Cell]) -> list[Mark]:
-    """A difference that rounding hides is no difference: equal texts share a mark."""
-    ranked = [c for c in cells if c.value is not None and math.isfinite(c.value)]
+def _marks(column: Column, entries: Sequence[Entry]) -> list[Mark]:
+    """The mark of every entry; differences hidden by rounding do not count, so equal texts share a mark."""
+    ranked = [c for c in entries if c.value is not None and math.isfinite(c.value)]
     if not column.better or len(ranked) < 2:
-        return [""] * len(cells)
+        return [""] * len(entries)
     values = {c.text: c.value for c in ranked}
     order = sorted(values, key=lambda text: values[text] or 0.0, reverse=column.better == "higher")
     names: dict[str, Mark] = dict(zip(order, ("best", "second"), strict=False))
-    return [names.get(c.text, "") if c.value is not None else "" for c in cells]
+    return [names.get(c.text, "") if c.value is not None else "" for c in entries]
 
 
 def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
@@ -179,7 +189,7 @@ def _wrapped(text: str, width: int) -> Iterator[Line]:
 
 
 def _panels(block: Block, widths: Sequence[int], width: int) -> list[list[int]]:
-    """Column numbers of the grids, one below the other, that fit the width; a group stays whole if it can."""
+    """Column numbers of the grids, one below the other, that fit the width; groups stay whole if possible."""
     stub = list(range(block.stub))
 
     def fits(indices: list[int]) -> bool:
@@ -200,11 +210,11 @@ def _panels(block: Block, widths: Sequence[int], width: int) -> list[list[int]]:
 
 
 def _widths(block: Block, *, styled: bool) -> list[int]:
-    """Of every column; the first of a group makes room for a longer name of the group."""
+    """The width of every column; the first of a group makes room for the group's name."""
     widths = []
     for i, column in enumerate(block.columns):
-        cells = [_cell_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
-        widths.append(max([len(column.name), *(_length(line) for lines in cells for line in lines)]))
+        entries = [_entry_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
+        widths.append(max([len(column.name), *(_length(line) for lines in entries for line in lines)]))
     start = 0
     for group, length in _groups(block.columns):
         spare = sum(widths[start : start + length]) + len(GAP) * (length - 1)
@@ -217,12 +227,12 @@ def _length(line: Line) -> int:
     return sum(len(text) for text, _ in line)
 
 
-def _cell_lines(cell: Cell, column: Column, mark: Mark, *, styled: bool) -> list[Line]:
+def _entry_lines(entry: Entry, column: Column, mark: Mark, *, styled: bool) -> list[Line]:
     style = {"best": "bold", "second": "underline", "": ""}[mark] if styled else ""
     sign = "" if styled else {"best": "*", "second": "'", "": " " if column.better else ""}[mark]
-    *head, last = _broken(cell.text)
-    lines = [*([(text, style)] for text in head), [(last, style), (sign + cell.extra, "")]]
-    return [*lines, [(cell.below, "dim")]] if cell.below else lines
+    *head, last = _broken(entry.text)
+    lines = [*([(text, style)] for text in head), [(last, style), (sign + entry.extra, "")]]
+    return [*lines, [(entry.below, "dim")]] if entry.below else lines
 
 
 def _broken(text: str) -> list[str]:
@@ -276,9 +286,11 @@ def _row_lines(
     *,
     styled: bool,
 ) -> Iterator[Line]:
-    cells = [_cell_lines(row[i], c, marks[i], styled=styled) for i, c in zip(indices, columns, strict=True)]
-    for height in range(max(len(lines) for lines in cells)):
-        yield _joined([lines[height] if height < len(lines) else [] for lines in cells], columns, widths)
+    entries = [
+        _entry_lines(row[i], c, marks[i], styled=styled) for i, c in zip(indices, columns, strict=True)
+    ]
+    for height in range(max(len(lines) for lines in entries)):
+        yield _joined([lines[height] if height < len(lines) else [] for lines in entries], columns, widths)
 
 
 def _joined(parts: Sequence[Line], columns: Sequence[Column], widths: Sequence[int]) -> Line:
@@ -294,7 +306,7 @@ def _joined(parts: Sequence[Line], columns: Sequence[Column], widths: Sequence[i
 
 
 def markdown(text: str) -> str:
-    """Escape what GitHub's Markdown would read as markup; ``_`` inside a word is none."""
+    """Escape the markup of GitHub's Markdown; ``_`` inside a word is not markup."""
     return re.sub(r"[\\*<|~]|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)", r"\\\g<0>", _one_line(text))
 
 
@@ -304,16 +316,16 @@ def _markdown_block(block: Block) -> str:
     lines.append("|" + "|".join("---:" if c.align == "right" else ":---" for c in block.columns) + "|")
     unmarked: list[list[Mark]] = [[""] * len(block.columns)] * len(block.foot)
     for row, marks in zip(block.rows + block.foot, block.marks() + unmarked, strict=True):
-        lines.append("| " + " | ".join(map(_markdown_cell, row, marks)) + " |")
+        lines.append("| " + " | ".join(map(_markdown_entry, row, marks)) + " |")
     caption = "<br>\n".join(markdown(text) for text in block.caption)  # else one run-on line
     notes = "\n".join(f"- {markdown(text)}" for text in block.notes)
     return "\n\n".join(part for part in (caption, "\n".join(lines), notes) if part)
 
 
-def _markdown_cell(cell: Cell, mark: Mark) -> str:
+def _markdown_entry(entry: Entry, mark: Mark) -> str:
     before, after = {"best": ("**", "**"), "second": ("<u>", "</u>"), "": ("", "")}[mark]
-    below = "<br>" + markdown(cell.below) if cell.below else ""
-    return before + markdown(cell.text) + after + markdown(cell.extra) + below
+    below = "<br>" + markdown(entry.below) if entry.below else ""
+    return before + markdown(entry.text) + after + markdown(entry.extra) + below
 
 
 # LaTeX
@@ -365,7 +377,7 @@ def _latex_char(match: re.Match[str]) -> str:
 
 
 def _latex_block(block: Block) -> str:
-    """Columns too many for a page go below the others, as in plain text; rows and notes, on the next."""
+    """One or more pages: surplus columns go below the others, surplus rows and notes to the next page."""
     widths = _widths(block, styled=True)
     pages: list[_LatexPage] = []
     room = 0
@@ -389,14 +401,14 @@ def _latex_block(block: Block) -> str:
 
 
 class _LatexPage(NamedTuple):
-    """What one page has of a block: grids of some columns and rows, and notes below them."""
+    """One page of a block: grids of some columns and rows, and notes below them."""
 
     panels: list[tuple[list[int], range]]
     notes: list[str]
 
 
 def _latex_height(row: Row) -> int:
-    return 2 if any(cell.below for cell in row) else 1
+    return 2 if any(entry.below for entry in row) else 1
 
 
 def _latex_runs(rows: Sequence[Row]) -> Iterator[range]:
@@ -411,7 +423,7 @@ def _latex_runs(rows: Sequence[Row]) -> Iterator[range]:
 
 
 def _latex_page(block: Block, page: _LatexPage, number: int) -> str:
-    """One ``table`` environment; those after the first have the number of the first."""
+    """One ``table`` environment; continuations keep the number of the first."""
     caption = "; ".join(map(latex, block.caption if number == 0 else (*block.caption[:1], "continued")))
     lines = ["\\begin{table}", "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}"]
     lines += ["\\addtocounter{table}{-1}"] if number else []
@@ -456,7 +468,7 @@ def _latex_groups(columns: Sequence[Column]) -> list[str]:
     return [" & ".join(heads) + " \\\\", " ".join(rules)]
 
 
-def _latex_row(row: Sequence[Cell], marks: Sequence[Mark]) -> str:
+def _latex_row(row: Sequence[Entry], marks: Sequence[Mark]) -> str:
     forms = {"best": "\\textbf{%s}", "second": "\\underline{%s}", "": "%s"}
     texts = [forms[m].replace("%s", latex(c.text)) + latex(c.extra) for c, m in zip(row, marks, strict=True)]
     line = " & ".join(texts) + " \\\\"
@@ -507,15 +519,17 @@ def _html_groups(columns: Sequence[Column]) -> str:
 
 
 def _html_row(row: Row, marks: Sequence[Mark], block: Block) -> str:
-    cells = []
-    for i, (cell, mark, column) in enumerate(zip(row, marks, block.columns, strict=True)):
+    entries = []
+    for i, (entry, mark, column) in enumerate(zip(row, marks, block.columns, strict=True)):
         tag, scope = ("th", ' scope="row"') if i < block.stub else ("td", "")
-        value = "" if cell.value is None or not math.isfinite(cell.value) else f' data-value="{cell.value!r}"'
+        value = (
+            "" if entry.value is None or not math.isfinite(entry.value) else f' data-value="{entry.value!r}"'
+        )
         classes = f"{column.align} {mark}".strip()
-        inside = {"best": "<b>%s</b>", "second": "<u>%s</u>", "": "%s"}[mark].replace("%s", _html(cell.text))
-        below = f"<br><small>{_html(cell.below)}</small>" if cell.below else ""
-        cells.append(f'<{tag}{scope} class="{classes}"{value}>{inside}{_html(cell.extra)}{below}</{tag}>')
-    return f"<tr>{''.join(cells)}</tr>"
+        inside = {"best": "<b>%s</b>", "second": "<u>%s</u>", "": "%s"}[mark].replace("%s", _html(entry.text))
+        below = f"<br><small>{_html(entry.below)}</small>" if entry.below else ""
+        entries.append(f'<{tag}{scope} class="{classes}"{value}>{inside}{_html(entry.extra)}{below}</{tag}>')
+    return f"<tr>{''.join(entries)}</tr>"
 
 
 def _one_line(text: str) -> str:

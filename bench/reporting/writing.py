@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written under a temporary name, then renamed."""
+"""Writes files completely or not at all: under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def _through_temporary(out: Path, write: Callable[[Path], Any], then: Callable[[
             f"cannot write {out}: {error.strerror or error}. Choose a place you can write to."
         ) from error
     finally:
-        with suppress(OSError):  # gone already, or never there
+        with suppress(OSError):  # gone already, or never made
             temporary.unlink()
     return out

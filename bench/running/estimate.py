@@ -1,7 +1,7 @@
-"""How long a study will take and how much memory a job needs, before it is run.
+"""Estimates the time of a study and the memory of a job before anything runs.
 
-Cells like those already stored cost what those cost; for the others the first chunk is run,
-and the rest of the stream is taken to cost the same per item.
+A cell like stored ones costs what they cost. For any other the first chunk is run, and the rest of
+the stream is assumed to cost the same per item.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Kind = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Wall-clock seconds for everything, megabytes for one job, and what the figures rest on."""
+    """Wall-clock seconds of all cells, megabytes of one job, and the basis of both."""
 
     seconds: float
     megabytes: float
@@ -52,28 +52,28 @@ def of(cells: Sequence[PlannedCell], study: Study) -> Cost:
     basis = (
         f"{before} kinds of cell from earlier runs, {len(known) - before - failed} from a probe of a chunk"
     )
-    basis += f", {failed} that cannot be told: they raise in the first chunk" if failed else ""
+    basis += f", {failed} unknown: they raise an error in the first chunk" if failed else ""
     return Cost(seconds / study.jobs, (base + max(most, data)) / 1e6, basis)
 
 
 def _kind(spec: RunSpec) -> _Kind:
-    """Cells of one kind cost about the same: bits and seeds matter little beside the method and data."""
+    """Cells of one kind cost about the same: bits and seeds matter less than method and data."""
     return spec.label, f"{spec.dataset}{sorted(spec.dataset_params.items())}{spec.schedule}{spec.database}"
 
 
 def _past(records: list[RunRecord]) -> dict[_Kind, list[float]]:
-    found: defaultdict[_Kind, list[float]] = defaultdict(list)
+    seconds: defaultdict[_Kind, list[float]] = defaultdict(list)
     for record in records:
         if record.status == "ok":
             wall = (s for r in record.rounds for stage, s in r.seconds.items() if not stage.endswith("_cpu"))
-            found[_kind(record.spec)].append(sum(wall))
-    return dict(found)
+            seconds[_kind(record.spec)].append(sum(wall))
+    return dict(seconds)
 
 
 def _try_probe(cell: PlannedCell) -> float | None:
     try:
         return _probe(cell)
-    except Exception:  # noqa: BLE001  # a plugin may raise anything; the run will tell what and where
+    except Exception:  # noqa: BLE001  # a plugin may raise anything; the run will show it
         return None
 
 
@@ -98,7 +98,7 @@ def _probe(cell: PlannedCell) -> float:
 
 
 def _bytes_in_memory(cell: PlannedCell) -> float:
-    """What a job holds of the data: one chunk, or everything for an offline method."""
+    """Bytes of the data that a job holds: one chunk, or all items for an offline method."""
     train = cell.data.dataset.train
     row = sum(b.features.itemsize * b.features.shape[1] for b in (train.image, train.text))
     schedule = cell.spec.schedule

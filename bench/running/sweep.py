@@ -1,8 +1,8 @@
-"""Runs the unfinished cells of a study on as many workers as it asks for.
+"""Runs the unfinished cells of a study, on one worker or many.
 
 Everything goes through joblib, so the same sweep runs in this process, in local worker
-processes, or on a Dask or Ray cluster. Only this process stores cells;
-a worker leaves a trace of what it runs, and saves between rounds what takes long (bench.storing).
+processes, or on a Dask or Ray cluster. Only this process stores cells; a worker leaves a trace of
+the cells that it runs, and saves long ones between rounds (bench.storing).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.results import Results
 from bench.running import threads
 from bench.running.runner import Arrays, run_cells
 from bench.storing import traces
-from bench.storing.store import State, Store, standing
+from bench.storing.store import CellStatus, Store, standing
 from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
 from bench.study.study import Study
@@ -34,16 +34,16 @@ BACKENDS = ("loky", "threading", "multiprocessing", "dask", "ray")
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """A planned cell, its stored record if it has one, and what that is worth."""
+    """A planned cell, its stored record if it has one, and its status."""
 
     cell: PlannedCell
     record: RunRecord | None
-    state: State
+    status: CellStatus
     reason: str  # why it is stale, skipped or failed
 
     def due(self, *, retry: bool = False, force: bool = False) -> bool:
         """Whether a run has to compute it."""
-        return force or self.state in ("missing", "stale") or (retry and self.state == "failed")
+        return force or self.status in ("missing", "stale") or (retry and self.status == "failed")
 
 
 def run(
@@ -115,7 +115,7 @@ def _line(record: RunRecord) -> str:
 
 
 def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
-    """Look where every cell stands; datasets are loaded and checked here.
+    """The status of every cell; datasets are loaded and checked here.
 
     One stream of each kind is cut, so that one that cannot be cut stops the study before it starts.
     """
@@ -127,12 +127,12 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
     surveyed = []
     for cell in cells:
         record = store.read(cell.spec)
-        surveyed.append(Surveyed(cell, record, *standing(record, cell.data.stored.fingerprint)))
+        surveyed.append(Surveyed(cell, record, *standing(record, cell.data.cached.fingerprint)))
     return surveyed
 
 
 def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
-    """Cut streams here, and not in each worker; on threads as a cell has, which may decide a last bit."""
+    """Cut streams here and not in every worker, on as many threads as a cell has: a sum depends on them."""
     with threads.limit(study.threads):
         for cell in cells:
             cell.stream.cut()
@@ -155,13 +155,13 @@ def _compute(due: Sequence[PlannedCell], study: Study) -> Iterator[tuple[RunReco
                 yield from finished
         except TerminatedWorkerError as error:
             raise BenchError(
-                "a worker process was killed, most likely for want of memory. Finished cells are "
-                "kept: run again with fewer --jobs."
+                "a worker process was killed, most likely because memory ran out. Finished cells are kept: "
+                "run again with fewer --jobs."
             ) from error
 
 
 def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
-    """What the tasks return, as they end; Ray's joblib backend cannot do that and works by batches."""
+    """The results of the tasks as they end; with Ray in batches, since its joblib backend cannot do that."""
     from joblib import Parallel
 
     if backend != "ray":
@@ -174,8 +174,8 @@ def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
 def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:
     """Cells that run in one pass over the stream: they differ in code length and in what may vary.
 
-    All of a pass are in memory at once, so it has at most ``PASS`` cells, and no more than leave
-    something for every job.
+    The cells of a pass are in memory together, so it has at most ``PASS``, and few enough that every
+    job gets one.
     """
     most = min(PASS, math.ceil(len(due) / jobs))
     groups: defaultdict[str, list[PlannedCell]] = defaultdict(list)
@@ -198,7 +198,7 @@ def _task(
 
 @contextmanager
 def _backend(study: Study) -> Iterator[int]:
-    """joblib set up as the study says; gives the number of cells that run at once."""
+    """Set joblib up as the study says; gives the number of cells that run at once."""
     from joblib import parallel_config
 
     if study.backend not in BACKENDS:

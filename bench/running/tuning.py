@@ -25,12 +25,12 @@ from bench.study.study import TUNED, Study
 
 VAL = 200  # validation queries where the study does not say how many
 _WIDTH = 10.0  # a default range goes from the default divided by it to the default times it
-_DIGITS = 3  # of a number that is tried: more tell nothing, and make names long
+_DIGITS = 3  # of a number to try: more add nothing but long names
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Numbers from ``low`` to ``high``, whole or not, evenly or on a logarithmic scale."""
+    """Numbers from ``low`` to ``high``, ``whole`` ones or all, evenly or on a logarithmic scale."""
 
     low: float
     high: float
@@ -67,7 +67,7 @@ Space = Mapping[str, Span | Choice]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One setting and its score: mAP, mean over directions and cells; None where a cell did not run."""
+    """One setting and its score: mAP, mean over directions and cells; None if a cell did not run."""
 
     values: Mapping[str, Any]
     score: float | None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.metric import Values
 from bench.errors import DataError, ParameterError
 from bench.scoring.hamming import (
     Histograms,
@@ -24,8 +25,6 @@ from bench.scoring.hamming import (
     kernels,
     relevance_numpy,
 )
-
-Values = npt.NDArray[np.float64]
 
 __all__ = ["Orders", "Ranked", "calc_map_k", "dcmh", "lemon", "orders", "perf_metric4label", "trec"]
 

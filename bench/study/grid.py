@@ -9,7 +9,7 @@ from bench.records import AXES
 from bench.study.planner import Planner
 from bench.study.study import Study
 
-MOST_AXES = 2  # what a table has room for
+MOST_AXES = 2  # a table has no room for more
 
 
 def over(planner: Planner, study: Study, texts: Sequence[str]) -> tuple[Study, list[str]]:

@@ -35,18 +35,18 @@ class PlannedData:
         return source
 
     @cached_property
-    def stored(self) -> cache.Stored:
+    def cached(self) -> cache.CachedDataset:
         """Its place in the cache, where it is put when it is not there yet."""
         return cache.prepare(self.plugin.name, self.source, self.options, self.root)
 
     @cached_property
     def dataset(self) -> Dataset:
         """The arrays, mapped from disk."""
-        return self.stored.open(self.source)
+        return self.cached.open(self.source)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the arrays, which every process maps from the same files."""
-        return {name: getattr(self, name) for name in ("plugin", "options", "root", "stored")}
+        return {name: getattr(self, name) for name in ("plugin", "options", "root", "cached")}
 
     def __str__(self) -> str:
         return selector(self.plugin.name, self.options)

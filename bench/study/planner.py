@@ -1,4 +1,4 @@
-"""From a study to planned cells. What one planner has looked up, loaded or cut it never does again."""
+"""From a study to planned cells. A planner looks up, loads and cuts everything at most once."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Planner:
         return self._data[key]
 
     def select(self, kind: str, texts: Iterable[str]) -> list[Selected]:
-        """What :func:`bench.study.selectors.expand` makes of the texts."""
+        """The selected plugins, by :func:`bench.study.selectors.expand`."""
         return selectors.expand(kind, texts, self.plugin)
 
     def plugin(self, kind: str, name: str) -> Plugin:

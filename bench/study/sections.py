@@ -1,7 +1,7 @@
-"""A study file as `bench report` reads it: sections, each a study and the reports that are made of it.
+"""A study file as `bench report` reads it: sections, each a study and its reports.
 
-A study file is a study. It may have ``title``, ``reports`` and sections, each a study of its own that
-takes what it does not say from the head of the file (docs/reports.md).
+A study file may have ``title``, ``reports`` and sections. Each section is a study, and takes the
+options that it leaves out from the head of the file (docs/reports.md).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import bench
 from bench.errors import ParameterError, UnknownNameError
-from bench.results import check_options
+from bench.reporting import options as report_options
 from bench.study import ablation, grid
 from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
@@ -23,7 +23,7 @@ from bench.study.study import TUNED, Study, read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One report and its options; ``optional`` ones are left out, with a word, where they do not apply."""
+    """One report and its options; an ``optional`` one is left out, with a note, if it does not apply."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -31,11 +31,11 @@ class Request:
 
     @property
     def stem(self) -> str:
-        """The name of its files: of two of one report, the options tell them apart."""
+        """The name of its files; options distinguish two requests for the same report."""
         return slug("-".join([self.name, *(f"{k}-{v}" for k, v in self.options.items() if v is not True)]))
 
 
-# What is made where a study file does not say: every report that has something to show.
+# The reports of a study file that names none: all that have something to show.
 _TABLES = ("average", "significance", "wins", "backward", "timing", "scale", "datasets")
 _FIGURES = (
     *("critical", "bits", "learning", "forgetting", "pr_radius", "pr_rank", "precision_at"),
@@ -51,8 +51,8 @@ DEFAULT = (
 class Section:
     """A part of a report: the cells of a study, of an ablation or of a grid over parameters.
 
-    ``ablate`` names the variants of the study's one method, none of them for all; ``grid`` has
-    NAME=VALUES, one or two. ``study`` is None for a section that shows what is stored.
+    ``ablate`` names variants of the study's one method, and is empty for all; ``grid`` has one or two
+    NAME=VALUES. ``study`` is None for a section of stored results.
     """
 
     title: str
@@ -62,11 +62,11 @@ class Section:
     grid: tuple[str, ...] = ()
 
     def plan(self, planner: Planner) -> tuple[Study, list[PlannedCell], dict[str, Any]]:
-        """How to run, the cells, and what reports are offered that ask for ``contrasts`` or ``axes``."""
+        """How to run, the cells, and what :class:`bench.results.Results` needs to know of them besides."""
         assert self.study is not None, "stored results are not planned"
         if self.grid:
             study, axes = grid.over(planner, self.study, self.grid)
-            return study, planner.cells(study), {"axes": axes}
+            return study, planner.cells(study), {"swept": axes}
         if self.ablate is not None:
             plan = ablation.plan(planner, self.study, self.ablate or None)
             return self.study, plan.cells, {"contrasts": plan.contrasts}
@@ -75,17 +75,17 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """Everything that one study file asks for."""
+    """The content of one study file."""
 
     title: str
     sections: tuple[Section, ...]
-    command: str  # that makes it again
+    command: str  # to make it again
 
 
 def find(name: str) -> Path:
-    """The study file of this path, or the one in ``reports/studies`` of this name.
+    """The study file at this path, or the one of this name in ``reports/studies``.
 
-    Raises UnknownNameError for a bare name that nothing has.
+    Raises UnknownNameError for a name that no study has.
     """
     if name.endswith(".toml") or "/" in name:
         return Path(name)
@@ -116,7 +116,7 @@ def load(name: str | Path, **options: Any) -> Document:
         study.add_plugins()  # reports may be among them
         for request in requests:
             if not request.optional:  # an unknown report or option stops here, before anything runs
-                check_options(request.name, request.options)
+                report_options.checked(request.name, request.options)
         sections.append(Section(title=heading, requests=requests, study=study, ablate=ablate, grid=axes))
     titles = [slug(section.title) for section in sections]
     twice = next((s.title for s, t in zip(sections, titles, strict=True) if titles.count(t) > 1), None)
@@ -175,7 +175,7 @@ def _requests(file: Path, values: dict[str, Any]) -> tuple[Request, ...]:
 
 
 def slug(text: str) -> str:
-    """Words as part of a file name.
+    """Text as part of a file name.
 
     >>> slug("mAP@50, I→T")
     'map-50-i-t'

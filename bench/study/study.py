@@ -1,4 +1,4 @@
-"""What to run: one dataclass, filled from defaults, a study file, and options, in that order."""
+"""A study: its options, from the defaults, a study file and the command line, in that order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.records import DIRECTIONS, SINCE, Database
 from bench.study import selectors
 
 MOST_BITS = 1024
-TUNED = "tuned"  # a table of a study file that tells where its values come from; nothing is read from it
+TUNED = "tuned"  # a table of a study file with the origin of its values, which nothing reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,10 @@ class Study:
         values = {} if file is None else read(file)
         if "section" in values:
             raise ParameterError(
-                f"study file {file} has sections, which are several studies. Run `bench report`, or "
-                "`bench plan`."
+                f"study file {file} has sections, each a study. Run `bench report {file}` or `bench plan "
+                f"{file}`."
             )
-        for name in (TUNED, "title", "reports"):  # what tuning found and `bench report` makes: no options
+        for name in (TUNED, "title", "reports"):  # for readers and for `bench report`: no options
             values.pop(name, None)
         return cls.of({**values, **{k: v for k, v in options.items() if v is not None}})
 
@@ -90,7 +90,7 @@ class Study:
         return results_folder(self.results)
 
     def add_plugins(self) -> None:
-        """Make the files in ``plugin`` known by name."""
+        """Register the files in ``plugin``."""
         for path in self.plugin:
             registry.add_file(Path(path))
 
@@ -121,12 +121,12 @@ class Study:
 
 
 def data_folder(given: str = "") -> Path:
-    """Where data files lie: as given, else ``BENCH_DATA``, else the current folder."""
+    """The folder of the data files: as given, else ``BENCH_DATA``, else the current folder."""
     return Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
 
 
 def results_folder(given: str = "") -> Path:
-    """Where stored cells lie: as given, else ``BENCH_RESULTS``, else ``results/runs``."""
+    """The results folder: as given, else ``BENCH_RESULTS``, else ``results/runs``."""
     return Path(given or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.data.views import clip
-from bench.data.views.extractor import Setting
+from bench.api import Setting
+from bench.encoders import clip
 
 N = 16
 

@@ -61,7 +61,7 @@ def test_four_code_lengths_together_are_faster_than_one_after_the_other(
     )
     np.savez(tmp_path / "wide.npz", image=image, text=text, labels=labels)
     data = f"files[path={tmp_path / 'wide.npz'},queries=200]"
-    study = {"methods": "lemon", "datasets": data, "schedule": "shuffled:2000", "seeds": 1}
+    study: dict[str, Any] = {"methods": "lemon", "datasets": data, "schedule": "shuffled:2000", "seeds": 1}
 
     def seconds(bits: list[str], name: str) -> float:
         started = time.perf_counter()

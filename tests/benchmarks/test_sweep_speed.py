@@ -52,7 +52,12 @@ def test_the_harness_costs_at_most_20_ms_a_cell(benchmark: Any, tmp_path: Path) 
 
 def test_two_workers_run_eight_cells_at_least_1_4_times_as_fast(benchmark: Any, tmp_path: Path) -> None:
     """Interleaved, the median of five pairs; the workers are started before."""
-    study = {"methods": "olsh", "datasets": "synthetic[n=12000]", "bits": "64", "schedule": "shuffled:1000"}
+    study: dict[str, Any] = {
+        "methods": "olsh",
+        "datasets": "synthetic[n=12000]",
+        "bits": "64",
+        "schedule": "shuffled:1000",
+    }
 
     def seconds(jobs: int, name: str) -> float:
         started = time.perf_counter()

@@ -177,7 +177,7 @@ def synthetic_map(synthetic: Dataset) -> Callable[..., float]:
         pack: Callable[[Array], Array] = hamming.pack_codes
         histograms: Callable[..., hamming.Histograms]
         histograms = partial(hamming.histograms, bits=method.bits, graded=True)
-        if method.capabilities.real_valued:
+        if method.capabilities.reference == "real-valued":
             pack, histograms = cosine.pack_vectors, cosine.histograms
         masks = hamming.pack_labels(synthetic.query.labels), hamming.pack_labels(synthetic.train.labels)
         scores = []

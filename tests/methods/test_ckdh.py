@@ -110,7 +110,7 @@ def test_a_large_batch_is_compared_in_blocks_of_rows(monkeypatch: pytest.MonkeyP
 
 
 def test_all_views_at_weight_0_are_refused() -> None:
-    with pytest.raises(ParameterError, match="the student needs one of them"):
+    with pytest.raises(ParameterError, match="expected at least one above 0"):
         CKDH(bits=8, likelihood=0.0, within=0.0, across=0.0)
 
 

@@ -164,5 +164,5 @@ def test_more_pairs_than_max_train_are_sampled_by_the_seed() -> None:
 
 def test_views_of_different_widths_are_refused() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(DataError, match="6 columns for images and 7 for texts; expected one space"):
+    with pytest.raises(DataError, match="6 columns for images and 7 for texts; expected the same number"):
         fitted(chunk(rng.random((9, 6)), rng.random((9, 7))))

@@ -498,7 +498,7 @@ def test_learned_codes_are_one_for_both_modalities() -> None:
     method.fit_chunk(make(60))
     image, text = (method.encode_database(make(60), m) for m in MODALITIES)
     np.testing.assert_array_equal(image, text)
-    with pytest.raises(ContractError, match="asked for 59"):
+    with pytest.raises(ContractError, match="got a chunk of 59"):
         method.encode_database(make(59), "image")
 
 

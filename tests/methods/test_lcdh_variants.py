@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from bench.methods.lcdh.student import ClosedForm, relax, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, train_teacher
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
-from bench.progress import PROGRESS
 from bench.study.planner import Planner
 from bench.study.study import Study
 
@@ -302,10 +301,10 @@ def test_attention_is_never_over_one_token() -> None:
     assert not any(name.startswith("attention") for name in names)
 
 
-def test_every_epoch_of_a_teacher_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger=PROGRESS.name):
-        train_teacher(Seen.of(chunks(40)[0]), np.zeros((40, 0)), recipe=recipe(), seed=1)
-    assert [r.getMessage() for r in caplog.records] == [f"teacher: epoch {i} of 3" for i in (1, 2, 3)]
+def test_every_epoch_of_a_teacher_is_shown(screen: io.StringIO) -> None:
+    train_teacher(Seen.of(chunks(40)[0]), np.zeros((40, 0)), recipe=recipe(), seed=1)
+    shown = dict.fromkeys(filter(None, screen.getvalue().split("\r\x1b[K")))
+    assert list(shown) == [f"teacher: epoch {i} of 3" for i in (1, 2, 3)]
 
 
 @pytest.fixture

@@ -257,7 +257,7 @@ def test_re_hashing_changes_old_codes_and_keeps_the_order_of_arrival(
 
 def test_every_online_hashing_method_is_named_here() -> None:
     can = {name: registry.get("method", name).capabilities for name in registry.names("method")}
-    bounds = {name for name, its in can.items() if its.real_valued or its.encodes or its.fused}
+    bounds = {name for name, its in can.items() if its.encodes or its.reference in ("real-valued", "fused")}
     siblings = {name for name in can if name.removesuffix("_online") in can and name.endswith("_online")}
     elsewhere = bounds | siblings  # siblings of offline methods have test_rehearsal.py
     assert [name for name, its in can.items() if not its.offline and name not in elsewhere] == NAMES

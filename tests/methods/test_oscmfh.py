@@ -266,4 +266,4 @@ def test_a_record_says_where_rounding_may_decide(
 ) -> None:
     notes = fit(OSCMFH(bits=bits, **settings), shifted_stream(40)).notes()
     assert len(notes) == count
-    assert all("6 shared dimensions for 4 classes" in note for note in notes)
+    assert all("3/4 of the bits exceed the 4 classes" in note for note in notes)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +16,6 @@ from bench.checks.trial import Trial, items
 from bench.contract import params
 from bench.errors import ParameterError
 from bench.plugins import registry
-from bench.progress import PROGRESS
 from bench.study import selectors
 
 torch = pytest.importorskip("torch")
@@ -164,14 +163,12 @@ def test_training_on_cuda_gives_nearly_the_codes_of_the_cpu(name: str) -> None:
 
 
 @every_method
-def test_the_stage_and_epoch_of_training_are_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger=PROGRESS.name):
-        fitted(name)
-    said = [record.getMessage() for record in caplog.records]
-    count = METHODS[name]["epochs"]
-    assert any(text.endswith(f"epoch {count} of {count}") for text in said)
+def test_the_stage_and_epoch_of_training_are_shown(name: str, screen: io.StringIO) -> None:
+    fitted(name)
+    shown, count = screen.getvalue(), METHODS[name]["epochs"]
+    assert f": epoch {count} of {count}" in shown
     if "teacher_epochs" in METHODS[name]:
-        assert "teacher: epoch 1 of 2" in said and "student: epoch 2 of 2" in said
+        assert "teacher: epoch 1 of 2" in shown and "student: epoch 2 of 2" in shown
 
 
 @every_method
@@ -217,9 +214,9 @@ def test_presets_are_understood_on_the_command_line(name: str) -> None:
 PROCESS = """
 import hashlib, json
 import numpy as np, torch
-from bench import registry
 from bench.api import MODALITIES
 from bench.checks.trial import Trial, items
+from bench.plugins import registry
 torch.set_num_threads(THREADS)
 found = {}
 for name, quick in METHODS.items():

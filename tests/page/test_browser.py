@@ -176,8 +176,7 @@ def test_a_curve_is_what_the_histograms_say(tab: Tab, results: Results) -> None:
     for record in results.records:
         spec = record.spec
         if (spec.label, spec.dataset, spec.bits, spec.database) == ("halves", "tiny", 16, "reindexed"):
-            assert results.arrays is not None
-            counts = results.arrays(record)[f"i2t/{record.rounds[-1].round}/counts"]
+            counts = results.evidence(record)[f"i2t/{record.rounds[-1].round}/counts"]
             values.append(metrics.mean("precision@10", hamming.Histograms(counts)))
     assert shown == pytest.approx(sum(values) / 2, abs=0.0011)
 
@@ -219,12 +218,12 @@ def test_relevant_results_share_a_label_and_ties_say_how_many_they_are(tab: Tab)
 def test_the_groups_of_the_viewer_are_the_stored_histogram(tab: Tab, results: Results) -> None:
     found = tab.evaluate("DATA.retrieval.tiny.runs.map((r) => [r.key, r.found])")
     records = {r.spec.key: r for r in results.records}
-    assert found and results.arrays is not None
+    assert found
     for key, queries in found:
         last = records[key].rounds[-1].round
         for query, directions in queries.items():
             for direction, groups in directions.items():
-                counts = results.arrays(records[key])[f"{direction}/{last}/counts"][int(query)]
+                counts = results.evidence(records[key])[f"{direction}/{last}/counts"][int(query)]
                 for distance, items, relevant, _ in groups:
                     assert counts[distance].tolist() == [items, relevant]
 
@@ -345,8 +344,10 @@ def test_a_phone_scrolls_the_table_and_not_the_page(visit: Callable[..., Any], p
 def sectioned(results: Results, out: Path) -> Path:
     """A page of two sections that share cells: all but the references, and the code length of 8 alone."""
     parts = {
-        "All": Results([r for r in results.records if not r.reference], arrays=results.arrays),
-        f"Short {HOSTILE}": Results([r for r in results.records if r.spec.bits == 8], arrays=results.arrays),
+        "All": Results([r for r in results.records if not r.reference], arrays=results.evidence),
+        f"Short {HOSTILE}": Results(
+            [r for r in results.records if r.spec.bits == 8], arrays=results.evidence
+        ),
         "Nothing stored": Results([]),
     }
     page.write(results, out, data_root=out.parent, title=f"A study {HOSTILE}", sections=parts)

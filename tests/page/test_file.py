@@ -79,14 +79,12 @@ def test_figures_are_taken_along_as_far_as_there_is_room(
 def test_a_method_has_the_colour_that_it_has_in_the_figures(results: Results) -> None:
     from matplotlib.colors import to_hex
 
-    from bench.reports._style import looks
-
     fused = [replace(r, reference="fused") for r in results.records if r.spec.label == "halves"]
     records = [*fused, *(r for r in results.records if r.spec.label != "halves")]
     results = Results(records)
     css = build._asset("page.css")
     styles = data._styles(results)
-    for label, look in looks(results.records, results.cast).items():
+    for label, look in results.looks.items():
         name = styles[label]["colour"]
         assert f".{name} {{ --c: light-dark({to_hex(look.color)}," in css, label
         assert (styles[label]["dash"] == 0) == (look.linestyle == "solid")
@@ -130,8 +128,7 @@ def test_p_is_that_of_the_table_a_number_stands_in(results: Results) -> None:
             spec = replace(record.spec, pool=pool)
             records.append(replace(record, spec=spec, arrays=stored.arrays, rounds=stored.rounds))
             homes[records[-1].spec.key] = stored
-    assert results.arrays is not None
-    arrays = results.arrays
+    arrays = results.evidence
     found = Results(records, arrays=lambda r: arrays(homes[r.spec.key]))
     [section] = data.collect(found, {})["sections"]
     expected = [
@@ -155,9 +152,8 @@ def test_bench_report_writes_the_page_with_its_figures(
     chosen = [r for r in results.records if r.spec.label == "halves" and r.spec.dataset == "tiny"]
     store = Store(tmp_path / "runs")
     store.check_writable()
-    assert results.arrays is not None
     for record in chosen:
-        store.write(record, dict(results.arrays(record)))
+        store.write(record, dict(results.evidence(record)))
     out, html = tmp_path / "report", tmp_path / "deep" / "out.html"
     assert main(["report", "--results", str(store.folder), "--out", str(out), "--html", str(html)]) == 0
     assert 100_000 < html.stat().st_size < 5_000_000

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("plugins")
 
 
 def of(results: Results, dataset: str) -> Results:
-    return Results([r for r in results.records if r.spec.dataset == dataset], arrays=results.arrays)
+    return Results([r for r in results.records if r.spec.dataset == dataset], arrays=results.evidence)
 
 
 def spent(sample: dict[str, Any]) -> int:
@@ -41,7 +41,9 @@ def test_an_item_has_its_own_text_and_labels(results: Results, tmp_path: Path) -
 
 
 def test_a_dataset_that_has_changed_since_has_no_viewer(results: Results, tmp_path: Path) -> None:
-    changed = Results([replace(r, data="other") for r in of(results, "tiny").records], arrays=results.arrays)
+    changed = Results(
+        [replace(r, data="other") for r in of(results, "tiny").records], arrays=results.evidence
+    )
     assert (
         "not the one that these cells were run on" in retrieval.collect(changed, tmp_path, 1)["tiny"]["why"]
     )
@@ -49,7 +51,7 @@ def test_a_dataset_that_has_changed_since_has_no_viewer(results: Results, tmp_pa
 
 def test_vectors_ranked_by_cosine_have_no_viewer(results: Results, tmp_path: Path) -> None:
     records = [r for r in of(results, "tiny").records if r.reference]
-    found = retrieval.collect(Results(records, arrays=results.arrays), tmp_path, 1)
+    found = retrieval.collect(Results(records, arrays=results.evidence), tmp_path, 1)
     assert "No cell of this dataset has binary codes" in found["tiny"]["why"]
 
 

@@ -58,8 +58,8 @@ class Stored:
 
     def table(self, contrasts: list[Contrast], **options: Any) -> Any:
         read: Any = lambda record: self.arrays[record.spec.key]  # noqa: E731
-        results = Results(self.records, arrays=read, **options)
-        return results.table(report="ablation", contrasts=contrasts)
+        results = Results(self.records, arrays=read, contrasts=contrasts, **options)
+        return results.table(report="ablation")
 
 
 def contrast(name: str, pairs: Mapping[str, str], setting: str = "x=0") -> Contrast:
@@ -91,7 +91,7 @@ def test_a_part_that_matters_has_a_star_and_one_that_does_not_has_none() -> None
     assert "−" in row and "*" in row
     [row] = [line for line in text.splitlines() if line.startswith("A2  ")]
     assert ".000" in row and "*" not in row
-    assert "A2: nothing changed, which is the full method here" in text
+    assert "A2: nothing changed, the same as the full method here" in text
 
 
 def test_a_variant_that_is_the_full_method_is_no_hypothesis_to_correct_for() -> None:

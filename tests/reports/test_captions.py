@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bench.errors import ParameterError
+from bench.reporting import definition, protocols
 from bench.reporting.figures import Figure
 from bench.reporting.tables import Table
-from bench.reports._metric import definition
-from bench.reports._protocol import protocols
+from bench.results import Results
 
 Make = Callable[..., Any]
 SWEPT = {f"lcdh[{i}]": 1.0 + i for i in range(4)}
@@ -118,7 +118,7 @@ def test_chance_levels_of_directions_that_differ_are_both_told(methods: Any) -> 
     record = methods.records[0]
     last = record.rounds[-1]
     other = replace(last, metrics={**last.metrics, "chance/i2t": 0.25, "chance/t2i": 0.5})
-    [protocol] = protocols([replace(record, rounds=(other,))])
+    [protocol] = protocols(Results([replace(record, rounds=(other,))]))
     assert "chance level I→T .250, T→I .500" in protocol.caption(metric="map")[-1]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from bench.errors import ParameterError
 from bench.metrics import mean
 from bench.reporting.figures import Figure
 from bench.reports import surface_plot
-from bench.reports._style import looks
+from bench.results import Results
 from bench.scoring.hamming import Histograms
 
 METHODS = {"lcdh": 1.0, "ukd": 2.0, "cca": 6.0, "oracle": 0.2}
@@ -74,16 +73,16 @@ def test_protocols_are_drawn_apart(make: Make, name: str) -> None:
 
 def test_a_method_keeps_its_colour_whoever_else_is_drawn(study: Any) -> None:
     records = study.records
-    cast = tuple(METHODS)
-    whole = looks(records, cast)
-    part = looks([r for r in records if r.spec.method in ("cca", "ukd")], cast)
+    whole = Results(records).looks
+    part = Results([r for r in records if r.spec.method in ("cca", "ukd")], cast=tuple(METHODS)).looks
     assert whole["cca"] == part["cca"] and whole["ukd"] == part["ukd"]
     assert len({(str(x.color), x.marker, str(x.linestyle)) for x in whole.values()}) == len(METHODS)
 
 
 def test_methods_of_the_default_study_look_the_same_in_every_study(study: Any) -> None:
     here, there = (
-        looks(study.records[:1], cast) for cast in (["doch", "lemon", "lcdh"], ["lemon", "x", "cca"])
+        Results(study.records[:1], cast=cast).looks
+        for cast in (["doch", "lemon", "lcdh"], ["lemon", "x", "cca"])
     )
     assert here["lemon"] == there["lemon"]
     assert len({str(look.color) for look in here.values()}) == len(here)
@@ -93,13 +92,13 @@ def test_a_reference_takes_no_colour_also_from_figures_that_leave_it_out(study: 
     results = study.results()
     rivals = [r for r in results.records if not r.reference]
     assert len(rivals) < len(results.records)
-    whole = looks(results.records, results.cast)
-    assert looks(rivals, results.cast) == {r.spec.label: whole[r.spec.label] for r in rivals}
+    drawn = results.but(records=rivals).looks
+    assert drawn == {r.spec.label: results.looks[r.spec.label] for r in rivals}
 
 
 def test_no_two_of_twenty_one_methods_look_the_same(study: Any) -> None:
-    found = looks(study.records[:1], [f"m{i}" for i in range(20)])
-    assert len({(str(x.color), str(x.linestyle)) for x in found.values()}) == 21
+    looks = Results(study.records[:1], cast=[f"m{i}" for i in range(20)]).looks
+    assert len({(str(x.color), str(x.linestyle)) for x in looks.values()}) == 21
 
 
 def test_precision_at_n_is_that_of_the_metrics(study: Any) -> None:
@@ -177,8 +176,7 @@ def test_ranks_tell_the_protocol_that_they_are_over(study: Any) -> None:
 
 def test_one_low_cell_does_not_take_the_whole_scale_of_colours() -> None:
     scores = np.array([[0.404, 0.72, 0.73, 0.74], [0.72, 0.73, 0.74, 0.75]])
-    sweep: Any = SimpleNamespace(axes=("a", "b"), levels=lambda axis: range({"a": 2, "b": 4}[axis]))
-    canvas = surface_plot._draw(sweep, {("i2t", 16): scores}, "mAP")
+    canvas = surface_plot._draw({"a": range(2), "b": range(4)}, {("i2t", 16): scores}, "mAP")
     mesh = canvas.axes[0].collections[0]
     assert (mesh.norm.vmin, mesh.norm.vmax) == (0.72, 0.75)
     assert mesh.colorbar.extend == "min" and not mesh.colorbar.solids.get_rasterized()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -15,8 +15,7 @@ import pytest
 from bench.errors import ParameterError
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reporting.tables import Table
-from bench.reports.map_table import render
-from bench.reports.rounds import render as render_rounds
+from bench.results import Results
 
 
 def entry(
@@ -71,6 +70,14 @@ def record(
         data=data,
         notes=notes,
     )
+
+
+def render(records: Sequence[RunRecord], stale: Mapping[str, str] | None = None, **options: Any) -> Table:
+    return Results(records, stale=stale).table(**options)
+
+
+def render_rounds(records: Sequence[RunRecord]) -> Table:
+    return Results(records).table(report="rounds")
 
 
 def cell(table: Table, method: str, column: str, block: int = 0) -> str:

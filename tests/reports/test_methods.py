@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bench.plugins import registry
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
-from bench.reports.methods import render
+from bench.reporting.tables import Table
+from bench.results import Results
 
 
 def record(
@@ -31,6 +33,10 @@ def record(
         state_bytes=12_000,
     )
     return RunRecord(spec=spec, status="ok", rounds=(last,))
+
+
+def render(records: Sequence[RunRecord], stale: Mapping[str, str] | None = None) -> Table:
+    return Results(records, stale=stale).table(report="methods")
 
 
 def test_every_method_has_a_row_with_or_without_results() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import pytest
 
 from bench.errors import ParameterError
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
-from bench.reports.pr_curve import render
+from bench.reporting.tables import Table
+from bench.results import Results
 
 # One query, 2 bits: 1 item at distance 0 (relevant), 3 at distance 1 (1 relevant), 4 at 2 (2 relevant).
 # Within radius 0, 1, 2: precision 1, 2/4, 4/8 and recall 1/4, 2/4, 4/4.
@@ -47,6 +48,10 @@ def stored(counts: npt.NDArray[Any]) -> Mapping[str, npt.NDArray[Any]]:
 
 def arrays(_: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
     return stored(COUNTS)
+
+
+def render(records: Sequence[RunRecord], **more: Any) -> Table:
+    return Results(records, **more).table(report="pr_curve")
 
 
 def test_each_radius_is_a_row_with_the_hand_computed_numbers() -> None:
@@ -91,10 +96,10 @@ def test_a_method_without_a_radius_is_left_out() -> None:
 
 
 def test_without_a_loader_the_fix_is_named() -> None:
-    with pytest.raises(ParameterError, match="bench table --report pr_curve"):
+    with pytest.raises(ParameterError, match=r"made from records alone.*`bench table`"):
         render([record()])
 
 
 def test_a_histogram_that_is_not_stored_is_named() -> None:
-    with pytest.raises(ParameterError, match="no stored histogram 'i2t/3/counts'"):
+    with pytest.raises(ParameterError, match="no stored array 'i2t/3/counts'"):
         render([record()], arrays=lambda r: {})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from bench.errors import ParameterError
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
-from bench.reports.provenance import render
+from bench.reporting.tables import Table
+from bench.results import Results
 
 
 def record(method: str = "lcdh", *, status: Any = "ok", jobs: int = 1, **spec: Any) -> RunRecord:
@@ -31,6 +33,10 @@ def record(method: str = "lcdh", *, status: Any = "ok", jobs: int = 1, **spec: A
         data="da7a0123456789",
         environment={"cpu": "Chip", "jobs": jobs},
     )
+
+
+def render(records: Sequence[RunRecord], stale: Mapping[str, str] | None = None) -> Table:
+    return Results(records, stale=stale).table(report="provenance")
 
 
 def test_a_row_names_key_fingerprints_and_machine() -> None:

@@ -19,7 +19,6 @@ from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reporting.tables import Table
 from bench.reports import published as report
 from bench.reports._published import Published, load
-from bench.reports.published import render
 from bench.results import Results
 
 THEIRS = Published(
@@ -83,6 +82,10 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> list[Published]:
     numbers = [THEIRS]
     monkeypatch.setattr(report, "load", lambda: tuple(numbers))
     return numbers
+
+
+def render(records: Sequence[RunRecord], stale: Mapping[str, str] | None = None, **options: Any) -> Table:
+    return Results(records, stale=stale).table(report="published", **options)
 
 
 def cells(table: Table, block: int = 0) -> list[list[str]]:
@@ -168,7 +171,7 @@ def test_only_the_features_of_an_equal_protocol_cannot_be_compared() -> None:
         (record(fidelity="adaptation"), "ours: adaptation"),
         (record(fidelity="modified (anchors=300)"), "ours: modified (anchors=300)"),
         (record(params={"alpha": 2.0}), "ours with parameters: lemon[alpha=2.0]"),
-        (record(dataset_params={"clip": True}), "ours not told by a record of mirflickr25k[clip=True]"),
+        (record(dataset_params={"clip": True}), "ours not in a record of mirflickr25k[clip=True]"),
     ],
 )
 @pytest.mark.usefixtures("theirs")
@@ -216,7 +219,7 @@ def test_of_several_runs_the_one_with_the_nearest_protocol_stands_there() -> Non
 def test_other_methods_data_and_code_lengths_are_not_set_beside_it(other: RunRecord) -> None:
     table = render([other])
     assert cells(table) == [["mirflickr25k", "lemon", ".7123"]]
-    assert "nothing of ours to set beside these" in notes(table)
+    assert "no results of ours to compare" in notes(table)
     assert table.data[0]["ours_value"] is None
 
 
@@ -229,7 +232,7 @@ def test_fused_queries_have_nothing_of_ours_beside_them(theirs: list[Published])
     theirs[:] = [replace(THEIRS, direction="fused")]
     table = render([record()])
     assert table.blocks[0].columns[-1].group == "image and text"
-    assert "nothing of ours" in notes(table)
+    assert "no results of ours" in notes(table)
 
 
 def test_values_by_round_have_a_column_each(theirs: list[Published]) -> None:

@@ -15,7 +15,7 @@ from bench.errors import ParameterError
 from bench.metrics import per_query
 from bench.records import RunRecord
 from bench.reporting.tables import Table
-from bench.reports._retention import backward_transfer, forgetting
+from bench.reports._stream import backward_transfer, forgetting
 from bench.scoring.hamming import Histograms
 
 Make = Callable[..., Any]
@@ -192,7 +192,7 @@ def test_datasets_that_are_elsewhere_are_told_from_the_records(study: Any) -> No
     table = study.results(describe=lambda _: None).table(report="datasets")
     [entry] = table.data
     assert (entry["train"], entry["query"], entry["classes"]) == (300, 60, None)
-    assert "told by the records alone: wiki" in notes(table)
+    assert "only what the records contain: wiki" in notes(table)
 
 
 @pytest.mark.parametrize("report", ["significance", "wins", "scale", "average", "backward"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reporting.tables import Table
-from bench.reports.timing import render
+from bench.results import Results
 
 
 def entry(
@@ -42,6 +43,10 @@ def record(
         data="d1",
         **{"environment": environment, **more},
     )
+
+
+def render(records: Sequence[RunRecord], stale: Mapping[str, str] | None = None) -> Table:
+    return Results(records, stale=stale).table(report="timing")
 
 
 def cell(table: Table, group: str, name: str, row: int = 0) -> str:
@@ -109,7 +114,7 @@ def test_parallel_runs_are_marked() -> None:
     )
     table = render([alone, beside])
     assert [row[0].extra for row in table.blocks[0].rows] == ["", "∥"]
-    assert "∥ timed beside other runs" in notes(table)
+    assert "∥ timed while other cells ran" in notes(table)
     assert [row["parallel"] for row in table.data] == [False, True]
 
 

@@ -1,4 +1,4 @@
-"""Lines of methods in panels by direction and code length: what most figures are."""
+"""Lines of methods in panels by direction and code length, the form of most figures."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import numpy.typing as npt
 from bench.errors import ParameterError
 from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reporting.figures import Figure, Plot
-from bench.reports._metric import check_metric
-from bench.reports._protocol import APART, DIRECTION_NAMES, Protocol, Stale, protocols
-from bench.reports._style import CHANCE, Look, by_direction, figure, legend, log_ticks, looks
+from bench.reporting.metric import check_metric
+from bench.reporting.protocol import APART, DIRECTION_NAMES, Protocol, by_dataset, by_label
+from bench.reporting.results import Results
+from bench.reporting.style import CHANCE, Look, by_direction, label_edges, legend, log_ticks
 
 Values = npt.NDArray[np.float64]
 BASELINE = "chance"  # a curve of this name is drawn as the chance level
@@ -26,7 +27,7 @@ BASELINE = "chance"  # a curve of this name is drawn as the chance level
 class Curve:
     """Points of one method, mean over seeds; ``spread`` is the standard deviation over them, if any.
 
-    ``at`` says what each point belongs to, where neither x nor y does; ``Axes.at`` is its name.
+    ``at`` names what each point belongs to, where neither x nor y does; ``Axes.at`` is its column.
     """
 
     x: Values
@@ -36,14 +37,14 @@ class Curve:
 
     @classmethod
     def mean(cls, x: Sequence[npt.NDArray[Any]], y: Sequence[Values], at: Sequence[Any] = ()) -> Curve:
-        """Of one curve per seed, each as long as the others."""
+        """The mean of one curve per seed, all of the same length."""
         spread = np.std(y, axis=0, ddof=1) if len(y) > 1 else None
         return cls(np.mean(x, axis=0), np.mean(y, axis=0), spread, at)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one plot is about: the records, a name for its files, and what its caption says of them."""
+    """One plot to be: its records, a name for its files, and the lines of its caption on the protocol."""
 
     protocol: Protocol
     name: str
@@ -65,7 +66,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axes:
-    """What the axes say; ``at`` is a column of the numbers behind them, and drawn nowhere."""
+    """Labels and scales; ``at`` is a column of the numbers that is not drawn."""
 
     x: str
     y: str
@@ -76,58 +77,58 @@ class Axes:
     at: str = ""
 
 
-MakeCurves = Callable[[Sequence[RunRecord], Direction], Mapping[str, Curve]]
+MakeCurve = Callable[[Sequence[RunRecord], Direction], Curve | None]
 Draw = Callable[[Any, Mapping[str, Curve], Mapping[str, Look]], None]  # axes, curves, how methods look
 
 
 def lines(
-    records: Sequence[RunRecord],
+    results: Results,
     *,
     title: str,
     axes: Axes,
     caption: tuple[str, ...],
-    curves: MakeCurves,
-    stale: Stale,
-    cast: Sequence[str],
+    curve: MakeCurve,
+    chance: MakeCurve | None = None,
     draw: Draw | None = None,
     metric: str = "",
     swept: Sequence[str] = (),
 ) -> Figure:
-    """A plot per protocol and dataset. ``curves`` gets the records of a panel that have numbers.
+    """A plot per protocol and dataset, a panel per direction and code length.
 
-    ``draw`` puts them into a panel, as lines if it is None. Raises where a cell lacks ``metric``, if
-    one is drawn. Protocols that differ in ``swept`` alone share a plot.
+    Parameters
+    ----------
+    curve
+        Makes the curve of one method from its records with numbers in one panel; None leaves it out.
+    chance
+        The same for the chance level, from the records of all methods.
+    draw
+        Draws the curves of a panel; None draws lines.
+    metric
+        Raises ParameterError where a cell lacks it.
+    swept
+        Protocols that differ in these alone share a plot.
     """
     if metric:
-        check_metric(records, metric)
-    styles = looks(records, cast)
-    plots: list[Plot] = []
-    data: list[dict[str, Any]] = []
-    among = parts(records, metric=metric, swept=swept)
-    for part in among:
-        panels = list(_panels(part.protocol, curves))
+        check_metric(results, metric)
+    plots = []
+    for part in parts(results, metric=metric, swept=swept):
+        panels = list(_panels(part.protocol, curve, chance))
         if panels:
-            plots.append(
-                Plot(
-                    name=part.name if len(among) > 1 else "",
-                    caption=(*caption, *part.caption),
-                    notes=part.protocol.notes(stale),
-                    draw=partial(_draw, panels, axes, styles, draw or partial(_put, markers=axes.markers)),
-                )
+            plot = Plot(
+                name=part.name,
+                caption=(*caption, *part.caption),
+                notes=part.protocol.notes(),
+                draw=partial(_draw, panels, axes, results.looks, draw or partial(_put, markers=axes.markers)),
             )
-            data += (row for panel in panels for row in _data(part.protocol, panel, axes))
+            plots.append((plot, [row for panel in panels for row in _data(part.protocol, panel, axes)]))
     if not plots:
-        raise ParameterError(f"{title}: none of {len(records)} cells has numbers to draw.")
-    return figure(title, plots, data)
+        raise ParameterError(f"{title}: none of {len(results)} cells has numbers to draw.")
+    return Figure.of(title, plots)
 
 
-def parts(records: Sequence[RunRecord], *, metric: str = "", swept: Sequence[str] = ()) -> list[Part]:
-    """One for every protocol and dataset, by the name of the dataset and what else tells it from others."""
-    found = [
-        Protocol(pool=protocol.pool, records=tuple(ran))
-        for protocol in protocols(records, swept=swept)
-        for ran in protocol.datasets.values()
-    ]
+def parts(results: Results, *, metric: str = "", swept: Sequence[str] = ()) -> list[Part]:
+    """One for every protocol and dataset, named by the dataset and by what distinguishes it from others."""
+    found = by_dataset(results, swept=swept)
     axes = [{"pool": p.pool, **{k: str(getattr(p.records[0].spec, k)) for k in APART}} for p in found]
     differ = [name for name in ("pool", *APART) if len({values[name] for values in axes}) > 1]
     return [
@@ -141,26 +142,21 @@ def parts(records: Sequence[RunRecord], *, metric: str = "", swept: Sequence[str
 
 
 def part_name(number: int, words: str) -> str:
-    """Part of a file name: the number tells two protocols of one dataset apart."""
+    """Part of a file name; the number keeps two protocols of one dataset apart."""
     return f"{number + 1}-" + re.sub(r"[^a-z0-9_]+", "-", words.lower()).strip("-")
 
 
-def _panels(part: Protocol, curves: MakeCurves) -> Iterator[Panel]:
+def _panels(part: Protocol, curve: MakeCurve, chance: MakeCurve | None) -> Iterator[Panel]:
     ran = [r for r in part.records if not r.word]
     for direction in DIRECTIONS:
         for bits in sorted({r.spec.bits for r in ran}):
             chosen = [r for r in ran if r.spec.bits == bits and direction in r.spec.directions]
-            found = curves(chosen, direction) if chosen else {}
-            if found:
-                yield Panel(direction, bits, found)
-
-
-def by_label(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
-    """The records of every method, one per seed."""
-    found: dict[str, list[RunRecord]] = {}
-    for record in records:
-        found.setdefault(record.spec.label, []).append(record)
-    return found
+            made = {label: curve(mine, direction) for label, mine in by_label(chosen).items()}
+            curves = {label: one for label, one in made.items() if one is not None}
+            if curves and chance and (level := chance(chosen, direction)) is not None:
+                curves[BASELINE] = level
+            if curves:
+                yield Panel(direction, bits, curves)
 
 
 def _draw(panels: Sequence[Panel], axes: Axes, styles: Mapping[str, Look], draw: Draw) -> Any:
@@ -183,8 +179,8 @@ def _draw(panels: Sequence[Panel], axes: Axes, styles: Mapping[str, Look], draw:
     return canvas
 
 
-def _put(axis: Any, found: Mapping[str, Curve], styles: Mapping[str, Look], *, markers: bool) -> None:
-    for label, curve in found.items():
+def _put(axis: Any, curves: Mapping[str, Curve], styles: Mapping[str, Look], *, markers: bool) -> None:
+    for label, curve in curves.items():
         draw_curve(axis, label, curve, styles, markers=markers)
 
 
@@ -200,14 +196,6 @@ def draw_curve(axis: Any, label: str, curve: Curve, styles: Mapping[str, Look], 
         axis.fill_between(curve.x, low, high, color=look.color, alpha=0.15, linewidth=0)
 
 
-def label_edges(places: Any, x: str, y: str) -> None:
-    """Names of the axes at the edge of the grid only."""
-    for axis in places[-1]:
-        axis.set_xlabel(x)
-    for row in places:
-        row[0].set_ylabel(y)
-
-
 def _data(part: Protocol, panel: Panel, axes: Axes) -> Iterator[dict[str, Any]]:
     for label, curve in panel.curves.items():
         protocol = columns_of(part, label, panel.bits)
@@ -219,7 +207,7 @@ def _data(part: Protocol, panel: Panel, axes: Axes) -> Iterator[dict[str, Any]]:
 
 
 def columns_of(part: Protocol, label: str, bits: int) -> dict[str, Any]:
-    """The protocol of a method's numbers, for rows of them; the chance level is no method's."""
+    """The protocol of a method's numbers, for rows of them; the chance level belongs to no method."""
     ran = [r for r in part.records if not r.word]
     mine = [r for r in ran if (r.spec.label, r.spec.bits) == (label, bits)]
     if mine:

@@ -1,19 +1,19 @@
-"""How every figure looks: one style, and for every method a colour, marker and dash of its own.
+"""How every figure looks: one style, and for every method its own colour, marker and dash.
 
-Colours are the colour-blind safe ones of seaborn; grey and black are kept for what is no rival.
+Colours are the colour-blind safe ones of seaborn; grey and black are kept for references and chance.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from bench.records import RunRecord
-from bench.reporting.figures import Figure, Plot
-from bench.study.looks import places
-
-WIDTH = 6.6  # inches, of a page's text
+PAGE_WIDTH = 6.6  # inches, of a page's text
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, and has → λ ≤
     "font.size": 8,
@@ -52,7 +52,7 @@ _GREYS = {"oracle": "#555555", "real-valued": "#999999"}
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What tells a method from the others, also without colour."""
+    """How a method is drawn, distinguishable also without colour."""
 
     color: Any
     marker: str
@@ -68,33 +68,46 @@ class Look:
         return {**self.line, "marker": self.marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
 
 
-def looks(records: Iterable[RunRecord], cast: Sequence[str]) -> dict[str, Look]:
-    """The look of every method. ``cast`` are the rivals of the whole study, so that each keeps its own."""
+def places(labels: Iterable[str]) -> dict[str, int]:
+    """The number of every method's look, from 0.
+
+    Methods of the default study keep their place in every study. The others take the free ones, in order
+    of appearance.
+
+    >>> places(["mine", "ukd", "lcdh[alpha=1.0]", "lcdh"])
+    {'mine': 2, 'ukd': 1, 'lcdh[alpha=1.0]': 3, 'lcdh': 0}
+    """
+    labels = list(dict.fromkeys(labels))
+    kept = {name: i for i, name in enumerate(_default_methods()) if name in labels}
+    free = (i for i in itertools.count() if i not in kept.values())
+    return {label: kept[label] if label in kept else next(free) for label in labels}
+
+
+@functools.cache
+def _default_methods() -> tuple[str, ...]:
+    study = Path(__file__).parents[1] / "default.toml"
+    return tuple(tomllib.loads(study.read_text(encoding="utf-8"))["methods"])
+
+
+def looks(places: Mapping[str, int], references: Mapping[str, str]) -> dict[str, Look]:
+    """The look of every rival, by its place, and of every reference, by its kind."""
     import seaborn
 
     colours = seaborn.color_palette("colorblind")
-    kinds = {r.spec.label: r.reference for r in records}
-    rivals = [label for label in dict.fromkeys([*cast, *kinds]) if not kinds.get(label, "")]
-    found = {}
-    for label, i in places(rivals).items():
+    styles = {}
+    for label, i in places.items():
         dash = _DASHES[i // len(_ORDER) % len(_DASHES)]
-        found[label] = Look(colours[_ORDER[i % len(_ORDER)]], _MARKERS[i % len(_MARKERS)], dash)
-    for label, kind in kinds.items():
-        if kind:
-            found[label] = Look(_GREYS.get(kind, "#777777"), "", (0, (6, 1, 1, 1)))
-    return found
-
-
-def figure(title: str, plots: Sequence[Plot], data: Sequence[Mapping[str, Any]]) -> Figure:
-    """Plots in the style of all figures."""
-    return Figure(title=title, plots=tuple(plots), data=data, rc=RC)
+        styles[label] = Look(colours[_ORDER[i % len(_ORDER)]], _MARKERS[i % len(_MARKERS)], dash)
+    for label, kind in references.items():
+        styles[label] = Look(_GREYS.get(kind, "#777777"), "", (0, (6, 1, 1, 1)))
+    return styles
 
 
 def grid(rows: int, columns: int, *, height: float = 1.75, **options: Any) -> tuple[Any, Any]:
     """A new figure and its axes (rows, columns); narrower than the page where there are few columns."""
     from matplotlib.figure import Figure as Canvas
 
-    width = min(WIDTH, 0.6 + 2.4 * columns)
+    width = min(PAGE_WIDTH, 0.6 + 2.4 * columns)
     canvas = Canvas(figsize=(width, height * rows + 0.1), layout="constrained")
     return canvas, canvas.subplots(rows, columns, squeeze=False, **options)
 
@@ -104,14 +117,14 @@ def by_direction(
 ) -> tuple[Any, Any, dict[Any, Any]]:
     """A grid of directions down and code lengths across, side by side where there is one length.
 
-    Returns the figure, the axes as they stand, and the axes by (direction, bits).
+    Returns the figure, its axes as a grid, and its axes by (direction, bits).
     """
     if len(lengths) == 1:
         canvas, places = grid(1, len(directions), **options)
         return canvas, places, {(d, lengths[0]): places[0, i] for i, d in enumerate(directions)}
     canvas, places = grid(len(directions), len(lengths), **options)
-    found = {(d, b): places[i, j] for i, d in enumerate(directions) for j, b in enumerate(lengths)}
-    return canvas, places, found
+    at = {(d, b): places[i, j] for i, d in enumerate(directions) for j, b in enumerate(lengths)}
+    return canvas, places, at
 
 
 def log_ticks(axis: Any, values: Sequence[float]) -> None:
@@ -126,13 +139,21 @@ def log_ticks(axis: Any, values: Sequence[float]) -> None:
 
 def legend(canvas: Any, axes: Any) -> None:
     """One legend for all axes, for which the figure grows: every name once, in order of appearance."""
-    found: dict[str, Any] = {}
+    handles: dict[str, Any] = {}
     for axis in axes.flat:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    if not found:
+            handles.setdefault(label, handle)
+    if not handles:
         return
     width, height = canvas.get_size_inches()
-    columns = max(1, min(5, int(width / (0.065 * max(map(len, found)) + 0.55)), len(found)))
-    canvas.set_size_inches(width, height + 0.17 * -(-len(found) // columns) + 0.15)
-    canvas.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
+    columns = max(1, min(5, int(width / (0.065 * max(map(len, handles)) + 0.55)), len(handles)))
+    canvas.set_size_inches(width, height + 0.17 * -(-len(handles) // columns) + 0.15)
+    canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+
+
+def label_edges(axes: Any, x: str, y: str) -> None:
+    """Names of the axes at the edge of the grid only."""
+    for axis in axes[-1]:
+        axis.set_xlabel(x)
+    for row in axes:
+        row[0].set_ylabel(y)

@@ -1,14 +1,14 @@
-"""Which records may share a table, and what must be said under it: the same for every report."""
+"""Which records may share a table, and the caption and notes that every report owes its reader."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from bench.errors import BenchError, ParameterError
-from bench.plugins import registry
+from bench.errors import ParameterError
 from bench.records import (
     DATABASES,
     DIRECTIONS,
@@ -19,33 +19,86 @@ from bench.records import (
     origin,
     selector,
 )
-from bench.reports._metric import chance_name, short
+from bench.reporting.metric import chance_name, short
+from bench.reporting.results import Results
+from bench.reporting.tables import Entry
 
-Stale = Mapping[str, str]  # RunSpec.key → reason
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
-NOTHING = "no records to make a table of. Run `bench run` first, or select fewer things away."
-
-# At the name of a method of this fidelity.
-_MARKS = {"modified": "⋆", "reconstruction": "†", "adaptation": "‡"}
+NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
 APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"
-PARALLEL_NOTE = f"{PARALLEL} timed beside other runs (--jobs above 1), which lengthens it: not to be compared"
+PARALLEL_NOTE = (
+    f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
+)
+_FIDELITY_MARKS = {"modified": "⋆", "reconstruction": "†", "adaptation": "‡"}  # after a method's name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Records whose numbers may stand in one column: they differ in method, dataset, bits and seed."""
+    """Records whose numbers may stand in one column: they differ in method, dataset, bits and seed.
 
-    pool: str  # of the methods that have an offline stage
+    ``pool`` is the one of the methods that have an offline stage.
+    """
+
+    results: Results
+    pool: str
     records: tuple[RunRecord, ...]
 
-    @property
+    def part(self, records: Iterable[RunRecord]) -> Protocol:
+        """The same protocol with these of its records."""
+        return replace(self, records=tuple(records))
+
+    @cached_property
     def datasets(self) -> dict[str, list[RunRecord]]:
         """Records by dataset, in order of appearance."""
-        found: dict[str, list[RunRecord]] = {}
+        by_name: dict[str, list[RunRecord]] = {}
         for record in self.records:
-            found.setdefault(dataset_of(record), []).append(record)
-        return found
+            by_name.setdefault(dataset_of(record), []).append(record)
+        return by_name
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future."""
+        marks: dict[str, dict[str, None]] = {}
+        for record in self.records:
+            mine = marks.setdefault(record.spec.label, {})
+            mine[_FIDELITY_MARKS.get(kind_of(record.fidelity), "")] = None
+            mine[FUTURE if record.spec.sees_future else ""] = None
+        return {label: "".join(sorted(mine)) for label, mine in marks.items()}
+
+    @cached_property
+    def references(self) -> dict[str, str]:
+        """Label → kind of the methods that stand below the rule and are never the best."""
+        return {r.spec.label: r.reference for r in self.records if r.reference}
+
+    @cached_property
+    def _stale_labels(self) -> set[str]:
+        return {r.spec.label for r in self.records if r.spec.key in self.results.stale}
+
+    def name(self, label: str, more: str = "") -> Entry:
+        """A method's name with all its marks, then ``more``, then § where any of its records is stale."""
+        return Entry(label, extra=self.marks[label] + more + (STALE if label in self._stale_labels else ""))
+
+    def entry(
+        self,
+        records: Sequence[RunRecord],
+        values: Sequence[float],
+        seeds: int,
+        *,
+        mark: str = "",
+        below: str = "",
+    ) -> Entry:
+        """The mean of the values of some records, with spread, and their number if it is below ``seeds``.
+
+        Without values it is the word of a record that has none: ``failed`` or ``skipped``.
+        """
+        old = STALE if any(r.spec.key in self.results.stale for r in records) else ""
+        if not values:
+            return Entry(next((r.word for r in records if r.word), "–"), extra=old)
+        mean = statistics.fmean(values)
+        spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
+        count = f" (n={len(values)})" if len(values) < seeds else ""
+        return Entry(short(mean), mean, mark + old + spread + count, below)
 
     def caption(self, *, metric: str = "", swept: Sequence[str] = ()) -> tuple[str, ...]:
         """The protocol, but for the axes in ``swept``, on which the records differ.
@@ -56,12 +109,12 @@ class Protocol:
         lines = [] if "database" in swept else [f"database {spec.database}: {DATABASES[spec.database]}"]
         mixed = any(r.spec.pool != self.pool for r in self.records)
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
-        told = {"schedule": spec.schedule, "pool": pool, "evaluate": spec.evaluate}
-        lines.append("; ".join(f"{name} {value}" for name, value in told.items() if name not in swept))
+        axes = {"schedule": spec.schedule, "pool": pool, "evaluate": spec.evaluate}
+        lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
         if spec.labelled < 1 and "labelled" not in swept:
             lines.append(f"labelled {spec.labelled:g}: the labels of the other training items were withheld")
         if spec.paired < 1 and "paired" not in swept:
-            lines.append(f"paired {spec.paired:g}: of the other training items one modality was withheld")
+            lines.append(f"paired {spec.paired:g}: one modality of the other training items was withheld")
         if spec.val:
             lines.append(
                 f"VALIDATION, for tuning only: {spec.val} training items are the queries; "
@@ -69,33 +122,20 @@ class Protocol:
             )
         return (*lines, *(_dataset_line(name, records, metric) for name, records in self.datasets.items()))
 
-    def marks(self) -> dict[str, str]:
-        """What follows each method's name: ⋆ † ‡ by its fidelity, ◊ if its teacher saw the future."""
-        found: dict[str, dict[str, None]] = {}
-        for record in self.records:
-            marks = found.setdefault(record.spec.label, {})
-            marks[_MARKS.get(kind_of(record.fidelity), "")] = None
-            marks[FUTURE if record.spec.sees_future else ""] = None
-        return {label: "".join(sorted(marks)) for label, marks in found.items()}
-
-    def references(self) -> dict[str, str]:
-        """Methods that stand below the rule and are never the best, with what they are."""
-        return {r.spec.label: r.reference for r in self.records if r.reference}
-
-    def notes(self, stale: Stale) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
         lines = list(self._origins())
         for reference, words in REFERENCES.items():
-            labels = [label for label, kind in self.references().items() if kind == reference]
+            labels = [label for label, kind in self.references.items() if kind == reference]
             if labels:
                 lines.append(f"{words}: {', '.join(sorted(labels))}")
         if any(r.spec.sees_future for r in self.records):
             lines.append(
-                f"{FUTURE} saw the future: its offline stage was given the items of all rounds (pool=full)"
+                f"{FUTURE} saw the future: its offline stage had the items of all rounds (pool=full)"
             )
-        if stale:
-            old = [(r, stale[r.spec.key]) for r in self.records if r.spec.key in stale]
-            lines += (f"{STALE} stale: {text}" for text in _gathered(old))
+        stale = self.results.stale
+        old = [(r, stale[r.spec.key]) for r in self.records if r.spec.key in stale]
+        lines += (f"{STALE} stale: {text}" for text in _gathered(old))
         for status in ("skipped", "failed"):
             lines += (
                 f"{status}: {text}"
@@ -112,7 +152,7 @@ class Protocol:
             by_fidelity.setdefault(fidelity, set()).add(record.spec.label)
         for fidelity in sorted(by_fidelity):
             labels = ", ".join(sorted(by_fidelity[fidelity]))
-            yield f"{_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
+            yield f"{_FIDELITY_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
@@ -138,33 +178,48 @@ class Protocol:
             "bits": spec.bits,
         }
 
+    def outcome(self, records: Sequence[RunRecord]) -> dict[str, str]:
+        """Why records have no numbers, and why they are stale, for a row of plain numbers."""
+        stale = [self.results.stale[r.spec.key] for r in records if r.spec.key in self.results.stale]
+        return {"reason": reasons(records), "stale": "; ".join(dict.fromkeys(stale))}
 
-def protocols(records: Sequence[RunRecord], *, swept: Sequence[str] = ()) -> list[Protocol]:
+
+def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     """Divide records so that no column mixes protocols, in order of appearance.
 
     Records are apart when they differ in database, schedule, evaluate, labelled, paired, val,
     directions or, for the same dataset, in its fingerprint. So they are in pool, but a method
     without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
-    that has a stage and was run without it stands apart. What is in ``swept`` keeps nothing apart.
+    that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart.
+    Raises ParameterError where there is no record.
     """
-    if not records:
-        raise ParameterError(NOTHING)
+    if not results.records:
+        raise ParameterError(NO_RECORDS)
     prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
-    for record in records:
+    for record in results:
         base = tuple(getattr(record.spec, name) for name in APART if name not in swept)
         known = prints.setdefault((*base, dataset_of(record)), [])
         if record.data and record.data not in known:
             known.append(record.data)
         version = known.index(record.data) if record.data else 0
         groups.setdefault((*base, version), []).append(record)
-    return [part for group in groups.values() for part in _by_pool(group)]
+    return [part for group in groups.values() for part in _by_pool(results, group)]
 
 
-def _by_pool(records: Sequence[RunRecord]) -> Iterator[Protocol]:
+def by_dataset(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
+    """The same, divided also by dataset."""
+    return [
+        protocol.part(records)
+        for protocol in protocols(results, swept=swept)
+        for records in protocol.datasets.values()
+    ]
+
+
+def _by_pool(results: Results, records: Sequence[RunRecord]) -> Iterator[Protocol]:
     """A pool that takes nothing out of the stream leaves the methods without one comparable."""
     pools = dict.fromkeys(r.spec.pool for r in records)
-    guests = _guests(records) if len(pools) > 1 else set()
+    guests = _guests(results, records) if len(pools) > 1 else set()
     seated = False
     for pool in pools:
         if pool == "none":
@@ -172,44 +227,52 @@ def _by_pool(records: Sequence[RunRecord]) -> Iterator[Protocol]:
         shares = not pool.startswith("separate")
         seated |= shares
         here = [r for r in records if r.spec.pool == pool or (shares and r.spec.label in guests)]
-        yield Protocol(pool=pool, records=tuple(here))
+        yield Protocol(results=results, pool=pool, records=tuple(here))
     rest = tuple(r for r in records if r.spec.pool == "none")
     if rest and not (seated and {r.spec.label for r in rest} <= guests):
-        yield Protocol(pool="none", records=rest)
+        yield Protocol(results=results, pool="none", records=rest)
 
 
-def _guests(records: Sequence[RunRecord]) -> set[str]:
-    """Labels of methods that have no offline stage, so that they run with no pool but ``none``."""
+def _guests(results: Results, records: Sequence[RunRecord]) -> set[str]:
+    """Labels of methods that have no offline stage, so that they run with no pool but ``none``.
+
+    A method that is not installed counts as one of them.
+    """
     pooled = {r.spec.label for r in records if r.spec.pool != "none"}
-    methods = {r.spec.label: r.spec.method for r in records if r.spec.label not in pooled}
-    without = {method for method in set(methods.values()) if not _has_stage(method)}
-    return {label for label, method in methods.items() if method in without}
+    methods = {r.spec.label: results.method(r.spec.method) for r in records if r.spec.label not in pooled}
+    return {label for label, cls in methods.items() if cls is None or not cls.capabilities.pool}
 
 
-def _has_stage(method: str) -> bool:
-    """Whether a method has an offline stage, which a run may still have left out (``--pool none``)."""
-    try:
-        return _stage_of(method)
-    except BenchError:  # a plugin that is not here
-        return False
-
-
-@lru_cache  # keeps no error: the plugin may be added later
-def _stage_of(method: str) -> bool:
-    return bool(registry.get("method", method).capabilities.pool)
-
-
-def by_method(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    """Records of one method at one code length, methods in order of appearance."""
-    labels = {label: i for i, label in enumerate(dict.fromkeys(r.spec.label for r in records))}
-    found: dict[tuple[int, int], list[RunRecord]] = {}
+def by_label(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+    """The records of every method, in order of appearance."""
+    by_name: dict[str, list[RunRecord]] = {}
     for record in records:
-        found.setdefault((labels[record.spec.label], record.spec.bits), []).append(record)
-    return [found[key] for key in sorted(found)]
+        by_name.setdefault(record.spec.label, []).append(record)
+    return by_name
+
+
+def by_row(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
+    """Records of one method at one code length, one per seed; methods in order of appearance."""
+    return [
+        [record for record in mine if record.spec.bits == bits]
+        for mine in by_label(records).values()
+        for bits in sorted({record.spec.bits for record in mine})
+    ]
 
 
 def dataset_of(record: RunRecord) -> str:
+    """The dataset as it was selected: ``files[path=mine.npz]``."""
     return selector(record.spec.dataset, record.spec.dataset_params)
+
+
+def parallel(records: Iterable[RunRecord]) -> bool:
+    """Whether any of the records was timed while other cells ran."""
+    return any(int(r.environment.get("jobs", 1)) > 1 for r in records)
+
+
+def reasons(records: Iterable[RunRecord]) -> str:
+    """Why records have no numbers, each reason once."""
+    return "; ".join(dict.fromkeys(f"{r.word}: {r.trouble}" for r in records if r.word))
 
 
 def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:
@@ -224,7 +287,7 @@ def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:
 
 
 def _empty(rounds: Sequence[RoundRecord]) -> str:
-    """Queries with nothing to find, per direction where the directions differ."""
+    """Queries without a relevant item, per direction where the directions differ."""
     counts = {d: _range(r.empty_queries[d] for r in rounds if d in r.empty_queries) for d in DIRECTIONS}
     known = {DIRECTION_NAMES[d]: text for d, text in counts.items() if text}
     if len(set(known.values())) > 1:
@@ -244,8 +307,8 @@ def chance_level(metric: str, rounds: Sequence[RoundRecord]) -> str:
 
 
 def _range(values: Iterable[Any]) -> str:
-    found = sorted(set(values))
-    return "" if not found else str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
+    ordered = sorted(set(values))
+    return "" if not ordered else str(ordered[0]) if len(ordered) == 1 else f"{ordered[0]}–{ordered[-1]}"
 
 
 def _seeds(records: Iterable[RunRecord]) -> str:
@@ -255,10 +318,10 @@ def _seeds(records: Iterable[RunRecord]) -> str:
 
 def _listed(values: Iterable[int]) -> str:
     """``0, 1, 2``; a long run as ``0–9``."""
-    found = sorted(set(values))
-    if len(found) > 4 and found[-1] - found[0] == len(found) - 1:
-        return f"{found[0]}–{found[-1]}"
-    return ", ".join(map(str, found))
+    ordered = sorted(set(values))
+    if len(ordered) > 4 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"{ordered[0]}–{ordered[-1]}"
+    return ", ".join(map(str, ordered))
 
 
 def _gathered(reasons: Iterable[tuple[RunRecord, str]]) -> Iterator[str]:

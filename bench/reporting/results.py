@@ -1,0 +1,190 @@
+"""Records of a sweep or of a results folder, and everything that a report may ask about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from bench.contract.params import parameters
+from bench.errors import BenchError
+from bench.plugins import registry
+from bench.records import Contrast, RoundRecord, RunRecord, selector
+from bench.reporting import options, style
+from bench.reporting.evidence import Evidence, Loader
+from bench.reporting.figures import Figure
+from bench.reporting.tables import Table
+
+if TYPE_CHECKING:
+    from bench.contract.method import Method
+    from bench.data.describe import DatasetStatistics
+
+Describe = Callable[[RunRecord], "DatasetStatistics | None"]
+
+
+class Results:
+    """Records in the order given; of two with the same spec the later one counts.
+
+    Parameters
+    ----------
+    records
+        One per cell.
+    stale
+        Key of a spec → why its record is out of date.
+    arrays
+        Reads the histograms and codes stored beside a record; without it :attr:`evidence` is empty.
+    describe
+        Measures the dataset of a record.
+    cast
+        Methods of a larger study, so that each keeps its colour in every part.
+    contrasts
+        Rows of an ablation.
+    swept
+        Parameters and axes of a grid.
+    """
+
+    def __init__(
+        self,
+        records: Iterable[RunRecord],
+        *,
+        stale: Mapping[str, str] | None = None,
+        arrays: Loader | None = None,
+        describe: Describe | None = None,
+        cast: Iterable[str] = (),
+        contrasts: Sequence[Contrast] = (),
+        swept: Sequence[str] = (),
+    ) -> None:
+        self._by_key = {record.spec.key: record for record in records}
+        self.records = list(self._by_key.values())
+        self.stale = dict(stale or {})
+        self.evidence = arrays if isinstance(arrays, Evidence) else Evidence(arrays)
+        labels = dict.fromkeys([*cast, *(record.spec.label for record in self.records)])
+        self.cast = tuple(label for label in labels if label not in self.references)
+        self.contrasts, self.swept = tuple(contrasts), tuple(swept)
+        self._describe = describe
+        self._methods: dict[str, type[Method] | None] = {}
+
+    def but(self, **changes: Any) -> Results:
+        """The same results with other arguments: ``but(records=some, contrasts=rows)``."""
+        names = ("records", "stale", "cast", "contrasts", "swept")
+        same = {name: getattr(self, name) for name in names}
+        return Results(**{**same, "arrays": self.evidence, "describe": self._describe, **changes})
+
+    def select(self, keep: Callable[[RunRecord], bool]) -> Results:
+        """The same results with only those records for which ``keep`` is true."""
+        return self.but(records=filter(keep, self.records))
+
+    def statistics(self, record: RunRecord) -> DatasetStatistics | None:
+        """Statistics of a record's dataset; None where its files are missing or have changed since."""
+        return self._describe(record) if self._describe else None
+
+    @cached_property
+    def references(self) -> dict[str, str]:
+        """Label → kind (a key of REFERENCES) of the methods that are no rivals."""
+        return {r.spec.label: r.reference for r in self.records if r.reference}
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The number of every rival's look, from 0: the same in figures and on pages."""
+        return style.places(self.cast)
+
+    @cached_property
+    def looks(self) -> dict[str, style.Look]:
+        """Colour, marker and dash of every method, by label."""
+        return style.looks(self.places, self.references)
+
+    def method(self, name: str) -> type[Method] | None:
+        """The class of a method; None where it is not installed or cannot be imported."""
+        if name not in self._methods:
+            try:
+                self._methods[name] = registry.get("method", name)
+            except BenchError:
+                self._methods[name] = None
+        return self._methods[name]
+
+    def methods(self) -> dict[str, type[Method]]:
+        """Every installed method by name, whether it has records or not."""
+        return {name: cls for name in registry.names("method") if (cls := self.method(name)) is not None}
+
+    def defaults(self, name: str) -> dict[str, Any]:
+        """The defaults of a method's parameters. Raises UnknownNameError where it is not installed."""
+        known = parameters(registry.get("method", name))
+        return {parameter.name: parameter.default for parameter in known.values()}
+
+    def render(self, report: str, **chosen: Any) -> Any:
+        """The table, figure or other object that ``reports/<report>.py`` makes of these results.
+
+        Raises ParameterError for an option that the report does not have, or a value that it does not
+        accept.
+        """
+        return registry.get("report", report)(self, **options.checked(report, chosen))
+
+    def table(self, metric: str | None = None, *, report: str = "map_table", **chosen: Any) -> Table:
+        """The table that a report makes; ``chosen`` are its options, ``metric`` one of them."""
+        table: Table = self.render(report, **({} if metric is None else {"metric": metric}), **chosen)
+        return table
+
+    def figure(self, report: str, **chosen: Any) -> Figure:
+        """The figure that a report draws; ``chosen`` are its options."""
+        figure: Figure = self.render(report, **chosen)
+        return figure
+
+    def frame(self) -> Any:
+        """A ``pandas.DataFrame`` with one row per cell, round, metric and direction.
+
+        Metrics have a direction. Costs do not: ``seconds:fit``, ``bits_rewritten``, ``state_bytes``
+        and so on, direction "". A cell without numbers is one row that has its ``status`` and
+        ``reason`` and no value.
+        """
+        import pandas as pd
+
+        columns: dict[str, list[Any]] = {name: [] for name in (*_CELL, *_ROUND)}
+        for key, record in self._by_key.items():
+            numbers = [number for r in record.rounds for number in _numbers(r)] or [_NOTHING]
+            for name, value in zip(_CELL, _cell(key, record, self.stale.get(key, "")), strict=True):
+                columns[name] += [value] * len(numbers)
+            for name, values in zip(_ROUND, zip(*numbers, strict=True), strict=True):
+                columns[name] += values
+        frame = pd.DataFrame(columns)
+        return frame.astype({"round": "Int64", "items": "Int64", "queries": "Int64", "value": "float64"})
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self.records)
+
+    def __repr__(self) -> str:
+        return f"<Results: {len(self)} records; .table(), .frame()>"
+
+    def _repr_markdown_(self) -> str:
+        return self.table().to_markdown() if self.records else repr(self)
+
+
+_CELL = (
+    *("method", "dataset", "bits", "schedule", "seed", "database", "pool", "val", "evaluate"),
+    *("labelled", "paired", "fidelity", "status", "reason", "stale", "data", "code", "key"),
+)
+_ROUND = ("round", "items", "queries", "direction", "metric", "value")
+_NOTHING = (None, None, None, "", "", None)
+
+
+def _cell(key: str, record: RunRecord, stale: str) -> tuple[Any, ...]:
+    """The values of ``_CELL``, which all rows of one record share."""
+    s = record.spec
+    protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate, s.labelled, s.paired)
+    outcome = (record.fidelity, record.status, record.reason, stale, record.data, record.code, key)
+    return (s.label, selector(s.dataset, s.dataset_params), s.bits, *protocol, *outcome)
+
+
+def _numbers(r: RoundRecord) -> Iterator[tuple[Any, ...]]:
+    """The values of ``_ROUND`` for every number of one round."""
+    common = (r.round, r.items, r.queries)
+    for key, value in r.metrics.items():
+        metric, _, direction = key.rpartition("/")
+        yield (*common, direction, metric, value)
+    for direction, count in r.empty_queries.items():
+        yield (*common, direction, "empty_queries", count)
+    costs = {f"seconds:{stage}": value for stage, value in r.seconds.items()}
+    for name, cost in {**costs, "bits_rewritten": r.bits_rewritten, "state_bytes": r.state_bytes}.items():
+        yield (*common, "", name, cost)
