@@ -347,8 +347,8 @@ class OSCMFH(Method):
         if 3 * self.bits // 4 <= classes or (self.noise and self.accumulate == "once"):
             return []
         return [
-            f"3/4 of the bits exceed the {classes} classes: rounding may decide bits, in the authors' program "
-            + "too; preset=stable prevents it"
+            f"3/4 of the bits exceed the {classes} classes: rounding may decide bits, in the authors' "
+            + "program too; preset=stable prevents it"
         ]
 
 
