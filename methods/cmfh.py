@@ -58,7 +58,7 @@ class CMFH(Method):
         weights: dict[Modality, float] = {"image": self.balance, "text": 1 - self.balance}
         hashing = {m: _factor(gram[s, s], self.gamma / self.mu) for m, s in own.items()}
         joint = self.rng.standard_normal((len(gram), self.bits))
-        joint *= np.sqrt(n / max(np.trace(gram), np.finfo(float).tiny))  # gives V about unit variance
+        joint *= np.sqrt(n / max(np.trace(gram), 1e-200))  # gives V about unit variance
         for _ in range(self.iterations):
             xv = dot(gram, joint)
             vv = dot(joint.T, xv)

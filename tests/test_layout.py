@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import doctest
 import importlib
 import subprocess
@@ -52,18 +51,6 @@ def test_a_plugin_folder_has_no_init(home: Path, folder: str) -> None:
 def test_the_plugin_folders_are_where_bench_looks_for_them() -> None:
     for folder in FOLDERS:
         assert any((Path(home) / folder).is_dir() for home in bench.__path__), folder
-
-
-@pytest.mark.parametrize("file", harness_files(), ids=lambda p: p.stem)
-def test_the_harness_imports_no_plugin_by_name(file: Path) -> None:
-    plugins = tuple(f"bench.{folder}" for folder in FOLDERS)
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            assert not any(alias.name.startswith(plugins) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not (node.module or "").startswith(plugins)
-            if node.module == "bench":
-                assert not {alias.name for alias in node.names} & set(FOLDERS)
 
 
 @pytest.mark.parametrize("module", modules())

@@ -138,16 +138,6 @@ def test_the_printed_form_has_a_line_for_every_statistic() -> None:
     assert "4 train, 2 query" in lines[0]
 
 
-@pytest.mark.slow
-def test_a_hundred_and_ninety_thousand_pairs_are_described_in_seconds() -> None:
-    import time
-
-    data = Synthetic(n=190_000, queries=5_000).load(Path())
-    started = time.process_time()
-    describe(data)
-    assert time.process_time() - started < 20
-
-
 def test_a_sound_dataset_is_valid() -> None:
     validate_dataset(make(LABELS, [[1, 0, 0]]))
 

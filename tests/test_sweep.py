@@ -230,7 +230,7 @@ def test_what_is_shared_counts_in_the_cost_of_each_code_length() -> None:
     shared.once("x", lambda: time.sleep(0.02))
     assert shared.borrowed == [0.0, 0.0]
     shared.once("x", lambda: time.sleep(5))
-    assert 0.02 <= shared.borrowed[0] < 1
+    assert 0.02 <= shared.borrowed[0] < 5
 
 
 def test_a_failed_cell_keeps_its_traceback_and_stops_no_other(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_extra", {})
 
 
-def test_the_harness_costs_at_most_20_ms_a_cell(benchmark: Any, tmp_path: Path) -> None:
-    """A cell of a method that does next to nothing, from start to stored result."""
+def test_a_cell_costs_the_harness_at_most_a_million_additions(race: Any, timed: Any, tmp_path: Path) -> None:
+    """A cell of a method that does next to nothing, from start to stored result; additions of Python."""
     plugins = [str(PLUGINS / name) for name in ("halves.py", "tiny.py")]
     study = Study.make(
         None,
@@ -46,8 +46,8 @@ def test_the_harness_costs_at_most_20_ms_a_cell(benchmark: Any, tmp_path: Path) 
         [outcome] = run_cells([next(cells).cell])
         store.write(*outcome)
 
-    benchmark.pedantic(one, rounds=25, warmup_rounds=2)
-    assert benchmark.stats.stats.median < 0.020
+    additions = timed(lambda: sum(i for i in range(1_000_000)))
+    assert race(one, {"a million additions": additions}, rounds=25)["a million additions"] >= 1
 
 
 def test_two_workers_run_eight_cells_at_least_1_4_times_as_fast(benchmark: Any, tmp_path: Path) -> None:

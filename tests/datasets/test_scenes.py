@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,13 +92,6 @@ def test_the_raw_dataset_is_small_and_picklable() -> None:
     stored = pickle.dumps(raw.image)
     assert len(stored) < 100_000
     np.testing.assert_array_equal(pickle.loads(stored)(509), raw.image(509))
-
-
-def test_five_hundred_pictures_are_painted_in_a_second(items: Items) -> None:
-    started = time.process_time()
-    for row in range(200):
-        items.picture(row, 64)
-    assert time.process_time() - started < 200 / 500
 
 
 def test_labels_are_exactly_the_kinds_and_the_place(items: Items) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +53,6 @@ def unit(x: Features) -> Features:
 
 def test_the_default_is_valid(default: Dataset) -> None:
     validate_dataset(default)
-
-
-def test_the_default_is_made_in_under_a_second() -> None:
-    started = time.process_time()
-    Synthetic().load(ROOT)
-    assert time.process_time() - started < 1
 
 
 def test_equal_options_give_equal_arrays_in_another_process() -> None:

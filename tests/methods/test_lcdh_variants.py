@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +29,6 @@ from bench.study.study import Study
 Array = np.ndarray[Any, Any]
 Draws = np.random.default_rng
 SMALL: dict[str, Any] = {"teacher_width": 16, "heads": 2, "teacher_epochs": 3}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def chunks(*sizes: int) -> list[Chunk]:
@@ -266,12 +255,6 @@ def test_a_teacher_code_of_one_modality_does_not_depend_on_the_others_of_its_bat
     alone = np.concatenate([made.codes(seen.take(slice(i, i + 1))) for i in range(50)])
     np.testing.assert_allclose(alone, together, atol=1e-5)
     assert np.isfinite(together).all()
-
-
-def test_a_chunk_may_lack_one_modality_altogether() -> None:
-    first, second = chunks(40, 40)
-    given = [lacking(first, "text", np.arange(40)), second]
-    assert set(np.unique(fit(LCDH(bits=8, **SMALL), given))) == {-1, 1}
 
 
 # --- teachers
