@@ -168,6 +168,7 @@ class Contrast:
     isolates: str
     setting: str  # what differs: "attention=0"
     pairs: Mapping[str, str]
+    code: str = ""  # its number in a paper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

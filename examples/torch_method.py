@@ -38,9 +38,7 @@ class TwoTowers(Method):
                 adam.step()
             with torch.no_grad():
                 loss = float(_loss(net, x, y, held_out))
-            if (
-                loss < best
-            ):  # what is kept are arrays, in an attribute that ends in _: the state that is saved
+            if loss < best:  # arrays in an attribute that ends in _ are the state that is saved
                 best, waited = loss, 0
                 self.weights_ = {name: value.numpy().copy() for name, value in net.state_dict().items()}
             elif (waited := waited + 1) == self.patience:

@@ -17,7 +17,7 @@ from bench.methods._hash_network import HashNetworks
 
 Rows = Mapping[str, npt.NDArray[Any]]
 
-WITHOUT = {"no memory": Variant(isolates="earlier items and their codes", params={"memory": 0})}
+WITHOUT = {"no-memory": Variant(isolates="earlier items and their codes", params={"memory": 0})}
 NOTE = (
     "Our online extension; see {0} for the method. The teacher is trained once, on the pool. The student "
     "continues from its weights on every chunk, with a memory of earlier items whose codes never change."

@@ -57,8 +57,8 @@ class CLIPHash(Method):
     )
 
     variants: ClassVar[Mapping[str, Variant]] = {
-        "random rotation": Variant(isolates="ITQ and principal components", params={"rotation": "random"}),
-        "PCA, no ITQ": Variant(isolates="updates of the rotation", params={"iterations": 0}),
+        "random-rotation": Variant(isolates="ITQ and principal components", params={"rotation": "random"}),
+        "no-itq": Variant(isolates="updates of the rotation", params={"iterations": 0}),
     }
 
     def fit_chunk(self, chunk: Chunk) -> None:

@@ -50,8 +50,8 @@ class DCMH(HashNetworks):
 
     varies = ("gamma", "balance", "epochs", "rate", "hidden")
     variants: ClassVar[Mapping[str, Variant]] = {
-        "no quantisation": Variant(isolates="‖B - F‖² + ‖B - G‖²", params={"gamma": 0.0}),
-        "balance of the paper": Variant(isolates="‖Fᵀ1‖² + ‖Gᵀ1‖², η = 1", params={"balance": 1.0}),
+        "no-quantisation": Variant(isolates="‖B - F‖² + ‖B - G‖²", params={"gamma": 0.0}),
+        "paper-balance": Variant(isolates="‖Fᵀ1‖² + ‖Gᵀ1‖², η = 1", params={"balance": 1.0}),
         "untrained": Variant(isolates="all training: the networks stay random", params={"epochs": 0}),
     }
 

@@ -50,13 +50,13 @@ class DJSRH(HashNetworks):
 
     varies = ("beta", "eta", "mu", "within_image", "within_text", "epochs", "rate")
     variants: ClassVar[Mapping[str, Variant]] = {
-        "no second order": Variant(isolates="S̃S̃ᵀ", params={"eta": 0.0}),
-        "images alone": Variant(isolates="texts in the affinity", params={"beta": 1.0}),
-        "texts alone": Variant(isolates="images in the affinity", params={"beta": 0.0}),
-        "across alone": Variant(
+        "no-second-order": Variant(isolates="S̃S̃ᵀ", params={"eta": 0.0}),
+        "images-alone": Variant(isolates="texts in the affinity", params={"beta": 1.0}),
+        "texts-alone": Variant(isolates="images in the affinity", params={"beta": 0.0}),
+        "across-alone": Variant(
             isolates="losses within a modality", params={"within_image": 0.0, "within_text": 0.0}
         ),
-        "μ = 1": Variant(isolates="the factor that scales S beyond 1", params={"mu": 1.0}),
+        "mu-1": Variant(isolates="the factor that scales S beyond 1", params={"mu": 1.0}),
     }
 
     def _learn(self, chunk: Chunk) -> None:

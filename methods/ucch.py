@@ -52,13 +52,13 @@ class UCCH(HashNetworks):
 
     varies = ("alpha", "temperature", "negatives", "warmup", "momentum", "margin", "shift", "epochs", "rate")
     variants: ClassVar[Mapping[str, Variant]] = {
-        "contrast alone": Variant(isolates="the ranking loss", params={"alpha": 1.0}),
-        "ranking alone": Variant(isolates="contrast with the memory", params={"alpha": 0.0}),
-        "no memory": Variant(
+        "contrast-alone": Variant(isolates="the ranking loss", params={"alpha": 1.0}),
+        "ranking-alone": Variant(isolates="contrast with the memory", params={"alpha": 0.0}),
+        "no-memory": Variant(
             isolates="the memory: all epochs contrast within batches", params={"warmup": 20}
         ),
-        "no momentum": Variant(isolates="the moving mean", params={"momentum": 0.0}),
-        "no shift": Variant(isolates="lower scores of easy negatives", params={"shift": 0.0}),
+        "no-momentum": Variant(isolates="the moving mean", params={"momentum": 0.0}),
+        "no-shift": Variant(isolates="lower scores of easy negatives", params={"shift": 0.0}),
     }
 
     def _learn(self, chunk: Chunk) -> None:

@@ -496,6 +496,11 @@ BREACHES: list[tuple[str, str, type[Method]]] = [
         bad(variants={"A1": Variant(isolates="x", run={"bits": 8})}),
     ),
     (
+        "parameters_are_typed_and_have_defaults",
+        "variant 'no, none': cannot be typed as an option",
+        bad(variants={"no, none": Variant(isolates="x")}),
+    ),
+    (
         "how_often_it_encodes_does_not_matter",
         "encodes between chunks",
         bad(encoding(_drawing), fit_chunk=_afresh),

@@ -70,13 +70,13 @@ def test_a_grid_tells_results_its_axes_and_an_ablation_its_contrasts(tmp_path: P
     grid = { lambda1 = [0.1, 1], lambda2 = [1, 2, 3] }
     [[section]]
     title = "ablation"
-    ablate = ["A5"]
+    ablate = ["no-online-similarity"]
     """
     grid, ablation = load(written(tmp_path, text)).sections
     _, cells, offers = grid.plan(Planner())
     assert (len(cells), offers) == (6, {"swept": ["lambda1", "lambda2"]})
     _, cells, offers = ablation.plan(Planner())
-    assert (len(cells), [c.name for c in offers["contrasts"]]) == (2, ["A5"])
+    assert (len(cells), [c.name for c in offers["contrasts"]]) == (2, ["no-online-similarity"])
 
 
 @pytest.mark.parametrize(

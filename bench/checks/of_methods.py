@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import random
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -151,6 +152,10 @@ def parameters_are_typed_and_have_defaults(trial: Trial) -> None:
     for preset, values in trial.cls.presets.items():
         params.check(f"{trial.owner}[preset={preset}]", values, known)
     for name, variant in trial.cls.variants.items():
+        _require(
+            re.fullmatch(r"[\w.-]+", name) is not None,
+            f"{trial.owner}, variant {name!r}: cannot be typed as an option. Write words with hyphens.",
+        )
         params.check(f"{trial.owner}, variant {name}", variant.params, known)
         _require(
             variant.run.keys() <= set(AXES),

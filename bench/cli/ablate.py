@@ -20,11 +20,13 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         description="Runs the full method and the variants that it declares (`bench info METHOD` lists "
         "them), and prints their differences from the full method, paired by query and seed.",
         epilog="examples: bench ablate lcdh --bits 32 --seeds 5; "
-        "bench ablate lcdh --variants A1,A5 --datasets synthetic,wiki; "
+        "bench ablate lcdh --variants no-attention,no-teacher --datasets synthetic,wiki; "
         "bench ablate 'lcdh[teacher_epochs=5]' --format latex --out ablation.tex",
     )
     options.add_study(ablate, of_method=True)
-    ablate.add_argument("--variants", metavar="X", help="variants to run, by name: A1,A5 (default: all)")
+    ablate.add_argument(
+        "--variants", metavar="X", help="variants to run, by name (default: all; see `bench info METHOD`)"
+    )
     running.add_how(ablate)
     options.add_output(ablate)
     ablate.set_defaults(execute=_ablate)

@@ -52,6 +52,7 @@ class Variant:
     """
 
     isolates: str
+    code: str = ""  # its number in a paper, a second column of the table
     params: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,7 +62,8 @@ class Variant:
         return ", ".join(f"{name}={value}" for name, value in {**self.params, **self.run}.items())
 
     def __str__(self) -> str:
-        return f"{self.isolates} ({self.setting or 'nothing changed'})"
+        code = f"{self.code}, " if self.code else ""
+        return f"{self.isolates} ({code}{self.setting or 'nothing changed'})"
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))

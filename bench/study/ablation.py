@@ -40,8 +40,8 @@ def plan(planner: Planner, study: Study, names: Sequence[str] | None = None) -> 
             changed = planner.variant(study, cell, variant.params, variant.run)
             cells[changed.spec.key] = changed
             pairs[cell.spec.key] = changed.spec.key
-        contrast = Contrast(name=name, isolates=variant.isolates, setting=variant.setting, pairs=pairs)
-        contrasts.append(contrast)
+        about = {"isolates": variant.isolates, "setting": variant.setting, "code": variant.code}
+        contrasts.append(Contrast(name=name, pairs=pairs, **about))
     return Ablation(list(cells.values()), contrasts)
 
 

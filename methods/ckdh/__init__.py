@@ -88,23 +88,23 @@ class CKDH(HashNetworks):
         "rate",
     )
     variants: ClassVar[Mapping[str, Variant]] = {
-        "untrained teacher": Variant(
+        "untrained-teacher": Variant(
             isolates="training of the teacher: its networks stay random", params={"teacher_epochs": 0}
         ),
-        "no intra": Variant(isolates="L_intra of the teacher", params={"lambda1": 0.0}),
-        "no inter": Variant(isolates="L_inter of the teacher", params={"lambda2": 0.0}),
-        "no attention": Variant(isolates="attention to other texts in training", params={"neighbours": 0}),
-        "no adapter": Variant(isolates="adapter of the CLIP features", params={"adapter": False}),
-        "knowledge without likelihood": Variant(
+        "no-intra": Variant(isolates="L_intra of the teacher", params={"lambda1": 0.0}),
+        "no-inter": Variant(isolates="L_inter of the teacher", params={"lambda2": 0.0}),
+        "no-attention": Variant(isolates="attention to other texts in training", params={"neighbours": 0}),
+        "no-adapter": Variant(isolates="adapter of the CLIP features", params={"adapter": False}),
+        "knowledge-without-likelihood": Variant(
             isolates="2σ(θ) - 1 in the distilled similarity", params={"likelihood": 0.0}
         ),
-        "knowledge without within": Variant(
+        "knowledge-without-within": Variant(
             isolates="cosines within modalities in the distilled similarity", params={"within": 0.0}
         ),
-        "knowledge without across": Variant(
+        "knowledge-without-across": Variant(
             isolates="cosines across modalities in the distilled similarity", params={"across": 0.0}
         ),
-        "no quantisation": Variant(isolates="L_q of teacher and student", params={"gamma": 0.0}),
+        "no-quantisation": Variant(isolates="L_q of teacher and student", params={"gamma": 0.0}),
     }
 
     def __post_init__(self) -> None:

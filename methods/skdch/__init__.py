@@ -66,20 +66,20 @@ class SKDCH(HashNetworks):
 
     varies: ClassVar[tuple[str, ...]] = ("intra", "pull", "epochs")
     variants: ClassVar[Mapping[str, Variant]] = {
-        "untrained teacher": Variant(
+        "untrained-teacher": Variant(
             isolates="training of the teacher before the vote", params={"teacher_epochs": 0}
         ),
-        "teacher's loss": Variant(
+        "teacher-loss": Variant(
             isolates="both terms that the student's loss adds to the teacher's",
             params={"intra": 0.0, "pull": 0.0},
         ),
-        "no intra": Variant(isolates="d(p,n) in the triplets", params={"intra": 0.0}),
-        "no pull": Variant(isolates="the second hinge", params={"pull": 0.0}),
-        "no partners": Variant(isolates="the cross-entropy on true pairs", params={"gamma": 0.0}),
-        "votes against the class mean": Variant(
+        "no-intra": Variant(isolates="d(p,n) in the triplets", params={"intra": 0.0}),
+        "no-pull": Variant(isolates="the second hinge", params={"pull": 0.0}),
+        "no-partners": Variant(isolates="the cross-entropy on true pairs", params={"gamma": 0.0}),
+        "votes-against-the-class-mean": Variant(
             isolates="the threshold of the vote", params={"vote": "class_mean"}
         ),
-        "random negatives": Variant(
+        "random-negatives": Variant(
             isolates="semi-hard negatives, our replacement of the GAN", params={"negatives": "random"}
         ),
     }

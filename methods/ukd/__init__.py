@@ -72,13 +72,13 @@ class UKD(HashNetworks):
     }
     varies: ClassVar[tuple[str, ...]] = ("loss", "gamma", "epochs", "hidden", "rate", "spaces", "neighbours")
     variants: ClassVar[Mapping[str, Variant]] = {
-        "untrained teacher": Variant(
+        "untrained-teacher": Variant(
             isolates="training of the teacher: its networks stay random", params={"teacher_epochs": 0}
         ),
-        "image neighbours": Variant(isolates="the text space", params={"spaces": "image"}),
-        "text neighbours": Variant(isolates="the image space", params={"spaces": "text"}),
-        "no quantisation": Variant(isolates="‖B - F‖²", params={"gamma": 0.0}),
-        "released loss": Variant(
+        "image-neighbours": Variant(isolates="the text space", params={"spaces": "image"}),
+        "text-neighbours": Variant(isolates="the image space", params={"spaces": "text"}),
+        "no-quantisation": Variant(isolates="‖B - F‖²", params={"gamma": 0.0}),
+        "released-loss": Variant(
             isolates="the likelihood: its terms are squared instead", params={"loss": "released"}
         ),
     }

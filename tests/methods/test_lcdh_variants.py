@@ -89,6 +89,12 @@ def test_every_variant_differs_from_the_default_and_from_the_others() -> None:
     assert all(found.count(one) == 1 for one in found) and ({}, {}) not in found
 
 
+def test_every_variant_has_words_and_a_code_of_its_own() -> None:
+    codes = [variant.code for variant in LCDH.variants.values()]
+    assert all(codes) and len(set(codes)) == len(codes)
+    assert not set(codes) & LCDH.variants.keys()
+
+
 # --- codes
 
 
