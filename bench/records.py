@@ -41,6 +41,7 @@ PARTS = {  # of a database, by what the method was shown
 }
 FIDELITIES = {  # how far a method is its authors'
     "authors' algorithm": "the authors' algorithm",
+    "modified": "the authors' algorithm, modified",
     "adaptation": "an adaptation of the authors' algorithm",
     "reconstruction": "our reconstruction, not the authors' algorithm",
     "textbook": "textbook method",
@@ -158,7 +159,13 @@ def selector(name: str, values: Mapping[str, Any]) -> str:
 
 def origin(fidelity: str) -> str:
     """How far a method is its authors', in words; a fidelity that FIDELITIES does not know as it is."""
-    return FIDELITIES.get(fidelity, fidelity or "origin not recorded")
+    kind = kind_of(fidelity)
+    return FIDELITIES.get(kind, kind or "origin not recorded") + fidelity[len(kind) :]
+
+
+def kind_of(fidelity: str) -> str:
+    """The key of FIDELITIES in ``modified (anchors=300)``: what stands before the difference."""
+    return fidelity.partition(" (")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +232,7 @@ class RunRecord:
     rounds: tuple[RoundRecord, ...] = ()
     code: str = ""  # fingerprint of the method's and the protocol's source
     data: str = ""  # fingerprint of the arrays
-    fidelity: str = ""  # one of FIDELITIES
+    fidelity: str = ""  # one of FIDELITIES; modified is followed by the difference: modified (anchors=300)
     reference: str = ""  # one of REFERENCES, or "" for a rival
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated

@@ -23,6 +23,7 @@ from bench.reporting import (
     Table,
     chance_level,
     dataset_of,
+    kind_of,
     parse_metric,
 )
 from bench.reports._published import FUSED, NOT_STATED, Published, load
@@ -298,5 +299,5 @@ def _differences(p: Published, ours: RunRecord, metric: str) -> Iterator[str]:
         yield f"ours with parameters: {spec.label}"
     if spec.sees_future:
         yield "ours saw the future (pool full)"
-    if ours.fidelity in ("reconstruction", "adaptation"):
+    if kind_of(ours.fidelity) in ("modified", "reconstruction", "adaptation"):
         yield f"ours: {ours.fidelity}"

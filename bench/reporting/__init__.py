@@ -9,7 +9,7 @@ May import: contract, data, errors, metrics, plugins, records, scoring.
 from __future__ import annotations
 
 from bench.contract.items import MODALITIES, Modality
-from bench.contract.method import Method
+from bench.contract.method import Method, fidelity
 from bench.errors import BenchError, ContractError, DataError, ParameterError, StoreError, UnknownNameError
 from bench.metrics import mean, parse_metric, per_query, pr_curve
 from bench.records import (
@@ -24,6 +24,7 @@ from bench.records import (
     RunRecord,
     RunSpec,
     Schedule,
+    kind_of,
     origin,
     selector,
 )
@@ -87,7 +88,8 @@ from bench.reporting.tables import Block, Column, Entry, Row, Table
 __all__ = ["Block", "Column", "Entry", "Figure", "Metric", "Plot", "Row", "Table"]
 # what it reads
 __all__ += ["Contrast", "Direction", "Evidence", "Health", "Method", "Modality", "Results", "RoundRecord"]
-__all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "dataset_of", "origin", "selector"]
+__all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "dataset_of", "selector"]
+__all__ += ["fidelity", "kind_of", "origin"]
 __all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES"]
 # which records stand together, and the words below them
 __all__ += ["Protocol", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]

@@ -9,7 +9,16 @@ from functools import cached_property
 from typing import Any
 
 from bench.errors import ParameterError
-from bench.records import DATABASES, DIRECTIONS, REFERENCES, RoundRecord, RunRecord, origin, selector
+from bench.records import (
+    DATABASES,
+    DIRECTIONS,
+    REFERENCES,
+    RoundRecord,
+    RunRecord,
+    kind_of,
+    origin,
+    selector,
+)
 from bench.reporting.metric import chance_name, short
 from bench.reporting.results import Results
 from bench.reporting.tables import Entry
@@ -21,7 +30,7 @@ FUTURE, STALE, PARALLEL = "◊", "§", "∥"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
 )
-_FIDELITY_MARKS = {"reconstruction": "†", "adaptation": "‡"}  # after a method's name
+_FIDELITY_MARKS = {"modified": "⋆", "reconstruction": "†", "adaptation": "‡"}  # after a method's name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +58,11 @@ class Protocol:
 
     @cached_property
     def marks(self) -> dict[str, str]:
-        """The marks after each method's name: † ‡ for its fidelity, ◊ if its teacher saw the future."""
+        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future."""
         marks: dict[str, dict[str, None]] = {}
         for record in self.records:
             mine = marks.setdefault(record.spec.label, {})
-            mine[_FIDELITY_MARKS.get(record.fidelity, "")] = None
+            mine[_FIDELITY_MARKS.get(kind_of(record.fidelity), "")] = None
             mine[FUTURE if record.spec.sees_future else ""] = None
         return {label: "".join(sorted(mine)) for label, mine in marks.items()}
 
@@ -143,7 +152,7 @@ class Protocol:
             by_fidelity.setdefault(fidelity, set()).add(record.spec.label)
         for fidelity in sorted(by_fidelity):
             labels = ", ".join(sorted(by_fidelity[fidelity]))
-            yield f"{_FIDELITY_MARKS.get(fidelity, '')} {origin(fidelity)}: {labels}".strip()
+            yield f"{_FIDELITY_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""

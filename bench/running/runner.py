@@ -17,7 +17,7 @@ import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ import numpy.typing as npt
 from bench import metrics
 from bench.contract import state
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
-from bench.contract.method import Method
+from bench.contract.method import Method, fidelity
 from bench.contract.state import Tree
 from bench.data.cache import kept_folder
 from bench.errors import BenchError
@@ -78,13 +78,13 @@ def run_cells(
     common: dict[str, Any] = {
         "code": fingerprint.of_method(first.spec.method),
         "data": first.data.cached.fingerprint,
-        "fidelity": first.method.source.fidelity,
         "reference": first.method.capabilities.reference,
         "environment": environment(thread_count, jobs),
     }
     reason = skip_reason(first.method, first.data.dataset.train, first.spec)
     if reason:
-        return [(RunRecord(spec=c.spec, status="skipped", reason=reason, **common), {}) for c in cells]
+        skipped = partial(RunRecord, status="skipped", reason=reason, **common)
+        return [(skipped(spec=c.spec, fidelity=fidelity(c.method, c.spec.params)), {}) for c in cells]
     machine = {k: v for k, v in common["environment"].items() if k != "jobs"}
     saved = Checkpoints(checkpoints, {**common, "environment": machine})
     with threads.limit(thread_count), Task("", len(first.plan.rounds), each="round") as task:
@@ -153,6 +153,7 @@ class _Session:
         self.round = 0
         self.started, self.next_round = False, 0  # how far a resumed cell has come
         self.failure: tuple[str, str] | None = None  # reason, traceback
+        self.notes = tuple(stand_ins(stream_.train, stream_.cls.capabilities))
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
     def attempt(self, round_: int, act: Callable[[_Session], None]) -> None:
@@ -256,6 +257,7 @@ class _Session:
             index.rewritten = None
         if self.round == max(self.stream.evaluated):
             self.keep_codes(queries)
+            self.notes += tuple(method.notes())
 
     def score(self, queries: Mapping[Modality, Any]) -> dict[str, PartRecord]:
         """The scores over every part of the database, and over ``all`` of it."""
@@ -343,6 +345,7 @@ class _Session:
 
     def record(self, common: Mapping[str, Any]) -> RunRecord:
         """The record of the cell; a failed one keeps the reason alone."""
+        common = {**common, "fidelity": fidelity(self.stream.cls, self.spec.params)}
         if self.failure is not None:
             self.arrays = {}
             reason, trace = self.failure
@@ -352,7 +355,7 @@ class _Session:
             status="ok",
             rounds=tuple(self.rounds),
             fit_seconds=tuple(self.fit_seconds),
-            notes=tuple(stand_ins(self.stream.train, self.stream.cls.capabilities)),
+            notes=self.notes,
             **common,
         )
 

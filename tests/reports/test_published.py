@@ -169,6 +169,7 @@ def test_only_the_features_of_an_equal_protocol_cannot_be_compared() -> None:
         (record(pool="full"), "ours saw the future (pool full)"),
         (record(fidelity="reconstruction"), "ours: reconstruction"),
         (record(fidelity="adaptation"), "ours: adaptation"),
+        (record(fidelity="modified (anchors=300)"), "ours: modified (anchors=300)"),
         (record(params={"alpha": 2.0}), "ours with parameters: lemon[alpha=2.0]"),
         (record(dataset_params={"clip": True}), "ours not in a record of mirflickr25k[clip=True]"),
     ],
