@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from bench.cli import main
+from bench.cli.commands import GROUPS
 from bench.plugins import registry
 
 PLUGINS = sorted(Path(__file__).with_name("plugins").glob("*.py"))
@@ -233,3 +235,18 @@ def test_info_describes_a_dataset_whose_files_are_not_there(capsys: pytest.Captu
     assert "Common Objects in Context" in shown
     assert "no statistics: " in shown
     assert "Run: bench data prepare mscoco" in shown
+
+
+def test_help_lists_every_command_once_by_purpose(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = re.findall(r"^  ([a-z]+)  +\S", capsys.readouterr().out, re.MULTILINE)
+    assert sorted(listed) == sorted(name for names in GROUPS.values() for name in names)
+
+
+@pytest.mark.parametrize("command", [name for names in GROUPS.values() for name in names])
+def test_help_of_a_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert re.search(rf"examples?: bench {command}\b", shown)

@@ -314,7 +314,7 @@ def test_a_results_folder_that_cannot_be_written_is_found_out_at_once(tmp_path: 
         bench.run(**options(tmp_path, results=str(blocked / "runs")))
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Path, content: bytes) -> int:
@@ -322,7 +322,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(StoreError, match=r"No space left on device.*free some room"):
+    with pytest.raises(StoreError, match=r"No space left on device.*make some room"):
         bench.run(**options(tmp_path))
     assert not list((tmp_path / "runs").iterdir())
 

@@ -11,7 +11,7 @@ from bench.plugins import registry
 
 if TYPE_CHECKING:
     from bench.checks.suite import CheckResult
-    from bench.cli.options import Commands
+    from bench.cli.commands import Commands
 
 
 _USES = {

@@ -11,7 +11,7 @@ from bench.cli import options
 from bench.plugins import registry
 
 if TYPE_CHECKING:
-    from bench.cli.options import Commands
+    from bench.cli.commands import Commands
     from bench.contract.card import Card
     from bench.data.inventory import File
     from bench.data.views.source import RawSource
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     text = "download, prepare, inspect and export datasets"
-    data = commands.add_parser("data", help=text, description=text)
+    data = commands.add_parser("data", help=text, epilog="example: bench data prepare mirflickr25k")
     parts = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.cli import options
 
 if TYPE_CHECKING:
-    from bench.cli.options import Commands
+    from bench.cli.commands import Commands
     from bench.records import Schedule
     from bench.study.planned import PlannedCell
 

@@ -12,7 +12,7 @@ from bench.cli import options
 from bench.plugins import registry
 
 if TYPE_CHECKING:
-    from bench.cli.options import Commands
+    from bench.cli.commands import Commands
     from bench.contract.method import Capabilities
     from bench.contract.params import Parameter
 

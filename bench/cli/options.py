@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from bench.storing.store import Store
     from bench.study.study import Study
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
 FORMATS = {
     "terminal": "to_text",
     "md": "to_markdown",

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from bench.cli import options, running
 
 if TYPE_CHECKING:
+    from bench.cli.commands import Commands
     from bench.paper import Part
     from bench.study.sections import Document
 
 
-def add_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     report = commands.add_parser(
         "report",
         parents=[common],

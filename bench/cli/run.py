@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.cli import options, running
 
 if TYPE_CHECKING:
-    from bench.cli.options import Commands
+    from bench.cli.commands import Commands
     from bench.study.planned import PlannedCell
     from bench.study.study import Study
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.cli import options
 
 if TYPE_CHECKING:
+    from bench.cli.commands import Commands
     from bench.records import RunSpec
     from bench.reporting.figures import Figure
     from bench.reporting.tables import Table
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 _FILTERS = ("methods", "datasets", "bits", "database")
 
 
-def add_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     table = commands.add_parser(
         "table",
         parents=[common],

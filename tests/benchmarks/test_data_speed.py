@@ -35,14 +35,14 @@ LOAD = """
 import json, time
 from pathlib import Path
 import numpy as np
-from bench.data import cache
 from bench.plugins import registry
+from bench.study.planner import Planner
 registry.add_file(Path("big.py"))
 def peak():
     # not ru_maxrss, which a program inherits from the one that started it
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
 def chunk():
-    data = cache.prepare("big", {}, Path("data")).open()
+    data = Planner().data("big", {}, Path("data")).dataset
     first = data.train.take(slice(0, 10_000))  # as a run takes it
     return len(data.train), len(data.query), *(float(b.features.sum()) for b in (first.image, first.text))
 def files():

@@ -77,7 +77,7 @@ def views(
 
 
 def notes(source: RawSource, root: Path) -> tuple[str, ...]:
-    """What parsing dropped, repaired or assumed, and which counts differ from the published ones."""
+    """The notes of parsing: dropped, repaired and assumed items, and counts unlike the published ones."""
     known = files.open_items(source.items_folder(root))
     return () if known is None else known.notes
 
