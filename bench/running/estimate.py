@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
+from bench import threads
 from bench.contract.items import MODALITIES
 from bench.protocol.shown import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
-from bench.running import threads
 from bench.storing.store import Store
 from bench.study.planned import PlannedCell
 from bench.study.study import Study

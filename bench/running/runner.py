@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import metrics
+from bench import metrics, threads
 from bench.contract import state
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.contract.method import Method, fidelity
@@ -39,7 +39,6 @@ from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec
-from bench.running import threads
 from bench.scoring import cosine, hamming
 from bench.storing.checkpoint import Checkpoints
 from bench.study.planned import PlannedCell

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench import threads
 from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
 from bench.progress import Task, say
 from bench.records import RunRecord
 from bench.results import Results
-from bench.running import threads
 from bench.running.runner import Arrays, run_cells
 from bench.storing import traces
 from bench.storing.store import CellStatus, Store, standing
@@ -131,11 +131,7 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
 
 
 def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
-    """Cut streams here and not in every worker, on as many threads as a cell has.
-
-    The trap: the last bits of a matrix product depend on the number of threads. So a stream is cut on those
-    of its cell, and a dataset is loaded before, on all.
-    """
+    """Cut streams here and not in every worker, on the threads of a cell: last bits depend on their number."""
     with threads.limit(study.threads):
         for cell in cells:
             cell.stream.cut()
