@@ -131,7 +131,7 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
 
 
 def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
-    """Cut streams here and not in every worker, on the threads of a cell: last bits depend on their number."""
+    """Cut streams here and not in every worker, on the threads of a cell, whose number decides last bits."""
     with threads.limit(study.threads):
         for cell in cells:
             cell.stream.cut()
