@@ -70,8 +70,8 @@ def add_commands(
         "--depth",
         type=int,
         metavar="N",
-        help="with trec: items per query, 0 for all (default: 1000). Average precision computed from the files "
-        "is over this cut and one order of ties, unlike bench's",
+        help="with trec: items per query, 0 for all (default: 1000). Average precision computed from the "
+        "files is over this cut and one order of ties, unlike bench's",
     )
     _add_data(export)
     export.set_defaults(execute=_export)
