@@ -124,10 +124,10 @@ class Protocol:
     def notes(self) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
         lines = list(self._origins())
-        for reference, words in REFERENCES.items():
+        for reference, text in REFERENCES.items():
             labels = [label for label, kind in self.references.items() if kind == reference]
             if labels:
-                lines.append(f"{words}: {', '.join(sorted(labels))}")
+                lines.append(f"{text}: {', '.join(sorted(labels))}")
         if any(r.spec.sees_future for r in self.records):
             lines.append(
                 f"{FUTURE} saw the future: its offline stage had the items of all rounds (pool=full)"

@@ -22,7 +22,7 @@ from bench.study.study import TUNED, Study, read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One report and its options; ``optional`` ones are left out, with a word, where they do not apply."""
+    """One report and its options; an ``optional`` one is left out, with a note, where it does not apply."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -30,11 +30,11 @@ class Request:
 
     @property
     def stem(self) -> str:
-        """The name of its files: of two of one report, the options tell them apart."""
+        """The name of its files; the options distinguish two requests of one report."""
         return slug("-".join([self.name, *(f"{k}-{v}" for k, v in self.options.items() if v is not True)]))
 
 
-# What is made where a study file does not say: every report that has something to show.
+# Where a study file names no reports: every one that has something to show.
 _TABLES = ("average", "significance", "wins", "backward", "timing", "scale", "datasets")
 _FIGURES = (
     *("critical", "bits", "learning", "forgetting", "pr_radius", "pr_rank", "precision_at"),
@@ -51,7 +51,7 @@ class Section:
     """A part of a report: the cells of a study, of an ablation or of a grid over parameters.
 
     ``ablate`` names the variants of the study's one method, none of them for all; ``grid`` has
-    NAME=VALUES, one or two. ``study`` is None for a section that shows what is stored.
+    NAME=VALUES, one or two. ``study`` is None for a section of stored cells.
     """
 
     title: str
@@ -61,8 +61,8 @@ class Section:
     grid: tuple[str, ...] = ()
 
     def plan(self) -> tuple[Study, list[RunSpec], dict[str, Any]]:
-        """How to run, the cells, and what :class:`bench.results.Results` needs to know of them besides."""
-        assert self.study is not None, "what is stored is not planned"
+        """How to run, the cells, and the ``swept`` or ``contrasts`` of their results."""
+        assert self.study is not None, "stored cells are not planned"
         if self.grid:
             study, axes = grid.over(self.study, self.grid)
             return study, study.cells(), {"swept": axes}
@@ -174,7 +174,7 @@ def _requests(file: Path, values: dict[str, Any]) -> tuple[Request, ...]:
 
 
 def slug(text: str) -> str:
-    """Words as part of a file name.
+    """Text as part of a file name.
 
     >>> slug("mAP@50, I→T")
     'map-50-i-t'
