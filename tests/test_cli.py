@@ -135,6 +135,29 @@ def test_significance_of_another_report_is_refused(capsys: pytest.CaptureFixture
     assert "--significance works only with --report map_table" in capsys.readouterr().err
 
 
+def test_an_option_of_the_report_can_be_given_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    capsys.readouterr()
+    assert main(["table"]) == main(["table", "--option", "band=false"]) == 0
+    assert capsys.readouterr().out.count("[pessimistic–optimistic]") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--option", "band"], "--option 'band' is not NAME=VALUE"),
+        (["--option", "band=maybe"], "report 'map_table': band must be bool; got 'maybe'"),
+        (["--report", "timing", "--metric", "map@50"], "report 'timing' has no option 'metric'"),
+    ],
+)
+def test_an_option_that_the_report_cannot_take_is_refused(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--seeds", "1")
+    assert main(["table", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) -> None:
     """An oracle needs labels in encode, a broken method raises: neither stops the plan."""
     plugins = ",".join(str(p) for p in PLUGINS)
@@ -174,6 +197,15 @@ def test_rescore_adds_a_metric_that_table_then_shows(capsys: pytest.CaptureFixtu
     assert main(["rescore", "--metric", "map@10:lemon"]) == 0
     assert main(["table", "--metric", "map@10:lemon"]) == 0
     assert "halves" in capsys.readouterr().out
+
+
+def test_plugin_files_of_the_study_file_and_of_every_option_count(capsys: pytest.CaptureFixture[str]) -> None:
+    files = {path.stem: str(path) for path in PLUGINS}
+    Path("study.toml").write_text(f"plugin = [{files['tiny']!r}]\n", encoding="utf-8")
+    words = ["--datasets", "tiny", "--methods", "halves,zeros", "--bits", "8", "--seeds", "1"]
+    added = ["--plugin", files["halves"], "--plugin", files["zeros"]]
+    assert main(["plan", "study.toml", *words, *added]) == 0
+    assert "2 cells" in capsys.readouterr().out
 
 
 def test_table_computes_a_metric_that_is_not_stored_and_stores_nothing(
