@@ -211,9 +211,17 @@ class RoundRecord:
     state_bytes: int
     parts: Mapping[str, PartRecord] = field(default_factory=dict)
 
-    def over(self, part: str) -> RoundRecord:
-        """The same round with the scores over a part of the database, which ``parts`` must have."""
-        return replace(self, **{f.name: getattr(self.parts[part], f.name) for f in fields(PartRecord)})
+    def over(self, part: str, shown: str = "all") -> RoundRecord:
+        """The same round with the scores over a part of the database instead of those over ``shown``.
+
+        ``parts`` then has the latter, so that nothing is lost.
+        """
+        if part == shown:
+            return self
+        names = [f.name for f in fields(PartRecord)]
+        parts = {**self.parts, shown: PartRecord(**{name: getattr(self, name) for name in names})}
+        chosen = parts.pop(part)
+        return replace(self, parts=parts, **{name: getattr(chosen, name) for name in names})
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RoundRecord:
@@ -239,6 +247,7 @@ class RunRecord:
     notes: tuple[str, ...] = ()  # what a reader must know, e.g. that a view was stood in for
     arrays: str = ""  # the file of histograms and codes beside the record
     schema: int = SCHEMA
+    part: str = "all"  # the part of the database that the rounds' scores are over; not stored
 
     @property
     def word(self) -> str:
@@ -254,8 +263,16 @@ class RunRecord:
             return self.reason or "no reason recorded"
         return "" if self.rounds else "no round was evaluated"
 
+    def over(self, part: str) -> RunRecord:
+        """The same record with its scores over a part of the database, a key of PARTS, if it has parts."""
+        if self.spec.train == SINCE["train"] or part == self.part:
+            return self
+        return replace(self, part=part, rounds=tuple(r.over(part, self.part) for r in self.rounds))
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self.over("all"))
+        del values["part"]
+        return values
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RunRecord:

@@ -33,7 +33,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def options(tmp_path: Path, **changes: Any) -> dict[str, Any]:
     plugins = [str(p) for p in sorted(PLUGINS.glob("*.py"))]
-    small = {"methods": "halves", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": plugins}
+    small = {
+        "methods": "halves",
+        "datasets": "tiny",
+        "bits": "8",
+        "seeds": 1,
+        "train": "all",
+        "plugin": plugins,
+    }
     return {**small, "results": str(tmp_path / "runs"), **changes}
 
 

@@ -50,7 +50,7 @@ def run(tmp_path: Path, **changes: Any) -> tuple[RunRecord, dict[str, np.ndarray
         "train": 0.5,
     }
     (record,) = bench.run(results=str(tmp_path / "runs"), **{**options, **changes}).records
-    return record, dict(Store(tmp_path / "runs").arrays(record)) if record.arrays else {}
+    return record.over("all"), dict(Store(tmp_path / "runs").arrays(record)) if record.arrays else {}
 
 
 def shown(where: str) -> set[int]:

@@ -101,6 +101,16 @@ def store_of(args: argparse.Namespace) -> Store:
     return Store(folder)
 
 
+def add_items(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the database items that scores are over."""
+    parser.add_argument(
+        "--items",
+        choices=("unseen", "trained", "all"),
+        default="unseen",
+        help="database items to score, in cells with train below all (default: unseen)",
+    )
+
+
 def add_plugin_files(parser: argparse._ActionsContainer) -> None:
     """Add --plugin, which ``bench.cli.main`` reads; a study file may name more files."""
     parser.add_argument(

@@ -12,6 +12,7 @@ from bench.errors import ParameterError
 from bench.records import (
     DATABASES,
     DIRECTIONS,
+    PARTS,
     REFERENCES,
     Direction,
     RoundRecord,
@@ -26,7 +27,7 @@ from bench.reporting.tables import Entry
 
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
-APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
+APART = ("database", "schedule", "evaluate", "labelled", "paired", "train", "val", "directions")
 FUTURE, STALE, PARALLEL = "◊", "§", "∥"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
@@ -111,6 +112,8 @@ class Protocol:
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
         axes = {"schedule": spec.schedule, "pool": pool, "evaluate": spec.evaluate}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
+        if spec.train != "all" and "train" not in swept:
+            lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
         if spec.labelled < 1 and "labelled" not in swept:
             lines.append(f"labelled {spec.labelled:g}: the labels of the other training items were withheld")
         if spec.paired < 1 and "paired" not in swept:
@@ -168,7 +171,8 @@ class Protocol:
             "schedule": str(spec.schedule),
             "pool": spec.pool,
             "saw_future": spec.sees_future,
-            **{name: getattr(spec, name) for name in ("val", "evaluate", "labelled", "paired")},
+            **{name: getattr(spec, name) for name in ("val", "evaluate", "labelled", "paired", "train")},
+            "searched": record.part,
             "data": record.data,
             "method": spec.label,
             "fidelity": record.fidelity,
@@ -184,8 +188,9 @@ class Protocol:
 def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     """Divide records so that no column mixes protocols, in order of appearance.
 
-    Records are apart when they differ in database, schedule, evaluate, labelled, paired, val,
-    directions or, for the same dataset, in its fingerprint. So they are in pool, but a method
+    Records are apart when they differ in database, schedule, evaluate, labelled, paired, train, val or
+    directions, in the part of the database that their scores are over or, for the same dataset, in its
+    fingerprint. So they are in pool, but a method
     without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
     that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart.
     Raises ParameterError where there is no record.
@@ -195,7 +200,7 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in results:
-        base = tuple(getattr(record.spec, name) for name in APART if name not in swept)
+        base = (record.part, *(getattr(record.spec, name) for name in APART if name not in swept))
         known = prints.setdefault((*base, dataset_of(record)), [])
         if record.data and record.data not in known:
             known.append(record.data)
@@ -282,10 +287,14 @@ def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:
     last = [r.rounds[-1] for r in records if not r.word]
     if last:
         parts.append(f"{_range(r.queries for r in last)} queries ({_empty(last)})")
-        parts.append(f"{_range(r.items for r in last)} items in the database")
+        parts.append(f"{_range(r.items for r in last)} {_searched(records[0].part)}")
         parts += [chance_level(metric, last)] if metric else []
     fingerprint = next((r.data for r in records if r.data), "")
     return f"{name}: " + "; ".join([*parts, *([f"data {fingerprint[:8]}"] if fingerprint else [])])
+
+
+def _searched(part: str) -> str:
+    return "items in the database" if part == "all" else f"{part} items searched"
 
 
 def _empty(rounds: Sequence[RoundRecord]) -> str:
