@@ -1,34 +1,34 @@
-"""Own report: what a second of training buys; score and fit time of every cell, the cheapest first."""
+"""Own report: score and seconds of training of every cell, the quickest first."""
 
-from collections.abc import Iterable
+from typing import Annotated
 
-from bench.errors import ParameterError
-from bench.records import RunRecord
-from bench.reporting.tables import Block, Cell, Column, Table
+from bench.reporting import Block, Column, Entry, Metric, ParameterError, Results, Table, metric_title
 
 
-def render(results: Iterable[RunRecord], *, metric: str = "map") -> Table:
-    """One row per cell with numbers: the mean over directions after the last round, and seconds of fit."""
+def render(results: Results, *, metric: Metric = "map", top: Annotated[int, "cells to show"] = 20) -> Table:
+    """One row per cell: the mean of a metric over directions after the last round, and seconds of fitting."""
     data = []
     for record in results:
-        if record.status == "ok":
-            scores = record.rounds[-1].metrics
-            values = [scores[f"{metric}/{direction}"] for direction in record.spec.directions]
-            data.append(
-                {
-                    "cell": str(record.spec),
-                    "seconds": sum(record.fit_seconds),
-                    metric: sum(values) / len(values),
-                }
-            )
+        if not record.word:  # else it was skipped or failed
+            scores = [record.rounds[-1].metrics[f"{metric}/{d}"] for d in record.spec.directions]
+            row = {"cell": str(record.spec), "seconds": sum(record.fit_seconds)}
+            data.append({**row, "value": sum(scores) / len(scores)})
     if not data:
-        raise ParameterError("own_report: no cell has numbers. Run some first: bench run.")
-    data.sort(key=lambda row: row["seconds"])
+        raise ParameterError("report 'own_report': no cell has numbers. Run some first: bench run.")
+    data = sorted(data, key=lambda row: row["seconds"])[:top]
     block = Block(
-        caption=(f"{metric}, mean over directions, after the last round; seconds of fitting, all rounds",),
-        columns=(Column("cell", align="left"), Column("seconds"), Column(metric, better="higher")),
+        caption=("mean over directions after the last round; seconds of fitting, all rounds together",),
+        columns=(
+            Column("cell", align="left"),
+            Column("seconds"),
+            Column(metric_title(metric), better="higher"),
+        ),
         rows=tuple(
-            (Cell(row["cell"]), Cell(f"{row['seconds']:.2f}"), Cell(f"{row[metric]:.3f}", value=row[metric]))
+            (
+                Entry(row["cell"]),
+                Entry(f"{row['seconds']:.2f}"),
+                Entry(f"{row['value']:.3f}", value=row["value"]),
+            )
             for row in data
         ),
     )

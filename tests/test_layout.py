@@ -143,12 +143,13 @@ def test_the_wheel_holds_the_folders_and_nothing_else(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     packed = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
     inside = {"bench": "bench", **{folder: f"bench/{folder}" for folder in FOLDERS}}
-    inside["results/published"] = "bench/published_numbers"
+    inside |= {"results/published": "bench/published_numbers", "examples": "bench/examples"}
+    unpacked = ROOT / "examples" / "third_party_method", ROOT / "examples" / "README.md"
     expected = {
         f"{target}/{path.relative_to(ROOT / folder).as_posix()}"
         for folder, target in inside.items()
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {path, *path.parents} & {*unpacked} and "__pycache__" not in path.parts
     }
     assert packed == expected
 

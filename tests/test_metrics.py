@@ -305,6 +305,31 @@ def test_every_metric_says_what_it_is_and_how_to_ask_for_it() -> None:
         assert parse_metric(asked).key == metric.key
 
 
+def test_a_metric_of_a_file_is_requested_as_the_built_in_ones_are(
+    plugin_file: Callable[[str, str], Path],
+) -> None:
+    text = '''
+from bench.metrics import metric
+
+@metric(takes="R")
+def half(ranking, cut):
+    """Half of the hits."""
+    return ranking.hits(cut) / cut / 2
+
+@metric(takes="radius", variant="near")
+def near(ranking, radius):
+    """All of them."""
+    return ranking.hits_within(radius) * 0 + 1
+'''
+    registry.add_file(plugin_file("half", text))
+    hist = random_histograms()
+    np.testing.assert_allclose(per_query("half@5", hist), per_query("precision@5", hist) / 2)
+    assert mean("half@r2:near", hist) == 1
+    assert [metric.form for metric in declared("half")] == ["half@R", "half@rRADIUS:near"]
+    with pytest.raises(ParameterError, match="not of the form half@R"):
+        parse_metric("half")
+
+
 def test_a_metric_that_needs_an_order_is_refused_for_histograms() -> None:
     with pytest.raises(ParameterError, match="map:dcmh is computed from Orders"):
         mean("map:dcmh", random_histograms())

@@ -49,11 +49,9 @@ def mean(picture):
 
 REPORT = '''"""Cells: how many there are."""
 
-from bench.reporting.tables import Block, Column, Table
 
-
-def render(records, *more, **options):
-    """One row with the number of cells."""
+def render(results):
+    """The number of cells."""
     {body}
 '''
 
@@ -83,6 +81,12 @@ def test_a_built_in_metric_passes_every_check(name: str) -> None:
 @pytest.mark.parametrize("view", ["bow:1", "tfidf:1", "gist", "hog", "colour"])
 def test_a_built_in_encoder_that_needs_no_model_passes_every_check(view: str) -> None:
     assert check_encoder(view, Path(), raising=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry.names("report"))
+def test_a_built_in_report_passes_every_check(name: str) -> None:
+    assert check_report(name, raising=True)
 
 
 def test_a_good_metric_of_a_file_passes_every_check(plugin_file: Write) -> None:
@@ -171,7 +175,7 @@ def test_a_bad_encoder_fails_its_check(
     [
         ("it_makes_a_table_or_a_figure", "returned a str; expected a Table", "return 'text'"),
         ("it_makes_a_table_or_a_figure", "ZeroDivisionError", "return 1 / 0"),
-        ("it_says_so_where_there_is_nothing_to_show", "IndexError", "return list(records)[0]"),
+        ("it_says_so_where_there_is_nothing_to_show", "IndexError", "return list(results)[0]"),
         ("it_imports_nothing_but_the_faces", "imports bench.study", "import bench.study.study"),
     ],
 )

@@ -15,21 +15,34 @@ from bench.checks.faces import it_imports_only_the_faces
 from bench.errors import BenchError, ContractError
 from bench.plugins import registry
 from bench.reporting.figures import Figure
+from bench.reporting.results import Results
 from bench.reporting.tables import Table
-from bench.results import Results
 
 _FORMS = ("to_text", "to_markdown", "to_csv", "to_latex", "to_html")
 
 
 class Rendered:
-    """A report by name, rendered once."""
+    """A report by name, and what it makes of the first study that it is for."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     @cached_property
+    def study(self) -> str:
+        """The first study that it does not refuse: a report may be for parameter sweeps alone."""
+        refused = []
+        for study in runs.STUDIES:
+            try:
+                runs.results(study).render(self.name)
+            except BenchError as error:
+                refused.append(f"{study}: {error}")
+            else:
+                return study
+        raise ContractError(f"report {self.name} refuses every study made here: {refused[0]}")
+
+    @cached_property
     def made(self) -> Any:
-        return runs.results().render(self.name)
+        return runs.results(self.study).render(self.name)
 
 
 def it_has_a_docstring(rendered: Rendered) -> None:
@@ -42,7 +55,7 @@ def it_imports_nothing_but_the_faces(rendered: Rendered) -> None:
 
 
 def it_makes_a_table_or_a_figure(rendered: Rendered) -> None:
-    """Of three methods, two code lengths and two seeds, with histograms and codes."""
+    """Of a few cells with histograms and codes."""
     _require(
         isinstance(rendered.made, (Table, Figure)),
         f"report {rendered.name}: render() returned a {type(rendered.made).__name__}; expected a Table or a "
@@ -62,7 +75,7 @@ def it_can_be_written_in_every_form(rendered: Rendered) -> None:
 
 
 def it_changes_no_record(rendered: Rendered) -> None:
-    results = runs.results()
+    results = runs.results(rendered.study)
     before = copy.deepcopy(results.records)
     results.render(rendered.name)
     _require(
@@ -71,7 +84,7 @@ def it_changes_no_record(rendered: Rendered) -> None:
 
 
 def a_failed_cell_stops_nothing(rendered: Rendered) -> None:
-    runs.results(failed=True).render(rendered.name)
+    runs.results(rendered.study, failed=True).render(rendered.name)
 
 
 def it_says_so_where_there_is_nothing_to_show(rendered: Rendered) -> None:

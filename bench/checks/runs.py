@@ -11,10 +11,15 @@ import numpy.typing as npt
 
 from bench import metrics
 from bench.records import Direction, RoundRecord, RunRecord, RunSpec, Schedule
-from bench.results import Results
+from bench.reporting.results import Results
 from bench.scoring import hamming
 
-METHODS = {"lemon": 0.5, "cca": 1.0, "random_projection": 3.0}  # how noisy their codes are
+METHODS = ("lemon", "cca", "random_projection")
+SWEPT = {
+    "one parameter": ("lambda1",),
+    "two parameters": ("lambda1", "lambda2"),
+}  # of lcdh
+STUDIES = ("shuffled", "class-incremental", *SWEPT)
 CLASSES, QUERIES, CHUNK, ROUNDS = 4, 30, 40, 2
 NAMES = (
     *("map", "map:pessimistic", "map:optimistic", "chance", "map@50"),
@@ -24,35 +29,42 @@ SECONDS = {"fit": 0.5, "encode_query": 0.01, "encode_database": 0.02, "rehash": 
 Stored = dict[str, npt.NDArray[Any]]
 
 
-def results(*, failed: bool = False) -> Results:
-    """Three methods at two code lengths and with two seeds; ``failed`` adds a cell without numbers."""
+def results(study: str = "shuffled", *, failed: bool = False) -> Results:
+    """One of STUDIES, at two code lengths and with two seeds; ``failed`` adds a cell without numbers."""
+    order = f"class_incremental:{ROUNDS}" if study == "class-incremental" else f"shuffled:{CHUNK}"
+    axes = SWEPT.get(study, ())
+    grid = [
+        dict(zip(axes, values, strict=True))
+        for values in itertools.product((0.1, 1.0, 10.0), repeat=len(axes))
+    ]
+    cells = [("lcdh", params) for params in [{}, *grid]] if axes else [(method, {}) for method in METHODS]
     stored: dict[str, Stored] = {}
     records = []
-    for method, bits, seed in itertools.product(METHODS, (16, 32), (0, 1)):
-        record, stored[record.spec.key] = _run(_spec(method, bits, seed))
+    for (method, params), bits, seed in itertools.product(cells, (16, 32), (0, 1)):
+        record, stored[record.spec.key] = _run(_spec(method, bits, seed, order, params))
         records.append(record)
     if failed:
-        spec = _spec("olsh", 16, 0)
+        spec = _spec("olsh", 16, 0, order, {})
         records.append(RunRecord(spec=spec, status="failed", reason="round 0: no more", fidelity="textbook"))
-    return Results(records, arrays=lambda record: stored[record.spec.key])
+    return Results(records, arrays=lambda record: stored[record.spec.key], swept=axes)
 
 
-def _spec(method: str, bits: int, seed: int) -> RunSpec:
-    schedule = Schedule.parse(f"shuffled:{CHUNK}")
+def _spec(method: str, bits: int, seed: int, order: str, params: Mapping[str, Any]) -> RunSpec:
     return RunSpec(
         method=method,
         dataset="synthetic",
         bits=bits,
-        schedule=schedule,
+        schedule=Schedule.parse(order),
         seed=seed,
         pool="none",
         evaluate="all",
+        params=params,
     )
 
 
 def _run(spec: RunSpec) -> tuple[RunRecord, Stored]:
     """Codes are noisy projections of the labels."""
-    rng = np.random.default_rng([spec.seed, spec.bits, len(spec.method)])
+    rng = np.random.default_rng([spec.seed, spec.bits, len(spec.label)])
     towards = rng.standard_normal((CLASSES, spec.bits))
     labels = np.eye(CLASSES, dtype=np.uint8)[np.arange(CHUNK * ROUNDS) % CLASSES]
     asked = labels[:QUERIES]
@@ -60,11 +72,11 @@ def _run(spec: RunSpec) -> tuple[RunRecord, Stored]:
     stored: Stored = {
         "rows/database": np.arange(CHUNK * ROUNDS),
         "rows/query": np.arange(0),
-        "queries/introduced": np.zeros(QUERIES, np.intp),
+        "queries/introduced": np.arange(QUERIES) % ROUNDS,
     }
 
     def codes(of: npt.NDArray[np.uint8]) -> hamming.Packed:
-        noise = METHODS[spec.method] * rng.standard_normal((len(of), spec.bits))
+        noise = rng.standard_normal((len(of), spec.bits))
         return hamming.pack_codes(of @ towards + noise >= 0)
 
     for modality in ("image", "text"):

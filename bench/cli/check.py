@@ -1,4 +1,4 @@
-"""`bench check` and `bench new`: the contract suite, and a first method that passes it."""
+"""`bench check` and `bench new`: the contract suite, and first plugins that pass it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import options
+from bench.plugins import registry
 
 if TYPE_CHECKING:
     from bench.checks.suite import CheckResult
     from bench.cli.commands import Commands
+
+
+_USES = {
+    "method": "bench run --methods {0},random_projection",
+    "dataset": "bench data prepare {0}",
+    "report": "bench table --report {0}",
+    "metric": "bench table --metric {0}",
+    "encoder": "bench data prepare DATASET --views {0}",
+}
 
 
 def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -33,13 +43,13 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     new = commands.add_parser(
         "new",
         parents=[common],
-        help="write a method that works, to start from",
-        epilog="example: bench new method mine",
+        help="write a plugin that works, to start from",
+        epilog="examples: bench new method mine; bench new metric mine",
     )
-    new.add_argument("kind", choices=["method"])
-    new.add_argument("name", help="lower case: the file's name is the method's")
+    new.add_argument("kind", choices=registry.KINDS)
+    new.add_argument("name", help="in lower case, since it becomes the file's name")
     new.add_argument(
-        "--folder", type=Path, default=None, metavar="DIR", help="default: methods/ of a checkout, or here"
+        "--folder", type=Path, default=None, metavar="DIR", help="default: its folder in a checkout, or here"
     )
     new.set_defaults(execute=_new)
 
@@ -76,9 +86,9 @@ def _results(kind: str, name: str, args: argparse.Namespace) -> list[CheckResult
 def _new(args: argparse.Namespace) -> int:
     from bench.checks import scaffold
 
-    written = scaffold.new_method(args.name, args.folder or scaffold.default_folder())
+    written = scaffold.new(args.kind, args.name, args.folder or scaffold.default_folder())
     for path in written:
         print(f"wrote {path}")
-    hint = "" if written[0].parent.name == "methods" else f" --plugin {written[0]}"
-    print(f"next: bench check {args.name}{hint};  bench run --methods {args.name},random_projection{hint}")
+    hint = "" if args.name in registry.names(args.kind) else f" --plugin {written[0]}"
+    print(f"next: bench check {args.name}{hint};  {_USES[args.kind].format(args.name)}{hint}")
     return 0
