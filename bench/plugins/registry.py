@@ -6,12 +6,14 @@ fast, and one broken plugin does not hide the others.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.abc import SourceLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +36,7 @@ KINDS = {  # each with its folder, which is its group of entry points too: bench
 }
 _BASES = {"method": Method, "dataset": DatasetSource, "encoder": Encoder}
 _extra: dict[str, Path] = {}  # --plugin files: module name → path
+_imported: dict[str, str] = {}  # module name → the version of its file that was imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def add_file(path: Path) -> str:
         raise ContractError(
             f"plugin {path}: {path.stem!r} cannot be a plugin's name. Use letters, digits and _."
         )
-    module = f"bench_plugin_{path.stem}"
+    module = _module_of(path.stem)
     if _extra.get(module, path) != path:
         raise ContractError(f"plugin {path}: {_extra[module]} has the same name. Rename one of them.")
     for kind in reading.kinds(path):
@@ -158,6 +161,15 @@ def _owner(kind: str, target: _Target) -> str:
 def added_files() -> list[Path]:
     """The --plugin files, so that a worker process can add them too."""
     return list(_extra.values())
+
+
+def version(name: str) -> str:
+    """A digest of the --plugin file of this name as it is now; "" for a plugin from elsewhere.
+
+    Whatever is remembered of a plugin is remembered of a version: an edited file counts at once.
+    """
+    path = _extra.get(_module_of(name))
+    return "" if path is None else _version(_content(path))
 
 
 def file_modules() -> list[ModuleType]:
@@ -226,17 +238,37 @@ def _import(kind: str, target: _Target) -> ModuleType:
 
 
 def _import_file(module_name: str, path: Path) -> ModuleType:
-    if module_name not in sys.modules:
+    """The module of a file, executed again where the file has changed since."""
+    content = _content(path)
+    if module_name not in sys.modules or _imported.get(module_name) != _version(content):
         spec = importlib.util.spec_from_file_location(module_name, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None and isinstance(spec.loader, SourceLoader)
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
-        try:
-            spec.loader.exec_module(module)
+        try:  # not by exec_module(), which takes a file of the same size and second for the same
+            exec(spec.loader.source_to_code(content, str(path)), vars(module))  # noqa: S102
         except BaseException:
             del sys.modules[module_name]
             raise
+        _imported[module_name] = _version(content)
     return sys.modules[module_name]
+
+
+def _module_of(name: str) -> str:
+    return f"bench_plugin_{name}"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ContractError(
+            f"plugin {path} cannot be read: {error.strerror}. Give the path of a .py file."
+        ) from error
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def locate(module_name: str) -> Path | None:
