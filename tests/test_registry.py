@@ -241,9 +241,9 @@ def test_an_edited_file_is_imported_again(plugin_file: Write) -> None:
 
 def test_an_edited_metric_is_looked_up_again(plugin_file: Write) -> None:
     name = registry.add_file(plugin_file("first", METRIC))
-    assert metrics.parse_metric(name).description.startswith("Probability")
+    assert metrics.parse_metric(name).description.startswith("probability")
     plugin_file("first", METRIC.replace("Probability", "Chance"))
-    assert metrics.parse_metric(name).description.startswith("Chance")
+    assert metrics.parse_metric(name).description.startswith("chance")
 
 
 def test_a_file_that_is_gone_is_one_line_that_names_it(plugin_file: Write) -> None:
