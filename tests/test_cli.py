@@ -176,6 +176,15 @@ def test_rescore_adds_a_metric_that_table_then_shows(capsys: pytest.CaptureFixtu
     assert "halves" in capsys.readouterr().out
 
 
+def test_plugin_files_of_the_study_file_and_of_every_option_count(capsys: pytest.CaptureFixture[str]) -> None:
+    files = {path.stem: str(path) for path in PLUGINS}
+    Path("study.toml").write_text(f"plugin = [{files['tiny']!r}]\n", encoding="utf-8")
+    words = ["--datasets", "tiny", "--methods", "halves,zeros", "--bits", "8", "--seeds", "1"]
+    added = ["--plugin", files["halves"], "--plugin", files["zeros"]]
+    assert main(["plan", "study.toml", *words, *added]) == 0
+    assert "2 cells" in capsys.readouterr().out
+
+
 def test_table_computes_a_metric_that_is_not_stored_and_stores_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import bench
 from bench import paper
 from bench.archive.verify import verify
+from bench.data import cache
 from bench.plugins import registry
 from bench.protocol import stream
 from bench.running import estimate, sweep, tuning
@@ -140,3 +142,23 @@ def test_a_cell_crosses_to_another_process_with_its_stream_and_without_its_class
     arrived = pickle.loads(packed)
     assert [rows.tolist() for rows in arrived.plan.rounds] == [rows.tolist() for rows in cell.plan.rounds]
     assert (arrived.spec, arrived.method) == (cell.spec, cell.method)
+
+
+def test_data_are_loaded_on_all_threads_and_streams_are_cut_on_those_of_a_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either decides last bits, so neither may change."""
+    threads: dict[str, str | None] = {}
+
+    def watched(name: str, plain: Any) -> Any:
+        def call(*given: Any, **how: Any) -> Any:
+            threads[name] = os.environ.get("OMP_NUM_THREADS")
+            return plain(*given, **how)
+
+        return call
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(cache, "prepare", watched("load", cache.prepare))
+    monkeypatch.setattr(stream, "plan", watched("cut", stream.plan))
+    bench.run(**options(tmp_path, seeds=1, threads=1))
+    assert threads == {"load": None, "cut": "1"}

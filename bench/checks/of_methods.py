@@ -1,4 +1,4 @@
-"""What bench.api demands of a method, one function each: it raises where the demand is not met."""
+"""The contract of a method, one function per demand: it raises where the demand is not met."""
 
 from __future__ import annotations
 

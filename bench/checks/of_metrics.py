@@ -1,4 +1,4 @@
-"""What bench.metrics demands of a metric, one function each: it raises where the demand is not met."""
+"""The contract of a metric, one function per demand: it raises where the demand is not met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bench.reporting demands of a report, one function each: it raises where the demand is not met."""
+"""The contract of a report, one function per demand: it raises where the demand is not met."""
 
 from __future__ import annotations
 

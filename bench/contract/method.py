@@ -1,4 +1,4 @@
-"""The base class of methods, and what a method declares about itself."""
+"""The base class of methods, and their declarations: capabilities, source, variants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.contract.state import Tree
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a method needs and promises; a cell that cannot run is skipped with a reason."""
+    """The needs and promises of a method; a cell that cannot run is skipped with a reason."""
 
     supervised: bool = False  # reads chunk.labels
     label_free: bool = False  # supervised, and also runs where all or some rows have no label
@@ -36,7 +36,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where an algorithm comes from, and how far ours is the authors'."""
+    """The origin of an algorithm, and how close ours is to the authors'."""
 
     paper: str = ""
     fidelity: Literal["authors' algorithm", "adaptation", "reconstruction", "textbook", "new"] = "textbook"
@@ -58,7 +58,7 @@ class Variant:
 
     @property
     def setting(self) -> str:
-        """What differs from the full method: ``attention=0, pool=full``."""
+        """The differences from the full method: ``attention=0, pool=full``."""
         return ", ".join(f"{name}={value}" for name, value in {**self.params, **self.run}.items())
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class Method(ABC):
     """
 
     bits: int = param(dataclasses.MISSING, "code length", least=1)
-    seed: int = param(0, "of the method's random draws", least=0)
+    seed: int = param(0, "seed of the method's random draws", least=0)
     capabilities: ClassVar[Capabilities] = Capabilities()
     source: ClassVar[Source] = Source()
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings: name[preset=authors]

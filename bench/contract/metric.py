@@ -1,4 +1,4 @@
-"""What a metric is: a function of the ranking of every query, and how it is requested by name."""
+"""Metrics as declarations: a function of the rankings of all queries, and the form of its name."""
 
 from __future__ import annotations
 

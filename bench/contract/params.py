@@ -66,7 +66,7 @@ class Parameter:
 
     @property
     def expects(self) -> str:
-        """What values are allowed, in words: ``float in [0, inf)``."""
+        """The allowed values as text: ``float in [0, inf)``."""
         name = " or ".join(_words(option) for option in _options(self.type))
         if self.above is None and self.least is None and self.most is None:
             return name

@@ -50,6 +50,7 @@ __all__ = [
     "ties",
 ]
 
+# The builtin map() is not at hand here: once loaded, the file map.py takes the name.
 _BLOCK = 512  # queries worked on at once: what lies in between stays in the cache
 
 

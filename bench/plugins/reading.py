@@ -1,4 +1,4 @@
-"""What the source text of a plugin tells without importing it: its kinds, its summary, what it lacks."""
+"""Reads the source text of a plugin without importing it: its kinds, its summary, and why it is broken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNREADABLE = (SyntaxError, OSError, ValueError)  # ValueError: not UTF-8, or nu
 
 
 def kinds(path: Path) -> set[str]:
-    """The kinds of plugins that a file defines; a method where nothing tells: it is listed as broken."""
+    """The kinds of plugins that a file defines; a file without any is listed as a broken method."""
     try:
         tree = _parse(path)
     except _UNREADABLE:

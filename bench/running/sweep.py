@@ -119,20 +119,23 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
 
     One stream of each kind is cut, so that one that cannot be cut stops the study before it starts.
     """
-    kinds: dict[Any, PlannedCell] = {}
-    for cell in cells:
-        kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val), cell)
-    _cut(kinds.values(), study)
     store = Store(study.results_folder)
+    kinds: dict[Any, PlannedCell] = {}
     surveyed = []
     for cell in cells:
         record = store.read(cell.spec)
         surveyed.append(Surveyed(cell, record, *standing(record, cell.data.cached.fingerprint)))
+        kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val), cell)
+    _cut(kinds.values(), study)
     return surveyed
 
 
 def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
-    """Cut streams here and not in every worker, on as many threads as a cell has: a sum depends on them."""
+    """Cut streams here and not in every worker, on as many threads as a cell has.
+
+    The trap: the last bits of a matrix product depend on the number of threads. So a stream is cut on those
+    of its cell, and a dataset is loaded before, on all.
+    """
     with threads.limit(study.threads):
         for cell in cells:
             cell.stream.cut()

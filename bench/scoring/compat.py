@@ -31,7 +31,7 @@ __all__ = ["Orders", "Ranked", "calc_map_k", "dcmh", "lemon", "orders", "perf_me
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """What one order of the database gives Q queries at K cuts; every field is float64 (Q, K).
+    """Sums over one order of the database, for Q queries at K cuts; every field is float64 (Q, K).
 
     A hit is a relevant item; the precision at rank j is the hits among the first j, over j.
     """

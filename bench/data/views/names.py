@@ -106,7 +106,7 @@ def _encoder(name: str, plugins: tuple[str, ...]) -> type[Encoder]:
 
 
 def tidy(text: str) -> str:
-    """``text`` as a file name: itself where it can be one, else readable with a hash that tells it apart.
+    """``text`` as a file name: itself where it can be one, else readable, with a hash to keep it distinct.
 
     >>> tidy("vgg16-weights/mine.pth")
     'vgg16-weights_mine.pth-add114'
