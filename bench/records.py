@@ -202,6 +202,7 @@ class RunRecord:
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
     notes: tuple[str, ...] = ()  # what a reader must know, e.g. that a view was stood in for
+    contract: tuple[str, ...] | None = ()  # the checks that its method failed; None where they did not run
     arrays: str = ""  # the file of histograms and codes beside the record
     schema: int = SCHEMA
 
@@ -219,11 +220,20 @@ class RunRecord:
             return self.reason or "no reason recorded"
         return "" if self.rounds else "no round was evaluated"
 
+    @property
+    def breach(self) -> str:
+        """What stands between its method and the contract, or ""."""
+        if self.contract is None:
+            return "not checked against the contract"
+        checks = "; ".join(name.replace("_", " ") for name in self.contract)
+        return f"fails checks of the contract ({checks})" if checks else ""
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RunRecord:
+        contract = stored.get("contract", ())
         return cls(
             **{
                 **stored,
@@ -231,6 +241,7 @@ class RunRecord:
                 "rounds": tuple(RoundRecord(**r) for r in stored["rounds"]),
                 "fit_seconds": tuple(stored["fit_seconds"]),
                 "notes": tuple(stored["notes"]),
+                "contract": None if contract is None else tuple(contract),
             }
         )
 

@@ -46,6 +46,16 @@ def _of_method(name: str, version: str) -> str:  # the version is a part of the 
     return _of_files([*harness, *sources("method", name)])
 
 
+def of_contract(name: str) -> str:
+    """Fingerprint of a method and of the checks of the contract: what a verdict on the method holds for."""
+    return hashlib.sha256(f"{of_method(name)} {_of_checks()}".encode()).hexdigest()[:16]
+
+
+@cache
+def _of_checks() -> str:
+    return _of_files(sorted((Path(bench.__path__[0]) / "checks").glob("*.py")))
+
+
 def of_dataset(name: str) -> str:
     """Fingerprint of a dataset plugin's source and the helpers it imports."""
     return _of_dataset(name, registry.version(name))

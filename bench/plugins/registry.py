@@ -35,6 +35,7 @@ KINDS = {  # each with its folder, which is its group of entry points too: bench
     "encoder": "encoders",
 }
 _BASES = {"method": Method, "dataset": DatasetSource, "encoder": Encoder}
+_BUILT_IN = "built-in"  # the origin of a plugin of hashbench
 _extra: dict[str, Path] = {}  # --plugin files: module name → path
 _imported: dict[str, str] = {}  # module name → the version of its file that was imported
 
@@ -127,6 +128,11 @@ def _one_class(where: str, base: type, classes: list[type]) -> type:
     return complete[0]
 
 
+def is_built_in(kind: str, name: str) -> bool:
+    """Whether the plugin belongs to hashbench, whose tests check it."""
+    return _target(kind, name).origin == _BUILT_IN
+
+
 def path_of(kind: str, name: str) -> Path | None:
     """The source file or folder of a plugin, found without importing it."""
     return locate(_target(kind, name).module)
@@ -155,7 +161,7 @@ def add_file(path: Path) -> str:
 
 
 def _owner(kind: str, target: _Target) -> str:
-    return f"a built-in {kind}" if target.origin == "built-in" else f"a {kind} from {target.origin}"
+    return f"a built-in {kind}" if target.origin == _BUILT_IN else f"a {kind} from {target.origin}"
 
 
 def added_files() -> list[Path]:
@@ -187,7 +193,7 @@ def _target(kind: str, name: str) -> _Target:
 def _targets(kind: str) -> tuple[dict[str, _Target], list[_Target]]:
     """The plugins by name, and those whose name belongs to another: the built-in one keeps it."""
     group = f"bench.{KINDS[kind]}"
-    candidates = [_Target(name, "built-in", f"{group}.{name}") for name in sorted(_folder_names(KINDS[kind]))]
+    candidates = [_Target(name, _BUILT_IN, f"{group}.{name}") for name in sorted(_folder_names(KINDS[kind]))]
     candidates += [
         _Target(path.stem, str(path), module)
         for module, path in _extra.items()
@@ -298,7 +304,7 @@ def _listing(kind: str, target: _Target) -> Listing:
     summary, broken = "", f"module {target.module!r} is not installed"
     if path is not None:
         main = path / "__init__.py" if path.is_dir() else path
-        beside = sorted(path.rglob("*.py")) if path.is_dir() and target.origin == "built-in" else []
+        beside = sorted(path.rglob("*.py")) if path.is_dir() and target.origin == _BUILT_IN else []
         summary, broken = reading.summary(kind, target.attribute, main, beside)
     return Listing(target.name, kind, target.origin, target.module, target.attribute, path, summary, broken)
 

@@ -50,6 +50,7 @@ from bench.reporting.panels import (
     parts,
 )
 from bench.reporting.protocol import (
+    BREACH,
     DIRECTION_NAMES,
     FUTURE,
     NO_RECORDS,
@@ -57,6 +58,7 @@ from bench.reporting.protocol import (
     PARALLEL_NOTE,
     STALE,
     Protocol,
+    breaches,
     by_dataset,
     by_label,
     by_row,
@@ -90,7 +92,17 @@ __all__ += ["Contrast", "Direction", "Evidence", "Health", "Method", "Modality",
 __all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "dataset_of", "origin", "selector"]
 __all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES"]
 # which records stand together, and the words below them
-__all__ += ["Protocol", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
+__all__ += [
+    "BREACH",
+    "Protocol",
+    "breaches",
+    "by_dataset",
+    "by_label",
+    "by_row",
+    "parallel",
+    "protocols",
+    "reasons",
+]
 __all__ += ["DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE", "WITHIN_RADIUS"]
 # metrics and statistics
 __all__ += [
