@@ -92,20 +92,11 @@ __all__ += ["Contrast", "Direction", "Evidence", "Health", "Method", "Modality",
 __all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "dataset_of", "origin", "selector"]
 __all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES"]
 # which records stand together, and the words below them
-__all__ += [
-    "BREACH",
-    "Protocol",
-    "breaches",
-    "by_dataset",
-    "by_label",
-    "by_row",
-    "parallel",
-    "protocols",
-    "reasons",
-]
-__all__ += ["DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE", "WITHIN_RADIUS"]
+__all__ += ["Protocol", "breaches", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
+__all__ += ["BREACH", "DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE"]
 # metrics and statistics
 __all__ += [
+    "WITHIN_RADIUS",
     "chance_level",
     "chance_name",
     "check_metric",
