@@ -222,7 +222,7 @@ class RunRecord:
 
     @property
     def breach(self) -> str:
-        """What stands between its method and the contract, or ""."""
+        """The checks of the contract that its method failed, or that none ran; "" where it passed."""
         if self.contract is None:
             return "not checked against the contract"
         checks = "; ".join(name.replace("_", " ") for name in self.contract)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import bench
+from bench.checks import runs
 from bench.cli import main
 from bench.data import cache
+from bench.errors import BenchError
 from bench.page.data import collect
 from bench.plugins import registry
 from bench.records import RunRecord
@@ -182,10 +185,18 @@ def test_no_contract_is_marked_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert "contract of" not in said.err
 
 
-@pytest.mark.parametrize("report", ["pr_curve", "rounds", "timing", "health", "provenance"])
-def test_every_report_has_the_line(run: Run, report: str) -> None:
-    text = str(run("cheats[cheat=means]", evaluate="all").render(report))
-    assert "¶ fails checks of the contract (an items code depends on no other item): cheats" in text
+@pytest.mark.parametrize("report", sorted({*registry.names("report")} - {"datasets", "methods", "published"}))
+def test_every_report_of_results_has_the_line(report: str) -> None:
+    for study in runs.STUDIES:
+        results = runs.results(study)
+        broken = results.but(records=[replace(r, contract=("it_remembers_no_rows",)) for r in results])
+        try:
+            text = str(broken.render(report))
+        except BenchError:  # the report is not for such a study
+            continue
+        assert "¶ fails checks of the contract (it remembers no rows): " in text
+        return
+    pytest.fail("no study is one for this report")
 
 
 def test_the_page_has_the_mark_and_the_line(run: Run) -> None:
