@@ -155,9 +155,9 @@ def _figure(made: Figure, out: Path, folder: str, stem: str, done: Written) -> I
     for drawing in made.drawings(out / folder, stem):
         name = f"{folder}/{drawing.stem.name}"
         links = ", ".join(f"[{form}]({name}.{form})" for form in FORMATS)
-        words = "; ".join((*drawing.plot.caption, *drawing.plot.notes))
-        done.index.append(f"![{markdown(made.title)}]({name}.png)\n\n{links}: {markdown(words)}")
-        done.tex.append(_latex_figure(name, f"{made.title}: {words}"))
+        text = "; ".join((*drawing.plot.caption, *drawing.plot.notes))
+        done.index.append(f"![{markdown(made.title)}]({name}.png)\n\n{links}: {markdown(text)}")
+        done.tex.append(_latex_figure(name, f"{made.title}: {text}"))
         yield drawing
 
 

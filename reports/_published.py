@@ -1,6 +1,4 @@
-"""Numbers that others published, from results/published/*.toml; the trap: each has its own protocol."""
-
-from __future__ import annotations
+"""Published numbers, from results/published/*.toml. The trap: each has its own protocol."""
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +16,7 @@ FUSED = "fused"  # a query is an image with its text; no direction of ours is li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """One value, with the protocol it was measured under as far as the source tells.
+    """One value, with the protocol it was measured under as far as the source states it.
 
     ``metric`` is the name of ours that computes what the source computed, except for the order of
     tied items, which is ``ties``. ``assumed`` names the fields that are not in the source.
@@ -33,13 +31,13 @@ class Published:
     ties: str  # of TIES
     database: str  # of records.DATABASES, or NOT_STATED
     rounds: str  # of ROUNDS, or "round N", counted from 1
-    schedule: str  # as records.Schedule prints one; "offline"; or what it is, in words
+    schedule: str  # as records.Schedule prints one; "offline"; or a description
     features: str
     paper: str
     table: str
     read: str  # what was read, and how
     where: str
-    data: str = ""  # the source's own words for the dataset
+    data: str = ""  # the dataset as the source describes it
     queries: int | None = None
     items: int | None = None  # in the database
     assumed: tuple[str, ...] = ()
@@ -83,7 +81,7 @@ def _read(file: Path) -> list[Published]:
             what = (number.table, number.dataset, number.method)
             key = (*what, number.direction, number.bits, number.rounds)
             if key in found:
-                raise DataError(f"{place}: {key} is there twice. Remove one, or name their tables apart.")
+                raise DataError(f"{place}: {key} appears twice. Remove one, or rename a table.")
             found[key] = number
     return list(found.values())
 
@@ -110,13 +108,7 @@ def _numbers(place: str, file: str, given: Mapping[str, Any]) -> Iterator[Publis
     for method, direction, values in _rows(place, given["values"], len(columns)):
         for (length, when), value in zip(columns, values, strict=True):
             yield Published(
-                **fields,
-                value=value,
-                method=method,
-                direction=direction,
-                bits=length,
-                rounds=when,
-                file=file,
+                **fields, value=value, method=method, direction=direction, bits=length, rounds=when, file=file
             )
 
 
@@ -167,25 +159,18 @@ def _one_of(*allowed: str) -> tuple[Callable[[Any], bool], str]:
     return (lambda value: isinstance(value, str) and value in allowed), "one of " + ", ".join(allowed)
 
 
-_TEXT = (_is_text, "a text")
+_TEXT = (_is_text, "text")
 _COUNT = (_is_count, "a positive whole number")
 _KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "paper": _TEXT,
-    "read": _TEXT,
-    "where": _TEXT,
-    "table": _TEXT,
-    "dataset": _TEXT,
-    "data": _TEXT,
-    "features": _TEXT,
-    "schedule": _TEXT,
-    "note": _TEXT,
+    **dict.fromkeys(("paper", "read", "where", "table", "dataset", "data", "features"), _TEXT),
+    **dict.fromkeys(("schedule", "note"), _TEXT),
     "bits": (_are_bits, "a list of different positive whole numbers, or [0] where the source has none"),
     "metric": (_is_metric, "map, map@R or a variant that `bench list metrics` has"),
     "ties": _one_of(*TIES),
     "database": _one_of(*DATABASES, NOT_STATED),
     "rounds": (
         lambda value: value in ROUNDS if isinstance(value, str) else _are_counts(value),
-        f"one of {', '.join(ROUNDS)}, or a list of rounds, which the values then go by",
+        f"one of {', '.join(ROUNDS)}, or a list of rounds, one per value",
     ),
     "queries": _COUNT,
     "items": _COUNT,

@@ -1,7 +1,5 @@
 """Forgetting along a class-incremental stream: mAP by round on queries of earlier classes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,9 +22,9 @@ def render(results: Results) -> Figure:
         return Curve(x[0], np.mean(y, axis=0))
 
     return lines(
-        class_incremental(results, "forgetting"),
+        class_incremental(results),
         title="Old classes along the stream",
-        axes=Axes(x="round", y="mAP on old classes", markers=True, whole=True),
+        axes=Axes(x="round", y="mAP on old classes", markers=True, counts=True),
         caption=(
             f"{definition('map')}, of the queries whose last class was introduced in an earlier round",
             "mean over queries, then over seeds; band: standard deviation over seeds; rounds count from 0",

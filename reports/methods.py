@@ -1,7 +1,5 @@
 """All installed methods: their needs and origin, and their mAP on Wiki at 32 bits."""
 
-from __future__ import annotations
-
 import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -138,10 +136,10 @@ def _mean(records: Sequence[RunRecord], value: Callable[[RunRecord], float]) -> 
 
 
 def _row(row: Mapping[str, Any], old: bool) -> Row:
-    words = ("method", "year", "labels", "training", "database_codes", "algorithm")
+    names = ("method", "year", "labels", "training", "database_codes", "algorithm")
     state = row["state_bytes"]
     return (
-        *(Entry(row[word] or "–") for word in words),
+        *(Entry(row[name] or "–") for name in names),
         Entry(f"{state / 1000:.0f} kB" if state is not None else "–"),
         *(Entry(_pair(row, source), extra=STALE if old else "") for source in ("learned", "reindexed")),
         Entry(_pair(row, "authors")),

@@ -1,6 +1,6 @@
 """Stored records as the plain values that the page shows: every number with what it was measured under.
 
-The browser averages over seeds, so that each number on the page can name the runs behind it.
+The browser averages over seeds, so that each number on the page can name its runs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def collect(results: Results, sections: Mapping[str, Results]) -> dict[str, Any]
 
 
 def _section(part: Results, records: Sequence[RunRecord], index: Mapping[str, int]) -> dict[str, Any]:
-    """What the report's tables say of these records, whatever else is on the page."""
+    """The report's tables of these records, independent of the other sections."""
     provenance, tested = part.table(report="provenance"), _tested(part)
     compared = tested.data if tested is not None else ()
     protocols = []
@@ -129,10 +129,7 @@ def _styles(results: Results) -> dict[str, dict[str, Any]]:
 
 
 def _protocol(
-    block: Block,
-    rows: Sequence[Mapping[str, Any]],
-    records: Sequence[RunRecord],
-    index: Mapping[str, int],
+    block: Block, rows: Sequence[Mapping[str, Any]], records: Sequence[RunRecord], index: Mapping[str, int]
 ) -> dict[str, Any]:
     pools = list(dict.fromkeys(row["pool"] for row in rows))
     pool = next((p for p in pools if p != "none"), "none")
@@ -163,7 +160,7 @@ def _protocol(
 
 
 def _facts(spec: RunSpec, pool: str) -> Iterator[tuple[str, str]]:
-    """What the axes of a protocol are set to, in words."""
+    """The axes of a protocol with their meanings."""
     schedule, kind = spec.schedule, stream.parse_pool(pool)[0]
     yield "database", f"{spec.database}: {DATABASES[spec.database]}"
     order = ORDERS[schedule.order].replace("SIZE", str(schedule.size)).replace("GROUPS", str(schedule.size))

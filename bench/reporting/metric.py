@@ -33,11 +33,11 @@ def definition(name: str) -> str:
     if name == "map":
         return f"{title} over all database items, tie-aware (expected over the orders of tied items)"
     try:
-        words = parse_metric(name).description
+        description = parse_metric(name).description
     except BenchError:
         return title
-    ties = ", over the orders of tied items" if words.startswith("expected") else ""
-    return f"{title} ({words}{ties})"
+    ties = ", over the orders of tied items" if description.startswith("expected") else ""
+    return f"{title} ({description}{ties})"
 
 
 def chance_name(metric: str) -> str:

@@ -61,7 +61,7 @@ def test_results_without_arrays_have_a_table_and_say_what_is_missing(
 ) -> None:
     content = build.collect(Results(results.records), data_root=tmp_path)
     assert content["curves"] == {}
-    assert "codes are read from there" in content["retrieval"]["tiny"]["why"]
+    assert "to read the codes from" in content["retrieval"]["tiny"]["why"]
 
 
 def test_figures_are_taken_along_as_far_as_there_is_room(
