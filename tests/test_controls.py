@@ -12,6 +12,7 @@ from bench.checks.comparing import share_beyond_signs
 from bench.checks.passage import other_labels
 from bench.checks.suite import check_method, checks_for
 from bench.checks.trial import Trial, items
+from bench.cli import main
 from bench.contract.method import Method
 from bench.plugins import registry
 
@@ -57,6 +58,16 @@ def test_codes_that_rounding_decides_are_a_note_and_no_failure(cheats: type[Meth
     assert failures(cheats, cheat="rounding") == {}
     (note,) = notes(cheats, cheat="rounding")
     assert note.startswith("rounding decides its codes: another last digit in the features flips ")
+
+
+def test_bench_check_prints_a_note_and_counts_it_as_passed(
+    cheats: type[Method], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "cheats[cheat=rounding]", "--plugin", str(CHEATS)]) == 0
+    out = capsys.readouterr().out
+    assert "note  rounding decides no codes  (" in out
+    assert "      rounding decides its codes: another last digit" in out
+    assert f"{len(checks_for(cheats))} passed, 0 failed" in out
 
 
 def test_the_notes_on_rounding_are_those_of_methods_that_have_it() -> None:
