@@ -245,6 +245,7 @@ class RunRecord:
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
     notes: tuple[str, ...] = ()  # what a reader must know, e.g. that a view was stood in for
+    contract: tuple[str, ...] | None = ()  # the checks that its method failed; None where they did not run
     arrays: str = ""  # the file of histograms and codes beside the record
     schema: int = SCHEMA
     part: str = "all"  # the part of the database that the rounds' scores are over; not stored
@@ -269,6 +270,14 @@ class RunRecord:
             return self
         return replace(self, part=part, rounds=tuple(r.over(part, self.part) for r in self.rounds))
 
+    @property
+    def breach(self) -> str:
+        """The checks of the contract that its method failed, or that none ran; "" where it passed."""
+        if self.contract is None:
+            return "not checked against the contract"
+        checks = "; ".join(name.replace("_", " ") for name in self.contract)
+        return f"fails checks of the contract ({checks})" if checks else ""
+
     def to_json(self) -> dict[str, Any]:
         values = asdict(self.over("all"))
         del values["part"]
@@ -276,6 +285,7 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RunRecord:
+        contract = stored.get("contract", ())
         return cls(
             **{
                 **stored,
@@ -283,6 +293,7 @@ class RunRecord:
                 "rounds": tuple(RoundRecord.from_json(r) for r in stored["rounds"]),
                 "fit_seconds": tuple(stored["fit_seconds"]),
                 "notes": tuple(stored["notes"]),
+                "contract": None if contract is None else tuple(contract),
             }
         )
 

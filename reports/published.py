@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Annotated, Any
 
 from bench.reporting import (
+    BREACH,
     DIRECTION_NAMES,
     STALE,
     Block,
@@ -19,6 +20,7 @@ from bench.reporting import (
     Row,
     RunRecord,
     Table,
+    breaches,
     chance_level,
     dataset_of,
     grouped,
@@ -106,6 +108,7 @@ class _Part:
         if theirs is None or ours is None:
             return Entry(text, below="–")
         mark = (_DIFFERS if ours.differences else "") + (STALE if self._reasons(ours) else "")
+        mark += BREACH if any(record.breach for record in ours.records) else ""
         return Entry(text, below=self._short(ours.value(theirs.direction)) + mark)
 
     def _short(self, value: float) -> str:
@@ -171,6 +174,9 @@ class _Part:
         reasons = [text for row in self.ours.values() for o in row.values() for text in self._reasons(o)]
         if reasons:
             yield f"{STALE} stale: {'; '.join(dict.fromkeys(reasons))}"
+        yield from breaches(
+            record for row in self.ours.values() for o in row.values() for record in o.records
+        )
 
     def data(self) -> Iterator[Mapping[str, Any]]:
         for p in self.numbers:

@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,12 +84,12 @@ def parse_metric(name: str) -> Metric:
 
 def declared(name: str) -> tuple[Metric, ...]:
     """The metric of this name and its variants, as ``bench/metrics/NAME.py`` or a plugin declares them."""
-    return _declared(name, tuple(registry.added_files()))
+    return _declared(name, registry.version(name))
 
 
 @cache
-def _declared(name: str, plugins: tuple[Path, ...]) -> tuple[Metric, ...]:
-    """The same; ``plugins`` are the files that decide it, since a name is looked up for every cell."""
+def _declared(name: str, version: str) -> tuple[Metric, ...]:  # a part of the cache's key
+    """The same, looked up once for every version, since every cell asks for it."""
     return tuple(replace(found, name=name) for found in registry.get("metric", name))
 
 

@@ -221,6 +221,7 @@ def _record(
         "data": record.data,
         "environment": environments(dict(record.environment)),
         "notes": list(record.notes),
+        "contract": record.breach,
         "items": last.items if last else None,
         "queries": last.queries if last else None,
         "empty": dict(last.empty_queries) if last else {},

@@ -45,6 +45,7 @@ from bench.reporting.panels import (
     parts,
 )
 from bench.reporting.protocol import (
+    BREACH,
     DIRECTION_NAMES,
     FUTURE,
     NO_RECORDS,
@@ -52,6 +53,7 @@ from bench.reporting.protocol import (
     PARALLEL_NOTE,
     STALE,
     Protocol,
+    breaches,
     by_dataset,
     by_label,
     by_row,
@@ -86,11 +88,11 @@ __all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "dataset_of", "grouped
 __all__ += ["fidelity", "kind_of", "origin"]
 __all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES"]
 # which records stand together, and the text around them
-__all__ += ["Protocol", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
-__all__ += ["DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE", "WITHIN_RADIUS"]
+__all__ += ["Protocol", "breaches", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
+__all__ += ["BREACH", "DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE"]
 # metrics
 __all__ += ["chance_level", "chance_name", "check_metric", "definition", "mean", "metric_title"]
-__all__ += ["parse_metric", "per_query", "pr_curve", "short"]
+__all__ += ["WITHIN_RADIUS", "parse_metric", "per_query", "pr_curve", "short"]
 # statistics
 __all__ += ["CONFIDENCE", "LEVEL", "Comparison", "Ranks", "bootstrap", "compare_all", "holm"]
 __all__ += ["randomisation_test", "ranks", "seed_test"]

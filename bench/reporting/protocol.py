@@ -28,7 +28,7 @@ from bench.reporting.tables import Entry
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
 APART = ("database", "schedule", "evaluate", "labelled", "paired", "train", "val", "directions")
-FUTURE, STALE, PARALLEL = "◊", "§", "∥"
+FUTURE, STALE, PARALLEL, BREACH = "◊", "§", "∥", "¶"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
 )
@@ -59,12 +59,15 @@ class Protocol:
 
     @cached_property
     def marks(self) -> dict[str, str]:
-        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future."""
+        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future, and ¶
+        if it fails the contract or was not checked against it.
+        """
         marks: dict[str, dict[str, None]] = {}
         for record in self.records:
             mine = marks.setdefault(record.spec.label, {})
             mine[_FIDELITY_MARKS.get(kind_of(record.fidelity), "")] = None
             mine[FUTURE if record.spec.sees_future else ""] = None
+            mine[BREACH if record.breach else ""] = None
         return {label: "".join(sorted(mine)) for label, mine in marks.items()}
 
     @cached_property
@@ -136,6 +139,7 @@ class Protocol:
             lines.append(
                 f"{FUTURE} saw the future: its offline stage had the items of all rounds (pool=full)"
             )
+        lines += breaches(self.records)
         stale = self.results.stale
         old = [(r, stale[r.spec.key]) for r in self.records if r.spec.key in stale]
         lines += (f"{STALE} stale: {text}" for text in _gathered(old))
@@ -176,6 +180,7 @@ class Protocol:
             "data": record.data,
             "method": spec.label,
             "fidelity": record.fidelity,
+            "contract": record.breach,
             "bits": spec.bits,
         }
 
@@ -275,6 +280,14 @@ def dataset_of(record: RunRecord) -> str:
 def parallel(records: Iterable[RunRecord]) -> bool:
     """Whether any of the records was timed while other cells ran."""
     return any(int(r.environment.get("jobs", 1)) > 1 for r in records)
+
+
+def breaches(records: Iterable[RunRecord]) -> Iterator[str]:
+    """A line for what stands between methods and the contract."""
+    labels: dict[str, set[str]] = {}
+    for record in records:
+        labels.setdefault(record.breach, set()).add(record.spec.label)
+    return (f"{BREACH} {text}: {', '.join(sorted(found))}" for text, found in labels.items() if text)
 
 
 def reasons(records: Iterable[RunRecord]) -> str:

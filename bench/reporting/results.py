@@ -163,7 +163,19 @@ class Results:
 
 _CELL = (
     *("method", "dataset", "bits", "schedule", "seed", "database", "pool", "val", "evaluate"),
-    *("labelled", "paired", "train", "fidelity", "status", "reason", "stale", "data", "code", "key"),
+    *(
+        "labelled",
+        "paired",
+        "train",
+        "fidelity",
+        "contract",
+        "status",
+        "reason",
+        "stale",
+        "data",
+        "code",
+        "key",
+    ),
 )
 _ROUND = ("round", "searched", "items", "queries", "direction", "metric", "value")
 _NOTHING = (None, "", None, None, "", "", None)
@@ -173,7 +185,8 @@ def _cell(key: str, record: RunRecord, stale: str) -> tuple[Any, ...]:
     """The values of ``_CELL``, which all rows of one record share."""
     s = record.spec
     protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate, s.labelled, s.paired, s.train)
-    outcome = (record.fidelity, record.status, record.reason, stale, record.data, record.code, key)
+    origin = (record.fidelity, record.breach)
+    outcome = (*origin, record.status, record.reason, stale, record.data, record.code, key)
     return (s.label, selector(s.dataset, s.dataset_params), s.bits, *protocol, *outcome)
 
 

@@ -161,6 +161,7 @@ def tune(
     seed: int = 0,
     retry: bool = False,
     force: bool = False,
+    contract: bool = True,
     progress: bool = False,
 ) -> Tuned:
     """Search the space of one method by Optuna's TPE and return every trial.
@@ -189,7 +190,8 @@ def tune(
 
     def run(values: Mapping[str, Any]) -> Trial:
         one = study.but(methods=[_set(given, values)])
-        records = sweep.complete(one, planner.cells(one), retry=retry, force=force).records
+        cells = planner.cells(one)
+        records = sweep.complete(one, cells, retry=retry, force=force, contract=contract).records
         data.update({selector(r.spec.dataset, r.spec.dataset_params): r.data for r in records})
         done.append(_trial(values, records))
         if progress:

@@ -269,6 +269,13 @@ def test_a_stale_result_is_marked_with_its_reason() -> None:
 
 
 @pytest.mark.usefixtures("theirs")
+def test_a_result_of_a_method_that_fails_the_contract_is_marked() -> None:
+    table = render([replace(record(), contract=("it_remembers_no_rows",))])
+    assert cells(table)[0][-1] == ".7123 .5900*¶"
+    assert "¶ fails checks of the contract (it remembers no rows): lemon" in notes(table)
+
+
+@pytest.mark.usefixtures("theirs")
 def test_every_rendering_has_both_numbers() -> None:
     table = render([record()])
     for text in (str(table), table.to_markdown(), table.to_latex()):
