@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path as _Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 # OpenBLAS threads spin after a call and slow whatever comes next (docs/design.md, "Threads").
 # The variable counts only where it is set before numpy is imported.
@@ -25,30 +25,46 @@ _checkout = _Path(__file__).resolve().parent.parent
 if (_checkout / "pyproject.toml").is_file():
     __path__.append(str(_checkout))
 
-# Public names, each with the module that has it: loaded when first used, so that
-# `bench list` pays for neither numpy nor torch.
-_LAZY = {
-    "Batch": "bench.api",
-    "BenchError": "bench.errors",
-    "Capabilities": "bench.api",
-    "Chunk": "bench.api",
-    "Dataset": "bench.api",
-    "DatasetSource": "bench.api",
-    "Method": "bench.api",
+if TYPE_CHECKING:
+    from bench import metrics as metrics
+    from bench.api import Batch as Batch
+    from bench.api import BenchError as BenchError
+    from bench.api import Capabilities as Capabilities
+    from bench.api import Chunk as Chunk
+    from bench.api import Dataset as Dataset
+    from bench.api import DatasetSource as DatasetSource
+    from bench.api import Method as Method
+    from bench.api import Source as Source
+    from bench.api import Split as Split
+    from bench.api import param as param
+    from bench.api import sign as sign
+    from bench.checks.suite import check_method as check_method
+    from bench.results import Results as Results
+    from bench.running.sweep import run as run
+
+# The module of each public name, imported when the name is first used: `bench list` needs no torch.
+_API = (
+    *("Batch", "BenchError", "Capabilities", "Chunk", "Dataset", "DatasetSource", "Method", "Source"),
+    *("Split", "param", "sign"),
+)
+_HOMES = {
+    **dict.fromkeys(_API, "bench.api"),
     "Results": "bench.results",
-    "Source": "bench.api",
-    "Split": "bench.api",
     "check_method": "bench.checks.suite",
-    "param": "bench.contract.params",
+    "metrics": "bench.metrics",
     "run": "bench.running.sweep",
-    "sign": "bench.api",
 }
-__all__ = ["__version__", *_LAZY]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    if name == "metrics":
-        return importlib.import_module("bench.metrics")
-    raise AttributeError(f"module 'bench' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for one that __getattr__ knows
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'bench' has no attribute {name!r}")
+        home = importlib.import_module(_HOMES[name])
+        return home if name == "metrics" else getattr(home, name)

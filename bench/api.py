@@ -1,4 +1,4 @@
-"""Everything that the author of a method or a dataset imports: types, base classes, errors and helpers.
+"""Everything that the author of a method, a dataset or an encoder imports.
 
 A method learns from chunks (:meth:`Method.fit_chunk`) and hashes items of one modality
 (:meth:`Method.encode`). The harness does the rest: order, split, packing, search, timing.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bench.contract.card import Card, Counts, Expected, variant_of
 from bench.contract.dataset import Dataset, DatasetSource, Raw
+from bench.contract.encoder import Encoder, Extractor, Setting
 from bench.contract.items import (
     MODALITIES,
     Batch,
@@ -28,7 +29,7 @@ from bench.contract.shared import Shared
 from bench.contract.state import State
 from bench.contract.validate import finite
 from bench.data.views.source import RawSource
-from bench.errors import BenchError, ContractError, DataError, ParameterError
+from bench.errors import BenchError, ContractError, DataError, ParameterError, UnknownNameError
 from bench.progress import passes
 
 __all__ = [
@@ -44,7 +45,9 @@ __all__ = [
     "DataError",
     "Dataset",
     "DatasetSource",
+    "Encoder",
     "Expected",
+    "Extractor",
     "Features",
     "Labels",
     "Method",
@@ -53,10 +56,12 @@ __all__ = [
     "Raw",
     "RawSource",
     "Rows",
+    "Setting",
     "Shared",
     "Source",
     "Split",
     "State",
+    "UnknownNameError",
     "Variant",
     "finite",
     "param",

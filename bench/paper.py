@@ -1,6 +1,6 @@
 """Makes the folder of `bench report`: tables in all their forms, figures, an index, and a LaTeX document.
 
-May import: data, errors, plugins, records, reporting, results, running, scoring, storing, study.
+May import: data, errors, plugins, progress, records, reporting, results, running, scoring, storing, study.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.data import cache
 from bench.data.describe import DatasetStatistics, describe
 from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
+from bench.progress import say
 from bench.records import RunRecord
 from bench.reporting import writing
 from bench.reporting.evidence import Evidence
@@ -26,6 +26,8 @@ from bench.results import Results
 from bench.running import sweep
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store, stale_reasons
+from bench.study.planned import PlannedData
+from bench.study.planner import Planner
 from bench.study.sections import Document, Section, slug
 
 _PAINTERS = 8  # processes that draw, at most: each takes a second to start
@@ -42,27 +44,21 @@ class Written:
     tex: list[str] = field(default_factory=list)  # paragraphs of report.tex
 
 
-def describer(root: Path) -> Callable[[RunRecord], DatasetStatistics | None]:
+def describer(planner: Planner, root: Path) -> Callable[[RunRecord], DatasetStatistics | None]:
     """Measures the dataset of a record, if its files below ``root`` are those of the run."""
 
     @functools.cache
-    def measured(
-        name: str, params: tuple[tuple[str, Any], ...], fingerprint: str
-    ) -> DatasetStatistics | None:
+    def measured(data: PlannedData, fingerprint: str) -> DatasetStatistics | None:
         try:
-            stored = cache.prepare(name, dict(params), root)
+            return describe(data.dataset) if data.cached.fingerprint == fingerprint else None
         except BenchError:  # its files are missing: a report shows what the records contain
             return None
-        return describe(stored.open()) if stored.fingerprint == fingerprint else None
 
     def of(record: RunRecord) -> DatasetStatistics | None:
         spec = record.spec
-        return measured(spec.dataset, tuple(sorted(spec.dataset_params.items())), record.data)
+        return measured(planner.data(spec.dataset, spec.dataset_params, root), record.data)
 
     return of
-
-
-Say = Callable[[str, int, int], None]  # title of a section, number of its missing cells, and of all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,27 +69,28 @@ class Part:
     results: Results
 
 
-def collect(document: Document, *, say: Say, how: Mapping[str, Any] | None) -> list[Part]:
+def collect(document: Document, how: Mapping[str, Any] | None) -> list[Part]:
     """The records of every section of a study file.
 
-    ``how`` holds the arguments of :func:`bench.running.sweep.complete`. None runs nothing: what
-    is stored counts, stale or not, and the files of the datasets need not be there.
+    ``how`` holds the arguments of :func:`bench.running.sweep.complete`. None runs nothing: stored
+    records are used as they are, stale or not, and the files of the datasets may be absent.
     """
     found = []
+    planner = Planner()
     evidence: dict[Path, Evidence] = {}
     for section in document.sections:
-        study, specs, offers = section.plan()
+        study, cells, offers = section.plan(planner)
         store = Store(study.results_folder)
         if how is None:
-            records = [r for r in map(store.read, specs) if r is not None]
-            say(section.title, len(specs) - len(records), len(specs))
+            records = [r for r in (store.read(cell.spec) for cell in cells) if r is not None]
+            if len(records) < len(cells):
+                lacking = f"{len(cells) - len(records)} of {len(cells)} cells"
+                say(f"{section.title}: {lacking} are not stored and left out")
             stale = stale_reasons(records)
         else:
-            due = [c for c in sweep.survey(study, specs) if c.due()]
-            say(section.title, len(due), len(specs))
-            records, stale = sweep.complete(study, specs, **how).records, {}
+            records, stale = sweep.complete(study, cells, title=section.title, **how).records, {}
         arrays = evidence.setdefault(store.folder, Evidence(store.arrays))
-        describe = describer(study.data_folder)
+        describe = describer(planner, study.data_folder)
         found.append((section, Results(records, stale=stale, arrays=arrays, describe=describe, **offers)))
     cast = [label for _, results in found for label in results.cast]
     return [Part(section=section, results=results.but(cast=cast)) for section, results in found]

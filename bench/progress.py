@@ -1,145 +1,150 @@
-"""Progress on standard error: a line for one long task, and one for what a cell is doing.
+"""Progress on standard error: nested tasks, such as a sweep, its cell, a round and an epoch of training.
 
-Methods say what they do through :func:`passes`, which logs. Every process, worker or not, may write
-the line: one write each, so that lines of several workers take turns and never mix.
+At a terminal one line is rewritten, at most ten times a second, and shows the tasks under way from the
+outermost to the innermost. Elsewhere only counted tasks print, a line in 30 s. Every process, worker or not,
+may write: a line is one write, so that those of several workers take turns and never mix.
 """
 
 from __future__ import annotations
 
-import logging
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import TracebackType
 from typing import Self
 
-PROGRESS = logging.getLogger("bench.progress")  # at INFO: how far a long training is
 _ERASE = "\r\x1b[K"
-_PAUSE = 0.1  # seconds between two lines: nobody reads faster, and training must not wait for a terminal
+_PAUSE = 0.1  # seconds between two lines at a terminal: nobody reads faster, and work must not wait for it
+_RARELY = 30.0  # and elsewhere
 
 
-class Line(logging.Handler):
-    """Shows where a pass is and, behind it, what is logged: at most ten times a second, in one line.
+class _Display(threading.local):
+    """What this thread has under way, and when it last wrote."""
 
-    ``width`` is the terminal's; 0 shows nothing.
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+        self.last = 0.0
+
+
+_display = _Display()
+
+
+class Task:
+    """A piece of work that is shown while its ``with`` block runs.
+
+    A task with a ``unit`` counts, up to ``total`` or without end, and leaves its last line:
+    ``clip: 96 of 200 images, 31.2 images/s, 3 s left``. A task with ``each`` goes step by step:
+    ``student: epoch 3 of 20``; nothing of it stays.
     """
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self._where, self._width, self._last = "", width, 0.0
-
-    def at(self, where: str) -> None:
-        """The cell and round that what is logged from now on belongs to."""
-        self._where = where
-        self._show(where)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._show(f"{self._where}, {record.getMessage()}")
-
-    def _show(self, text: str) -> None:
-        now = time.monotonic()
-        if self._width and now - self._last >= _PAUSE:
-            self._last = now
-            room = self._width - 1
-            _write(_ERASE + (text if len(text) <= room else f"…{text[1 - room :]}"))  # the end tells most
-
-
-@contextmanager
-def shown() -> Iterator[Line]:
-    """Show progress while a pass runs; without a terminal what is logged stays where logging puts it."""
-    if not sys.stderr.isatty():
-        yield Line(0)
-        return
-    line = Line(shutil.get_terminal_size().columns)
-    level, passed_on = PROGRESS.level, PROGRESS.propagate
-    PROGRESS.addHandler(line)
-    PROGRESS.setLevel(logging.INFO)
-    PROGRESS.propagate = False
-    try:
-        yield line
-    finally:
-        PROGRESS.removeHandler(line)
-        PROGRESS.setLevel(level)
-        PROGRESS.propagate = passed_on
-        erase()
-
-
-def erase() -> None:
-    """Make room for a line that stays."""
-    if sys.stderr.isatty():
-        _write(_ERASE)
-
-
-def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
-
-
-def passes(stage: str, count: int) -> Iterator[int]:
-    """``range(count)`` for the passes over the items in a training, whose progress is logged.
-
-    `bench run` shows it on a terminal as ``student: epoch 3 of 20``; elsewhere nothing is printed.
-    """
-    for epoch in range(count):
-        PROGRESS.info("%s: epoch %d of %d", stage, epoch + 1, count)
-        yield epoch
-
-
-class Meter:
-    """Counts up to ``total`` (None: unknown); a line that is rewritten at a terminal, else one in 30 s."""
-
-    def __init__(self, label: str, total: int | None, unit: str) -> None:
-        self.label, self.total, self.unit = label, total, unit
+    def __init__(self, label: str, total: int | None = None, unit: str = "", *, each: str = "") -> None:
+        self.label, self.total, self.unit, self.each = label, total, unit, each
         self.done = self._first = 0
-        self._live = sys.stderr.isatty()
-        self._started = self._shown = time.monotonic()
+        self._started = self._printed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        _display.tasks.append(self)
+        self._show()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self in _display.tasks:  # else a task around it has ended, and this one with it
+            del _display.tasks[_display.tasks.index(self) :]
+        if self.unit and (kind is None or _at_terminal()):
+            say(str(self))
+        elif not _display.tasks:
+            _rewrite("")
 
     def skip(self, count: int) -> None:
         """Count what an earlier attempt has done, which says nothing about the rate."""
         self.done += count
         self._first += count
 
-    def advance(self, count: int) -> None:
+    def advance(self, count: int = 1) -> None:
         self.done += count
-        now = time.monotonic()
-        if now - self._shown >= (0.2 if self._live else 30):
-            self._shown = now
-            self._print(end="\r" if self._live else "\n")
+        self._show()
 
-    def __enter__(self) -> Self:
-        return self
+    def turn_to(self, label: str, done: int) -> None:
+        """Go on with something else, of which ``done`` steps are done."""
+        self.label, self.done = label, done
+        self._show()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live or kind is None:
-            self._print(end="\n")
+    def finish(self, text: str) -> None:
+        """End a step with a line that stays: ``[3/12] text  (8 s left)``."""
+        self.done += 1
+        count = f"{self.done:{len(str(self.total))}}/{self.total}"
+        say(f"[{count}] {text}  ({self.left:.0f} s left)")
 
     @property
     def rate(self) -> float:
-        """Units per second since the start."""
+        """Units or steps per second since the start."""
         return (self.done - self._first) / max(time.monotonic() - self._started, 1e-9)
+
+    @property
+    def left(self) -> float:
+        """Seconds to the end at this rate; 0 where it is not known."""
+        return 0.0 if self.total is None or not self.rate else (self.total - self.done) / self.rate
 
     def __str__(self) -> str:
         """
-        >>> meter = Meter("clip", 200, "images")
-        >>> meter.skip(200)
-        >>> str(meter)
-        'clip: 200 of 200 images'
+        >>> clip = Task("clip", 200, "images")
+        >>> clip.skip(200)
+        >>> str(clip), str(Task("student", 20, each="epoch"))
+        ('clip: 200 of 200 images', 'student: epoch 1 of 20')
         """
+        named = f"{self.label}: " if self.label else ""
+        if self.each:
+            return f"{named}{self.each} {min(self.done + 1, self.total or 0)} of {self.total}"
+        if not self.unit:
+            return self.label
         share = f" of {amount(self.total, self.unit)}" if self.total is not None else f" {self.unit}"
-        text = f"{self.label}: {amount(self.done, self.unit, bare=self.total is not None)}{share}"
+        text = f"{named}{amount(self.done, self.unit, bare=self.total is not None)}{share}"
         if self.done == self._first:
             return text
         text += f", {amount(self.rate, self.unit)}/s"
-        left = 0.0 if self.total is None else (self.total - self.done) / self.rate
-        return text + (f", {duration(left)} left" if left > 0 else "")
+        return text + (f", {duration(self.left)} left" if self.left > 0 else "")
 
-    def _print(self, end: str) -> None:
-        sys.stderr.write(("\x1b[2K" if self._live else "") + str(self) + end)
-        sys.stderr.flush()
+    def _show(self) -> None:
+        now = time.monotonic()
+        if _at_terminal():
+            if now - _display.last >= _PAUSE:
+                _display.last = now
+                _rewrite(", ".join(filter(None, map(str, _display.tasks))))
+        elif self.unit and now - self._printed >= _RARELY:
+            self._printed = now
+            say(str(self))
+
+
+def passes(stage: str, count: int) -> Iterator[int]:
+    """``range(count)`` for the passes over the items in a training, shown as ``student: epoch 3 of 20``.
+
+    Without a terminal nothing is printed.
+    """
+    with Task(stage, count, each="epoch") as task:
+        for epoch in range(count):
+            yield epoch
+            task.advance()
+
+
+def say(text: str) -> None:
+    """Print a line that stays, in place of the one that is rewritten."""
+    _write((_ERASE if _at_terminal() else "") + text + "\n")
+
+
+def _at_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+def _rewrite(text: str) -> None:
+    if _at_terminal():
+        room = shutil.get_terminal_size().columns - 1
+        _write(_ERASE + (text if len(text) <= room else f"…{text[1 - room :]}"))  # the end tells most
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def amount(count: float, unit: str, *, bare: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""What a run is and what it leaves behind. Reports read these and nothing else.
+"""Specs and records of runs. Reports read these and nothing else.
 
 May import: errors.
 """
@@ -39,6 +39,7 @@ FIDELITIES = {  # how far a method is its authors'
     "adaptation": "an adaptation of the authors' algorithm",
     "reconstruction": "our reconstruction, not the authors' algorithm",
     "textbook": "textbook method",
+    "new": "a new method",
 }
 REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "oracle": "a ceiling, which is shown the labels of queries and database",
@@ -148,7 +149,7 @@ def selector(name: str, values: Mapping[str, Any]) -> str:
 
 
 def origin(fidelity: str) -> str:
-    """How far a method is its authors', in words; a fidelity that FIDELITIES does not know as it is."""
+    """How close a method is to its authors', spelled out; an unknown fidelity is returned as it is."""
     return FIDELITIES.get(fidelity, fidelity or "origin not recorded")
 
 
@@ -160,6 +161,7 @@ class Contrast:
     isolates: str
     setting: str  # what differs: "attention=0"
     pairs: Mapping[str, str]
+    code: str = ""  # its number in a paper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +188,7 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """What one cell left: its rounds, or the reason why there are none."""
+    """The outcome of a cell: its rounds, or the reason why it has none."""
 
     spec: RunSpec
     status: Status
@@ -205,14 +207,14 @@ class RunRecord:
 
     @property
     def word(self) -> str:
-        """What stands in the place of a number: ``skipped``, ``failed``, or "" where there is one."""
+        """The word printed in place of a number: ``skipped``, ``failed``, or "" if there are numbers."""
         if self.status != "ok":
             return self.status
         return "" if self.rounds else "failed"
 
     @property
     def trouble(self) -> str:
-        """Why there are no numbers, or ""."""
+        """The reason why the cell has no numbers, or ""."""
         if self.status != "ok":
             return self.reason or "no reason recorded"
         return "" if self.rounds else "no round was evaluated"

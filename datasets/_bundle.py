@@ -1,7 +1,7 @@
-"""Base of datasets that also come as bundles: features, pixels or paths that code of the field passes around.
+"""Base class of datasets that also come as bundles: features, pixels or paths that published code shares.
 
-What a bundle holds decides how it is used: an image matrix is features, ready to run; pixels and paths of
-pictures are raw, and views are extracted from them as from the owners' files.
+The content of a bundle decides its use: an image matrix is features, ready to run; pixels and paths are
+raw pictures, and their views are extracted as from the owners' files.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ NAMES = ("common_tags.txt", "TagList1k.txt")  # owners' files that name the text
 
 
 class BundledSource(RawSource):
-    """A dataset read from the owners' files where :attr:`mark` is there, else from a bundle.
+    """A dataset read from the owners' files if :attr:`mark` exists, else from a bundle.
 
-    A bundle lies in ``ROOT/NAME``, or in ``ROOT`` under a name that begins with the dataset's or one of
-    :attr:`aliases`. Where it tells no queries, they are drawn as from the owners' files.
+    A bundle lies in ``ROOT/NAME``, or in ``ROOT`` under a name that begins with the dataset's name or one
+    of :attr:`aliases`. If it defines no queries, they are drawn as from the owners' files.
     """
 
-    queries: int = param(2000, "random query items, where the files tell none", least=1)
-    seed: int = param(0, "of the random query items", least=0)
-    aliases: ClassVar[tuple[str, ...]] = ()  # other beginnings of bundles' file names, in lower case
+    queries: int = param(2000, "number of random query items, if the files define none", least=1)
+    seed: int = param(0, "random seed of the query items", least=0)
+    aliases: ClassVar[tuple[str, ...]] = ()  # other prefixes of the names of bundles, in lower case
     mark: ClassVar[str] = ""  # a file or folder (a glob) that every copy of the owners' files has
 
     @abstractmethod
     def official(self, root: Path) -> Raw:
-        """What :meth:`raw` is to be, from the owners' files."""
+        """Parse the owners' files; see :meth:`raw`."""
 
     def raw(self, root: Path) -> Raw:
         bundle = self.bundle(root)
@@ -56,13 +56,13 @@ class BundledSource(RawSource):
             raw = _of_paths(bundle, self.home(root), self.queries, self.seed)
         else:
             raise DataError(
-                f"{bundle.where}: holds features and no pictures; it needs no preparation. Use it as it is: "
-                f"bench run --datasets {self.home(root).name}."
+                f"{bundle.where}: holds features and no pictures, and needs no preparation. Run: bench run "
+                f"--datasets {self.home(root).name}"
             )
-        found = Counts(
+        counts = Counts(
             pairs=len(raw.ids), queries=len(raw.query), classes=raw.labels.shape[1], words=len(raw.vocabulary)
         )
-        notes = (f"read the bundle {bundle.where.name}", *raw.notes, *self._differences(found))
+        notes = (f"read the bundle {bundle.where.name}", *raw.notes, *self._differences(counts))
         return replace(raw, notes=notes)
 
     def files(self, root: Path) -> list[Path]:
@@ -75,17 +75,17 @@ class BundledSource(RawSource):
             return super().load(root)
         data = bundle.reader(self).load(root)
         assert data.train.labels is not None
-        found = Counts(
+        counts = Counts(
             pairs=len(data.train) + len(data.query),
             queries=len(data.query),
             classes=data.train.labels.shape[1],
             words=data.train.text.features.shape[1],
         )
-        notes = (f"read the bundle {bundle.where.name}", *data.notes, *self._differences(found))
+        notes = (f"read the bundle {bundle.where.name}", *data.notes, *self._differences(counts))
         return replace(data, name=self.home(root).name, notes=notes)
 
     def bundle(self, root: Path) -> Bundle | None:
-        """The bundle to read; None where the owners' files are there, or no bundle is."""
+        """The bundle to read; None if the owners' files exist, or no bundle does."""
         home = self.home(root)
         if _official.find(home, self.mark) is not None:
             return None
@@ -101,21 +101,21 @@ class BundledSource(RawSource):
         bundle = self.bundle(root)
         return bundle if bundle is not None and not bundle.pixels and not bundle.paths else None
 
-    def _differences(self, found: Counts) -> tuple[str, ...]:
+    def _differences(self, counts: Counts) -> tuple[str, ...]:
         assert self.card is not None
-        return found.differences(self.card.counts[variant_of(self)])
+        return counts.differences(self.card.counts[variant_of(self)])
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A file or folder of arrays that has an image side, and what is in it."""
+    """A file or folder of arrays, images among them, and its variables by name."""
 
     where: Path
     available: Mapping[str, _mat.AnyVariable]
 
     @classmethod
     def read(cls, where: Path) -> Bundle | None:
-        """None where there are no arrays, or none for images."""
+        """Read the headers of ``where``; None if it holds no arrays, or none for images."""
         if not where.is_dir() and where.suffix.lower() not in _mat.SUFFIXES:
             return None
         if where.is_dir() and not _mat.data_files(where):
@@ -136,14 +136,14 @@ class Bundle:
         return "image" in self.roles and len(self.roles["image"].shape) == 4
 
     def reader(self, source: BundledSource) -> Files:
-        """The dataset that reads arrays of anybody, set to read these."""
+        """The dataset `files`, set to read these arrays."""
         path = str(self.where.absolute())
         return Files(path=path, queries=source.queries, seed=source.seed, unlabelled="drop")
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """``stack(row)`` is one picture of a 4-d array in an HDF5 file, which is never read as a whole.
+    """``stack(row)`` reads one picture of a 4-d array in an HDF5 file, and never the full array.
 
     MATLAB's height × width × 3 × items lies in the file as items × 3 × width × height.
     """
@@ -189,14 +189,10 @@ def _of_pixels(bundle: Bundle, queries: int, seed: int) -> Raw:
     path = image.variable.path
     if not _mat.is_hdf5(path):
         raise DataError(
-            f"{image.where}: pixels in a file that can only be read as a whole; expected HDF5. Save it with "
+            f"{image.where}: holds pixels, but can only be read in one piece; expected HDF5. Save it with "
             "MATLAB's -v7.3, or as .h5."
         )
-    if not len(text) == len(labels[0]) == image.shape[0]:
-        raise DataError(
-            f"{image.where}: {image.shape[0]} pictures, {len(text)} texts, {len(labels[0])} rows of labels; "
-            "expected as many of each. Put files of one copy together."
-        )
+    _require_equal(image.where, {"pictures": image.shape[0], "texts": len(text), "labels": len(labels[0])})
     words, note = _column_names(bundle.where, text.shape[1])
     kept = np.flatnonzero(labels[0].any(axis=1))
     train, query = _split(roles, kept, labels[0][kept], queries, seed)
@@ -216,7 +212,7 @@ def _of_pixels(bundle: Bundle, queries: int, seed: int) -> Raw:
 def _split(
     roles: Mapping[str, Mapped], kept: Rows, labels: Labels, queries: int, seed: int
 ) -> tuple[Rows, Rows]:
-    """Train and query as rows among those kept: by the bundle's index where it has one."""
+    """Train and query as rows among those kept, by the bundle's index if it has one."""
     if "query_index" not in roles:
         return _official.split_at_random(labels, queries, seed)
     asked = _mapping.as_index(roles["query_index"], roles["image"].shape[0])
@@ -225,40 +221,37 @@ def _split(
 
 
 def _column_names(where: Path, columns: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The words of a bundle's text columns, from an owners' file beside it where there is one."""
+    """The words of a bundle's text columns, from an owners' file beside it if there is one, and a note."""
     for name in NAMES:
         path = _official.find(where if where.is_dir() else where.parent, name)
         words = tuple(line.split()[0] for line in _official.lines(path)) if path else ()
         if len(words) == columns:
-            return words, (f"text columns are named by {name}",)
+            return words, (f"text columns have their names from {name}",)
     words = tuple(f"word{c + 1}" for c in range(columns))
     note = (
-        f"text columns have no names: texts are made of word1 to word{columns}, good for a bag of words, and "
-        f"nothing to CLIP. Put {' or '.join(NAMES)} of the owners beside the bundle"
+        f"text columns have no names: texts consist of word1 to word{columns}, which suits a bag of words "
+        f"and means nothing to CLIP. Put {' or '.join(NAMES)} of the owners beside the bundle"
     )
     return words, (note,)
 
 
 def _of_paths(bundle: Bundle, home: Path, queries: int, seed: int) -> Raw:
-    """The bundles of CLIP hashing code: index.mat, caption.mat (or .txt) and label.mat."""
+    """Parse a bundle of CLIP hashing code: index.mat, caption.mat (or .txt) and label.mat."""
     index = _mat.strings(bundle.available["index"])
     caption = bundle.available.get("caption")
     texts = _caption_lines(bundle.where) if caption is None else _mat.strings(caption)
     role = next((n for n in ("category", "label", "labels") if n in bundle.available), None)
     if role is None:
         raise DataError(
-            f"{bundle.where}: index and no labels; expected `category` in label.mat. Put it beside index.mat."
+            f"{bundle.where}: has an index and no labels; expected `category` in label.mat. Put it beside "
+            "index.mat."
         )
     labels = _labels.read([Mapped(bundle.available[role])], "auto")[0][0]
-    if not len(index) == len(texts) == len(labels):
-        raise DataError(
-            f"{bundle.where}: {len(index)} paths, {len(texts)} captions and {len(labels)} rows of labels; "
-            "expected as many of each. Put files of one copy together."
-        )
+    _require_equal(bundle.where, {"paths": len(index), "captions": len(texts), "labels": len(labels)})
     pictures, present = _resolve(index, home)
     kept = np.flatnonzero(present & labels.any(axis=1))
     train, query = _official.split_at_random(labels[kept], queries, seed)
-    note = f"{len(index) - len(kept)} of {len(index)} items without a picture or a label were dropped"
+    note = f"dropped {len(index) - len(kept)} of {len(index)} items, which lack a picture or a label"
     return Raw(
         ids=kept,
         image=pictures.take(kept),
@@ -271,25 +264,31 @@ def _of_paths(bundle: Bundle, home: Path, queries: int, seed: int) -> Raw:
     )
 
 
+def _require_equal(where: object, counts: Mapping[str, int]) -> None:
+    if len(set(counts.values())) > 1:
+        shown = ", ".join(f"{count} {what}" for what, count in counts.items())
+        raise DataError(f"{where}: {shown}; expected equal numbers. Use files of one copy.")
+
+
 def _resolve(index: list[str], home: Path) -> tuple[Pictures, npt.NDArray[np.bool_]]:
-    """Each path as it is written or, since it was written elsewhere, by its longest ending below ``home``."""
+    """Find each path, which another machine wrote, by its longest ending below ``home``; else as written."""
     by_name: dict[str, list[str]] = {}
     for name in sorted(_pictures.listing(home)):
         by_name.setdefault(name.rpartition("/")[2], []).append(name)
 
-    def found(written: str) -> str:
+    def locate(written: str) -> str:
         wanted = written.replace("\\", "/").split("/")
         here = by_name.get(wanted[-1], [])
         if here:
             return max(here, key=lambda name: _common_ending(name.split("/"), wanted))
         return written if (home / written).is_file() else ""
 
-    names = [found(written) for written in index]
+    names = [locate(written) for written in index]
     return Pictures([home] * len(names), names), np.array([bool(name) for name in names])
 
 
 def _common_ending(a: list[str], b: list[str]) -> int:
-    """How many of the last parts of two paths are the same."""
+    """How many parts two paths share, counted from their ends."""
     same = takewhile(lambda pair: pair[0] == pair[1], zip(reversed(a), reversed(b), strict=False))
     return sum(1 for _ in same)
 

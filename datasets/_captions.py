@@ -1,8 +1,8 @@
-"""Photos with several captions and no labels: every photo is relevant to its own captions only.
+"""Photos with several captions and no labels: a photo is relevant only to its own captions.
 
-Relevance is a common label, so each query photo has a label of its own, which its entry in the database has
-too. Trap: that entry, the photo with its other captions, is in the stream, so methods train on query photos,
-and what they find from a photo is partly what they remember of it.
+Items are relevant if they share a label, so each query photo becomes a label, which its entry in the
+database shares. Trap: that entry, the photo with its other captions, is in the stream, so methods train on
+query photos, and image to text partly measures memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Captions = Mapping[str, Sequence[str]]  # photo → its captions, in the order o
 
 
 def of_tokens(path: Path) -> Captions:
-    """Captions of a file of lines ``photo.jpg#0`` TAB ``caption``; empty ones are skipped."""
+    """Read captions from lines ``photo.jpg#0`` TAB ``caption``; empty captions are skipped."""
     numbered: dict[str, dict[int, str]] = {}
     for number, line in enumerate(_official.lines(path), start=1):
         name, tab, caption = line.partition("\t")
@@ -32,17 +32,17 @@ def of_tokens(path: Path) -> Captions:
             )
         if tab and caption.strip():
             numbered.setdefault(photo, {})[int(which)] = caption.strip()
-    return {photo: [found[k] for k in sorted(found)] for photo, found in numbered.items()}
+    return {photo: [by_number[k] for k in sorted(by_number)] for photo, by_number in numbered.items()}
 
 
 def of_karpathy(path: Path) -> tuple[Captions, dict[str, list[str]]]:
-    """Captions and the photos of ``train``, ``val`` and ``test`` of a dataset_NAME.json."""
+    """Read captions, and the photos of ``train``, ``val`` and ``test``, from a dataset_NAME.json."""
     captions: dict[str, list[str]] = {}
     parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     try:
         for image in json.loads(_official.text(path))["images"]:
-            found = [" ".join(sentence["raw"].split()) for sentence in image["sentences"]]
-            captions[image["filename"]] = [caption for caption in found if caption]
+            sentences = [" ".join(sentence["raw"].split()) for sentence in image["sentences"]]
+            captions[image["filename"]] = [sentence for sentence in sentences if sentence]
             parts[image["split"]].append(image["filename"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -60,16 +60,15 @@ def raw(
     test: Iterable[str],
     related: Iterable[tuple[str, str]] = (),
 ) -> Raw:
-    """Queries are test photos with their first caption; the database, all photos with their other ones.
+    """Pair test photos with their first caption as queries, and all photos with the others as database.
 
-    ``related`` are further pairs of photos whose captions go with each other's pictures.
+    ``related`` are further pairs of photos whose captions fit each other's pictures.
     """
-    usable = {photo for photo, found in captions.items() if len(found) > 1}
+    usable = {photo for photo, sentences in captions.items() if len(sentences) > 1}
     asked = [photo for photo in test if photo in usable]
     stream = [photo for photo in train if captions.get(photo)]
-    found = _pictures.gather(home)
     names = [*stream, *asked, *asked]
-    pictures, rows, missing = _pictures.choose(home, found, names)
+    pictures, rows, missing = _pictures.choose(home, _pictures.gather(home), names)
     database = len(stream) + len(asked)
     texts = [
         *(" ".join(captions[photo]) for photo in stream),
@@ -79,13 +78,15 @@ def raw(
     labels = _relevance(stream, asked, related)
     queries = np.flatnonzero(rows >= database)
     if not len(queries):
-        raise DataError(f"{home}: none of the test photos is there; expected some. Unpack the photos there.")
+        raise DataError(
+            f"{home}: has none of the test photos; expected at least one. Unpack the photos there."
+        )
     shown = np.flatnonzero(labels[rows[queries]].any(axis=0))  # a missing photo has no column
     counts = Counts(pairs=len(rows), queries=len(queries), classes=len(shown))
     notes = (
-        "relevance by pair: each test photo is a label, which only its own entry in the database has",
-        "test photos are in the stream too, with their other captions: image to text is partly remembered",
-        f"{len(texts) - len(rows)} entries of {missing}" if missing else "",
+        "relevance by pair: each test photo is a label, which its entry in the database shares",
+        "test photos are in the stream too, with their other captions: I→T partly measures memory",
+        missing,
         *counts.differences(card.counts[""]),
     )
     return Raw(
@@ -101,7 +102,7 @@ def raw(
 
 
 def _relevance(stream: list[str], asked: list[str], related: Iterable[tuple[str, str]]) -> Labels:
-    """A column for each query photo, which its query has, its entry and those of related photos."""
+    """One column per query photo, set for its query, its entry, and the entries of related photos."""
     database = len(stream) + len(asked)
     labels = np.zeros((database + len(asked), len(asked)), np.uint8)
     column = {photo: c for c, photo in enumerate(asked)}

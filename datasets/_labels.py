@@ -1,4 +1,4 @@
-"""Turns the labels that bundles hold, multi-hot or class numbers, into uint8 multi-hot matrices."""
+"""Converts the labels of bundles, multi-hot or class numbers, into uint8 multi-hot matrices."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LabelKind = Literal["auto", "multi-hot", "class-number"]
 
 
 def read(variables: list[Mapped], kind: LabelKind) -> tuple[list[Labels], tuple[str, ...], str]:
-    """One matrix (n, classes) per variable, names of the columns where the values tell, and a note.
+    """Return one matrix (n, classes) per variable, column names if the values define them, and a note.
 
-    ``auto`` reads one column (or one row, or a vector) as class numbers. Class numbers of all
+    ``auto`` reads a single column (or row, or vector) as class numbers. The class numbers of all
     variables together become the columns, in rising order.
     """
     raw = [_stored(v) for v in variables]
@@ -25,7 +25,9 @@ def read(variables: list[Mapped], kind: LabelKind) -> tuple[list[Labels], tuple[
             _check_numbers(v, x)
         values = np.unique(np.concatenate(raw))
         if not len(values):
-            raise DataError(f"{variables[0].where}: is empty; expected a label for every item. Map another.")
+            raise DataError(
+                f"{variables[0].where}: is empty; expected a label per item. Map another variable."
+            )
         matrices = [(x[:, None] == values[None, :]).astype(np.uint8) for x in raw]
         note = f"labels read as class numbers {values[0]} to {values[-1]}: {len(values)} columns"
         return matrices, tuple(str(int(v)) for v in values), note
@@ -34,14 +36,14 @@ def read(variables: list[Mapped], kind: LabelKind) -> tuple[list[Labels], tuple[
 
 
 def select(names: tuple[str, ...], prefixes: str, source: object) -> list[int]:
-    """Columns whose name begins with one of ``prefixes`` (several with ``;``)."""
+    """The columns whose name begins with one of ``prefixes``, which are separated by ``;``."""
     wanted = tuple(filter(None, prefixes.split(";")))
     columns = [c for c, name in enumerate(names) if name.startswith(wanted)]
     if not columns:
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         raise DataError(
-            f"files: label_prefix={prefixes!r} selects no column of {source}; names are "
-            f"{shown or 'unknown (map them: mapping=classes:VARIABLE)'}. Give the beginning of one."
+            f"files: label_prefix={prefixes!r} matches no column of {source}; names are "
+            f"{shown or 'unknown (map them: mapping=classes:VARIABLE)'}. Use the beginning of one."
         )
     return columns
 

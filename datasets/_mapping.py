@@ -1,8 +1,8 @@
-"""Decides which variable of a bundle plays which role, by the field's names or as the user says.
+"""Assigns the variables of a bundle to roles, by their usual names or by the user's mapping.
 
-Roles are ``image``, ``text``, ``labels``, the same with ``query_`` before them, ``query_index``,
-``database_index``, ``classes`` (names of label columns), and for another view of a modality its
-name after an underscore, as in ``image_clip`` and ``query_image_clip``.
+Roles are ``image``, ``text``, ``labels``, the same with the prefix ``query_``, ``query_index``,
+``database_index``, ``classes`` (names of label columns), and further views of a modality, such as
+``image_clip`` and ``query_image_clip``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _three(image: str, text: str, labels: str, prefix: str = "") -> dict[str, tu
     return {prefix + role: tuple(name.split("|")) for role, name in names}
 
 
-# Tried in this order. Where a bundle has a database (I_db) beside a training set (I_tr), the stream
+# Tried in this order. If a bundle has a database (I_db) beside a training set (I_tr), the stream
 # is the database: I_tr is the part of it that offline methods learn from.
 LAYOUTS: tuple[dict[str, tuple[str, ...]], ...] = (
     _three("I_db", "T_db", "L_db") | _three("I_te", "T_te", "L_te", "query_"),
@@ -70,12 +70,12 @@ class Mapped:
 
     @property
     def where(self) -> str:
-        """File and variable, for the beginning of an error message."""
+        """File and variable, to begin an error message with."""
         return f"{self.variable.path}, variable {self.variable.name}"
 
     @property
     def counts_from(self) -> int:
-        """The first row's number in an index: MATLAB counts from 1."""
+        """The number of the first row in an index: MATLAB counts from 1."""
         return 1 if self.variable.path.suffix.lower() == ".mat" else 0
 
     def read(self) -> Array:
@@ -83,14 +83,14 @@ class Mapped:
         return array.T if self.transposed else array
 
     def features(self) -> Features:
-        """The matrix in float32, without a copy of what is stored where that can be avoided."""
+        """The matrix in float32, if possible without holding the stored one in memory."""
         streamed = None
         if isinstance(self.variable, Variable) and not self.transposed:
             streamed = self.variable.stream()
         return np.ascontiguousarray(self.numbers(), dtype=np.float32) if streamed is None else streamed
 
     def numbers(self) -> Array:
-        """The array; a :class:`DataError` where it is text."""
+        """The array; :class:`DataError` if it is text."""
         array = self.read()
         if array.dtype.kind == "U":
             raise DataError(f"{self.where}: is text; expected numbers. Map another variable.")
@@ -102,28 +102,28 @@ class Mapped:
 
 
 def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> dict[str, Mapped]:
-    """Role → variable: the layout that fits best, overridden by ``mapping`` (``role:variable;...``).
+    """Map roles to variables by the layout that fits best and by ``mapping`` (``role:variable;...``).
 
-    A :class:`DataError` lists what was found and names what is missing.
+    Raises :class:`DataError`, which lists all variables, if a required role is missing.
     """
     chosen = {role: _named(where, available, role, name) for role, name in parse(mapping).items()}
-    best, found = _best(available, chosen)
-    missing = [role for role in REQUIRED if role not in found]
+    best, roles = _best(available, chosen)
+    missing = [role for role in REQUIRED if role not in roles]
     if missing:
         wanted = " and ".join(f"{role} ({' or '.join(LAYOUTS[best][role])})" for role in missing)
         raise DataError(
             f"{where}: no variable for {wanted}; found {_listed(available)}; expected image and text "
             f"features and labels. Add it, or name it: mapping={missing[0]}:VARIABLE."
         )
-    _check_queries(where, found)
-    for name in (f"{found['labels'].variable.name}_names", "classes"):
-        if name in available and "classes" not in found:
-            found["classes"] = Mapped(available[name])
-    return found
+    _check_queries(where, roles)
+    for name in (f"{roles['labels'].variable.name}_names", "classes"):
+        if name in available and "classes" not in roles:
+            roles["classes"] = Mapped(available[name])
+    return roles
 
 
 def find(available: Mapping[str, AnyVariable]) -> dict[str, Mapped]:
-    """Role → variable as far as the names tell; nothing is checked, and roles may be missing."""
+    """Map roles to variables as far as names allow; roles may be missing, and nothing is validated."""
     return _best(available, {})[1]
 
 
@@ -147,7 +147,7 @@ def parse(mapping: str) -> dict[str, str]:
 
 
 def unused(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) -> list[str]:
-    """Names of the variables that no role reads, in a stable order."""
+    """The names of the variables that no role reads, sorted."""
     read = {id(m.variable) for m in roles.values()}
     for mapped in roles.values():
         read |= {id(part) for part in getattr(mapped.variable, "parts", {}).values()}
@@ -155,7 +155,7 @@ def unused(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) ->
 
 
 def _best(available: Mapping[str, AnyVariable], chosen: dict[str, Mapped]) -> tuple[int, dict[str, Mapped]]:
-    """The place in ``LAYOUTS`` of the one that fits best, and what it finds, overridden by ``chosen``."""
+    """The index of the layout that fits best, and its roles, overridden by ``chosen``."""
     layouts = [_of_layout(available, layout) for layout in LAYOUTS]
 
     def fit(i: int) -> tuple[int, int]:
@@ -165,12 +165,12 @@ def _best(available: Mapping[str, AnyVariable], chosen: dict[str, Mapped]) -> tu
     return best, _items_first(layouts[best]) | chosen
 
 
-def _items_first(found: dict[str, Mapped]) -> dict[str, Mapped]:
-    """Turn what has its items in the last axis: MATLAB's pixels, and all of a v7.3 file not by MATLAB.
+def _items_first(roles: dict[str, Mapped]) -> dict[str, Mapped]:
+    """Transpose arrays with items in the last axis: MATLAB's pixels, and v7.3 files not by MATLAB.
 
-    A single matrix that lies across is left alone, and refused later: it may be the wrong one.
+    A single matrix that lies across is left alone and refused later: it may be the wrong variable.
     """
-    turned = {r: Mapped(m.variable, len(m.shape) == 4 and m.counts_from == 1) for r, m in found.items()}
+    turned = {r: Mapped(m.variable, len(m.shape) == 4 and m.counts_from == 1) for r, m in roles.items()}
     for prefix in ("", "query_"):
         part = {r: m for r, m in turned.items() if r in (f"{prefix}{role}" for role in REQUIRED)}
         across = {r: Mapped(m.variable, True) for r, m in part.items() if len(m.shape) == 2}
@@ -180,7 +180,7 @@ def _items_first(found: dict[str, Mapped]) -> dict[str, Mapped]:
 
 
 def _agree(part: Mapping[str, Mapped]) -> bool:
-    """Whether all three arrays have as many rows; a vector of labels may lie either way."""
+    """Whether all three arrays have equally many rows; a vector of labels may lie either way."""
     rows = {m.shape[0] for m in part.values() if m.shape and 1 not in m.shape}
     return len(part) == len(REQUIRED) and len(rows) == 1
 
@@ -192,7 +192,7 @@ def _named(where: str, available: Mapping[str, AnyVariable], role: str, name: st
         return Mapped(available[name.removesuffix(".T")], transposed=True)
     raise DataError(
         f"{where}: no variable {name!r} for the mapping's {role}; found {_listed(available)}. "
-        "Correct the name (case counts)."
+        "Correct the name, upper and lower case included."
     )
 
 
@@ -200,13 +200,13 @@ def _of_layout(
     available: Mapping[str, AnyVariable], layout: Mapping[str, tuple[str, ...]]
 ) -> dict[str, Mapped]:
     by_lower = {name.lower(): v for name, v in available.items()}
-    found = {}
+    roles = {}
     for role, names in layout.items():
         known = [available.get(n, by_lower.get(n.lower())) for n in names]
         first = next((v for v in known if v is not None), None)
         if first is not None:
-            found[role] = Mapped(first)
-    return found
+            roles[role] = Mapped(first)
+    return roles
 
 
 def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:
@@ -219,13 +219,13 @@ def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:
         )
     if given and ("query_index" in roles or "database_index" in roles):
         raise DataError(
-            f"{where}: has query arrays ({roles['query_image']}) and an index of rows as well; expected one "
-            "way to tell the queries. Leave one out of the file."
+            f"{where}: has query arrays ({roles['query_image']}) and an index of rows; expected only one of "
+            "them to define the queries. Remove one from the file."
         )
     if "database_index" in roles and "query_index" not in roles:
         raise DataError(
-            f"{where}: has {roles['database_index']} but no query_index; expected the queries' rows too. "
-            "Name them: mapping=query_index:VARIABLE."
+            f"{where}: has {roles['database_index']} but no query_index; expected the rows of the queries "
+            "too. Name them: mapping=query_index:VARIABLE."
         )
 
 
@@ -239,7 +239,7 @@ def _listed(available: Mapping[str, AnyVariable], most: int = 20) -> str:
 
 
 def as_index(mapped: Mapped, rows: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """A variable of row numbers, counted from 0; a :class:`DataError` where one is out of range."""
+    """Read row numbers, counted from 0; :class:`DataError` if one is out of range."""
     numbers = mapped.numbers().ravel()
     index: np.ndarray[tuple[int], np.dtype[np.intp]] = numbers.astype(np.intp) - mapped.counts_from
     if (

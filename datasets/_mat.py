@@ -1,7 +1,7 @@
-"""Reads arrays from .npy, .npz, .h5 and .mat files (MATLAB v4 to v7.3) and never runs what is in them.
+"""Reads arrays from .npy, .npz, .h5 and .mat files (MATLAB v4 to v7.3), and never runs code from them.
 
 Trap: MATLAB stores a v7.3 matrix by columns, so HDF5 shows it transposed; it is turned back here.
-An .h5 was not written by MATLAB, and is taken as it is.
+An .h5 does not come from MATLAB, and keeps its axes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bench.api import DataError
 
 Array = npt.NDArray[Any]
 SUFFIXES = (".npy", ".npz", ".mat", ".h5", ".hdf5")
-STEP = 1 << 24  # values of an HDF5 matrix that are converted together
+STEP = 1 << 24  # values of an HDF5 matrix that are converted at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One array of a file, known by its name and shape; :meth:`read` fetches it."""
+    """The name and shape of one array in a file; :meth:`read` loads it."""
 
     path: Path
     name: str
@@ -35,7 +35,7 @@ class Variable:
         return f"{self.name} of {self.path.name}"
 
     def read(self) -> Array:
-        """The array, dense and in MATLAB's orientation; a :class:`DataError` if it cannot be had."""
+        """The array, dense and in MATLAB's orientation; :class:`DataError` if it cannot be read."""
         with _reading(self.path, self.name):
             array = _READ[_kind(self.path)](self.path, self.name)
         if array.dtype.kind not in "biufU":
@@ -46,7 +46,7 @@ class Variable:
         return array
 
     def stream(self) -> npt.NDArray[np.float32] | None:
-        """A matrix of numbers in HDF5 as float32, never held as it is stored; None for anything else."""
+        """A matrix of numbers in HDF5 as float32, converted block by block; None for anything else."""
         if len(self.shape) != 2 or not is_hdf5(self.path):
             return None
         with _reading(self.path, self.name):
@@ -55,7 +55,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class SparseRows:
-    """A matrix kept as CSR parts: ``x_indptr``, ``x_indices`` and, where not all ones, ``x_data``."""
+    """A matrix stored as CSR parts: ``x_indptr``, ``x_indices`` and, unless all are 1, ``x_data``."""
 
     path: Path
     name: str
@@ -84,7 +84,7 @@ class SparseRows:
         if len(values) != len(indices):
             raise DataError(
                 f"{self.path}: {self.name}_data has {len(values)} values and {self.name}_indices "
-                f"{len(indices)}; expected as many. Save the parts of one CSR matrix."
+                f"{len(indices)}; expected equal numbers. Save the parts of one CSR matrix."
             )
         dense = np.zeros(self.shape, np.float32)
         np.add.at(dense, (np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)), indices), values)
@@ -95,7 +95,7 @@ AnyVariable = Variable | SparseRows
 
 
 def strings(variable: AnyVariable) -> list[str]:
-    """The rows of a char matrix or of a cell array; the strings of one row are joined by blanks."""
+    """The rows of a char matrix or cell array; the strings of one row are joined by spaces."""
     import scipy.io
 
     with _reading(variable.path, variable.name):
@@ -111,10 +111,10 @@ def _parts(cell: Any) -> list[str]:
 
 
 def variables(path: Path) -> dict[str, AnyVariable]:
-    """The arrays of a file, or of all files of a folder, by name; only headers are read.
+    """The arrays of a file, or of all files in a folder, by name; reads only headers.
 
-    An .npy file holds one array, named like the file. In a folder each array is also known as
-    ``file/name``, and by its bare name only where no other file has the same.
+    An .npy file holds one array, named like the file. In a folder each array is also called
+    ``file/name``, and has its bare name only if no other file uses it.
     """
     if path.is_dir():
         return _of_folder(path)
@@ -127,12 +127,12 @@ def variables(path: Path) -> dict[str, AnyVariable]:
         raise DataError(f"{path}: cannot read this kind of file; expected {', '.join(SUFFIXES)}. Convert it.")
     with _reading(path):
         shapes = _SHAPES[_kind(path)](path)
-    found: dict[str, AnyVariable] = {name: Variable(path, name, shape) for name, shape in shapes.items()}
-    return {**found, **_sparse(path, found)}
+    dense: dict[str, AnyVariable] = {name: Variable(path, name, shape) for name, shape in shapes.items()}
+    return {**dense, **_sparse(path, dense)}
 
 
 def data_files(folder: Path) -> list[Path]:
-    """The files of a folder that hold arrays or, where it has none, those of the folders in it."""
+    """The files of a folder that hold arrays or, if it has none, those of its subfolders."""
 
     def among(paths: Iterable[Path]) -> list[Path]:
         return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file())
@@ -143,24 +143,24 @@ def data_files(folder: Path) -> list[Path]:
 def _of_folder(folder: Path) -> dict[str, AnyVariable]:
     files = data_files(folder)
     if not files:
-        raise DataError(f"{folder}: no data files; expected some of {', '.join(SUFFIXES)}. Put them there.")
+        raise DataError(f"{folder}: holds no data files; expected {', '.join(SUFFIXES)}. Put them there.")
     by_file = {file: variables(file) for file in files}
-    together = [name for found in by_file.values() for name in found]
-    bare = {n: v for found in by_file.values() for n, v in found.items() if together.count(n) == 1}
+    together = [name for named in by_file.values() for name in named]
+    bare = {n: v for named in by_file.values() for n, v in named.items() if together.count(n) == 1}
     bare.update(_sparse(folder, {n: v for n, v in bare.items() if isinstance(v, Variable)}))
-    qualified = {f"{file.name}/{n}": v for file, found in by_file.items() for n, v in found.items()}
+    qualified = {f"{file.name}/{n}": v for file, named in by_file.items() for n, v in named.items()}
     return {**qualified, **bare}
 
 
-def _sparse(path: Path, found: Mapping[str, AnyVariable]) -> dict[str, AnyVariable]:
-    """The matrices whose CSR parts are among ``found``; as wide as their vocabulary, if there is one."""
+def _sparse(path: Path, named: Mapping[str, AnyVariable]) -> dict[str, AnyVariable]:
+    """The matrices whose CSR parts are among ``named``; as wide as their vocabulary, if that is known."""
     sparse: dict[str, AnyVariable] = {}
-    for name in (n.removesuffix("_indptr") for n in found if n.endswith("_indptr")):
-        parts = {p: found.get(f"{name}_{p}") for p in ("indptr", "indices", "data")}
+    for name in (n.removesuffix("_indptr") for n in named if n.endswith("_indptr")):
+        parts = {p: named.get(f"{name}_{p}") for p in ("indptr", "indices", "data")}
         plain = {p: v for p, v in parts.items() if isinstance(v, Variable)}
-        if name in found or "indices" not in plain:
+        if name in named or "indices" not in plain:
             continue
-        vocabulary = found.get(f"{name}_vocab")
+        vocabulary = named.get(f"{name}_vocab")
         if vocabulary is not None:
             width = int(np.prod(vocabulary.shape))
         else:
@@ -172,7 +172,7 @@ def _sparse(path: Path, found: Mapping[str, AnyVariable]) -> dict[str, AnyVariab
 
 @contextmanager
 def _reading(path: Path, name: str = "") -> Iterator[None]:
-    """Turn whatever a damaged file makes its reader raise into a one-line :class:`DataError`."""
+    """Turn any error that a damaged file causes in its reader into a one-line :class:`DataError`."""
     try:
         yield
     except (DataError, MemoryError):
@@ -194,6 +194,7 @@ def _kind(path: Path) -> str:
 
 
 def is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5: an .h5, or a .mat of v7.3."""
     if path.suffix.lower() not in (".mat", ".h5", ".hdf5"):
         return False
     import h5py
@@ -234,16 +235,16 @@ def _npz_read(path: Path, name: str) -> Array:
 
 
 def _check_complete(path: Path) -> None:
-    """Follow the lengths of the variables of a v5 file to its end.
+    """Follow the lengths of the variables in a v5 file to its end.
 
-    scipy stops without a word where the next variable should begin, so a bundle cut there would
+    scipy stops silently where the next variable should begin, so a bundle truncated there would
     pass for one without queries.
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
         mark = stream.read(128)[126:]
         if mark not in (b"IM", b"MI"):
-            return  # v4, which has no header; or not a .mat at all, which scipy will say
+            return  # v4, which has no header; or no .mat at all, which scipy reports
         end = 128
         while end < size:
             stream.seek(end + 4)
@@ -321,12 +322,12 @@ def _hdf5_stream(path: Path, name: str, shape: tuple[int, ...]) -> npt.NDArray[n
         item = file[name]
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "biuf":
             return None
-        whole = np.empty(shape, np.float32)
-        seen = whole.T if _kind(path) == ".mat v7.3" else whole  # as it lies in the file
-        step = max(1, STEP // max(1, seen.shape[1]))
-        for start in range(0, len(seen), step):
-            seen[start : start + step] = item[start : start + step]
-    return whole
+        matrix = np.empty(shape, np.float32)
+        stored = matrix.T if _kind(path) == ".mat v7.3" else matrix  # with its axes as in the file
+        step = max(1, STEP // max(1, stored.shape[1]))
+        for start in range(0, len(stored), step):
+            stored[start : start + step] = item[start : start + step]
+    return matrix
 
 
 _SHAPES = {

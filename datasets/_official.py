@@ -1,6 +1,6 @@
-"""What the loaders of official distributions share: finding folders, reading old text files, counting.
+"""Helpers for the owners' distributions: find folders, read old text files, count words, draw queries.
 
-Trap: these files come from many hands: CRLF, a byte order mark, and Latin-1 where UTF-8 is expected.
+Trap: these files have many authors: expect CRLF, byte order marks, and Latin-1 in place of UTF-8.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 from bench.api import DataError, Labels, Rows
 
-EDGES = ".,;:!?\"'()[]"  # punctuation at the ends of a word, which does not belong to it
-DEPTH = 3  # a distribution may have been unpacked so many folders below ROOT/NAME
+EDGES = ".,;:!?\"'()[]"  # punctuation to strip from the ends of a word
+DEPTH = 3  # how many folders below ROOT/NAME a distribution may lie
 
 
 def find(home: Path, mark: str) -> Path | None:
-    """The file or folder ``mark`` (a glob) in ``home`` or up to three folders below, the nearest first."""
+    """The file or folder ``mark`` (a glob) nearest to ``home``, at most three folders below; else None."""
     for level in range(DEPTH + 1):
         for path in sorted(home.glob("*/" * level + mark)):
             return path
@@ -27,18 +27,18 @@ def find(home: Path, mark: str) -> Path | None:
 
 
 def expect(home: Path, mark: str, what: str) -> Path:
-    """As :func:`find`; where there is none, a :class:`DataError` that says ``what`` it is."""
+    """As :func:`find`, but raises :class:`DataError` if there is none; ``what`` describes the file."""
     path = find(home, mark)
     if path is None:
         raise DataError(
             f"{home}: no {mark}, here or in a folder below; expected {what}. Unpack the distribution there; "
-            f"`bench data info {home.name}` says where it comes from."
+            f"`bench data info {home.name}` says where to get it."
         )
     return path
 
 
 def text(path: Path) -> str:
-    """The whole file as UTF-8 or, where it is not that, as Latin-1; line ends become newlines."""
+    """The content of a file as UTF-8 or, failing that, Latin-1; line ends become newlines."""
     try:
         stored = path.read_bytes()
     except OSError as error:
@@ -53,25 +53,25 @@ def text(path: Path) -> str:
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of :func:`text` that are not empty, without the blanks around them."""
+    """The lines of :func:`text` that are not empty, stripped."""
     return [line.strip() for line in text(path).split("\n") if line.strip()]
 
 
 def whole_numbers(path: Path) -> Rows:
-    """One whole number per line; a :class:`DataError` names the line that is none."""
-    found = lines(path)
+    """Read one whole number per line; a :class:`DataError` names the first other line."""
+    stored = lines(path)
     try:
-        return np.array(found, dtype=np.intp)
+        return np.array(stored, dtype=np.intp)
     except ValueError:
-        wrong = next(i for i, line in enumerate(found) if not re.fullmatch(r"[+-]?\d+", line))
+        wrong = next(i for i, line in enumerate(stored) if not re.fullmatch(r"[+-]?\d+", line))
         raise DataError(
-            f"{path}: line {wrong + 1} is {found[wrong][:40]!r}; expected one whole number per line. "
+            f"{path}: line {wrong + 1} is {stored[wrong][:40]!r}; expected one whole number per line. "
             "Copy the file again."
         ) from None
 
 
 def words(sentence: str) -> list[str]:
-    """The words of a sentence, as the view ``bow`` cuts it: at white space, without punctuation at the ends.
+    """Split a sentence as the view ``bow`` does: at white space, without punctuation at the ends of words.
 
     >>> words("A man's dark-skinned dogs, running.")
     ['a', "man's", 'dark-skinned', 'dogs', 'running']
@@ -80,14 +80,14 @@ def words(sentence: str) -> list[str]:
 
 
 def most_frequent(documents: Iterable[Iterable[str]], *, least: int = 1, most: int = 0) -> tuple[str, ...]:
-    """Words of at least ``least`` documents, frequent ones first, then by name; only the first ``most``."""
+    """Words of at least ``least`` documents, frequent ones first, then by name; at most ``most``, 0: all."""
     counts = Counter(word for document in documents for word in set(document))
     ordered = sorted((w for w, n in counts.items() if n >= least), key=lambda w: (-counts[w], w))
     return tuple(ordered[:most] if most else ordered)
 
 
 def split_at_random(labels: Labels, queries: int, seed: int) -> tuple[Rows, Rows]:
-    """Rows of train and of ``queries`` random labelled items, both in rising order."""
+    """Draw ``queries`` random labelled items; returns the rows of train and query, in rising order."""
     labelled = np.flatnonzero(labels.any(axis=1))
     if queries >= len(labelled):
         raise DataError(

@@ -1,6 +1,6 @@
 """Opens the pictures of a dataset one by one, from folders or straight out of a zip, as 8-bit RGB.
 
-Trap: Pillow makes RGB of a 16-bit picture by clipping, which turns nearly all of it white.
+Trap: Pillow converts a 16-bit picture to RGB by clipping, which turns nearly all of it white.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff")
 class Pictures:
     """``pictures(row)`` decodes the picture ``names[row]`` of the folder or zip ``places[row]``.
 
-    Picklable. A picture that is missing or broken is a :class:`DataError` that names it.
+    Picklable. A missing or damaged picture raises a :class:`DataError` that names it.
     """
 
     places: Sequence[Path]
@@ -49,6 +49,7 @@ class Pictures:
             ) from error
 
     def take(self, rows: Iterable[int]) -> Pictures:
+        """The pictures of these rows, renumbered from 0."""
         return Pictures([self.places[i] for i in rows], [self.names[i] for i in rows])
 
 
@@ -59,62 +60,63 @@ def rgb(stored: bytes) -> Image:
     with Pillow.open(io.BytesIO(stored)) as image:
         if image.mode.startswith("I"):  # "I;16", or "I" from older files
             return Pillow.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-        if image.mode == "P":  # Pillow warns where a palette's transparency is not kept on the way
+        if image.mode == "P":  # Pillow warns about a palette's transparency without the detour
             return image.convert("RGBA").convert("RGB")
         return image.convert("RGB")
 
 
 def is_zip(place: Path) -> bool:
+    """Whether a place is a zip, by its suffix."""
     return place.suffix.lower() == ".zip"
 
 
 def listing(place: Path) -> set[str]:
-    """Names of all files below a folder or in a zip, with slashes, as :class:`Pictures` wants them."""
+    """Names of all files below a folder or in a zip, with slashes, as :class:`Pictures` expects them."""
     if is_zip(place):
         return {name for name in _archive(place, os.getpid()).namelist() if not name.endswith("/")}
-    found: set[str] = set()
+    files: set[str] = set()
     for folder, _, names in os.walk(place):
         below = Path(folder).relative_to(place).as_posix()
-        found.update(names if below == "." else (f"{below}/{name}" for name in names))
-    return found
+        files.update(names if below == "." else (f"{below}/{name}" for name in names))
+    return files
 
 
 def gather(home: Path) -> dict[str, tuple[Path, str]]:
     """Place and name of every picture in and below ``home``, by its bare file name.
 
-    Archives count that lie in ``home`` itself; a picture that is unpacked as well is read from its folder.
-    For datasets whose pictures have names of their own, wherever they were unpacked.
+    Includes the zips in ``home`` itself; a picture that is also unpacked is read from its folder.
+    Requires that pictures in different folders have different names.
     """
-    found = {}
+    places = {}
     for place in (*sorted(home.glob("*.zip")), home):
         for name in sorted(listing(place)):
             if name.lower().endswith(SUFFIXES) and not name.startswith("views/"):
-                found[name.rpartition("/")[2]] = place, name
-    return found
+                places[name.rpartition("/")[2]] = place, name
+    return places
 
 
 def choose(
-    home: Path, found: Mapping[str, tuple[Path, str]], names: Sequence[str]
+    home: Path, places: Mapping[str, tuple[Path, str]], names: Sequence[str]
 ) -> tuple[Pictures, Rows, str]:
-    """The pictures of these bare names that there are, their rows, and a note on those that there are not.
+    """The pictures among ``names`` that exist, their rows, and a note on the missing ones.
 
-    A :class:`DataError` where there is none of them in or below ``home``.
+    Raises :class:`DataError` if none of them exists in or below ``home``.
     """
-    rows = [i for i, name in enumerate(names) if name in found]
+    rows = [i for i, name in enumerate(names) if name in places]
     if names and not rows:
         raise DataError(
-            f"{home}: has none of the {len(names)} pictures, {names[0]} first; expected them in a folder or "
-            f"zip there. `bench data info {home.name}` says where they come from."
+            f"{home}: has none of the {len(names)} pictures (first: {names[0]}); expected them in a folder "
+            f"or zip there. `bench data info {home.name}` says where to get them."
         )
-    pictures = Pictures([found[names[i]][0] for i in rows], [found[names[i]][1] for i in rows])
-    missing = [name for name in names if name not in found]
-    note = f"{len(missing)} items without a picture were dropped, {missing[0]} first" if missing else ""
+    pictures = Pictures([places[names[i]][0] for i in rows], [places[names[i]][1] for i in rows])
+    missing = [name for name in names if name not in places]
+    note = f"dropped items without a picture: {len(missing)} (first: {missing[0]})" if missing else ""
     return pictures, np.array(rows, dtype=np.intp), note
 
 
 @lru_cache(maxsize=8)
 def _archive(path: Path, process: int) -> zipfile.ZipFile:
-    """One handle per process: after a fork, two readers of one handle would move each other's position."""
+    """One handle per process: after a fork, two readers of one handle would disturb each other's position."""
     try:
         return zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:

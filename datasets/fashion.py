@@ -1,4 +1,4 @@
-"""Fashion Product Images: product photos of a shop, their titles, and kinds and colours as labels."""
+"""Fashion Product Images: a shop's product photos and titles, with kinds and colours as labels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CARD = Card(
     name="fashion",
     title="Fashion Product Images (Small)",
     sources=("https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-small",),
-    licence="MIT, as Kaggle states it; the photos are a shop's",
+    licence="MIT according to Kaggle; the photos belong to a shop",
     citation="P. Aggarwal. Fashion Product Images (Small). Kaggle, 2019.",
     files=(
         Expected(
             path="styles.csv",
-            note="download it with an account of Kaggle; the photos ID.jpg beside it, in a folder or a zip",
+            note="needs a Kaggle account; put the photos ID.jpg beside it, in a folder or a zip",
         ),
     ),
     counts={"": Counts(queries=2000)},
@@ -36,24 +36,24 @@ CARD = Card(
 class Fashion(RawSource):
     """Photos of 60 × 80 pixels with the products' titles.
 
-    Reads ``styles.csv`` and the photos ``ID.jpg`` below ``ROOT/fashion``, from folders or straight out of
-    zips there. Labels are the columns ``subCategory`` (one per product) or that and ``baseColour`` (two:
-    products of one colour are then relevant to each other, whatever they are). Values of fewer than
-    ``least`` products are no labels, and a product that has none is left out.
+    Reads ``styles.csv`` and the photos ``ID.jpg`` below ``ROOT/fashion``, from folders or directly from
+    zips. Labels come from the column ``subCategory`` (one per product), or also from ``baseColour`` (two:
+    products of one colour are then relevant to each other, whatever they are). A value that fewer than
+    ``least`` products share is no label, and a product without a label is left out.
     """
 
-    labels: Literal["subCategory", "subCategory+baseColour"] = param("subCategory", "columns that are labels")
-    least: int = param(100, "products that a value must have to be a label", least=1)
-    queries: int = param(2000, "random query products", least=1)
-    seed: int = param(0, "of the random query products", least=0)
-    image: str = param("hog", "view of the pictures that is their features")
+    labels: Literal["subCategory", "subCategory+baseColour"] = param(
+        "subCategory", "columns that give labels"
+    )
+    least: int = param(100, "how many products must share a value to make it a label", least=1)
+    queries: int = param(2000, "number of random query products", least=1)
+    seed: int = param(0, "random seed of the query products", least=0)
+    image: str = param("hog", "view to use as image features")
     card = CARD
 
     def raw(self, root: Path) -> Raw:
         home = self.home(root)
-        path = _official.expect(
-            home, "styles.csv", "the table of products of Kaggle's Fashion Product Images"
-        )
+        path = _official.expect(home, "styles.csv", "the product table of Kaggle's Fashion Product Images")
         table, dropped = _table(path)
         names = [f"{row['id']}.jpg" for row in table]
         pictures, rows, missing = _pictures.choose(home, _pictures.gather(home), names)
@@ -61,7 +61,7 @@ class Fashion(RawSource):
         labels, classes = _labels(table, self.labels.split("+"), self.least)
         kept = np.flatnonzero(labels.any(axis=1))
         train, query = _official.split_at_random(labels[kept], self.queries, self.seed)
-        rare = f"{len(table) - len(kept)} products have no label with {self.least} products: left out"
+        rare = f"dropped products without a label of {self.least} products: {len(table) - len(kept)}"
         return Raw(
             ids=np.array([int(table[i]["id"]) for i in kept], dtype=np.intp),
             image=pictures.take(kept),
@@ -75,11 +75,11 @@ class Fashion(RawSource):
 
 
 def _table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    """The rows that can be used; a comma in a title is not quoted in every copy, so the rest is the title."""
-    try:  # line by line: a quote that is never closed would swallow all that follows
+    """The usable rows, and notes. Some copies do not quote commas: the title is all that remains."""
+    try:  # line by line: an unclosed quote would swallow all later lines
         stored = [row for line in _official.lines(path) for row in csv.reader([line])]
     except csv.Error as error:
-        raise DataError(f"{path}: is no table ({error}); expected Kaggle's. Copy it again.") from error
+        raise DataError(f"{path}: is no CSV ({error}); expected Kaggle's table. Copy it again.") from error
     if not stored or stored[0][: len(COLUMNS)] != COLUMNS:
         raise DataError(
             f"{path}: begins with {','.join(stored[0]) if stored else 'nothing'}; expected the columns "
@@ -92,9 +92,8 @@ def _table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
     ]
     titled = list({row["id"]: row for row in table if row["title"]}.values())
     lost = len(stored) - 1 - len(titled)
-    return titled, [
-        f"{lost} rows of styles.csv without a number or a title, or repeated: dropped"
-    ] if lost else []
+    note = f"dropped rows of styles.csv without a number or a title, or repeated: {lost}"
+    return titled, [note] if lost else []
 
 
 def _labels(table: list[dict[str, str]], columns: list[str], least: int) -> tuple[Labels, tuple[str, ...]]:

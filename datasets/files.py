@@ -1,6 +1,6 @@
-"""Your own features: a folder of .npy or .npz files, or one of the field's .mat bundles.
+"""Your own features: a folder of .npy or .npz files, an .h5, or a .mat bundle.
 
-Which variable is what is found by the usual names, noted in the dataset, and can be overridden.
+Variables are recognised by their usual names; the notes tell which, and an option overrides them.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from bench.datasets._mapping import Mapped
 
 
 class Files(DatasetSource):
-    """Image and text features and labels from arrays on disk, as ``files[path=mirflickr.mat]``.
+    """Image and text features and labels from arrays on disk, as in ``files[path=mirflickr.mat]``.
 
-    Known without a mapping: ``I_tr, T_tr, L_tr`` with ``I_te, T_te, L_te``; the same with
+    Recognised without a mapping: ``I_tr, T_tr, L_tr`` with ``I_te, T_te, L_te``; the same with
     ``I_db`` (then the database is the stream); ``XAll, YAll, LAll``; ``image, text, labels``
     with ``query_image, ...`` or ``query_index``; ``image_train, text_train, label_train`` with
     ``..._test``. A text matrix may be CSR parts: ``text_indptr``, ``text_indices``, ``text_data``.
     """
 
-    path: str = param("", "folder or file, relative to the data root or absolute")
-    mapping: str = param("", "ROLE:VARIABLE;... where names are not the usual; VARIABLE.T is transposed")
-    queries: int = param(2000, "random query rows, where the data have no query split", least=1)
-    seed: int = param(0, "of the random query rows", least=0)
-    labels: LabelKind = param("auto", "how to read labels; auto: one column holds class numbers")
-    label_prefix: str = param("", "keep only label columns whose name begins so; several with ';'")
+    path: str = param("", "folder or file, absolute or relative to the data root")
+    mapping: str = param("", "ROLE:VARIABLE;... for unusual names; VARIABLE.T is transposed")
+    queries: int = param(2000, "number of random query rows, if the data have no query split", least=1)
+    seed: int = param(0, "random seed of the query rows", least=0)
+    labels: LabelKind = param("auto", "how to read labels; auto: a single column holds class numbers")
+    label_prefix: str = param("", "keep only label columns whose name begins with it; separate several by ;")
     unlabelled: Literal["error", "drop", "keep"] = param(
-        "error", "items without a label; keep keeps them in train, never as queries"
+        "error", "items without a label: refuse them, drop them, or keep them in train"
     )
     schedule: ClassVar[str] = "shuffled:2000"
 
@@ -77,7 +77,7 @@ class Files(DatasetSource):
         return available, roles
 
     def _parts(self, roles: dict[str, Mapped]) -> tuple[_Part, _Part, str]:
-        """The two splits without labels, and a note on where the queries come from."""
+        """Both splits without labels, and a note on the origin of the queries."""
         matrices = {
             r: _features(m) for r, m in roles.items() if r.removeprefix("query_")[:4] in ("imag", "text")
         }
@@ -115,7 +115,7 @@ class Files(DatasetSource):
     def _add_labels(
         self, roles: dict[str, Mapped], train: _Part, query: _Part
     ) -> tuple[tuple[str, ...], str]:
-        """Fill in the labels of both parts; returns the names of their columns, and a note."""
+        """Fill in the labels of both parts; returns the names of their columns and a note."""
         variables = [roles[r] for r in ("labels", "query_labels") if r in roles]
         matrices, names, note = _labels.read(variables, self.labels)
         width = matrices[0].shape[1]
@@ -124,12 +124,12 @@ class Files(DatasetSource):
             if len(names) != width:
                 raise DataError(
                     f"{roles['classes'].where}: {len(names)} names for {width} label columns of "
-                    f"{roles['labels']}; expected one each. Map another: mapping=classes:VARIABLE."
+                    f"{roles['labels']}; expected one each. Map another variable: mapping=classes:VARIABLE."
                 )
         if self.label_prefix:
             columns = _labels.select(names, self.label_prefix, roles["labels"])
             matrices, names = [m[:, columns] for m in matrices], tuple(names[c] for c in columns)
-            note += f", kept the {len(columns)} whose name begins with {self.label_prefix}"
+            note += f", kept the {len(columns)} whose names begin with {self.label_prefix}"
         if len(matrices) == 1:
             train.labels, query.labels = matrices[0][train.ids], matrices[0][query.ids]
         else:
@@ -137,7 +137,7 @@ class Files(DatasetSource):
         return names, note
 
     def _keep(self, part: _Part, source: str) -> tuple[npt.NDArray[np.bool_], str]:
-        """Which rows of a part stay, by the option ``unlabelled``, and a note where some do not."""
+        """Choose the rows of a part that stay, by the option ``unlabelled``; returns also a note."""
         assert part.labels is not None
         labelled: npt.NDArray[np.bool_] = np.any(part.labels, axis=1)
         missing = int((~labelled).sum())
@@ -151,14 +151,14 @@ class Files(DatasetSource):
             )
         if missing == len(labelled):
             raise DataError(
-                f"files: no {part.name} row of {source} has a label; expected some. Map other labels."
+                f"files: no {part.name} row of {source} has a label; expected at least one. Map other labels."
             )
         return labelled, f"dropped {missing} unlabelled {part.name} items"
 
 
 @dataclass(slots=True)
 class _Part:
-    """One split in the making."""
+    """One split under construction."""
 
     name: str
     features: dict[str, Features]  # by role: image, text, image_clip ...
@@ -178,7 +178,7 @@ class _Part:
 
 
 def _check_shapes(roles: dict[str, Mapped]) -> None:
-    """Every array has a row for each item of its split, and the queries have what train has."""
+    """Refuse arrays whose rows differ within a split, and queries that lack a view or column of train."""
     data = {r: m for r, m in roles.items() if r not in ("classes", "query_index", "database_index")}
     for role, mapped in data.items():
         if not role.endswith("labels") and len(mapped.shape) != 2:
@@ -196,7 +196,7 @@ def _check_shapes(roles: dict[str, Mapped]) -> None:
 
 
 def _check_rows(split: dict[str, Mapped]) -> None:
-    """All have as many rows as most of them have."""
+    """Refuse an array that has another number of rows than most others of its split."""
     rows = {role: _rows(role, mapped) for role, mapped in split.items()}
     expected = max(rows.values(), key=list(rows.values()).count, default=0)
     for role, mapped in split.items():
@@ -205,7 +205,7 @@ def _check_rows(split: dict[str, Mapped]) -> None:
             other = next(split[r].variable.name for r, n in rows.items() if n == expected)
             raise DataError(
                 f"{mapped.where}: has shape {mapped.shape}; expected {expected} rows, as {other} has. "
-                f"If it holds items in columns, map {role}:{name}.T."
+                f"If its columns are the items, map {role}:{name}.T."
             )
 
 
@@ -224,7 +224,7 @@ def _check_twin(role: str, mapped: Mapped, twin: Mapped | None) -> None:
 
 
 def _rows(role: str, mapped: Mapped) -> int:
-    """Rows of an array; a vector of labels has its length, whichever way it lies."""
+    """The number of rows; for a vector of labels its length, whichever way it lies."""
     if role.endswith("labels") and len(mapped.shape) == 2 and mapped.shape[0] == 1:
         return mapped.shape[1]
     return mapped.shape[0] if mapped.shape else 0

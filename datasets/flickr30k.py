@@ -20,14 +20,12 @@ CARD = Card(
         Expected(
             path="flickr30k-images.tar.gz",
             unpack=".",
-            note="31,783 photos; ask for them with the owners' form",
+            note="31,783 photos; request them with the owners' form",
         ),
         Expected(
             path="dataset_flickr30k.json", note="captions and split by A. Karpathy and L. Fei-Fei, 2015"
         ),
-        Expected(
-            path="results_20130124.token", optional=True, note="the owners' captions, used where they are"
-        ),
+        Expected(path="results_20130124.token", optional=True, note="the owners' captions, used if present"),
     ),
     counts={"": Counts(pairs=31_000, queries=1000, classes=1000)},
 )
@@ -37,8 +35,8 @@ class Flickr30k(RawSource):
     """29,000 training photos and 1000 test photos; the 1014 of val are left out.
 
     Reads ``dataset_flickr30k.json`` (captions and split) and the photos below ``ROOT/flickr30k``; captions
-    of ``results_20130124.token`` come first where it is there. A query is a test photo with its first
-    caption; relevant is the photo's one entry in the database, which has its other captions.
+    in ``results_20130124.token`` take precedence, if it exists. A query is a test photo with its first
+    caption; its one relevant item is the photo's entry in the database, which has the other captions.
     """
 
     card = CARD

@@ -1,4 +1,4 @@
-"""Flickr8k: photos with five captions each; relevance by pair, or as people judged it."""
+"""Flickr8k: photos with five captions each; relevance by pair, or also by people's judgement."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ CARD = Card(
     files=(
         Expected(
             path="Flickr8k_Dataset.zip",
-            note="8091 photos, read as they are; ask for it with the owners' form",
+            note="8091 photos, read from the zip; request it with the owners' form",
         ),
-        Expected(path="Flickr8k_text.zip", unpack=".", note="captions, splits and judgements; the same form"),
+        Expected(
+            path="Flickr8k_text.zip", unpack=".", note="captions, splits and judgements, by the same form"
+        ),
     ),
     counts={"": Counts(pairs=8000, queries=1000, classes=1000)},
 )
@@ -37,13 +39,13 @@ class Flickr8k(RawSource):
 
     Reads ``Flickr8k.token.txt``, ``Flickr_8k.trainImages.txt``, ``Flickr_8k.testImages.txt`` and the photos
     below ``ROOT/flickr8k``. A query is a test photo with its first caption. The database has the training
-    photos and, for each query, the photo with its other captions. Relevant to a query is that entry
-    (``pair``); and where an expert or the crowd found that a caption of one test photo describes another,
-    the other's entry too. A judgement holds for all captions of the photo, and in both directions.
+    photos and, for each query, the photo with its other captions. That entry is relevant to the query
+    (``pair``); if experts or the crowd judged that a caption of one test photo describes another, so is the
+    other's entry. A judgement holds for all captions of the photo and in both directions.
     """
 
     relevance: Literal["pair", "expert", "crowd"] = param(
-        "pair", "by pair alone, or with ExpertAnnotations.txt or CrowdFlowerAnnotations.txt"
+        "pair", "relevance by pair alone, or also by ExpertAnnotations.txt or CrowdFlowerAnnotations.txt"
     )
     card = CARD
 
@@ -59,7 +61,7 @@ class Flickr8k(RawSource):
 
 
 def _judged(home: Path, who: str) -> Iterator[tuple[str, str]]:
-    """Pairs of photos of which one's caption was judged to describe the other."""
+    """Pairs of photos where people judged that a caption of one describes the other."""
     name = "ExpertAnnotations.txt" if who == "expert" else "CrowdFlowerAnnotations.txt"
     path = _official.expect(home, name, "the judgements of Flickr8k_text.zip")
     for number, line in enumerate(_official.lines(path), start=1):
@@ -70,7 +72,7 @@ def _judged(home: Path, who: str) -> Iterator[tuple[str, str]]:
         except (ValueError, IndexError):
             raise DataError(
                 f"{path}: line {number} is {line[:60]!r}; expected a photo, a caption and three numbers, "
-                "with tabs between them. Copy the file again."
+                "separated by tabs. Copy the file again."
             ) from None
         if describes:
             yield photo, caption.rpartition("#")[0]

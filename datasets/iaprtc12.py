@@ -16,7 +16,7 @@ CARD = Card(
     name="iaprtc12",
     title="IAPR TC-12 with the segmented and annotated extension (SAIAPR TC-12)",
     sources=("https://www.imageclef.org/photodata", "https://www.imageclef.org/SIAPRdata"),
-    licence="free of charge and of copyright restrictions, as ImageCLEF says",
+    licence="free of charge and of copyright restrictions, according to ImageCLEF",
     citation=(
         "M. Grubinger, P. Clough, H. Müller and T. Deselaers. The IAPR TC-12 Benchmark: A New Evaluation "
         "Resource for Visual Information Systems. OntoImage, 2006. H. J. Escalante et al. The segmented and "
@@ -31,7 +31,7 @@ CARD = Card(
         ),
         Expected(
             path="wlist.txt",
-            note="of the extension, from ImageCLEF's page of SAIAPR data; its folder saiapr_tc-12 beside it",
+            note="the extension's words, on ImageCLEF's SAIAPR page; put its folder saiapr_tc-12 beside it",
         ),
     ),
     counts={"": Counts(pairs=20_000, queries=2000, classes=255, words=2912)},
@@ -39,15 +39,15 @@ CARD = Card(
 
 
 class Iaprtc12(BundledSource):
-    """Photos with their English descriptions, and what their regions were labelled as.
+    """Photos with their English descriptions, and the labels of their regions.
 
     Reads ``images/NN/N.jpg``, ``annotations_complete_eng/NN/N.eng`` and, from the extension, every
     ``labels.txt`` (photo, region, label) and ``wlist.txt`` (label, word) below ``ROOT/iaprtc12``; or a
-    bundle of the field (docs/datasets.md). The field's 2912 words are nobody's published list: here they
-    are the 2912 words of most training descriptions.
+    bundle (docs/datasets.md). Nobody has published the list of 2912 words that papers use: here they are
+    the 2912 words that occur in most training descriptions.
     """
 
-    words: int = param(2912, "words of the vocabulary, the most frequent ones", least=1)
+    words: int = param(2912, "size of the vocabulary, the most frequent words", least=1)
     card = CARD
     aliases = ("iapr",)
     mark = "annotations_complete_eng"
@@ -70,9 +70,9 @@ class Iaprtc12(BundledSource):
         vocabulary = _official.most_frequent(
             (_official.words(texts[numbers[row]]) for row in train), most=self.words
         )
-        found = Counts(pairs=len(numbers), queries=len(query), classes=len(columns), words=len(vocabulary))
+        counts = Counts(pairs=len(numbers), queries=len(query), classes=len(columns), words=len(vocabulary))
         lost = len(texts.keys() | regions.keys()) - len(described)
-        left_out = f"{lost} photos without a description or a labelled region: left out" if lost else ""
+        left_out = f"dropped photos without a description or a labelled region: {lost}" if lost else ""
         return Raw(
             ids=np.array(numbers, dtype=np.intp),
             image=pictures,
@@ -82,18 +82,18 @@ class Iaprtc12(BundledSource):
             train=train,
             query=query,
             vocabulary=vocabulary,
-            notes=tuple(filter(None, (left_out, missing, *found.differences(CARD.counts[""])))),
+            notes=tuple(filter(None, (left_out, missing, *counts.differences(CARD.counts[""])))),
         )
 
 
 def _description(path: Path) -> str:
-    """What is in DESCRIPTION; the files look like XML and are not, with bare & and <."""
-    found = re.search(r"<DESCRIPTION>(.*?)</DESCRIPTION>", _official.text(path), re.DOTALL | re.IGNORECASE)
-    return " ".join(html.unescape(found[1]).split()) if found else ""
+    """The text in DESCRIPTION; the files look like XML, but contain bare & and <."""
+    match = re.search(r"<DESCRIPTION>(.*?)</DESCRIPTION>", _official.text(path), re.DOTALL | re.IGNORECASE)
+    return " ".join(html.unescape(match[1]).split()) if match else ""
 
 
 def _labels(home: Path) -> tuple[dict[int, set[int]], dict[int, str]]:
-    """The labels of every photo that has regions, and the words of the labels."""
+    """The labels of every photo with regions, and the words of the labels."""
     words = _official.expect(home, "wlist.txt", "the words of the labels of SAIAPR TC-12")
     names = {}
     for line in _official.lines(words):
@@ -111,5 +111,5 @@ def _labels(home: Path) -> tuple[dict[int, set[int]], dict[int, str]]:
                 )
             regions.setdefault(int(fields[0]), set()).add(int(fields[2]))
     if not regions:
-        raise DataError(f"{words.parent}: no labels.txt; expected one in each folder. Unpack SAIAPR TC-12.")
+        raise DataError(f"{words.parent}: no labels.txt below; expected one per folder. Unpack SAIAPR TC-12.")
     return regions, names

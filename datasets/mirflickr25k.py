@@ -1,4 +1,4 @@
-"""MIRFLICKR-25000: Flickr photos, their tags and 24 topics; the field's 20,015 pairs and two more."""
+"""MIRFLICKR-25000: Flickr photos, their tags and 24 topics; the usual 20,015 pairs, 16,738 or all."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ RELEVANT = (
     "people_r1", "portrait_r1", "river_r1", "sea_r1", "tree_r1",
 )
 # fmt: on
-COMMON = 20  # a tag of so many of the 25,000 photos is common; there are 1386
+COMMON = 20  # photos that a common tag has at least; 1386 tags are common
 CARD = Card(
     name="mirflickr25k",
     title="MIRFLICKR-25000",
     sources=("https://press.liacs.nl/mirflickr/mirdownload.html",),
-    licence="photos under Creative Commons licences of their own (meta/license); annotations for research",
+    licence="each photo under its own Creative Commons licence (meta/license); annotations for research",
     citation=(
         "M. J. Huiskes and M. S. Lew. The MIR Flickr Retrieval Evaluation. ACM International Conference on "
         "Multimedia Information Retrieval, 2008."
@@ -50,7 +50,7 @@ CARD = Card(
     ),
     variants={
         "20015": "photos with a common tag (one of at least 20 photos) and a topic",
-        "16738": "of these, photos with two common tags or more, as in the line of CMFH and SePH",
+        "16738": "of these, photos with at least two common tags, as in CMFH, SePH and their successors",
         "25000": "all photos; those without a topic are never queries",
     },
     counts={
@@ -65,13 +65,13 @@ class Mirflickr25k(BundledSource):
     """Photos, Flickr tags as texts, and the topics that annotators saw in the photos.
 
     Reads ``mirflickr/`` (``imN.jpg``, ``meta/tags/tagsN.txt``, ``doc/common_tags.txt``) and the annotation
-    files of v080 below ``ROOT/mirflickr25k``; or a bundle of the field (docs/datasets.md). The pairs of a
-    variant are chosen by common tags and potential topics, whichever ``topics`` become the labels.
+    files of v080 below ``ROOT/mirflickr25k``; or a bundle (docs/datasets.md). Common tags and potential
+    topics select the pairs of a variant, whichever ``topics`` become the labels.
     """
 
-    variant: Literal["20015", "16738", "25000"] = param("20015", "which pairs; see the card")
+    variant: Literal["20015", "16738", "25000"] = param("20015", "selection of pairs; see `bench data info`")
     topics: Literal["potential", "relevant", "both"] = param(
-        "potential", "labels: the 24 topics seen at all, the 14 judged relevant (_r1), or all 38"
+        "potential", "labels: the 24 topics seen at all, the 14 judged relevant (_r1), or both"
     )
     card = CARD
     aliases = ("mirflickr", "flickr25k", "flickr-25k")
@@ -89,7 +89,7 @@ class Mirflickr25k(BundledSource):
         labels = topics if self.topics == "potential" else _topics(annotations, chosen, numbers)
 
         known = set(words)
-        common = np.array([sum(tag in known for tag in set(found)) for found in tags])
+        common = np.array([sum(tag in known for tag in set(own)) for own in tags])
         keep = np.ones(len(numbers), bool)
         if self.variant != "25000":
             keep = (common >= (1 if self.variant == "20015" else 2)) & topics.any(axis=1)
@@ -98,7 +98,7 @@ class Mirflickr25k(BundledSource):
         rows = np.flatnonzero(keep)
         train, query = _official.split_at_random(labels[rows], self.queries, self.seed)
         expected = CARD.counts[self.variant]
-        found = Counts(pairs=len(rows), queries=len(query), classes=len(TOPICS), words=len(words))
+        counts = Counts(pairs=len(rows), queries=len(query), classes=len(TOPICS), words=len(words))
         return Raw(
             ids=numbers[rows],
             image=Pictures([folder] * len(rows), [f"im{n}.jpg" for n in numbers[rows]]),
@@ -113,19 +113,21 @@ class Mirflickr25k(BundledSource):
                 rule,
                 *missing,
                 *note,
-                *found.differences(expected),
+                *counts.differences(expected),
             ),
         )
 
 
 def _photos(folder: Path) -> tuple[Rows, tuple[str, ...]]:
-    """The numbers of the photos that are there, in rising order, and a note on gaps."""
-    found = {path.stem[2:] for path in folder.glob("im*.jpg")}
-    numbers = np.array(sorted(int(n) for n in found if n.isdigit()), dtype=np.intp)
+    """The numbers of the photos on disk, in rising order, and a note on gaps."""
+    stems = {path.stem[2:] for path in folder.glob("im*.jpg")}
+    numbers = np.array(sorted(int(n) for n in stems if n.isdigit()), dtype=np.intp)
     if not len(numbers):
-        raise DataError(f"{folder}: no photo im1.jpg to im25000.jpg. Unpack mirflickr25k.zip there.")
+        raise DataError(
+            f"{folder}: no photos; expected im1.jpg to im25000.jpg. Unpack mirflickr25k.zip there."
+        )
     gaps = int(numbers[-1]) - len(numbers)
-    return numbers, (f"{gaps} photos before im{numbers[-1]}.jpg are missing",) if gaps else ()
+    return numbers, (f"missing photos before im{numbers[-1]}.jpg: {gaps}",) if gaps else ()
 
 
 def _tags(folder: Path, numbers: Rows) -> tuple[list[list[str]], tuple[str, ...]]:
@@ -133,20 +135,20 @@ def _tags(folder: Path, numbers: Rows) -> tuple[list[list[str]], tuple[str, ...]
     present = {path.name for path in folder.iterdir()}
     files = [f"tags{n}.txt" for n in numbers]
     stored = [_official.lines(folder / name) if name in present else [] for name in files]
-    tags = [[tag.replace(" ", "") for tag in found] for found in stored]  # blanks will part them from now on
+    tags = [[tag.replace(" ", "") for tag in lines] for lines in stored]  # texts separate tags by spaces
     missing = sum(name not in present for name in files)
-    return tags, (f"{missing} photos have no file of tags: read as without tags",) if missing else ()
+    return tags, (f"photos without a tag file, read as untagged: {missing}",) if missing else ()
 
 
 def _common_tags(folder: Path, tags: list[list[str]]) -> tuple[tuple[str, ...], str]:
-    """The vocabulary: the owners' list where it is there, else counted in the photos that are there."""
+    """The vocabulary, from the owners' list or else counted in the photos on disk, and a note."""
     path = folder / "doc" / "common_tags.txt"
     if path.is_file():
         listed = (line.split() for line in _official.lines(path))
         words = tuple(w[0] for w in listed if len(w) == 2 and w[1].isdigit() and int(w[1]) >= COMMON)
         return words, f"vocabulary: the {len(words)} tags of doc/common_tags.txt"
     words = _official.most_frequent(tags, least=COMMON)
-    return words, f"vocabulary: the {len(words)} tags of at least {COMMON} photos, counted here"
+    return words, f"vocabulary: the {len(words)} tags of at least {COMMON} photos, counted in this copy"
 
 
 def _topics(folder: Path, names: tuple[str, ...], numbers: Rows) -> Labels:

@@ -1,4 +1,4 @@
-"""MS-COCO 2014 and 2017: photos with five captions each, and 80 kinds of objects in them as labels."""
+"""MS-COCO 2014 and 2017: photos with five captions each, and 80 kinds of objects as labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SITE = "http://images.cocodataset.org"
 
 
 def _zip(name: str, size: int, sha256: str, note: str) -> Expected:
-    """A file of the owners; sizes and checksums are those that TensorFlow Datasets keeps."""
+    """A file of the owners; sizes and checksums come from TensorFlow Datasets."""
     year = name.removesuffix(".zip")[-4:]
     annotations = name.startswith("annotations")
     url = f"{SITE}/{'annotations' if annotations else 'zips'}/{name}"
@@ -44,13 +44,13 @@ FILES = (
         "train2014.zip",
         13_510_573_713,
         "ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
-        "82,783 photos; read without being unpacked",
+        "82,783 photos, read from the zip",
     ),
     _zip(
         "val2014.zip",
         6_645_013_297,
         "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
-        "40,504 photos; read without being unpacked",
+        "40,504 photos, read from the zip",
     ),
     _zip(
         "annotations_trainval2017.zip",
@@ -62,20 +62,20 @@ FILES = (
         "train2017.zip",
         19_336_861_798,
         "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929",
-        "118,287 photos; read without being unpacked",
+        "118,287 photos, read from the zip",
     ),
     _zip(
         "val2017.zip",
         815_585_330,
         "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05",
-        "5000 photos; read without being unpacked",
+        "5000 photos, read from the zip",
     ),
 )
 CARD = Card(
     name="mscoco",
     title="Microsoft COCO: Common Objects in Context",
     sources=("https://cocodataset.org/#download",),
-    licence="annotations CC BY 4.0; photos under the Flickr terms and licences of their own",
+    licence="annotations CC BY 4.0; photos under Flickr's terms and their own licences",
     citation=(
         "T.-Y. Lin, M. Maire, S. Belongie, J. Hays, P. Perona, D. Ramanan, P. Dollár and C. L. Zitnick. "
         "Microsoft COCO: Common Objects in Context. ECCV, 2014."
@@ -93,14 +93,13 @@ class Mscoco(BundledSource):
     """Photos with their captions, and the kinds of objects that annotators outlined.
 
     Reads ``instances_*.json`` and ``captions_*.json`` of train and val, and the photos, from folders or
-    straight out of the zips in ``ROOT/mscoco``; or a bundle of the field (docs/datasets.md). Train and
-    val are taken together and queries drawn at random, as in the field: a photo without a labelled
-    object is left out.
+    directly from the zips in ``ROOT/mscoco``; or a bundle (docs/datasets.md). As in papers on hashing,
+    train and val are joined, photos without a labelled object left out, and queries drawn at random.
     """
 
-    variant: Literal["2014", "2017"] = param("2014", "which edition; see the card")
-    captions: Literal["all", "first"] = param("all", "a text is all captions in a row, or the first")
-    queries: int = param(5000, "random query items, where the files tell none", least=1)
+    variant: Literal["2014", "2017"] = param("2014", "edition of photos and annotations")
+    captions: Literal["all", "first"] = param("all", "captions in a text: all of them, or the first")
+    queries: int = param(5000, "number of random query items, if the files define none", least=1)
     card = CARD
     aliases = ("coco", "ms-coco", "ms_coco")
     mark = "instances_*.json"
@@ -112,10 +111,10 @@ class Mscoco(BundledSource):
         objects: set[tuple[int, int]] = set()
         kinds: dict[int, str] = {}
         for part in ("train", "val"):
-            found = _parse(home, f"instances_{part}{self.variant}.json", "categories")
-            names |= dict(found["images"])
-            objects |= set(found["annotations"])
-            kinds |= {kind["id"]: kind["name"] for kind in found["categories"]}
+            instances = _parse(home, f"instances_{part}{self.variant}.json", "categories")
+            names |= dict(instances["images"])
+            objects |= set(instances["annotations"])
+            kinds |= {kind["id"]: kind["name"] for kind in instances["categories"]}
             for image, _, caption in sorted(
                 _parse(home, f"captions_{part}{self.variant}.json")["annotations"]
             ):
@@ -132,8 +131,8 @@ class Mscoco(BundledSource):
         train, query = _official.split_at_random(labels[kept], self.queries, self.seed)
         counts = Counts(pairs=len(kept), queries=len(query), classes=len(columns))
         notes = (
-            f"{int((~labelled).sum())} photos without a labelled object were left out",
-            f"{len(names) - len(ids)} photos have no caption: left out" if len(names) > len(ids) else "",
+            f"dropped photos without a labelled object: {int((~labelled).sum())}",
+            f"dropped photos without a caption: {len(names) - len(ids)}" if len(names) > len(ids) else "",
             missing,
             *counts.differences(CARD.counts[self.variant]),
         )
@@ -152,13 +151,13 @@ class Mscoco(BundledSource):
 def _labels(
     home: Path, objects: Iterable[tuple[int, int]], images: Container[int], ids: list[int], columns: list[int]
 ) -> Labels:
-    """A row for each of ``ids`` and a column for each kind; objects of other ``images`` are left out."""
-    row, column = ({value: i for i, value in enumerate(found)} for found in (ids, columns))
+    """One row per entry of ``ids``, one column per kind; objects in other ``images`` are left out."""
+    row, column = ({value: i for i, value in enumerate(order)} for order in (ids, columns))
     labels = np.zeros((len(ids), len(columns)), np.uint8)
     for image, kind in objects:
         if image not in images or kind not in column:
             raise DataError(
-                f"{home}: an object of kind {kind} is in image {image}, and one of them is not listed; "
+                f"{home}: an object has kind {kind} and image {image}, and one of them is not listed; "
                 "expected files of one edition. Unpack the annotations again."
             )
         if image in row:
@@ -167,28 +166,28 @@ def _labels(
 
 
 def _parse(home: Path, name: str, *more: str) -> dict[str, Any]:
-    """A file of annotations without outlines, which are nearly all of its half gigabyte.
+    """Parse a file of annotations, without the outlines that fill most of its half gigabyte.
 
     Images become (id, file name), objects (image, kind), captions (image, id, caption).
     """
 
-    def shorten(found: dict[str, Any]) -> Any:
-        if "category_id" in found:
-            return found["image_id"], found["category_id"]
-        if "caption" in found:
-            return found["image_id"], found["id"], found["caption"]
-        return (found["id"], found["file_name"]) if "file_name" in found else found
+    def shorten(entry: dict[str, Any]) -> Any:
+        if "category_id" in entry:
+            return entry["image_id"], entry["category_id"]
+        if "caption" in entry:
+            return entry["image_id"], entry["id"], entry["caption"]
+        return (entry["id"], entry["file_name"]) if "file_name" in entry else entry
 
-    path = _official.expect(home, name, "a file of annotations of COCO")
+    path = _official.expect(home, name, "a file of COCO's annotations")
     try:
         parsed = json.loads(_official.text(path), object_hook=shorten)
     except (ValueError, KeyError) as error:
         raise DataError(
-            f"{path}: is not what COCO distributes ({error}); expected JSON with images and annotations. It "
+            f"{path}: holds no COCO annotations ({error}); expected JSON with images and annotations. It "
             "may be truncated: unpack it again."
         ) from error
     missing = [key for key in ("images", "annotations", *more) if key not in parsed]
     if missing:
         raise DataError(f"{path}: has no {missing[0]}; expected COCO's annotations. Unpack the file again.")
-    found: dict[str, Any] = parsed
-    return found
+    annotations: dict[str, Any] = parsed
+    return annotations

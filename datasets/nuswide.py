@@ -1,4 +1,4 @@
-"""NUS-WIDE: Flickr photos with tags and concepts; the field's 21 or 10 most frequent, and 1000 tags."""
+"""NUS-WIDE: Flickr photos with 1000 tags and, as in papers on hashing, the 21 or 10 main concepts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TC10 = (
 )
 # fmt: on
 TAGS, SIFT = 1000, 500
-OWNERS = (  # what is read with features=owners, besides labels
+OWNERS = (  # files that features=owners reads, besides labels
     "Imagelist.txt",
     "TrainImagelist.txt",
     "TestImagelist.txt",
@@ -47,12 +47,12 @@ OWNERS = (  # what is read with features=owners, besides labels
     "BoW_Train_int.dat",
     "BoW_Test_int.dat",
 )
-BLOCK = 1 << 26  # bytes of a matrix of digits that are looked at together
+BLOCK = 1 << 26  # bytes of a matrix of digits that are read at a time
 CARD = Card(
     name="nuswide",
     title="NUS-WIDE",
     sources=("https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide/NUS-WIDE.html",),
-    licence="for research; the photos belong to their owners on Flickr, and many are gone from there",
+    licence="for research; the photos belong to their owners on Flickr, where many no longer exist",
     citation=(
         "T.-S. Chua, J. Tang, R. Hong, H. Li, Z. Luo and Y. Zheng. NUS-WIDE: A Real-World Web Image "
         "Database from National University of Singapore. ACM International Conference on Image and Video "
@@ -68,8 +68,8 @@ CARD = Card(
     ),
     variants={
         "tc21": "photos with one of the 21 concepts and one of the 1000 tags",
-        "tc21-195834": "photos with one of the 21 concepts, also those without a tag",
-        "tc10": "photos with one of the 10 concepts, also those without a tag",
+        "tc21-195834": "photos with one of the 21 concepts, with or without a tag",
+        "tc10": "photos with one of the 10 concepts, with or without a tag",
     },
     counts={
         "tc21": Counts(pairs=190_421, queries=2000, classes=21, words=TAGS),
@@ -80,17 +80,19 @@ CARD = Card(
 
 
 class Nuswide(BundledSource):
-    """Photos, those of their tags that are among the 1000 of most photos, and concepts.
+    """Photos, their tags among the 1000 most frequent ones, and concepts.
 
     Reads ``Imagelist.txt``, ``AllLabels/Labels_*.txt``, ``AllTags1k.txt`` and ``TagList1k.txt`` below
-    ``ROOT/nuswide``; or a bundle of the field (docs/datasets.md). ``features=views`` needs the photos,
-    named as in the list or by their number on Flickr alone; those that are missing are left out.
+    ``ROOT/nuswide``; or a bundle (docs/datasets.md). ``features=views`` needs the photos, named as in
+    the list or just by their number on Flickr; missing ones are left out.
     ``features=owners`` needs none: images are the owners' 500-d SIFT bags of words, texts the 1000 tags.
     """
 
-    variant: Literal["tc21", "tc21-195834", "tc10"] = param("tc21", "which pairs; see the card")
+    variant: Literal["tc21", "tc21-195834", "tc10"] = param(
+        "tc21", "selection of pairs; see `bench data info`"
+    )
     features: Literal["views", "owners"] = param(
-        "views", "prepared views, or the owners' SIFT words and tags"
+        "views", "features: prepared views, or the owners' SIFT words and tags"
     )
     schedule = "shuffled:10000"
     card = CARD
@@ -100,8 +102,8 @@ class Nuswide(BundledSource):
     def official(self, root: Path) -> Raw:
         chosen = self._chosen(root)
         home = self.home(root)
-        found = _pictures.gather(home)
-        by_number = {Path(name).stem.rpartition("_")[2]: place for name, place in found.items()}
+        places = _pictures.gather(home)
+        by_number = {Path(name).stem.rpartition("_")[2]: place for name, place in places.items()}
         numbers = [Path(name).stem.rpartition("_")[2] for name in chosen.names]
         pictures, rows, missing = _pictures.choose(home, by_number, numbers)
         labels = chosen.labels[rows]
@@ -155,8 +157,8 @@ class Nuswide(BundledSource):
         return TC10 if self.variant == "tc10" else TC21
 
     def _notes(self, chosen: _Items, pairs: int, queries: int) -> tuple[str, ...]:
-        found = Counts(pairs=pairs, queries=queries, classes=len(chosen.concepts), words=len(chosen.words))
-        return (f"variant {self.variant}: {CARD.variants[self.variant]}", *self._differences(found))
+        counts = Counts(pairs=pairs, queries=queries, classes=len(chosen.concepts), words=len(chosen.words))
+        return (f"variant {self.variant}: {CARD.variants[self.variant]}", *self._differences(counts))
 
     def _chosen(self, root: Path) -> _Items:
         home = self.home(root)
@@ -173,7 +175,7 @@ class Nuswide(BundledSource):
             raise DataError(f"{home}: TagList1k.txt has {len(words)} tags; expected {TAGS}. Copy it again.")
         keep = labels.any(axis=1)
         if self.variant == "tc21":
-            keep &= np.array([len(found) > 0 for found in tags])
+            keep &= np.array([len(columns) > 0 for columns in tags])
         rows = np.flatnonzero(keep)
         return _Items(
             rows=rows,
@@ -198,12 +200,12 @@ class _Items:
 
 
 def _digits(path: Path, rows: int, columns: int) -> npt.NDArray[np.uint8]:
-    """A matrix of the digits 0 and 1, whatever stands between them."""
+    """Read a matrix of the digits 0 and 1, whatever separates them."""
     return np.concatenate(list(_blocks(path, rows, columns)))
 
 
 def _tags(path: Path, rows: int) -> list[Rows]:
-    """For every photo the columns that are 1; the matrix of half a gigabyte is read in blocks."""
+    """The columns that are 1 for every photo; reads the matrix of half a gigabyte in blocks."""
     return [np.flatnonzero(row) for block in _blocks(path, rows, TAGS) for row in block]
 
 
@@ -211,12 +213,12 @@ def _blocks(path: Path, rows: int, columns: int) -> Any:
     seen, rest = 0, np.empty(0, np.uint8)
     with path.open("rb") as stream:
         while stored := stream.read(BLOCK):
-            found = np.frombuffer(stored, np.uint8)
-            rest = np.concatenate([rest, found[(found == ord("0")) | (found == ord("1"))] - ord("0")])
-            whole = len(rest) // columns
-            seen += whole
-            yield rest[: whole * columns].reshape(whole, columns)
-            rest = rest[whole * columns :]
+            digits = np.frombuffer(stored, np.uint8)
+            rest = np.concatenate([rest, digits[(digits == ord("0")) | (digits == ord("1"))] - ord("0")])
+            complete = len(rest) // columns
+            seen += complete
+            yield rest[: complete * columns].reshape(complete, columns)
+            rest = rest[complete * columns :]
     if seen != rows or len(rest):
         raise DataError(
             f"{path}: has {seen} rows of {columns} digits and {len(rest)} more; expected {rows} rows, one "
@@ -225,29 +227,34 @@ def _blocks(path: Path, rows: int, columns: int) -> Any:
 
 
 def _sift(home: Path, chosen: _Items) -> Features:
-    """The owners' SIFT bags of words; they are stored by the owners' train and test lists."""
+    """The owners' SIFT bags of words, which are stored in the order of their train and test lists."""
     place: dict[str, int] = {}
     parts = []
     for part in ("Train", "Test"):
         names = _official.lines(_official.expect(home, f"{part}Imagelist.txt", "the list of that part"))
         path = _official.expect(home, f"BoW_{part}_int.dat", "SIFT bags of words, of Low_Level_Features")
         with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # is how numpy says that it stopped early
+            warnings.simplefilter("error", DeprecationWarning)  # numpy's sign that it stopped early
             try:
-                found = np.fromfile(path, dtype=np.float32, sep=" ")
+                numbers = np.fromfile(path, dtype=np.float32, sep=" ")
             except (DeprecationWarning, ValueError):
-                raise DataError(f"{path}: holds more than numbers; expected {SIFT} per row.") from None
-        if len(found) != len(names) * SIFT:
+                raise DataError(
+                    f"{path}: holds more than numbers; expected {SIFT} per row. Copy the file again."
+                ) from None
+        if len(numbers) != len(names) * SIFT:
             raise DataError(
-                f"{path}: holds {len(found)} numbers; expected {len(names)} × {SIFT}, a row for each photo "
+                f"{path}: holds {len(numbers)} numbers; expected {len(names)} × {SIFT}, a row for each photo "
                 f"of {part}Imagelist.txt. Copy the file again."
             )
         start = len(place)
         place.update({name.replace("\\", "/"): start + i for i, name in enumerate(names)})
-        parts.append(found.reshape(len(names), SIFT))
+        parts.append(numbers.reshape(len(names), SIFT))
     missing = [name for name in chosen.names if name not in place]
     if missing:
-        raise DataError(f"{home}: {missing[0]} is in neither TrainImagelist.txt nor TestImagelist.txt.")
+        raise DataError(
+            f"{home}: {missing[0]} is in neither TrainImagelist.txt nor TestImagelist.txt; expected it in "
+            "one of them. Copy the lists again."
+        )
     features = np.concatenate(parts)[[place[name] for name in chosen.names]]
     finite(f"{home}, SIFT bags of words", features)
     return features

@@ -25,18 +25,18 @@ LABELS_PER_ITEM, WORDS_PER_TEXT = 2.4, 7.0
 
 
 class Synthetic(DatasetSource):
-    """Image–text pairs drawn from a model that can be made harder, longer and drifting.
+    """Image–text pairs drawn from a model; options make the data longer, noisier or drifting.
 
     Labels are thresholds of a few shared topics, so they are correlated and of unequal
     frequency; every item has at least one. An item's latent vector is the mean of its labels'
-    prototypes and its own variation. Image features (128) are rectified noisy projections of
+    prototypes plus its own variation. Image features (128) are rectified noisy projections of
     it with image-only factors, text features (200) a sparse binary bag of words, and the views
     ``clip`` (64) noisy unit vectors of one space for both modalities, apart by a constant offset.
 
-    Item i of n is made at time i/n. With ``drift`` > 0 the image's and the text's latent space
-    turn in opposite directions as time goes on, by 90° times ``drift`` at the end; the clip views do
-    not turn. Queries are spread evenly over time. Stream it as ``stored:SIZE``: under a schedule that
-    reorders the items, the drift is a variety of conditions that every chunk has.
+    Item i of n is drawn at time i/n. With ``drift`` > 0 the latent spaces of image and text turn in
+    opposite directions over time, by 90° times ``drift`` at the end; the clip views do not turn.
+    Queries are spread evenly over time. Stream it as ``stored:SIZE``: a schedule that reorders the
+    items spreads the drift over all chunks.
 
     With ``drift`` = 0 a smaller dataset is the beginning of a larger one.
     """
@@ -45,10 +45,10 @@ class Synthetic(DatasetSource):
     queries: int = param(400, "query pairs", least=1)
     classes: int = param(24, "label columns", least=2)
     noise: float = param(
-        1.0, "scale of all feature noise; 0 leaves only what the latent space fixes", least=0
+        1.0, "scale of all feature noise; 0: the latent space alone decides the features", least=0
     )
-    drift: float = param(0.0, "turn of the feature maps over the stream, in quarter turns", least=0)
-    seed: int = param(0, "of the model and of all items", least=0)
+    drift: float = param(0.0, "rotation of the feature maps over the stream, in quarter turns", least=0)
+    seed: int = param(0, "random seed of the model and of all items", least=0)
     schedule: ClassVar[str] = "shuffled:400"
     licence: ClassVar[str] = "generated; no restriction"
 
@@ -86,7 +86,7 @@ class Synthetic(DatasetSource):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Model:
-    """What is fixed for all items."""
+    """The parameters that all items share."""
 
     loadings: Float  # (classes, TOPICS): which topics bring a label up; rows of norm sqrt(0.6)
     thresholds: Float  # (classes,): a label is given where its Gaussian score exceeds it
@@ -127,13 +127,13 @@ def _model(classes: int, seed: int) -> _Model:
 def _items(
     model: _Model, rng: np.random.Generator, noise: float, angle: Float
 ) -> dict[str, npt.NDArray[Any]]:
-    """One block of items. All draws are for a full block, so a shorter dataset has the same items."""
+    """Draw one block of items. Every draw covers a full block, so a shorter dataset has the same items."""
 
     def draw(width: int, scale: float = 1.0) -> Float:
         return np.float32(scale) * rng.standard_normal((BLOCK, width), dtype=np.float32)
 
     labels = _labels(model, draw)
-    # Divided by the root: the mean of several prototypes alone would shrink towards zero.
+    # Divided by the root: the mean of several prototypes would shrink towards zero.
     latent = labels @ model.prototypes / np.sqrt(labels.sum(axis=1, keepdims=True, dtype=np.float32))
     latent += draw(LATENT, 0.8 * noise)
     image = _turn(latent, angle) @ model.image + draw(NUISANCE, 1.5 * noise) @ model.image_only
@@ -156,7 +156,7 @@ def _labels(model: _Model, draw: Any) -> Labels:
 
 
 def _at_least_one(x: Float, threshold: Float) -> Float:
-    """Where ``x`` exceeds ``threshold``, as 0 and 1; a row without any gets the one that came nearest."""
+    """Set 1 where ``x`` exceeds ``threshold``; a row without any 1 gets one where it came nearest."""
     margin = x - threshold
     given = (margin > 0).astype(np.float32)
     given[np.arange(len(given)), margin.argmax(axis=1)] = 1

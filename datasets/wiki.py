@@ -1,4 +1,4 @@
-"""Wikipedia featured articles: 2866 image–text pairs of ten classes, by the owners' features or from raw."""
+"""Wikipedia featured articles: 2866 image–text pairs of ten classes, as the owners' features or raw."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CARD = Card(
     title="Wikipedia featured articles (the Wikipedia dataset of cross-modal retrieval)",
     sources=("http://www.svcl.ucsd.edu/projects/crossmodal/",),
     licence=(
-        "none stated for the features; Wikipedia's texts are CC BY-SA, its images have licences of their own"
+        "none stated for the features; Wikipedia's texts are CC BY-SA, its images have their own licences"
     ),
     citation=(
         "N. Rasiwasia, J. Costa Pereira, E. Coviello, G. Doyle, G. R. G. Lanckriet, R. Levy and "
@@ -67,7 +67,7 @@ CARD = Card(
             note="articles, pictures, both lists of pairs, and raw_features.mat with I_tr, T_tr, I_te, T_te",
         ),
         Expected(
-            path="wikiData.mat", optional=True, note="the features with labels, as code passes them around"
+            path="wikiData.mat", optional=True, note="the features with labels, as published code shares them"
         ),
     ),
     counts={"": Counts(pairs=2866, queries=693, classes=10)},
@@ -77,13 +77,13 @@ CARD = Card(
 class Wiki(RawSource):
     """2173 train and 693 query pairs; images 128-d SIFT bags of words, texts 10-d LDA topics, or views.
 
-    The split is the authors'. ``features=owners`` reads ``wikiData.mat`` (any case) in the data root or in
-    its folder ``wiki``, with I_tr, T_tr, L_tr, I_te, T_te and L_te (class 1 to 10); or, below ``ROOT/wiki``,
-    the owners' ``raw_features.mat`` and lists of pairs. ``features=views`` are the views that
-    `bench data prepare` extracted from the owners' pictures and articles.
+    The split is the authors'. ``features=owners`` reads ``wikiData.mat`` (in any case) in the data root or
+    its folder ``wiki``, with I_tr, T_tr, L_tr, I_te, T_te and L_te (classes 1 to 10); or, below
+    ``ROOT/wiki``, the owners' ``raw_features.mat`` and lists of pairs. ``features=views`` reads the views
+    that `bench data prepare` extracted from the owners' pictures and articles.
     """
 
-    features: Literal["owners", "views"] = param("owners", "the owners' features, or prepared views")
+    features: Literal["owners", "views"] = param("owners", "features: the owners', or prepared views")
     schedule = "shuffled:400"
     card = CARD
 
@@ -99,8 +99,8 @@ class Wiki(RawSource):
         path = _bundle(root)
         if path is None:
             path = _owners(self.home(root))
-            numbers = {f"L_{part}": _pairs(found)[2] for part, found in _lists(self.home(root)).items()}
-            labels_from = "classes are from the owners' lists"
+            numbers = {f"L_{part}": _pairs(listed)[2] for part, listed in _lists(self.home(root)).items()}
+            labels_from = "classes come from the owners' lists"
         else:
             numbers, labels_from = {}, "class numbers 1 to 10 became ten label columns"
         arrays = _read(path, without=tuple(numbers)) | numbers
@@ -123,7 +123,7 @@ class Wiki(RawSource):
         names = [name if name.lower().endswith(".jpg") else f"{name}.jpg" for name in images]
         pictures, rows, missing = _pictures.choose(home, _pictures.gather(home), names)
         train = len(_pairs(lists["tr"])[0])
-        found = Counts(pairs=len(rows), queries=int((rows >= train).sum()), classes=len(CLASSES))
+        counts = Counts(pairs=len(rows), queries=int((rows >= train).sum()), classes=len(CLASSES))
         return Raw(
             ids=rows,
             image=pictures,
@@ -132,12 +132,12 @@ class Wiki(RawSource):
             classes=CLASSES,
             train=np.flatnonzero(rows < train),
             query=np.flatnonzero(rows >= train),
-            notes=tuple(filter(None, (missing, *found.differences(CARD.counts[""])))),
+            notes=tuple(filter(None, (missing, *counts.differences(CARD.counts[""])))),
         )
 
 
 def _bundle(root: Path) -> Path | None:
-    """``wikiData.mat`` in any case, in the root or in its folder ``wiki``."""
+    """``wikiData.mat``, in any case, in the root or its folder ``wiki``; None if there is none."""
     for folder in (root, root / "wiki"):
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
@@ -151,9 +151,9 @@ def _owners(home: Path) -> Path:
     if path is None:
         raise DataError(
             f"{home.parent}: no wikiData.mat, nor wiki/wikiData.mat, nor wiki/raw_features.mat; expected "
-            "the bundle that code of the field passes around, with I_tr, T_tr, L_tr, I_te, T_te, L_te (for "
-            "example from github.com/starxliu/FDDH), or the owners' distribution. Download it, name it "
-            "wikiData.mat and give its folder as --data-root."
+            "the bundle that published code shares, with I_tr, T_tr, L_tr, I_te, T_te, L_te (for example in "
+            "github.com/starxliu/FDDH), or the owners' distribution. Download it, name it wikiData.mat and "
+            "give its folder as --data-root; or run `bench data get wiki`."
         )
     return path
 
@@ -164,7 +164,7 @@ def _lists(home: Path) -> dict[str, Path]:
 
 
 def _pairs(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.str_], npt.NDArray[np.intp]]:
-    """Names of articles and pictures, and class numbers, in the order of the list."""
+    """Article names, picture names and class numbers, in the order of the list."""
     rows = [re.split(r"\s+", line) for line in _official.lines(path)]
     good = [len(row) == 3 and row[2] in CLASS_NUMBERS and Path(row[0]).name == row[0] for row in rows]
     wrong = next((i for i, is_good in enumerate(good) if not is_good), None)
@@ -178,24 +178,25 @@ def _pairs(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.str_], npt.
 
 
 def _article(path: Path) -> str:
-    """The words of an article; its XML is not always well formed, so tags are taken out, not parsed."""
+    """The words of an article; its XML is often malformed, so tags are removed, not parsed."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", _official.text(path))).split())
 
 
 def _read(path: Path, without: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
-    """The variables of a bundle, of the shapes that the field knows."""
-    found = _mat.variables(path)
+    """The variables of a bundle, with their usual shapes."""
+    available = _mat.variables(path)
     wanted = {name: shape for name, shape in SHAPES.items() if name not in without}
     for name, shape in wanted.items():
-        if name not in found or found[name].shape != shape:
-            got = (
-                f"shape {found[name].shape}" if name in found else f"missing among {', '.join(sorted(found))}"
+        known = available.get(name)
+        if known is None or known.shape != shape:
+            fact = (
+                f"missing among {', '.join(sorted(available))}" if known is None else f"shape {known.shape}"
             )
             raise DataError(
-                f"{path}: variable {name}: {got}; expected shape {shape}. Get the usual {path.name}, or "
+                f"{path}: variable {name}: {fact}; expected shape {shape}. Get the usual {path.name}, or "
                 "read another split with the dataset 'files'."
             )
-    return {name: found[name].read() for name in wanted}
+    return {name: available[name].read() for name in wanted}
 
 
 def _split(path: Path, arrays: dict[str, npt.NDArray[Any]], part: str, *, first_id: int) -> Split:
@@ -212,8 +213,8 @@ def _split(path: Path, arrays: dict[str, npt.NDArray[Any]], part: str, *, first_
         )
     if len(numbers) != len(features["I"]):
         raise DataError(
-            f"{path}: {len(features['I'])} rows and a list of {len(numbers)} pairs; expected as many. Take "
-            "both from the same copy."
+            f"{path}: {len(features['I'])} rows and a list of {len(numbers)} pairs; expected equal numbers. "
+            "Use files of one copy."
         )
     ids = np.arange(first_id, first_id + len(numbers), dtype=np.intp)
     return Split(

@@ -1,8 +1,9 @@
-"""Renews what README.md and docs/ show of stored results: `python docs/refresh.py`; `--check` only compares.
+"""Renew what README.md and docs/ show: `python docs/refresh.py`; `--check` only compares.
 
-A comment `<!-- $ bench … -->` stands before a fenced block that holds what the command prints, or before
-an SVG that the command writes with `--out`. A table is compared by its text, a figure by the digest of its
-numbers, since every version of matplotlib draws a little differently. Commands run in the checkout's root.
+A comment `<!-- $ bench … -->` or `<!-- $ python SCRIPT -->` stands before the output of that command: a
+fenced block, a Markdown table, or an SVG that the command writes with `--out`. Text is compared as it is, a
+figure by the digest of its numbers, since every version of matplotlib draws a little differently. Commands
+run in the root of the checkout.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ import contextlib
 import difflib
 import io
 import re
+import runpy
 import shlex
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
-SHOWN = re.compile(
-    r"<!-- \$ bench (?P<command>.+?) -->\n(?P<block>```text\n.*?\n```|!\[[^\]]*\]\([^)]*\))", re.DOTALL
+MARKER = re.compile(
+    r"<!-- \$ (?P<command>[^\n]+) -->\n"
+    r"(?P<block>```text\n.*?\n```|!\[[^\]]*\]\([^)]*\)|\|[^\n]*(?:\n\|[^\n]*)*)",
+    re.DOTALL,
 )
 
 
@@ -29,18 +34,24 @@ SHOWN = re.compile(
 class Shown:
     """One output in a page: the words of its command, and the block below the comment."""
 
+    page: Path
     words: list[str]
     block: str
 
-    def differences(self, *, renew: bool) -> tuple[str, list[str]]:
-        """The block as it should be, and what differs; a figure is drawn anew where ``renew`` is set."""
-        if self.block.startswith("```"):
-            block = f"```text\n{_run(self.words).rstrip()}\n```"
-            lines = difflib.unified_diff(
-                self.block.splitlines(), block.splitlines(), "shown", "now", lineterm=""
-            )
-            return block, list(lines)
-        return self.block, self._figure(renew=renew)
+    def __str__(self) -> str:
+        return f"{self.page.name}: {shlex.join(self.words)}"
+
+    def differences(self, *, renew: bool = False) -> list[str]:
+        """How the page differs from the command's output; ``renew`` also updates the page or the figure."""
+        if self.block.startswith("!"):
+            return self._figure(renew=renew)
+        printed = _run(self.words).rstrip()
+        current = f"```text\n{printed}\n```" if self.block.startswith("```") else printed
+        if renew:
+            text = self.page.read_text(encoding="utf-8")
+            self.page.write_text(text.replace(self.block, current), encoding="utf-8")
+        lines = self.block.splitlines(), current.splitlines()
+        return list(difflib.unified_diff(*lines, "shown", "now", lineterm=""))
 
     def _figure(self, *, renew: bool) -> list[str]:
         at = self.words.index("--out") + 1
@@ -52,40 +63,36 @@ class Shown:
                 return []
             if renew:
                 target.write_bytes(drawn.read_bytes())
-        return [f"{self.words[at]} shows other numbers than `bench {shlex.join(self.words)}`"]
+        return [f"{self.words[at]} shows other numbers than `{shlex.join(self.words)}`"]
 
 
-def refresh(*, renew: bool) -> list[str]:
-    """What is out of date in README.md and docs/*.md, renewed where ``renew`` is set."""
-    outdated = []
+def shown() -> Iterator[Shown]:
+    """Every output that README.md and docs/*.md show."""
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        text = page.read_text(encoding="utf-8")
-        for match in SHOWN.finditer(text):
-            shown = Shown(shlex.split(match["command"]), match["block"])
-            block, differences = shown.differences(renew=renew)
-            outdated += [f"{page.name}: {line}" for line in differences]
-            text = text.replace(shown.block, block)
-        if renew:
-            page.write_text(text, encoding="utf-8")
-    return outdated
+        for match in MARKER.finditer(page.read_text(encoding="utf-8")):
+            yield Shown(page, shlex.split(match["command"]), match["block"])
 
 
 def _digest(svg: Path) -> str:
-    found = re.search("numbers [0-9a-f]{16}", svg.read_text(encoding="utf-8"))
-    return found[0] if found else ""
+    digest = re.search("numbers [0-9a-f]{16}", svg.read_text(encoding="utf-8"))
+    return digest[0] if digest else ""
 
 
 def _run(words: list[str]) -> str:
-    """Run a command in the root of the checkout; what it prints."""
+    """Run `bench …` or `python SCRIPT` in the root of the checkout and return its output."""
     printed = io.StringIO()
     with contextlib.chdir(ROOT), contextlib.redirect_stdout(printed):
-        code = main(words)
-    if code:
-        raise SystemExit(f"bench {shlex.join(words)} ended with exit code {code}")
+        if words[0] == "python":
+            runpy.run_path(words[1], run_name="__main__")
+        elif code := main(words[1:]):
+            raise SystemExit(f"{shlex.join(words)} ended with exit code {code}")
     return printed.getvalue()
 
 
 if __name__ == "__main__":
-    found = refresh(renew="--check" not in sys.argv[1:])
-    sys.stdout.write("\n".join(found) + "\n" if found else "all that is shown is up to date\n")
-    sys.exit(1 if found and "--check" in sys.argv[1:] else 0)
+    check = "--check" in sys.argv[1:]
+    outdated = [(output, lines) for output in shown() if (lines := output.differences(renew=not check))]
+    for output, lines in outdated:
+        sys.stdout.write("\n".join([str(output), *lines]) + "\n")
+    sys.stdout.write(f"{len(outdated)} outputs {'are out of date' if check else 'renewed'}\n")
+    sys.exit(1 if outdated and check else 0)

@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PLUGINS = ("methods", "datasets", "reports")
-FACES = ("api", "errors", "metrics", "records", "reporting")  # all that plugins import
+FACES = {  # all of bench that the plugins in each folder may import
+    "methods": ("api",),
+    "datasets": ("api",),
+    "reports": ("api", "errors", "metrics", "records", "reporting"),
+}
+PLUGINS = tuple(FACES)
 NESTED = "data.views"  # a package inside another that is a room of its own
 
 
@@ -77,7 +81,7 @@ def floors(arrows: dict[str, set[str]]) -> dict[str, int]:
 
 
 def sentence(room: str) -> str:
-    """What lives in a room: the first sentence of its docstring."""
+    """The first line of a room's docstring, which says what lives there."""
     return _docstring(room).partition("\n")[0]
 
 
@@ -97,10 +101,10 @@ def _docstring(room: str) -> str:
 
 
 def draw() -> str:
-    """The map: rooms by floor, the highest first, each with its modules and its sentence."""
+    """The map: the plugin folders, then rooms by floor, each with its modules and its sentence."""
     known, drawn = modules(), arrows()
     heights = floors(drawn)
-    lines = []
+    lines = [f"    {folder:10}  imports {', '.join(faces)}" for folder, faces in FACES.items()]
     for room in sorted(set(heights) - set(PLUGINS), key=lambda room: (-heights[room], room)):
         inside = [m.removeprefix(f"{room}.") for m in known if room_of(m) == room and m != room]
         lines.append(f"{heights[room]:2}  {room:10}  {sentence(room)}")

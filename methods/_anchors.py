@@ -1,7 +1,7 @@
-"""RBF features: similarities to some items of the first chunk, for methods that hash these and not x.
+"""RBF features: similarities to anchors, for methods that hash these instead of raw features.
 
-The trap: anchors, width and mean are those of the first chunk for good, since later items were not
-there yet. The authors of the methods take them from the whole training set.
+The trap: anchors, width and mean come from the first chunk and never change, because later items had not
+arrived yet. The authors of these methods take them from the whole training set.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from bench.methods._online import Array, blocks, dot
 
 
 class Anchors(State):
-    """Maps x (n, d) to ``exp(-‖x - a_j‖² / 2σ) - mean_j``, (n, k) float64, for k anchors a_j.
+    """Map x (n, d) to ``exp(-‖x - a_j‖² / 2σ) - mean_j``, (n, k) float64, for k anchors a_j.
 
-    σ is the mean of all squared distances between the first chunk and the anchors, ``mean`` (k,)
-    that of the features of the first chunk. Without ``points`` it is x, centred: k = d.
+    σ is the mean squared distance between the first chunk and the anchors; ``mean`` (k,) is the mean
+    feature of the first chunk. Without ``points`` the map only centres x: k = d.
     """
 
-    name: str  # tells two maps of one stream apart
+    name: str  # identifies the map among those of one stream
     points: Array | None  # (k, d)
     sigma: float
     mean: Array
 
     @classmethod
     def fit(cls, x: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> Anchors:
-        """Anchors are the given rows of the first chunk ``x`` (n, d); with none, only its mean counts."""
+        """Take the given rows of the first chunk ``x`` (n, d) as anchors; without rows, only centre."""
         name = rows.astype("<u4").tobytes().hex()
         if not len(rows):
             return cls(name, None, 1.0, x.mean(axis=0, dtype=np.float64))
@@ -42,7 +42,7 @@ class Anchors(State):
         return free
 
     def __call__(self, x: npt.NDArray[Any]) -> Array:
-        """The features (n, k) of x (n, d)."""
+        """Return the RBF features (n, k) of x (n, d)."""
         if self.points is None:
             return x - self.mean
         features = _distances(x, self.points)
@@ -52,13 +52,13 @@ class Anchors(State):
         return features
 
     def codes(self, x: npt.NDArray[Any], w: Array) -> Codes:
-        """``sign(features · w)`` for x (n, d) and w (k, r)."""
+        """Return ``sign(features · w)``, (n, r), for x (n, d) and w (k, r)."""
         parts = [sign(dot(self(part), w)) for (part,) in blocks(x)]
         return np.concatenate(parts) if parts else np.empty((0, w.shape[1]), np.int8)
 
 
 def _distances(x: npt.NDArray[Any], points: Array) -> Array:
-    """Squared Euclidean distances (n, k) of x (n, d) to points (k, d)."""
+    """Squared Euclidean distances (n, k) from x (n, d) to points (k, d)."""
     wide = np.asarray(x, dtype=np.float64)
     squares = dot(wide, points.T)
     squares *= -2
@@ -68,9 +68,9 @@ def _distances(x: npt.NDArray[Any], points: Array) -> Array:
 
 
 def fit_anchors(chunk: Chunk, count: int, rng: np.random.Generator) -> dict[Modality, Anchors]:
-    """One map per modality from the first chunk: ``count`` random pairs of it, or all if it has fewer.
+    """Fit one map per modality, with ``count`` random pairs of the first chunk (or all of them) as anchors.
 
-    Code lengths that run together draw the same pairs where this is their first draw.
+    Code lengths that run together share the anchors, provided this is each method's first random draw.
     """
     rows = rng.permutation(len(chunk))[:count]
     drawn = rows.tobytes()
@@ -81,7 +81,7 @@ def fit_anchors(chunk: Chunk, count: int, rng: np.random.Generator) -> dict[Moda
 
 
 def anchor_features(chunk: Chunk, maps: Mapping[Modality, Anchors]) -> dict[Modality, Array]:
-    """The features of both modalities of a chunk, each (n, k)."""
+    """Return the RBF features of both modalities of a chunk, (n, k) each."""
     return {
         m: chunk.shared.once(("features", m, maps[m].name), partial(maps[m], chunk.batch(m).features))
         for m in MODALITIES

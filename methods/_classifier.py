@@ -1,4 +1,4 @@
-"""Linear classifiers of both modalities over chunks, by least squares: what supervision alone gives."""
+"""Least-squares linear classifiers, updated chunk by chunk: the baseline that uses supervision alone."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from scipy.linalg import cho_factor
 from bench.api import MODALITIES, Chunk, Codes, Labels, Modality, State, sign
 from bench.methods._online import Array, Factor, RunningGram, blocks, dot
 
-_RESOLUTION = 1e-13  # of a float32 feature: a variance below this share of the squared mean is rounding
+_RESOLUTION = 1e-13  # a float32 feature whose variance is below this share of its squared mean is constant
 
 
 class Classifier(State):
-    """Scores of the classes, ``x w + b``: w (d, c) and b (c,) float64; all 0 before any label is seen."""
+    """Class scores ``x w + b``: w (d, c) and b (c,) float64, all 0 until the first label arrives."""
 
     w: Array
     b: Array
 
     def __call__(self, x: npt.NDArray[Any]) -> Array:
-        """(n, c) float64 scores of the rows of ``x`` (n, d): least-squares estimates of the probabilities."""
+        """Score the rows of ``x`` (n, d): (n, c) float64 least-squares estimates of class probabilities."""
         return np.concatenate([np.zeros((0, len(self.b))), *(dot(r, self.w) + self.b for (r,) in blocks(x))])
 
 
 class LabelRegression(State):
-    """Ridge regression of labels on standardised features: the same however rows are cut into chunks.
+    """Ridge regression of labels on standardised features; the split into chunks does not matter.
 
-    Only sums are kept, of features less the mean of the first rows, so that the squares of large
-    means do not swallow the variances. Unlabelled rows are left out: they say nothing of any class.
+    It keeps sums only, over features minus the mean of the first rows: otherwise the squares of large
+    means would drown the variances. Unlabelled rows are skipped: they carry no information on any class.
     """
 
     gram: RunningGram = field(default_factory=RunningGram)  # of [x - origin, 1]
@@ -39,14 +39,14 @@ class LabelRegression(State):
     cross: Array | float = 0.0  # the sum of [x - origin, 1]ᵀ labels, (d + 1, c)
 
     def add(self, x: npt.NDArray[np.float32], labels: Labels) -> Self:
-        """Take in the rows of ``x`` (n, d) and ``labels`` (n, c)."""
-        told = labels.any(axis=1)
-        if not told.any():
+        """Add the rows of ``x`` (n, d) with their ``labels`` (n, c)."""
+        labelled = labels.any(axis=1)
+        if not labelled.any():
             self.cross = self.cross + np.zeros((x.shape[1] + 1, labels.shape[1]))
             return self
         if self.origin is None:
-            self.origin = x[told].mean(axis=0, dtype=np.float64)
-        for rows, targets in blocks(x[told], labels[told]):
+            self.origin = x[labelled].mean(axis=0, dtype=np.float64)
+        for rows, targets in blocks(x[labelled], labels[labelled]):
             centred = np.column_stack([rows - self.origin, np.ones(len(rows))])
             self.gram.add(centred)
             self.cross = self.cross + dot(centred.T, targets)
@@ -54,11 +54,11 @@ class LabelRegression(State):
 
     @property
     def frequency(self) -> Array:
-        """(c,) share of the labelled rows that have each label."""
+        """Share of the labelled rows that have each label, (c,)."""
         return np.asarray(self.cross)[-1] / max(self.gram.n, 1)
 
     def solve(self, ridge: float) -> Classifier:
-        """The w and b that minimise ``‖labels - x w - b‖²/n + ridge·‖D w‖²``, D the deviations of x."""
+        """Find w and b that minimise ``‖labels - x w - b‖²/n + ridge·‖D w‖²``, D = diag(std of x)."""
         cross = np.asarray(self.cross)
         if self.origin is None or self.gram.gram is None:
             return Classifier(np.zeros((len(cross) - 1, cross.shape[1])), np.zeros(cross.shape[1]))
@@ -78,8 +78,8 @@ class LabelRegression(State):
 def taught(
     regressions: dict[Modality, LabelRegression], chunk: Chunk, *, ridge: float
 ) -> dict[Modality, Classifier]:
-    """The classifiers after ``chunk``, which ``regressions`` take in; code lengths share all of it."""
-    assert chunk.labels is not None, "a supervised method is given labels"
+    """Add ``chunk`` to the regressions and return the classifiers; computed once for all code lengths."""
+    assert chunk.labels is not None, "supervised methods always receive labels"
     learned = {}
     for m in MODALITIES:
         add = partial(regressions[m].add, chunk.batch(m).features, chunk.labels)
@@ -89,13 +89,13 @@ def taught(
 
 
 def class_codes(classes: int, bits: int, rng: np.random.Generator) -> Array:
-    """One ±1 code (classes, bits) per class, any two about bits/2 apart: part of a Hadamard matrix.
+    """Draw one ±1 code per class, (classes, bits), any two about bits/2 apart, from a Hadamard matrix.
 
-    Exactly bits/2 where bits is a power of two and at least the number of classes. Which rows and
-    columns are taken is random, but the columns that tell all rows apart always come first.
+    The distance is exactly bits/2 if bits is a power of two and at least the number of classes. Rows and
+    columns are chosen at random, except that the columns that make all rows distinct come first.
     """
     order = 1 << (max(classes, bits) - 1).bit_length()
-    powers = 1 << np.arange(order.bit_length() - 1)  # row i is told by these columns: the bits of i
+    powers = 1 << np.arange(order.bit_length() - 1)  # in these columns row i spells the number i in binary
     others = rng.permutation(np.setdiff1d(np.arange(order), powers))
     columns = np.concatenate([powers, others])[:bits]
     rows = rng.permutation(order)[:classes]
@@ -103,8 +103,8 @@ def class_codes(classes: int, bits: int, rng: np.random.Generator) -> Array:
 
 
 def label_codes(labels: npt.NDArray[Any], classes: Array, tie: Array) -> Codes:
-    """The code (n, bits) of each label set (n, c): the majority of its class codes (c, bits).
+    """Encode each label set (n, c) as the majority of its class codes (c, bits): (n, bits).
 
-    ``tie`` (bits,), smaller than 1, decides where as many classes say -1 as +1.
+    ``tie`` (bits,), with entries below 1 in magnitude, breaks ties.
     """
     return sign(dot(labels, classes) + tie)

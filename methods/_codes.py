@@ -1,4 +1,4 @@
-"""Steps that several discrete online methods share: label similarity, balanced codes, rotation."""
+"""Steps shared by discrete online methods: label similarity, balanced codes, rotation."""
 
 from __future__ import annotations
 
@@ -13,61 +13,62 @@ from scipy.linalg import eigh, qr, svd
 from bench.api import param, sign
 from bench.methods._online import Array, dot
 
-# Parameters of methods that use balanced_orthogonal(), and the preset that sets them as the authors' code.
-TOLERANCE: Any = param(1e-12, "share of the largest eigenvalue below which a direction is dead", least=0)
-ABSOLUTE: Any = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+# Parameters of methods that use balanced_orthogonal(), and the preset with the authors' values.
+TOLERANCE: Any = param(
+    1e-12, "a direction is dead if its eigenvalue is below this share of the largest", least=0
+)
+ABSOLUTE: Any = param(False, "compare eigenvalues with the tolerance itself, as the authors' code does")
 AS_AUTHORS: Mapping[str, Mapping[str, Any]] = {"authors": {"tolerance": 1e-6, "absolute": True}}
 
 
 def normalise_labels(labels: npt.NDArray[Any]) -> Array:
-    """``G``: label rows (n, c) scaled to length 1, so that ``GGᵀ`` is their cosine similarity.
+    """Scale label rows (n, c) to length 1: G, whose ``GGᵀ`` is their cosine similarity.
 
-    A row without a label stays a row of zeros.
+    Unlabelled rows stay zero.
     """
     wide = np.asarray(labels, dtype=np.float64)
     return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-7)
 
 
 def signs(x: npt.NDArray[Any]) -> Array:
-    """:func:`bench.api.sign` in float64, for codes that go on into products."""
+    """:func:`bench.api.sign` in float64, for codes that enter matrix products."""
     return sign(x).astype(np.float64)
 
 
 def balanced_orthogonal(
     z: Array, rng: np.random.Generator, *, tolerance: float = 1e-12, absolute: bool = False
 ) -> Array:
-    """The V (n, r) with ``VᵀV = nI`` and ``Vᵀ1 = 0`` that maximises ``tr(VᵀZ)``, for z (n, r).
+    """Find the V (n, r) with ``VᵀV = nI`` and ``Vᵀ1 = 0`` that maximises ``tr(VᵀZ)``, for z (n, r).
 
-    Directions of z whose eigenvalue is at most ``tolerance`` times the largest one (or at most
-    ``tolerance`` itself, with ``absolute``) say nothing; they are filled with random directions
-    orthogonal to 1 and to what is there. Only n - 1 such columns exist: with n <= r the
-    directions that are left over become zero, and VᵀV is smaller than nI.
+    Directions of z whose eigenvalue is at most ``tolerance`` times the largest one (with ``absolute``:
+    at most ``tolerance``) are dead. Random directions, orthogonal to 1 and to the live ones, replace them.
+    At most n - 1 such columns exist: if n <= r the remaining directions are zero, and VᵀV falls short of nI.
     """
     n, r = z.shape
     centred = z - z.mean(axis=0)
     values, vectors = eigh(dot(centred.T, centred))
     alive = values > (tolerance if absolute else tolerance * max(values[-1], 0.0))
-    told = int(alive.sum())
-    filled = max(min(r, n - 1) - told, 0)
+    live = int(alive.sum())
+    filled = max(min(r, n - 1) - live, 0)
     basis = dot(centred, vectors[:, alive] / np.sqrt(values[alive]))
     if filled:
         known = [np.ones((n, 1)), basis, rng.standard_normal((n, filled))]
         orthonormal, _ = qr(np.hstack(known), mode="economic")
-        basis = np.hstack([basis, orthonormal[:, 1 + told :]])
+        basis = np.hstack([basis, orthonormal[:, 1 + live :]])
     directions = np.hstack([vectors[:, alive], vectors[:, ~alive][:, :filled]])
     return np.sqrt(n) * dot(basis, directions.T)
 
 
 def procrustes(cross: Array) -> Array:
-    """The orthogonal R (r, r) that minimises ``‖B - V R‖``, from ``cross = BᵀV`` (r, r)."""
+    """Find the orthogonal R (r, r) that minimises ``‖B - V R‖``, from ``cross = BᵀV`` (r, r)."""
     left, _, right = svd(cross, lapack_driver="gesvd")
     return dot(right.T, left.T)
 
 
 def leading_directions(x: npt.NDArray[Any]) -> Array:
-    """The principal directions of x (n, d) as columns (d, d), of the largest variance first.
+    """Return the principal directions of x (n, d) as columns (d, d), largest variance first.
 
-    The entry of largest magnitude of each is positive, so that no library decides on its sign.
+    In each, the entry of largest magnitude is positive: the sign does not depend on the library.
     """
     wide = np.asarray(x, dtype=np.float64)
     centred = wide - wide.mean(axis=0)
@@ -77,7 +78,7 @@ def leading_directions(x: npt.NDArray[Any]) -> Array:
 
 
 def leading_scores(x: npt.NDArray[Any], directions: Array, r: int, rng: np.random.Generator) -> Array:
-    """x (n, d) along its first r directions, (n, r); where r > d the rest is standard normal."""
+    """Project x (n, d) on its first r directions, (n, r); columns beyond d are standard normal."""
     scores = dot(x, directions[:, :r])
     missing = r - scores.shape[1]
     return np.hstack([scores, rng.standard_normal((len(x), missing))]) if missing > 0 else scores
@@ -92,11 +93,11 @@ def codes_from_labels(
     inside: bool,
     balanced: Callable[[Array], Array],
 ) -> tuple[Array, Array]:
-    """Codes B (n, r) that lower ``‖r YYᵀ - V Bᵀ‖² + pull ‖B - V‖²``, and Σ VᵀY (r, c) with this chunk in it.
+    """Lower ``‖r YYᵀ - V Bᵀ‖² + pull ‖B - V‖²``; return codes B (n, r) and the updated Σ VᵀY (r, c).
 
-    ``targets`` are the labels Y (n, c) before and after every iteration, ``v`` (n, r) is where V starts,
-    ``old`` (r, c) the sum over older chunks and ``balanced`` the step that solves for V. With ``inside``
-    this chunk enters the sum in every iteration, as in the authors' code, and else once, at the end.
+    ``targets`` are the labels Y (n, c) before and after every iteration, ``v`` (n, r) is the initial V,
+    ``old`` (r, c) the sum over older chunks, and ``balanced`` the step that solves for V. With ``inside``
+    this chunk is added to the sum in every iteration, as in the authors' code; otherwise once, at the end.
     """
     sums, b, r = old, signs(v), v.shape[1]
     for before, after in pairwise(targets):

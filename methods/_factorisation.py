@@ -1,4 +1,4 @@
-"""Steps that online matrix factorisations share: centring, joined sums, small penalised solves."""
+"""Steps shared by online matrix factorisations: centring, adding sums, small ridge solves."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ PerModality = dict[Modality, Array]
 
 
 def centre(chunk: Chunk, means: dict[Modality, RunningMean]) -> PerModality:
-    """Features of the chunk, (n, d) float64 each, less the mean of all rows so far, which ``means`` take in.
+    """Add the chunk to ``means`` and subtract them from its features: (n, d) float64 per modality.
 
-    What older rounds summed up stays centred with the mean of its own time.
+    Sums of older rounds are not re-centred: they keep the means of their own rounds.
     """
-    found = {}
+    centred = {}
     for m in MODALITIES:
         compute = partial(_centred, means[m], chunk.batch(m).features)
-        means[m], found[m] = chunk.shared.once(("centred", m), compute)
-    return found
+        means[m], centred[m] = chunk.shared.once(("centred", m), compute)
+    return centred
 
 
 def _centred(mean: RunningMean, x: npt.NDArray[Any]) -> tuple[RunningMean, Array]:
-    # In column order, as BLAS wants it: dot() would otherwise copy the rows at every product.
+    # In column order, as BLAS wants it: otherwise dot() would copy the rows in every product.
     return mean, np.asfortranarray(x - mean.add(x), dtype=np.float64)
 
 
 def joined(one: RunningGram, other: RunningGram) -> RunningGram:
-    """The Gram matrix of the rows of both; neither is changed."""
+    """Add two Gram matrices; neither is changed."""
     if one.gram is None or other.gram is None:
         return other if one.gram is None else one
     return RunningGram(n=one.n + other.n, gram=one.gram + other.gram)
 
 
 def solve_right(right: Array, gram: Array, penalty: float) -> Array:
-    """``right (gram + penalty·I)⁻¹`` for ``right`` (k, r) and a small symmetric ``gram`` (r, r) >= 0.
+    """Return ``right (gram + penalty·I)⁻¹`` for ``right`` (k, r) and positive semidefinite ``gram`` (r, r).
 
-    A penalty below the rounding error of ``gram`` is raised to it: fewer items than bits, or latent
-    vectors that are all zero, would otherwise make the factorisation fail.
+    A penalty below the rounding error of ``gram`` is raised to it: otherwise the factorisation would fail
+    with fewer items than bits, or with latent vectors that are all zero.
     """
     rounding = len(gram) * np.finfo(np.float64).eps * float(gram.diagonal().max())
     shifted = gram + max(penalty, rounding, np.finfo(np.float64).tiny) * np.eye(len(gram))
@@ -53,11 +53,11 @@ def solve_right(right: Array, gram: Array, penalty: float) -> Array:
 
 
 def carry_over(new: PerModality, old: PerModality, weights: dict[Modality, float], penalty: float) -> Array:
-    """The (r, r) matrix by which old latent rows are multiplied once the basis has changed.
+    """Return the (r, r) matrix that carries old latent rows over to new bases.
 
-    A row v stood for the features ``weights[m]·v U_mᵀ`` by the ``old`` bases U_m (d, r), stacked over
-    the modalities; ``v @ carry_over`` stands for nearly the same by the ``new`` ones, in the sense of
-    a ridge regression with ``penalty``. This re-hashes old items without their features.
+    With the ``old`` bases U_m (d, r), a row v represents the features ``weights[m]·v U_mᵀ``, stacked over
+    the modalities. With the ``new`` ones, ``v @ carry_over`` represents them as closely as a ridge
+    regression with ``penalty`` allows. This re-hashes old items without their features.
     """
     cross = sum(weights[m] ** 2 * dot(old[m].T, new[m]) for m in new)
     gram = sum(weights[m] ** 2 * dot(new[m].T, new[m]) for m in new)
@@ -65,6 +65,6 @@ def carry_over(new: PerModality, old: PerModality, weights: dict[Modality, float
 
 
 def residual(square: float, cross: Array, basis: Array, gram: Array) -> float:
-    """``‖X - V basisᵀ‖`` from ``square`` = ‖X‖², ``cross`` = XᵀV and ``gram`` = VᵀV, without X and V."""
+    """Return ``‖X - V basisᵀ‖`` from ``square`` = ‖X‖², ``cross`` = XᵀV and ``gram`` = VᵀV alone."""
     squared = float(square - 2 * np.vdot(cross, basis) + np.vdot(dot(basis.T, basis), gram))
-    return float(np.sqrt(max(squared, 0.0)))  # a perfect fit may come out below 0 by rounding
+    return float(np.sqrt(max(squared, 0.0)))  # rounding can push a perfect fit below 0

@@ -1,4 +1,4 @@
-"""Two-layer hashing networks on fixed features: what methods that train a pair of them share."""
+"""Base class of methods that train one two-layer network per modality on fixed features."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class HashNetworks(Method):
-    """One network per modality, ``relu(x W₁ + b₁) W₂ + b₂`` (or tanh); a code is the signs of its outputs.
+    """One network per modality, ``relu(x W₁ + b₁) W₂ + b₂`` (or tanh); its output signs are the code.
 
-    The features of a modality are centred and divided by one number. A subclass trains the networks
-    in ``_learn`` and leaves ``mean_``, ``scale_`` and ``weights_``: W₁, b₁, W₂, b₂ of each modality.
+    The features of a modality are centred and divided by a single number. A subclass trains the networks in
+    ``_learn``, which sets ``mean_``, ``scale_`` and ``weights_`` (W₁, b₁, W₂, b₂ of each modality).
     """
 
     ACTIVATION: ClassVar[Literal["relu", "tanh"]] = "relu"
-    GAIN: ClassVar[float] = 2**0.5  # of the first weights
+    GAIN: ClassVar[float] = 2**0.5  # scale of the initial weights
 
     hidden: int = param(512, "hidden units of each network", least=1)
-    device: str = param("cpu", "torch device to train on; encoding is NumPy's")
+    device: str = param("cpu", "torch device for training; encoding runs in NumPy")
     dtype: Literal["float32", "float64", "bfloat16"] = param(
-        "float32", "numbers to train in; bfloat16: the products of networks alone (autocast)"
+        "float32", "precision of training; bfloat16 applies to network products only (autocast)"
     )
     matmul: Literal["highest", "high", "medium"] = param(
-        "highest", "torch's precision of float32 products; medium is faster, on some CPUs at no loss"
+        "highest", "torch's precision for float32 matrix products; lower is faster on some hardware"
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
@@ -38,7 +38,7 @@ class HashNetworks(Method):
             self._learn(chunk)
 
     def _learn(self, chunk: Chunk) -> None:
-        """What :meth:`fit_chunk` is for, with torch set as the parameters say."""
+        """Train on the chunk; :meth:`fit_chunk` has already set torch's precision."""
         raise NotImplementedError
 
     def _place(self) -> Place:
@@ -47,9 +47,9 @@ class HashNetworks(Method):
         return Place(self.device, self.dtype, self.matmul)
 
     def _inputs(self, chunk: Chunk, most: int) -> tuple[dict[Modality, Features], dict[Modality, Any]]:
-        """Features of at most ``most`` random items, as they come and (tensors) as the networks get them.
+        """Return features of at most ``most`` random items, raw and as scaled tensors.
 
-        The same for all code lengths: draws come from a generator of their own.
+        All code lengths get the same items: the sample does not use the method's own generator.
         """
         key = ("inputs", self.seed, most, self._place())
         self.mean_, self.scale_, x, inputs = chunk.shared.once(key, lambda: self._prepare(chunk, most))
@@ -67,7 +67,7 @@ class HashNetworks(Method):
         bits: int | None = None,
         rng: np.random.Generator | None = None,
     ) -> dict[Modality, Any]:
-        """New networks for these inputs, of the method's own length and draws where nothing else is said."""
+        """Create networks for these inputs; ``bits`` and ``rng`` default to the method's."""
         import torch
 
         from bench.methods._network import Network
@@ -84,33 +84,33 @@ class HashNetworks(Method):
         }
 
     def _networks_of(self, arrays: Mapping[Modality, Sequence[Any]]) -> dict[Modality, Any]:
-        """Networks that go on from these arrays of theirs."""
+        """Recreate networks from saved arrays, ready for more training."""
         import torch
 
         from bench.methods._network import Network
 
         activation = getattr(torch, self.ACTIVATION)
-        return {m: Network.of(found, activation, place=self._place()) for m, found in arrays.items()}
+        return {m: Network.of(saved, activation, place=self._place()) for m, saved in arrays.items()}
 
     def _keep(self, nets: dict[Modality, Any]) -> None:
-        """Make what was learned the state."""
+        """Store the trained weights as state."""
         self.weights_: dict[Modality, list[Features]] = {m: net.arrays() for m, net in nets.items()}
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """The signs of the outputs."""
+        """Return the signs of the network outputs."""
         return sign(self._outputs(batch.features, modality))
 
     def _outputs(self, features: Features, modality: Modality) -> Array:
-        """What one network makes of its features, (n, bits) in float64, row by row."""
+        """Run one network on features of its modality: (n, bits) float64, each row on its own."""
         mean, scale = self.mean_[modality], self.scale_[modality]
         activation = relu if self.ACTIVATION == "relu" else np.tanh
         return outputs(features, self.weights_[modality], mean=mean, scale=scale, activation=activation)
 
 
 def sample(items: Split, most: int, seed: int) -> tuple[Rows, np.random.Generator]:
-    """At most ``most`` random rows of the items, and the generator they were drawn from.
+    """Draw at most ``most`` random rows of the items; return them and the generator used.
 
-    It is not the method's own: what is shared by code lengths must leave that one alone.
+    It is not the method's own generator: work shared between code lengths must not advance that one.
     """
     n = len(items)
     rng = np.random.default_rng([seed, n])
@@ -120,7 +120,7 @@ def sample(items: Split, most: int, seed: int) -> tuple[Rows, np.random.Generato
 def scaled_inputs(
     items: Split, rows: Rows, place: Place
 ) -> tuple[dict[Modality, Array], dict[Modality, float], dict[Modality, Any]]:
-    """Location and scale of each modality's features in these rows, and the features as tensors, scaled."""
+    """Return the mean and scale of each modality in these rows, and the scaled features as tensors."""
     mean: dict[Modality, Array] = {}
     scale: dict[Modality, float] = {}
     inputs = {}
@@ -143,26 +143,26 @@ def outputs(
     scale: float,
     activation: Callable[[Array], Array] = relu,
 ) -> Array:
-    """``activation(z W₁ + b₁) W₂ + b₂`` of the scaled rows z of ``x``, (n, bits).
+    """Compute ``activation(z W₁ + b₁) W₂ + b₂``, (n, bits), for the scaled rows z of ``x``.
 
-    In float64: no bit of a code then hangs on how the rows are batched.
+    In float64, so that no bit of a code depends on how the rows are batched.
     """
     w1, b1, w2, b2 = weights
-    found = np.empty((len(x), w2.shape[1]))
+    out = np.empty((len(x), w2.shape[1]))
     done = 0
     for (rows,) in blocks(x):
-        found[done : done + len(rows)] = dot(activation(dot((rows - mean) / scale, w1) + b1), w2) + b2
+        out[done : done + len(rows)] = dot(activation(dot((rows - mean) / scale, w1) + b1), w2) + b2
         done += len(rows)
-    return found
+    return out
 
 
 def location_and_scale(x: Features) -> tuple[Array, float]:
-    """Mean of the columns (d,) and root mean variance of ``x`` (n, d); 1 where nothing varies."""
+    """Return the column means (d,) of ``x`` (n, d) and its root mean variance, or 1 if x is constant."""
     mean = x.mean(axis=0, dtype=np.float64)
     variance = float(x.var(axis=0, dtype=np.float64).mean())
     return mean, variance**0.5 or 1.0
 
 
 def unit(x: Any) -> Any:
-    """The rows of the tensor ``x`` (n, d) at length 1; a row of zeros stays one."""
+    """Scale the rows of the tensor ``x`` (n, d) to length 1; zero rows stay zero."""
     return x / x.norm(dim=1, keepdim=True).clamp_min(1e-12)

@@ -1,4 +1,4 @@
-"""Linear algebra that several methods share: correlations between modalities, whitening, rotations."""
+"""Shared linear algebra: correlations between modalities, whitening, rotations."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from bench.api import MODALITIES, Modality
 from bench.methods._online import Array, RunningGram, blocks, dot
 
 Pair = dict[Modality, Array]
-_RANK = 1e-10  # share of the largest eigenvalue below which a direction has no variance
+_RANK = 1e-10  # eigenvalues below this share of the largest count as zero
 
 
 def inverse_deviation(x: npt.NDArray[np.float32], mean: Array) -> Array:
-    """One over the standard deviation of every column of ``x`` (n, d), and 0 for a constant one."""
+    """Return 1 / standard deviation of each column of ``x`` (n, d), and 0 for constant columns."""
     squares = sum(np.square(rows - mean).sum(axis=0) for (rows,) in blocks(x))
     deviation = np.sqrt(squares / len(x))
     return np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1.0), 0.0)
 
 
 def correlations(x: dict[Modality, npt.NDArray[np.float32]], mean: Pair, scale: Pair) -> tuple[Pair, Array]:
-    """Correlation matrices within each modality (lower triangles), and between image and text."""
+    """Return the correlations within each modality (lower triangles) and between image and text."""
     grams = {m: RunningGram() for m in MODALITIES}
     cross: Array | float = 0.0
     for rows in blocks(x["image"], x["text"]):
@@ -33,9 +33,9 @@ def correlations(x: dict[Modality, npt.NDArray[np.float32]], mean: Pair, scale: 
 
 
 def whitening(gram: Array, ridge: float) -> Array:
-    """The (d, d) map to uncorrelated directions; a direction without variance becomes a zero column.
+    """Return the (d, d) map to uncorrelated directions; directions without variance give zero columns.
 
-    ``gram`` (d, d) is read in its lower triangle; ``ridge`` is added to the other variances.
+    Only the lower triangle of ``gram`` (d, d) is read. ``ridge`` is added to the nonzero variances.
     """
     values, vectors = eigh(gram, lower=True)
     alive = values > _RANK * max(values[-1], 0.0)
@@ -43,16 +43,16 @@ def whitening(gram: Array, ridge: float) -> Array:
 
 
 def frame(k: int, bits: int, rng: np.random.Generator) -> Array:
-    """A random (k, bits) matrix with orthonormal rows, for k < bits: it keeps inner products."""
+    """Draw a random (k, bits) matrix with orthonormal rows, k <= bits: it preserves inner products."""
     columns, _ = qr(rng.standard_normal((bits, k)), mode="economic")
     return np.ascontiguousarray(columns.T)
 
 
 def itq(projected: Array, start: Array, *, iterations: int) -> Array:
-    """The rotation (k, bits) for which ``projected`` (n, k) loses least by taking signs, k <= bits.
+    """Find the rotation (k, bits) that minimises the quantisation error of ``projected`` (n, k), k <= bits.
 
-    Alternates codes and rotation from ``start`` (k, bits): Gong and Lazebnik, "Iterative quantization",
-    CVPR 2011, equations 2 to 4; with k < bits the rotation has orthonormal rows only.
+    Alternates between codes and rotation, from ``start`` (k, bits): Gong and Lazebnik, "Iterative
+    quantization", CVPR 2011, equations 2 to 4. With k < bits the rotation has orthonormal rows only.
     """
     rotation = start
     for _ in range(iterations):

@@ -1,7 +1,7 @@
-"""What methods that train with torch share: where and how it computes, a small network, batches.
+"""Torch helpers for methods that train networks: device and precision, a two-layer network, batches.
 
-The trap: torch's own layers draw their weights from its global generator. These are drawn by
-NumPy's, like every other random number of a method.
+The trap: torch's own layers draw their weights from its global generator. These weights come from
+a NumPy generator, like every other random number of a method.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from bench.api import ParameterError, Rows
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A torch device and the numbers to compute in there.
+    """A torch device and the precision of training on it.
 
-    ``numbers`` is float32, float64, or bfloat16, which means the products of networks alone: weights,
-    outputs and losses are float32 then. ``matmul`` is torch's precision of float32 products.
+    ``numbers`` is float32, float64 or bfloat16. The last applies to network products only: weights, outputs
+    and losses stay float32. ``matmul`` is torch's precision for float32 matrix products.
     """
 
     device: str = "cpu"
@@ -42,18 +42,18 @@ class Place:
         return torch.float64 if self.numbers == "float64" else torch.float32
 
     def tensor(self, x: npt.NDArray[Any]) -> Any:
-        """A tensor here with the values of ``x``, which may be read-only."""
+        """Copy ``x``, which may be read-only, to a tensor on this device."""
         return torch.tensor(x, dtype=self.dtype, device=self.device)
 
     def products(self) -> AbstractContextManager[Any]:
-        """Within it products are bfloat16, where these are the numbers."""
+        """Compute matrix products in bfloat16 inside the context, if ``numbers`` says so."""
         if self.numbers != "bfloat16":
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Within it torch multiplies with this precision, which is a setting of the whole process."""
+        """Set torch's matmul precision inside the context; the setting is global to the process."""
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision(self.matmul)
         try:
@@ -63,9 +63,9 @@ class Place:
 
 
 class Network:
-    """``activation(x W₁ + b₁) W₂ + b₂`` for ``sizes`` = (inputs, hidden, outputs).
+    """``activation(x W₁ + b₁) W₂ + b₂`` with ``sizes`` = (inputs, hidden, outputs).
 
-    Weights start as normal numbers of deviation ``gain / √(inputs of the layer)``, biases as 0.
+    Initial weights are normal with standard deviation ``gain / √(inputs of the layer)``; biases are 0.
     """
 
     def __init__(
@@ -91,14 +91,14 @@ class Network:
         return out.to(self._place.dtype)
 
     def arrays(self) -> list[npt.NDArray[Any]]:
-        """W₁, b₁, W₂, b₂."""
+        """Return W₁, b₁, W₂, b₂ as arrays."""
         return [p.detach().cpu().numpy() for p in self.parameters]
 
     @classmethod
     def of(
         cls, arrays: Sequence[npt.NDArray[Any]], activation: Callable[[Any], Any], *, place: Place
     ) -> Self:
-        """The network that goes on from what :meth:`arrays` gave."""
+        """Recreate a network from its :meth:`arrays`, ready for more training."""
         net = cls.__new__(cls)
         net.activation, net._place = activation, place
         net.parameters = [place.tensor(array).requires_grad_() for array in arrays]
@@ -106,5 +106,5 @@ class Network:
 
 
 def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Rows]:
-    """All of ``range(n)`` in random order, in equal parts (to within 1) of at most ``size``."""
+    """Shuffle ``range(n)`` and split it into parts of at most ``size``, of equal length to within 1."""
     return iter(np.array_split(rng.permutation(n), -(-n // size)))

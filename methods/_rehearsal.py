@@ -1,7 +1,7 @@
-"""Online training of hash networks: they go on with every chunk, beside a sample of earlier items.
+"""Online training of hash networks: each chunk is learned together with a sample of earlier items.
 
-The trap: similarities within a chunk do not say which of all equivalent codes to choose, so that chunks
-may not agree with each other. What is remembered keeps its codes, and new codes have to fit them.
+The trap: similarities within a chunk fix its codes only up to permuting and flipping bits, so chunks need
+not agree. Remembered items keep their codes, and new codes must fit them.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from bench.methods._hash_network import HashNetworks
 
 Rows = Mapping[str, npt.NDArray[Any]]
 
-WITHOUT = {"no memory": Variant(isolates="earlier items and their codes", params={"memory": 0})}
+WITHOUT = {"no-memory": Variant(isolates="earlier items and their codes", params={"memory": 0})}
 NOTE = (
-    "Our online extension of {0}, which see: the teacher is trained once, on the pool; the student goes on "
-    "from its weights at every chunk, with a memory of earlier items whose codes stand."
+    "Our online extension; see {0} for the method. The teacher is trained once, on the pool. The student "
+    "continues from its weights on every chunk, with a memory of earlier items whose codes never change."
 )
 
 
 class Memory(State):
-    """At most ``most`` items, each a row of every array in ``rows``: a uniform sample of all items seen.
+    """A uniform sample of at most ``most`` of all items so far; an item is one row of each array in ``rows``.
 
-    Every item draws a random key when it is added, and those with the smallest keys are kept.
+    Every item draws a random key on arrival; the items with the smallest keys stay.
     """
 
     most: int
@@ -42,11 +42,11 @@ class Memory(State):
         return len(self.keys)
 
     def before(self, new: Rows) -> dict[str, npt.NDArray[Any]]:
-        """The remembered rows above the ``new`` ones."""
+        """Stack the remembered rows on top of the ``new`` ones."""
         return {name: np.concatenate([self.rows[name], x]) if len(self) else x for name, x in new.items()}
 
     def add(self, new: Rows, rng: np.random.Generator) -> None:
-        """Take in new items: arrays of the same names with a row for each."""
+        """Add new items: arrays with the same names, one row per item."""
         count = len(next(iter(new.values())))
         keys = np.concatenate([self.keys, rng.random(count)])
         kept = np.sort(np.argsort(keys, kind="stable")[: self.most])
@@ -55,31 +55,31 @@ class Memory(State):
 
 
 class Round(NamedTuple):
-    """What a chunk is trained with: remembered items first, then its own."""
+    """Training data of one round: remembered items first, then those of the chunk."""
 
     items: dict[str, npt.NDArray[Any]]
-    x: dict[Any, Any]  # the networks' inputs (tensors) by modality
-    nets: dict[Any, Any]  # going on from where they were
-    given: Any | None  # codes (f, bits) of the first f items
+    x: dict[Any, Any]  # network inputs (tensors) by modality
+    nets: dict[Any, Any]  # networks, with the weights of the round before
+    given: Any | None  # fixed codes (f, bits) of the first f items
 
 
 class Rehearsing(HashNetworks):
-    """Mixed into an offline method of hash networks, makes it an online one with a frozen teacher.
+    """Mixin that turns an offline method with hash networks into an online one with a frozen teacher.
 
-    The subclass trains the teacher in ``fit_pool``, which leaves ``mean_`` and ``scale_``.
+    The subclass trains the teacher in ``fit_pool``, which also sets ``mean_`` and ``scale_``.
     """
 
-    memory: int = param(1000, "earlier items to train on with every chunk; 0: none", least=0)
+    memory: int = param(1000, "earlier items that every chunk is trained with; 0: none", least=0)
 
     def _begin(self, first: Split) -> None:
-        """Without a pool the first chunk is one."""
+        """Start an empty memory; without a pool, train the teacher on the first chunk."""
         if not hasattr(self, "memory_"):
             self.memory_ = Memory.empty(self.memory)
         if not hasattr(self, "teacher_"):
             self.fit_pool(first)
 
     def _round(self, new: Rows) -> Round:
-        """``new`` has the features of the chunk by modality, and what else the memory keeps of an item."""
+        """Join ``new`` (the chunk's features and whatever else the memory keeps per item) and the memory."""
         place, items = self._place(), self.memory_.before(new)
         x = {m: place.tensor((items[m] - self.mean_[m]) / self.scale_[m]) for m in MODALITIES}
         nets = self._networks_of(self.weights_) if hasattr(self, "weights_") else self._networks(x)
@@ -88,5 +88,5 @@ class Rehearsing(HashNetworks):
 
 
 def features_of(chunk: Chunk) -> dict[str, npt.NDArray[Any]]:
-    """The plain features by modality."""
+    """Return the plain features by modality."""
     return {m: np.asarray(chunk.batch(m).features) for m in MODALITIES}

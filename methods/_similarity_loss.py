@@ -1,7 +1,7 @@
-"""Losses on similarities of n items, without an n × n matrix: by thin products, or by rows.
+"""Losses on the similarities of n items that never form an n × n matrix.
 
-A squared error against a target of low rank needs sums of the size of the rank alone; any other target
-is met in blocks of rows, whose gradient is in closed form so that no block outlives its turn.
+The squared error against a low-rank target needs only sums of the size of the rank. Any other target is
+processed in blocks of rows, with gradients in closed form, so that no block is kept for a backward pass.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-BLOCK = 512  # rows of a target at a time
+BLOCK = 512  # rows of the target processed at a time
 
 
 class LowRank:
-    """The matrix ``left rightᵀ`` (n, m) of thin ``left`` (n, r) and ``right`` (m, r): a target, never made.
+    """A target matrix ``left rightᵀ`` (n, m), never formed, with thin ``left`` (n, r) and ``right`` (m, r).
 
     A weighted sum of similarities ``Σ wᵢ Fᵢ Fᵢᵀ + c`` has ``left = [w₁F₁, …, c·1]``, ``right = [F₁, …, 1]``;
-    ``F Fᵀ F Fᵀ`` has ``left = F (FᵀF)``, ``right = F``. What depends on the target alone is computed once.
+    ``F Fᵀ F Fᵀ`` has ``left = F (FᵀF)``, ``right = F``. The norm of the target is computed once.
     """
 
     def __init__(self, left: Any, right: Any) -> None:
@@ -26,10 +26,10 @@ class LowRank:
         self._norm = _norm(left, right)
 
     def error(self, p: Any, q: Any) -> Any:
-        """``‖p qᵀ - left rightᵀ‖²_F`` for p (n, k) and q (m, k), a float64 scalar.
+        """Return ``‖p qᵀ - left rightᵀ‖²_F`` for p (n, k) and q (m, k), a float64 scalar.
 
         By the identity ``‖A Bᵀ‖² = tr(AᵀA · BᵀB)``, so the cost is ``(n + m) k (k + r)``. The three terms
-        cancel as the error falls: their sums are float64.
+        cancel as the error falls, hence float64.
         """
         first = (p.T @ self.left).double()
         second = first if q is p and self.right is self.left else (q.T @ self.right).double()
@@ -37,15 +37,15 @@ class LowRank:
 
 
 def _norm(a: Any, b: Any) -> Any:
-    """``‖a bᵀ‖²_F``."""
+    """Return ``‖a bᵀ‖²_F``."""
     own = (a.T @ a).double()
     return (own * (own if b is a else (b.T @ b).double())).sum()
 
 
 def error_by_rows(p: Any, q: Any, target: Callable[[slice], Any], block: int = BLOCK) -> Any:
-    """``‖p qᵀ - S‖²_F`` for p (n, k) and q (m, k), with ``target(rows)`` (b, m) the rows of S.
+    """Return ``‖p qᵀ - S‖²_F`` for p (n, k) and q (m, k); ``target(rows)`` returns rows of S, (b, m).
 
-    S may be any function of anything, and gets no gradient. Memory is that of one block.
+    No gradient flows into S. Memory use is that of one block.
     """
     if len(p) <= block:
         return (p @ q.T - target(slice(0, len(p)))).square().sum()
@@ -53,7 +53,7 @@ def error_by_rows(p: Any, q: Any, target: Callable[[slice], Any], block: int = B
 
 
 class _ErrorByRows(torch.autograd.Function):
-    """Value and gradients in one pass over the rows."""
+    """Computes value and gradients in one pass over the rows."""
 
     @staticmethod
     def forward(ctx: Any, p: Any, q: Any, target: Callable[[slice], Any], block: int) -> Any:
@@ -74,19 +74,19 @@ class _ErrorByRows(torch.autograd.Function):
 
 
 def nll_slope(out: Any, others: Any, similar: Any) -> Any:
-    """The derivative by ``out`` (b, k) of the sum of ``log(1 + e^Θ) - SΘ``, ``Θ = ½ out othersᵀ``.
+    """Return the gradient in ``out`` (b, k) of the sum of ``log(1 + e^Θ) - SΘ``, ``Θ = ½ out othersᵀ``.
 
-    ``others`` is (n, k) and ``similar``, S, (b, n) bool. In closed form, so that no b × n block is
-    kept for a backward pass and no exponential overflows.
+    ``others`` is (n, k) and ``similar``, S, is (b, n) bool. In closed form: no b × n block is kept for a
+    backward pass, and no exponential overflows.
     """
     error = out.matmul(others.T).mul_(0.5).sigmoid_().sub_(similar.view(torch.uint8))
     return error.matmul(others).mul_(0.5)
 
 
 def squared_nll_slope(out: Any, others: Any, similar: Any, likeness: float) -> Any:
-    """The derivative by ``out`` of ``½ Σ (SΘ - log(1 + e^Θ))²``, S = ``likeness`` where ``similar``.
+    """Return the gradient in ``out`` of ``½ Σ (SΘ - log(1 + e^Θ))²``, S = ``likeness`` for similar items.
 
-    Elsewhere S is 0. Each term of the likelihood is squared before it is summed, as UKD's released code does.
+    S is 0 for the others. Each term of the likelihood is squared before the sum, as in UKD's released code.
     """
     theta = out.matmul(others.T).mul_(0.5)
     s = similar.to(theta.dtype).mul_(likeness)

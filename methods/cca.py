@@ -1,4 +1,4 @@
-"""CCA: canonical correlation analysis of all pairs seen, refitted from scratch; an offline reference."""
+"""CCA: canonical correlation analysis of all pairs so far, refitted every time; an offline baseline."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bench.methods._online import Array, RunningMean, dot, linear_codes
 
 
 class CCA(Method):
-    """The sign of the canonical variates, the most correlated first; unsupervised.
+    """Hash by the signs of the canonical variates, most correlated first; unsupervised.
 
-    Features are standardised with the training items; a constant column gets weight 0. With
-    more bits than the k directions that both modalities have, the variates, each times the root
-    of its correlation, are projected on ``bits`` directions: the columns of a random (k, bits)
-    matrix with orthonormal rows. So weighted they are the posterior mean of the latent variable
-    in probabilistic CCA (Bach and Jordan 2005), and the projection keeps their inner products.
+    Features are standardised on the training items; constant columns get weight 0. If there are more bits
+    than the k directions shared by both modalities, the variates, each times the square root of its
+    correlation, are spread over all bits by a random (k, bits) matrix with orthonormal rows. With these
+    weights they are the posterior mean of the latent variable in probabilistic CCA (Bach and Jordan 2005),
+    and the projection preserves their inner products.
     """
 
     ridge: float = param(1e-2, "added to the unit variance of the standardised features", least=0)
@@ -43,7 +43,7 @@ class CCA(Method):
         }
 
     def _mix(self, correlations: Array) -> Array:
-        """The (k, bits) matrix that takes k variates to the values whose signs are the code."""
+        """Return the (k, bits) matrix that maps k variates to the values whose signs are the code."""
         k = len(correlations)
         if self.bits <= k:
             return np.eye(k, self.bits)

@@ -1,4 +1,4 @@
-"""CCA-ITQ: canonical variates turned so that taking their signs loses least; an offline reference."""
+"""CCA-ITQ: canonical variates, rotated to minimise the quantisation error; an offline baseline."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from bench.methods.cca import CCA
 
 
 class CCAITQ(CCA):
-    """The variates of CCA, each times its correlation, under one rotation for both modalities; unsupervised.
+    """Weight CCA's variates by their correlations and rotate both modalities alike; unsupervised.
 
-    The rotation starts at random and is improved by ITQ on the variates of all images and texts seen.
-    More bits than directions that both modalities have: the variates are spread over all bits as CCA
-    does it, which ITQ then improves.
+    The rotation starts at random; ITQ improves it on the variates of all images and texts so far. If there
+    are more bits than shared directions, the variates are spread over all bits as in CCA before ITQ starts.
     """
 
     iterations: int = param(50, "ITQ updates of the rotation", least=0)
@@ -24,9 +23,9 @@ class CCAITQ(CCA):
         paper="Y. Gong, S. Lazebnik, A. Gordo, F. Perronnin. Iterative quantization: a Procrustean "
         "approach to learning binary codes for large-scale image retrieval. IEEE TPAMI 35 (2013) 2916-2929",
         fidelity="adaptation",
-        note="The paper takes labels or tags as the second view and hashes images only; here both modalities "
-        "are hashed and the rotation is learned on both. The weights of the variates are from memory of the "
-        "paper. Checked against the alternation written out.",
+        note="The paper uses labels or tags as the second view and hashes images only; here both modalities "
+        "are hashed and the rotation is learned on both. The weights of the variates follow the paper from "
+        "memory. Checked against a literal version of the alternation.",
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
@@ -37,5 +36,5 @@ class CCAITQ(CCA):
         self.w_: dict[Modality, Array] = {m: dot(w, rotation) for m, w in self.w_.items()}
 
     def _mix(self, correlations: Array) -> Array:
-        weighted = self.bits > len(correlations)  # by the roots of the correlations already
+        weighted = self.bits > len(correlations)  # CCA has applied the square roots already
         return (np.sqrt(correlations) if weighted else correlations)[:, None] * super()._mix(correlations)

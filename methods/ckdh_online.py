@@ -1,6 +1,6 @@
-"""CKDH online: a frozen teacher, and a student that imitates it on every chunk as it comes.
+"""CKDH online: a frozen teacher, and a student that imitates it on every new chunk.
 
-Our extension: CKDH is an offline method, and itself a reconstruction here.
+Our extension of our reconstruction: CKDH itself is an offline method.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from bench.methods.ckdh import CKDH
 
 
 class CKDHOnline(CKDH, Rehearsing):
-    """CKDH with a teacher trained on the run's pool (or the first chunk), and chunks instead of refits.
+    """CKDH for streams: the teacher is trained on the pool (or first chunk), the student chunk by chunk.
 
-    Labels are read in the pool only: the teacher says of later chunks what is similar, from the CLIP features
-    of the images and the words of the texts. A memory of earlier items is trained on with every chunk,
-    and the student's outputs must be as similar to the codes that those items were given as the teacher says.
+    Labels are read in the pool only. For later chunks the teacher derives similarities from the images' CLIP
+    features and the texts' words. Every chunk is trained together with a memory of earlier items: the
+    similarity of the student's outputs to the stored codes of those items must match the teacher's.
     """
 
     capabilities = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True)
@@ -44,7 +44,7 @@ class CKDHOnline(CKDH, Rehearsing):
         self.memory_.add({**new, "codes": self.encode_database(chunk, "image")}, self.rng)
 
     def _taught_of(self, chunk: Chunk) -> dict[str, Any]:
-        """What the frozen teacher makes of the chunk's items: F and G (n, bits)."""
+        """Run the frozen teacher on the chunk: its outputs F and G, (n, bits) each."""
         from bench.methods.ckdh.teacher import Adapter, GraphAttention
 
         place = self._place()

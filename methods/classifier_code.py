@@ -1,4 +1,4 @@
-"""Classifier code: predict the labels, hash by a code of the predicted labels; what hashing must beat."""
+"""Classifier code: predict labels, then hash the prediction; the baseline for supervised hashing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from bench.methods._classifier import Classifier, LabelRegression, class_codes, 
 
 
 class ClassifierCode(Method):
-    """The code of an item is a code of the label set that a linear classifier gives it.
+    """Predict an item's labels with a linear classifier and hash the predicted label set.
 
-    A label is given where its least-squares score exceeds 1/2, and always the one with the highest
-    score. A label set's code is the majority of its classes' codes, which are rows of a Hadamard
-    matrix and not learned. Items of one predicted label set tie: the ranking is the classifier's
-    decision and nothing else. With single labels this is the predicted class, written in bits.
+    A label is predicted if its least-squares score exceeds 1/2; the label with the highest score always is.
+    The code of a label set is the majority of its classes' codes, which are rows of a Hadamard matrix and
+    not learned. Items with the same predicted labels tie: the ranking is the classifier's decision and
+    nothing more. With one label per item, the code is the predicted class in bits.
 
-    Training items get the code of their own labels (``database=learned``).
+    Training items get the code of their true labels (``database=learned``).
     """
 
     ridge: float = param(0.1, "added to the unit variance of the standardised features", above=0)
@@ -24,10 +24,10 @@ class ClassifierCode(Method):
         paper="A. Sablayrolles, M. Douze, N. Usunier, H. Jégou. How should we evaluate supervised hashing? "
         "ICASSP 2017, arXiv 1609.06753",
         fidelity="adaptation",
-        note="The paper's point, that encoding a classifier's output is a trivial solution of the supervised "
-        "protocol, carried over to two modalities, several labels and chunks. Classifier (running ridge "
-        "regression), threshold and class codes are ours; of several forms this one was chosen by the mAP "
-        "of Wiki's and the synthetic queries.",
+        note="The paper shows that encoding a classifier's output trivially solves the supervised protocol; "
+        "this carries the idea over to two modalities, several labels and chunks. Classifier (running ridge "
+        "regression), threshold and class codes are ours, chosen among several forms by mAP on the Wiki and "
+        "synthetic queries.",
     )
 
     def __post_init__(self) -> None:
@@ -36,7 +36,7 @@ class ClassifierCode(Method):
         self.classifier_: dict[Modality, Classifier] = {}
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         if not self.classifier_:
             self.classes_ = class_codes(chunk.labels.shape[1], self.bits, self.rng)
             self.tie_ = self.rng.choice([-0.5, 0.5], self.bits)

@@ -1,7 +1,7 @@
-"""CLIP hash: CLIP features, rotated and binarised; what a teacher that sees CLIP features must beat.
+"""CLIP hash: CLIP features, rotated and binarised; the baseline for methods with a CLIP teacher.
 
-The trap: it hashes CLIP features of queries too, so every query costs a pass through CLIP, which
-the students of a CLIP teacher are spared.
+The trap: it hashes CLIP features of queries too, so every query costs a pass through CLIP. The students of
+a CLIP teacher avoid that cost.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ from bench.methods._online import Array, dot, linear_codes
 
 
 class CLIPHash(Method):
-    """Zero-shot: one rotation of the CLIP features of both modalities, and signs; unsupervised.
+    """Hash by the signs of rotated CLIP features, one rotation for both modalities; unsupervised.
 
-    Features are scaled to length 1 and centred by modality, which removes CLIP's offset between images
-    and texts. ``itq``: the ``bits`` leading principal components of all images and texts, under a
-    rotation that starts at random and is improved by ITQ. ``random``: a random rotation of all
-    components, of which the first ``bits`` are kept. More bits than columns: the columns are spread
-    over all bits by a random matrix with orthonormal rows, which ITQ then improves.
+    Features are scaled to length 1 and centred per modality, which removes CLIP's offset between images
+    and texts. ``itq`` keeps the ``bits`` leading principal components of all images and texts, under a
+    random rotation that ITQ improves. ``random`` rotates all components at random and keeps the first
+    ``bits``. If there are more bits than columns, a random matrix with orthonormal rows spreads the columns
+    over all bits; ``itq`` then improves it.
     """
 
-    rotation: Literal["itq", "random"] = param("itq", "itq learns it on both modalities, random does not")
-    iterations: int = param(50, "ITQ updates of the rotation", least=0)
-    max_train: int = param(
-        20_000, "learn on a random sample of this many pairs where there are more", least=1
+    rotation: Literal["itq", "random"] = param(
+        "itq", "itq: learned on both modalities; random: drawn, not learned"
     )
+    iterations: int = param(50, "ITQ updates of the rotation", least=0)
+    max_train: int = param(20_000, "train on a random sample of at most this many pairs", least=1)
 
     capabilities = Capabilities(offline=True, encodes="clip")
     source = Source(
         paper="Y. Gong, S. Lazebnik, A. Gordo, F. Perronnin. Iterative quantization: a Procrustean "
         "approach to learning binary codes for large-scale image retrieval. IEEE TPAMI 35 (2013) 2916-2929",
         fidelity="adaptation",
-        note="A baseline of ours: PCA and ITQ are the paper's, which hashes images; here they are learned on "
-        "the CLIP features (Radford et al., ICML 2021) of images and texts together, after each modality is "
-        "centred. CLIP is not fine-tuned, and no label is read.",
+        note="Our baseline. PCA and ITQ are the paper's, which hashes images; here they are learned on the "
+        "CLIP features (Radford et al., ICML 2021) of images and texts together, each modality centred. "
+        "CLIP is not fine-tuned, and no labels are read.",
     )
 
     variants: ClassVar[Mapping[str, Variant]] = {
-        "random rotation": Variant(isolates="ITQ and principal components", params={"rotation": "random"}),
-        "PCA, no ITQ": Variant(isolates="the updates of the rotation", params={"iterations": 0}),
+        "random-rotation": Variant(isolates="ITQ and principal components", params={"rotation": "random"}),
+        "no-itq": Variant(isolates="updates of the rotation", params={"iterations": 0}),
     }
 
     def fit_chunk(self, chunk: Chunk) -> None:
@@ -67,7 +67,7 @@ class CLIPHash(Method):
         if x["text"].shape[1] != columns:
             raise DataError(
                 f"the {self.capabilities.encodes!r} views have {columns} columns for images and "
-                f"{x['text'].shape[1]} for texts; expected one space for both. Use projected CLIP features."
+                f"{x['text'].shape[1]} for texts; expected the same number. Use CLIP's projected features."
             )
         if len(chunk) > self.max_train:
             rows = self.rng.choice(len(chunk), self.max_train, replace=False)
@@ -88,7 +88,7 @@ class CLIPHash(Method):
 
 
 def _unit(x: npt.NDArray[np.float32]) -> Array:
-    """The rows of ``x`` (n, d) at length 1, in float64; a row of zeros stays one."""
+    """Scale the rows of ``x`` (n, d) to length 1, in float64; zero rows stay zero."""
     wide = np.asarray(x, dtype=np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     scaled: Array = wide / np.where(norms > 0, norms, 1.0)
@@ -96,12 +96,12 @@ def _unit(x: npt.NDArray[np.float32]) -> Array:
 
 
 def _leading(gram: Array, count: int) -> Array:
-    """The eigenvectors (d, k) of the ``count`` largest eigenvalues, or of all, the largest first."""
+    """Return the eigenvectors (d, k) of the ``count`` largest eigenvalues (or of all), largest first."""
     last = len(gram) - 1
     vectors = eigh(gram, subset_by_index=(max(last + 1 - count, 0), last))[1]
     return np.ascontiguousarray(vectors[:, ::-1])
 
 
 def _spread(k: int, bits: int, rng: np.random.Generator) -> Array:
-    """A random (k, bits) matrix whose columns are orthonormal or, where k < bits, whose rows are."""
+    """Draw a random (k, bits) matrix with orthonormal columns or, if k < bits, orthonormal rows."""
     return frame(k, bits, rng) if k <= bits else frame(bits, k, rng).T

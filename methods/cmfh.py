@@ -9,19 +9,19 @@ from bench.methods._online import Array, Factor, RunningGram, RunningMean, block
 
 
 class CMFH(Method):
-    """One latent vector per pair, from which the features of both modalities are rebuilt; unsupervised.
+    """Learn one latent vector per pair that reconstructs the features of both modalities; unsupervised.
 
-    For centred features X_m, as rows, it minimises over V (n, r), U_m (d_m, r) and P_m (d_m, r)
+    For centred features X_m (rows are items), it minimises over V (n, r), U_m (d_m, r) and P_m (d_m, r)
 
         Σ_m lambda_m ‖X_m - V U_mᵀ‖² + mu Σ_m ‖V - X_m P_m‖² + gamma (‖V‖² + Σ_m ‖U_m‖² + ‖P_m‖²)
 
-    by exact solutions for U_m, P_m and V in turn. The code of a training pair is sgn(V), that of a
-    query sgn(x P_m); V has mean 0, as the features have. Every V that solves its step is a linear
-    map of [X_1, X_2], so that the updates need nothing but the features' Gram matrix. Features are
-    taken as they are: the modality with the larger scale counts for more, and gamma for less.
+    with exact solutions for U_m, P_m and V in turn. A training pair gets the code sgn(V), a query
+    sgn(x P_m); V has mean 0, like the features. Every V that solves its step is a linear map of
+    [X_1, X_2], so the updates need only the Gram matrix of the features. Features are not scaled: the
+    modality with the larger scale weighs more, and larger features weaken gamma.
     """
 
-    balance: float = param(0.5, "lambda of the image; that of the text is 1 less it", least=0, most=1)
+    balance: float = param(0.5, "lambda of the image; the text has 1 - lambda", least=0, most=1)
     mu: float = param(100.0, "weight of the hash functions", above=0)
     gamma: float = param(1e-2, "ridge penalty", above=0)
     iterations: int = param(50, "alternating updates", least=1)
@@ -31,10 +31,10 @@ class CMFH(Method):
         paper="G. Ding, Y. Guo, J. Zhou. Collective matrix factorization hashing for multimodal data. "
         "CVPR 2014, 2083-2090",
         fidelity="adaptation",
-        note="Objective, updates and defaults from memory of the paper, not checked against its code. Ours: "
-        "V starts as a random linear map of the features, and 50 updates of features that are not scaled, "
-        "chosen by the mAP of Wiki's and the synthetic queries. Checked against the updates written out "
-        "with V formed.",
+        note="Objective, updates and defaults follow the paper from memory and were not checked against its "
+        "code. Ours: V starts as a random linear map of the features; 50 updates on unscaled features, "
+        "chosen by mAP on the Wiki and synthetic queries. Checked against a literal version of the updates "
+        "that forms V.",
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
@@ -54,11 +54,11 @@ class CMFH(Method):
     def _factorise(
         self, gram: Array, own: dict[Modality, slice], n: int
     ) -> tuple[Array, dict[Modality, Array]]:
-        """The A for which ``V = [X_1, X_2] A``, and P_m, from the (D, D) Gram matrix of [X_1, X_2]."""
+        """Find the A with ``V = [X_1, X_2] A``, and P_m, from the (D, D) Gram matrix of [X_1, X_2]."""
         weights: dict[Modality, float] = {"image": self.balance, "text": 1 - self.balance}
         hashing = {m: _factor(gram[s, s], self.gamma / self.mu) for m, s in own.items()}
         joint = self.rng.standard_normal((len(gram), self.bits))
-        joint *= np.sqrt(n / max(np.trace(gram), np.finfo(float).tiny))  # V of about unit variance
+        joint *= np.sqrt(n / max(np.trace(gram), 1e-200))  # gives V about unit variance
         for _ in range(self.iterations):
             xv = dot(gram, joint)
             vv = dot(joint.T, xv)
@@ -80,5 +80,5 @@ class CMFH(Method):
 
 
 def _factor(gram: Array, penalty: float) -> Factor:
-    """Of ``gram + penalty·I``, safe where the penalty is below rounding."""
+    """Factor ``gram + penalty·I``, also if the penalty is below rounding."""
     return RunningGram(gram=gram).factor(penalty)

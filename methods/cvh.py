@@ -15,26 +15,26 @@ from bench.methods._online import Array, RunningMean, dot, linear_codes
 
 
 class CVH(Method):
-    """Projections that bring items of similar labels together, within and across modalities.
+    """Project items with similar labels close together, within and across modalities.
 
-    With W = GGᵀ the cosine similarity of the labels, D its row sums as a diagonal, and standardised
+    With W = GGᵀ the cosine similarity of the labels, D the diagonal matrix of its row sums, and standardised
     features x_i, y_i as rows of X, Y, it minimises over projections A, B
 
         Σ_ij W_ij (‖Aᵀx_i - Aᵀx_j‖² + ‖Bᵀy_i - Bᵀy_j‖² + ‖Aᵀx_i - Bᵀy_j‖²)
 
-    which is tr of [A; B]ᵀ M [A; B] with the blocks Xᵀ(3D - 2W)X, Yᵀ(3D - 2W)Y and -XᵀWY, subject to
-    AᵀXᵀXA + BᵀYᵀYB = I: the eigenvectors of the smallest eigenvalues. Codes are the signs of the
-    projections. W is never formed. Unlabelled items are left out.
+    subject to AᵀXᵀXA + BᵀYᵀYB = I. The sum is tr [A; B]ᵀ M [A; B], where M has the blocks Xᵀ(3D - 2W)X,
+    Yᵀ(3D - 2W)Y and -XᵀWY; the solution is the eigenvectors of the smallest eigenvalues. Codes are the signs
+    of the projections. W is never formed. Unlabelled items are skipped.
 
-    The eigenvectors are taken up to the first that gives the images of a class and its texts opposite
-    signs, about as many as there are classes, and spread over more bits than that by a random matrix
-    with orthonormal rows. Those after it, which ``opposed`` keeps, make codes no better than chance:
-    there the similarity within each modality outweighs that across.
+    Only the eigenvectors before the first one that gives the images and the texts of a class opposite signs
+    are used: about as many as there are classes. If there are more bits, a random matrix with orthonormal
+    rows spreads them. The later ones, which ``opposed`` keeps, give codes no better than chance: there the
+    similarity within each modality outweighs the similarity across.
     """
 
-    ridge: float = param(1e-2, "variance of noise in the standardised features: a ridge penalty", least=0)
+    ridge: float = param(1e-2, "ridge penalty: noise variance of the standardised features", least=0)
 
-    opposed: bool = param(False, "one eigenvector per bit, those that oppose the modalities included")
+    opposed: bool = param(False, "use one eigenvector per bit, even those that oppose the modalities")
 
     capabilities = Capabilities(supervised=True, offline=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"plain": {"opposed": True}}
@@ -42,32 +42,32 @@ class CVH(Method):
         paper="S. Kumar, R. Udupa. Learning hash functions for cross-view similarity search. IJCAI 2011, "
         "1360-1365",
         fidelity="reconstruction",
-        note="Objective and constraint from memory of the paper, not checked against its text or code. W "
-        "from labels, standardising, the ridge and leaving opposed eigenvectors out (preset=plain: one for "
-        "each bit) are our choice, the last after seeing the mAP of Wiki's queries; with W = I it is close "
-        "to CCA. Checked against the sum over pairs.",
+        note="Objective and constraint follow the paper from memory and were not checked against its text "
+        "or code. Ours: W from labels, standardising, the ridge, and dropping opposed eigenvectors "
+        "(preset=plain: one per bit), the last after seeing mAP on Wiki's queries. With W = I it is close to "
+        "CCA. Checked against the sum over pairs.",
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
-        told = np.flatnonzero(chunk.labels.any(axis=1))
-        if not len(told):
-            told = np.arange(len(chunk))  # every similarity is 0: the variances alone decide
-        x = {m: chunk.batch(m).features[told] for m in MODALITIES}
+        assert chunk.labels is not None, "supervised methods always receive labels"
+        labelled = np.flatnonzero(chunk.labels.any(axis=1))
+        if not len(labelled):
+            labelled = np.arange(len(chunk))  # every similarity is 0: the variances alone decide
+        x = {m: chunk.batch(m).features[labelled] for m in MODALITIES}
         self.mean_ = {m: RunningMean().add(v) for m, v in x.items()}
         scale = {m: inverse_deviation(v, self.mean_[m]) for m, v in x.items()}
         z = {m: (v - self.mean_[m]) * scale[m] for m, v in x.items()}
         whiten = {m: whitening(dot(v.T, v) / len(v), self.ridge) for m, v in z.items()}
         whiten = {m: v[:, v.any(axis=0)] for m, v in whiten.items()}
         both = block_diag(*whiten.values())
-        objective = _objective(z, normalise_labels(chunk.labels[told]), self.ridge)
-        found = self._directions(dot(dot(both.T, objective), both), whiten["image"].shape[1])
-        turned, split = dot(both, found), len(scale["image"])
+        objective = _objective(z, normalise_labels(chunk.labels[labelled]), self.ridge)
+        directions = self._directions(dot(dot(both.T, objective), both), whiten["image"].shape[1])
+        turned, split = dot(both, directions), len(scale["image"])
         parts: dict[Modality, Array] = {"image": turned[:split], "text": turned[split:]}
         self.w_ = {m: scale[m][:, None] * part for m, part in parts.items()}
 
     def _directions(self, objective: Array, split: int) -> Array:
-        """Directions (k, bits) in whitened space, of which the first ``split`` rows are the image's."""
+        """Find the directions (k, bits) in whitened space; the first ``split`` rows are the image's."""
         if not len(objective):
             return np.zeros((0, self.bits))
         _, vectors = eigh(objective)
@@ -84,9 +84,9 @@ class CVH(Method):
 
 
 def _objective(z: dict[Modality, Array], g: Array, noise: float) -> Array:
-    """M over the number of items squared (d_x + d_y, d_x + d_y), of features with noise of that variance.
+    """Return M divided by n², (d_x + d_y, d_x + d_y), for features with noise of variance ``noise``.
 
-    The noise has to be in M as it is in the constraint: else directions that are nothing but ridge win.
+    The noise must enter M as it enters the constraint; otherwise directions of pure ridge would win.
     """
     degree = dot(g, g.sum(axis=0)[:, None])
     both = np.hstack([z[m] for m in MODALITIES])

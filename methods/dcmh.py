@@ -1,4 +1,4 @@
-"""DCMH: two networks and one code per pair from labels, on fixed features; a deep offline baseline."""
+"""DCMH: two networks trained on label similarity, on fixed features; a deep offline baseline."""
 
 from __future__ import annotations
 
@@ -13,48 +13,46 @@ from bench.methods._online import Array
 
 
 class DCMH(HashNetworks):
-    """Deep cross-modal hashing, on fixed features and within the means of a CPU; supervised.
+    """Deep cross-modal hashing on fixed features, sized for a CPU; supervised.
 
-    With S = 1 for pairs that share a label and else 0, outputs F of the image and G of the text
-    network (n, bits), Θ = ½FGᵀ and B = sign(F + G) it lowers
+    With S = 1 for pairs that share a label and 0 otherwise, outputs F of the image network and G of the text
+    network (n, bits), Θ = ½FGᵀ and B = sign(F + G), it lowers
 
         Σ (log(1 + e^Θ) - SΘ) + γ(‖B - F‖² + ‖B - G‖²) + η(‖Fᵀ1‖² + ‖Gᵀ1‖²)
 
-    over the image network, the text network and B in turns. F and G are kept for all items, as of the
-    last time each was computed; S never is, but for the rows of a batch. Unlabelled items are left
-    out. B serves the loss only: the database is encoded by the network of its modality.
+    over the image network, the text network and B in turn. F and G are stored for all items, as last
+    computed; S is computed for the rows of a batch only. Unlabelled items are skipped. B serves only the
+    loss: the network of each modality encodes the database.
 
-    The paper has η = 1. With Adam's large steps and few epochs the sums Fᵀ1 of the kept outputs lag
-    behind the network, which then overshoots: η is 0 unless set.
+    The paper has η = 1. With Adam's large steps and few epochs, the sums Fᵀ1 of the stored outputs lag
+    behind the network, which then overshoots; hence the default η = 0.
     """
 
-    epochs: int = param(20, "passes over the items, for each network", least=0)
+    epochs: int = param(20, "training epochs of each network", least=0)
     rate: float = param(3e-3, "learning rate (Adam)", above=0)
     gamma: float = param(1.0, "weight γ of ‖B - F‖²", least=0)
     balance: float = param(0.0, "weight η of ‖Fᵀ1‖²; the paper's 1 ends near chance here", least=0)
-    batch: int = param(128, "items in a batch", least=2)
-    max_train: int = param(
-        10_000, "train on a random sample of this size where there are more items", least=2
-    )
+    batch: int = param(128, "items per batch", least=2)
+    max_train: int = param(10_000, "train on a random sample of at most this many items", least=2)
 
     capabilities = Capabilities(supervised=True, offline=True)
     source = Source(
         paper="Q.-Y. Jiang, W.-J. Li. Deep cross-modal hashing. CVPR 2017, 3270-3278, arXiv 1602.02255",
         fidelity="adaptation",
-        note="The authors': the loss with γ = 1, linear outputs kept in two buffers, B = sign(F + G) once in "
-        "an epoch, batches of 128, 10,000 training pairs on MIRFlickr, a database encoded by the network of "
-        "its modality. Ours: fixed features, centred and divided by one number, and one hidden layer in both "
-        "networks (they: CNN-F trained from pixels, 8192 hidden units for text), Adam (SGD with a falling "
-        "rate), 20 epochs (500), η = 0 (1), and the slope of log(1 + e^Θ) in closed form, as e^Θ overflows "
-        "in long codes. Equations from the paper by way of public re-implementations; the slope is checked "
-        "against automatic differentiation of the loss (softplus).",
+        note="As the authors do: the loss with γ = 1, linear outputs kept in two buffers, B = sign(F + G) "
+        "once per epoch, batches of 128, 10,000 training pairs on MIRFlickr, and a database encoded by the "
+        "network of its modality. Ours (theirs in brackets): fixed features, centred and divided by one "
+        "number, and one hidden layer in both networks (CNN-F trained from pixels; 8192 hidden units for "
+        "text); Adam (SGD with a falling rate); 20 epochs (500); η = 0 (1); the gradient of log(1 + e^Θ) in "
+        "closed form, because e^Θ overflows for long codes. The equations come from the paper via public "
+        "re-implementations. Checked: the gradient against automatic differentiation of the loss (softplus).",
     )
 
     varies = ("gamma", "balance", "epochs", "rate", "hidden")
     variants: ClassVar[Mapping[str, Variant]] = {
-        "no quantisation": Variant(isolates="‖B - F‖² + ‖B - G‖²", params={"gamma": 0.0}),
-        "balance of the paper": Variant(isolates="‖Fᵀ1‖² + ‖Gᵀ1‖², η = 1", params={"balance": 1.0}),
-        "untrained": Variant(isolates="all that is learned: random networks", params={"epochs": 0}),
+        "no-quantisation": Variant(isolates="‖B - F‖² + ‖B - G‖²", params={"gamma": 0.0}),
+        "paper-balance": Variant(isolates="‖Fᵀ1‖² + ‖Gᵀ1‖², η = 1", params={"balance": 1.0}),
+        "untrained": Variant(isolates="all training: the networks stay random", params={"epochs": 0}),
     }
 
     def _learn(self, chunk: Chunk) -> None:
@@ -65,14 +63,14 @@ class DCMH(HashNetworks):
         self._keep(nets)
 
     def _labelled(self, chunk: Chunk) -> tuple[dict[Modality, Array], dict[Modality, float], Any, Any]:
-        """What no code length changes: location and scale; features and labels as tensors."""
-        assert chunk.labels is not None, "a supervised method is given labels"
+        """Prepare mean and scale, features and labels (tensors); the same for every code length."""
+        assert chunk.labels is not None, "supervised methods always receive labels"
         rows = self._sample(chunk.labels.any(axis=1))
         mean, scale, x = scaled_inputs(chunk, rows, self._place())
         return mean, scale, x, self._place().tensor(chunk.labels[rows])
 
     def _sample(self, labelled: Any) -> Rows:
-        """The labelled rows (all if there are none), or ``max_train`` of them by a generator of its own."""
+        """Pick at most ``max_train`` labelled rows (any rows if none is labelled), from its own generator."""
         rows = np.flatnonzero(labelled) if labelled.any() else np.arange(len(labelled))
         if len(rows) <= self.max_train:
             return rows
@@ -111,10 +109,10 @@ class DCMH(HashNetworks):
 def slope_of_loss(
     outputs: Any, others: Any, rows: Rows, similar: Any, codes: Any, *, gamma: float, balance: float
 ) -> Any:
-    """The derivative of the loss by ``outputs[rows]`` (b, k), in closed form.
+    """Return the gradient of the loss in ``outputs[rows]`` (b, k), in closed form.
 
-    ``outputs``, ``others`` (of the other modality) and ``codes`` B are (n, k), ``similar`` is ``S[rows]``
-    (b, n) bool; the likelihood counts the pairs of these rows with all others.
+    ``outputs``, ``others`` (the other modality's) and ``codes`` B are (n, k); ``similar`` is ``S[rows]``,
+    (b, n) bool. The likelihood sums over the pairs of these rows with all items.
     """
     from bench.methods._similarity_loss import nll_slope
 

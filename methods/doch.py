@@ -1,6 +1,6 @@
-"""DOCH: discrete online cross-modal hashing; codes learned bit by bit from the labels of old anchors.
+"""DOCH: discrete online cross-modal hashing; learns codes bit by bit from labels shared with old anchors.
 
-The trap: it keeps all old codes and labels, and a round costs more the more chunks came before it.
+The trap: it keeps all old codes and labels, and every round costs more than the one before.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from bench.methods._codes import signs
 from bench.methods._online import Array, RunningRidge, dot, linear_codes
 
 _ALPHA = {8: 0.45, 16: 0.35, 32: 0.25, 64: 0.15, 128: 0.10}  # the authors' alpha by code length
-_CELLS = 1 << 16  # similarities looked at together: 64k of them fit the second-level cache
+_CELLS = 1 << 16  # similarities processed together: 64k fit a typical second-level cache
 
 
 class Packed(State):
-    """Codes and labels of one old chunk, a bit for a bit: uint8 (n, r/8) and (n, c/8), rounded up."""
+    """Codes and labels of one old chunk, packed to bits: uint8 (n, ⌈r/8⌉) and (n, ⌈c/8⌉)."""
 
     codes: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8]
@@ -47,27 +47,27 @@ class Packed(State):
 class DOCH(Method):
     """Discrete online hashing of Zhan et al.: a likelihood of shared labels, with anchors for old items.
 
-    For new items with labels L and anchors with codes A, S being 1 where an item and an anchor
-    share a label, and Θ = alpha·BAᵀ, it lowers
+    For new items with labels L and codes B, anchors with codes A, S = 1 if an item and an anchor share a
+    label and 0 otherwise, and Θ = alpha·BAᵀ, it lowers
 
         -Σ [S Θ - log(1 + exp Θ)] + theta ‖L - B P‖²
 
-    over codes B and P, one bit at a time by a quadratic bound. Anchors are items of the same chunk in
-    round 0, and of every older chunk afterwards; they are drawn anew in every sweep. Then one linear
-    regression of B on the raw features per modality, over all rounds, is the hash function.
+    over B and P, one bit at a time, by a quadratic bound. Anchors come from the same chunk in round 0, from
+    every older chunk afterwards; each sweep draws new ones. The hash function of a modality is a linear
+    regression of B on its raw features over all rounds.
     """
 
     alpha: float | None = param(
         None,
         "slope of the likelihood; none: the authors' 0.45, 0.35, 0.25, 0.15, 0.10 for 8, 16, 32, 64, 128 "
-        "bits, between these linear in the logarithm of the bits, beyond them constant",
+        "bits, interpolated in log bits and constant outside that range",
         above=0,
     )
-    theta: float = param(0.1, "weight of the classification of the codes", least=0)
+    theta: float = param(0.1, "weight of the label regression on the codes", least=0)
     anchors: int = param(50, "anchors from each old chunk", least=1)
-    inner: int = param(3, "sweeps over the bits between two updates of P", least=1)
+    inner: int = param(3, "sweeps over the bits per update of P", least=1)
     outer: int = param(7, "updates of P per chunk", least=1)
-    ridge: float = param(1.0, "penalty of the hash functions; 0: pseudo-inverse", least=0)
+    ridge: float = param(1.0, "ridge penalty of the hash functions; 0: pseudo-inverse", least=0)
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"authors": {"ridge": 0.0}}
@@ -77,11 +77,11 @@ class DOCH(Method):
         fidelity="authors' algorithm",
         note="Follows the released simplified demo, github.com/yw-zhan/DOCH. Checked: with its random draws "
         "fixed, the codes of three chunks agree in every bit and, with preset=authors, the hash functions to "
-        "1e-10. Differs: every old chunk draws its own anchors where theirs take the same row numbers from "
-        "each; the hash functions have a ridge penalty (preset=authors: pseudo-inverse); a zero is hashed to "
-        "+1. Codes and labels of all old items are state, a bit for a bit, and a round takes time in "
-        "proportion to the number of chunks before it. Unknown: whether the paper says the same as the "
-        "code, and whether its features were kernelised.",
+        "1e-10. Differs: every old chunk draws its own anchors, where theirs take the same row numbers from "
+        "each; the hash functions have a ridge penalty (preset=authors: pseudo-inverse); zeros hash to +1. "
+        "State includes the packed codes and labels of all old items, and the time of a round is "
+        "proportional to the number of chunks before it. Unknown: whether paper and code agree, and whether "
+        "the paper's features were kernelised.",
     )
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class DOCH(Method):
         self.w_: dict[Modality, Array] = {}
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         labels = chunk.labels.astype(np.float64)
         b = self._learn(labels)
         self.bb_ = self.bb_ + dot(b.T, b)
@@ -111,7 +111,7 @@ class DOCH(Method):
         return dot(inverse, np.asarray(hashed.cross))
 
     def _learn(self, labels: Array) -> Array:
-        """Codes B (n, r) of the new items."""
+        """Learn the codes B (n, r) of the new items."""
         n, c = labels.shape
         b = signs(self.rng.standard_normal((n, self.bits)))
         p = self.rng.standard_normal((self.bits, c))
@@ -127,7 +127,7 @@ class DOCH(Method):
         return b
 
     def _anchors(self, b: Array, labels: Array) -> tuple[Array, Array]:
-        """Codes (a, r) and labels (a, c) of anchors: new items in round 0, then of every old chunk."""
+        """Draw anchors: codes (a, r) and labels (a, c) of new items in round 0, later of all old chunks."""
         if not self.old_:
             rows = self.rng.permutation(len(b))[: self.anchors]
             return b[rows], labels[rows]
@@ -138,13 +138,13 @@ class DOCH(Method):
         return 2 * codes - 1, np.unpackbits(marks, axis=1, count=labels.shape[1]).astype(np.float64)
 
     def _sweep(self, b: Array, anchors: Array, near: Array, pull: Array, others: Array) -> None:
-        """Set every bit of b (n, r) once, in place, given the other bits, the new ones included.
+        """Update every bit of b (n, r) once, in place, given the current other bits.
 
-        The step of bit k is the sign of
+        Bit k becomes the sign of
 
             alpha·(S - C)A_k + alpha²a/4·B_k + pull_k - B·others_k    with C = 1/(1 + exp(-alpha·BAᵀ))
 
-        where near = S A (n, r). Rows are independent of each other. BAᵀ takes r + 1 values: C is looked up.
+        where near = S A (n, r). Rows are independent. BAᵀ takes only r + 1 values, so C comes from a table.
         """
         slope = self.slope
         r, a = self.bits, len(anchors)
@@ -156,7 +156,7 @@ class DOCH(Method):
         for start in range(0, len(b), size):
             rows = slice(start, start + size)
             part = b[rows]
-            agree = ((dot(part, anchors.T) + r) / 2).astype(np.intp)  # bits in common: an index of table
+            agree = ((dot(part, anchors.T) + r) / 2).astype(np.intp)  # bits in common: an index into table
             fixed = slope * near[rows] + pull[rows]
             for k in range(r):
                 expected = table[agree] @ columns[k]
@@ -168,7 +168,7 @@ class DOCH(Method):
 
     @property
     def slope(self) -> float:
-        """``alpha``, or the authors' value for the code length."""
+        """``alpha`` if set, else the authors' value for the code length."""
         if self.alpha is not None:
             return self.alpha
         return float(np.interp(np.log2(self.bits), np.log2(list(_ALPHA)), list(_ALPHA.values())))

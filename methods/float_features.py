@@ -1,4 +1,4 @@
-"""Float features: class probabilities, not hashed; beside a hashing method they show what bits cost."""
+"""Float features: class probabilities, not hashed; a reference that shows what hashing costs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from bench.methods._classifier import Classifier, LabelRegression, taught
 
 
 class FloatFeatures(Method):
-    """Real-valued, ranked by cosine: the class probabilities of a linear map less the class frequencies.
+    """Rank by the cosine of real-valued vectors: linear class probabilities minus class frequencies.
 
-    Ridge regression of the labels on the standardised features estimates the probability of every
-    class; products of two items' probabilities, summed, estimate how many labels they share. The
-    frequencies are taken away because a label that every item has tells nothing.
+    Ridge regression of the labels on the standardised features estimates the probability of each class. The
+    inner product of two items' probabilities estimates how many labels they share. Frequencies are
+    subtracted because a label that every item has is uninformative.
 
-    The vectors have one value per class: ``bits`` changes nothing.
+    The vectors have one value per class; ``bits`` has no effect.
     """
 
     ridge: float = param(0.1, "added to the unit variance of the standardised features", above=0)
 
-    capabilities = Capabilities(supervised=True, real_valued=True)
+    capabilities = Capabilities(supervised=True, reference="real-valued")
     source = Source(
-        note="Our reference: the classifier of classifier_code, ranked by its scores, not its decision. "
-        "Clipping and centring were chosen by the mAP of Wiki's and the synthetic queries.",
+        note="Our reference: the classifier of classifier_code, ranked by its scores instead of its "
+        "decision. Clipping and centring were chosen by mAP on the Wiki and synthetic queries.",
     )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""LCDH whose students hash CLIP features: what light features cost (A10b of its ablation)."""
+"""LCDH with students on CLIP features: shows what light features cost (A10b in docs/lcdh.md)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from bench.methods.lcdh import LCDH
 
 
 class LCDHClip(LCDH):
-    """LCDH, re-implemented, with CLIP features in place of the light ones: an upper bound for its students.
+    """LCDH, re-implemented, with CLIP features instead of light ones: an upper bound for its students.
 
-    It is no light method: a query is hashed from its CLIP features, and tables say so.
+    Not a light method: it hashes queries from their CLIP features, and tables say so.
     """
 
     capabilities = replace(LCDH.capabilities, encodes="clip")

@@ -1,4 +1,4 @@
-"""The codes of LCDH's teacher for image and text together, as an oracle (A10c of its ablation)."""
+"""LCDH's teacher as an oracle: codes from image and text together (A10c in docs/lcdh.md)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bench.methods.lcdh.teacher import Seen
 
 
 class LCDHFused(LCDH):
-    """LCDH's teacher on both sides, an ORACLE: queries and items are hashed from image AND text together.
+    """LCDH's teacher on both sides, an ORACLE: it hashes queries and items from image AND text together.
 
-    That is not cross-modal retrieval. It shows what codes the students are taught to reproduce.
+    This is not cross-modal retrieval. It shows the quality of the codes that the students imitate.
     """
 
-    capabilities = replace(LCDH.capabilities, fused=True)
+    capabilities = replace(LCDH.capabilities, reference="fused")
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """The teacher's codes of both modalities; without a teacher the students' of one."""
+        """Return the teacher's codes from both modalities or, without a teacher, the student's from one."""
         if self.teacher_ is None:
             return super().encode(batch, modality)
         return sign(self.teacher_.signal(Seen(batch.views["image"], batch.views["text"])))

@@ -1,4 +1,4 @@
-"""LEMON: label-embedding online hashing; codes follow the labels, a ridge maps features to them."""
+"""LEMON: label-embedding online hashing; codes follow labels, ridge regression maps features to codes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from bench.methods._online import Array, RunningRidge, dot, linear_codes
 
 
 class Sums(State):
-    """What LEMON keeps of old rounds, summed over all items: B their codes, V their embedding.
+    """Running sums over all items so far, with codes B and embedding V.
 
     With r bits and c classes: vv (r, r), vl (r, c), gb and gv (c, r), bv (r, r), v (r,).
     G is the normalised label matrix, see :func:`~bench.methods._codes.normalise_labels`.
@@ -50,7 +50,7 @@ class Sums(State):
         return cls(*(np.zeros(shape) for shape in shapes))
 
     def plus(self, labels: Array, g: Array, b: Array, v: Array) -> Sums:
-        """These sums with the rows of one chunk: labels and g (n, c), b and v (n, r)."""
+        """Return the sums including one chunk: labels and g (n, c), b and v (n, r)."""
         return Sums(
             vv=self.vv + dot(v.T, v),
             vl=self.vl + dot(v.T, labels),
@@ -62,18 +62,17 @@ class Sums(State):
 
 
 class LEMON(Method):
-    """Discrete online hashing of Wang, Luo and Xu: labels alone decide the learned codes.
+    """Discrete online hashing of Wang, Luo and Xu: labels alone determine the learned codes.
 
     For new items with labels L, and S = 2GGᵀ - 11ᵀ between them and all items so far, it lowers
 
         alpha ‖V Bᵀ - r S‖² + beta (‖L - V P‖² + gamma ‖P‖²) + ‖B - V R‖²
 
-    over codes B, an embedding V with VᵀV = nI and Vᵀ1 = 0, P, and a rotation R, and then fits
-    one ridge regression of B on the raw features per modality, with penalty xi, over all rounds.
+    over codes B, an embedding V with VᵀV = nI and Vᵀ1 = 0, P, and a rotation R. Then it fits one ridge
+    regression of B on the raw features per modality, with penalty xi, over all rounds.
 
-    A code is all but a function of the label set: with single labels and c classes a learned
-    database has c distinct codes and large ties. Directions that the labels do not determine
-    (r > c) are filled at random.
+    A code is almost a function of the label set: with one label per item and c classes, a learned database
+    has c distinct codes and large ties. Directions that the labels leave open (r > c) are random.
     """
 
     alpha: float = param(1e4, "weight of the pairwise label similarity", above=0)
@@ -91,9 +90,9 @@ class LEMON(Method):
         "ACM MM 2020, 871-879",
         fidelity="authors' algorithm",
         note="Follows the released code, github.com/yxinwang/LEMON-MM2020. Checked: with its random draws "
-        "fixed, the codes of three chunks agree in every bit and the hash functions to 1e-12. Differs: dead "
-        "directions are found by a relative tolerance (preset=authors: absolute), are filled orthogonally to "
-        "the live ones, and a zero is hashed to +1. Unknown: whether the paper says the same as the code.",
+        "fixed, the codes of three chunks agree in every bit and the hash functions to 1e-12. Differs: a "
+        "relative tolerance (preset=authors: absolute) marks dead directions, which are filled orthogonally "
+        "to the live ones; zeros hash to +1. Unknown: whether paper and code agree.",
     )
 
     def __post_init__(self) -> None:
@@ -103,7 +102,7 @@ class LEMON(Method):
         self.w_: dict[Modality, Array] = {}
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         labels, g = chunk.labels.astype(np.float64), normalise_labels(chunk.labels)
         old = self.sums_ or Sums.zero(self.bits, labels.shape[1])
         b, v = self._learn(labels, g, old)
@@ -114,7 +113,7 @@ class LEMON(Method):
             self.w_[m] = self.hash_[m].solve(self.xi, chunk.shared, m)
 
     def _learn(self, labels: Array, g: Array, old: Sums) -> tuple[Array, Array]:
-        """Codes B and embedding V, each (n, r), of the new items."""
+        """Learn codes B and embedding V, (n, r) each, of the new items."""
         n, r = len(labels), self.bits
         similar, offset = 2 * self.alpha * r * g, self.alpha * r  # the two terms of alpha·r·S
         b = _sign(self.rng.standard_normal((n, r)))
@@ -124,7 +123,7 @@ class LEMON(Method):
             ridge = old.vv + dot(v.T, v) + self.gamma * np.eye(r)
             p = solve(ridge, old.vl + dot(v.T, labels), assume_a="pos")
             z = dot(b, rotation.T) + self.beta * dot(labels, p.T) + dot(similar, old.gb + dot(g.T, b))
-            # The -11ᵀ of S adds the same to every row of z, and centring takes it away again.
+            # The -11ᵀ of S adds the same to every row of z; centring z cancels it.
             v = balanced_orthogonal(z, self.rng, tolerance=self.tolerance, absolute=self.absolute)
             rotation = procrustes(old.bv + dot(b.T, v))
             target = dot(similar, old.gv + dot(g.T, v)) - offset * (old.v + v.sum(axis=0))

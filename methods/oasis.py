@@ -1,6 +1,6 @@
-"""OASIS: online enhanced semantic hashing; codes follow labels and features, class by class as they come.
+"""OASIS: online enhanced semantic hashing; codes follow labels and features, new classes may arrive any time.
 
-The trap: it is a method for queries that have both modalities; hashing one alone is our adaptation.
+The trap: the original hashes queries that have both modalities; hashing a single one is our adaptation.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from bench.methods._online import Array, Factor, RunningGram, dot, linear_codes
 
 
 class Sums(State):
-    """What OASIS keeps of old rounds, summed over all items: B their codes, V their embedding.
+    """Running sums over all items so far, with codes B and embedding V.
 
-    With r bits and c classes: gb and gv (c, r), vv (r, r). G is the normalised label
-    matrix, see :func:`~bench.methods._codes.normalise_labels`.
+    With r bits and c classes: gb and gv (c, r), vv (r, r). G is the normalised label matrix,
+    see :func:`~bench.methods._codes.normalise_labels`.
     """
 
     gb: Array
@@ -31,21 +31,21 @@ class Sums(State):
         return cls(np.zeros((c, r)), np.zeros((c, r)), np.zeros((r, r)))
 
     def plus(self, g: Array, b: Array, v: Array) -> Sums:
-        """These sums with the rows of one chunk: g (n, c), b and v (n, r)."""
+        """Return the sums including one chunk: g (n, c), b and v (n, r)."""
         return Sums(gb=self.gb + dot(g.T, b), gv=self.gv + dot(g.T, v), vv=self.vv + dot(v.T, v))
 
 
 class OASIS(Method):
     """Discrete online hashing of Wu et al.: codes from label similarity, an embedding and the features.
 
-    For new items with features X_m and normalised labels G, old items included by sums, it lowers
+    For new items with features X_m and normalised labels G, with sums for old items, it lowers
 
         alpha ‖r GGᵀ - V Bᵀ‖² + beta (‖G - V U‖² + theta ‖U‖²) + ‖B - V‖²
             + gamma Σ_m (‖B - X_m W_m‖² + delta ‖W_m‖²)
 
-    over codes B, an embedding V with VᵀV = nI and Vᵀ1 = 0, U and the hash functions W_m. A class
-    that was never seen before is a row of zeros in all sums, so classes may come at any round. The
-    labels are embedded as they are, where the authors may also use word vectors of class names.
+    over codes B, an embedding V with VᵀV = nI and Vᵀ1 = 0, U and the hash functions W_m. An unseen class is
+    a row of zeros in all sums, so classes can arrive in any round. The labels are embedded directly; the
+    authors can also use word vectors of class names.
     """
 
     alpha: float = param(10.0, "weight of the pairwise label similarity", above=0)
@@ -64,13 +64,13 @@ class OASIS(Method):
         "hashing: towards effective and efficient retrieval for streaming multi-modal data. AAAI 2022, "
         "4263-4271",
         fidelity="adaptation",
-        note="Multi-modal hashing, not cross-modal: the authors hash a query by sign(x1 W1 + x2 W2), here by "
-        "the W of its one modality. Training follows the released code, github.com/DravenALG/OASIS, with "
-        "class labels and no word vectors. Checked: with its random draws fixed, the codes of three chunks "
-        "agree in every bit and the hash functions to 1e-12. Differs: dead directions are found by a "
-        "relative tolerance (preset=authors: absolute) and filled orthogonally to the live ones, the hash "
-        "functions are fitted to the final codes where the code stops one update short, items without "
-        "labels are allowed, and a zero is hashed to +1.",
+        note="The original is multi-modal, not cross-modal: the authors hash a query by sign(x1 W1 + x2 W2), "
+        "here by the W of its single modality. Training follows the released code, "
+        "github.com/DravenALG/OASIS, with class labels and no word vectors. Checked: with its random draws "
+        "fixed, the codes of three chunks agree in every bit and the hash functions to 1e-12. Differs: a "
+        "relative tolerance (preset=authors: absolute) marks dead directions, which are filled orthogonally "
+        "to the live ones; the hash functions are fitted to the final codes, where the code stops one update "
+        "short; unlabelled items are allowed; zeros hash to +1.",
     )
 
     def __post_init__(self) -> None:
@@ -81,7 +81,7 @@ class OASIS(Method):
         self.w_: dict[Modality, Array] = {}  # hash functions, (d, r)
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         g = normalise_labels(chunk.labels)
         x, factors = {}, {}
         for m in MODALITIES:
@@ -102,10 +102,10 @@ class OASIS(Method):
     def _learn(
         self, g: Array, x: dict[Modality, Array], factors: dict[Modality, Factor], old: Sums
     ) -> tuple[Array, Array]:
-        """Codes B and embedding V, each (n, r), of the new items."""
+        """Learn codes B and embedding V, (n, r) each, of the new items."""
         (n, c), r = g.shape, self.bits
         similar = self.alpha * r * g
-        # Drawn with the items in columns, as the authors keep them: equal draws then give equal codes.
+        # Drawn with items in columns, the authors' layout: equal draws then give equal codes.
         b = signs(self.rng.standard_normal((r, n)).T)
         u = self.rng.standard_normal((c, r)).T
         for _ in range(self.iterations):

@@ -15,10 +15,10 @@ from bench.methods._online import Array, Factor, RunningGram, dot
 
 
 class Sums(State):
-    """What OCEAN keeps of old rounds, summed over all items: B their codes, V their embedding.
+    """Running sums over all items so far, with codes B and embedding V.
 
-    With r bits and c classes: ll and lvu (c, c), vv (r, r), vlc (r, c), gb and gv (c, r). C and U
-    in lvu = LᵀVU and vlc = VᵀLC are those of the round in which the items came.
+    With r bits and c classes: ll and lvu (c, c), vv (r, r), vlc (r, c), gb and gv (c, r). C and U in
+    lvu = LᵀVU and vlc = VᵀLC are those of the round in which the items arrived.
     """
 
     ll: Array
@@ -34,7 +34,7 @@ class Sums(State):
         return cls(*(np.zeros(shape) for shape in shapes))
 
     def plus(self, labels: Array, g: Array, b: Array, v: Array, c: Array, u: Array) -> Sums:
-        """These sums with the rows of one chunk: labels and g (n, c), b and v (n, r)."""
+        """Return the sums including one chunk: labels and g (n, c), b and v (n, r)."""
         return Sums(
             ll=self.ll + dot(labels.T, labels),
             lvu=self.lvu + dot(dot(labels.T, v), u),
@@ -46,23 +46,23 @@ class Sums(State):
 
 
 class OCEAN(Method):
-    """Codes follow the labels' similarity, their correlations and, weakly, the features.
+    """Learn codes that follow label similarity, label correlations and, weakly, the features.
 
     For new items with labels L, and S = GGᵀ between them and all items so far, it lowers
 
         mu ‖V Bᵀ - r S‖² + beta ‖L C - V U‖² + alpha ‖L C - L‖² + delta (‖C‖² + ‖U‖²)
             + theta Σ_m ‖B - X_m P_m‖² + delta Σ_m ‖P_m‖² + ‖B - V‖²
 
-    over codes B, an embedding V with VᵀV = nI and Vᵀ1 = 0, label correlations C (c, c), U (r, c)
-    and P_m, and then fits one ridge regression of B on X_m per modality, with penalty xi, over all
-    rounds. X_m are centred RBF similarities to items of the first chunk.
+    over codes B, an embedding V with VᵀV = nI and Vᵀ1 = 0, label correlations C (c, c), U (r, c) and P_m.
+    Then it fits one ridge regression of B on X_m per modality, with penalty xi, over all rounds. X_m are
+    centred RBF similarities to items of the first chunk.
     """
 
     anchors: int = param(
-        1500, "items of the first chunk that RBF features compare to; 0: the features, centred", least=0
+        1500, "anchors of the RBF features, from the first chunk; 0: centred raw features", least=0
     )
     theta: float = param(0.5, "weight of the features in the codes", above=0)
-    alpha: float = param(1e4, "how close correlated labels stay to the given ones", above=0)
+    alpha: float = param(1e4, "pull of the correlated labels towards the given ones", above=0)
     beta: float = param(1.0, "weight of the embedding of correlated labels", above=0)
     mu: float = param(1e5, "weight of the pairwise label similarity", above=0)
     delta: float = param(0.1, "ridge penalty of C, U and P", above=0)
@@ -78,12 +78,11 @@ class OCEAN(Method):
         "discrete cross-media hashing. Manuscript, 2025",
         fidelity="authors' algorithm",
         note="Follows the released code, github.com/nufehash/OCEAN, commits 68cbf61 and 70aecd9, which we "
-        "read and never ran. Differs: the update of U weighs its target with beta, as the objective asks "
-        "(the code does not; the same at its beta of 1); the weight omega of round one, which the code "
-        "never sets, is 1; dead directions as in LEMON (preset=authors: absolute tolerance); a zero is "
-        "hashed to +1; anchors, their width and the centring come from the first chunk, all of it where it "
-        "is smaller, where theirs come from all the data, and both modalities have the same anchors. "
-        "Unknown: what the paper says.",
+        "read but never ran. Differs: the update of U weighs its target by beta, as the objective requires "
+        "(the code does not; equal at its beta of 1); the weight omega of the first round, which the code "
+        "never sets, is 1; dead directions as in LEMON (preset=authors: absolute tolerance); zeros hash to "
+        "+1; anchors, kernel width and centring come from the first chunk (all of it, if smaller), where "
+        "theirs come from all data; both modalities share the anchors. Unknown: what the paper says.",
     )
 
     def __post_init__(self) -> None:
@@ -95,7 +94,7 @@ class OCEAN(Method):
         self.w_: dict[Modality, Array] = {}  # hash functions, (k, r)
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         labels, g = chunk.labels.astype(np.float64), normalise_labels(chunk.labels)
         if not self.maps_:
             self.maps_ = fit_anchors(chunk, self.anchors, self.rng)
@@ -116,7 +115,7 @@ class OCEAN(Method):
     def _learn(
         self, labels: Array, g: Array, x: Mapping[Modality, Array], coupling: Mapping[Modality, Factor]
     ) -> Array:
-        """Codes B (n, r) of the new items; the sums take them in."""
+        """Learn the codes B (n, r) of the new items; updates the sums."""
         (n, classes), r = labels.shape, self.bits
         old = self.sums_ or Sums.zero(r, classes)
         ll, similar = old.ll + dot(labels.T, labels), self.mu * r * g
@@ -140,7 +139,7 @@ class OCEAN(Method):
         return b
 
     def _embedding(self, old: Sums, labels: Array, v: Array, c: Array) -> Array:
-        """U (r, c), by which the embedding V gives back the correlated labels L C."""
+        """Solve for U (r, c), which maps the embedding V to the correlated labels L C."""
         ridge = self.beta * (old.vv + dot(v.T, v)) + self.delta * np.eye(self.bits)
         return solve(ridge, self.beta * (old.vlc + dot(dot(v.T, labels), c)), assume_a="pos")
 

@@ -1,4 +1,4 @@
-"""OCMFH: online collective matrix factorisation; old codes are re-hashed without the old data."""
+"""OCMFH: online collective matrix factorisation; re-hashes old codes without the old data."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from bench.methods._online import Array, Factor, RunningGram, RunningMean, dot, 
 
 
 class Latents(State):
-    """Latent vectors of all items, carried over to the newest basis only when they are asked for.
+    """Latent vectors of all items, carried over to the newest basis on demand.
 
-    ``parts`` are V of every chunk, (n_t, r), as it was learned; ``steps[t]`` (r, r) takes the rows of
-    chunks 0 to t on to the basis of chunk t + 1. ``total`` (r,) is the sum of all n rows as they are now.
+    ``parts`` holds V of every chunk, (n_t, r), as learned; ``steps[t]`` (r, r) carries the rows of chunks
+    0 to t over to the basis of chunk t + 1. ``total`` (r,) is the sum of all n rows in the newest basis.
     """
 
     parts: list[Array] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Latents(State):
         return np.asarray(self.total) / self.n
 
     def add(self, v: Array, step: Array | None) -> None:
-        """Take in the rows ``v`` of a new chunk; ``step`` carries the older rows over to its basis."""
+        """Add the rows ``v`` of a new chunk; ``step`` carries older rows over to its basis."""
         if step is not None:
             self.steps.append(step)
             self.total = np.asarray(self.total) @ step
@@ -53,21 +53,20 @@ class Latents(State):
         self.n += len(v)
 
     def codes(self) -> Codes:
-        """Codes (n, r) of all items in order of arrival; costs O(n r²)."""
-        found = [sign(self.parts[-1] - self.mean)]
-        way = np.eye(self.parts[-1].shape[1])
+        """Return the codes (n, r) of all items in order of arrival; costs O(n r²)."""
+        newest_first = [sign(self.parts[-1] - self.mean)]
+        carry = np.eye(self.parts[-1].shape[1])
         for part, step in zip(self.parts[-2::-1], self.steps[::-1], strict=True):
-            way = dot(step, way)
-            found.append(linear_codes(part, way, self.mean))
-        return np.concatenate(found[::-1])
+            carry = dot(step, carry)
+            newest_first.append(linear_codes(part, carry, self.mean))
+        return np.concatenate(newest_first[::-1])
 
 
 class Sums(State):
-    """What is kept of old rounds: ``vv`` = Σ VᵀV (r, r) and ``xv`` = Σ X_mᵀV, (d, r) by modality.
+    """Running sums over old rounds: ``vv`` = Σ VᵀV (r, r) and ``xv`` = Σ X_mᵀV, (d, r) by modality.
 
-    ``lead`` is ``xv`` of the V that U_m is fitted to. It is left empty where that is the same, which
-    it is unless accumulate=code: there every update adds the V it began with to the one, the V it
-    ended with to the other.
+    ``lead`` is the ``xv`` that U_m is fitted to. It stays empty unless accumulate=code: there every update
+    adds the V it started from to ``lead`` and the V it ended with to ``xv``.
     """
 
     vv: Array
@@ -76,30 +75,30 @@ class Sums(State):
 
 
 class OCMFH(Method):
-    """Collective matrix factorisation of Wang et al., chunk by chunk; labels are not used.
+    """Collective matrix factorisation of Wang et al., chunk by chunk; uses no labels.
 
-    For new items with features X_m, centred with the running mean, and w = (weight, 1 - weight) it lowers
+    For new items with features X_m, centred by the running mean, and w = (weight, 1 - weight), it lowers
 
         Σ_m w_m ‖X_m - V U_mᵀ‖² + mu Σ_m ‖V - X_m P_m‖² + gamma (‖V‖² + Σ_m ‖U_m‖² + Σ_m ‖P_m‖²)
 
-    by ridge solutions for U_m, V and P_m in turn; U_m and P_m take old rounds in by their sums. Old
-    latent vectors follow every change of U, from one r x r matrix per round. The code of a database
-    item is the sign of its V, that of a query the sign of x P_m, both less the mean of all V.
+    by ridge solutions for U_m, V and P_m in turn, with sums over old rounds for U_m and P_m. Old latent
+    vectors follow every change of U through one r × r matrix per round. With the mean of all V subtracted
+    first, a database item gets the signs of its V and a query the signs of x P_m.
 
-    The first round starts from random V and P_m and stops where the sum of the norms above, not squared,
+    The first round starts from random V and P_m and stops once the sum of the norms above, not squared,
     falls by less than ``tolerance``. The authors' 0.01 depends on the scale of the features; 0 does not.
     """
 
-    weight: float = param(0.5, "weight of the image factorisation; the text has the rest", above=0, most=0.99)
+    weight: float = param(0.5, "weight of the image factorisation; text: 1 - weight", above=0, most=0.99)
     mu: float = param(100.0, "weight of the hash functions", above=0)
     gamma: float = param(1e-3, "ridge penalty", above=0)
     iterations: int = param(10, "alternating updates per chunk", least=1)
-    first_iterations: int = param(100, "alternating updates at most in the first round", least=1)
-    tolerance: float = param(0.0, "fall of the objective below which the first round stops", least=0)
+    first_iterations: int = param(100, "maximum of alternating updates in the first round", least=1)
+    tolerance: float = param(0.0, "the first round stops if the objective falls by less than this", least=0)
     accumulate: Literal["once", "code"] = param(
-        "once", "add a chunk to the sums once, or in every update as the authors' code does"
+        "once", "once: add a chunk to the sums once; code: in every update, as the authors' code does"
     )
-    center_query: bool = param(True, "centre queries with the running mean, as training items are")
+    center_query: bool = param(True, "centre queries by the running mean, as in training")
 
     capabilities = Capabilities(learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -112,8 +111,8 @@ class OCMFH(Method):
         note="Follows the released code, github.com/Wangdi-Xidian/OCMFH. Checked: with preset=authors and "
         "its random draws fixed, the re-hashed codes of three chunks and the query codes agree in every bit. "
         "Differs by default: a chunk enters the sums once and with the ridges of the objective, where the "
-        "code adds it in every update; queries are centred; the first round goes on until its objective "
-        "rises. Always: a zero is hashed to +1. Unknown: whether the paper says the same as the code.",
+        "code adds it in every update; queries are centred; the first round continues until its objective "
+        "rises. Differs always: zeros hash to +1. Unknown: whether paper and code agree.",
     )
 
     def __post_init__(self) -> None:
@@ -139,7 +138,7 @@ class OCMFH(Method):
         self._codes = sign(v - self.latents_.mean)
 
     def _begin(self, x: PerModality, n: int) -> Array:
-        """Empty sums and random P_m; returns random V (n, r)."""
+        """Start with empty sums and random P_m; returns random V (n, r)."""
         r = self.bits
         v: Array = self.rng.random((r, n)).T
         self.p_ = {m: self.rng.random((r, x[m].shape[1])).T for m in MODALITIES}
@@ -147,7 +146,7 @@ class OCMFH(Method):
         return v
 
     def _learn(self, chunk: Chunk, x: PerModality, v: Array, *, first: bool) -> Array:
-        """V (n, r) of the chunk, from ``v`` on; U_m, P_m and the sums are updated."""
+        """Learn V (n, r) of the chunk, starting from ``v``; updates U_m, P_m and the sums."""
         assert self.sums_ is not None
         in_loop = self.accumulate == "code" and not first
         sums, last = self.sums_, np.inf
@@ -173,31 +172,31 @@ class OCMFH(Method):
         return v
 
     def _factors(self, chunk: Chunk, x: PerModality) -> dict[Modality, Factor]:
-        """Take the chunk into Σ X_mᵀX_m and factor it with the ridge of P_m."""
-        found = {}
+        """Add the chunk to Σ X_mᵀX_m and factor it with the ridge of P_m."""
+        factors = {}
         for m in MODALITIES:
             step = chunk.shared.once(("step", m), partial(RunningGram().add, x[m]))
             if self.accumulate == "once":
                 self.gram_[m] = chunk.shared.once(("gram", m), partial(joined, self.gram_[m], step))
                 factor = partial(self.gram_[m].factor, self._hash_penalty)
-                found[m] = chunk.shared.once(("factor", m), factor)
-            else:  # one per update: to keep them all for other code lengths would take much memory
+                factors[m] = chunk.shared.once(("factor", m), factor)
+            else:  # one factor per update; sharing them all between code lengths would cost much memory
                 self.gram_[m] = joined(self.gram_[m], step)
-                found[m] = self.gram_[m].factor(self._hash_penalty)
-        return found
+                factors[m] = self.gram_[m].factor(self._hash_penalty)
+        return factors
 
     @property
     def _hash_penalty(self) -> float:
         return self.gamma / self.mu if self.accumulate == "once" else self.gamma
 
     def _penalty(self, m: Modality, first: bool) -> float:
-        """Ridge of U_m: that of the objective, or what the authors' code has."""
+        """Ridge penalty of U_m: the objective's, or with accumulate=code that of the authors' code."""
         if self.accumulate == "once":
             return self.gamma / self._weights[m]
         return self.gamma if first else 0.0
 
     def _latent(self, x: PerModality) -> Array:
-        """V (n, r) of the items with features ``x``, from U_m and P_m."""
+        """Solve for V (n, r) of items with features ``x``, from U_m and P_m."""
         pull, target = np.zeros((self.bits, self.bits)), np.zeros((1, self.bits))
         for m, weight in self._weights.items():
             pull += weight * dot(self.u_[m].T, self.u_[m])
@@ -205,7 +204,7 @@ class OCMFH(Method):
         return solve_right(target, pull, 2 * self.mu + self.gamma)
 
     def _objective(self, squares: Mapping[Modality, float], vv: Array, xv: PerModality) -> float:
-        """The norms of the first round's objective, from ‖X_m‖² and the products that P_m is fitted to."""
+        """Sum the norms of the first round's objective, from ‖X_m‖² and the products P_m is fitted to."""
         square = float(vv.trace())  # ‖V‖²
         value = self.gamma * np.sqrt(square)
         for m, weight in self._weights.items():
@@ -229,7 +228,7 @@ class OCMFH(Method):
 
 
 def _products(x: PerModality, v: Array) -> tuple[Array, PerModality]:
-    """VᵀV (r, r), and X_mᵀV (d, r) by modality."""
+    """Return VᵀV (r, r), and X_mᵀV (d, r) by modality."""
     return dot(v.T, v), {m: dot(x[m].T, v) for m in MODALITIES}
 
 

@@ -1,4 +1,4 @@
-"""OCMH: permanent latent codes and dynamic transfer matrices, our reconstruction; no equations are public."""
+"""OCMH: permanent latent codes and dynamic transfer matrices; our reconstruction without the equations."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from bench.methods._online import Array, RunningMean, RunningRidge, dot, linear_
 
 
 class OCMH(Method):
-    """Items keep a latent code V for ever; a small matrix per modality turns all V into today's codes.
+    """Keep a permanent latent code V per item; a small matrix per modality maps all V to current codes.
 
-    Our reconstruction; labels are not used. For new items with features X_m, centred with the running
-    mean, and a = (weight, 1 - weight) it lowers, old V being frozen,
+    Our reconstruction; uses no labels. For new items with features X_m, centred by the running mean, and
+    a = (weight, 1 - weight), it lowers, with old V frozen,
 
         Σ_m a_m ‖X_m - V U_mᵀ‖² + gamma (‖V‖² + Σ_m a_m ‖U_m‖²)
 
-    by ridge solutions for V and U_m in turn; U_m takes old rounds in by their sums. Hash functions W_m
-    are the ridge regression of all V on all X_m. The transfer matrix T_m is the ridge regression of the
-    projections X_m W_m of all items on their V, and follows from sums as well: to re-hash the database
-    is to replace T_m.
+    by ridge solutions for V and U_m in turn, with sums over old rounds for U_m. The hash functions W_m are
+    the ridge regression of all V on all X_m. The transfer matrix T_m is the ridge regression of the
+    projections X_m W_m of all items on their V, also from sums: replacing T_m re-hashes the database.
 
-    A query has the code sign(x W_m), a database item sign(V T_m) less the mean of all V T_m. The two
-    modalities of an item have different database codes.
+    A query gets the code sign(x W_m), a database item the sign of V T_m minus the mean of all V T_m. An
+    item's two modalities have different database codes.
     """
 
-    weight: float = param(0.5, "weight of the image factorisation; the text has the rest", above=0, most=0.99)
+    weight: float = param(0.5, "weight of the image factorisation; text: 1 - weight", above=0, most=0.99)
     gamma: float = param(1.0, "ridge penalty; 1 suits features of unit scale, so tune it", above=0)
     iterations: int = param(20, "alternating updates per chunk", least=1)
 
@@ -34,9 +33,10 @@ class OCMH(Method):
     source = Source(
         paper="L. Xie, J. Shen, L. Zhu. Online Cross-Modal Hashing for Web Image Retrieval. AAAI 2016",
         fidelity="reconstruction",
-        note="No code and no equations could be read. From the abstract: codes are a permanent latent code, "
-        "shared by the modalities, and a dynamic transfer matrix; to update codes is to update that matrix. "
-        "Objective, updates and defaults are ours; gamma was chosen among 0.01 and 1 on the queries of Wiki.",
+        note="Neither code nor equations were available. From the abstract: codes combine a permanent latent "
+        "code, shared by the modalities, with a dynamic transfer matrix; updating codes means updating that "
+        "matrix. Objective, updates and defaults are ours; gamma was chosen from 0.01 and 1 on Wiki's "
+        "queries.",
     )
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class OCMH(Method):
         self.w_: PerModality = {}  # hash functions, (d, r)
         self.transfer_: PerModality = {}  # T_m, (r, r)
         self.vv_ = np.zeros((self.bits, self.bits))  # Σ VᵀV
-        self.latent_mean_ = RunningMean()  # of V, (r,)
+        self.latent_mean_ = RunningMean()  # mean of V, (r,)
         self.latents_: list[Array] = []  # V of every chunk, (n_t, r), in order of arrival
 
     @property
@@ -69,7 +69,7 @@ class OCMH(Method):
             self.transfer_[m] = solve_right(projected, self.vv_, self.gamma).T
 
     def _learn(self, x: PerModality) -> Array:
-        """V (n, r) of the new items; U_m is updated on the way."""
+        """Learn V (n, r) of the new items; updates U_m."""
         for _ in range(self.iterations):
             pull, target = np.zeros((self.bits, self.bits)), np.zeros((1, self.bits))
             for m, weight in self._weights.items():

@@ -1,4 +1,4 @@
-"""OH-ELS: online hashing with an expanding label space: replayed old codes, and a classifier that grows."""
+"""OH-ELS: online hashing with an expanding label space; replays old codes and grows a classifier."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from bench.methods._online import Array, RunningRidge, dot, linear_codes
 
 
 class Reservoir(State):
-    """Codes (k, r) and labels (k, c) of at most k old items, each as likely to be kept as any other."""
+    """A uniform sample of at most k old items: codes (k, r) and labels (k, c)."""
 
     keys: Array
     codes: Codes
     labels: Labels
 
     def add(self, codes: Codes, labels: Labels, size: int, rng: np.random.Generator) -> Reservoir:
-        """This sample with the items of one chunk: every item draws a key, the lowest are kept."""
+        """Return the sample including one chunk: every item draws a random key, the smallest stay."""
         keys = np.concatenate([self.keys, rng.random(len(codes))])
         kept = np.argsort(keys, kind="stable")[:size]
         return Reservoir(
@@ -43,23 +43,23 @@ class Reservoir(State):
 
 
 class OHELS(Method):
-    """New codes keep their similarity to anchors, to replayed old codes, and to class weights.
+    """Learn codes that fit the labels shared with anchors and replayed old codes, and predict classes.
 
-    For the new items' codes B and their twin V, both binary (n, r), with own anchors q, replayed old
-    codes O, S_ij = 1 where two items share a label, and Θ(A, C) = (lam / r) A Cᵀ, it raises
+    The new items have codes B and twin codes V, both binary (n, r), and anchors q among them. With replayed
+    old codes O, S_ij = 1 if two items share a label and 0 otherwise, and Θ(A, C) = (lam / r) A Cᵀ, it raises
 
         Σ [S Θ - log(1 + e^Θ)] over Θ(V, B_q), Θ(V, O) and Θ(B, V_q)  -  ‖L - V W‖²
 
-    bit by bit: V and B by majorising the likelihood, and the weights W (r, c) by regression, in which
-    classes of earlier rounds are drawn to their last weights with weight alpha, and classes that are
-    new in this round are free. One regression of B on the raw features per modality, over all
-    rounds, gives the hash functions. Old codes stay.
+    It updates V and B bit by bit, by a bound on the likelihood, and the class weights W (r, c) by
+    regression: classes of earlier rounds are pulled towards their last weights with weight alpha, classes
+    new in this round are free. The hash function of a modality is a regression of B on its raw features over
+    all rounds. Old codes never change.
     """
 
-    lam: float | None = param(None, "steepness of the likelihood; none: 4, 8, 10 at 16, 32, 64 bits", above=0)
-    alpha: float = param(100.0, "how close weights of old classes stay to their last ones", above=0)
-    anchors: int = param(100, "items of a chunk that all of it is compared with", least=1)
-    replay: int = param(100, "old codes kept to compare new ones with", least=0)
+    lam: float | None = param(None, "slope of the likelihood; none: 4, 8, 10 at 16, 32, 64 bits", above=0)
+    alpha: float = param(100.0, "pull of the weights of old classes towards their last values", above=0)
+    anchors: int = param(100, "items of a chunk that all of its items are compared with", least=1)
+    replay: int = param(100, "old codes that new ones are compared with", least=0)
     iterations: int = param(10, "alternating updates per chunk", least=1)
     xi: float = param(0.0, "ridge penalty of the hash functions", least=0)
 
@@ -68,13 +68,13 @@ class OHELS(Method):
         paper="W. Fan, C. Zhang, C. Chen, H. Li. Online Cross-Modal Hashing with Expanding Label Space. AAAI "
         "2026, 21002-21010",
         fidelity="adaptation",
-        note="From the text of the paper; there is no code to compare with. Ours, where our notes of the "
-        "text say nothing: 100 anchors, drawn anew in each of 10 iterations; 100 replayed codes, a uniform "
-        "sample of all old ones; the order of the updates; new classes start from weights of 0; lam "
-        "between and beyond the published code lengths; the pseudo-inverse where few codes leave weights "
-        "undetermined. A class is new in the round in which its first item comes. How often anchors are "
-        "drawn was chosen by how well learned codes of Wiki's training items tell its classes apart, "
-        "without its queries; that a first version scored low on the queries is what made us look.",
+        note="Follows the text of the paper; no code exists to compare with. Ours, where our notes on the "
+        "text are silent: 100 anchors, redrawn in each of 10 iterations; 100 replayed codes, a uniform "
+        "sample of all old ones; the order of the updates; initial weights 0 for new classes; lam between "
+        "and beyond the published code lengths; the pseudo-inverse where few codes leave weights "
+        "undetermined. A class is new in the round of its first item. How often to redraw anchors was "
+        "chosen by how well the learned codes of Wiki's training items separate its classes, without "
+        "queries; a low score of a first version on the queries prompted the change.",
     )
 
     def __post_init__(self) -> None:
@@ -86,7 +86,7 @@ class OHELS(Method):
         self.w_: dict[Modality, Array] = {}
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         if self.replay_ is None:
             self._begin(classes=chunk.labels.shape[1])
         assert self.replay_ is not None and self.seen_ is not None
@@ -109,19 +109,19 @@ class OHELS(Method):
 
     @property
     def _slope(self) -> float:
-        """lam / r, what a pair of equal bits adds to Θ."""
+        """lam / r: the contribution of one pair of equal bits to Θ."""
         lam = np.interp(self.bits, (16, 32, 64), (4.0, 8.0, 10.0)) if self.lam is None else self.lam
         return float(lam) / self.bits
 
     def _learn(self, chunk_labels: Labels, old: Reservoir) -> Array:
-        """Codes B (n, r) of the new items; the weights of the classes take them in."""
+        """Learn the codes B (n, r) of the new items; updates the class weights."""
         assert self.weights_ is not None
         labels, n = chunk_labels.astype(np.float64), len(chunk_labels)
         across = share_labels(labels, old.labels)
         b, v = (signs(self.rng.standard_normal((n, self.bits))) for _ in range(2))
         last = self.weights_
         for _ in range(self.iterations):
-            # The bound on the curvature holds random codes where they are; other anchors loosen them.
+            # With fixed anchors the curvature bound would freeze the initial random codes; redraw them.
             q = self.rng.choice(n, size=min(self.anchors, n), replace=False)
             within = share_labels(labels, labels[q])
             anchors, similar = np.vstack([b[q], old.codes]), np.hstack([within, across])
@@ -131,10 +131,10 @@ class OHELS(Method):
         return b
 
     def _sweep(self, codes: Array, anchors: Array, similar: Array, labels: Array | None = None) -> Array:
-        """``codes`` (n, r) after one update of every bit against ``anchors`` (a, r); with ``labels``, as V.
+        """Update every bit of ``codes`` (n, r) once against ``anchors`` (a, r); with ``labels``, as V.
 
-        The likelihood's curvature in one bit is at most a (lam / r)² / 4, that of ‖L - V W‖² is taken
-        to be 2, as in the paper; a bit is the sign of the gradient plus curvature times itself.
+        A bit becomes the sign of its gradient plus its old value times the curvature. The curvature of the
+        likelihood in one bit is at most a (lam / r)² / 4; that of ‖L - V W‖² is taken as 2, as in the paper.
         """
         codes, slope = codes.copy(order="F"), self._slope
         curvature = slope**2 * len(anchors) / 4
@@ -149,14 +149,14 @@ class OHELS(Method):
             if labels is not None:
                 target += 2 * (pull[:, k] - dot(codes, overlap[:, k : k + 1])[:, 0])
             new = signs(target)
-            rows = np.flatnonzero(new != codes[:, k])  # few, once the codes have settled
+            rows = np.flatnonzero(new != codes[:, k])  # few once the codes have settled
             theta[rows] += 2 * slope * np.outer(new[rows], anchors[:, k])
             residual[rows] = similar[rows] - expit(theta[rows])
             codes[:, k] = new
         return codes
 
     def _classify(self, v: Array, labels: Array, last: Array) -> Array:
-        """W (r, c): old classes near their ``last`` weights, new ones by least squares alone."""
+        """Fit W (r, c): old classes near their ``last`` weights, new classes by plain least squares."""
         assert self.seen_ is not None
         old, vv, vl = self.seen_, dot(v.T, v), dot(v.T, labels)
         weights = dot(pinvh(vv), vl)
@@ -173,5 +173,5 @@ class OHELS(Method):
 
 
 def share_labels(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> Array:
-    """S (n, a): 1 where an item of ``one`` (n, c) shares a label with one of ``other`` (a, c), else 0."""
+    """Return S (n, a): 1 if an item of ``one`` (n, c) and one of ``other`` (a, c) share a label, else 0."""
     return (dot(one, other.T) > 0).astype(np.float64)

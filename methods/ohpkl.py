@@ -1,6 +1,6 @@
-"""OHPKL: online hashing with partially known labels; missing labels are predicted, then hashed.
+"""OHPKL: online hashing with partially known labels; predicts missing labels, then hashes.
 
-The trap: an item without a label is one whose row of labels is all zeros.
+The trap: an unlabelled item is a row of zeros in the labels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Features = Mapping[Modality, Array]
 
 
 class Predictor(State):
-    """What is known about labels, as sums over all labelled items: predicts W_m (k, c) from features.
+    """Sums over all labelled items, from which the label predictors W_m (k, c) are solved.
 
     X_m (n, k) are features, Y (n, c) normalised labels and U (n, c) their embedding.
     """
@@ -39,40 +39,39 @@ class Predictor(State):
 
 
 class OHPKL(Method):
-    """Discrete online hashing of Shu, Li and Yu for streams in which some items have no labels.
+    """Discrete online hashing of Shu, Li and Yu for streams in which some items are unlabelled.
 
-    Labelled items, with normalised labels Y and RBF features X_m, give an embedding U and predictors
+    On labelled items, with normalised labels Y and RBF features X_m, it lowers
 
         lam Σ_m ‖W_m‖₂,₁ + Σ_m ‖U - X_m W_m‖² + theta Σ_m ‖YYᵀ - U (X_m W_m)ᵀ‖²
 
-    by alternating updates, the one of W_m being a Sylvester equation. What X_m W_m says of an item
-    without labels, averaged over modalities and cut at 0, stands for its row of Y. Then Y decides the
-    codes B, with an embedding V that has VᵀV = nI and Vᵀ1 = 0:
+    over an embedding U and predictors W_m, alternately; the update of W_m is a Sylvester equation. For an
+    unlabelled item, X_m W_m, averaged over modalities and clipped at 0, replaces its row of Y. Then Y
+    determines the codes B, together with an embedding V with VᵀV = nI and Vᵀ1 = 0, by
 
         alpha ‖r YYᵀ - V Bᵀ‖² + beta ‖B - V‖²
 
-    Old rounds enter by sums. Ridge regressions of B on X_m over all rounds are the hash functions.
+    Sums represent old rounds. The hash functions are ridge regressions of B on X_m over all rounds.
     """
 
-    anchors: int = param(
-        300, "items of the first chunk that RBF features compare to; 0: raw features", least=0
-    )
-    lam: float = param(0.1, "weight of few active classes in the predictors", above=0)
-    theta: float = param(1e-3, "weight of the label similarity in the prediction of labels", above=0)
-    alpha: float = param(1.0, "weight of the label similarity in the codes", above=0)
+    anchors: int = param(300, "anchors of the RBF features, from the first chunk; 0: raw features", least=0)
+    lam: float = param(0.1, "weight of the class sparsity of the predictors", above=0)
+    theta: float = param(1e-3, "weight of label similarity in label prediction", above=0)
+    alpha: float = param(1.0, "weight of label similarity in the codes", above=0)
     beta: float = param(0.01, "pull between codes and embedding", above=0)
     sigma: float = param(0.1, "ridge penalty of the hash functions", above=0)
-    iterations: int = param(5, "alternating updates per chunk, of both stages", least=1)
+    iterations: int = param(5, "alternating updates per chunk, in both stages", least=1)
     accumulate: Literal["once", "code"] = param(
-        "once", "a chunk enters the sums once, or, as in the authors' code, in every iteration"
+        "once", "once: add a chunk to the sums once; code: in every iteration, as the authors' code does"
     )
     first: Literal["predict", "code"] = param(
-        "predict", "missing labels of the first chunk are predicted, or, as in the authors' code, stay zero"
+        "predict",
+        "missing labels of the first chunk; predict: predicted; code: zero, as in the authors' code",
     )
     tolerance: float = param(
-        1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
+        1e-12, "a direction is dead if its eigenvalue is below this share of the largest", least=0
     )
-    absolute: bool = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+    absolute: bool = param(False, "compare eigenvalues with the tolerance itself, as the authors' code does")
 
     capabilities = Capabilities(supervised=True, label_free=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -89,13 +88,13 @@ class OHPKL(Method):
         "Engineering Applications of Artificial Intelligence 138 (2024) 109367",
         fidelity="authors' algorithm",
         note="Follows a description of the released code, github.com/liligithub5/OHPKL. Checked: on the "
-        "Wiki stream, the last fifth of each chunk unlabelled, preset=authors with 300 anchors reaches the "
-        "mAP of that code within the seeds' spread; no bit was compared. Differs: any item may lack labels; "
-        "missing labels are predicted in the first chunk too and a chunk enters the sums once "
-        "(preset=authors: as the code does); anchors, their width and the centring come from the first chunk "
-        "where theirs come from the whole training set, and there are 300 (preset=authors: 1000); queries "
-        "are thresholded at 0 where theirs are at the mean of the query batch; the weight gamma is 1, their "
-        "setting; dead directions are found by a relative tolerance and filled orthogonally to live ones.",
+        "Wiki stream with the last fifth of each chunk unlabelled, preset=authors with 300 anchors reaches "
+        "the mAP of that code within the spread over seeds; no bits were compared. Differs: any item may be "
+        "unlabelled; missing labels are predicted in the first chunk too, and a chunk enters the sums once "
+        "(preset=authors: both as in the code); anchors, kernel width and centring come from the first "
+        "chunk, where theirs come from the full training set; 300 anchors (preset=authors: 1000); queries "
+        "are thresholded at 0, theirs at the mean of the query batch; the weight gamma is fixed to 1, their "
+        "setting; a relative tolerance marks dead directions, which are filled orthogonally to live ones.",
     )
 
     def __post_init__(self) -> None:
@@ -134,16 +133,16 @@ class OHPKL(Method):
         self._codes = b.astype(np.int8)
 
     def _labels(self, chunk: Chunk) -> Array:
-        """Normalised labels (n, c), a row of zeros where they are not known."""
+        """Return normalised labels (n, c); unlabelled rows are zero."""
         if chunk.labels is not None:
             return normalise_labels(chunk.labels)
-        # Before any label one column will do: added to sums of any width later, zeros change nothing.
+        # Before the first label one column suffices: zeros change nothing in sums of any width.
         return np.zeros((len(chunk), len(self.predictor_.uu)))
 
     def _complete(self, y: Array, x: Features, *, first: bool, inside: bool) -> tuple[Predictor, Array]:
-        """The sums with this chunk in them, and Y (n, c) with predictions where nothing was known.
+        """Return the sums including this chunk, and Y (n, c) with predictions for unlabelled items.
 
-        Nothing of it depends on the codes.
+        Neither depends on the codes.
         """
         known = y.any(axis=1)
         if not known.any() and not self.predictor_.gram:
@@ -159,10 +158,10 @@ class OHPKL(Method):
     def _predict(
         self, y: Array, x: Features, gram: dict[Modality, RunningGram], *, first: bool, inside: bool
     ) -> tuple[Predictor, dict[Modality, Array]]:
-        """The sums with these labelled items in them, and the predictors W_m (k, c)."""
+        """Return the sums including these labelled items, and the predictors W_m (k, c)."""
         c = y.shape[1]
         w = {m: np.zeros((x[m].shape[1], c)) for m in MODALITIES}
-        # The authors' code updates U before W in the first round, and both stay zero.
+        # The authors' code updates U before W in the first round, so both stay zero.
         u = np.zeros_like(y) if first and self.first == "code" else y
         spectra = {m: gram[m].spectrum() for m in MODALITIES}
         old = self.predictor_
@@ -177,16 +176,16 @@ class OHPKL(Method):
         return (sums if inside else self._add(old, y, u, x)), w
 
     def _add(self, to: Predictor, y: Array, u: Array, x: Features) -> Predictor:
-        """The sums ``to`` with labels y and their embedding u, (n, c) each, in them."""
+        """Return the sums ``to`` including labels y and their embedding u, (n, c) each."""
         wanted = u + self.theta * dot(y, dot(y.T, u))
         target = {m: to.target.get(m, 0.0) + dot(x[m].T, wanted) for m in MODALITIES}
         return Predictor(to.uu + dot(u.T, u), target, to.gram)
 
     def _solve(self, sums: Predictor, m: Modality, w: Array, values: Array, vectors: Array) -> Array:
-        """The W (k, c) with ``lam W D + XᵀX W (I + theta UᵀU) = target``: a Sylvester equation.
+        """Solve ``lam W D + XᵀX W (I + theta UᵀU) = target``, a Sylvester equation, for W (k, c).
 
-        D holds 1 / ‖column of the last W‖, ``values`` and ``vectors`` are those of XᵀX. Directions in
-        which both sides are diagonal make it a division.
+        D is diagonal, with 1 / ‖column of the last W‖; ``values`` and ``vectors`` are the eigenpairs of XᵀX.
+        In a basis where both sides are diagonal, the solution is a division.
         """
         active = np.diag(1 / np.sqrt(np.square(w).sum(axis=0) + 1e-6))
         weights, directions = eigh(active, np.eye(len(active)) + self.theta * sums.uu)

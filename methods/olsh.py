@@ -1,4 +1,4 @@
-"""OLSH: online latent semantic hashing, in our reconstruction; the authors' formulas are not public."""
+"""OLSH: online latent semantic hashing, our reconstruction; the authors' formulas are not public."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bench.methods._online import Array, Factor, RunningGram, RunningMean, dot, 
 
 
 class OLSH(Method):
-    """Labels become a continuous latent semantic space, which both modalities are regressed on.
+    """Map labels to a continuous latent semantic space and regress both modalities onto it.
 
-    Our reconstruction. For new items with features X_m, centred with the running mean, and
-    normalised labels G it minimises, old latent semantics V being frozen,
+    Our reconstruction. For new items with features X_m, centred by the running mean, and normalised labels
+    G, it minimises, with old latent semantics V frozen,
 
         beta ‖G - V U‖² + Σ_m lambda_m ‖V - X_m W_m‖² + gamma (‖V‖² + ‖U‖² + Σ_m ‖W_m‖²)
 
-    by ridge solutions for V, U and W_m in turn; U and W_m take old rounds in by their sums. The
-    code of a new item is the sign of V less the running mean of V, and is never changed.
-    V is not made orthogonal: with fewer classes than bits that would fill whole bits at random.
+    by ridge solutions for V, U and W_m in turn, with sums over old rounds for U and W_m. A new item gets the
+    signs of V minus the running mean of V; its code never changes. V is not made orthogonal: with fewer
+    classes than bits, some bits would be random.
     """
 
     lambda1: float = param(1.0, "weight of the image hash functions", above=0)
@@ -36,9 +36,9 @@ class OLSH(Method):
         paper="T. Yao, G. Wang, L. Yan, X. Kong, Q. Su, C. Zhang, Q. Tian. Online latent semantic hashing "
         "for cross-media retrieval. Pattern Recognition 89 (2019) 1-11",
         fidelity="reconstruction",
-        note="No code and no equations could be read. From the abstract: supervised, labels are mapped to a "
-        "continuous latent space, hash functions are updated from new items only, old codes stay. Objective, "
-        "updates and defaults are ours.",
+        note="Neither code nor equations were available. From the abstract: supervised; labels are mapped to "
+        "a continuous latent space; hash functions are updated from new items only; old codes never change. "
+        "Objective, updates and defaults are ours.",
     )
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class OLSH(Method):
         self.gram_: dict[Modality, RunningGram] = {m: RunningGram() for m in MODALITIES}
         self.cross_: dict[Modality, Array] = {}  # Σ XᵀV, (d, r)
         self.w_: dict[Modality, Array] = {}  # hash functions, (d, r)
-        self.latent_mean_ = RunningMean()  # of V, (r,)
+        self.latent_mean_ = RunningMean()  # mean of V, (r,)
         self.u_: Array | None = None  # label dictionary, (r, c)
 
     @property
@@ -55,7 +55,7 @@ class OLSH(Method):
         return {"image": self.lambda1, "text": self.lambda2}
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         g = normalise_labels(chunk.labels)
         if self.u_ is None:
             self._begin(chunk, classes=g.shape[1])
@@ -82,7 +82,7 @@ class OLSH(Method):
             self.cross_[m], self.w_[m] = np.zeros(shape), np.zeros(shape)
 
     def _learn(self, g: Array, x: dict[Modality, Array], factors: dict[Modality, Factor]) -> Array:
-        """Latent semantics V (n, r) of the new items; U and W_m are updated on the way."""
+        """Learn latent semantics V (n, r) of the new items; updates U and W_m."""
         assert self.u_ is not None
         one = np.eye(self.bits)
         for _ in range(self.iterations):

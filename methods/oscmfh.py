@@ -1,4 +1,4 @@
-"""OSCMFH: supervised online matrix factorisation whose latent vectors are a function of the labels."""
+"""OSCMFH: supervised online matrix factorisation with latent vectors that are a function of the labels."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_c
 
 @dataclass(frozen=True)
 class View:
-    """All that the updates read of a chunk with labels L: no row of it, and nothing that depends on bits."""
+    """Sums over a chunk with labels L that the updates need; none depends on the code length."""
 
     count: Array  # items per class, (c,)
     ll: Array  # LᵀL, (c, c)
-    inverse: Array  # its pseudo-inverse: a class may be missing
+    inverse: Array  # pseudo-inverse of LᵀL, since a class may be missing
     xl: PerModality  # X_mᵀL, (d, c)
     square: dict[Modality, float]  # ‖X_m‖²
 
@@ -51,15 +51,15 @@ class View:
         )
 
     def products(self, z: Array) -> tuple[Array, PerModality]:
-        """VᵀV (s, s), and X_mᵀV (d, s) by modality, for V = L z."""
+        """Return VᵀV (s, s), and X_mᵀV (d, s) by modality, for V = L z."""
         return dot(z.T, dot(self.ll, z)), {m: dot(self.xl[m], z) for m in MODALITIES}
 
 
 class Sums(State):
-    """What is kept of old features: ``vv`` = Σ VᵀV (s, s) and ``xv`` = Σ X_mᵀV, (d, s) by modality.
+    """Running sums over old features: ``vv`` = Σ VᵀV (s, s) and ``xv`` = Σ X_mᵀV, (d, s) by modality.
 
-    ``last``, with accumulate=code only, is ``xv`` over the V with which each round ended: there ``xv``
-    takes in every update's.
+    With accumulate=code, ``xv`` includes the V of every update; ``last`` is then the same sum with only the
+    final V of each round. Otherwise ``last`` is empty.
     """
 
     vv: Array
@@ -68,9 +68,9 @@ class Sums(State):
 
 
 class Latents(State):
-    """V of all items seen, as a function of their labels L: row i is ``l_i old``, or ``l_i new``.
+    """V of all items so far, as a function of their labels L: row i is ``l_i old`` or ``l_i new``.
 
-    ``new`` (c, s) holds for the newest chunk, ``old`` (c, s) for all before it. ``moment`` = Σ LᵀV (c, s),
+    ``new`` (c, s) applies to the newest chunk, ``old`` (c, s) to all earlier ones. ``moment`` = Σ LᵀV (c, s),
     ``ll`` = Σ LᵀL (c, c), ``count`` = Σ L (c,) and ``total`` = Σ V (s,) sum over both.
     """
 
@@ -80,7 +80,7 @@ class Latents(State):
     ll: Array
     count: Array
     total: Array
-    labels: list[Labels] = field(default_factory=list)  # of every chunk, in order of arrival
+    labels: list[Labels] = field(default_factory=list)  # one entry per chunk, in order of arrival
     n: int = 0
 
     @classmethod
@@ -88,9 +88,9 @@ class Latents(State):
         return cls(*(np.zeros(shape) for shape in [(c, s), (c, s), (c, s), (c, c), c, s]))
 
     def add(self, labels: Labels, view: View, z: Array, step: Array) -> None:
-        """Take in a chunk with V = L z, and carry all older items over by ``step`` (s, s).
+        """Add a chunk with V = L z, and carry all older items over by ``step`` (s, s).
 
-        Older V is first fitted by a function of the labels, V ≈ L (LᵀL)⁺ LᵀV.
+        Older V is first approximated by a function of the labels, V ≈ L (LᵀL)⁺ LᵀV.
         """
         self.old = dot(pinvh(self.ll), dot(self.moment, step))
         self.new = z
@@ -105,32 +105,33 @@ class Latents(State):
 class OSCMFH(Method):
     """Collective matrix factorisation of Shu et al. with latent vectors V = L Z, chunk by chunk.
 
-    A code has a part V that both modalities share, 3/4 of the bits, and a private part V_2 of the
-    text. With w = (weight, 1 - weight) and features X_m centred with the running mean it lowers
+    A code has a part V shared by both modalities, 3/4 of the bits, and a private part V_2 of the text. With
+    w = (weight, 1 - weight) and features X_m, centred by the running mean, it lowers
 
         Σ_m w_m (‖X_m - V U_mᵀ‖² + ‖X_m - V_m P_mᵀ‖²) + mu ‖V_2 - V_1 Q‖² + gamma (all squared norms)
 
-    by ridge solutions for U_m, P_m, Q and the Z of V, V_1, V_2 in turn. The authors' code stops where the
-    sum of the norms, not squared, changes by less than 0.1, which on features of small scale leaves the
-    random start in Z. Old items are re-hashed by their labels: after one round a database code is a
-    function of the labels alone, with large ties. Hash functions are ridge regressions of [V, V_2];
+    by ridge solutions for U_m, P_m, Q and the Z of V, V_1, V_2 in turn. The authors' code stops once the sum
+    of the norms, not squared, changes by less than 0.1; on features of small scale this leaves the random
+    start in Z. Old items are re-hashed by their labels: one round after its arrival, an item's database code
+    is a function of its labels alone, with large ties. Hash functions are ridge regressions of [V, V_2];
     queries and database are thresholded at the mean of all V.
 
-    An item without labels has V = 0 and so the code of the threshold alone.
+    An unlabelled item has V = 0, so its code comes from the threshold alone.
     """
 
-    weight: float = param(0.1, "weight of the image factorisation; the text has the rest", above=0, most=0.99)
+    weight: float = param(0.1, "weight of the image factorisation; text: 1 - weight", above=0, most=0.99)
     mu: float = param(0.01, "weight of the tie between the private parts", above=0)
     gamma: float = param(0.01, "ridge penalty", above=0)
-    iterations: int = param(40, "alternating updates per chunk at most", least=1)
-    tolerance: float = param(0.0, "change of the objective below which a chunk is learned; 0: never", least=0)
+    iterations: int = param(40, "maximum of alternating updates per chunk", least=1)
+    tolerance: float = param(0.0, "updates stop if the objective changes by less; 0: never", least=0)
     accumulate: Literal["once", "code"] = param(
-        "once", "add a chunk to the sums once, or in every update as the authors' code does"
+        "once", "once: add a chunk to the sums once; code: in every update, as the authors' code does"
     )
     private: Literal["joint", "code"] = param(
-        "joint", "solve V_1 and V_2 together, or each from the other's last value as the authors' code does"
+        "joint",
+        "joint: solve V_1 and V_2 together; code: each from the other's last value, as the authors do",
     )
-    center_query: bool = param(True, "centre queries with the running mean, as training items are")
+    center_query: bool = param(True, "centre queries by the running mean, as in training")
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -142,19 +143,18 @@ class OSCMFH(Method):
         fidelity="authors' algorithm",
         note="Follows the released code, github.com/liligithub5/OSCMFH. Checked: with preset=authors and its "
         "random draws fixed, the re-hashed codes of three chunks and the query codes agree in every bit. "
-        "Differs by default: all 40 updates are made, a chunk enters the sums once and with the ridges of "
-        "the objective, queries are centred, and the private parts are solved together, where the code "
-        "starts a round from a term of the old items over the new items' label counts. Always: "
-        "pseudo-inverses where a class is missing, and a zero is hashed to +1. Unknown: whether the paper "
-        "says the same as the code.",
+        "Differs by default: all 40 updates run; a chunk enters the sums once and with the ridges of the "
+        "objective; queries are centred; the private parts are solved together, where the code starts a "
+        "round from a term of the old items divided by the new items' label counts. Differs always: "
+        "pseudo-inverses where a class is missing; zeros hash to +1. Unknown: whether paper and code agree.",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.bits % 4:
             raise ParameterError(
-                f"OSCMFH: bits must be a multiple of 4 (3/4 of a code are shared, 1/4 is private); "
-                f"got {self.bits}. Take {self.bits + -self.bits % 4}."
+                f"OSCMFH: bits must be a multiple of 4 (3/4 of a code is shared, 1/4 private); "
+                f"got {self.bits}. Use {self.bits + -self.bits % 4}."
             )
         self.mean_: dict[Modality, RunningMean] = {m: RunningMean() for m in MODALITIES}
         self.gram_: dict[Modality, RunningGram] = {m: RunningGram() for m in MODALITIES}
@@ -171,7 +171,7 @@ class OSCMFH(Method):
 
     @property
     def _parts(self) -> tuple[slice, dict[Modality, slice]]:
-        """Columns of V: the shared part, then the private part of each modality."""
+        """Columns of V: the shared part and the private part of each modality."""
         quarter = self.bits // 4
         own: dict[Modality, slice] = {
             "image": slice(3 * quarter, 4 * quarter),
@@ -180,7 +180,7 @@ class OSCMFH(Method):
         return slice(3 * quarter), own
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         x, labels = centre(chunk, self.mean_), chunk.labels
         view = chunk.shared.once("view", lambda: View.of(x, labels))
         first = self.latents_ is None
@@ -197,7 +197,7 @@ class OSCMFH(Method):
         self._codes = self._database(labels, z)
 
     def _begin(self, view: View) -> Array:
-        """Empty sums; returns a random Z (c, s)."""
+        """Start with empty sums; returns a random Z (c, s)."""
         quarter, c = self.bits // 4, len(view.count)
         drawn = [self.rng.random((rows, c)) for rows in (3 * quarter, quarter, quarter)]
         z: Array = np.concatenate(drawn).T
@@ -207,7 +207,7 @@ class OSCMFH(Method):
         return z
 
     def _learn(self, view: View, z: Array, *, first: bool) -> Array:
-        """Z (c, s) of the chunk, from ``z`` on; U_m, P_m, Q and the sums are updated."""
+        """Learn Z (c, s) of the chunk, starting from ``z``; updates U_m, P_m, Q and the sums."""
         assert self.sums_ is not None
         in_loop = self.accumulate == "code" and not first
         sums, last = self.sums_, np.inf
@@ -231,7 +231,7 @@ class OSCMFH(Method):
         return z
 
     def _fit_bases(self, sums: Sums, *, first: bool) -> None:
-        """U_m, P_m and Q from the sums: ridge regressions of X_m on V and V_m, and of V_2 on V_1."""
+        """Fit U_m, P_m and Q to the sums: ridge regressions of X_m on V and V_m, and of V_2 on V_1."""
         shared, own = self._parts
         u, p = {}, {}
         for m, weight in self._weights.items():
@@ -244,14 +244,14 @@ class OSCMFH(Method):
         self.q_ = solve_right(sums.vv[two, one], sums.vv[one, one], self.gamma / self.mu).T
 
     def _solve(self, view: View, moment: Array) -> Array:
-        """Z (c, s) of the chunk from U_m, P_m and Q; ``moment`` = LᵀV (c, s) for private=code only."""
+        """Solve for Z (c, s) of the chunk; ``moment`` = LᵀV (c, s) matters for private=code only."""
         pull = sum(w * dot(self.u_[m].T, self.u_[m]) for m, w in self._weights.items())
         right = sum(w * dot(view.xl[m].T, self.u_[m]) for m, w in self._weights.items())
         shared = solve_right(np.asarray(right), np.asarray(pull), self.gamma)
         return dot(view.inverse, np.hstack([shared, self._solve_private(view, moment)]))
 
     def _solve_private(self, view: View, moment: Array) -> Array:
-        """LᵀV_1 and LᵀV_2 side by side, (c, r/2)."""
+        """Return LᵀV_1 and LᵀV_2 side by side, (c, r/2)."""
         assert self.q_ is not None
         _, own = self._parts
         q, mu = self.q_, self.mu
@@ -266,7 +266,7 @@ class OSCMFH(Method):
         return np.hstack([solve_right(image, tied, self.gamma), solve_right(text, one, self.gamma)])
 
     def _objective(self, view: View, vv: Array, xv: PerModality) -> float:
-        """The norms of the objective on the chunk, from products with V."""
+        """Sum the norms of the objective on the chunk, from products with V."""
         assert self.q_ is not None
         shared, own = self._parts
         one, two = own["image"], own["text"]
@@ -279,7 +279,7 @@ class OSCMFH(Method):
         return value + self.gamma * float(norm(self.q_) + latent)
 
     def _step(self, old_u: PerModality, old_p: PerModality) -> Array:
-        """The (s, s) matrix that carries old latent rows over to the new bases, part by part."""
+        """Return the (s, s) matrix that carries old latent rows over to the new bases, part by part."""
         shared, own = self._parts
         size = own["text"].stop
         step = np.zeros((size, size))
@@ -298,7 +298,7 @@ class OSCMFH(Method):
             self.w_[m] = factor.solve(self._coded(targets[m]))
 
     def _coded(self, columns: Array) -> Array:
-        """The columns that make the code: the shared part and the text's private part."""
+        """Select the columns that form the code: the shared part and the text's private part."""
         shared, own = self._parts
         return np.concatenate([columns[..., shared], columns[..., own["text"]]], axis=-1)
 

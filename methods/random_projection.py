@@ -1,4 +1,4 @@
-"""Random Gaussian projections: the floor that every learned method must beat."""
+"""Random Gaussian projections: the baseline that every learned method must beat."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from bench.api import MODALITIES, Batch, Chunk, Codes, Method, Modality, Source,
 
 
 class RandomProjection(Method):
-    """Hash by the sign of a random projection of the features, centred with round 0's mean."""
+    """Hash by the signs of a random projection of the features, centred by the mean of round 0."""
 
     source = Source(paper="M. Charikar. Similarity estimation techniques from rounding algorithms. STOC 2002")
 

@@ -1,7 +1,7 @@
-"""ROHLSE: robust online hashing with label semantic enhancement; labels are cleaned, then hashed.
+"""ROHLSE: robust online hashing with label semantic enhancement; cleans labels, then hashes.
 
-The trap: features are RBF similarities to anchors of the first chunk, so a first chunk that is
-not like the rest makes poor features for good.
+The trap: features are RBF similarities to anchors of the first chunk, so an unrepresentative first chunk
+spoils them for good.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bench.methods._codes import (
 )
 from bench.methods._online import Array, Factor, RunningGram, dot
 
-_STEEPER, _STEEPEST = 1.21, 1e6  # the penalty rho of the ADMM: its growth in every iteration, its limit
+_STEEPER, _STEEPEST = 1.21, 1e6  # growth per iteration and limit of the ADMM penalty rho
 _AUTHORS: Mapping[str, Any] = {
     "anchors": 1000,
     "accumulate": "code",
@@ -37,39 +37,38 @@ _AUTHORS: Mapping[str, Any] = {
 class ROHLSE(Method):
     """Discrete online hashing of Li et al. for labels that may be wrong or missing.
 
-    First the labels L of the new items are cleaned: it lowers, by ADMM, over M, Z, W_m, N and E,
+    With centred RBF features X_m, it first cleans the labels L of the new items. By ADMM over M, Z, W_m, N
+    and E it lowers
 
         alpha ‖N‖_* + alpha·beta ‖E‖₁ + mu Σ_m ‖X_m W_m - MZ‖² + gamma ‖M - MZ‖² + lam Σ_m ‖W_m‖²
 
-    subject to L = MZ + E and N = MZ, X_m being centred RBF features. Then Y, the rows of L - E scaled to
-    length 1, decide the codes B, with an embedding V that has VᵀV = nI and Vᵀ1 = 0:
+    subject to L = MZ + E and N = MZ. Then Y, the rows of L - E scaled to length 1, determines the codes B,
+    together with an embedding V with VᵀV = nI and Vᵀ1 = 0, by
 
         ‖r YYᵀ - V Bᵀ‖² + phi ‖B - V‖²
 
-    Both go on in one loop, which also takes in old rounds by sums. Ridge regressions of B on X_m over
-    all rounds are the hash functions.
+    Both run in one loop, with sums for old rounds. The hash functions are ridge regressions of B on X_m over
+    all rounds.
     """
 
-    anchors: int = param(
-        300, "items of the first chunk that RBF features compare to; 0: raw features", least=0
-    )
+    anchors: int = param(300, "anchors of the RBF features, from the first chunk; 0: raw features", least=0)
     alpha: float = param(1.0, "weight of the low rank of clean labels", above=0)
-    beta: float = param(0.1, "weight of the sparseness of wrong labels, times alpha", above=0)
+    beta: float = param(0.1, "weight of the sparsity of wrong labels, relative to alpha", above=0)
     mu: float = param(0.1, "weight of predicting clean labels from features", above=0)
     gamma: float = param(1.0, "weight of the label correlations", above=0)
     phi: float = param(1e-3, "pull between codes and embedding", above=0)
     lam: float = param(1e-2, "ridge penalty of label predictors and hash functions", above=0)
     iterations: int = param(10, "alternating updates per chunk", least=1)
     accumulate: Literal["once", "code"] = param(
-        "once", "a chunk enters the sums once, or, as in the authors' code, in every iteration"
+        "once", "once: add a chunk to the sums once; code: in every iteration, as the authors' code does"
     )
     gradient: Literal["exact", "code"] = param(
-        "exact", "the update of M sets its gradient to 0, or lacks a term as in the authors' code"
+        "exact", "update of M; exact: its gradient is 0; code: without one term, as in the authors' code"
     )
     tolerance: float = param(
-        1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
+        1e-12, "a direction is dead if its eigenvalue is below this share of the largest", least=0
     )
-    absolute: bool = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+    absolute: bool = param(False, "compare eigenvalues with the tolerance itself, as the authors' code does")
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -81,14 +80,14 @@ class ROHLSE(Method):
         paper="L. Li, Z. Shu, Z. Yu, X.-J. Wu. Robust online hashing with label semantic enhancement for "
         "cross-modal retrieval. Pattern Recognition 145 (2024) 109972",
         fidelity="authors' algorithm",
-        note="Follows the released code, github.com/liligithub5/ROHLSE; preset=authors is its setting for "
-        "MIRFlickr. Checked: on raw features, with preset=authors, the codes of three chunks and of queries "
-        "agree in every bit. Differs: anchors, their width and the centring come from the first chunk where "
-        "theirs come from the whole training set, and there are 300 (preset=authors: 1000); queries are "
-        "thresholded at 0 where theirs are at the mean of the query batch, which would look at other "
-        "queries; a chunk enters the sums once and the update of M is exact (preset=authors: as the code "
-        "does); dead directions are found by a relative tolerance and filled orthogonally to the live ones. "
-        "Unknown: whether the paper says the same as the code.",
+        note="Follows the released code, github.com/liligithub5/ROHLSE; preset=authors has its settings for "
+        "MIRFlickr. Checked: on raw features with preset=authors, the codes of three chunks and of queries "
+        "agree in every bit. Differs: anchors, kernel width and centring come from the first chunk, where "
+        "theirs come from the full training set; 300 anchors (preset=authors: 1000); queries are thresholded "
+        "at 0, theirs at the mean of the query batch, which depends on other queries; a chunk enters the "
+        "sums once and the update of M is exact (preset=authors: both as in the code); a relative tolerance "
+        "marks dead directions, which are filled orthogonally to the live ones. Unknown: whether paper and "
+        "code agree.",
     )
 
     def __post_init__(self) -> None:
@@ -101,7 +100,7 @@ class ROHLSE(Method):
         self.w_: dict[Modality, Array] = {}  # hash functions, (k, r)
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         labels = chunk.labels.astype(np.float64)
         first = not self.predicted_
         inside = self.accumulate == "code" and not first
@@ -135,7 +134,7 @@ class ROHLSE(Method):
         }
 
     def _first_embedding(self, chunk: Chunk, x: Mapping[Modality, Array]) -> Array:
-        """Where V (n, r) starts: the mean of the principal scores of both modalities."""
+        """Return the initial V (n, r): the mean of both modalities' principal scores."""
         total = np.zeros((len(chunk), self.bits))
         for m in MODALITIES:
             directions = chunk.shared.once(("directions", m), partial(leading_directions, x[m]))
@@ -149,9 +148,9 @@ class ROHLSE(Method):
         factors: Mapping[Modality, Factor],
         inside: bool,
     ) -> tuple[dict[Modality, Array], list[Array]]:
-        """The sums Σ XᵀMZ with this chunk in them, and Y (n, c) before and after every iteration.
+        """Return Σ XᵀMZ including this chunk, and Y (n, c) before and after every iteration.
 
-        Nothing of it depends on the codes.
+        Neither depends on the codes.
         """
         one, m = np.eye(labels.shape[1]), dot(labels, leading_directions(labels))
         low, wrong = m, np.zeros_like(labels)
@@ -186,11 +185,11 @@ class ROHLSE(Method):
 
 
 def _shrink(x: Array, by: float) -> Array:
-    """x nearer to 0 by ``by``, entry by entry, and 0 where it is nearer than that."""
+    """Move every entry of x towards 0 by ``by``, at most to 0 (soft threshold)."""
     return np.sign(x) * np.maximum(np.abs(x) - by, 0)
 
 
 def _shrink_spectrum(x: Array, by: float) -> Array:
-    """The same for the singular values of x (n, c)."""
+    """Move the singular values of x (n, c) towards 0 by ``by``, at most to 0."""
     left, values, right = svd(x, full_matrices=False, lapack_driver="gesvd")
     return dot(left * np.maximum(values - by, 0), right)

@@ -12,15 +12,15 @@ from bench.methods._online import Array, RunningMean, dot, linear_codes
 
 
 class SCM(Method):
-    """Linear codes whose inner products rebuild label similarity, one bit after another.
+    """Learn linear codes whose inner products reconstruct label similarity, bit by bit.
 
-    For standardised features X, Y, normalised labels G and r bits it lowers
+    For standardised features X, Y, normalised labels G and r bits, it lowers
 
         ‖sgn(X A) sgn(Y B)ᵀ - r S‖²,  S = 2GGᵀ - 11ᵀ.
 
-    Bit t is the pair a, b that maximises aᵀXᵀR_t Y b subject to aᵀXᵀX a = bᵀYᵀY b = n, where
-    R_t = r S - Σ_{k<t} sgn(X a_k) sgn(Y b_k)ᵀ is what the bits before it left over: the leading
-    singular vectors of the whitened XᵀR_t Y. Neither S nor R_t is formed. Unlabelled items are left out.
+    Bit t is the pair a, b that maximises aᵀXᵀR_t Y b subject to aᵀXᵀX a = bᵀYᵀY b = n, with the residual
+    R_t = r S - Σ_{k<t} sgn(X a_k) sgn(Y b_k)ᵀ of the earlier bits: the leading singular vectors of the
+    whitened XᵀR_t Y. Neither S nor R_t is formed. Unlabelled items are skipped.
     """
 
     ridge: float = param(1e-2, "added to the unit variance of the standardised features", least=0)
@@ -30,24 +30,27 @@ class SCM(Method):
         paper="D. Zhang, W.-J. Li. Large-scale supervised multimodal hashing with semantic correlation "
         "maximization. AAAI 2014, 2177-2183",
         fidelity="adaptation",
-        note="The sequential algorithm, equations from memory of the paper, not checked against its code. "
-        "Standardising and the ridge are our choice. Checked against the algorithm with S formed.",
+        note="The sequential algorithm, with equations from memory of the paper, not checked against its "
+        "code. Standardising and the ridge are ours. Checked against a version that forms S.",
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
-        told = chunk.labels.any(axis=1)
-        x = {m: chunk.batch(m).features[told] if told.any() else chunk.batch(m).features for m in MODALITIES}
+        assert chunk.labels is not None, "supervised methods always receive labels"
+        labelled = chunk.labels.any(axis=1)
+        x = {
+            m: chunk.batch(m).features[labelled] if labelled.any() else chunk.batch(m).features
+            for m in MODALITIES
+        }
         self.mean_ = {m: RunningMean().add(v) for m, v in x.items()}
         scale = {m: inverse_deviation(v, self.mean_[m]) for m, v in x.items()}
         z = {m: (v - self.mean_[m]) * scale[m] for m, v in x.items()}
         turn = {m: whitening(dot(v.T, v) / len(v), self.ridge) for m, v in z.items()}
         white = {m: dot(z[m], turn[m]) for m in MODALITIES}
-        found = self._bits(white["image"], white["text"], normalise_labels(chunk.labels[told]))
-        self.w_ = {m: scale[m][:, None] * dot(turn[m], found[m]) for m in MODALITIES}
+        directions = self._bits(white["image"], white["text"], normalise_labels(chunk.labels[labelled]))
+        self.w_ = {m: scale[m][:, None] * dot(turn[m], directions[m]) for m in MODALITIES}
 
     def _bits(self, x: Array, y: Array, g: Array) -> dict[Modality, Array]:
-        """Directions (d, bits) in the whitened features x (n, d) and y (n, d'), found in turn."""
+        """Find directions (d, bits) in the whitened features x (n, d) and y (n, d'), one bit at a time."""
         left, right = np.zeros((x.shape[1], self.bits)), np.zeros((y.shape[1], self.bits))
         if len(g):  # whitened features have mean 0, so the 11ᵀ of S adds nothing
             residue = 2 * self.bits * dot(dot(x.T, g), dot(y.T, g).T)
@@ -63,7 +66,7 @@ class SCM(Method):
 
 
 def _leading(matrix: Array) -> tuple[Array, Array]:
-    """The left and right singular vector of the largest singular value, by the smaller Gram matrix."""
+    """Return the singular vectors of the largest singular value, from the smaller Gram matrix."""
     if matrix.shape[0] > matrix.shape[1]:
         b, a = _leading(matrix.T)
         return a, b
@@ -74,5 +77,5 @@ def _leading(matrix: Array) -> tuple[Array, Array]:
 
 
 def _signs(x: Array, direction: Array) -> Array:
-    """The bit (n, 1) that a direction gives every row."""
+    """Return the bit (n, 1) that a direction gives each row."""
     return sign(dot(x, direction[:, None])).astype(np.float64)

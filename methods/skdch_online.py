@@ -1,4 +1,4 @@
-"""SKDCH-lite online: a frozen teacher whose neighbours vote within each chunk and a memory of labelled items.
+"""SKDCH-lite online: a frozen teacher labels each chunk by votes of neighbours in the chunk and a memory.
 
 Our extension: SKDCH is an offline method.
 """
@@ -18,11 +18,11 @@ from bench.methods.skdch import SKDCH
 
 
 class SKDCHOnline(SKDCH, Rehearsing):
-    """SKDCH with a teacher trained on the run's pool (or the first chunk), and chunks instead of refits.
+    """SKDCH for streams: the teacher is trained on the pool (or first chunk), the student chunk by chunk.
 
-    A chunk is trained on together with a memory of earlier items. Its unlabelled items get the labels
-    that the labelled among their neighbours in both vote for. As a positive or a negative a remembered
-    item is the code that it was given, not what the networks make of it now.
+    Every chunk is trained together with a memory of earlier items. Labelled neighbours in either vote on the
+    labels of its unlabelled items. As a positive or negative, a remembered item is represented by its stored
+    code, not by the current output of the networks.
     """
 
     capabilities = Capabilities(supervised=True, label_free=True, pool=True)
@@ -47,8 +47,8 @@ class SKDCHOnline(SKDCH, Rehearsing):
         labels = np.zeros((len(chunk), 0), np.uint8) if chunk.labels is None else np.asarray(chunk.labels)
         new = {**features_of(chunk), "labels": labels}
         now = self._round(new)
-        told = self._place().tensor(now.items["labels"])
-        relevance = self._relevance(self._networks_of(self.teacher_), now.x, told)
+        known = self._place().tensor(now.items["labels"])
+        relevance = self._relevance(self._networks_of(self.teacher_), now.x, known)
         self._distil(now.x, relevance, now.nets, None if now.given is None else (now.given + 1) / 2)
         self._keep(now.nets)
         image, text = (np.tanh(self._outputs(chunk.batch(m).features, m) / 2) for m in MODALITIES)  # 2σ - 1

@@ -1,4 +1,4 @@
-"""THOR: three-step online hashing with a code for every class; here without word vectors."""
+"""THOR: three-step online hashing with one code per class; here without word vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.methods._online import Array, RunningGram, dot, linear_codes
 
 
 class Sums(State):
-    """What THOR keeps of old rounds, summed over all items: B their codes, V their embedding.
+    """Running sums over all items so far, with codes B and embedding V.
 
     With r bits and c classes: gb and gv (c, r), bb (r, r); G is the normalised label matrix.
     """
@@ -30,38 +30,38 @@ class Sums(State):
         return cls(*(np.zeros(shape) for shape in [(c, r), (c, r), (r, r)]))
 
     def plus(self, g: Array, b: Array, v: Array) -> Sums:
-        """These sums with the rows of one chunk: g (n, c), b and v (n, r)."""
+        """Return the sums including one chunk: g (n, c), b and v (n, r)."""
         return Sums(gb=self.gb + dot(g.T, b), gv=self.gv + dot(g.T, v), bb=self.bb + dot(b.T, b))
 
 
 class THOR(Method):
-    """Class codes first, then item codes, then hash functions; new classes get codes when they come.
+    """Learn class codes, then item codes, then hash functions; new classes get codes on arrival.
 
-    1. A class has a prototype, its column of K (r, c): a column of a Hadamard matrix, projected to
-       r bits. The codes H of the classes that are new in a round minimise, over prototypes of the
-       classes seen so far, ``‖r A - Kᵀ H‖² + alpha ‖H - K_new‖²``, and never change. A holds the
-       similarities of the classes' names; without word vectors it is the identity.
-    2. The codes of new items, with S = 2GGᵀ - 11ᵀ between them and all items so far, follow from
+    1. A class has a prototype, its column of K (r, c): a column of a Hadamard matrix, projected to r bits.
+       The codes H of the classes that are new in a round minimise ``‖r A - Kᵀ H‖² + alpha ‖H - K_new‖²``,
+       with K over all classes so far, and never change. A holds the similarities between class names;
+       without word vectors it is the identity.
+    2. With S = 2GGᵀ - 11ᵀ between new items and all items so far, the codes of new items are
 
            V = argmax tr Vᵀ(beta r S B + theta B)   with VᵀV = nI and Vᵀ1 = 0
            B = sign(r L Hᵀ + beta r S V + theta V)
 
-    3. A linear auto-encoder per modality, over all rounds: ``‖X - B W‖² + gamma ‖X Wᵀ - B‖²``, a
-       Sylvester equation in W (r, d). The code of a query is ``sign(x Wᵀ)``.
+    3. A linear autoencoder per modality, over all rounds: ``‖X - B W‖² + gamma ‖X Wᵀ - B‖²``, a Sylvester
+       equation in W (r, d). A query gets the code ``sign(x Wᵀ)``.
     """
 
-    alpha: float = param(10.0, "how close class codes stay to their prototypes", above=0)
+    alpha: float = param(10.0, "pull of class codes towards their prototypes", above=0)
     beta: float = param(100.0, "weight of the pairwise label similarity", above=0)
-    theta: float = param(0.1, "weight of codes being like their embedding", above=0)
-    gamma: float = param(10.0, "weight of the encoder against the decoder", above=0)
+    theta: float = param(0.1, "pull between codes and embedding", above=0)
+    gamma: float = param(10.0, "weight of the encoder relative to the decoder", above=0)
     iterations: int = param(1, "alternating updates per chunk", least=1)
     first_weight: Literal["bits", "alpha"] = param(
-        "bits", "weight of A in the first round: r, as in later ones, or alpha, as in the authors' code"
+        "bits", "weight of A in the first round; bits: as in later rounds; alpha: as in the authors' code"
     )
     tolerance: float = param(
-        1e-12, "share of the largest eigenvalue below which a direction is dead", least=0
+        1e-12, "a direction is dead if its eigenvalue is below this share of the largest", least=0
     )
-    absolute: bool = param(False, "take the tolerance as an eigenvalue, as the authors' code does")
+    absolute: bool = param(False, "compare eigenvalues with the tolerance itself, as the authors' code does")
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -71,13 +71,13 @@ class THOR(Method):
     source = Source(
         paper="Y.-W. Zhan et al. THOR: Three-Step Hashing for Online Cross-Modal Retrieval. 2023",
         fidelity="adaptation",
-        note="After the released code, github.com/yw-zhan/THOR, commit 7d065c0, which we read and never "
-        "ran. Differs: no word vectors of class names, so no class is like another; a class is new when "
-        "its first item comes, and its Hadamard column is its label column; the Hadamard matrix grows past "
-        "128 with classes or bits; r weighs the similarity in round one as in later ones (preset=authors: "
-        "alpha); dead directions as in LEMON (preset=authors: absolute tolerance); the encoder is 0 in "
-        "directions that neither codes nor features have. The code's commit 28672c5 makes class codes in "
-        "another way and iterates 7 times. Unknown: what the paper says.",
+        note="Follows the released code, github.com/yw-zhan/THOR, commit 7d065c0, which we read but never "
+        "ran. Differs: no word vectors of class names, so all classes are equally dissimilar; a class is new "
+        "when its first item arrives, and its Hadamard column has the index of its label; the Hadamard "
+        "matrix grows beyond 128 with classes or bits; r weighs the class similarity in the first round as "
+        "in later ones (preset=authors: alpha); dead directions as in LEMON (preset=authors: absolute "
+        "tolerance); the encoder is 0 in directions that occur in neither codes nor features. Commit 28672c5 "
+        "of the code computes class codes differently and iterates 7 times. Unknown: what the paper says.",
     )
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class THOR(Method):
         self.w_: dict[Modality, Array] = {}  # hash functions Wᵀ, (d, r)
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        assert chunk.labels is not None, "a supervised method is given labels"
+        assert chunk.labels is not None, "supervised methods always receive labels"
         labels, g = chunk.labels.astype(np.float64), normalise_labels(chunk.labels)
         if self.sums_ is None:
             self._begin(classes=labels.shape[1])
@@ -114,29 +114,29 @@ class THOR(Method):
         self.seen_ = np.zeros(classes, dtype=bool)
 
     def _name_new_classes(self, labels: Array) -> None:
-        """Give class codes to the classes that have their first item among ``labels`` (n, c)."""
+        """Assign codes to the classes whose first item is among ``labels`` (n, c)."""
         assert self.seen_ is not None and self.prototypes_ is not None and self.class_codes_ is not None
         new = labels.any(axis=0) & ~self.seen_
         weight = self.alpha if self.first_weight == "alpha" and not self.seen_.any() else self.bits
         self.seen_ = self.seen_ | new
         known = self.prototypes_[self.seen_]
         ridge = dot(known.T, known) + self.alpha * np.eye(self.bits)
-        target = (weight + self.alpha) * self.prototypes_[new]  # weight·A·K + alpha·K_new, A being I
+        target = (weight + self.alpha) * self.prototypes_[new]  # weight·A·K + alpha·K_new, with A = I
         if new.any():
             self.class_codes_[new] = solve(ridge, target.T, assume_a="pos").T
 
     def _learn(self, labels: Array, g: Array, old: Sums) -> tuple[Array, Array]:
-        """Codes B and embedding V, each (n, r), of the new items."""
+        """Learn codes B and embedding V, (n, r) each, of the new items."""
         assert self.class_codes_ is not None
-        told = self.bits * dot(labels, self.class_codes_)
+        from_classes = self.bits * dot(labels, self.class_codes_)
         similar = 2 * self.beta * self.bits * g
         b = signs(self.rng.standard_normal((len(g), self.bits)))
         for _ in range(self.iterations):
-            # The -11ᵀ of S adds the same to every row of z, which centring takes away again, and
-            # nothing to the target of b, since every chunk's V is balanced.
+            # The -11ᵀ of S adds the same to every row of z, which centring cancels, and nothing to the
+            # target of b, because the V of every chunk is balanced.
             z = dot(similar, old.gb + dot(g.T, b)) + self.theta * b
             v = balanced_orthogonal(z, self.rng, tolerance=self.tolerance, absolute=self.absolute)
-            b = signs(told + dot(similar, old.gv + dot(g.T, v)) + self.theta * v)
+            b = signs(from_classes + dot(similar, old.gv + dot(g.T, v)) + self.theta * v)
         return b, v
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
@@ -147,10 +147,10 @@ class THOR(Method):
 
 
 def prototypes(classes: int, bits: int, rng: np.random.Generator) -> Array:
-    """Columns of a Hadamard matrix, one per class, as rows (c, r) of r projected entries.
+    """Return one Hadamard column per class, projected to r bits, as rows (c, r).
 
-    The matrix is of order 128 or of the power of two that classes and bits need; with as many
-    bits as that the entries stay as they are.
+    The order of the matrix is 128, or the power of two that classes and bits require. If bits equal the
+    order, the columns are not projected.
     """
     order = 1 << (max(128, classes, bits) - 1).bit_length()
     columns = hadamard(order)[:classes].astype(np.float64)  # the matrix is symmetric
@@ -158,11 +158,11 @@ def prototypes(classes: int, bits: int, rng: np.random.Generator) -> Array:
 
 
 def autoencoder(bb: Array, spectrum: tuple[Array, Array], xb: Array, gamma: float) -> Array:
-    """The Wᵀ (d, r) that minimises ``‖X - B W‖² + gamma ‖X Wᵀ - B‖²``.
+    """Find the Wᵀ (d, r) that minimises ``‖X - B W‖² + gamma ‖X Wᵀ - B‖²``.
 
-    It solves ``bb W + gamma W xx = (1 + gamma) xbᵀ``, bb being BᵀB (r, r), xb being XᵀB (d, r) and
-    ``spectrum`` that of xx = XᵀX. In the two eigenbases the equation is a division; where both
-    eigenvalues vanish so does the right-hand side, and W is 0.
+    It solves ``bb W + gamma W xx = (1 + gamma) xbᵀ`` with bb = BᵀB (r, r), xb = XᵀB (d, r) and xx = XᵀX,
+    given by its ``spectrum``. In the two eigenbases the solution is a division; where both eigenvalues
+    vanish, so does the right-hand side, and W is 0.
     """
     features, basis = spectrum
     codes, rotation = eigh(bb)

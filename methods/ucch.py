@@ -1,4 +1,4 @@
-"""UCCH: contrast of network outputs with a memory of binary codes, and a ranking loss; no labels."""
+"""UCCH: contrasts network outputs with a memory of binary codes, plus a ranking loss; needs no labels."""
 
 from __future__ import annotations
 
@@ -10,59 +10,55 @@ from bench.methods._hash_network import HashNetworks, unit
 
 
 class UCCH(HashNetworks):
-    """Unsupervised contrastive cross-modal hashing, on fixed features; pairs alone, no labels.
+    """Unsupervised contrastive cross-modal hashing on fixed features; uses pairs only, no labels.
 
-    A memory holds one direction per training pair, a moving mean of its outputs in both modalities.
-    Outputs learn to find the SIGNS of their own pair's direction among those of other pairs: no
-    relaxation of codes. The ranking loss treats all negatives alike that are harder than a
-    margin allows, and spares the others by a shift, which makes it robust to false negatives.
+    A memory holds one direction per training pair, a moving mean of its outputs in both modalities. Each
+    output learns to pick the SIGNS of its own pair's direction among those of other pairs, so codes are not
+    relaxed. The ranking loss counts all negatives within a margin of the positive alike and lowers the
+    scores of the others by a shift, which makes it robust to false negatives.
     """
 
-    alpha: float = param(
-        0.7, "weight of the contrastive loss; the ranking loss has the rest", least=0, most=1
-    )
-    temperature: float = param(0.9, "temperature of the contrastive loss, times √bits", above=0)
-    negatives: int = param(1024, "codes of the memory, drawn for each batch, to tell one's own from", least=1)
-    warmup: int = param(1, "passes that contrast within batches, before the memory is used", least=1)
-    momentum: float = param(0.4, "share of the old direction when the memory is updated", least=0, most=1)
-    margin: float = param(0.2, "negatives this close to the positive, or closer, count in full", least=0)
-    shift: float = param(0.1, "what the score of other negatives is lowered by", least=0)
-    epochs: int = param(20, "passes over the pairs", least=0)
+    alpha: float = param(0.7, "weight of the contrastive loss; ranking loss: 1 - alpha", least=0, most=1)
+    temperature: float = param(0.9, "temperature of the contrastive loss, in units of √bits", above=0)
+    negatives: int = param(1024, "negative codes drawn from the memory for each batch", least=1)
+    warmup: int = param(1, "epochs that contrast within batches before the memory is used", least=1)
+    momentum: float = param(0.4, "share of the old direction in memory updates", least=0, most=1)
+    margin: float = param(0.2, "negatives within this margin of the positive keep their score", least=0)
+    shift: float = param(0.1, "reduction of the scores of all other negatives", least=0)
+    epochs: int = param(20, "training epochs", least=0)
     rate: float = param(1e-3, "learning rate (Adam)", above=0)
-    decay: float = param(1e-6, "weight decay (Adam's)", least=0)
-    batch: int = param(256, "pairs in a batch", least=2)
-    max_train: int = param(
-        20_000, "train on a random sample of this size where there are more items", least=2
-    )
+    decay: float = param(1e-6, "weight decay (Adam)", least=0)
+    batch: int = param(256, "pairs per batch", least=2)
+    max_train: int = param(20_000, "train on a random sample of at most this many pairs", least=2)
 
     capabilities = Capabilities(offline=True)
     source = Source(
         paper="P. Hu, H. Zhu, J. Lin, D. Peng, Y.-P. Zhao, X. Peng. Unsupervised contrastive cross-modal "
         "hashing. IEEE TPAMI 45 (2023) 3877-3889, DOI 10.1109/TPAMI.2022.3177356",
         fidelity="adaptation",
-        note="The authors', after their released code, the paper's equations not compared: outputs "
-        "tanh, then length 1; softmax contrast with the signs of a momentum memory (0.4, temperature "
-        "0.9√bits), within the batch in the first pass; the ranking loss (margin 0.2, shift 0.1, both "
-        "directions) at weight 1 - 0.7, the settings of their command for MIRFlickr features; Adam, weight "
-        "decay 1e-6, gradients clipped to norm 1, batches of 256, 20 passes. Ours: one hidden layer of "
-        "512 in both networks (two of 8192 for images, one for text); inputs centred and scaled; one draw "
-        "of 1024 negatives per batch (4096 per item); rate 1e-3 (1e-4); the last pass is taken (theirs: the "
-        "best by labels); no batch is dropped. None of their figures is reproduced.",
+        note="As in the released code (not compared with the paper's equations): outputs tanh, scaled to "
+        "length 1; softmax contrast with the signs of a momentum memory (0.4, temperature 0.9√bits), within "
+        "the batch in the first epoch; the ranking loss (margin 0.2, shift 0.1, both directions) at weight "
+        "1 - 0.7, the settings of their command for MIRFlickr features; Adam, weight decay 1e-6, gradients "
+        "clipped to norm 1, batches of 256, 20 epochs. Ours (theirs in brackets): one hidden layer of 512 in "
+        "both networks (two of 8192 for images, one for text); centred and scaled inputs; one draw of 1024 "
+        "negatives per batch (4096 per item); rate 1e-3 (1e-4); the last epoch is used (the best by labels); "
+        "no batch is dropped. None of their figures is reproduced.",
     )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        # What of their command for MIRFlickr features differs from the defaults and has a parameter here.
+        # Their command for MIRFlickr features, where it differs from the defaults and has a parameter here.
         "authors": {"hidden": 8192, "negatives": 4096, "rate": 1e-4}
     }
 
     varies = ("alpha", "temperature", "negatives", "warmup", "momentum", "margin", "shift", "epochs", "rate")
     variants: ClassVar[Mapping[str, Variant]] = {
-        "contrast alone": Variant(isolates="the ranking loss", params={"alpha": 1.0}),
-        "ranking alone": Variant(isolates="contrast with the memory", params={"alpha": 0.0}),
-        "no memory": Variant(
-            isolates="the memory: all passes contrast within batches", params={"warmup": 20}
+        "contrast-alone": Variant(isolates="the ranking loss", params={"alpha": 1.0}),
+        "ranking-alone": Variant(isolates="contrast with the memory", params={"alpha": 0.0}),
+        "no-memory": Variant(
+            isolates="the memory: all epochs contrast within batches", params={"warmup": 20}
         ),
-        "no momentum": Variant(isolates="the moving mean", params={"momentum": 0.0}),
-        "no shift": Variant(isolates="sparing of easy negatives", params={"shift": 0.0}),
+        "no-momentum": Variant(isolates="the moving mean", params={"momentum": 0.0}),
+        "no-shift": Variant(isolates="lower scores of easy negatives", params={"shift": 0.0}),
     }
 
     def _learn(self, chunk: Chunk) -> None:
@@ -75,7 +71,7 @@ class UCCH(HashNetworks):
         parameters = [p for net in nets.values() for p in net.parameters]
         optimizer = torch.optim.Adam(parameters, lr=self.rate, weight_decay=self.decay, fused=True)
         n, warmth = len(inputs["image"]), self.temperature * self.bits**0.5
-        memory = self._place().tensor(self.rng.standard_normal((n, self.bits)))  # the first pass fills it
+        memory = self._place().tensor(self.rng.standard_normal((n, self.bits)))  # the first epoch fills it
         for epoch in passes("training", self.epochs):
             for rows in batches(n, self.batch, self.rng):
                 image, text = (unit(torch.tanh(nets[m](inputs[m][rows]))) for m in MODALITIES)
@@ -97,15 +93,15 @@ class UCCH(HashNetworks):
 
 
 def signs(x: Any) -> Any:
-    """A float tensor of -1 and +1, like :func:`bench.api.sign`."""
+    """Return a float tensor of -1 and +1, like :func:`bench.api.sign`."""
     return (x >= 0).to(x.dtype) * 2 - 1
 
 
 def contrastive_loss(out: Any, own: Any, others: Any | None, temperature: float) -> Any:
-    """Mean cross-entropy of finding one's own code: ``out`` (b, k), ``own`` (b, k) of -1 and +1.
+    """Return the mean cross-entropy of picking the own code (±1, (b, k)) for each row of ``out`` (b, k).
 
-    ``others`` (K, k) are the codes to tell it from; without them, the own codes of the batch's
-    other items are. A score is a product of output and code, divided by ``temperature``.
+    The negatives are ``others`` (K, k) or, without them, the own codes of the other items in the batch.
+    Scores are inner products of output and code, divided by ``temperature``.
     """
     scores = out.matmul((own if others is None else others).T) / temperature
     positive = (out * own).sum(dim=1) / temperature
@@ -116,10 +112,10 @@ def contrastive_loss(out: Any, own: Any, others: Any | None, temperature: float)
 
 
 def ranking_loss(image: Any, text: Any, *, margin: float, shift: float) -> Any:
-    """The cross-modal ranking loss of unit outputs (b, k), in both directions.
+    """Return the cross-modal ranking loss of unit outputs (b, k), in both directions.
 
-    ``mean(log Σⱼ exp(cᵢⱼ) - cᵢᵢ + margin)`` where ``cᵢⱼ`` is the cosine of image i and text j, lowered
-    by ``shift`` where it is more than ``margin`` below the cosine of the query's own pair.
+    It is ``mean(log Σⱼ exp(cᵢⱼ) - cᵢᵢ + margin)``, where ``cᵢⱼ`` is the cosine of image i and text j, lowered
+    by ``shift`` if it is more than ``margin`` below the cosine of the query's true pair.
     """
     scores = image.matmul(text.T)
     loss = 0.0

@@ -1,7 +1,7 @@
-"""UKD online: a frozen teacher, and a student that goes on with every chunk; needs no labels.
+"""UKD online: a frozen teacher, and a student that continues on every chunk; needs no labels.
 
-Our extension: UKD is an offline method. The trap: a similarity within a chunk does not say which of all
-equivalent codes to choose (_rehearsal.py).
+Our extension: UKD is an offline method. The trap: similarities within a chunk fix its codes only up to
+permuting and flipping bits (_rehearsal.py).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from bench.methods.ukd import UKD
 
 
 class UKDOnline(UKD, Rehearsing):
-    """UKD with a teacher trained on the run's pool (or the first chunk), and chunks instead of refits.
+    """UKD for streams: the teacher is trained on the pool (or first chunk), the student chunk by chunk.
 
-    A chunk is trained on together with a memory of earlier items. Neighbours are found among both. In
-    the likelihood a remembered item stands for the code it was given, B = sign(F + G) after its own chunk,
-    and not for what the networks make of it now.
+    Every chunk is trained together with a memory of earlier items; neighbours come from both. In the
+    likelihood, a remembered item is represented by its stored code (B = sign(F + G) after its own chunk),
+    not by the current output of the networks.
     """
 
     capabilities = Capabilities(pool=True)

@@ -140,23 +140,25 @@ class _Part:
         ]
 
     def block(self) -> Block:
-        heads = [Column("variant", align="left"), Column("isolates", align="left")]
+        labels = ("code", "isolates") if any(c.code for c in self.contrasts) else ("isolates",)
+        heads = [Column(name, align="left") for name in ("variant", *labels)]
         for c in self.columns:
             group = f"{c.dataset} {DIRECTION_NAMES[c.direction]} {c.bits} bits"
             heads += [Column(name, group=group, align="left") for name in ("mAP", "difference")]
-        isolates = {c.name: c.isolates for c in self.contrasts}
+        about = {c.name: [getattr(c, label) for label in labels] for c in self.contrasts}
+        nothing = [""] * len(labels)
         title = f"{self.full.records[0].spec.label} and its variants"
         return Block(
             caption=(title, *_CAPTION, *self.full.caption(metric="map")),
             columns=tuple(heads),
-            rows=tuple(self._row(name, isolates.get(name, "")) for name in self.rows),
+            rows=tuple(self._row(name, about.get(name, nothing)) for name in self.rows),
             notes=tuple(self._notes()),
-            stub=2,
+            stub=1 + len(labels),
         )
 
-    def _row(self, name: str, isolates: str) -> Row:
+    def _row(self, name: str, about: Sequence[str]) -> Row:
         future = FUTURE if any(r.spec.sees_future for r in self.rows[name].values()) else ""
-        entries = [Entry(name, extra=future), Entry(isolates or " ")]
+        entries = [Entry(name, extra=future), *(Entry(text or " ") for text in about)]
         for column, comparisons, p in zip(self.columns, self.against, self.p, strict=True):
             records, key = self.records(name, column), f"map/{column.direction}"
             values = [r.rounds[-1].metrics[key] for r in records if not r.word]
@@ -179,16 +181,17 @@ class _Part:
         yield from under_one_name(self.full.part(ran.values()), self.full.records[0].spec.params).notes()
 
     def data(self) -> Iterator[dict[str, Any]]:
-        about = {c.name: (c.isolates, c.setting) for c in self.contrasts}
+        about = {c.name: (c.code, c.isolates, c.setting) for c in self.contrasts}
         for column, comparisons, p in zip(self.columns, self.against, self.p, strict=True):
             means = column.means()
             for name in self.rows:
                 records = self.records(name, column)
                 if not records:
                     continue
-                isolates, setting = about.get(name, ("", ""))
+                code, isolates, setting = about.get(name, ("", "", ""))
                 yield {
                     "variant": name,
+                    "code": code,
                     "isolates": isolates,
                     "setting": setting,
                     **self.full.columns(records[0]),

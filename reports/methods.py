@@ -112,7 +112,7 @@ def _data(
 
 def _labels(cls: type[Method]) -> str:
     needs = cls.capabilities
-    if needs.oracle:
+    if needs.reference == "oracle":
         return "also in encode"
     if not needs.supervised:
         return "no"
@@ -120,7 +120,7 @@ def _labels(cls: type[Method]) -> str:
 
 
 def _codes(cls: type[Method]) -> str:
-    if cls.capabilities.real_valued:
+    if cls.capabilities.reference == "real-valued":
         return "real-valued"
     if not cls.capabilities.learned_codes:
         return "hashed"

@@ -258,7 +258,7 @@ def _without_order(metric: str) -> str:
 def _differences(p: Published, ours: RunRecord, metric: str) -> Iterator[str]:
     """Every point in which the protocols differ, or in which they cannot be compared."""
     spec, last = ours.spec, ours.rounds[-1]
-    by_order = parse_metric(metric).needs == "order"
+    by_order = parse_metric(metric).ordered
     if metric != p.metric or not by_order or p.ties != "stored order":
         order = "in stored order" if by_order else "expected over their orders"
         yield f"metric {p.metric}, ties {p.ties}; ours {metric}, ties {order}"

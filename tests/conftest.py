@@ -1,17 +1,77 @@
-"""Fixtures that several test files share."""
+"""What every test has: one thread, folders of its own, no process left behind; fixtures of several files."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import psutil
 import pytest
 
 import bench
+from bench import progress
 from bench.plugins import registry
+
+# Networks so small, and trained so briefly, that what holds of any size is quick to check
+QUICK: dict[str, dict[str, Any]] = {
+    "ckdh": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},
+    "dcmh": {"hidden": 32, "epochs": 4},
+    "djsrh": {"hidden": 32, "epochs": 2},
+    "lcdh": {"teacher_width": 32, "heads": 2, "teacher_epochs": 1},
+    "skdch": {"hidden": 32, "epochs": 4, "teacher_epochs": 2},
+    "ucch": {"hidden": 32, "epochs": 2, "negatives": 64},
+    "ukd": {"hidden": 32, "teacher_hidden": 32, "epochs": 4, "teacher_epochs": 4},
+}
+SIBLINGS = {"ckdh_online": "ckdh", "skdch_online": "skdch", "ukd_online": "ukd"}
+SIBLINGS |= {"lcdh_clip": "lcdh", "lcdh_fused": "lcdh"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hold every thread pool at one thread, as a cell does, before a library that has one is loaded.
+
+    Two pools that spin on the same cores make a test up to a hundred times longer. Benchmarks keep theirs.
+    """
+    if not config.getoption("benchmark_enable"):
+        pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        os.environ.update(dict.fromkeys(pools, "1"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither the folders nor the settings of whoever starts the tests decide what they find."""
+    bench_s, terminal_s = ("BENCH_DATA", "BENCH_NO_NUMBA", "BENCH_RESULTS"), ("COLUMNS", "NO_COLOR", "TERM")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*bench_s, *terminal_s):
+            patch.delenv(name, raising=False)
+        patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_process_is_left() -> Iterator[None]:
+    """Fail, and end them, where processes that tests started outlive the tests."""
+    yield
+    if "joblib" in sys.modules:  # keeps its workers for the next sweep
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    _, left = psutil.wait_procs(_started(), timeout=5)
+    commands = [" ".join(process.cmdline()) for process in left]
+    for process in left:
+        process.kill()
+    assert commands == []
+
+
+def _started() -> list[psutil.Process]:
+    """The children of this process but for the trackers of Python's own pools, which end with it."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
 
 
 @pytest.fixture
@@ -31,6 +91,17 @@ def python(tmp_path: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Holds what progress would write to a terminal."""
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stream))  # pytest has taken sys.stderr itself
+    monkeypatch.setattr(progress, "_PAUSE", 0.0)
+    monkeypatch.setattr(progress._display, "last", 0.0)
+    return stream
+
+
+@pytest.fixture
 def plugin_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
     """Writes NAME.py; what a test adds to the registry is forgotten afterwards."""
     monkeypatch.setattr(registry, "_extra", {})
@@ -43,3 +114,9 @@ def plugin_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def quick() -> Callable[[str], dict[str, Any]]:
+    """``quick("ukd_online")``: parameters under which a method with networks trains in a moment."""
+    return lambda name: QUICK.get(SIBLINGS.get(name, name), {})

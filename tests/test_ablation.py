@@ -12,6 +12,7 @@ from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.running import sweep
 from bench.study import ablation
+from bench.study.planner import Planner
 from bench.study.study import Study
 
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / name) for name in ("shares.py", "tiny.py"))
@@ -29,8 +30,8 @@ def study(tmp_path: Path, **changes: Any) -> Study:
 
 
 def test_every_variant_stands_against_the_full_cell_of_its_seed(tmp_path: Path) -> None:
-    plan = ablation.plan(study(tmp_path))
-    by_key = {cell.key: cell for cell in plan.cells}
+    plan = ablation.plan(Planner(), study(tmp_path))
+    by_key = {cell.spec.key: cell.spec for cell in plan.cells}
     [_, mean, pool] = plan.contrasts
     for full, variant in mean.pairs.items():
         assert by_key[variant].params == {"weight": 0.0}
@@ -40,53 +41,63 @@ def test_every_variant_stands_against_the_full_cell_of_its_seed(tmp_path: Path) 
 
 
 def test_a_variant_that_changes_nothing_is_the_full_cell(tmp_path: Path) -> None:
-    plan = ablation.plan(study(tmp_path), ["B0"])
+    plan = ablation.plan(Planner(), study(tmp_path), ["B0"])
     assert len(plan.cells) == 2
     assert all(full == variant for full, variant in plan.contrasts[0].pairs.items())
 
 
 def test_what_is_set_for_the_method_stays_set_in_its_variants(tmp_path: Path) -> None:
-    plan = ablation.plan(study(tmp_path, methods="shares[power=2]", seeds=1), ["B1"])
-    assert [cell.params for cell in plan.cells] == [{"power": 2.0}, {"power": 2.0, "weight": 0.0}]
+    plan = ablation.plan(Planner(), study(tmp_path, methods="shares[power=2]", seeds=1), ["B1"])
+    assert [cell.spec.params for cell in plan.cells] == [{"power": 2.0}, {"power": 2.0, "weight": 0.0}]
 
 
 def test_an_unknown_variant_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"variant of shares named 'B9'.*B0, B1, B2"):
-        ablation.plan(study(tmp_path), ["B9"])
+        ablation.plan(Planner(), study(tmp_path), ["B9"])
 
 
 def test_no_variant_at_all_is_refused_and_does_not_mean_all(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="variants is empty"):
-        ablation.plan(study(tmp_path), [])
+        ablation.plan(Planner(), study(tmp_path), [])
 
 
 def test_a_method_without_variants_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="'lemon' declares no variants"):
-        ablation.plan(study(tmp_path, methods="lemon"))
+        ablation.plan(Planner(), study(tmp_path, methods="lemon"))
 
 
 def test_an_ablation_is_of_one_method(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="of one method; got"):
-        ablation.plan(study(tmp_path, methods="shares[power=1,2]"))
+    with pytest.raises(ParameterError, match="takes one method; got"):
+        ablation.plan(Planner(), study(tmp_path, methods="shares[power=1,2]"))
 
 
 def test_a_variant_sets_axes_of_a_study_and_nothing_else(tmp_path: Path) -> None:
-    one = study(tmp_path, seeds=1)
-    [cell] = one.cells()
-    assert one.variant(cell, {}, {"labelled": 0.5, "schedule": "stored:30"}).schedule.order == "stored"
+    planner, one = Planner(), study(tmp_path, seeds=1)
+    [cell] = planner.cells(one)
+    other = planner.variant(one, cell, {}, {"labelled": 0.5, "schedule": "stored:30"})
+    assert (other.spec.schedule.order, other.spec.labelled) == ("stored", 0.5)
     with pytest.raises(UnknownNameError, match="axis of a study named 'bits'"):
-        one.variant(cell, {}, {"bits": 16})
+        planner.variant(one, cell, {}, {"bits": 16})
     with pytest.raises(ParameterError, match="is one cell"):
-        one.variant(cell, {}, {"labelled": [0.5, 1.0]})
+        planner.variant(one, cell, {}, {"labelled": [0.5, 1.0]})
 
 
-def test_the_cells_are_resumed(tmp_path: Path) -> None:
-    ran: list[str] = []
+def test_a_variant_has_checked_parameters(tmp_path: Path) -> None:
+    planner, one = Planner(), study(tmp_path, seeds=1, methods="shares[power=2]")
+    [cell] = planner.cells(one)
+    assert planner.variant(one, cell, {"weight": 3}, {}).spec.label == "shares[power=2.0,weight=3.0]"
+    with pytest.raises(ParameterError, match="shares: weight must be float; got 'much'"):
+        planner.variant(one, cell, {"weight": "much"}, {})
+
+
+def test_the_cells_are_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = []
     for names in (["B1"], None):
         one = study(tmp_path)
-        plan = ablation.plan(one, names)
-        sweep.complete(one, plan.cells, progress=lambda cell, *_: ran.append(cell.spec.key))
-    assert len(ran) == len(set(ran)) == 6  # two seeds of full, B1 and B2; B0 is full
+        plan = ablation.plan(Planner(), one, names)
+        sweep.complete(one, plan.cells, progress=True)
+        lines.append(len(capsys.readouterr().err.splitlines()))
+    assert lines == [4, 2]  # two seeds of full and B1, then of B2; B0 is full
 
 
 def test_the_command_prints_the_table_and_a_second_one_runs_nothing(

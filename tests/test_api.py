@@ -7,9 +7,9 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 
-from bench.api import Batch, Chunk, Codes, Method, Modality, Source, Split, sign
+from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, Source, Split, sign
 from bench.errors import BenchError, UnknownNameError
-from bench.records import FIDELITIES
+from bench.records import FIDELITIES, REFERENCES
 
 
 class Mean(Method):
@@ -126,3 +126,8 @@ def test_of_a_thousand_known_names_only_the_nearest_are_listed() -> None:
 def test_every_fidelity_of_the_contract_has_words() -> None:
     declared = get_type_hints(Source)["fidelity"]
     assert set(get_args(declared)) == set(FIDELITIES)
+
+
+def test_every_kind_of_reference_of_the_contract_has_words() -> None:
+    declared = get_type_hints(Capabilities)["reference"]
+    assert set(get_args(declared)) == {"", *REFERENCES}

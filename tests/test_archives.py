@@ -1,4 +1,4 @@
-"""Archives: what they hold lands below one folder, whole, or not at all."""
+"""Archives: their files land below one folder, all of them or none."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_files_of_an_archive_land_below_the_folder(tmp_path: Path, kind: str
     assert (tmp_path / "out" / "one.txt").read_bytes() == b"content " * 100
 
 
-def test_unpacking_again_replaces_files_and_keeps_what_lies_beside_them(tmp_path: Path) -> None:
+def test_unpacking_again_replaces_files_and_keeps_others(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", "deep/one.txt")
     unpack.unpack(path, tmp_path)
     (tmp_path / "deep" / "mine.txt").touch()
@@ -84,7 +84,7 @@ def test_unpacking_again_replaces_files_and_keeps_what_lies_beside_them(tmp_path
         (lambda p: taped(p, member("good.txt"), member("d", tarfile.CHRTYPE)), "is a link or device"),
     ],
 )
-def test_a_member_that_would_lie_elsewhere_or_is_no_plain_file_stops_all_of_it(
+def test_a_member_outside_the_folder_or_not_a_plain_file_stops_the_unpacking(
     tmp_path: Path, make: Callable[[Path], Path], says: str
 ) -> None:
     path = make(tmp_path / "archive")
@@ -94,7 +94,7 @@ def test_a_member_that_would_lie_elsewhere_or_is_no_plain_file_stops_all_of_it(
 
 
 @pytest.mark.parametrize("make", [zipped, lambda p, n: taped(p, member(n))])
-def test_a_truncated_archive_is_an_error_and_nothing_is_put_in_place(
+def test_a_truncated_archive_is_an_error_and_leaves_no_file(
     tmp_path: Path, make: Callable[[Path, str], Path]
 ) -> None:
     path = make(tmp_path / "archive", "one.txt")
@@ -114,7 +114,7 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
     assert left(tmp_path) == ["archive"]
 
 
-def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("<html>")
     with pytest.raises(DataError, match="neither zip nor tar"):
         unpack.unpack(tmp_path / "archive", tmp_path / "out")

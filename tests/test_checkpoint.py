@@ -18,13 +18,15 @@ from bench.records import RunRecord
 from bench.storing import checkpoint
 from bench.storing.checkpoint import Checkpoints
 from bench.storing.store import Store
+from bench.study.planner import Planner
 from bench.study.study import Study
 
 PLUGINS = Path(__file__).with_name("plugins")
 RUN = """
 import sys, bench
 from pathlib import Path
-from bench import checkpoint, registry
+from bench.plugins import registry
+from bench.storing import checkpoint
 checkpoint.EVERY, checkpoint._SHARE = 0.0, 0
 for name in ("dies", "tiny"):
     registry.add_file(Path(sys.argv[1]) / f"{name}.py")
@@ -222,8 +224,8 @@ def test_a_stored_cell_needs_no_checkpoint(tmp_path: Path) -> None:
     study = Study.make(
         methods=f"dies[witness={tmp_path / 'w'}]", datasets="tiny", bits="8", seeds=1, results=str(tmp_path)
     )
-    (spec,) = study.cells()
-    store = Store(tmp_path)
+    (cell,) = Planner().cells(study)
+    store, spec = Store(tmp_path), cell.spec
     left = [store.checkpoint(spec), Path(f"{store.checkpoint(spec)}.123.tmp")]
     for path in left:
         path.write_text("")

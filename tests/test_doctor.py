@@ -1,4 +1,4 @@
-"""Every finding of the protocol lint: quiet on sound data, raised by the fault it is for."""
+"""Every finding of the doctor: absent on sound data, raised by its fault."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.api import Batch, Dataset, Split
-from bench.data.doctor import Finding, lint
+from bench.data.doctor import Finding, examine
 from bench.datasets.synthetic import Synthetic
 from bench.records import Schedule
 
@@ -42,39 +42,41 @@ def with_labels(data: Dataset, labels: Array) -> Dataset:
 
 
 def test_a_sound_dataset_and_stream_only_pass(sound: Dataset) -> None:
-    levels = {f.topic: f.level for f in lint(sound, [400, 600], bits=64, schedule=Schedule("shuffled", 400))}
+    levels = {
+        f.topic: f.level for f in examine(sound, [400, 600], bits=64, schedule=Schedule("shuffled", 400))
+    }
     assert set(levels.values()) == {"PASS"}
 
 
 def test_findings_are_the_same_each_time(sound: Dataset) -> None:
-    assert lint(sound, [400, 600], bits=64) == lint(sound, [400, 600], bits=64)
+    assert examine(sound, [400, 600], bits=64) == examine(sound, [400, 600], bits=64)
 
 
-def test_a_dataset_that_cannot_be_used_is_one_failure(sound: Dataset) -> None:
+def test_an_invalid_dataset_is_one_failure(sound: Dataset) -> None:
     shared = dataclasses.replace(sound.query, ids=sound.train.ids[:100])
-    [finding] = lint(dataclasses.replace(sound, query=shared))
+    [finding] = examine(dataclasses.replace(sound, query=shared))
     assert finding.level == "FAIL"
     assert "100 query items are in the database" in finding.text
 
 
 def test_queries_that_equal_training_items_fail(sound: Dataset) -> None:
     query = dataclasses.replace(sound.train.take(slice(100)), ids=sound.query.ids)
-    finding = of(lint(dataclasses.replace(sound, query=query)), "duplicates")
+    finding = of(examine(dataclasses.replace(sound, query=query)), "duplicates")
     assert finding.level == "FAIL"
     assert "100 of 100 queries" in finding.text
 
 
-def test_one_picture_on_both_sides_with_another_text_warns(sound: Dataset) -> None:
+def test_a_picture_in_train_and_query_with_another_text_warns(sound: Dataset) -> None:
     image = sound.query.image.features.copy()
     image[0] = sound.train.image.features[5]
     data = dataclasses.replace(sound, query=with_image(sound.query, image))
-    assert of(lint(data), "duplicates").level == "WARN"
+    assert of(examine(data), "duplicates").level == "WARN"
 
 
 def test_near_copies_of_training_images_warn(sound: Dataset) -> None:
     noise = 1e-3 * np.random.default_rng(0).standard_normal((100, 128))
     copies = 1.01 * sound.train.image.features[300:400] + noise
-    finding = of(lint(map_image(sound, sound.train.image.features, copies)), "near-duplicates")
+    finding = of(examine(map_image(sound, sound.train.image.features, copies)), "near-duplicates")
     assert finding.level == "WARN"
     assert finding.text.startswith("100 of 100")
 
@@ -83,7 +85,7 @@ def test_unlabelled_items_warn(sound: Dataset) -> None:
     assert sound.train.labels is not None
     labels = sound.train.labels.copy()
     labels[:7] = 0
-    finding = of(lint(with_labels(sound, labels)), "unlabelled items")
+    finding = of(examine(with_labels(sound, labels)), "unlabelled items")
     assert finding.level == "WARN"
     assert finding.text.startswith("7 of 1000")
 
@@ -97,7 +99,7 @@ def test_queries_of_a_class_that_the_database_lacks_warn_twice(sound: Dataset) -
     data = dataclasses.replace(
         with_labels(sound, train), query=dataclasses.replace(sound.query, labels=query)
     )
-    findings = lint(data)
+    findings = examine(data)
     assert of(findings, "empty queries").text.startswith("4 of 100")
     assert (of(findings, "empty queries").level, of(findings, "classes").level) == ("WARN", "WARN")
 
@@ -113,7 +115,7 @@ def test_a_high_base_rate_is_reported_with_the_chance_level(
     data = dataclasses.replace(
         with_labels(sound, train), query=dataclasses.replace(sound.query, labels=query)
     )
-    finding = of(lint(data), "base rate")
+    finding = of(examine(data), "base rate")
     assert finding.level == level
     assert "random codes score mAP" in finding.text
 
@@ -124,19 +126,19 @@ def grouped(data: Dataset) -> Dataset:
 
 
 def test_a_database_grouped_by_label_warns(sound: Dataset) -> None:
-    finding = of(lint(grouped(sound)), "storage order")
+    finding = of(examine(grouped(sound)), "storage order")
     assert finding.level == "WARN"
     assert "of neighbours share a label" in finding.text
 
 
-def test_grouping_does_not_matter_where_the_schedule_shuffles(sound: Dataset) -> None:
-    assert of(lint(grouped(sound), schedule=Schedule("shuffled", 100)), "storage order").level == "PASS"
+def test_grouping_passes_under_a_shuffled_schedule(sound: Dataset) -> None:
+    assert of(examine(grouped(sound), schedule=Schedule("shuffled", 100)), "storage order").level == "PASS"
 
 
 def test_features_centred_with_the_queries_warn(sound: Dataset) -> None:
     both = np.concatenate([sound.train.image.features, sound.query.image.features]).astype(np.float64)
     both -= both.mean(axis=0)
-    finding = of(lint(map_image(sound, both[:1000], both[1000:])), "image normalisation")
+    finding = of(examine(map_image(sound, both[:1000], both[1000:])), "image normalisation")
     assert finding.level == "WARN"
     assert "train and query together have mean 0" in finding.text
 
@@ -144,14 +146,14 @@ def test_features_centred_with_the_queries_warn(sound: Dataset) -> None:
 def test_features_scaled_with_the_queries_warn(sound: Dataset) -> None:
     both = np.concatenate([sound.train.image.features, sound.query.image.features]).astype(np.float64)
     both /= both.std(axis=0)
-    finding = of(lint(map_image(sound, both[:1000], both[1000:])), "image normalisation")
+    finding = of(examine(map_image(sound, both[:1000], both[1000:])), "image normalisation")
     assert "train and query together have standard deviation 1" in finding.text
 
 
-def test_features_centred_over_the_whole_stream_warn(sound: Dataset) -> None:
+def test_features_centred_over_the_full_stream_warn(sound: Dataset) -> None:
     train, query = sound.train.image.features, sound.query.image.features
     mean = train.mean(axis=0, dtype=np.float64)
-    finding = of(lint(map_image(sound, train - mean, query - mean)), "image normalisation")
+    finding = of(examine(map_image(sound, train - mean, query - mean)), "image normalisation")
     assert finding.level == "WARN"
     assert "round 0 knows of later rounds" in finding.text
 
@@ -160,13 +162,13 @@ def test_features_normalised_by_the_first_chunk_pass(sound: Dataset) -> None:
     train, query = sound.train.image.features, sound.query.image.features
     mean, sd = train[:400].mean(axis=0), train[:400].std(axis=0)
     data = map_image(sound, (train - mean) / sd, (query - mean) / sd)
-    assert of(lint(data), "image normalisation").level == "PASS"
+    assert of(examine(data), "image normalisation").level == "PASS"
 
 
 def test_constant_columns_warn_with_their_place(sound: Dataset) -> None:
     train = sound.train.image.features.copy()
     train[:, :3] = 1
-    finding = of(lint(map_image(sound, train, sound.query.image.features)), "constant columns")
+    finding = of(examine(map_image(sound, train, sound.query.image.features)), "constant columns")
     assert finding.level == "WARN"
     assert finding.text.startswith("3 of 128 in image")
 
@@ -174,39 +176,39 @@ def test_constant_columns_warn_with_their_place(sound: Dataset) -> None:
 @pytest.mark.parametrize("factor", [1e4, 1e-5])
 def test_features_far_from_unit_scale_warn(sound: Dataset, factor: float) -> None:
     data = map_image(sound, sound.train.image.features * factor, sound.query.image.features * factor)
-    findings = lint(data)
+    findings = examine(data)
     assert of(findings, "image scale").level == "WARN"
     assert of(findings, "text scale").level == "PASS"
 
 
 def test_a_short_last_chunk_warns_with_the_rule(sound: Dataset) -> None:
     schedule = Schedule("shuffled", 400, "short")
-    finding = of(lint(sound, [400, 400, 100], schedule=schedule), "rounds")
+    finding = of(examine(sound, [400, 400, 100], schedule=schedule), "rounds")
     assert finding.level == "WARN"
     assert "the last of 100 (last=short)" in finding.text
 
 
 def test_a_single_round_warns(sound: Dataset) -> None:
-    assert "nothing is online" in of(lint(sound, [1000]), "rounds").text
+    assert "nothing is online" in of(examine(sound, [1000]), "rounds").text
 
 
 def test_chunks_no_larger_than_the_code_warn(sound: Dataset) -> None:
-    finding = of(lint(sound, [500, 480, 20], bits=32), "chunk size")
+    finding = of(examine(sound, [500, 480, 20], bits=32), "chunk size")
     assert finding.level == "WARN"
     assert "(first: 2)" in finding.text
 
 
-def test_without_chunk_sizes_nothing_is_said_of_the_stream(sound: Dataset) -> None:
-    assert {"rounds", "chunk size"}.isdisjoint(f.topic for f in lint(sound))
+def test_without_chunk_sizes_there_are_no_findings_on_the_stream(sound: Dataset) -> None:
+    assert {"rounds", "chunk size"}.isdisjoint(f.topic for f in examine(sound))
 
 
 @pytest.mark.skipif(
     not (SHARED / "data" / "wiki" / "wikiData.mat").is_file(),
     reason="the real data are not beside the checkout",
 )
-def test_wiki_has_pictures_on_both_sides_and_no_failure() -> None:
+def test_wiki_repeats_pictures_in_train_and_query_and_has_no_failure() -> None:
     from bench.datasets.wiki import Wiki
 
-    findings = lint(Wiki().load(SHARED / "data"))
+    findings = examine(Wiki().load(SHARED / "data"))
     assert of(findings, "duplicates").text.startswith("3 of 693 queries have the image of a training item")
     assert all(f.level != "FAIL" for f in findings)

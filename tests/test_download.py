@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +21,7 @@ from bench.errors import DataError
 CONTENT = np.random.default_rng(0).bytes(500_000)
 SUM = hashlib.sha256(CONTENT).hexdigest()
 CARD = Card(name="it", title="It", sources=("https://example.org/it",), licence="none", citation="nobody")
-QUICK = Patience(stall=0.3, pause=0.0)
+PATIENT, IMPATIENT = (Patience(stall=seconds, pause=0.0) for seconds in (60.0, 0.3))
 
 
 class Server(ThreadingHTTPServer):
@@ -34,7 +33,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.tag, self.status, self.kind = CONTENT, '"one"', 200, "application/zip"
         self.cuts: list[int] = []
-        self.stalls = False
+        self.stalls, self.over = False, threading.Event()
         self.ranges = True
         self.asked: list[str] = []
 
@@ -70,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: server.cuts.pop(0)])
         self.wfile.flush()
         if server.stalls:
-            time.sleep(1)
+            server.over.wait()
 
 
 @pytest.fixture
@@ -79,19 +78,21 @@ def server() -> Iterator[Server]:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
+        running.over.set()
         running.shutdown()
         thread.join()
 
 
 def get(server: Server, home: Path, **fields: object) -> str:
     wanted = {"path": "file.bin", "url": server.url, "sha256": SUM} | fields
-    return download.get(CARD, Expected(**wanted), home, QUICK)  # type: ignore[arg-type]
+    patience = IMPATIENT if server.stalls else PATIENT
+    return download.get(CARD, Expected(**wanted), home, patience)  # type: ignore[arg-type]
 
 
-def test_a_file_comes_whole_and_a_second_get_downloads_nothing(server: Server, tmp_path: Path) -> None:
+def test_a_file_is_downloaded_once(server: Server, tmp_path: Path) -> None:
     assert get(server, tmp_path) == "downloaded, 500 kB"
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
-    assert get(server, tmp_path) == "is there"
+    assert get(server, tmp_path) == "already downloaded"
     assert (len(server.asked), [p.name for p in tmp_path.iterdir()]) == (1, ["file.bin"])
 
 
@@ -109,11 +110,13 @@ def test_a_stalled_connection_is_resumed(server: Server, tmp_path: Path) -> None
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
 
 
-def test_a_server_that_always_stalls_ends_in_an_error_and_the_next_get_goes_on(
+def test_a_server_that_always_stalls_is_an_error_and_the_next_get_resumes(
     server: Server, tmp_path: Path
 ) -> None:
     server.cuts, server.stalls = [200_000, 0, 0, 0, 0], True
-    with pytest.raises(DataError, match=r"stalled, 4 times in a row, at .* kB. Run the same command again"):
+    with pytest.raises(
+        DataError, match=r"stalled, 4 times in a row, after .* kB. Run the same command again"
+    ):
         get(server, tmp_path)
     assert not (tmp_path / "file.bin").exists()
     server.cuts, server.asked = [], []
@@ -122,7 +125,7 @@ def test_a_server_that_always_stalls_ends_in_an_error_and_the_next_get_goes_on(
     assert server.asked[0] not in ("", "bytes=0-")
 
 
-def test_a_file_that_changed_in_between_is_begun_anew(server: Server, tmp_path: Path) -> None:
+def test_a_file_that_changed_since_is_downloaded_from_the_start(server: Server, tmp_path: Path) -> None:
     server.cuts = [200_000, 0, 0, 0, 0]
     with pytest.raises(DataError, match="was cut off"):
         get(server, tmp_path, sha256="")
@@ -131,7 +134,7 @@ def test_a_file_that_changed_in_between_is_begun_anew(server: Server, tmp_path: 
     assert (tmp_path / "file.bin").read_bytes() == CONTENT[::-1]
 
 
-def test_a_server_without_ranges_is_asked_for_all_of_it_again(server: Server, tmp_path: Path) -> None:
+def test_a_server_without_ranges_sends_the_full_file_again(server: Server, tmp_path: Path) -> None:
     server.cuts, server.ranges = [200_000], False
     get(server, tmp_path)
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
@@ -140,14 +143,14 @@ def test_a_server_without_ranges_is_asked_for_all_of_it_again(server: Server, tm
 @pytest.mark.parametrize(
     ("change", "fields", "says"),
     [
-        ({"content": CONTENT[:-1]}, {}, "what came has not the sha256"),
+        ({"content": CONTENT[:-1]}, {}, "the download does not match sha256 .*; discarded"),
         ({}, {"bytes": 499_999}, "the server has 500000 bytes; expected 499999"),
-        ({"status": 404}, {}, r"answered 404 .*see https://example.org/it, and put the file at .*file\.bin"),
+        ({"status": 404}, {}, r"answered 404 .*see https://example.org/it, and save it as .*file\.bin"),
         ({"status": 503}, {}, r"the server answered 503 Service Unavailable, 4 times in a row"),
-        ({"kind": "text/html"}, {}, "sent a page, not the file"),
+        ({"kind": "text/html"}, {}, "sent a web page; expected the file"),
     ],
 )
-def test_what_is_not_the_file_is_an_error_and_leaves_nothing_in_place(
+def test_a_wrong_download_is_an_error_and_leaves_no_file(
     server: Server, tmp_path: Path, change: dict[str, object], fields: dict[str, object], says: str
 ) -> None:
     for name, value in change.items():
@@ -158,35 +161,35 @@ def test_what_is_not_the_file_is_an_error_and_leaves_nothing_in_place(
     assert not list(tmp_path.glob("[!.]*"))
 
 
-def test_nobody_listening_is_an_error_of_one_line(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_cannot_be_reached_is_named_after_four_attempts(server: Server, tmp_path: Path) -> None:
     url = server.url
     server.server_close()
     with pytest.raises(DataError, match="the server cannot be reached, 4 times in a row"):
-        download.get(CARD, Expected(path="file.bin", url=url), tmp_path, QUICK)
+        download.get(CARD, Expected(path="file.bin", url=url), tmp_path, PATIENT)
 
 
-def test_an_address_that_is_none_is_named_and_not_taken_for_a_full_disk(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no-address: cannot be asked for .*see https://example.org/it"):
-        download.get(CARD, Expected(path="file.bin", url="no-address"), tmp_path, QUICK)
+def test_an_invalid_address_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no-address: cannot be requested .*see https://example.org/it"):
+        download.get(CARD, Expected(path="file.bin", url="no-address"), tmp_path, PATIENT)
 
 
-def test_a_file_that_is_there_and_wrong_is_not_overwritten(server: Server, tmp_path: Path) -> None:
+def test_a_wrong_file_on_disk_is_not_overwritten(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(b"mine")
-    with pytest.raises(DataError, match=r"has the sha256 .*Delete it and get it again"):
+    with pytest.raises(DataError, match=r"has the sha256 .*Delete it and download it again"):
         get(server, tmp_path)
     assert (tmp_path / "file.bin").read_bytes() == b"mine"
 
 
-def test_an_md5_is_checked_where_the_owners_publish_that(server: Server, tmp_path: Path) -> None:
+def test_a_published_md5_is_compared(server: Server, tmp_path: Path) -> None:
     known = hashlib.md5(CONTENT).hexdigest().upper()
     get(server, tmp_path, sha256="", md5=known)
     (tmp_path / "file.bin").unlink()
     server.content = CONTENT[::-1]
-    with pytest.raises(DataError, match=f"what came has not the md5 {known.lower()}"):
+    with pytest.raises(DataError, match=f"does not match md5 {known.lower()}"):
         get(server, tmp_path, sha256="", md5=known)
 
 
-def test_an_archive_is_unpacked_once_and_may_be_deleted_then(server: Server, tmp_path: Path) -> None:
+def test_an_unpacked_archive_may_be_deleted(server: Server, tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("images/1.jpg", b"x")
@@ -195,10 +198,10 @@ def test_an_archive_is_unpacked_once_and_may_be_deleted_then(server: Server, tmp
     assert get(server, tmp_path, **fields).endswith("unpacked 1 files")
     assert (tmp_path / "all" / "images" / "1.jpg").read_bytes() == b"x"
     (tmp_path / "a.zip").unlink()
-    assert get(server, tmp_path, **fields) == "is there, unpacked"
+    assert get(server, tmp_path, **fields) == "already unpacked"
     assert len(server.asked) == 1
 
 
-def test_what_has_no_address_says_how_to_ask_for_it(tmp_path: Path) -> None:
+def test_a_file_without_an_address_comes_with_instructions(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be downloaded: fill in the form at example.org"):
         download.get(CARD, Expected(path="a.zip", note="fill in the form at example.org"), tmp_path)

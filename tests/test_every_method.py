@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import bench
 from bench.plugins import registry
 
-QUICK = {
-    "ckdh": "ckdh[teacher_epochs=1,epochs=1,heads=2,width=8]",
-    "ckdh_online": "ckdh_online[teacher_epochs=1,epochs=1,heads=2,width=8]",
-    "dcmh": "dcmh[epochs=1]",
-    "djsrh": "djsrh[epochs=2]",
-    "lcdh": "lcdh[teacher_epochs=1,teacher_width=32,heads=2]",
-    "lcdh_clip": "lcdh_clip[teacher_epochs=1,teacher_width=32,heads=2]",
-    "lcdh_fused": "lcdh_fused[teacher_epochs=1,teacher_width=32,heads=2]",
-    "ucch": "ucch[epochs=2,negatives=64]",
-    "skdch": "skdch[teacher_epochs=1,epochs=1,hidden=32]",
-    "skdch_online": "skdch_online[teacher_epochs=1,epochs=1,hidden=32]",
-    "ukd": "ukd[teacher_epochs=1,epochs=1]",
-    "ukd_online": "ukd_online[teacher_epochs=1,epochs=1]",
-}
 NAMES = [entry.name for entry in registry.listings("method") if entry.origin == "built-in"]
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_classes_may_come_later_and_streams_may_drift(name: str, tmp_path: Path) -> None:
+def test_classes_may_come_later_and_streams_may_drift(
+    name: str, quick: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
     """Four groups of six classes, then a sorted stream: every evaluated round has finite scores."""
+    settings = ",".join(f"{key}={value}" for key, value in quick(name).items())
     results = bench.run(
-        methods=QUICK.get(name, name),
+        methods=f"{name}[{settings}]" if settings else name,
         datasets="synthetic[n=240,queries=40]",
-        bits="8,32",
+        bits="16",
         seeds=1,
         schedule="class_incremental:4,drift:80",
         database="reindexed,learned",
@@ -46,7 +32,7 @@ def test_classes_may_come_later_and_streams_may_drift(name: str, tmp_path: Path)
         results=str(tmp_path / "runs"),
     )
     learns = registry.get("method", name).capabilities.learned_codes
-    assert len(results.records) == 8
+    assert len(results.records) == 4
     for record in results.records:
         if record.spec.database == "learned" and not learns:
             assert record.status == "skipped"

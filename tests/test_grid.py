@@ -11,6 +11,7 @@ from bench.cli import main
 from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.study import grid
+from bench.study.planner import Planner
 from bench.study.study import Study
 
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / name) for name in ("shares.py", "tiny.py"))
@@ -28,20 +29,20 @@ def study(**changes: Any) -> Study:
 
 
 def test_a_grid_over_two_parameters_is_every_combination() -> None:
-    made, axes = grid.over(study(), ["weight=0,2", "power=2,3,4"])
+    made, axes = grid.over(Planner(), study(), ["weight=0,2", "power=2,3,4"])
     assert axes == ["weight", "power"]
-    assert len(made.cells()) == 6
+    assert len(Planner().cells(made)) == 6
 
 
 def test_a_grid_over_axes_of_the_study_changes_those() -> None:
-    made, _ = grid.over(study(), ["schedule=stored:20,shuffled:30", "labelled=0.5,1"])
-    found = {(str(c.schedule), c.labelled) for c in made.cells()}
-    assert found == {("stored:20", 0.5), ("stored:20", 1.0), ("shuffled:30", 0.5), ("shuffled:30", 1.0)}
+    made, _ = grid.over(Planner(), study(), ["schedule=stored:20,shuffled:30", "labelled=0.5,1"])
+    values = {(str(c.spec.schedule), c.spec.labelled) for c in Planner().cells(made)}
+    assert values == {("stored:20", 0.5), ("stored:20", 1.0), ("shuffled:30", 0.5), ("shuffled:30", 1.0)}
 
 
 def test_what_is_set_for_the_method_is_fixed_and_the_grid_overrides_it() -> None:
-    made, _ = grid.over(study(methods="shares[power=2,weight=5]"), ["weight=0,3"])
-    assert [c.params for c in made.cells()] == [
+    made, _ = grid.over(Planner(), study(methods="shares[power=2,weight=5]"), ["weight=0,3"])
+    assert [c.spec.params for c in Planner().cells(made)] == [
         {"power": 2.0, "weight": 0.0},
         {"power": 2.0, "weight": 3.0},
     ]
@@ -57,17 +58,17 @@ def test_what_is_set_for_the_method_is_fixed_and_the_grid_overrides_it() -> None
 )
 def test_a_grid_that_cannot_be_read_is_refused(texts: list[str], says: str) -> None:
     with pytest.raises(ParameterError, match=says):
-        grid.over(study(), texts)
+        grid.over(Planner(), study(), texts)
 
 
 def test_an_unknown_axis_is_refused_with_a_near_one() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'weight'"):
-        grid.over(study(), ["weigt=1,2"])
+        grid.over(Planner(), study(), ["weigt=1,2"])
 
 
 def test_a_grid_is_over_one_method() -> None:
     with pytest.raises(ParameterError, match="one method"):
-        grid.over(study(methods="shares,lemon"), ["labelled=0,1"])
+        grid.over(Planner(), study(methods="shares,lemon"), ["labelled=0,1"])
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from bench import metrics
 from bench.errors import DataError, ParameterError, UnknownNameError
-from bench.metrics import METRICS, empty_queries, evaluate, mean, means, parse_metric, per_query, pr_curve
+from bench.metrics import declared, empty_queries, evaluate, mean, means, parse_metric, per_query, pr_curve
+from bench.plugins import registry
 from bench.scoring.hamming import Histograms, histograms, pack_codes, pack_labels
 
+BUILT_IN = [metric for name in registry.names("metric") for metric in declared(name)]
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
 
 
@@ -181,10 +183,10 @@ def test_metrics_of_any_shape_are_shares(
     queries: int, items: int, bits: int, classes: int, seed: int
 ) -> None:
     hist = random_histograms(queries, items, bits, classes, seed)
-    for key, metric in METRICS.items():
-        if metric.needs != "order":
+    for metric in BUILT_IN:
+        if not metric.ordered:
             for number in (1, 3, 1000) if metric.takes != "nothing" else ("",):
-                base, colon, variant = key.partition(":")
+                base, colon, variant = metric.key.partition(":")
                 at = str(number) if metric.takes == "radius" else f"@{number}"
                 values = per_query(base + at + colon + variant, hist)
                 some = values[~np.isnan(values)]
@@ -297,11 +299,35 @@ def test_a_misspelt_metric_is_answered_with_the_nearest_name() -> None:
 
 
 def test_every_metric_says_what_it_is_and_how_to_ask_for_it() -> None:
-    for key, metric in METRICS.items():
-        assert metric.key == key
+    for metric in BUILT_IN:
         assert len(metric.description) > 20
         asked = metric.form.replace("RADIUS", "2").replace("[@R]", "@5").replace("@R", "@5")
-        assert parse_metric(asked).key == key
+        assert parse_metric(asked).key == metric.key
+
+
+def test_a_metric_of_a_file_is_requested_as_the_built_in_ones_are(
+    plugin_file: Callable[[str, str], Path],
+) -> None:
+    text = '''
+from bench.metrics import metric
+
+@metric(takes="R")
+def half(ranking, cut):
+    """Half of the hits."""
+    return ranking.hits(cut) / cut / 2
+
+@metric(takes="radius", variant="near")
+def near(ranking, radius):
+    """All of them."""
+    return ranking.hits_within(radius) * 0 + 1
+'''
+    registry.add_file(plugin_file("half", text))
+    hist = random_histograms()
+    np.testing.assert_allclose(per_query("half@5", hist), per_query("precision@5", hist) / 2)
+    assert mean("half@r2:near", hist) == 1
+    assert [metric.form for metric in declared("half")] == ["half@R", "half@rRADIUS:near"]
+    with pytest.raises(ParameterError, match="not of the form half@R"):
+        parse_metric("half")
 
 
 def test_a_metric_that_needs_an_order_is_refused_for_histograms() -> None:
@@ -473,13 +499,6 @@ def exact_ap_fast(counts: Any) -> float:
         total.append(r / max(n, 1) * (found + 1 + (t - 1) * ((r - 1) / max(n - 1, 1))) / (before + t))
         before, found = before + n, found + r
     return float(np.concatenate(total).sum() / found)
-
-
-def test_the_table_in_the_documentation_is_what_its_code_prints(python: Callable[[str], str]) -> None:
-    text = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
-    code = text.partition("```python\n")[2].partition("```")[0]
-    table = text.partition("<!-- table -->\n")[2].partition("<!-- /table -->")[0]
-    assert table.splitlines()[2:] == python(code).splitlines()
 
 
 def test_the_module_says_all_it_exports() -> None:

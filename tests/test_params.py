@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.api import Batch, Chunk, Codes, Method, Modality, sign
+from bench.api import Batch, Chunk, Codes, DatasetSource, Method, Modality, RawSource, sign
 from bench.contract.params import Parameter, check, param, parameters, parse
 from bench.errors import ContractError, ParameterError, UnknownNameError
 
@@ -131,3 +131,45 @@ def test_a_type_that_a_record_cannot_hold_is_refused(declared: str) -> None:
     odd = type("Odd", (Method,), body)
     with pytest.raises(ContractError, match=r"Odd\.odd is declared"):
         odd(bits=8)
+
+
+def made(base: type, name: str, annotation: str, value: Any) -> type:
+    """A subclass whose body annotates one class attribute."""
+    body = {"__annotations__": {name: annotation}, name: value, "__module__": __name__}
+    return type("Mine", (base,), body)
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "annotation", "value"),
+    [
+        (Method, "varies", "tuple[str, ...]", ("alpha",)),
+        (Method, "variants", "dict", {}),
+        (Method, "presets", "dict[str, dict[str, float]]", {}),
+        (Method, "capabilities", "Capabilities", None),
+        (Method, "source", "Source", None),
+        (DatasetSource, "schedule", "str", "shuffled:100"),
+        (DatasetSource, "card", "Card | None", None),
+        (DatasetSource, "citation", "str", "me"),
+        (DatasetSource, "licence", "str", "none"),
+        (RawSource, "card", "Card", None),
+        (RawSource, "checkpoints", "dict", {}),
+    ],
+)
+def test_an_annotation_that_would_make_a_class_attribute_a_parameter_is_refused(
+    base: type, name: str, annotation: str, value: Any
+) -> None:
+    with pytest.raises(ContractError, match=rf"^Mine\.{name} is annotated.*write {name}: ClassVar\["):
+        made(base, name, annotation, value)
+
+
+@pytest.mark.parametrize("annotation", ["ClassVar[tuple[str, ...]]", "ClassVar", ClassVar[tuple[str]]])
+def test_a_class_attribute_may_be_annotated_as_one(annotation: Any) -> None:
+    assert "varies" not in parameters(made(Tuned, "varies", annotation, ("alpha",)))
+
+
+def test_a_class_attribute_without_annotation_is_no_parameter() -> None:
+    assert "varies" not in parameters(type("Mine", (Tuned,), {"varies": ("alpha",), "__module__": __name__}))
+
+
+def test_a_parameter_of_the_base_may_be_declared_again() -> None:
+    assert parameters(made(Tuned, "alpha", "float", 0.25))["alpha"].default == 0.25

@@ -1,4 +1,4 @@
-"""The line that says what a long cell is doing: on a terminal only, one line, not too often."""
+"""Progress on standard error: one line that is rewritten at a terminal, and few lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,64 +13,123 @@ import pytest
 
 import bench
 from bench import progress
-from bench.progress import PROGRESS, passes
+from bench.progress import Task, passes, say
 
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / f"{name}.py") for name in ("dies", "tiny"))
+ERASE = "\r\x1b[K"
 
 
-class Screen(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+class Clock:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
-    found = Screen()
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=found))  # pytest has taken sys.stderr itself
-    monkeypatch.setattr(progress, "_PAUSE", 0.0)
-    return found
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(progress, "time", made)
+    return made
 
 
-def test_passes_count_like_range_and_say_where_they_are(screen: Screen) -> None:
-    with progress.shown() as line:
-        line.at("lcdh, round 2 of 6")
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Standard error that is no terminal."""
+    stream = io.StringIO()
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stream))
+    return stream
+
+
+def test_passes_count_like_range_and_show_where_they_are(screen: io.StringIO) -> None:
+    with Task("lcdh on wiki", 6, each="round") as task:
+        task.advance()
         assert list(passes("teacher", 2)) == [0, 1]
-    lines = screen.getvalue().split("\r\x1b[K")
-    assert lines == [
-        "",
-        "lcdh, round 2 of 6",
-        *(f"lcdh, round 2 of 6, teacher: epoch {i} of 2" for i in (1, 2)),
-        "",
+    assert screen.getvalue().split(ERASE)[2:5] == [
+        "lcdh on wiki: round 2 of 6",
+        *(f"lcdh on wiki: round 2 of 6, teacher: epoch {i} of 2" for i in (1, 2)),
     ]
 
 
-def test_a_line_is_never_wider_than_the_terminal(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_line_is_erased_at_the_end(screen: io.StringIO) -> None:
+    list(passes("teacher", 2))
+    assert screen.getvalue().endswith(ERASE)
+
+
+def test_a_line_is_never_wider_than_the_terminal(
+    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    with progress.shown() as line:
-        line.at("a very long cell, round 3 of 5")
-    assert screen.getvalue().split("\r\x1b[K")[1] == "…cell, round 3 of 5"
+    with Task("a very long cell", 5, each="round"):
+        assert screen.getvalue() == f"{ERASE}…cell: round 1 of 5"
 
 
-def test_many_short_passes_write_few_lines(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_PAUSE", 60.0)
-    with progress.shown():
-        list(passes("student", 1000))
-    assert screen.getvalue().count("epoch") == 1
+def test_many_short_passes_write_at_most_ten_lines_a_second(
+    screen: io.StringIO, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_PAUSE", 0.1)
+    for _ in passes("student", 1000):
+        clock.now += 0.001
+    assert 9 <= screen.getvalue().count("epoch") <= 11
 
 
-def test_without_a_terminal_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.shown() as line:
-        line.at("somewhere")
-        list(passes("student", 3))
-    progress.erase()
-    assert capsys.readouterr() == ("", "")
+def test_a_finished_step_is_a_line_that_stays(screen: io.StringIO, clock: Clock) -> None:
+    with Task("", 12, each="cell") as task:
+        clock.now += 2
+        task.finish("lcdh: mAP 0.7")
+    assert f"{ERASE}[ 1/12] lcdh: mAP 0.7  (22 s left)\n" in screen.getvalue()
 
 
-def test_logging_is_as_it_was_afterwards(screen: Screen) -> None:
-    before = PROGRESS.level, PROGRESS.propagate, list(PROGRESS.handlers)
-    with progress.shown():
+def test_what_broke_off_is_shown_no_more(screen: io.StringIO) -> None:
+    epochs = passes("teacher", 9)
+    with Task("one cell"):
+        next(epochs)
+    with Task("another cell"):
         pass
-    assert (PROGRESS.level, PROGRESS.propagate, list(PROGRESS.handlers)) == before
+    assert screen.getvalue().split(ERASE)[-2] == "another cell"
+
+
+def test_a_count_says_how_fast_it_is_and_how_long_it_takes(log: io.StringIO, clock: Clock) -> None:
+    task = Task("clip", 300, "images")
+    task.skip(100)
+    clock.now += 10
+    task.advance(50)
+    assert str(task) == "clip: 150 of 300 images, 5 images/s, 30 s left"
+
+
+def test_without_a_terminal_a_count_is_a_line_in_thirty_seconds_and_one_at_the_end(
+    log: io.StringIO, clock: Clock
+) -> None:
+    with Task("get x.zip", 8_000_000, "bytes") as task:
+        for _ in range(8):
+            clock.now += 10
+            task.advance(1_000_000)
+    assert [line.partition(",")[0] for line in log.getvalue().splitlines()] == [
+        *(f"get x.zip: {i} MB of 8 MB" for i in (3, 6)),
+        "get x.zip: 8 MB of 8 MB",
+    ]
+
+
+def test_without_a_terminal_a_count_that_fails_leaves_no_line(log: io.StringIO) -> None:
+    with pytest.raises(OSError, match="cut"), Task("get x.zip", 8, "bytes"):
+        raise OSError("cut")
+    assert log.getvalue() == ""
+
+
+def test_without_a_terminal_steps_and_epochs_print_nothing(log: io.StringIO, clock: Clock) -> None:
+    with Task("a cell", 3, each="round") as task:
+        for _ in passes("student", 3):
+            clock.now += 60
+            task.advance()
+    assert log.getvalue() == ""
+
+
+def test_lines_that_stay_are_printed_without_a_terminal_too(log: io.StringIO) -> None:
+    say("Main results: 3 of 4 cells are run first")
+    assert log.getvalue() == "Main results: 3 of 4 cells are run first\n"
 
 
 @pytest.mark.slow

@@ -236,7 +236,7 @@ def test_nothing_withheld_is_no_mask() -> None:
 
 def test_only_an_oracle_is_shown_labels_in_encode() -> None:
     class Oracle(Turning):
-        capabilities = Capabilities(oracle=True)
+        capabilities = Capabilities(reference="oracle")
 
         def encode(self, batch: Batch, modality: Modality) -> Codes:
             return sign(batch.views["labels"][:, :1] * np.ones(self.bits) - 0.5)
@@ -304,7 +304,7 @@ def test_the_checks_show_the_view_that_a_method_encodes(view: str) -> None:
 
 def test_real_valued_vectors_are_stored_and_never_counted_as_bits() -> None:
     class Real(Turning):
-        capabilities = Capabilities(real_valued=True)
+        capabilities = Capabilities(reference="real-valued")
 
         def encode(self, batch: Batch, modality: Modality) -> Any:
             return batch.features[:, : self.bits]

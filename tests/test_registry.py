@@ -29,6 +29,33 @@ class Halves(Method):
         return sign(batch.features[:, : self.bits])
 '''
 
+METRIC = '''"""First: whether the first item is relevant."""
+
+from bench.metrics import metric
+
+
+@metric(takes="nothing")
+def first(ranking, at):
+    """Probability that the first item is relevant."""
+    return ranking.hits(1)
+'''
+
+ENCODER = '''"""Lengths: how long a text is."""
+
+import numpy as np
+
+from bench.api import Encoder, Extractor
+
+
+class Lengths(Encoder):
+    """Characters of a text."""
+
+    modalities = ("text",)
+
+    def load(self, modality, raw, setting):
+        return Extractor(len, lambda found: np.array(found, np.float32)[:, None], {"version": 1})
+'''
+
 Write = Callable[[str, str], Path]
 
 
@@ -43,12 +70,12 @@ class Installed(Method):
 
 
 @pytest.fixture
-def entry(monkeypatch: pytest.MonkeyPatch, plugin_file: Write) -> Callable[[str, str], None]:
-    """Pretends that a distribution with this entry point of bench.methods is installed."""
+def entry(monkeypatch: pytest.MonkeyPatch, plugin_file: Write) -> Callable[..., None]:
+    """Pretends that a distribution with this entry point is installed, by default one of bench.methods."""
     points: list[EntryPoint] = []
 
-    def add(name: str, value: str) -> None:
-        points.append(EntryPoint(name, value, "bench.methods"))
+    def add(name: str, value: str, group: str = "bench.methods") -> None:
+        points.append(EntryPoint(name, value, group))
 
     monkeypatch.setattr(registry, "entry_points", lambda *, group: [p for p in points if p.group == group])
     return add
@@ -70,7 +97,7 @@ def test_every_file_of_a_plugin_folder_is_listed_and_sound(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k in registry.KINDS for n in registry.names(k)])
 def test_every_built_in_plugin_can_be_imported(kind: str, name: str) -> None:
-    assert callable(registry.get(kind, name))
+    assert registry.get(kind, name)
 
 
 def test_listing_imports_no_plugin(plugin_file: Write) -> None:
@@ -97,6 +124,49 @@ def test_one_file_may_hold_a_method_and_a_dataset(plugin_file: Write) -> None:
     registry.add_file(plugin_file("both", text))
     assert registry.get("method", "both").__name__ == "Halves"
     assert registry.get("dataset", "both").__name__ == "Data"
+
+
+def test_a_file_with_a_decorated_function_is_a_metric(plugin_file: Write) -> None:
+    registry.add_file(plugin_file("first", METRIC))
+    [metric] = registry.get("metric", "first")
+    assert metric.description == "probability that the first item is relevant"
+    assert "first" not in registry.names("method")
+
+
+def test_a_file_with_an_encoder_is_one(plugin_file: Write) -> None:
+    registry.add_file(plugin_file("lengths", ENCODER))
+    assert registry.get("encoder", "lengths").__name__ == "Lengths"
+    assert "lengths" not in registry.names("method")
+
+
+def test_a_network_that_derives_from_an_encoder_of_torch_is_no_encoder(plugin_file: Write) -> None:
+    text = f"{METHOD}\n\nclass Layers(nn.TransformerEncoder):\n    pass\n"
+    registry.add_file(plugin_file("halves", text))
+    assert "halves" not in registry.names("encoder")
+
+
+def test_two_metrics_of_a_file_need_two_variants(plugin_file: Write) -> None:
+    again = METRIC.partition("@metric")[2].replace("first", "second")
+    registry.add_file(plugin_file("first", f"{METRIC}\n\n@metric{again}"))
+    with pytest.raises(ContractError, match="declares two metrics with variant=''"):
+        registry.get("metric", "first")
+
+
+def test_a_second_name_for_a_metric_does_no_harm(plugin_file: Write) -> None:
+    registry.add_file(plugin_file("first", f"{METRIC}\n\nanother = first\n"))
+    assert len(registry.get("metric", "first")) == 1
+
+
+def test_a_metric_imported_from_elsewhere_is_not_the_plugin(plugin_file: Write) -> None:
+    registry.add_file(plugin_file("first", f"from bench.metrics.map import hits\n{METRIC}"))
+    assert [metric.variant for metric in registry.get("metric", "first")] == [""]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("metric", "map"), ("encoder", "bow"), ("report", "map_table")])
+def test_a_file_cannot_take_a_built_in_name_of_any_kind(plugin_file: Write, kind: str, name: str) -> None:
+    texts = {"metric": METRIC, "encoder": ENCODER, "report": "def render(results):\n    return 1\n"}
+    with pytest.raises(ContractError, match=f"the name '{name}' belongs to a built-in {kind}"):
+        registry.add_file(plugin_file(name, texts[kind]))
 
 
 def test_a_file_with_render_is_a_report(plugin_file: Write) -> None:
@@ -164,12 +234,12 @@ def test_two_files_of_one_name_are_refused(plugin_file: Write, tmp_path: Path) -
     second.write_text(METHOD)
     registry.add_file(first)
     registry.add_file(first)  # the same one again is no clash
-    with pytest.raises(ContractError, match="has the same name already"):
+    with pytest.raises(ContractError, match="has the same name"):
         registry.add_file(second)
 
 
 def test_a_file_cannot_take_the_name_of_a_built_in_method(plugin_file: Write) -> None:
-    with pytest.raises(ContractError, match="a method from built-in has the same name"):
+    with pytest.raises(ContractError, match="the name 'random_projection' belongs to a built-in method"):
         registry.add_file(plugin_file("random_projection", METHOD))
 
 
@@ -181,23 +251,48 @@ def test_what_cannot_be_a_plugin_is_refused(tmp_path: Path, plugin_file: Write, 
         registry.add_file(tmp_path / name)
 
 
-def test_an_entry_point_leads_to_its_class(entry: Callable[[str, str], None]) -> None:
+def test_an_entry_point_leads_to_its_class(entry: Callable[..., None]) -> None:
     entry("installed", f"{__name__}:Installed")
     assert registry.get("method", "installed").__name__ == "Installed"
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "attribute"),
+    [
+        ("metric", METRIC, ":first"),
+        ("metric", METRIC, ""),
+        ("encoder", ENCODER, ""),
+        ("encoder", ENCODER, ":Lengths"),
+    ],
+)
+def test_an_entry_point_leads_to_a_metric_or_an_encoder(
+    entry: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    text: str,
+    attribute: str,
+) -> None:
+    module = f"their_{kind}{len(attribute)}"
+    (tmp_path / f"{module}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry("theirs", f"{module}{attribute}", f"bench.{registry.KINDS[kind]}")
+    assert registry.get(kind, "theirs")
+    assert broken("theirs", kind) == [""]
+
+
 def test_an_entry_point_of_a_taken_name_is_broken_and_hides_nothing(
-    entry: Callable[[str, str], None],
+    entry: Callable[..., None],
 ) -> None:
     entry("random_projection", f"{__name__}:Installed")
     assert registry.get("method", "random_projection").__name__ == "RandomProjection"
-    assert broken("random_projection") == ["", "the name is that of a method from built-in"]
+    assert broken("random_projection") == ["", "that name belongs to a built-in method"]
     assert registry.names("method").count("random_projection") == 1
 
 
 @pytest.mark.parametrize("value", ["no_such_distribution.module:Thing", "", ":Thing", "no_such_distribution"])
 def test_an_entry_point_to_nowhere_is_broken_and_hides_nothing(
-    entry: Callable[[str, str], None], value: str
+    entry: Callable[..., None], value: str
 ) -> None:
     entry("nowhere", value)
     assert "is not installed" in broken("nowhere")[0]
@@ -207,7 +302,7 @@ def test_an_entry_point_to_nowhere_is_broken_and_hides_nothing(
 
 
 def test_an_entry_point_to_a_missing_class_is_broken(
-    entry: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    entry: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "some_distribution.py").write_text(METHOD)
     monkeypatch.syspath_prepend(tmp_path)

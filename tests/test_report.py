@@ -104,12 +104,12 @@ def test_a_folder_without_a_cell_makes_no_report(capsys: pytest.CaptureFixture[s
     assert "runs has no cells" in capsys.readouterr().err and not Path("out/README.md").exists()
 
 
-def test_cells_that_lost_their_arrays_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_cells_that_lost_their_arrays_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "study.toml", "--out", "out"]) == 0
     lost = min(Path("runs").glob("*.npz"))
     lost.unlink()
     assert main(["table"]) == main(["status"]) == 0
-    assert capsys.readouterr().err.count("1 files of") == 2
+    assert capsys.readouterr().err.count("left out 1 cells") == 2
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.9])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,20 +145,3 @@ def test_arrays_are_handed_to_the_report() -> None:
 
 def test_a_notebook_shows_the_table() -> None:
     assert "| lcdh |" in Results([record()])._repr_markdown_()
-
-
-@pytest.mark.parametrize("report", ["map_table", "timing"])
-@pytest.mark.parametrize("pools", [("none",), ("none", "first_chunk")], ids=len)
-def test_ten_thousand_records_are_a_table_in_a_moment(report: str, pools: tuple[str, ...]) -> None:
-    """Of methods that are not here, too, each of which is looked for once at most."""
-    records = []
-    for m in range(200):
-        pool = pools[m % len(pools)]
-        for b, s in itertools.product((8, 16, 32, 64, 128), range(10)):
-            made = record(f"m{m}", bits=b, seed=s)
-            records.append(replace(made, spec=replace(made.spec, pool=pool)))
-    results = Results(records)
-    started = time.process_time()
-    str(results.table(report=report))
-    assert len(results) == 10_000
-    assert time.process_time() - started < 5  # half a second where this was written

@@ -49,12 +49,17 @@ def test_a_room_imports_what_it_says_and_says_no_more(room: str) -> None:
 
 @pytest.mark.parametrize("folder", rooms.PLUGINS)
 def test_plugins_import_the_faces_and_their_own_helpers(folder: str) -> None:
-    assert ARROWS[folder] <= set(rooms.FACES)
+    assert ARROWS[folder] <= set(rooms.FACES[folder])
 
 
 def test_the_harness_imports_no_plugin_by_name() -> None:
     for room in HARNESS:
         assert not ARROWS[room] & set(rooms.PLUGINS), room
+
+
+def test_the_design_page_shows_the_map() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    assert f"```text\n{rooms.draw()}\n```" in page, "renew it: python docs/refresh.py"
 
 
 def test_imports_inside_functions_and_by_name_are_read(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError, DataError, ParameterError, UnknownNameError
-from bench.study.selectors import expand
+from bench.records import RunSpec
+from bench.study.planner import Planner
+from bench.study.selectors import Plugin, expand
 from bench.study.study import Study
 
 
@@ -15,17 +17,23 @@ def study(**options: object) -> Study:
     return Study.make(None, **{"methods": "random_projection", "bits": "8", "seeds": 1, **options})
 
 
+def specs(**options: object) -> list[RunSpec]:
+    return [cell.spec for cell in Planner().cells(study(**options))]
+
+
 def test_lists_of_values_make_a_grid_and_defaults_are_left_out() -> None:
-    found = expand("method", ["lemon[beta=1.0,2.0,gamma=0.5]"])
-    assert [values for _, values in found] == [{"beta": 1.0, "gamma": 0.5}, {"beta": 2.0, "gamma": 0.5}]
+    selected = expand("method", ["lemon[beta=1.0,2.0,gamma=0.5]"])
+    assert [values for _, values in selected] == [{"beta": 1.0, "gamma": 0.5}, {"beta": 2.0, "gamma": 0.5}]
 
 
 def test_a_value_equal_to_the_default_is_the_same_cell() -> None:
-    default = study(methods="lemon").cells()[0].key
-    known = expand("method", ["lemon"])[0]
-    assert known == ("lemon", {})
-    assert study(methods="lemon,lemon").cells()[0].key == default
-    assert len(study(methods="lemon,lemon").cells()) == 1
+    [default] = specs(methods="lemon")
+    beta = Plugin("method", "lemon").parameters["beta"].default
+    assert [spec.key for spec in specs(methods=f"lemon,lemon[beta={beta}]")] == [default.key]
+
+
+def test_a_whole_number_is_a_float_where_one_is_declared() -> None:
+    assert expand("method", ["lemon[beta=2]"]) == expand("method", ["lemon[beta=2.0]"])
 
 
 def test_a_near_name_is_offered() -> None:
@@ -41,9 +49,9 @@ def test_a_bad_value_names_method_parameter_and_expectation() -> None:
 
 
 def test_the_grid_is_the_product_of_its_axes() -> None:
-    cells = study(bits="8,16", seeds="0,4", database="reindexed,frozen").cells()
+    cells = specs(bits="8,16", seeds="0,4", database="reindexed,frozen")
     assert len(cells) == 8
-    assert {c.seed for c in cells} == {0, 4}
+    assert {spec.seed for spec in cells} == {0, 4}
 
 
 def test_a_number_of_seeds_counts_from_zero() -> None:
@@ -51,8 +59,8 @@ def test_a_number_of_seeds_counts_from_zero() -> None:
 
 
 def test_the_pool_is_no_axis_for_a_method_without_an_offline_stage() -> None:
-    assert {c.pool for c in study(pool="first_chunk,full,none").cells()} == {"none"}
-    assert {c.pool for c in study(pool="separate:100").cells()} == {"separate:100"}
+    assert {spec.pool for spec in specs(pool="first_chunk,full,none")} == {"none"}
+    assert {spec.pool for spec in specs(pool="separate:100")} == {"separate:100"}
 
 
 def test_options_override_the_study_file_and_the_file_the_defaults(tmp_path: Path) -> None:
@@ -76,13 +84,13 @@ def test_options_override_the_study_file_and_the_file_the_defaults(tmp_path: Pat
         ({"jobs": 0}, "jobs must be at least 1"),
         ({"methods": ""}, "methods is empty"),
         ({"last": "drop"}, "last must be one of merge, short"),
-        ({"methods": "lemon[beta"}, "lacks the closing bracket"),
+        ({"methods": "lemon[beta"}, "has no closing bracket"),
         ({"no_such": 1}, "no option of a study named 'no_such'"),
     ],
 )
 def test_bad_options_are_refused_before_anything_runs(options: dict[str, object], message: str) -> None:
     with pytest.raises(BenchError, match=message):
-        study(**options).cells()
+        specs(**options)
 
 
 def test_a_study_file_that_is_not_toml_says_so(tmp_path: Path) -> None:
@@ -95,5 +103,5 @@ def test_a_study_file_that_is_not_toml_says_so(tmp_path: Path) -> None:
 
 
 def test_the_device_reaches_the_methods_that_have_one() -> None:
-    cells = study(methods="lcdh,random_projection", device="cuda").cells()
-    assert [c.params for c in cells] == [{"device": "cuda"}, {}]
+    cells = specs(methods="lcdh,random_projection", device="cuda")
+    assert [spec.params for spec in cells] == [{"device": "cuda"}, {}]

@@ -1,4 +1,4 @@
-"""Statistics against counts by hand, and the checks that refuse a dataset."""
+"""Statistics against counts by hand, and the validation that refuses a dataset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bench.api import Batch, Dataset, Split
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.data import describe as module
 from bench.data.describe import base_rates, constant_columns, describe, moments, row_digests
 from bench.datasets.synthetic import Synthetic
@@ -70,7 +70,7 @@ def test_class_counts_do_not_overflow_a_byte() -> None:
     arrays(np.uint8, st.tuples(st.integers(1, 12), st.just(11)), elements=st.integers(0, 1)),
     arrays(np.uint8, st.tuples(st.integers(1, 12), st.just(11)), elements=st.integers(0, 1)),
 )
-def test_base_rates_are_those_of_the_whole_relevance_matrix(query: Array, train: Array) -> None:
+def test_base_rates_agree_with_the_full_relevance_matrix(query: Array, train: Array) -> None:
     expected = (query.astype(int) @ train.T.astype(int) > 0).mean(axis=1)
     np.testing.assert_allclose(base_rates(query, train), expected, rtol=1e-12)
 
@@ -83,7 +83,7 @@ def test_base_rates_do_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(base_rates(data.query.labels, data.train.labels), whole)
 
 
-def test_duplicates_are_told_apart_by_modality_and_split() -> None:
+def test_duplicates_are_counted_by_modality_and_split() -> None:
     image = np.arange(16, dtype=np.float32).reshape(4, 4)
     image[2] = image[0]  # the same image twice in train, and again in a query, each with another text
     data = tiny(train_image=image, query_image=np.stack([image[0], image[3] + 100]))
@@ -138,18 +138,8 @@ def test_the_printed_form_has_a_line_for_every_statistic() -> None:
     assert "4 train, 2 query" in lines[0]
 
 
-@pytest.mark.slow
-def test_a_hundred_and_ninety_thousand_pairs_are_described_in_seconds() -> None:
-    import time
-
-    data = Synthetic(n=190_000, queries=5_000).load(Path())
-    started = time.process_time()
-    describe(data)
-    assert time.process_time() - started < 20
-
-
-def test_a_sound_dataset_passes_the_check() -> None:
-    check(make(LABELS, [[1, 0, 0]]))
+def test_a_sound_dataset_is_valid() -> None:
+    validate_dataset(make(LABELS, [[1, 0, 0]]))
 
 
 IMAGE = np.ones((4, 4), np.float32)
@@ -186,31 +176,31 @@ def spoilt(value: float) -> Array:
         ({"train_ids": np.arange(4.0)}, "train ids: float64 .* expected whole numbers"),
     ],
 )
-def test_what_no_run_survives_is_refused_in_one_line(changed: dict[str, Any], message: str) -> None:
+def test_an_invalid_dataset_is_refused_in_one_line(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        check(make(LABELS, [[1, 0, 0]], **changed))
+        validate_dataset(make(LABELS, [[1, 0, 0]], **changed))
     assert "\n" not in str(caught.value)
 
 
 def test_a_nan_in_a_late_block_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.contract.validate.BLOCK", 4)
     with pytest.raises(DataError, match="row 2, column 1"):
-        check(make(LABELS, [[1, 0, 0]], train_image=spoilt(np.nan)))
+        validate_dataset(make(LABELS, [[1, 0, 0]], train_image=spoilt(np.nan)))
 
 
 def test_no_items_is_refused() -> None:
     data = make(LABELS, [[1, 0, 0]])
     with pytest.raises(DataError, match="query: no items"):
-        check(dataclasses.replace(data, query=data.query.take(slice(0))))
+        validate_dataset(dataclasses.replace(data, query=data.query.take(slice(0))))
 
 
 def test_class_names_must_be_as_many_as_label_columns() -> None:
     with pytest.raises(DataError, match="2 names for 3 label columns"):
-        check(dataclasses.replace(make(LABELS, [[1, 0, 0]]), classes=("a", "b")))
+        validate_dataset(dataclasses.replace(make(LABELS, [[1, 0, 0]]), classes=("a", "b")))
 
 
 def test_views_must_be_the_same_in_both_parts() -> None:
     data = make(LABELS, [[1, 0, 0]])
     bare = dataclasses.replace(data.query, image=data.query.image.with_views(()))
     with pytest.raises(DataError, match=r"image views: \['clip'\] in train and \[\] in query"):
-        check(dataclasses.replace(data, query=bare))
+        validate_dataset(dataclasses.replace(data, query=bare))

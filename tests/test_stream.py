@@ -135,7 +135,7 @@ def test_too_much_taken_out_of_the_stream_is_an_error() -> None:
 
 
 def test_more_groups_than_classes_is_an_error() -> None:
-    with pytest.raises(ParameterError, match=r"more groups than there are classes \(6\)"):
+    with pytest.raises(ParameterError, match=r"more groups than the dataset has classes \(6\)"):
         make("class_incremental:7")
 
 

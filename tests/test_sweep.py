@@ -15,9 +15,11 @@ import pytest
 import bench
 from bench.errors import BenchError, StoreError
 from bench.plugins import registry
-from bench.records import RunSpec, Schedule
-from bench.running.sweep import _groups, survey
+from bench.records import RunRecord, RunSpec, Schedule
+from bench.running.sweep import Surveyed, _groups, survey
+from bench.storing import store as store_module
 from bench.storing.store import Store
+from bench.study.planner import Planner
 from bench.study.study import Study
 
 PLUGINS = Path(__file__).with_name("plugins")
@@ -35,6 +37,25 @@ def options(tmp_path: Path, **changes: Any) -> dict[str, Any]:
     return {**small, "results": str(tmp_path / "runs"), **changes}
 
 
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[RunRecord]:
+    """The records that are stored from here on."""
+    records: list[RunRecord] = []
+    plain = Store.write
+
+    def write(store: Store, record: RunRecord, arrays: Any) -> RunRecord:
+        records.append(record)
+        return plain(store, record, arrays)
+
+    monkeypatch.setattr(Store, "write", write)
+    return records
+
+
+def surveyed(tmp_path: Path, **changes: Any) -> list[Surveyed]:
+    study = Study.make(None, **options(tmp_path, **changes))
+    return survey(study, Planner().cells(study))
+
+
 def finished(results: bench.Results) -> dict[str, dict[str, float]]:
     return {r.spec.key: dict(r.rounds[-1].metrics) for r in results.records if r.rounds}
 
@@ -47,12 +68,46 @@ def test_a_run_leaves_one_record_and_one_array_file_per_cell(tmp_path: Path) -> 
     assert not list((tmp_path / "runs").glob(".*"))
 
 
-def test_a_second_run_finds_everything_done(tmp_path: Path) -> None:
-    ran: list[str] = []
-    first = bench.run(**options(tmp_path), progress=lambda cell, *_: ran.append(cell.spec.key))
-    second = bench.run(**options(tmp_path), progress=lambda cell, *_: ran.append(cell.spec.key))
-    assert len(ran) == 1
+def test_a_second_run_computes_nothing(tmp_path: Path, written: list[RunRecord]) -> None:
+    first = bench.run(**options(tmp_path))
+    second = bench.run(**options(tmp_path))
+    assert len(written) == 1
     assert finished(first) == finished(second)
+
+
+def test_the_results_of_a_run_are_the_records_in_the_folder(tmp_path: Path) -> None:
+    bench.run(**options(tmp_path, bits="8"))
+    results = bench.run(**options(tmp_path, bits="8,12", methods="halves,breaks,lemon", database="learned"))
+    stored = {record.spec.key: record for record in Store(tmp_path / "runs").records()}
+    assert [stored[record.spec.key] for record in results.records] == results.records
+
+
+def test_a_run_reads_no_record_again_that_it_has_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, read = store_module.read_record, []
+
+    def counted(path: Path) -> RunRecord | None:
+        read.append(path)
+        return plain(path)
+
+    monkeypatch.setattr(store_module, "read_record", counted)
+    bench.run(**options(tmp_path))
+    assert len(read) == 2  # in the survey, and before the cell is replaced
+
+
+def test_progress_is_a_line_for_every_finished_cell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.run(**options(tmp_path, methods="halves,breaks"), progress=True)
+    one, two = capsys.readouterr().err.splitlines()
+    assert one.startswith("[1/2] halves on tiny, 8 bits, seed 0, reindexed  mAP I→T 0.")
+    assert two.startswith("[2/2] breaks on tiny, 8 bits, seed 0, reindexed  failed: round 1: RuntimeError")
+
+
+def test_without_progress_a_run_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.run(**options(tmp_path))
+    assert capsys.readouterr() == ("", "")
 
 
 def test_better_than_chance_on_separable_classes(tmp_path: Path) -> None:
@@ -131,7 +186,7 @@ def test_a_pass_has_no_more_cells_than_fit_in_memory(shared: Shared, monkeypatch
 
 
 def test_a_pass_leaves_something_for_every_job(tmp_path: Path) -> None:
-    cells = survey(Study.make(None, **options(tmp_path, methods="shares[weight=0,1,2,3]")))
+    cells = [one.cell for one in surveyed(tmp_path, methods="shares[weight=0,1,2,3]")]
     assert [[len(group) for group in _groups(cells, jobs)] for jobs in (1, 2, 3)] == [[4], [2, 2], [2, 2]]
 
 
@@ -175,7 +230,7 @@ def test_what_is_shared_counts_in_the_cost_of_each_code_length() -> None:
     shared.once("x", lambda: time.sleep(0.02))
     assert shared.borrowed == [0.0, 0.0]
     shared.once("x", lambda: time.sleep(5))
-    assert 0.02 <= shared.borrowed[0] < 1
+    assert 0.02 <= shared.borrowed[0] < 5
 
 
 def test_a_failed_cell_keeps_its_traceback_and_stops_no_other(tmp_path: Path) -> None:
@@ -188,13 +243,12 @@ def test_a_failed_cell_keeps_its_traceback_and_stops_no_other(tmp_path: Path) ->
     assert "zeros" in by_method["zeros"].reason and "expected int8" in by_method["zeros"].reason
 
 
-def test_a_failed_cell_is_run_again_only_when_asked(tmp_path: Path) -> None:
-    ran: list[str] = []
+def test_a_failed_cell_is_run_again_only_with_retry(tmp_path: Path, written: list[RunRecord]) -> None:
+    counts = []
     for retry in (False, False, True):
-        bench.run(
-            **options(tmp_path, methods="breaks"), retry=retry, progress=lambda c, *_: ran.append(c.state)
-        )
-    assert ran == ["missing", "failed"]
+        bench.run(**options(tmp_path, methods="breaks"), retry=retry)
+        counts.append(len(written))
+    assert counts == [1, 1, 2]
 
 
 def test_a_cell_that_cannot_run_is_skipped_with_its_reason(tmp_path: Path) -> None:
@@ -206,8 +260,8 @@ def test_a_cell_that_cannot_run_is_skipped_with_its_reason(tmp_path: Path) -> No
 def test_changed_code_makes_a_cell_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.run(**options(tmp_path))
     monkeypatch.setattr("bench.plugins.fingerprint.of_method", lambda name: "another")
-    [cell] = survey(Study.make(None, **options(tmp_path)))
-    assert (cell.state, cell.due()) == ("stale", True)
+    [cell] = surveyed(tmp_path)
+    assert (cell.status, cell.due()) == ("stale", True)
     assert "code" in cell.reason
 
 
@@ -215,8 +269,8 @@ def test_changed_data_make_a_cell_stale_and_it_is_replaced(tmp_path: Path) -> No
     [before] = bench.run(**options(tmp_path)).records
     path = next((tmp_path / "runs").glob("*.json"))
     path.write_text(path.read_text().replace(before.data, "0" * len(before.data)))
-    [cell] = survey(Study.make(None, **options(tmp_path)))
-    assert (cell.state, cell.reason) == ("stale", "the data have changed")
+    [cell] = surveyed(tmp_path)
+    assert (cell.status, cell.reason) == ("stale", "the data have changed")
     [after] = bench.run(**options(tmp_path)).records
     assert after.data == before.data
     assert len(list((tmp_path / "runs").iterdir())) == 2
@@ -232,8 +286,8 @@ def test_a_damaged_record_is_run_again(tmp_path: Path, damage: str) -> None:
 def test_a_record_without_its_arrays_is_run_again(tmp_path: Path) -> None:
     bench.run(**options(tmp_path))
     next((tmp_path / "runs").glob("*.npz")).unlink()
-    [cell] = survey(Study.make(None, **options(tmp_path)))
-    assert cell.state == "missing"
+    [cell] = surveyed(tmp_path)
+    assert cell.status == "missing"
 
 
 def test_a_record_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
@@ -260,7 +314,7 @@ def test_a_results_folder_that_cannot_be_written_is_found_out_at_once(tmp_path: 
         bench.run(**options(tmp_path, results=str(blocked / "runs")))
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Path, content: bytes) -> int:
@@ -268,7 +322,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(StoreError, match=r"No space left on device.*free some room"):
+    with pytest.raises(StoreError, match=r"No space left on device.*make some room"):
         bench.run(**options(tmp_path))
     assert not list((tmp_path / "runs").iterdir())
 

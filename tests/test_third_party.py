@@ -75,7 +75,3 @@ def test_its_own_tests_pass(installed: Path, python: Python) -> None:
         str(EXAMPLE / "tests"),
     ]
     assert " passed" in python(f"import sys, pytest; sys.exit(pytest.main({words!r}))", installed)
-
-
-def test_a_working_method_is_about_30_lines() -> None:
-    assert len((EXAMPLE / "aligned_directions.py").read_text(encoding="utf-8").splitlines()) <= 32

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 import bench
-from bench.api import Dataset
+from bench.api import Dataset, DatasetSource
 from bench.cli import main
-from bench.data.cache import Stored
+from bench.data.cache import CachedDataset
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
+from bench.progress import Task
 from bench.running import tuning
 from bench.running.tuning import Choice, Span, Trial, Tuned, space_of
+from bench.study.planner import Planner
+from bench.study.selectors import Plugin, Selected
 from bench.study.study import Study
 
 FOLDER = Path(__file__).with_name("plugins")
@@ -45,12 +48,12 @@ class Poison:
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Stored.open
+    plain = CachedDataset.open
 
-    def opened(stored: Stored) -> Dataset:
-        return replace(plain(stored), query=Poison())  # type: ignore[arg-type]
+    def opened(stored: CachedDataset, source: DatasetSource) -> Dataset:
+        return replace(plain(stored, source), query=Poison())  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Stored, "open", opened)
+    monkeypatch.setattr(CachedDataset, "open", opened)
 
 
 def test_tuning_never_reads_the_test_queries(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -74,14 +77,18 @@ def test_the_search_is_the_same_every_time(tmp_path: Path) -> None:
     assert one.trials != tuning.tune(study(tmp_path / "c"), trials=3, space=SPACE, seed=1).trials
 
 
-def test_an_interrupted_search_goes_on_with_what_is_done(tmp_path: Path) -> None:
-    def stop(trial: Trial, count: int, total: int) -> None:
-        if count == 3:
+def test_an_interrupted_search_goes_on_after_its_finished_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(task: Task, text: str) -> None:
+        task.advance()
+        if task.done == 3:
             raise KeyboardInterrupt
 
     runs = tmp_path / "runs"
-    with pytest.raises(KeyboardInterrupt):
-        tuning.tune(study(tmp_path), trials=4, space=SPACE, progress=stop)
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patch:
+        patch.setattr(Task, "finish", stop)
+        tuning.tune(study(tmp_path), trials=4, space=SPACE, progress=True)
     before = {path: path.stat().st_mtime_ns for path in runs.glob("*.json")}
     assert len(before) == 3
     resumed = tuning.tune(study(tmp_path), trials=4, space=SPACE)
@@ -95,31 +102,31 @@ def test_the_first_trial_is_the_method_as_given(tmp_path: Path) -> None:
     assert found.method.startswith("shares[power=3.0")
 
 
-def found(tmp_path: Path, *scores: float | None) -> Tuned:
+def tuned(tmp_path: Path, *scores: float | None) -> Tuned:
     trials = tuple(
         Trial({"weight": i / 10} if i else {}, s, "" if s else "no room") for i, s in enumerate(scores)
     )
     space = {"weight": Span(0.1, 10, log=True, whole=False)}
-    return Tuned(study(tmp_path, methods="shares"), space, 0, trials, {"tiny": "f" * 8})
+    given = Selected(Plugin("method", "shares"), {})
+    return Tuned(study(tmp_path, methods="shares"), given, space, 0, trials, {"tiny": "f" * 8})
 
 
-def test_nothing_is_changed_for_nothing(tmp_path: Path) -> None:
-    registry.add_file(FOLDER / "shares.py")
-    assert found(tmp_path, 0.5, 0.5, 0.4).method == "shares"
-    assert found(tmp_path, 0.5, None, 0.6).method == "shares[weight=0.2]"
+def test_a_tie_with_the_method_as_given_changes_nothing(tmp_path: Path) -> None:
+    assert tuned(tmp_path, 0.5, 0.5, 0.4).method == "shares"
+    assert tuned(tmp_path, 0.5, None, 0.6).method == "shares[weight=0.2]"
 
 
 def test_the_study_file_runs_the_choice_on_the_test_queries(tmp_path: Path) -> None:
     registry.add_file(FOLDER / "shares.py")
     path = tmp_path / "tuned.toml"
-    path.write_text(tuning.study_file(found(tmp_path, 0.5, 0.625)), encoding="utf-8")
-    [cell] = Study.make(path, results=str(tmp_path / "runs")).cells()
+    path.write_text(tuning.study_file(tuned(tmp_path, 0.5, 0.625)), encoding="utf-8")
+    [planned] = Planner().cells(Study.make(path, results=str(tmp_path / "runs")))
+    cell = planned.spec
     assert (cell.params, cell.val, cell.dataset, cell.bits) == ({"weight": 0.1}, 0, "tiny", 8)
 
 
 def test_the_study_file_says_where_its_values_come_from(tmp_path: Path) -> None:
-    registry.add_file(FOLDER / "shares.py")
-    told = tomllib.loads(tuning.study_file(found(tmp_path, 0.5, None, 0.625)))["tuned"]
+    told = tomllib.loads(tuning.study_file(tuned(tmp_path, 0.5, None, 0.625)))["tuned"]
     kept = ("score", "score_as_given", "val", "trials", "failed", "search")
     assert [told[k] for k in kept] == [0.625, 0.5, 20, 2, 1, "Optuna TPE, seed 0"]
     assert told["space"] == {"weight": "log:0.1..10"} and told["data"] == {"tiny": "f" * 8}
@@ -148,7 +155,9 @@ def test_without_val_there_are_200_validation_queries(tmp_path: Path) -> None:
 
 
 def test_a_space_is_read_by_the_type_of_its_parameter() -> None:
-    space = space_of("lcdh", ["lambda1=log:0.01..10", "sweeps=1..4", "teacher=trained,zero"])
+    space = space_of(
+        Plugin("method", "lcdh"), ["lambda1=log:0.01..10", "sweeps=1..4", "teacher=trained,zero"]
+    )
     assert space["lambda1"] == Span(0.01, 10.0, log=True, whole=False)
     assert space["sweeps"] == Span(1, 4, log=False, whole=True)
     assert space["teacher"] == Choice(("trained", "zero"))
@@ -157,8 +166,8 @@ def test_a_space_is_read_by_the_type_of_its_parameter() -> None:
 def test_the_default_space_is_around_the_defaults_and_within_the_bounds() -> None:
     registry.add_file(FOLDER / "shares.py")
     around = Span(0.1, 10.0, log=True, whole=False)
-    assert space_of("shares") == {"weight": around, "power": around}
-    assert space_of("shares", fixed=["power"]) == {"weight": around}
+    assert space_of(Plugin("method", "shares")) == {"weight": around, "power": around}
+    assert space_of(Plugin("method", "shares"), fixed=["power"]) == {"weight": around}
 
 
 @pytest.mark.parametrize(
@@ -173,13 +182,13 @@ def test_the_default_space_is_around_the_defaults_and_within_the_bounds() -> Non
 def test_a_space_that_cannot_be_read_is_refused(text: str, says: str) -> None:
     registry.add_file(FOLDER / "shares.py")
     with pytest.raises(ParameterError, match=says):
-        space_of("shares", [text])
+        space_of(Plugin("method", "shares"), [text])
 
 
 def test_an_unknown_parameter_is_refused() -> None:
     registry.add_file(FOLDER / "shares.py")
     with pytest.raises(UnknownNameError, match="Did you mean 'weight'"):
-        space_of("shares", ["weigth=0..1"])
+        space_of(Plugin("method", "shares"), ["weigth=0..1"])
 
 
 def test_numbers_that_are_tried_are_short() -> None:

@@ -1,4 +1,4 @@
 """Whole results folders: compare, verify, merge, export and rescore them.
 
-May import: contract, data, errors, metrics, records, reporting, results, running, scoring, storing.
+May import: contract, errors, metrics, records, reporting, results, running, scoring, storing, study.
 """

@@ -74,7 +74,7 @@ def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = 
     ``names`` are shown for A and B instead of their folders.
     """
     parsed = metrics.parse_metric(metric)
-    if parsed.needs == "order":
+    if parsed.ordered:
         raise StoreError(
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from bench.contract.items import MODALITIES, Modality, Split
-from bench.data import cache
 from bench.errors import BenchError, DataError, ParameterError, StoreError
 from bench.records import RunRecord, RunSpec, selector
 from bench.reporting import writing
 from bench.results import Results
 from bench.scoring import hamming
+from bench.study.planned import PlannedData
+from bench.study.planner import Planner
 
 _SIDES: dict[str, Modality] = {m[0]: m for m in MODALITIES}
 DEPTH = 1000  # items of a TREC run per query, as trec_eval reads by default
@@ -56,10 +57,11 @@ def to_trec(results: Results, out: Path, data_root: Path, *, depth: int = DEPTH)
     """
     if depth < 0:
         raise ParameterError(f"depth is {depth}; expected a number of items, or 0 for all.")
-    written = []
+    written, planner = [], Planner()
     for record in results:
         if record.status == "ok" and record.arrays and not record.reference:
-            written += list(_trec_cell(results, record, out, data_root, depth or None))
+            data = planner.data(record.spec.dataset, record.spec.dataset_params, data_root)
+            written += list(_trec_cell(results, record, out, data, depth or None))
     if not written:
         raise StoreError("no cell with stored codes to export. Run `bench run` first, or filter less.")
     return written
@@ -120,13 +122,12 @@ def _objective(spec: RunSpec) -> str:
 
 
 def _trec_cell(
-    results: Results, record: RunRecord, out: Path, data_root: Path, depth: int | None
+    results: Results, record: RunRecord, out: Path, data: PlannedData, depth: int | None
 ) -> Iterator[Path]:
     spec = record.spec
-    stored = cache.prepare(spec.dataset, spec.dataset_params, data_root)
-    if stored.fingerprint != record.data:
+    if data.cached.fingerprint != record.data:
         raise DataError(f"{spec}: {spec.dataset} is not the dataset of this run. Give its --data-root.")
-    dataset = stored.open()
+    dataset = data.dataset
     arrays = results.evidence(record)
     val, arrived = (arrays[f"rows/{part}"].astype(np.intp) for part in ("query", "database"))
     query = dataset.train.take(val) if len(val) else dataset.query

@@ -1,4 +1,4 @@
-"""Runs stored cells again and compares what they leave, bit by bit."""
+"""Runs stored cells again and compares histograms and codes bit by bit."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.data import cache
 from bench.errors import ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
 from bench.running.runner import environment, run_cells
 from bench.storing.store import Store, stale_reason
+from bench.study.planned import PlannedCell
+from bench.study.planner import Planner
 
 VERSIONS = ("python", "machine", "cpu", "numpy", "scipy", "numba", "torch", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What came of one cell: ``differences`` is empty where every histogram and code is the same.
+    """The outcome for one cell: ``differences`` is empty if every histogram and code is the same.
 
     ``remarks`` say what has changed since the cell was stored: code, data, versions, machine.
     """
@@ -32,9 +33,9 @@ class Verdict:
 
 
 def verify(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[Verdict]:
-    """Rerun ``cells`` random cells that have a result, drawn with ``seed``, one at a time.
+    """Rerun ``cells`` random cells that have a result, drawn with ``seed``, one by one.
 
-    Raises ParameterError for less than one cell, StoreError where no cell has a result.
+    Raises ParameterError for less than one cell, StoreError if no cell has a result.
     """
     if cells < 1:
         raise ParameterError(f"cells is {cells}; expected 1 or more to rerun.")
@@ -42,16 +43,15 @@ def verify(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[
     if not records:
         raise StoreError(f"results folder {store.folder} has no cell with a result. Run `bench run` first.")
     draw = np.random.default_rng(seed).permutation(len(records))[:cells]
-    for number in draw:
-        yield _again(store, records[number], data_root)
+    planner = Planner()
+    for record in (records[number] for number in draw):
+        yield _again(store, record, planner.cell(record.spec, data_root))
 
 
-def _again(store: Store, record: RunRecord, data_root: Path) -> Verdict:
-    spec = record.spec
-    data = cache.prepare(spec.dataset, spec.dataset_params, data_root)
+def _again(store: Store, record: RunRecord, cell: PlannedCell) -> Verdict:
     threads = int(record.environment.get("threads", 1))
-    [(new, arrays)] = run_cells([spec], data, thread_count=threads)
-    remarks = [stale_reason(record, data.fingerprint)]
+    [(new, arrays)] = run_cells([cell], thread_count=threads)
+    remarks = [stale_reason(record, cell.data.cached.fingerprint)]
     now = environment(threads, 1)
     remarks += [
         f"{name} was {record.environment[name]} and is {now[name]}"
@@ -62,7 +62,7 @@ def _again(store: Store, record: RunRecord, data_root: Path) -> Verdict:
         differences = [f"it has a result in the folder and is {new.status} now: {new.reason}"]
     else:
         differences = list(_differences(store.arrays(record), arrays))
-    return Verdict(spec=spec, differences=tuple(differences), remarks=tuple(filter(None, remarks)))
+    return Verdict(spec=cell.spec, differences=tuple(differences), remarks=tuple(filter(None, remarks)))
 
 
 def _differences(

@@ -1,4 +1,4 @@
-"""What bench.api demands of a dataset, one function each: it raises where the demand is not met."""
+"""The contract of a dataset, one function per demand; each raises if the dataset breaks it."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ class Source:
 def it_has_a_docstring_and_a_licence(source: Source) -> None:
     name = source.cls.__name__
     _require(bool(registry.docstring(source.cls)), f"{name} has no docstring. Say what the dataset is.")
-    _require(
-        bool(source.cls.licence), f"{name}.licence is empty. Say under which terms the data may be used."
-    )
+    _require(bool(source.cls.licence), f"{name}.licence is empty. Name the terms of use.")
 
 
 def its_schedule_is_one(source: Source) -> None:

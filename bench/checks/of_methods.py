@@ -1,4 +1,4 @@
-"""What bench.api demands of a method, one function each: it raises where the demand is not met."""
+"""The contract of a method, one function per demand: it raises where the demand is not met."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import random
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from bench.contract.method import Capabilities, Method
 from bench.errors import ContractError
 from bench.plugins import registry
 from bench.protocol.outputs import validate_codes, validate_vectors
-from bench.records import AXES
+from bench.records import AXES, FIDELITIES, REFERENCES
 
 _QUERIES = 40
 _UNUSUAL = 918273645  # a seed that no plugin sets by itself
@@ -38,7 +39,7 @@ def _codes(trial: Trial, method: Method, split: Split, modality: Modality) -> Co
 
 
 def _valid(trial: Trial, method: Method, codes: Any, rows: int, call: str) -> Any:
-    if trial.cls.capabilities.real_valued:
+    if trial.cls.capabilities.reference == "real-valued":
         return validate_vectors(codes, rows=rows, owner=trial.owner, call=call)
     return validate_codes(codes, rows=rows, bits=method.bits, owner=trial.owner, call=call)
 
@@ -46,6 +47,17 @@ def _valid(trial: Trial, method: Method, codes: Any, rows: int, call: str) -> An
 def _both(trial: Trial, method: Method, split: Split) -> Codes:
     """Codes of both modalities, one above the other."""
     return np.concatenate([_codes(trial, method, split, m) for m in MODALITIES])
+
+
+def _given(trial: Trial, method: Method) -> Codes:
+    """All codes of a method fitted on :func:`_three`: of queries, and those that training assigned."""
+    codes = _both(trial, method, _queries())
+    if not trial.cls.capabilities.learned_codes:
+        return codes
+    last = trial.chunks(*_three())[-1]
+    learned = [method.encode_database(last, m) for m in MODALITIES]
+    updates = [update for m in MODALITIES if (update := method.update_database(m)) is not None]
+    return np.concatenate([codes, *learned, *updates])
 
 
 def _require(fact: bool, message: str) -> None:
@@ -114,9 +126,13 @@ def it_has_a_docstring_and_a_source(trial: Trial) -> None:
     )
     source = trial.cls.source
     _require(
-        bool(source.paper or source.note),
+        bool(source.paper or source.note or source.fidelity == "new"),
         f"{trial.owner}.source is empty; expected where the algorithm comes from. "
-        "Set source = Source(paper=..., fidelity=...).",
+        'Set source = Source(paper=..., fidelity=...), or Source(fidelity="new") for a method of your own.',
+    )
+    _require(
+        source.fidelity in FIDELITIES,
+        f"{trial.owner}.source has fidelity {source.fidelity!r}; expected one of {', '.join(FIDELITIES)}.",
     )
 
 
@@ -136,6 +152,10 @@ def parameters_are_typed_and_have_defaults(trial: Trial) -> None:
     for preset, values in trial.cls.presets.items():
         params.check(f"{trial.owner}[preset={preset}]", values, known)
     for name, variant in trial.cls.variants.items():
+        _require(
+            re.fullmatch(r"[\w.-]+", name) is not None,
+            f"{trial.owner}, variant {name!r}: cannot be typed as an option. Write words with hyphens.",
+        )
         params.check(f"{trial.owner}, variant {name}", variant.params, known)
         _require(
             variant.run.keys() <= set(AXES),
@@ -170,6 +190,11 @@ def capabilities_match_what_is_overridden(trial: Trial) -> None:
         can.supervised or not can.label_free,
         f"{trial.owner} is label_free but not supervised; expected both of a method that uses labels if any.",
     )
+    _require(
+        can.reference in ("", *REFERENCES),
+        f"{trial.owner} has Capabilities(reference={can.reference!r}); expected one of "
+        f"{', '.join(REFERENCES)}, or nothing for a hashing method.",
+    )
 
 
 def codes_are_signs_at_8_and_128_bits(trial: Trial) -> None:
@@ -177,6 +202,7 @@ def codes_are_signs_at_8_and_128_bits(trial: Trial) -> None:
         method = trial.fit(*_three()[:2], bits=bits)
         for modality in MODALITIES:
             _codes(trial, method, _queries(), modality)
+        _require_finite(trial, method, f"chunks at {bits} bits")
 
 
 def vectors_are_finite_float32_of_one_width(trial: Trial) -> None:
@@ -191,9 +217,9 @@ def vectors_are_finite_float32_of_one_width(trial: Trial) -> None:
 
 
 def equal_seeds_give_equal_codes(trial: Trial) -> None:
-    first = _both(trial, trial.fit(*_three()), _queries())
+    first = _given(trial, trial.fit(*_three()))
     with _other_global_generators():
-        second = _both(trial, trial.fit(*_three()), _queries())
+        second = _given(trial, trial.fit(*_three()))
     _require(
         not _differ(first, second).any(),
         f"{trial.owner} gives other codes with the same seed: {_differing(first, second)}. "
@@ -282,13 +308,40 @@ def _require_same_codes(trial: Trial, method: Method, twin: Method, when: str) -
 
 
 def few_rows_and_one_row_are_enough(trial: Trial) -> None:
-    few = items(BITS // 2, seed=4)
-    method = trial.fit(few)
-    _both(trial, method, _queries())
-    _require_finite(trial, method, f"a first chunk of {len(few)} rows")
-    method = trial.fit(items(seed=0), items(1, seed=5))
-    _both(trial, method, _queries())
-    _require_finite(trial, method, "a chunk of one row")
+    few, one, another = items(BITS // 2, seed=4), items(1, seed=5), items(1, seed=6)
+    for splits, what in (
+        ((few,), f"a first chunk of {len(few)} rows"),
+        ((items(seed=0), one), "a chunk of one row"),
+        ((one, another), "nothing but chunks of one row"),
+    ):
+        method = trial.fit(*splits)
+        _both(trial, method, _queries())
+        _require_finite(trial, method, what)
+
+
+def constant_and_repeated_columns_are_safe(trial: Trial) -> None:
+    """In features and views: each column with a twin and a constant one beside it; then zeros alone."""
+    for columns, what in ((_doubled, "constant and repeated columns"), (_constant, "constant columns alone")):
+        splits = [_with_columns(split, columns) for split in _three()[:2]]
+        method = trial.fit(*splits)
+        _both(trial, method, splits[0])
+        _require_finite(trial, method, what)
+
+
+def _doubled(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.hstack([x, x, np.full_like(x, 1e4)])
+
+
+def _constant(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.zeros_like(x)
+
+
+def _with_columns(split: Split, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Split:
+    image, text = (
+        Batch(change(b.features), {name: change(view) for name, view in b.views.items()})
+        for b in map(split.batch, MODALITIES)
+    )
+    return dataclasses.replace(split, image=image, text=text)
 
 
 def a_class_may_be_missing_from_a_chunk(trial: Trial) -> None:
@@ -354,7 +407,7 @@ def another_cell_of_the_pass_on_the_same_chunk_changes_nothing(trial: Trial) -> 
     changes: list[dict[str, Any]] = [{"bits": 8}, {}, *([varied] if varied else [])]
     cells = [(_with(trial, change), change.get("bits", BITS)) for change in changes]
     splits, pool = _three(), trial.pool(_three()[0])
-    alone = [_both(trial, cell.fit(*splits, bits=bits), _queries()) for cell, bits in cells]
+    alone = [_given(cell, cell.fit(*splits, bits=bits)) for cell, bits in cells]
     for order in (range(len(cells)), reversed(range(len(cells)))):
         together = {i: cells[i][0].new(bits=cells[i][1]) for i in order}
         for method in together.values():
@@ -364,7 +417,7 @@ def another_cell_of_the_pass_on_the_same_chunk_changes_nothing(trial: Trial) -> 
             for method in together.values():
                 method.fit_chunk(chunk)
         for i, method in together.items():
-            codes = _both(trial, method, _queries())
+            codes = _given(cells[i][0], method)
             here = ", ".join(f"{k}={v}" for k, v in changes[i].items()) or f"bits={BITS}"
             _require(
                 not _differ(codes, alone[i]).any(),
@@ -395,10 +448,11 @@ def _another(parameter: params.Parameter, given: Mapping[str, Any]) -> Any:
 
 def it_goes_on_from_a_saved_state(trial: Trial) -> None:
     splits = _three()
-    method = trial.fit(*splits[:2])
-    twin = _reloaded(trial, method)
-    for one in (method, twin):
-        one.fit_chunk(trial.chunks(*splits)[2])
+    method = twin = trial.fit(splits[0])
+    for chunk in trial.chunks(*splits)[1:]:
+        twin = _reloaded(trial, twin)
+        for one in (method, twin):
+            one.fit_chunk(chunk)
     _require_same_codes(trial, method, twin, "when it goes on with the next chunk from a loaded state")
 
 
@@ -558,11 +612,11 @@ def of(can: Capabilities) -> list[Callable[[Trial], None]]:
     """The checks for a method with these capabilities."""
     needed = (
         (True, _ALWAYS),
-        (not can.real_valued, _BINARY),
-        (can.real_valued, _REAL),
+        (can.reference != "real-valued", _BINARY),
+        (can.reference == "real-valued", _REAL),
         (not can.offline, _ONLINE),
         # An oracle may learn as much from shuffled labels: it is shown those of every item anyway.
-        (can.supervised and not can.label_free and not can.oracle, _SUPERVISED),
+        (can.supervised and not can.label_free and can.reference != "oracle", _SUPERVISED),
         (can.label_free, _LABEL_FREE),
         (can.partial, _PARTIAL),
         (can.learned_codes, _LEARNED),
@@ -582,6 +636,7 @@ _ALWAYS: _Checks = (
     fit_leaves_chunk_and_parameters_alone,
     a_saved_state_gives_the_same_codes,
     few_rows_and_one_row_are_enough,
+    constant_and_repeated_columns_are_safe,
     a_class_may_be_missing_from_a_chunk,
     it_prints_nothing,
     it_leaves_global_random_state_alone,

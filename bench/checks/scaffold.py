@@ -1,4 +1,4 @@
-"""Writes a first version of a plugin that works and passes `bench check`, to be changed into one's own."""
+"""Writes a first version of a plugin, which works and passes `bench check`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ _METHOD = '''\
 import numpy as np
 from scipy import linalg
 
-from bench.contract.items import MODALITIES, Batch, Chunk, Codes, Modality, sign
-from bench.contract.method import Capabilities, Method, Source
-from bench.contract.params import param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 
 
 class {title}(Method):
@@ -27,7 +25,7 @@ class {title}(Method):
 
     penalty: float = param(1.0, "weight of the ridge penalty", above=0)
     capabilities = Capabilities(supervised=True)
-    source = Source(paper="where it comes from", note="scaffold of `bench new`")
+    source = Source(fidelity="new", note="ridge regression, as `bench new` writes it")
 
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "the harness gives labels to a supervised method"
@@ -51,8 +49,8 @@ _TEST = '''\
 
 {imports}import pytest
 
-from bench import registry
 from bench.checks.suite import Check, checks_for
+from bench.plugins import registry
 
 {register}METHOD = registry.get("method", "{name}")
 
@@ -69,26 +67,17 @@ def default_folder() -> Path:
     return checkout if _is_checkout(checkout) else Path.cwd()
 
 
-def new_method(name: str, folder: Path) -> list[Path]:
-    """Write a working method called ``name`` and its test; return both paths.
+def new(kind: str, name: str, folder: Path) -> list[Path]:
+    """Write a working plugin called ``name``, and a test for a method; return the paths.
 
-    In a checkout they are ``methods/NAME.py`` and ``tests/methods/test_NAME.py``; in any other
+    In a checkout they lie in ``methods/`` and ``tests/methods/``, or in the folder of the kind; in any other
     folder NAME.py, which `--plugin` takes, and test_NAME.py. Nothing is overwritten.
     """
-    _require_free(name)
-    if _is_checkout(folder):
-        method, test = folder / "methods" / f"{name}.py", folder / "tests" / "methods" / f"test_{name}.py"
-        imports = register = ""
-    else:
+    _require_free(kind, name)
+    checkout = _is_checkout(folder)
+    if not checkout:
         _require_no_module(name)
-        method, test = folder / f"{name}.py", folder / f"test_{name}.py"
-        imports = "from pathlib import Path\n\n"
-        register = f'registry.add_file(Path(__file__).with_name("{name}.py"))\n'
-    title = "".join(part.capitalize() for part in name.split("_"))
-    texts = {
-        method: _METHOD.format(title=title),
-        test: _TEST.format(name=name, imports=imports, register=register),
-    }
+    texts = _method(name, folder, checkout) if kind == "method" else _copy(kind, name, folder, checkout)
     for path in texts:
         if path.exists():
             raise ContractError(f"{path} exists. Choose another name, or remove the file.")
@@ -98,18 +87,44 @@ def new_method(name: str, folder: Path) -> list[Path]:
     return list(texts)
 
 
+def _method(name: str, folder: Path, checkout: bool) -> dict[Path, str]:
+    """A method and its test, each with its place."""
+    imports = "" if checkout else "from pathlib import Path\n\n"
+    register = "" if checkout else f'registry.add_file(Path(__file__).with_name("{name}.py"))\n'
+    method = folder / "methods" if checkout else folder
+    test = folder / "tests" / "methods" if checkout else folder
+    return {
+        method / f"{name}.py": _METHOD.format(title=_title(name)),
+        test / f"test_{name}.py": _TEST.format(name=name, imports=imports, register=register),
+    }
+
+
+def _copy(kind: str, name: str, folder: Path, checkout: bool) -> dict[Path, str]:
+    """The example of this kind under another name, with its place."""
+    [example] = [path for root in bench.__path__ for path in Path(root).glob(f"examples/own_{kind}.py")]
+    text = example.read_text(encoding="utf-8").replace(f"own_{kind}", name)
+    for own in (f"Own{kind.capitalize()}", f"Own {kind}"):
+        text = text.replace(own, _title(name))
+    inside = folder / "bench" if kind in ("metric", "encoder") else folder
+    return {(inside / registry.KINDS[kind] if checkout else folder) / f"{name}.py": text}
+
+
+def _title(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
 def _is_checkout(folder: Path) -> bool:
     return (folder / "methods").is_dir() and (folder / "bench" / "api.py").is_file()
 
 
-def _require_free(name: str) -> None:
+def _require_free(kind: str, name: str) -> None:
     plain = name.isidentifier() and name.isascii() and name == name.lower() and not name.startswith("_")
     if not plain or keyword.iskeyword(name):
         raise ContractError(
-            f"{name!r} cannot be a method's name. Use lower-case letters, digits and _, a letter first."
+            f"{name!r} cannot be the name of a {kind}. Use lower-case letters, digits and _, a letter first."
         )
-    if name in registry.names("method"):
-        raise ContractError(f"there is a method {name!r} already. Choose another name.")
+    if name in registry.names(kind):
+        raise ContractError(f"the name {name!r} belongs to a {kind} already. Choose another name.")
 
 
 def _require_no_module(name: str) -> None:

@@ -1,4 +1,4 @@
-"""The contract of bench.api as checks that anybody can run on a method or a dataset.
+"""The contract of plugins as checks that anybody can run on a method, dataset, report, metric or encoder.
 
 In a test: ``bench.check_method(Mine, raising=True)``, or one test per check::
 
@@ -13,7 +13,7 @@ import inspect
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,16 @@ from bench.plugins import registry
 if TYPE_CHECKING:
     from bench.checks.trial import Trial
 
-__all__ = ["Check", "CheckResult", "check_dataset", "check_method", "checks_for"]
+__all__ = [
+    "Check",
+    "CheckResult",
+    "check_dataset",
+    "check_encoder",
+    "check_method",
+    "check_metric",
+    "check_report",
+    "checks_for",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ def check_method(
     """
     cls: type[Method] = registry.get("method", method) if isinstance(method, str) else method
     results = [_timed(check.name, cls, lambda c=check: c(cls, **parameters)) for check in checks_for(cls)]  # type: ignore[misc]
-    return _reported(cls, results, raising)
+    return _reported(cls.__name__, results, raising)
 
 
 def check_dataset(
@@ -90,10 +99,48 @@ def check_dataset(
         results.append(_timed(check.__name__, cls, lambda c=check: c(source)))  # type: ignore[misc]
         if check is of_datasets.it_loads and not results[-1].ok:
             break  # the others look at what was loaded
-    return _reported(cls, results, raising)
+    return _reported(cls.__name__, results, raising)
 
 
-def _timed(name: str, cls: type, run: Callable[[], None]) -> CheckResult:
+def check_report(name: str, *, raising: bool = False) -> list[CheckResult]:
+    """Run the contract suite on a report, on small records made here."""
+    from bench.checks import of_reports
+
+    subject = of_reports.Rendered(name)
+    return _all(f"report {name}", registry.get("report", name), of_reports.ALL, subject, raising)
+
+
+def check_metric(name: str, *, raising: bool = False) -> list[CheckResult]:
+    """Run the contract suite on a metric and its variants, on small random codes."""
+    from bench.checks import of_metrics
+
+    subject = of_metrics.Declared(name)
+    return _all(f"metric {name}", subject.family[0].compute, of_metrics.ALL, subject, raising)
+
+
+def check_encoder(view: str, root: Path, *, raising: bool = False) -> list[CheckResult]:
+    """Run the contract suite on a view, for instance ``bow:1``, on pictures and texts made here.
+
+    ``root`` is the data root, where local checkpoints may lie.
+    """
+    from bench.checks import of_encoders
+
+    subject = of_encoders.Viewed(view, root)
+    return _all(f"encoder {view}", type(subject.view.encoder()), of_encoders.ALL, subject, raising)
+
+
+def _all(
+    owner: str, code: Any, checks: Sequence[Callable[[Any], None]], subject: object, raising: bool
+) -> list[CheckResult]:
+    results = []
+    for check in checks:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a warning is no breach of the contract
+            results.append(_timed(check.__name__, code, lambda c=check: c(subject)))  # type: ignore[misc]
+    return _reported(owner, results, raising)
+
+
+def _timed(name: str, code: Any, run: Callable[[], None]) -> CheckResult:
     started = time.perf_counter()
     message = ""
     try:
@@ -101,15 +148,15 @@ def _timed(name: str, cls: type, run: Callable[[], None]) -> CheckResult:
     except BenchError as error:
         message = str(error)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; its check fails and the others go on
-        message = f"{type(error).__name__}: {error} ({_place(error, cls)})"
+        message = f"{type(error).__name__}: {error} ({_place(error, code)})"
     return CheckResult(name, not message, " ".join(message.split()), time.perf_counter() - started)
 
 
-def _place(error: Exception, cls: type) -> str:
+def _place(error: Exception, code: Any) -> str:
     """The last line of the plugin's own file that the error went through, or else the last line."""
     frames = traceback.extract_tb(error.__traceback__)
     try:
-        own = Path(inspect.getfile(cls))
+        own = Path(inspect.getfile(code))
     except (TypeError, OSError):  # a class typed into a prompt has no file
         own = Path("?")
     homes = (str(own.parent) if own.name == "__init__.py" else str(own),)
@@ -117,8 +164,8 @@ def _place(error: Exception, cls: type) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
-def _reported(cls: type, results: list[CheckResult], raising: bool) -> list[CheckResult]:
+def _reported(owner: str, results: list[CheckResult], raising: bool) -> list[CheckResult]:
     failures = [f"{r.name}: {r.message}" for r in results if not r.ok]
     if raising and failures:
-        raise ContractError(f"{cls.__name__} breaks {len(failures)} checks:\n" + "\n".join(failures))
+        raise ContractError(f"{owner} breaks {len(failures)} checks:\n" + "\n".join(failures))
     return results

@@ -1,4 +1,4 @@
-"""A method driven as the harness drives it, on small seeded data made here: what the checks share."""
+"""A method driven as the harness drives it, on small seeded data made here."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ class Trial:
         return Batch(plain, views, None if batch.absent is None else _frozen(batch.absent))
 
     def asked(self, split: Split, modality: Modality) -> Batch:
-        """What encode() is given of the split, as :func:`bench.protocol.shown.encode` gives it."""
-        shows = self.cls.capabilities.oracle and split.labels is not None
+        """The batch that encode() gets, as :func:`bench.protocol.shown.encode` gives it."""
+        shows = self.cls.capabilities.reference == "oracle" and split.labels is not None
         views = {"labels": _frozen(np.asarray(split.labels, dtype=np.float32))} if shows else {}
-        if self.cls.capabilities.fused:
+        if self.cls.capabilities.reference == "fused":
             views |= {m: _frozen(clip_or_plain(split.batch(m))) for m in MODALITIES}
         return Batch(_frozen(self._seen(split.batch(modality)).features), views)
 

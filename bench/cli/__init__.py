@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import __version__
 from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
+from bench.cli.commands import Commands
 from bench.errors import BenchError
 from bench.plugins import registry
 
@@ -23,8 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     try:
-        for path in getattr(args, "plugin_files", ()):
-            registry.add_file(Path(path))
+        for path in ",".join(getattr(args, "plugin_files", ())).split(","):
+            if path:
+                registry.add_file(Path(path))
         return int(args.execute(args))
     except BenchError as error:
         if args.debug:
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("bench: interrupted. What is done is kept; run the same command to go on.", file=sys.stderr)
+        print("bench: interrupted. Finished cells are kept; run it again to continue.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.stderr.close()
@@ -42,13 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bench",
-        description="Benchmark harness for online cross-modal hashing.",
-        epilog="`bench COMMAND --help` tells the options of a command. Start with: bench run",
+        usage="bench COMMAND [options]",
+        description="Benchmark harness for online cross-modal hashing. Start with: bench run",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"hashbench {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = Commands(parser)
     for module in (run, report, serve, ablate, tune, table, archive, listing, data, doctor, check):
         module.add_commands(commands, common)
+    parser.epilog = (
+        f"{commands.overview()}\n\n`bench COMMAND --help` shows the options of a command, and an example."
+    )
     return parser

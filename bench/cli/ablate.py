@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.cli import options, running
 
+if TYPE_CHECKING:
+    from bench.cli.commands import Commands
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     ablate = commands.add_parser(
         "ablate",
         parents=[common],
-        help="run a method and its variants, and print what each part is worth",
+        help="run a method and its variants, and print what each part of it contributes",
         description="Runs the full method and the variants that it declares (`bench info METHOD` lists "
-        "them) as ordinary cells, and prints the differences to the full method, paired by query and seed.",
+        "them), and prints their differences from the full method, paired by query and seed.",
         epilog="examples: bench ablate lcdh --bits 32 --seeds 5; "
-        "bench ablate lcdh --variants A1,A5 --datasets synthetic,wiki; "
+        "bench ablate lcdh --variants no-attention,no-teacher --datasets synthetic,wiki; "
         "bench ablate 'lcdh[teacher_epochs=5]' --format latex --out ablation.tex",
     )
     options.add_study(ablate, of_method=True)
-    ablate.add_argument("--variants", metavar="X", help="only these, by name: A1,A5 (default: all)")
+    ablate.add_argument(
+        "--variants", metavar="X", help="variants to run, by name (default: all; see `bench info METHOD`)"
+    )
     running.add_how(ablate)
     options.add_output(ablate)
     ablate.set_defaults(execute=_ablate)
@@ -29,10 +34,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     sweep = commands.add_parser(
         "sweep",
         parents=[common],
-        help="run a method over a grid of one or two parameters or axes, and print the surface",
-        description="Cells that differ in code length and in parameters of which the method says that they "
-        "may vary (of lcdh: lambda1, lambda2 …) run in one pass over the stream, "
-        "and share what does not depend on them.",
+        help="run a method over a grid of one or two parameters or axes, and print the table",
+        description="All code lengths, and all values of parameters in the method's `varies` (lcdh: lambda1, "
+        "lambda2 …), run in one pass over the stream and share the work that does not depend on them.",
         epilog="examples: bench sweep lcdh --grid lambda1=0.01,0.1,1,10 lambda2=0.01,0.1,1,10 --bits 32; "
         "bench sweep lcdh --grid labelled=0,0.1,1; "
         "bench sweep lcdh --grid schedule=shuffled:500,shuffled:2000 pool=none,first_chunk,full",
@@ -43,9 +47,14 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="NAME=VALUES",
-        help="one or two parameters of the method, or of schedule, database, pool, labelled, paired",
+        help="one or two of the method's parameters or of schedule, database, pool, labelled, paired",
     )
-    sweep.add_argument("--metric", default="map", metavar="NAME", help="see `bench list metrics`")
+    sweep.add_argument(
+        "--metric",
+        default="map",
+        metavar="NAME",
+        help="metric to print (default map); see `bench list metrics`",
+    )
     running.add_how(sweep)
     options.add_output(sweep)
     sweep.set_defaults(execute=_sweep)
@@ -54,10 +63,11 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 def _ablate(args: argparse.Namespace) -> int:
     from bench.running import sweep
     from bench.study import ablation, selectors
+    from bench.study.planner import Planner
 
     study, run = options.study_of(args, methods=[args.method]), running.Run(args)
     names = None if args.variants is None else selectors.split(args.variants)
-    plan = ablation.plan(study, names)
+    plan = ablation.plan(Planner(), study, names)
     results = sweep.complete(study, plan.cells, **run.how)
     options.give_out([results.but(contrasts=plan.contrasts).table(report="ablation")], args)
     return run.close(results, study, sys.stderr if args.format != "terminal" else None)
@@ -67,11 +77,12 @@ def _sweep(args: argparse.Namespace) -> int:
     from bench import metrics
     from bench.running import sweep
     from bench.study import grid
+    from bench.study.planner import Planner
 
-    run = running.Run(args)
-    metrics.parse_metric(args.metric)  # a wrong name is told before anything runs
-    study, axes = grid.over(options.study_of(args, methods=[args.method]), args.grid)
-    results = sweep.run(study, **run.how)
+    run, planner = running.Run(args), Planner()
+    metrics.parse_metric(args.metric)  # a wrong name is an error before anything runs
+    study, axes = grid.over(planner, options.study_of(args, methods=[args.method]), args.grid)
+    results = sweep.complete(study, planner.cells(study), **run.how)
     report = "surface" if len(axes) == 2 else "sensitivity"
     options.give_out([results.table(args.metric, report=report, axes=axes)], args)
     return run.close(results, study, sys.stderr if args.format != "terminal" else None)

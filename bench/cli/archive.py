@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.cli import options
 
+if TYPE_CHECKING:
+    from bench.cli.commands import Commands
 
-def add_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     compare = commands.add_parser(
         "compare",
         parents=[common],
         help="compare two results folders, or two commits, cell by cell; regressions first",
-        epilog="examples: bench compare old new; bench compare HEAD~1 HEAD",
+        epilog="examples: bench compare old new; bench compare HEAD~1 HEAD --path results/reference",
     )
     compare.add_argument("a", metavar="A", help="the older results folder, or git revision")
     compare.add_argument("b", metavar="B", help="the newer results folder, or git revision")
@@ -27,6 +29,7 @@ def add_commands(
         help="results folder inside a git revision (default: %(default)s)",
     )
     options.add_output(compare)
+    options.add_plugin_files(compare)
     compare.set_defaults(execute=_compare)
 
     verify = commands.add_parser(

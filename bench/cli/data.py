@@ -1,50 +1,88 @@
-"""`bench data`: from what the owners distribute to the prepared views that a run reads."""
+"""`bench data`: from the files that a dataset's owners distribute to the prepared views that a run reads."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.cli import options
 from bench.plugins import registry
 
+if TYPE_CHECKING:
+    from bench.cli.commands import Commands
+    from bench.contract.card import Card
+    from bench.data.inventory import File
+    from bench.data.views.source import RawSource
+    from bench.study.planned import PlannedData
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    data = commands.add_parser("data", help="get, prepare, check and export datasets of pictures and texts")
+
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
+    text = "download, prepare, inspect and export datasets"
+    data = commands.add_parser("data", help=text, epilog="example: bench data prepare mirflickr25k")
     parts = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def add(name: str, text: str, execute: Any, *, named: bool = True) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = parts.add_parser(name, parents=[common], help=text)
-        if named:
-            parser.add_argument("name", help="a dataset with options: mirflickr25k, 'wiki[variant=...]'")
-        parser.add_argument("--data-root", default="", metavar="DIR", help="default: BENCH_DATA, or here")
+    def add(
+        name: str, text: str, execute: Callable[[argparse.Namespace], int], example: str = ""
+    ) -> argparse.ArgumentParser:
+        shown = f"example: bench data {name} {example}".rstrip()
+        parser: argparse.ArgumentParser = parts.add_parser(
+            name, parents=[common], help=text, description=text, epilog=shown
+        )
+        if example:
+            parser.add_argument(
+                "name", help="a dataset, with or without options: wiki, 'wiki[features=views]'"
+            )
+        parser.add_argument(
+            "--data-root",
+            default="",
+            metavar="DIR",
+            help="folder of the data files (default: BENCH_DATA, or the current folder)",
+        )
         options.add_plugin_files(parser)
         parser.set_defaults(execute=execute)
         return parser
 
-    add("list", "datasets, and what is there of each", _list, named=False)
-    add("info", "licence, citation, expected files, variants, prepared views", _info)
-    get = add("get", "download what has an official address, and unpack it", _get)
-    get.add_argument("--all", action="store_true", help="also files that the dataset's options do without")
-    _add_prepare(add("prepare", "parse, check and extract views", _prepare))
-    add("doctor", "counts, checksums, duplicates, base rate", _doctor)
-    export = add("export", "write the prepared features as a bundle", _export)
-    export.add_argument("--to", choices=("npz", "mat", "h5"), default="npz")
-    export.add_argument("--out", type=Path, metavar="FILE", help="default: NAME.npz, here")
+    add("list", "list all datasets with their files and views on this disk", _list)
+    add("info", "show licence, citation, expected files, variants and prepared views", _info, "mirflickr25k")
+    get = add("get", "download and unpack the files that have an official address", _get, "mirflickr25k")
+    get.add_argument("--all", action="store_true", help="include files that these options do not need")
+    text = "parse pictures and texts, and extract their views"
+    _add_prepare(add("prepare", text, _prepare, "mirflickr25k --views vgg16,bow"))
+    add(
+        "doctor", "report wrong files, unusual counts, duplicates and other problems", _doctor, "mirflickr25k"
+    )
+    export = add("export", "write the features to one file, as a bundle", _export, "wiki --to h5")
+    export.add_argument("--to", choices=("npz", "mat", "h5"), default="npz", help="format (default: npz)")
+    export.add_argument(
+        "--out", type=Path, metavar="FILE", help="file to write (default: NAME.FORMAT in the current folder)"
+    )
 
 
 def _add_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--views", default="", metavar="X,Y", help="default: those the dataset's options name"
+        "--views",
+        default="",
+        metavar="X,Y",
+        help="views to extract (default: those in the dataset's options)",
     )
     parser.add_argument("--device", default="cpu", help="where networks compute: cpu, cuda, cuda:1")
     parser.add_argument(
-        "--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where there is any"
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="how networks compute; auto: bf16 if the device has it, else fp32",
     )
-    parser.add_argument("--batch", type=int, default=32, metavar="N", help="items computed together")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that decode pictures")
-    parser.add_argument("--anew", action="store_true", help="extract again what is there")
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help="items per batch (default: 32)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that decode pictures (default: 0, only this one)",
+    )
+    parser.add_argument("--anew", action="store_true", help="extract views again even if they are prepared")
 
 
 def _root(args: argparse.Namespace) -> Path:
@@ -53,20 +91,22 @@ def _root(args: argparse.Namespace) -> Path:
     return data_folder(args.data_root)
 
 
-def _source(args: argparse.Namespace) -> tuple[str, dict[str, Any], Any]:
-    """Name, options and instance of the dataset that is asked for."""
-    from bench.study import selectors
+def _selected(args: argparse.Namespace) -> PlannedData:
+    """The dataset on the command line, with its options."""
+    from bench.study.planner import Planner
 
-    [(name, options)] = selectors.expand("dataset", [args.name])
-    return name, options, registry.get("dataset", name)(**options)
+    planner = Planner()
+    [(plugin, given)] = planner.select("dataset", [args.name])
+    return planner.data(plugin.name, given, _root(args))
 
 
-def _raw_source(args: argparse.Namespace) -> tuple[str, Any]:
-    """The same, where it is one of pictures and texts."""
+def _raw_source(args: argparse.Namespace) -> tuple[str, RawSource]:
+    """Name and source of the dataset on the command line, which must have pictures and texts."""
     from bench.data.views.source import RawSource
     from bench.errors import DataError
 
-    name, _, source = _source(args)
+    data = _selected(args)
+    name, source = data.plugin.name, data.source
     if not isinstance(source, RawSource):
         raise DataError(
             f"{name}: has features and no pictures or texts; there is nothing to prepare. Run: bench run "
@@ -76,7 +116,8 @@ def _raw_source(args: argparse.Namespace) -> tuple[str, Any]:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from bench.data.views import extractor, prepare
+    from bench.contract.encoder import Setting
+    from bench.data.views import prepare
     from bench.data.views.extract import Pace
     from bench.data.views.names import View
     from bench.plugins import fingerprint
@@ -85,9 +126,7 @@ def _prepare(args: argparse.Namespace) -> int:
     name, source = _raw_source(args)
     wanted = [View.parse(text) for text in args.views.split(",") if text.strip()]
     wanted = list(dict.fromkeys(wanted or source.views().values()))
-    setting = extractor.Setting(
-        root=root, checkpoints=source.checkpoints, device=args.device, precision=args.precision
-    )
+    setting = Setting(root=root, checkpoints=source.checkpoints, device=args.device, precision=args.precision)
     raw = prepare.items(source, root, fingerprint.of_dataset(name))
     print(f"{name}: {len(raw.train)} train and {len(raw.query)} query pairs, {len(raw.classes)} classes")
     for note in prepare.notes(source, root):
@@ -107,32 +146,31 @@ def _list(args: argparse.Namespace) -> int:
             continue
         card = registry.get("dataset", entry.name).card
         title = entry.summary if card is None else card.title
-        rows.append((entry.name, title, "" if card is None else _state(card, root / card.name)))
+        rows.append((entry.name, title, "" if card is None else _on_disk(card, root / card.name)))
     widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
-    for name, title, state in rows:
-        print(f"{name:{widths[0]}}  {title:{widths[1]}}  {state}".rstrip())
+    for name, title, on_disk in rows:
+        print(f"{name:{widths[0]}}  {title:{widths[1]}}  {on_disk}".rstrip())
     return 0
 
 
-def _state(card: Any, home: Path) -> str:
-    """What is there of a dataset, in a few words; looks at names only."""
-    there = sum((home / file.path).is_file() for file in card.files)
-    words = [f"{there} of {len(card.files)} files"] if card.files else []
+def _on_disk(card: Card, home: Path) -> str:
+    """How many files of the card exist, and which views are prepared; opens no file."""
+    present = sum((home / file.path).is_file() for file in card.files)
+    parts = [f"{present} of {len(card.files)} files"] if card.files else []
     prepared = sorted({path.parts[-3] for path in home.glob("views/*/[!.]*/[!.]*/manifest.json")})
     if prepared:
-        words.append(f"views {', '.join(prepared)}")
-    return "; ".join(words)
+        parts.append(f"views {', '.join(prepared)}")
+    return "; ".join(parts)
 
 
 def _info(args: argparse.Namespace) -> int:
-    root = _root(args)
-    name, _, source = _source(args)
-    card = source.card
+    data = _selected(args)
+    name, source, root, card = data.plugin.name, data.source, data.root, data.source.card
     if card is None:
-        print(f"{name}: {registry.docstring(type(source))}\n\nlicence:   {source.licence}")
+        print(f"{name}: {registry.docstring(type(source))}\n\nlicence:   {source.licence or 'not stated'}")
         return 0
     from bench.data import inventory
-    from bench.data.views.names import View
+    from bench.data.views.source import RawSource
 
     lines = [f"{name}: {card.title}", registry.docstring(type(source)), ""]
     lines += [f"source:    {page}" for page in card.sources]
@@ -143,34 +181,32 @@ def _info(args: argparse.Namespace) -> int:
     if card.files:
         lines.append(f"\nfiles below {root / card.name}:")
     lines += [_file(file) for file in inventory.files(card, root / card.name)]
-    if hasattr(source, "views"):
-        wanted: dict[str, View] = source.views()
-        lines.append("\nviews of a run: " + ", ".join(f"{role} {view}" for role, view in wanted.items()))
+    if isinstance(source, RawSource):
+        wanted = (f"{role} {view}" for role, view in source.views().items())
+        lines.append(f"\nviews that a run uses: {', '.join(wanted)}")
     for modality, view, manifest in inventory.views(root / card.name):
-        size, precision = (
-            f"{manifest['rows']} × {manifest['columns']}",
-            manifest["about"].get("precision", ""),
-        )
+        size = f"{manifest['rows']} × {manifest['columns']}"
+        precision = manifest["about"].get("precision", "")
         lines.append(f"  prepared  {modality:5}  {view}  {size}  {precision}".rstrip())
     print("\n".join(lines))
     return 0
 
 
-def _counts(card: Any, variant: str) -> str:
-    usual = card.counts.get(variant)
-    if usual is None:
+def _counts(card: Card, variant: str) -> str:
+    published = card.counts.get(variant)
+    if published is None:
         return ""
-    shown = [f"{getattr(usual, what)} {what}" for what in usual.__slots__ if getattr(usual, what)]
+    shown = [f"{getattr(published, what)} {what}" for what in published.__slots__ if getattr(published, what)]
     return f" ({', '.join(shown)})"
 
 
-def _file(file: Any) -> str:
+def _file(file: File) -> str:
     from bench.progress import amount
 
     expected = file.expected
     size = "size unknown" if expected.bytes is None else amount(expected.bytes, "bytes")
     kind, _ = expected.checksum
-    known = f"{kind} known" if kind else "no checksum published"
+    known = f"{kind} published" if kind else "no checksum published"
     optional = ", optional" if expected.optional else ""
     optional += f", variant {expected.variant}" if expected.variant else ""
     lines = [f"  {file.state:8}  {expected.path}  ({size}, {known}{optional})"]
@@ -183,43 +219,41 @@ def _get(args: argparse.Namespace) -> int:
     from bench.data import download
     from bench.errors import DataError
 
-    root = _root(args)
-    name, _, source = _source(args)
-    card, variant = source.card, variant_of(source)
+    data = _selected(args)
+    card, variant = data.source.card, variant_of(data.source)
     if card is None or not card.files:
-        raise DataError(f"{name}: names no files to download. See: bench info {name}")
+        raise DataError(f"{data.plugin.name}: lists no files to download. Run: bench info {data.plugin.name}")
     print(f"{card.title}\nlicence:  {card.licence}\nplease cite:  {card.citation}")
-    home, by_hand = root / card.name, 0
+    home, by_hand = data.root / card.name, 0
     for expected in card.files:
         if not args.all and not expected.needed(variant):
-            print(f"{expected.path}: left out, not needed by these options; --all gets it")
+            print(f"{expected.path}: skipped, not needed with these options; --all downloads it")
         elif expected.url or (home / expected.path).is_file() or download.is_unpacked(expected, home):
             print(f"{expected.path}: {download.get(card, expected, home)}", flush=True)
         else:
             by_hand += 1
-            print(f"{expected.path}: by hand, to {home / expected.path}: {expected.note or card.sources}")
+            how = expected.note or f"see {' or '.join(card.sources)}"
+            print(f"{expected.path}: cannot be downloaded; save it as {home / expected.path} ({how})")
     return 1 if by_hand else 0
 
 
 def _doctor(args: argparse.Namespace) -> int:
     from bench.data import inventory
 
-    root = _root(args)
-    name, _, source = _source(args)
-    print(name)
-    found = inventory.findings(source, root)
-    for finding in found:
+    data = _selected(args)
+    print(data.plugin.name)
+    findings = inventory.findings(data.source, data.root)
+    for finding in findings:
         print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
-    return 1 if any(finding.level == "FAIL" for finding in found) else 0
+    return 1 if any(finding.level == "FAIL" for finding in findings) else 0
 
 
 def _export(args: argparse.Namespace) -> int:
-    from bench.data import bundle, cache
+    from bench.data import bundle
 
-    root = _root(args)
-    name, options, _ = _source(args)
-    path = args.out or Path(f"{name}.{args.to}")
-    shapes = bundle.write(cache.prepare(name, options, root).open(), path, args.to)
+    data = _selected(args)
+    path = args.out or Path(f"{data.plugin.name}.{args.to}")
+    shapes = bundle.write(data.dataset, path, args.to)
     for variable, shape in shapes.items():
         print(f"{variable}: {' × '.join(map(str, shape))}")
     print(f"wrote {path}")

@@ -1,40 +1,43 @@
-"""`bench doctor`: the protocol lint of the datasets and streams of a study."""
+"""`bench doctor`: check the datasets and streams of a study before anything is trained."""
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.cli import options
 
+if TYPE_CHECKING:
+    from bench.cli.commands import Commands
+    from bench.records import Schedule
+    from bench.study.planned import PlannedCell
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     doctor = commands.add_parser(
-        "doctor", parents=[common], help="check datasets and streams for what makes numbers wrong"
+        "doctor",
+        parents=[common],
+        help="check datasets and streams for problems that would invalidate results",
+        epilog="examples: bench doctor --datasets synthetic; bench doctor study.toml",
     )
     options.add_study(doctor)
     doctor.set_defaults(execute=_doctor)
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from bench.data import cache, doctor
-    from bench.protocol import stream
-    from bench.records import selector
+    from bench.data import doctor
+    from bench.study.planner import Planner
 
     study = options.study_of(args)
-    seen = set()
+    streams: dict[tuple[str, Schedule], PlannedCell] = {}
+    for cell in Planner().cells(study):
+        streams.setdefault((str(cell.data), cell.spec.schedule), cell)
     levels: Counter[str] = Counter()
-    for spec in study.cells():
-        name = selector(spec.dataset, spec.dataset_params)
-        if (name, spec.schedule) in seen:
-            continue
-        seen.add((name, spec.schedule))
-        dataset = cache.prepare(spec.dataset, spec.dataset_params, study.data_folder).open()
-        plan = stream.of(spec, dataset.train)
-        sizes = [len(rows) for rows in plan.rounds]
-        print(f"{name}, {spec.schedule}")
-        for finding in doctor.lint(dataset, sizes, schedule=spec.schedule, bits=max(study.bits)):
+    for (name, schedule), cell in streams.items():
+        sizes = [len(rows) for rows in cell.plan.rounds]
+        print(f"{name}, {schedule}")
+        for finding in doctor.examine(cell.data.dataset, sizes, schedule=schedule, bits=max(study.bits)):
             levels[finding.level] += 1
             print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
     print(", ".join(f"{count} {level}" for level, count in sorted(levels.items())))

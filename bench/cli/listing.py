@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from bench.cli import options
 from bench.plugins import registry
 
-PLUGINS = {"methods": "method", "datasets": "dataset", "reports": "report"}
+if TYPE_CHECKING:
+    from bench.cli.commands import Commands
+    from bench.contract.method import Capabilities
+    from bench.contract.params import Parameter
+
+PLUGINS = {folder: kind for kind, folder in registry.KINDS.items()}
 
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    listing = commands.add_parser("list", parents=[common], help="what there is, by name; imports no plugin")
-    listing.add_argument("what", choices=[*PLUGINS, "schedules", "metrics"])
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
+    listing = commands.add_parser(
+        "list", parents=[common], help="list what is available", epilog="example: bench list methods"
+    )
+    listing.add_argument("what", choices=[*PLUGINS, "schedules"])
     options.add_plugin_files(listing)
     listing.set_defaults(execute=_list)
 
-    info = commands.add_parser("info", parents=[common], help="all about one method, dataset or report")
-    info.add_argument("name", help="a method, report or dataset: lcdh, map_table, 'files[path=mine.npz]'")
-    info.add_argument("--data-root", default="", metavar="DIR", help="to describe a dataset that needs files")
+    info = commands.add_parser(
+        "info",
+        parents=[common],
+        help="describe one method, dataset, report, metric or encoder",
+        epilog="examples: bench info lcdh; bench info 'files[path=mine.npz]'; bench info map",
+    )
+    info.add_argument("name", help="a name that `bench list` shows; a dataset may have options")
+    info.add_argument(
+        "--data-root",
+        default="",
+        metavar="DIR",
+        help="folder of the data files, for a dataset that needs them",
+    )
     options.add_plugin_files(info)
     info.set_defaults(execute=_info)
 
 
 def _list(args: argparse.Namespace) -> int:
     if args.what == "schedules":
-        from bench.records import ORDERS
-
-        size = {"class_incremental": "GROUPS"}
-        rows = [(f"{order}:{size.get(order, 'SIZE')}", text) for order, text in ORDERS.items()]
+        rows = list(options.SCHEDULES.items())
     elif args.what == "metrics":
-        from bench.metrics import METRICS
-
-        rows = [(metric.form, metric.description) for metric in METRICS.values()]
+        rows = [row for entry in registry.listings("metric") for row in _metric_rows(entry)]
     else:
         rows = [_row(entry) for entry in registry.listings(PLUGINS[args.what])]
     width = max((len(name) for name, _ in rows), default=0)
@@ -43,24 +58,59 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _row(entry: registry.Listing) -> tuple[str, str]:
-    origin = "" if entry.origin == "built-in" else f" ({entry.origin})"
-    return entry.name, (f"BROKEN: {entry.broken}" if entry.broken else entry.summary) + origin
+    return entry.name, (f"BROKEN: {entry.broken}" if entry.broken else entry.summary) + _origin(entry)
+
+
+def _origin(entry: registry.Listing) -> str:
+    return "" if entry.origin == "built-in" else f" ({entry.origin})"
+
+
+def _metric_rows(entry: registry.Listing) -> Iterator[tuple[str, str]]:
+    """A metric and its variants, in the forms in which they are requested."""
+    from bench.errors import BenchError
+    from bench.metrics import declared
+
+    try:
+        found = () if entry.broken else declared(entry.name)
+    except BenchError as error:
+        found, entry = (), dataclasses.replace(entry, broken=str(error))
+    yield from ((metric.form, metric.description + _origin(entry)) for metric in found)
+    if entry.broken:
+        yield _row(entry)
 
 
 def _info(args: argparse.Namespace) -> int:
-    from bench.errors import UnknownNameError
-
-    name = args.name.partition("[")[0]
-    if name in registry.names("method"):
-        print("\n".join(_method(name)))
-    elif name in registry.names("dataset"):
-        print("\n".join(_dataset(args)))
-    elif name in registry.names("report"):
-        print("\n".join(_report(name)))
-    else:
-        known = [known for kind in PLUGINS.values() for known in registry.names(kind)]
-        raise UnknownNameError("method, dataset or report", name, known)
+    kind, name = options.plugin_of(args.name)
+    describe = {"method": _method, "report": _report, "metric": _metric, "encoder": _encoder}
+    print("\n".join(_dataset(args) if kind == "dataset" else describe[kind](name)))
     return 0
+
+
+def _metric(name: str) -> list[str]:
+    from bench.metrics import declared
+
+    lines = []
+    for metric in declared(name):
+        better = "higher" if metric.higher_is_better else "lower"
+        source = "the order of the database" if metric.ordered else "stored histograms"
+        doc = inspect.getdoc(metric.compute) or ""
+        lines += [f"{metric.form}: {doc}", f"  {better} is better; computed from {source}", ""]
+    return lines[:-1]
+
+
+def _encoder(name: str) -> list[str]:
+    from bench.contract.params import parameters
+
+    cls = registry.get("encoder", name)
+    known = parameters(cls, without=())
+    required = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING}
+    form = name + "".join(f":{a.upper()}" if a in required else f"[:{a.upper()}]" for a in known)
+    lines = [
+        f"{form}: a view of {' and '.join(f'{m}s' for m in cls.modalities)}",
+        "",
+        registry.docstring(cls),
+    ]
+    return lines + (["", "arguments:", *_parameters(known)] if known else [])
 
 
 def _method(name: str) -> list[str]:
@@ -84,7 +134,7 @@ def _method(name: str) -> list[str]:
     return lines
 
 
-def _capabilities(needs: Any) -> str:
+def _capabilities(needs: Capabilities) -> str:
     words = ["offline: refitted on all seen so far" if needs.offline else "online"]
     if not needs.supervised:
         words.append("unsupervised")
@@ -113,30 +163,28 @@ def _report(name: str) -> list[str]:
     ]
 
 
-def _parameters(known: Any) -> list[str]:
+def _parameters(known: Mapping[str, Parameter]) -> list[str]:
     rows = [(p.name, str(p.default), p.expects, p.doc) for p in known.values()]
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
     return [f"  {n:{widths[0]}}  {d:{widths[1]}}  {e:{widths[2]}}  {doc}".rstrip() for n, d, e, doc in rows]
 
 
 def _dataset(args: argparse.Namespace) -> list[str]:
-    from bench.contract.params import parameters
-    from bench.data import cache
     from bench.data.describe import describe
     from bench.errors import DataError
-    from bench.study import selectors
+    from bench.study.planner import Planner
     from bench.study.study import data_folder
 
-    [(name, options)] = selectors.expand("dataset", [args.name])
-    cls = registry.get("dataset", name)
-    lines = [f"{name}: {registry.docstring(cls)}", ""]
+    planner = Planner()
+    [(plugin, given)] = planner.select("dataset", [args.name])
+    cls = plugin.cls
+    lines = [f"{plugin.name}: {registry.docstring(cls)}", ""]
     for title, text in (("citation", cls.citation), ("licence", cls.licence), ("schedule", cls.schedule)):
         if text:
             lines.append(f"{title + ':':14} {text}")
-    lines += ["options:", *_parameters(parameters(cls, without=())), ""]
-    root = data_folder(args.data_root)
+    lines += ["options:", *_parameters(plugin.parameters), ""]
     try:
-        dataset = cache.prepare(name, options, root).open()
+        dataset = planner.data(plugin.name, given, data_folder(args.data_root)).dataset
     except DataError as error:  # what it is can be told before its files are there
         return [*lines, f"no statistics: {error}"]
     return [*lines, *(f"note: {note}" for note in dataset.notes), str(describe(dataset))]

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from bench.protocol.stream import POOLS
+from bench.records import DATABASES, DIRECTIONS, ORDERS
+
+if TYPE_CHECKING:
+    from bench.records import RunRecord
+    from bench.reporting.figures import Figure
+    from bench.reporting.tables import Table
+    from bench.storing.store import Store
+    from bench.study.study import Study
 
 FORMATS = {
     "terminal": "to_text",
@@ -15,32 +26,34 @@ FORMATS = {
     "latex": "to_latex",
     "html": "to_html",
 }
+SCHEDULES = {
+    f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
+}
 _TEXT = {
-    "methods": "methods with parameters: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh'",
-    "datasets": "datasets with options: synthetic,wiki or 'files[path=mine.npz]'",
+    "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh'",
+    "datasets": "datasets, with options or without: synthetic,wiki or 'files[path=mine.npz]'",
     "bits": "code lengths: 16,32,64",
-    "seeds": "a number of seeds (3 is 0,1,2), or a list of them",
-    "schedule": "how pairs arrive: shuffled:SIZE, class_incremental:GROUPS or drift:SIZE",
-    "last": "what a remainder becomes: merge (into the last chunk) or short (a chunk of its own)",
-    "database": "whose codes the database holds: reindexed, frozen, learned",
-    "pool": "what an offline teacher sees: none, first_chunk, separate:N, full",
+    "seeds": "number of seeds (3 means 0,1,2), or a list of them",
+    "schedule": f"order of arrival: {', '.join(SCHEDULES)} (default: the dataset's own)",
+    "last": "remainder of the items: merge (into the last chunk) or short (a chunk by itself)",
+    "database": f"codes in the database: {', '.join(DATABASES)}",
+    "pool": f"items for a method's offline stage: {', '.join(POOLS)}",
     "labelled": "share of training items whose labels methods see: 1, or 0,0.1,1",
-    "paired": "share of training items that methods see in both modalities; the rest lose one",
+    "paired": "share of training items that methods see in both modalities; the others lose one",
     "evaluate": "rounds to evaluate: last, all or every:K",
-    "directions": "i2t,t2i and, if wanted, i2i,t2t",
-    "device": "where torch methods compute: cpu, cuda, cuda:1",
+    "directions": f"query and database modality: {', '.join(DIRECTIONS)} (default i2t,t2i)",
+    "device": "device of torch methods: cpu, cuda, cuda:1",
     "data_root": "folder of the data files (default: BENCH_DATA, or the current folder)",
-    "results": "folder of stored cells (default: BENCH_RESULTS, or results/runs)",
-    "plugin": "a Python file with a method, dataset or report of your own",
+    "results": "results folder (default: BENCH_RESULTS, or results/runs)",
 }
 
 
 def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> None:
-    """The options that say what to run; they override the study file.
+    """Add the options of a study, which override the study file.
 
-    ``of_method``: the command is about one method, which it names in the place of the study file.
+    ``of_method``: the command takes one method in place of the study file.
     """
-    text = "a study file (TOML) with these options as keys"
+    text = "study file (TOML) with these options as keys"
     if of_method:
         parser.add_argument("method", help="a method, with parameters or without: 'lcdh[teacher_epochs=5]'")
         parser.add_argument("--study", type=Path, metavar="FILE", help=text)
@@ -52,30 +65,31 @@ def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> No
             continue
         group.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=text)
     group.add_argument("--val", type=int, metavar="N", help="use N training items as queries, for tuning")
+    add_plugin_files(group)
 
 
-def study_of(args: argparse.Namespace, **changes: Any) -> Any:
-    """The :class:`bench.study.study.Study` that the options and the study file describe, with ``changes``."""
+def study_of(args: argparse.Namespace, **changes: object) -> Study:
+    """The study that the options and the study file describe, with ``changes``."""
     from bench.study.study import Study
 
     return Study.make(args.study, **(given(args) | changes))
 
 
-def given(args: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says of a study, None where it says nothing."""
+def given(args: argparse.Namespace) -> dict[str, object]:
+    """The options of a study on the command line; None where one is not given."""
     names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler")
-    found = {name: getattr(args, name, None) for name in names}
-    if isinstance(found["seeds"], str) and found["seeds"].isdigit():
-        found["seeds"] = int(found["seeds"])
-    return found
+    values = {name: getattr(args, name, None) for name in names}
+    if isinstance(values["seeds"], str) and values["seeds"].isdigit():
+        values["seeds"] = int(values["seeds"])
+    return values
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", default="", metavar="DIR", help=_TEXT["results"])
 
 
-def store_of(args: argparse.Namespace) -> Any:
-    """The :class:`bench.storing.store.Store` of the results folder, which must exist."""
+def store_of(args: argparse.Namespace) -> Store:
+    """The store of the results folder, which must exist."""
     from bench.errors import StoreError
     from bench.storing.store import Store
     from bench.study.study import results_folder
@@ -86,38 +100,51 @@ def store_of(args: argparse.Namespace) -> Any:
     return Store(folder)
 
 
-def add_plugin_files(parser: argparse.ArgumentParser) -> None:
-    """Files that are made known before the command runs (``bench.cli.main``); a study names its own."""
+def add_plugin_files(parser: argparse._ActionsContainer) -> None:
+    """Add --plugin, which ``bench.cli.main`` reads; a study file may name more files."""
     parser.add_argument(
         "--plugin",
         action="append",
         default=[],
-        metavar="FILE",
+        metavar="FILE,...",
         dest="plugin_files",
-        help="a Python file of your own",
+        help="your own Python files with a method, dataset, report, metric or encoder; may be repeated",
     )
 
 
-def records_of(store: Any) -> list[Any]:
-    """Every stored record; what is no whole cell is told."""
-    records: list[Any] = store.records()
+def plugin_of(text: str) -> tuple[str, str]:
+    """Kind and name of the plugin that ``lcdh[lambda1=1]``, ``map@50`` or ``bow:20`` asks for."""
+    from bench.errors import UnknownNameError
+    from bench.plugins import registry
+
+    name = re.split(r"[\[@:]", text)[0]
+    known = {kind: registry.names(kind) for kind in registry.KINDS}
+    for kind, names in known.items():
+        if name in names:
+            return kind, name
+    raise UnknownNameError("plugin", name, {name for names in known.values() for name in names})
+
+
+def records_of(store: Store) -> list[RunRecord]:
+    """Every stored record; files that are incomplete are reported."""
+    records = store.records()
     if store.broken:
         print(
-            f"bench: {len(store.broken)} files of {store.folder} are no whole cells (cut short, or without "
-            f"their .npz) and left out, {store.broken[0].name} first. `bench run` makes them again.",
+            f"bench: {store.folder}: left out {len(store.broken)} cells that are cut short or lack their "
+            f".npz, {store.broken[0].name} first. `bench run` makes them again.",
             file=sys.stderr,
         )
     return records
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """How a table is given out."""
-    parser.add_argument("--format", default="terminal", choices=FORMATS)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
+    """Add the format of a table and the file to write it to."""
+    parser.add_argument("--format", default="terminal", choices=FORMATS, help="default %(default)s")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of printing")
 
 
-def give_out(tables: Sequence[Any], args: argparse.Namespace) -> None:
-    """Print tables, or write them to the file that was asked for; figures are written only."""
+def give_out(tables: Sequence[Table | Figure], args: argparse.Namespace) -> None:
+    """Print tables, or write them to ``--out``; figures are only written."""
     from bench.reporting import writing
     from bench.reporting.figures import Figure
 
@@ -137,18 +164,20 @@ def give_out(tables: Sequence[Any], args: argparse.Namespace) -> None:
         writing.text(args.out, text)
 
 
-def _draw(figures: Sequence[Any], args: argparse.Namespace) -> None:
+def _draw(figures: Sequence[Figure], args: argparse.Namespace) -> None:
     from bench.errors import ParameterError
 
     if args.out is None:
-        raise ParameterError(f"{figures[0].title!r} is a figure, which is not printed. Give --out FILE.pdf.")
+        raise ParameterError(
+            f"{figures[0].title!r} is a figure, which cannot be printed. Give --out FILE.pdf."
+        )
     for figure in figures:
         for path in figure.save_as(args.out):
             print(f"wrote {path}")
 
 
-def show(table: Any) -> None:
-    """Print a table with styles, at the width of the terminal if there is one."""
+def show(table: Table | Figure) -> None:
+    """Print a table: at a terminal with styles and at its width."""
     if sys.stdout.isatty():
         from rich.console import Console
 

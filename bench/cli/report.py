@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from bench.cli import options, running
 
 if TYPE_CHECKING:
+    from bench.cli.commands import Commands
     from bench.paper import Part
     from bench.study.sections import Document
 
 
-def add_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     report = commands.add_parser(
         "report",
         parents=[common],
@@ -73,6 +72,7 @@ def _stored(args: argparse.Namespace) -> tuple[Document, list[Part]]:
     from bench.paper import Part
     from bench.results import Results
     from bench.storing.store import stale_reasons
+    from bench.study.planner import Planner
     from bench.study.sections import Document, Section
     from bench.study.study import data_folder
 
@@ -81,7 +81,7 @@ def _stored(args: argparse.Namespace) -> tuple[Document, list[Part]]:
     if not records:
         raise StoreError(f"results folder {store.folder} has no cells. Run `bench run` first.")
     _check_places(args)
-    describe = paper.describer(data_folder(args.data_root or ""))
+    describe = paper.describer(Planner(), data_folder(args.data_root or ""))
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays, describe=describe)
     title = "Stored results"
     command = f"bench report --results {store.folder}"
@@ -101,13 +101,7 @@ def _of_study(args: argparse.Namespace) -> tuple[Document, list[Part]]:
     document = sections.load(args.study, **given)
     _check_places(args)
 
-    def say(title: str, missing: int, cells: int) -> None:
-        if missing:
-            done = "are not stored and left out" if args.no_run else "are run first"
-            print(f"{title}: {missing} of {cells} cells {done}", file=sys.stderr)
-
-    how = None if args.no_run else running.Run(args).how
-    return document, paper.collect(document, say=say, how=how)
+    return document, paper.collect(document, None if args.no_run else running.Run(args).how)
 
 
 def _page(document: Document, parts: list[Part], files: list[Path], args: argparse.Namespace) -> None:

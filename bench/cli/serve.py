@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bench.cli import options
 
+if TYPE_CHECKING:
+    from bench.cli.commands import Commands
+    from bench.page.live import Watch
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     serve = commands.add_parser(
         "serve",
         parents=[common],
-        help="a live page of a running sweep, on this machine only",
+        help="serve a live page of a running sweep, on this machine only",
         epilog="examples: bench serve; bench serve mine.toml; bench serve --results DIR --port 9000",
     )
     serve.add_argument(
-        "study", nargs="?", help="a study file, or one of smoke, online, paper: its cells count"
+        "study",
+        nargs="?",
+        help="show the progress of this study: a file, or smoke, online or paper (default: all stored cells)",
     )
     options.add_results(serve)
     serve.add_argument(
-        "--port", type=int, default=8642, metavar="N", help="0 takes a free one (default %(default)s)"
+        "--port",
+        type=int,
+        default=8642,
+        metavar="N",
+        help="port to listen on; 0 picks a free one (default %(default)s)",
     )
     serve.set_defaults(execute=_serve)
 
@@ -40,18 +50,19 @@ def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
-def _of_study(args: argparse.Namespace) -> Any:
-    """The cells of all sections of a study file, which may not have been started yet."""
+def _of_study(args: argparse.Namespace) -> Watch:
+    """The cells of all sections of a study file, whether they have been started or not."""
     from bench.errors import ParameterError
     from bench.page.live import Watch
+    from bench.study.planner import Planner
     from bench.study.sections import load
 
-    sections = load(args.study, results=args.results or None).sections
-    plans = [section.plan() for section in sections]
+    planner = Planner()
+    plans = [section.plan(planner) for section in load(args.study, results=args.results or None).sections]
     folders = list(dict.fromkeys(study.results_folder for study, *_ in plans))
     if len(folders) > 1:
         raise ParameterError(
-            f"the sections of {args.study} have {len(folders)} results folders: "
-            f"{', '.join(map(str, folders))}. Choose one by --results."
+            f"the sections of {args.study} have {len(folders)} results folders, and a page shows one: "
+            f"{', '.join(map(str, folders))}. Choose it with --results."
         )
-    return Watch(folders[0], [spec for _, specs, _ in plans for spec in specs])
+    return Watch(folders[0], [cell.spec for _, cells, _ in plans for cell in cells])

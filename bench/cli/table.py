@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from bench.cli import options
 
 if TYPE_CHECKING:
+    from bench.cli.commands import Commands
     from bench.records import RunSpec
+    from bench.reporting.figures import Figure
+    from bench.reporting.tables import Table
     from bench.results import Results
 
 _FILTERS = ("methods", "datasets", "bits", "database")
 
 
-def add_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     table = commands.add_parser(
         "table",
         parents=[common],
@@ -55,6 +56,7 @@ def add_commands(
         epilog="example: bench rescore --metric map@50:hits",
     )
     options.add_results(rescore)
+    options.add_plugin_files(rescore)
     rescore.add_argument("--metric", required=True, metavar="NAME", help="see `bench list metrics`")
     rescore.add_argument(
         "--data-root", default="", metavar="DIR", help="folder of the data files, for order-dependent metrics"
@@ -63,17 +65,20 @@ def add_commands(
 
 
 def _table(args: argparse.Namespace) -> int:
+    from bench.archive.rescore import scored
     from bench.results import Results
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
     records = [r for r in options.records_of(store) if _wanted(r.spec, args)]
+    if args.metric:
+        records = scored(store, records, args.metric)
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
     options.give_out(_tables(results, args), args)
     return 0
 
 
-def _tables(results: Results, args: argparse.Namespace) -> list[object]:
+def _tables(results: Results, args: argparse.Namespace) -> list[Table | Figure]:
     """The report that was requested, and with --published the published numbers, which need no records."""
     from bench.errors import ParameterError
 

@@ -1,4 +1,4 @@
-"""What a plugin is: items as arrays, the base classes of methods and datasets, their parameters and state.
+"""The contract of plugins: items as arrays, base classes and declarations, parameters and state.
 
 May import: errors.
 """

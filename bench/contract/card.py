@@ -1,4 +1,4 @@
-"""The card of a dataset: what it is, whose it is, and which files to expect, before any is there."""
+"""The card of a dataset: its source, terms and expected files, known before any file is downloaded."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """One file that the owners distribute; ``path`` is where it lies below ``ROOT/NAME``.
+    """One file that the owners distribute, at ``path`` below ``ROOT/NAME``.
 
-    What nobody has published stays empty: a wrong checksum is worse than none.
+    A size or checksum that nobody has published stays empty: a wrong one is worse than none.
     """
 
     path: str
-    url: str = ""  # the official address, https; "" where the owners want to be asked, by a form for instance
+    url: str = ""  # the official address; "" if the file must be requested, for instance by a form
     bytes: int | None = None
     sha256: str = ""
-    md5: str = ""  # where the owners publish this instead
+    md5: str = ""  # if the owners publish this instead
     unpack: str = ""  # the folder below ROOT/NAME that an archive is unpacked into ("." is NAME itself)
     optional: bool = False  # the dataset can be used without it
-    variant: str = ""  # the one that needs it; "" where all do
-    note: str = ""  # what is in it, or how to ask for it
+    variant: str = ""  # the variant that needs it; "" if all do
+    note: str = ""  # its content, or how to request it
 
     @property
     def checksum(self) -> tuple[str, str]:
-        """Name and value of the published checksum, in lower case; two empty texts where there is none."""
+        """Name and value of the published checksum, in lower case; both empty if there is none."""
         return (
             ("sha256", self.sha256.lower()) if self.sha256 else ("md5" if self.md5 else "", self.md5.lower())
         )
 
     def needed(self, variant: str) -> bool:
-        """Whether ``variant`` of the dataset, "" where it has none, cannot be used without this file."""
+        """Whether ``variant`` of the dataset ("" if it has none) requires this file."""
         return not self.optional and self.variant in ("", variant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the field counts in a variant; 0 is unknown."""
+    """The published counts of a variant, or those of a copy; 0 is unknown."""
 
     pairs: int = 0  # train and query together
     queries: int = 0
@@ -45,7 +45,7 @@ class Counts:
     words: int = 0  # of the bag of words
 
     def differences(self, expected: Counts) -> tuple[str, ...]:
-        """What the field knows and is another here, one sentence each.
+        """One line for each count that differs from the published one.
 
         >>> Counts(pairs=20000, words=1386).differences(Counts(pairs=20015, words=1386))
         ('pairs: found 20000, expected 20015',)
@@ -60,9 +60,9 @@ class Counts:
 class Card:
     """Where a dataset comes from, under which terms, and what a complete copy holds.
 
-    ``name`` is the plugin's name and the folder of its files below the data root. ``variants`` says
-    what each value of the option ``variant`` means; ``counts`` has their numbers, under "" where
-    there is only one.
+    ``name`` is the plugin's name and the folder of its files below the data root. ``variants`` explains
+    each value of the option ``variant``; ``counts`` has their published counts, under "" if there is
+    only one.
     """
 
     name: str
@@ -76,5 +76,5 @@ class Card:
 
 
 def variant_of(source: object) -> str:
-    """What a dataset's option ``variant`` says, "" where it has none: the key of its card's counts."""
+    """The value of a dataset's option ``variant``, "" if it has none: the key of its card's counts."""
     return str(getattr(source, "variant", ""))

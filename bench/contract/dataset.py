@@ -65,6 +65,7 @@ class DatasetSource(ABC):
     licence: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
+        params.refuse_annotated(cls)
         dataclass(kw_only=True, eq=False)(cls)
         if cls.card is not None:
             cls.citation, cls.licence = cls.card.citation, cls.card.licence

@@ -1,4 +1,4 @@
-"""The base class of methods, and what a method declares about itself."""
+"""The base class of methods, and their declarations: capabilities, source, variants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.contract.state import Tree
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a method needs and promises; a cell that cannot run is skipped with a reason."""
+    """The needs and promises of a method; a cell that cannot run is skipped with a reason."""
 
     supervised: bool = False  # reads chunk.labels
     label_free: bool = False  # supervised, and also runs where all or some rows have no label
@@ -28,17 +28,18 @@ class Capabilities:
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
     learned_codes: bool = False  # training assigns database codes: encode_database() is its own
     pool: bool = False  # has an offline stage: fit_pool() is its own
-    real_valued: bool = False  # encode() gives float32 (n, k) vectors, ranked by cosine: no hashing
-    oracle: bool = False  # encode() is shown the items' labels, as batch.views["labels"]: a ceiling
-    fused: bool = False  # encode() is shown the "clip" view of BOTH modalities, as batch.views: no rival
+    # Set for a method that is no rival of hashing methods. encode() of an oracle is shown the labels of its
+    # items, as batch.views["labels"]; of a fused one, the view "clip" of BOTH modalities, as batch.views;
+    # of a real-valued one, nothing more: it returns float32 (n, k) vectors, which are ranked by cosine.
+    reference: Literal["", "oracle", "fused", "real-valued"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where an algorithm comes from, and how far ours is the authors'."""
+    """The origin of an algorithm, and how close ours is to the authors'."""
 
     paper: str = ""
-    fidelity: Literal["authors' algorithm", "adaptation", "reconstruction", "textbook"] = "textbook"
+    fidelity: Literal["authors' algorithm", "adaptation", "reconstruction", "textbook", "new"] = "textbook"
     note: str = ""  # what differs, what is checked, what is unknown
 
 
@@ -51,16 +52,18 @@ class Variant:
     """
 
     isolates: str
+    code: str = ""  # its number in a paper, a second column of the table
     params: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def setting(self) -> str:
-        """What differs from the full method: ``attention=0, pool=full``."""
+        """The differences from the full method: ``attention=0, pool=full``."""
         return ", ".join(f"{name}={value}" for name, value in {**self.params, **self.run}.items())
 
     def __str__(self) -> str:
-        return f"{self.isolates} ({self.setting or 'nothing changed'})"
+        code = f"{self.code}, " if self.code else ""
+        return f"{self.isolates} ({code}{self.setting or 'nothing changed'})"
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
@@ -76,7 +79,7 @@ class Method(ABC):
     """
 
     bits: int = param(dataclasses.MISSING, "code length", least=1)
-    seed: int = param(0, "of the method's random draws", least=0)
+    seed: int = param(0, "seed of the method's random draws", least=0)
     capabilities: ClassVar[Capabilities] = Capabilities()
     source: ClassVar[Source] = Source()
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings: name[preset=authors]
@@ -84,6 +87,7 @@ class Method(ABC):
     varies: ClassVar[tuple[str, ...]] = ()  # parameters in which the cells of one pass may differ: Shared
 
     def __init_subclass__(cls) -> None:
+        params.refuse_annotated(cls)
         dataclass(kw_only=True, eq=False)(cls)
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ description and bounds, which `bench info` prints and the constructor enforces.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import math
 import types
@@ -35,6 +36,22 @@ def param(
     )
 
 
+def refuse_annotated(cls: type) -> None:
+    """Raise :class:`ContractError` where an annotation would make a parameter of a base's class attribute.
+
+    Call it before ``dataclass()``, which has an obscure message for some of these and none for the others.
+    """
+    bases = [base for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
+    declared = {name for base in bases for name in inspect.get_annotations(base)}
+    parameters_ = {field.name for base in bases for field in dataclasses.fields(base)}
+    for name, annotation in inspect.get_annotations(cls).items():
+        if name in declared - parameters_ and "ClassVar" not in str(annotation):
+            raise ContractError(
+                f"{cls.__name__}.{name} is annotated, which would make it a parameter; expected a class "
+                f"attribute. Drop the annotation, or write {name}: ClassVar[...]."
+            )
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of a plugin class, as `bench info` shows it."""
@@ -49,7 +66,7 @@ class Parameter:
 
     @property
     def expects(self) -> str:
-        """What values are allowed, in words: ``float in [0, inf)``."""
+        """The allowed values as text: ``float in [0, inf)``."""
         name = " or ".join(_words(option) for option in _options(self.type))
         if self.above is None and self.least is None and self.most is None:
             return name

@@ -1,4 +1,4 @@
-"""What cells that see the same items compute once: in one pass over the stream, or ever.
+"""Work that cells on the same items share: computed once in a pass over the stream, or once and for all.
 
 The trap: a timing has to say what a cell costs alone, so that seconds spared are counted as borrowed.
 """

@@ -1,4 +1,4 @@
-"""What a method has learned, as a tree of arrays and plain values: saved without pickle.
+"""The learned state of a method as a tree of arrays and plain values, saved without pickle.
 
 A file of state is a NumPy .npz whose entry ``tree`` is JSON and whose other entries are
 the arrays it names. Loading runs no code: it makes arrays, plain values, and the
@@ -38,7 +38,7 @@ class State:
 
 
 def fields(part: State) -> dict[str, Tree]:
-    """What a part holds, by name."""
+    """The fields of a part, by name."""
     declared = dataclasses.fields(part)  # type: ignore[arg-type]
     return {f.name: getattr(part, f.name) for f in declared}
 

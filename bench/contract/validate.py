@@ -1,6 +1,6 @@
-"""Refuses a dataset that no method should be run on: the one place where arrays are checked.
+"""Validates the arrays of a dataset: refuses one that breaks the contract.
 
-Everything here is an error. What is merely suspicious is a finding of :mod:`bench.data.doctor`.
+Everything here is an error; :mod:`bench.data.doctor` gives findings on arrays that are merely suspicious.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Split
 from bench.errors import DataError
 
-BLOCK = 1 << 22  # values looked at together: a temporary of 4 MB, whatever the dataset's size
+BLOCK = 1 << 22  # values read at a time: a temporary of 4 MB, whatever the dataset's size
 
 
-def check(dataset: Dataset) -> None:
+def validate_dataset(dataset: Dataset) -> None:
     """Raise :class:`DataError` unless the arrays of ``dataset`` are what the contract promises."""
     owner = f"dataset {dataset.name!r}"
     for part, split in (("train", dataset.train), ("query", dataset.query)):
@@ -35,7 +35,7 @@ def check(dataset: Dataset) -> None:
 
 
 def finite(what: str, x: npt.NDArray[Any]) -> None:
-    """Raise :class:`DataError` where ``x`` (n, d) holds a NaN or an infinity; ``what`` names it."""
+    """Raise :class:`DataError` if ``x`` (n, d) holds a NaN or an infinity; ``what`` names it."""
     step = max(1, BLOCK // max(1, x.shape[1]))
     for start in range(0, len(x), step):
         good = np.isfinite(x[start : start + step])
@@ -63,7 +63,7 @@ def _check_split(where: str, split: Split) -> None:
             finite(what, x)
     if split.labels is None:
         raise DataError(
-            f"{where} labels: missing; expected uint8 (n, classes), to tell what is relevant. Add them."
+            f"{where} labels: missing; expected uint8 (n, classes), which decide what is relevant. Add them."
         )
     _check_matrix(f"{where} labels", split.labels, np.uint8, len(ids))
     if (largest := int(split.labels.max())) > 1:
@@ -91,7 +91,7 @@ def _check_widths(owner: str, dataset: Dataset) -> None:
         if a.views.keys() != b.views.keys():
             raise DataError(
                 f"{owner}, {m} views: {sorted(a.views)} in train and {sorted(b.views)} in query; expected "
-                "the same. Add what is missing or leave it out of both."
+                "the same. Add the missing ones, or leave them out of both."
             )
         pairs.append((f"{m} features", a.features, b.features))
         pairs += [(f"{m} view {v}", a.views[v], b.views[v]) for v in sorted(a.views)]

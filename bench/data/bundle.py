@@ -1,6 +1,6 @@
-"""Writes a dataset as a bundle of the field: I_tr, T_tr, L_tr, I_te, T_te, L_te, and views behind them.
+"""Exports a dataset to one file with the usual names: I_tr, T_tr, L_tr, I_te, T_te, L_te, and its views.
 
-`files[path=...]` reads all three kinds back, with the view ``clip``.
+`files[path=...]` reads all three formats back, including the view ``clip``.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from bench.contract.dataset import Dataset
 from bench.errors import DataError, ParameterError, StoreError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-LARGEST = 2**31  # bytes of one variable of a v5 .mat
+LARGEST = 2**31  # bytes of one variable in a v5 .mat
 
 
 def write(dataset: Dataset, path: Path, kind: str) -> dict[str, tuple[int, ...]]:
-    """Write ``dataset`` to ``path`` as ``npz``, ``mat`` or ``h5``; returns the shapes by name."""
+    """Write ``dataset`` to ``path`` as ``npz``, ``mat`` or ``h5``; returns the shape of every variable."""
     if path.suffix.lower() != f".{kind}":
-        raise ParameterError(f"{path}: expected a name that ends with .{kind}. Write another --out or --to.")
+        raise ParameterError(f"{path}: has another suffix; expected .{kind}. Change --out or --to.")
     arrays = variables(dataset)
     too_large = [name for name, x in arrays.items() if x.nbytes >= LARGEST]
     if kind == "mat" and too_large:
-        raise DataError(f"{path}: {too_large[0]} is larger than a .mat holds (2 GB). Write --to h5.")
+        raise DataError(f"{path}: {too_large[0]} exceeds the 2 GB that a .mat variable holds. Use --to h5.")
     temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def write(dataset: Dataset, path: Path, kind: str) -> dict[str, tuple[int, ...]]
         temporary.replace(path)
     except OSError as error:
         raise StoreError(
-            f"{path}: cannot be written ({error.strerror or error}). Give another --out."
+            f"{path}: cannot be written ({error.strerror or error}). Choose another --out."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -43,20 +43,20 @@ def write(dataset: Dataset, path: Path, kind: str) -> dict[str, tuple[int, ...]]
 
 
 def variables(dataset: Dataset) -> dict[str, npt.NDArray[Any]]:
-    """The arrays by the field's names; the view clip of the training images is ``I_tr_clip``."""
-    found: dict[str, npt.NDArray[Any]] = {}
+    """The arrays under their usual names; the view ``clip`` of the training images is ``I_tr_clip``."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for part, split in (("tr", dataset.train), ("te", dataset.query)):
         for letter, batch in (("I", split.image), ("T", split.text)):
-            found[f"{letter}_{part}"] = batch.features
-            found |= {f"{letter}_{part}_{view}": x for view, x in sorted(batch.views.items())}
+            arrays[f"{letter}_{part}"] = batch.features
+            arrays |= {f"{letter}_{part}_{view}": x for view, x in sorted(batch.views.items())}
         assert split.labels is not None
-        found[f"L_{part}"] = split.labels
-        found[f"ids_{part}"] = split.ids
-    return found | ({"classes": np.array(dataset.classes)} if dataset.classes else {})
+        arrays[f"L_{part}"] = split.labels
+        arrays[f"ids_{part}"] = split.ids
+    return arrays | ({"classes": np.array(dataset.classes)} if dataset.classes else {})
 
 
 def _npz(path: Path, arrays: Arrays) -> None:
-    with path.open("wb") as file:  # a path would be given the suffix .npz where it has another
+    with path.open("wb") as file:  # given a path that ends with .NPZ, savez would append .npz
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 

@@ -1,8 +1,8 @@
-"""Datasets as memory-mapped arrays: loaded and checked once, then shared by every process.
+"""Datasets as memory-mapped arrays: loaded and validated once, then shared by every process.
 
 The cache lies outside the results folder, in `BENCH_CACHE` or the user's cache folder, and
-may be deleted at any time. Prepared views are maps already, checked and with a digest of their own:
-of those the cache only notes where they are, whatever their size.
+may be deleted at any time. Prepared views are memory maps already, with a digest of their own:
+the cache only records where they lie.
 """
 
 from __future__ import annotations
@@ -25,26 +25,24 @@ from bench.contract.dataset import Dataset, DatasetSource
 from bench.contract.items import Batch, Split
 from bench.data.views import files
 from bench.errors import DataError, StoreError
-from bench.plugins import fingerprint, registry
+from bench.plugins import fingerprint
 from bench.records import selector
 
 _PARTS = ("train", "query")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A dataset in the cache: where, and the fingerprint of its arrays."""
+class CachedDataset:
+    """A dataset in the cache: its folder and the fingerprint of its arrays."""
 
     folder: Path
     fingerprint: str
 
-    def open(self) -> Dataset:
-        """The dataset with every array mapped read-only from disk."""
+    def open(self, source: DatasetSource) -> Dataset:
+        """The dataset, with every array mapped read-only from disk; ``source`` maps prepared views."""
         manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
         if "mapped" in manifest:
-            where = manifest["mapped"]
-            source: DatasetSource = registry.get("dataset", where["dataset"])(**where["options"])
-            return dataclasses.replace(source.load(Path(where["root"])), name=manifest["name"])
+            return dataclasses.replace(source.load(Path(manifest["mapped"]["root"])), name=manifest["name"])
         parts = {part: _open_split(self.folder, part, manifest["views"]) for part in _PARTS}
         return Dataset(
             name=manifest["name"],
@@ -55,7 +53,7 @@ class Stored:
 
 
 def base() -> Path:
-    """The folder of all that is cached: ``BENCH_CACHE``, or ``hashbench`` in the user's cache folder."""
+    """The root of all caches: ``BENCH_CACHE``, or ``hashbench`` in the user's cache folder."""
     given = (
         os.environ.get("BENCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hashbench"
     )
@@ -63,37 +61,39 @@ def base() -> Path:
 
 
 def folder() -> Path:
-    """Where cached datasets lie."""
+    """The folder of cached datasets."""
     return base() / "datasets"
 
 
 def kept_folder(method: str) -> Path:
-    """Where a method's costly parts lie, such as teachers; other code of the method keeps them elsewhere."""
+    """The folder of a method's costly parts, such as teachers; another version of its code has another."""
     return base() / "kept" / f"{method}-{fingerprint.of_method(method)}"
 
 
-def prepare(name: str, options: Mapping[str, Any], data_root: Path) -> Stored:
-    """The cached form of a dataset; loads, checks and writes it where it is not there yet."""
-    source: DatasetSource = registry.get("dataset", name)(**options)
+def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_root: Path) -> CachedDataset:
+    """Return a dataset from the cache; load, validate and store it first if it is not cached yet.
+
+    ``name`` is that of the plugin, and ``source`` the plugin with ``options``.
+    """
     target = folder() / f"{name}-{_identity(name, source, data_root)}"
     if not (target / "manifest.json").is_file():
         dataset, title = source.load(data_root), selector(name, options)
         if contents := _prepared(dataset):
             if files.noted(dataset.train.ids, "code") != fingerprint.of_dataset(name):
                 raise DataError(
-                    f"{title}: was parsed by another version of its plugin. Run `bench data prepare` again: "
-                    "views that are still right stay."
+                    f"{title}: was parsed by another version of its plugin. Run `bench data prepare` again; "
+                    "views that are still valid are kept."
                 )
             where = {"dataset": name, "options": dict(options), "root": str(data_root.resolve())}
             _publish({"name": title, "fingerprint": _named(dataset, contents), "mapped": where}, target)
         else:
             _write(dataset, target, title)
     manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
-    return Stored(target, manifest["fingerprint"])
+    return CachedDataset(target, manifest["fingerprint"])
 
 
 def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
-    """Changes with the plugin's code and options and with size or date of the files it reads."""
+    """A digest of the plugin's code and options, and of the size and date of the files it reads."""
     described = [name, repr(sorted(vars(source).items())), fingerprint.of_dataset(name)]
     for path in source.files(data_root):
         try:
@@ -105,20 +105,20 @@ def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
 
 
 def _prepared(dataset: Dataset) -> dict[str, str]:
-    """The digest of every array of features, where all are maps of prepared views; else nothing."""
-    found = {}
+    """The digest of every feature array if all are maps of prepared views; otherwise empty."""
+    contents = {}
     for part in _PARTS:
         for entry, array in _entries(getattr(dataset, part)):
             if entry not in ("labels", "ids"):
                 content = files.noted(array, "content")
                 if content is None:
                     return {}
-                found[f"{part}.{entry}"] = content
-    return found
+                contents[f"{part}.{entry}"] = content
+    return contents
 
 
 def _named(dataset: Dataset, contents: Mapping[str, str]) -> str:
-    """The fingerprint of a dataset whose features have digests already."""
+    """The fingerprint of a dataset whose feature arrays already have digests."""
     digest = hashlib.blake2b(digest_size=8)
     for part in _PARTS:
         for entry, array in _entries(getattr(dataset, part)):
@@ -130,10 +130,10 @@ def _named(dataset: Dataset, contents: Mapping[str, str]) -> str:
 
 
 def _write(dataset: Dataset, target: Path, name: str) -> None:
-    """Check ``dataset`` and copy its arrays."""
-    from bench.contract.validate import check
+    """Validate ``dataset`` and store its arrays."""
+    from bench.contract.validate import validate_dataset
 
-    check(dataset)
+    validate_dataset(dataset)
     manifest = {
         "name": name,
         "classes": list(dataset.classes),
@@ -144,7 +144,7 @@ def _write(dataset: Dataset, target: Path, name: str) -> None:
 
 
 def _publish(manifest: dict[str, Any], target: Path, dataset: Dataset | None = None) -> None:
-    """Write the arrays, if any, and the manifest under a temporary name that is renamed when complete."""
+    """Write the arrays, if any, and the manifest under a temporary name, then rename the folder."""
     temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
     try:
         temporary.mkdir(parents=True)
@@ -154,15 +154,15 @@ def _publish(manifest: dict[str, Any], target: Path, dataset: Dataset | None = N
         _rename(temporary, target)
     except OSError as error:
         raise StoreError(
-            f"cannot write the dataset cache {target.parent}: {error.strerror or error}. "
-            "Set BENCH_CACHE to a folder with room that you can write to."
+            f"dataset cache {target.parent}: cannot be written ({error.strerror or error}). "
+            "Set BENCH_CACHE to a writable folder with enough space."
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _copy(dataset: Dataset, folder: Path) -> str:
-    """Write every array into ``folder``; returns the fingerprint."""
+    """Write every array into ``folder``; returns their fingerprint."""
     digest = hashlib.blake2b(digest_size=8)
     for part in _PARTS:
         for entry, array in _entries(getattr(dataset, part)):
@@ -177,7 +177,7 @@ def _rename(temporary: Path, target: Path) -> None:
     try:
         temporary.rename(target)
     except OSError:
-        if not (target / "manifest.json").is_file():  # otherwise another process was first: the same arrays
+        if not (target / "manifest.json").is_file():  # else another process wrote the same arrays first
             raise
 
 

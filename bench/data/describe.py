@@ -1,6 +1,6 @@
-"""What a dataset is like: sizes, labels, base rate, empty queries, duplicates, constant columns.
+"""Statistics of a dataset: sizes, labels, base rate, empty queries, duplicates, constant columns.
 
-Nothing here needs memory of queries × items; 190,000 pairs take seconds.
+Memory does not grow with queries × items; 190,000 pairs take seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONSTANT = 1e-6  # a column whose sd is below this share of the matrix's root me
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean, smallest and largest of some values."""
+    """Mean, minimum and maximum of some values."""
 
     mean: float
     min: float
@@ -40,9 +40,9 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicates:
-    """Items that are bit for bit equal to an earlier one: ``pair`` in both modalities, or in one.
+    """Counts of items that equal an earlier one bit for bit, in both modalities or in one.
 
-    ``query_in_train`` counts queries that some training item equals.
+    ``query_in_train`` counts queries that equal a training item.
     """
 
     train: int
@@ -57,12 +57,12 @@ class Duplicates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetStatistics:
-    """Counts of one dataset. ``str()`` gives the lines that `bench info` prints."""
+    """Counts and rates of one dataset; ``str()`` gives the lines that `bench info` prints."""
 
     name: str
     train: int  # pairs
     query: int
-    dimensions: dict[str, int]  # "image", "text", "image view clip" ... → columns
+    dimensions: dict[str, int]  # "image", "text", "image view clip", ... → columns
     constant_columns: dict[str, int]  # the same keys → columns of train that hardly vary
     labels_per_item: Spread  # in train
     class_counts: dict[str, int]  # class → training items
@@ -86,13 +86,13 @@ class DatasetStatistics:
             ("base rate", f"{self.base_rate} (per query; the mAP of random codes)"),
             ("empty queries", f"{self.empty_queries} of {self.query}"),
             ("unlabelled", f"{self.unlabelled} of {self.train} train items"),
-            *((f"equal {kind}s", str(found)) for kind, found in self.duplicates.items()),
+            *((f"equal {kind}s", str(counts)) for kind, counts in self.duplicates.items()),
         ]
         return "\n".join(f"{title + ':':18} {text}" for title, text in rows)
 
 
 def describe(dataset: Dataset) -> DatasetStatistics:
-    """Measure a dataset that :func:`bench.contract.validate.check` accepts."""
+    """Compute the statistics of a dataset that :func:`bench.contract.validate.validate_dataset` accepts."""
     labels, asked = _labels(dataset.train, dataset), _labels(dataset.query, dataset)
     per_item = np.concatenate([b.sum(axis=1) for b in blocks(labels)])
     names = dataset.classes or tuple(str(c) for c in range(labels.shape[1]))
@@ -114,7 +114,7 @@ def describe(dataset: Dataset) -> DatasetStatistics:
 
 
 def blocks(x: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    """``x`` in runs of rows of at most 32 MB as float64, so that a memory map is never held whole."""
+    """Cut ``x`` into runs of rows of at most 32 MB in float64: a memory map never fills the memory."""
     step = max(1, BLOCK_BYTES // (8 * max(1, x.shape[1])))
     for start in range(0, len(x), step):
         yield x[start : start + step]
@@ -133,15 +133,15 @@ def moments(x: Features) -> tuple[Floats, Floats]:
 
 
 def constant_columns(mean: Floats, sd: Floats) -> npt.NDArray[np.intp]:
-    """Columns that hardly vary, by the moments of all columns."""
+    """Numbers of the columns that hardly vary, from the moments of all columns."""
     scale = np.sqrt(np.mean(sd**2 + mean**2))
     return np.flatnonzero(sd <= CONSTANT * scale)
 
 
 def base_rates(query: Labels, train: Labels) -> Floats:
-    """Share of training items that have a label in common with each query; exact.
+    """Share of training items that share a label with each query (n,); exact.
 
-    Equal label rows are compared once: real data have far fewer label sets than items.
+    Equal label rows are compared once, since real data have far fewer label sets than items.
     """
     sets, _, counts = _label_sets(train)
     asked, which, _ = _label_sets(query)
@@ -154,7 +154,7 @@ def base_rates(query: Labels, train: Labels) -> Floats:
 
 
 def row_digests(x: Features) -> npt.NDArray[np.void]:
-    """16 bytes per row, equal where the rows are equal bit for bit."""
+    """A digest of 16 bytes per row; rows that are equal bit for bit have equal digests."""
     digests = bytearray()
     for block in blocks(x):
         for row in np.ascontiguousarray(block):
@@ -163,7 +163,7 @@ def row_digests(x: Features) -> npt.NDArray[np.void]:
 
 
 def _label_sets(labels: Labels) -> tuple[Features, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The distinct rows as float32, the number of the set of every row, and how often each occurs."""
+    """The distinct rows as float32, the set number of every row, and how often each set occurs."""
     packed = np.packbits(labels, axis=1)
     keys = packed.view(f"V{packed.shape[1]}").ravel()
     _, first, which, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
@@ -179,15 +179,15 @@ def _duplicates(dataset: Dataset) -> dict[str, Duplicates]:
         np.column_stack([digests[m][part].view("u8").reshape(-1, 2) for m in MODALITIES]).view("V32").ravel()
         for part in (0, 1)
     ]
-    found = {}
+    duplicates = {}
     kinds: list[tuple[str, list[npt.NDArray[np.void]]]] = [("pair", pairs), *digests.items()]
     for kind, (train, query) in kinds:
-        found[kind] = Duplicates(
+        duplicates[kind] = Duplicates(
             train=len(train) - len(np.unique(train)),
             query=len(query) - len(np.unique(query)),
             query_in_train=int(np.isin(query, train).sum()),
         )
-    return found
+    return duplicates
 
 
 def _matrices(split: Split) -> Iterator[tuple[str, Features]]:
@@ -201,7 +201,7 @@ def _matrices(split: Split) -> Iterator[tuple[str, Features]]:
 def _labels(split: Split, dataset: Dataset) -> Labels:
     if split.labels is None:
         raise DataError(
-            f"dataset {dataset.name!r}: has no labels; expected uint8 (n, classes), to tell what is "
-            "relevant. Add them."
+            f"dataset {dataset.name!r}: has no labels; expected uint8 (n, classes), which decide what is "
+            "relevant. Add them in load()."
         )
     return split.labels

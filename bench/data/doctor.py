@@ -1,6 +1,6 @@
-"""The protocol lint: what is suspicious about a dataset and a stream before anything is trained.
+"""Findings on a dataset and its stream: what would make results misleading, before anything is trained.
 
-A finding is advice, not an error: what no run can survive is refused by :mod:`bench.contract.validate`.
+A finding is advice, not an error; :mod:`bench.contract.validate` refuses arrays that no run could use.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.contract import validate
 from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Features, Labels
+from bench.contract.validate import validate_dataset
 from bench.data.describe import DatasetStatistics, blocks, constant_columns, describe, moments
 from bench.errors import DataError
 from bench.records import Schedule
@@ -23,22 +23,22 @@ Level = Literal["PASS", "WARN", "FAIL"]
 Floats = npt.NDArray[np.float64]
 Moments = tuple[Floats, Floats]
 
-SAMPLE = 500  # queries whose nearest neighbour in the database is looked for
-NEAR = 0.999  # cosine of centred image features from which two items are near-duplicates
-PAIRS = 100_000  # random pairs that tell how often two training items share a label
-EXACT = 1e-4  # a column mean below this share of its sd was made zero: chance leaves about 1/sqrt(n)
+SAMPLE = 500  # queries whose nearest training image is searched
+NEAR = 0.999  # cosine of centred image features from which two items count as near-duplicates
+PAIRS = 100_000  # random pairs that estimate how often two training items share a label
+EXACT = 1e-4  # a column mean below this share of its sd was set to zero: chance leaves about 1/sqrt(n)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the lint: how bad, about what, and what it means and what to do."""
+    """One piece of advice: its level, its topic, and a text that says what it means and what to do."""
 
     level: Level
     topic: str
     text: str
 
 
-def lint(
+def examine(
     dataset: Dataset,
     chunk_sizes: Sequence[int] = (),
     *,
@@ -46,13 +46,13 @@ def lint(
     schedule: Schedule | None = None,
     statistics: DatasetStatistics | None = None,
 ) -> list[Finding]:
-    """Check a dataset and, where ``chunk_sizes`` are given, the stream made of it.
+    """List the findings on a dataset and, if ``chunk_sizes`` are given, on the stream made of it.
 
     ``bits`` is the longest code that will be learned from a chunk. ``statistics`` saves
-    describing the dataset again. The result is the same for the same arguments.
+    computing them again. Equal arguments give equal findings.
     """
     try:
-        validate.check(dataset)
+        validate_dataset(dataset)
     except DataError as error:
         return [Finding("FAIL", "arrays", str(error))]
     known = statistics or describe(dataset)
@@ -85,16 +85,16 @@ def _exact_duplicates(known: DatasetStatistics) -> Finding:
         return Finding(
             "FAIL" if pair > known.query / 100 else "WARN",
             topic,
-            f"{pair} of {known.query} queries have the image and text features of a training item: copies, "
-            "whose labels are known before the search, or features too coarse to tell items apart. Remove "
-            "the copies from train, or take finer features.",
+            f"{pair} of {known.query} queries have the image and text features of a training item: they are "
+            "copies, whose labels are known before the search, or the features are too coarse to tell items "
+            "apart. Remove the copies from train, or use finer features.",
         )
     if image:
         return Finding(
             "WARN",
             topic,
             f"{image} of {known.query} queries have the image of a training item, with another text: the "
-            "same picture is on both sides. Split by picture, or remove them.",
+            "same picture is in query and train. Split by picture, or remove these queries.",
         )
     return Finding("PASS", topic, "no query equals a training item")
 
@@ -104,24 +104,24 @@ def _near_duplicates(dataset: Dataset, centre: Floats) -> Finding:
     queries = dataset.query.image.features
     rows = np.random.default_rng(0).permutation(len(queries))[:SAMPLE]
     cosines = _nearest_cosines(np.asarray(queries[np.sort(rows)]), dataset.train.image.features, centre)
-    found, n = int((cosines >= NEAR).sum()), len(cosines)
-    if found > n / 100:
+    near, n = int((cosines >= NEAR).sum()), len(cosines)
+    if near > n / 100:
         return Finding(
             "WARN",
             topic,
-            f"{found} of {n} sampled queries have an image in train with cosine {NEAR} or more (centred): "
-            "copies or bursts of one scene inflate mAP. Split by source, or remove them.",
+            f"{near} of {n} sampled queries have a training image with a centred cosine of {NEAR} or more: "
+            "copies and bursts of one scene inflate mAP. Split by source, or remove these queries.",
         )
     return Finding(
-        "PASS", topic, f"{found} of {n} sampled queries have an image of cosine {NEAR} or more in train"
+        "PASS", topic, f"{near} of {n} sampled queries have a training image with a cosine of {NEAR} or more"
     )
 
 
 def _nearest_cosines(queries: Features, train: Features, centre: Floats) -> Floats:
-    """Cosine of each query to the training row that is nearest, all centred.
+    """Cosine of each query and its nearest training row, all centred.
 
-    The nearest is sought among random projections to 64 dimensions, which near-duplicates
-    survive, and its cosine is then computed exactly.
+    The nearest row is searched among random projections to 64 dimensions, where near-duplicates
+    stay near; its cosine is then computed exactly.
     """
     d = train.shape[1]
     project: Features = np.eye(d, dtype=np.float32)
@@ -134,7 +134,7 @@ def _nearest_cosines(queries: Features, train: Features, centre: Floats) -> Floa
     start = 0
     for block in blocks(train):
         other = _unit(block - shift) @ project
-        distance = (other**2).sum(axis=1) - 2 * short @ other.T  # up to the query's own norm
+        distance = (other**2).sum(axis=1) - 2 * short @ other.T  # up to the query's norm
         closest = distance.argmin(axis=1)
         least = distance[np.arange(len(queries)), closest]
         better = least < best
@@ -157,7 +157,7 @@ def _unlabelled(known: DatasetStatistics) -> Finding:
             "WARN",
             topic,
             f"{known.unlabelled} of {known.train} training items have no label: they are relevant to no "
-            "query and teach a supervised method nothing. Drop them, or say that they are part of the task.",
+            "query and teach supervised methods nothing. Drop them, or state that they are part of the task.",
         )
     return Finding("PASS", topic, "every training item has a label")
 
@@ -168,10 +168,10 @@ def _empty_queries(known: DatasetStatistics) -> Finding:
         return Finding(
             "FAIL" if known.empty_queries == known.query else "WARN",
             topic,
-            f"{known.empty_queries} of {known.query} queries share no label with any training item: they are "
-            "left out of every mean, and counted as zero elsewhere. Remove them from the dataset.",
+            f"{known.empty_queries} of {known.query} queries share no label with any training item: every "
+            "mean leaves them out, and other code counts them as zero. Remove them from the dataset.",
         )
-    return Finding("PASS", topic, "every query has a relevant item in the whole database")
+    return Finding("PASS", topic, "every query has a relevant item in the full database")
 
 
 def _classes(known: DatasetStatistics) -> Finding:
@@ -182,7 +182,7 @@ def _classes(known: DatasetStatistics) -> Finding:
             "WARN",
             topic,
             f"{len(empty)} of {len(known.class_counts)} label columns have no training item (first: "
-            f"{empty[0]}): methods solve for them in vain. Remove the columns.",
+            f"{empty[0]}): methods fit them in vain. Remove these columns.",
         )
     return Finding("PASS", topic, f"each of {len(known.class_counts)} label columns has training items")
 
@@ -192,14 +192,20 @@ def _base_rate(known: DatasetStatistics) -> Finding:
     rate = known.base_rate.mean
     meaning = f"{rate:.1%} of all pairs are relevant, so random codes score mAP {rate:.3f}"
     if rate > 0.9:
-        return Finding("FAIL", topic, f"{meaning}: nothing is left to tell methods apart. Use finer labels.")
+        return Finding(
+            "FAIL", topic, f"{meaning}: too little is left to tell methods apart. Use finer labels."
+        )
     if rate > 0.5:
-        return Finding("WARN", topic, f"{meaning}: read mAP as points above it, and show it in the table.")
+        return Finding(
+            "WARN",
+            topic,
+            f"{meaning}: read mAP as the gain over this level, and show the level in the table.",
+        )
     return Finding("PASS", topic, meaning)
 
 
 def _order(labels: Labels, schedule: Schedule | None) -> Finding:
-    """Neighbours in storage that share labels far more often than random pairs: a grouped file."""
+    """Stored neighbours that share labels far more often than random pairs reveal a grouped file."""
     topic = "storage order"
     n = len(labels)
     if n < 100:
@@ -217,8 +223,8 @@ def _order(labels: Labels, schedule: Schedule | None) -> Finding:
     return Finding(
         "WARN",
         topic,
-        f"grouped by label: {rates}. Where ties stay in stored order this changes mAP, and chunks of the "
-        "file would be of few classes. Use a shuffled schedule, and no code that ranks ties as stored.",
+        f"grouped by label: {rates}. Ranking ties in stored order then changes mAP, and chunks in stored "
+        "order hold few classes. Use a shuffled schedule, and no code that ranks ties as stored.",
     )
 
 
@@ -227,7 +233,7 @@ def _sharing(labels: Labels, a: npt.NDArray[np.intp], b: npt.NDArray[np.intp]) -
 
 
 def _normalised(modality: str, train: Moments, query: Moments, share: float) -> Finding:
-    """Exact moments betray what the features were normalised with; ``share`` is train's part of all."""
+    """Exact moments reveal what normalised the features; ``share`` is the share of train among all items."""
     topic = f"{modality} normalisation"
     joint = _joint(train, query, share)
     varies = np.ones(len(train[0]), dtype=np.bool_)
@@ -241,17 +247,17 @@ def _normalised(modality: str, train: Moments, query: Moments, share: float) -> 
             return Finding(
                 "WARN",
                 topic,
-                f"train and query together have {moment} in every column, train alone has not: the queries "
-                "were used to normalise. Compute it from train, or better from the first chunk.",
+                f"train and query together have {moment} in every column, train alone does not: the queries "
+                "took part in the normalisation. Normalise by train or, better, by the first chunk.",
             )
         if alone < EXACT:
             return Finding(
                 "WARN",
                 topic,
-                f"train has {moment} in every column: the whole stream was used to normalise, so round 0 "
-                "knows of later rounds. Feed raw features; methods normalise as the items arrive.",
+                f"train has {moment} in every column: the full stream took part in the normalisation, so "
+                "round 0 knows of later rounds. Supply raw features; methods normalise as items arrive.",
             )
-    return Finding("PASS", topic, "neither mean 0 nor standard deviation 1 over the whole stream")
+    return Finding("PASS", topic, "neither mean 0 nor standard deviation 1 over the full stream")
 
 
 def _joint(train: Moments, query: Moments, share: float) -> Moments:
@@ -261,20 +267,20 @@ def _joint(train: Moments, query: Moments, share: float) -> Moments:
 
 
 def _offsets(of: Moments, varies: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """How far the typical column is from mean 0, in its sd, and from sd 1."""
+    """How far the median column is from mean 0, in units of its sd, and from sd 1."""
     mean, sd = of[0][varies], of[1][varies]
     return float(np.median(np.abs(mean) / np.maximum(sd, 1e-30))), float(np.median(np.abs(sd - 1)))
 
 
 def _constant(known: DatasetStatistics) -> Finding:
     topic = "constant columns"
-    found = {name: count for name, count in known.constant_columns.items() if count}
-    if found:
-        shown = ", ".join(f"{count} of {known.dimensions[name]} in {name}" for name, count in found.items())
+    counts = {name: count for name, count in known.constant_columns.items() if count}
+    if counts:
+        shown = ", ".join(f"{count} of {known.dimensions[name]} in {name}" for name, count in counts.items())
         return Finding(
             "WARN",
             topic,
-            f"{shown}: they hardly vary in train, and a division by their standard deviation blows them up. "
+            f"{shown}: they hardly vary in train, and dividing by their standard deviation blows them up. "
             "Remove them.",
         )
     return Finding("PASS", topic, "every column varies in train")
@@ -293,8 +299,8 @@ def _scale(modality: str, train: Moments) -> Finding:
     return Finding(
         "WARN",
         topic,
-        f"{size}: fixed ridge weights and kernel widths mean something else at such a scale. Let the method "
-        "standardise (where it has the option), or rescale by the first chunk.",
+        f"{size}: fixed ridge weights and kernel widths lose their meaning at this scale. Let the method "
+        "standardise (if it has the option), or rescale by the first chunk.",
     )
 
 
@@ -310,8 +316,8 @@ def _chunks(sizes: Sequence[int], bits: int | None, schedule: Schedule | None) -
         yield Finding(
             "WARN",
             "rounds",
-            f"{shape}: the last chunk is a remainder, and curves end on it. Merge it (last=merge), and name "
-            "the rule with the numbers: papers differ.",
+            f"{shape}: the last chunk is a remainder, and curves end on it. Merge it (last=merge), and state "
+            "the rule with the results: papers differ.",
         )
     else:
         yield Finding("PASS", "rounds", shape)

@@ -1,6 +1,6 @@
-"""Downloads the files of a card: resumed where they were cut off, checked, and put in place when whole.
+"""Downloads the files of a card: resumes broken transfers, compares checksums, and keeps only complete files.
 
-pooch checks the sum and puts the file in place; the transfer is ours, since pooch begins anew.
+pooch compares the checksum and moves the file into place; the transfer is our own, since pooch cannot resume.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ import requests
 from bench.contract.card import Card, Expected
 from bench.data import unpack
 from bench.errors import DataError, StoreError
-from bench.progress import Meter, amount
+from bench.progress import Task, amount
 
-BLOCK = 1 << 16  # what a cut connection loses at most
-TRIES = 4  # in a row that bring not one byte
+BLOCK = 1 << 16  # bytes that a broken connection loses at most
+TRIES = 4  # in a row without a single byte, then we give up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a server is waited for, in seconds."""
+    """How long to wait for a server, in seconds."""
 
     stall: float = 30.0  # without a byte
-    pause: float = 2.0  # before another attempt
+    pause: float = 2.0  # before the next attempt
 
 
 def get(card: Card, expected: Expected, home: Path, patience: Patience | None = None) -> str:
-    """Make sure that a file is in ``home``, whole and unpacked; returns what was done, in words.
+    """Make sure that a file is in ``home``, complete and unpacked; returns a note on what was done.
 
-    :class:`DataError` where it cannot be had or is not what the card says.
+    Raises :class:`DataError` if the file cannot be downloaded or differs from the card.
     """
     patience = patience or Patience()
     target = home / expected.path
     if is_unpacked(expected, home):
-        return "is there, unpacked"
-    done = "is there"
+        return "already unpacked"
+    done = "already downloaded"
     if target.is_file():
         if problem := wrong(expected, target):
-            raise DataError(f"{target}: {problem}. Delete it and get it again, or see {_pages(card)}.")
+            raise DataError(f"{target}: {problem}. Delete it and download it again, or see {_pages(card)}.")
     elif not expected.url:
-        raise DataError(f"{target}: cannot be downloaded: {expected.note or 'its owners want to be asked'}.")
+        raise DataError(f"{target}: cannot be downloaded: {expected.note or 'ask its owners'}.")
     else:
         _fetch(card, expected, target, patience)
         done = f"downloaded, {amount(target.stat().st_size, 'bytes')}"
@@ -59,7 +59,7 @@ def get(card: Card, expected: Expected, home: Path, patience: Patience | None = 
 
 
 def is_unpacked(expected: Expected, home: Path) -> bool:
-    """Whether the archive that is there, or was there, has been unpacked completely."""
+    """Whether the archive, which may have been deleted since, has been unpacked completely."""
     target = home / expected.path
     try:
         status = json.loads(_mark(expected, home).read_text(encoding="utf-8"))
@@ -69,16 +69,16 @@ def is_unpacked(expected: Expected, home: Path) -> bool:
 
 
 def wrong(expected: Expected, path: Path) -> str:
-    """What is wrong with a file that is there, or ""; reads it where the card has its checksum."""
+    """How a file differs from the card, or "" if it does not; reads all of it if the card has a checksum."""
     size = path.stat().st_size
     if expected.bytes is not None and size != expected.bytes:
         return f"has {size} bytes; expected {expected.bytes}"
     kind, value = expected.checksum
     if kind:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
-        if found != value:
-            return f"has the {kind} {found}; expected {value}"
+            digest = hashlib.file_digest(file, kind).hexdigest()
+        if digest != value:
+            return f"has the {kind} {digest}; expected {value}"
     return ""
 
 
@@ -107,23 +107,23 @@ def _fetch(card: Card, expected: Expected, target: Path, patience: Patience) -> 
             path=target.parent,
             downloader=transfer,
         )
-    except ValueError as error:  # pooch's word for another checksum; it has deleted the file
+    except ValueError as error:  # how pooch reports another checksum; it has deleted the file
         raise DataError(
-            f"{expected.url}: what came has not the {' '.join(expected.checksum)}; nothing was kept. The "
-            f"owners may have changed the file, or something between altered it: see {_pages(card)}."
+            f"{expected.url}: the download does not match {' '.join(expected.checksum)}; discarded. The "
+            f"owners may have changed the file, or a proxy altered it: see {_pages(card)}."
         ) from error
     except OSError as error:
         raise StoreError(
-            f"{target}: cannot be written ({error.strerror or error}). Check the data root."
+            f"{target}: cannot be written ({error.strerror or error}). Check --data-root."
         ) from error
 
 
 class _Again(Exception):
-    """Why an attempt failed that may succeed when it is repeated."""
+    """The reason why an attempt failed that may succeed when repeated."""
 
 
 def _interruption(error: Exception) -> str:
-    """What broke a connection, in words."""
+    """Name what broke a connection."""
     said = str(error).lower()
     if "failed to establish" in said or "failed to resolve" in said:
         return "the server cannot be reached"
@@ -132,7 +132,7 @@ def _interruption(error: Exception) -> str:
 
 @dataclass
 class _Transfer:
-    """A downloader for pooch that goes on where an earlier one stopped."""
+    """A downloader for pooch that resumes where an earlier one stopped."""
 
     card: Card
     expected: Expected
@@ -154,50 +154,45 @@ class _Transfer:
                 requests.exceptions.ChunkedEncodingError,
             ) as error:
                 self._failed(_interruption(error), gained=self._size() > before)
-            except requests.RequestException as error:  # too many redirections, an address that is none
+            except requests.RequestException as error:  # too many redirects, an invalid address
                 reason = " ".join(str(error).split())
-                raise DataError(
-                    f"{url}: cannot be asked for ({reason}). The owners may have moved it: see "
-                    f"{_pages(self.card)}, and put the file at {self._target()}."
-                ) from error
-        self._memory().unlink(missing_ok=True)
+                raise DataError(f"{url}: cannot be requested ({reason}). {self._by_hand()}") from error
+        self._version_file().unlink(missing_ok=True)
         self.part.replace(output_file)
 
     def _once(self, url: str) -> None:
-        """One request, from where the file ends to its end; :class:`DataError` where it is pointless."""
+        """Request the rest of the file once; :class:`DataError` if another attempt would be pointless."""
         begin = self._size()
         with requests.get(
             url, headers=self._headers(begin), stream=True, timeout=self.patience.stall
         ) as answer:
-            if answer.status_code == 416:  # the part is as long as the file, or longer
+            if answer.status_code == 416:  # the part is as long as the file or longer
                 if answer.headers.get("Content-Range", "").endswith(f"/{begin}"):
                     return
                 self.part.unlink()
-                raise _Again("the file has another size now")
+                raise _Again("the size of the file has changed")
             if answer.status_code >= 500 or answer.status_code == 429:
                 raise _Again(f"the server answered {answer.status_code} {answer.reason}")
             if answer.status_code not in (200, 206):
-                raise DataError(
-                    f"{url}: the server answered {answer.status_code} {answer.reason}. The owners may have "
-                    f"moved it: see {_pages(self.card)}, and put the file at {self._target()}."
-                )
+                said = f"the server answered {answer.status_code} {answer.reason}"
+                raise DataError(f"{url}: {said}. {self._by_hand()}")
             begin = begin if answer.status_code == 206 else 0
             total = self._total(answer, begin)
             self._remember(answer.headers)
             self._receive(answer, begin, total)
 
     def _receive(self, answer: Any, begin: int, total: int | None) -> None:
-        with self.part.open("ab") as file, Meter(f"get {self._target().name}", total, "bytes") as meter:
+        with self.part.open("ab") as file, Task(f"get {self._target().name}", total, "bytes") as task:
             file.truncate(begin)
-            meter.skip(begin)
+            task.skip(begin)
             for block in answer.iter_content(BLOCK):
                 file.write(block)
-                meter.advance(len(block))
-            if total is not None and meter.done != total:
+                task.advance(len(block))
+            if total is not None and task.done != total:
                 raise _Again("the connection was cut off")
 
     def _total(self, answer: Any, begin: int) -> int | None:
-        """Bytes of the whole file by the server's word, which has to be the card's."""
+        """Bytes of the complete file as the server states them, which must agree with the card."""
         said, wanted = answer.headers.get("Content-Length"), self.expected.bytes
         total = wanted if said is None else begin + int(said)
         if wanted is not None and total != wanted:
@@ -207,17 +202,14 @@ class _Transfer:
                 f"the file: see {_pages(self.card)}."
             )
         if "text/html" in answer.headers.get("Content-Type", "") and ".htm" not in self.expected.path:
-            raise DataError(
-                f"{answer.url}: the server sent a page, not the file. See {_pages(self.card)}, and put the "
-                f"file at {self._target()}."
-            )
+            raise DataError(f"{answer.url}: the server sent a web page; expected the file. {self._by_hand()}")
         return total
 
     def _headers(self, begin: int) -> dict[str, str]:
-        """Ask for the rest only of the very file that the part is of."""
-        headers = {"Accept-Encoding": "identity"}  # else Content-Length counts other bytes than ours
+        """Request the rest alone, and only if the server still has the version that the part belongs to."""
+        headers = {"Accept-Encoding": "identity"}  # compressed, Content-Length would count other bytes
         try:
-            version = json.loads(self._memory().read_text(encoding="utf-8"))["version"]
+            version = json.loads(self._version_file().read_text(encoding="utf-8"))["version"]
         except (OSError, ValueError, KeyError):
             version = ""
         if begin and version:
@@ -227,22 +219,27 @@ class _Transfer:
     def _remember(self, headers: Mapping[str, str]) -> None:
         tag = headers.get("ETag", "")
         version = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
-        self._memory().write_text(json.dumps({"version": version}), encoding="utf-8")
+        self._version_file().write_text(json.dumps({"version": version}), encoding="utf-8")
 
     def _failed(self, reason: str, *, gained: bool) -> None:
         self.failures = [] if gained else [*self.failures, reason]
         if len(self.failures) >= TRIES:
             raise DataError(
-                f"{self.expected.url}: {reason}, {TRIES} times in a row, at {amount(self._size(), 'bytes')}. "
-                "Run the same command again to go on from there."
+                f"{self.expected.url}: {reason}, {TRIES} times in a row, after "
+                f"{amount(self._size(), 'bytes')}. Run the same command again to resume."
             )
         time.sleep(self.patience.pause)
 
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _memory(self) -> Path:
+    def _version_file(self) -> Path:
         return self.part.with_name(f"{self.part.name}.json")
+
+    def _by_hand(self) -> str:
+        return (
+            f"The owners may have moved the file: see {_pages(self.card)}, and save it as {self._target()}."
+        )
 
     def _target(self) -> Path:
         return self.part.with_name(self.part.name[1:].removesuffix(".part"))

@@ -1,4 +1,4 @@
-"""What there is of a dataset below the data root: its files beside its card, its views, and what is odd."""
+"""A dataset's state below the data root: its files compared with its card, its views, its findings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.contract.card import Card, Counts, Expected, variant_of
 from bench.data import doctor, download
 from bench.data.doctor import Finding
 from bench.data.views.files import read_manifest
-from bench.data.views.prepare import check
+from bench.data.views.prepare import validate_raw
 from bench.data.views.source import RawSource
 from bench.errors import DataError
 from bench.progress import amount
@@ -21,20 +21,20 @@ from bench.progress import amount
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file of a card and how it stands: ``there``, ``unpacked``, ``missing`` or ``wrong``."""
+    """One file of a card and its state: ``present``, ``unpacked``, ``missing`` or ``wrong``."""
 
     expected: Expected
     state: str
-    text: str  # what is wrong, or how to get it
+    text: str  # the problem, or how to get the file
 
 
-def files(card: Card, home: Path, *, sums: bool = False) -> Iterator[File]:
-    """Every file of the card; ``sums`` reads those with a checksum, which takes a while."""
+def files(card: Card, home: Path, *, checksums: bool = False) -> Iterator[File]:
+    """The state of every file of the card; ``checksums`` compares those too, which takes a while."""
     for expected in card.files:
         path = home / expected.path
         if path.is_file():
-            problem = download.wrong(expected, path) if sums else ""
-            yield File(expected, "wrong" if problem else "there", problem)
+            problem = download.wrong(expected, path) if checksums else ""
+            yield File(expected, "wrong" if problem else "present", problem)
         elif download.is_unpacked(expected, home):
             yield File(expected, "unpacked", "")
         else:
@@ -44,39 +44,39 @@ def files(card: Card, home: Path, *, sums: bool = False) -> Iterator[File]:
 
 def views(home: Path) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Modality, name and manifest of every prepared view, by folder."""
-    found: list[tuple[str, str, Mapping[str, Any]]] = []
+    prepared: list[tuple[str, str, Mapping[str, Any]]] = []
     for path in sorted(home.glob("views/*/[!.]*/[!.]*/manifest.json")):
         manifest = read_manifest(path.parent)
         if manifest is not None:
-            found.append((path.parents[2].name, path.parents[1].name, manifest))
-    return found
+            prepared.append((path.parents[2].name, path.parents[1].name, manifest))
+    return prepared
 
 
 def findings(source: Any, root: Path) -> list[Finding]:
-    """The lint of a dataset with a card: its files, its counts, its items, then its arrays."""
-    found: list[Finding] = []
+    """The findings on a dataset: on its files, its counts, its items, then its arrays."""
+    listed: list[Finding] = []
     if source.card is not None:
-        found += _of_files(source.card, root / source.card.name, variant_of(source))
+        listed += _of_files(source.card, root / source.card.name, variant_of(source))
     if isinstance(source, RawSource):
-        found += _of_raw(source, root)
+        listed += _of_raw(source, root)
     try:
         dataset = source.load(root)
     except DataError as error:
-        return [*found, Finding("FAIL", "arrays", str(error))]
-    return [*found, *doctor.lint(dataset)]
+        return [*listed, Finding("FAIL", "arrays", str(error))]
+    return [*listed, *doctor.examine(dataset)]
 
 
 def _of_files(card: Card, home: Path, variant: str) -> Iterator[Finding]:
-    for file in files(card, home, sums=True):
+    for file in files(card, home, checksums=True):
         topic = file.expected.path
         if file.state == "wrong":
-            yield Finding("FAIL", topic, f"{file.text}. Delete it and get it again.")
+            yield Finding("FAIL", topic, f"{file.text}. Delete it and download it again.")
         elif file.state == "missing" and file.expected.needed(variant):
-            yield Finding("WARN", topic, f"is not there: {file.text}")
-        elif file.state == "there":
+            yield Finding("WARN", topic, f"is missing: {file.text}")
+        elif file.state == "present":
             size = amount((home / topic).stat().st_size, "bytes")
             kind, _ = file.expected.checksum
-            known = f"{kind} as expected" if kind else "no checksum is published"
+            known = f"{kind} matches" if kind else "no checksum is published"
             yield Finding("PASS", topic, f"{size}; {known}")
 
 
@@ -84,7 +84,7 @@ def _of_raw(source: RawSource, root: Path) -> Iterator[Finding]:
     try:
         raw = source.raw(root)
         assert raw is not None
-        check(source.card.name, raw)
+        validate_raw(source.card.name, raw)
     except DataError as error:
         yield Finding("WARN", "raw files", str(error))
         return
@@ -95,24 +95,25 @@ def _of_raw(source: RawSource, root: Path) -> Iterator[Finding]:
         words=len(raw.vocabulary),
     )
     usual = source.card.counts.get(variant_of(source), Counts())
-    other = here.differences(usual) if usual.pairs else ()  # else the field has no numbers
+    other = here.differences(usual) if usual.pairs else ()  # else nobody has published numbers
     if other:
-        yield Finding("WARN", "counts", f"{'; '.join(other)}. Figures do not compare with the field's.")
+        yield Finding(
+            "WARN", "counts", f"{'; '.join(other)}. Results are not comparable with published ones."
+        )
     else:
         shown = f"{here.pairs} pairs, {here.queries} queries, {here.classes} classes"
-        yield Finding("PASS", "counts", f"{shown}, as the field has them" if usual.pairs else shown)
+        yield Finding("PASS", "counts", f"{shown}, as published" if usual.pairs else shown)
     for note in raw.notes:
         yield Finding("PASS", "note", note)
     used = np.concatenate([raw.train, raw.query])
     empty = sum(not raw.texts[row].strip() for row in used)
     yield Finding(
-        "WARN" if empty else "PASS", "empty texts", f"{empty} of {len(used)} items have a text without a word"
+        "WARN" if empty else "PASS", "empty texts", f"{empty} of {len(used)} items have an empty text"
     )
     train = {raw.texts[row] for row in raw.train}
-    twice = sum(raw.texts[row] in train for row in raw.query)
-    share = twice / len(raw.query)
+    shared = sum(raw.texts[row] in train for row in raw.query)
     yield Finding(
-        "WARN" if share > 0.01 else "PASS",
+        "WARN" if shared / len(raw.query) > 0.01 else "PASS",
         "equal texts",
-        f"{twice} of {len(raw.query)} queries have a text that a training item has, too",
+        f"{shared} of {len(raw.query)} queries have the text of a training item",
     )

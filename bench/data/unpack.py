@@ -1,4 +1,4 @@
-"""Unpacks zip and tar archives: plain files and folders, below one folder, or nothing at all."""
+"""Unpacks zip and tar archives: only plain files and folders, below one folder, all or none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
 from bench.errors import DataError, StoreError
-from bench.progress import Meter
+from bench.progress import Task
 
 BLOCK = 1 << 20
 _DAMAGE = (
@@ -27,14 +27,14 @@ _DAMAGE = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
-    NotImplementedError,  # a compression that zipfile does not know
+    NotImplementedError,  # a compression that zipfile does not support
     ValueError,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A plain file of an archive."""
+    """One plain file in an archive."""
 
     name: str
     size: int
@@ -42,10 +42,10 @@ class _Entry:
 
 
 def unpack(archive: Path, into: Path) -> int:
-    """Put the files of ``archive`` below ``into`` once all of them have been read; returns how many.
+    """Unpack ``archive`` below ``into`` once all of it has been read; returns the number of files.
 
-    A member that would lie elsewhere, a link, a device, an encrypted or damaged member is a
-    :class:`DataError`, and then nothing has been put in place.
+    A member that would land outside ``into``, a link, a device, and an encrypted or damaged member
+    raise :class:`DataError`; then no file is put in place.
     """
     aside = into / f".unpacking-{uuid.uuid4().hex[:8]}"
     try:
@@ -53,17 +53,17 @@ def unpack(archive: Path, into: Path) -> int:
             total, free = sum(entry.size for entry in entries), shutil.disk_usage(archive.parent).free
             if total > free:
                 raise StoreError(
-                    f"{archive}: holds {total / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Make room first."
+                    f"{archive}: unpacks to {total / 1e9:.1f} GB; {free / 1e9:.1f} GB are free. Make room."
                 )
-            with Meter(f"unpack {archive.name}", total, "bytes") as meter:
+            with Task(f"unpack {archive.name}", total, "bytes") as task:
                 for entry in entries:
-                    _copy(archive, entry, aside / entry.name, meter)
+                    _copy(archive, entry, aside / entry.name, task)
         if entries:
             _merge(aside, into)
         return len(entries)
     except OSError as error:
         raise StoreError(
-            f"{into}: cannot unpack {archive.name} there ({error}). Check the folder."
+            f"{into}: cannot unpack {archive.name} here ({error}). Check the folder and its free space."
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -71,7 +71,7 @@ def unpack(archive: Path, into: Path) -> int:
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[list[_Entry]]:
-    """The plain files of an archive, all checked; damage met while they are read is named, too."""
+    """Open the plain files of an archive after a look at every member; names damage met while reading."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
@@ -80,26 +80,26 @@ def _opened(archive: Path) -> Iterator[list[_Entry]]:
             with tarfile.open(archive) as taped:
                 yield list(_of_tar(archive, taped))
         else:
-            raise DataError(f"{archive}: is neither zip nor tar, or is cut short. Get it again.")
+            raise DataError(f"{archive}: is neither zip nor tar, or is truncated. Download it again.")
     except _DAMAGE as error:
-        raise DataError(f"{archive}: is damaged ({error}). Delete it and get it again.") from error
+        raise DataError(f"{archive}: is damaged ({error}). Delete it and download it again.") from error
 
 
 def _of_zip(archive: Path, packed: zipfile.ZipFile) -> Iterator[_Entry]:
     for info in packed.infolist():
-        name = _checked(archive, info.filename)
+        name = _safe_name(archive, info.filename)
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise DataError(f"{archive}: member {info.filename!r} is a link or device; expected plain files.")
         if info.flag_bits & 1:
-            raise DataError(f"{archive}: is encrypted. Unpack it by hand, with the owners' password.")
+            raise DataError(f"{archive}: is encrypted. Unpack it by hand with the owners' password.")
         if not info.is_dir():
             yield _Entry(name, info.file_size, _later(packed.open, info))
 
 
 def _of_tar(archive: Path, taped: tarfile.TarFile) -> Iterator[_Entry]:
     for member in taped:
-        name = _checked(archive, member.name)
+        name = _safe_name(archive, member.name)
         if not (member.isreg() or member.isdir()):
             raise DataError(f"{archive}: member {member.name!r} is a link or device; expected plain files.")
         if member.isreg():
@@ -110,31 +110,31 @@ def _later(opener: Callable[[Any], Any], member: Any) -> Callable[[], Any]:
     return lambda: opener(member)
 
 
-def _checked(archive: Path, name: str) -> str:
+def _safe_name(archive: Path, name: str) -> str:
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts):
         raise DataError(f"{archive}: member {name!r} lies outside the folder. Do not trust this archive.")
     return name
 
 
-def _copy(archive: Path, entry: _Entry, target: Path, meter: Meter) -> None:
+def _copy(archive: Path, entry: _Entry, target: Path, task: Task) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     source = entry.open()
     assert source is not None
     with source, target.open("wb") as file:
         while block := source.read(BLOCK):
             file.write(block)
-            meter.advance(len(block))
+            task.advance(len(block))
     if target.stat().st_size != entry.size:
-        raise DataError(f"{archive}: member {entry.name!r} is cut short. Delete it and get it again.")
+        raise DataError(f"{archive}: member {entry.name!r} is truncated. Delete it and download it again.")
 
 
 def _merge(source: Path, target: Path) -> None:
-    """Move what is in one folder into another, folder by folder; files that are there are replaced."""
+    """Move the content of one folder into another, folder by folder; existing files are replaced."""
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
-        beside = target / path.name
-        if path.is_dir() and beside.is_dir():
-            _merge(path, beside)
+        existing = target / path.name
+        if path.is_dir() and existing.is_dir():
+            _merge(path, existing)
         else:
-            path.replace(beside)
+            path.replace(existing)

@@ -1,7 +1,7 @@
 """One self-contained HTML page of stored results, and a live page of a running sweep.
 
-May import: contract, data, errors, metrics, plugins, protocol, records, reporting, results,
-running, scoring, storing.
+May import: contract, errors, metrics, protocol, records, reporting, results,
+running, scoring, storing, study.
 """
 
 from __future__ import annotations

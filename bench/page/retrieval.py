@@ -19,15 +19,15 @@ import numpy.typing as npt
 
 from bench.contract.dataset import Dataset, Raw
 from bench.contract.items import Labels, Modality, Split
-from bench.data import cache
 from bench.errors import BenchError, DataError
-from bench.plugins import registry
 from bench.records import RunRecord
 from bench.reporting.evidence import Evidence
 from bench.reporting.protocol import dataset_of, grouped
 from bench.results import Results
 from bench.running.runner import SIDES
 from bench.scoring.hamming import distances_numpy
+from bench.study.planned import PlannedData
+from bench.study.planner import Planner
 
 QUERIES = 16  # at most, per dataset
 SHOWN = 12  # results of a query
@@ -39,28 +39,30 @@ SIDE = 96  # pixels of a picture's longer side
 def collect(results: Results, data_root: Path, budget: int) -> dict[str, Any]:
     """Dataset → its sample, or ``{"why": ...}`` where there is none; pictures in ``budget`` bytes."""
     by_dataset = grouped(results, dataset_of)
-    samples = {}
+    samples, planner = {}, Planner()
     for name, records in by_dataset.items():
+        spec = records[0].spec
+        data = planner.data(spec.dataset, spec.dataset_params, data_root)
         try:
-            samples[name] = _sample(records, results.evidence, data_root, budget // len(by_dataset))
+            samples[name] = _sample(records, results.evidence, data, budget // len(by_dataset))
         except BenchError as error:
             samples[name] = {"why": str(error)}
     return samples
 
 
-def _sample(records: Sequence[RunRecord], evidence: Evidence, data_root: Path, budget: int) -> dict[str, Any]:
+def _sample(
+    records: Sequence[RunRecord], evidence: Evidence, data: PlannedData, budget: int
+) -> dict[str, Any]:
     if not evidence:
         raise DataError("No results folder was given to read the codes from.")
     chosen = _chosen(records)
     if not chosen:
         raise DataError("No cell of this dataset has binary codes of a finished run.")
-    spec = chosen[0].spec
-    stored = cache.prepare(spec.dataset, spec.dataset_params, data_root)
-    current = [r for r in chosen if r.data == stored.fingerprint]
+    current = [r for r in chosen if r.data == data.cached.fingerprint]
     if not current:
         raise DataError("The dataset has changed since these cells were run, so their items are unknown.")
-    raw = registry.get("dataset", spec.dataset)(**spec.dataset_params).raw(data_root)
-    items = _Items(stored.open(), raw, budget)
+    raw = data.source.raw(data.root)
+    items = _Items(data.dataset, raw, budget)
     searches = [_Search(record, evidence(record), items.all_labels) for record in current]
     runs: list[dict[str, Any]] = [{"key": s.record.spec.key, "found": {}} for s in searches]
     kept = []

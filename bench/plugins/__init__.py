@@ -1,4 +1,4 @@
-"""How a plugin is found by name and told from another version of itself.
+"""How a plugin is found by name, and how its versions are distinguished.
 
 May import: contract, errors.
 """

@@ -15,6 +15,7 @@ from bench.plugins import registry
 _HARNESS = (
     "contract/items.py",
     "contract/method.py",
+    "contract/metric.py",
     "protocol/stream.py",
     "protocol/shown.py",
     "protocol/index.py",
@@ -24,21 +25,27 @@ _HARNESS = (
     "scoring/_kernels.py",
     "scoring/cosine.py",
     "scoring/ties.py",
-    "metrics.py",
+    "metrics/__init__.py",
+    "metrics/map.py",
+    "metrics/chance.py",
+    "metrics/precision.py",
+    "metrics/ndcg.py",
 )
+
+_FOLDERS = ("bench.methods.", "bench.datasets.", "bench.reports.", "bench.encoders.")
 
 
 @cache
 def of_method(name: str) -> str:
     """Fingerprint of a method's source, the helpers it imports, and the harness's protocol."""
     harness = [Path(bench.__path__[0]) / file for file in _HARNESS]
-    return _of_files([*harness, *_sources(registry.path_of("method", name))])
+    return _of_files([*harness, *sources("method", name)])
 
 
 @cache
 def of_dataset(name: str) -> str:
     """Fingerprint of a dataset plugin's source and the helpers it imports."""
-    return _of_files(_sources(registry.path_of("dataset", name)))
+    return _of_files(sources("dataset", name))
 
 
 def _of_files(files: Iterable[Path]) -> str:
@@ -59,8 +66,9 @@ def _meaning(path: Path) -> str:
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
-def _sources(start: Path | None) -> list[Path]:
+def sources(kind: str, name: str) -> list[Path]:
     """The files of a plugin and, transitively, what they import from the plugin folders."""
+    start = registry.path_of(kind, name)
     found: dict[Path, None] = {}
     waiting = [start] if start is not None else []
     while waiting:
@@ -81,7 +89,7 @@ def _imported(file: Path) -> Iterator[Path]:
         else:
             continue
         for module in wanted:
-            if module.startswith(("bench.methods.", "bench.datasets.")):
+            if module.startswith(_FOLDERS):
                 path = registry.locate(module)
                 if path is not None:
                     yield path

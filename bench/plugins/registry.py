@@ -1,19 +1,17 @@
 """Finds plugins. A plugin's name is the name of its file or folder, or of its entry point.
 
-Nothing is imported until a plugin is asked for: listing reads source text only, so it is
+Nothing is imported until a plugin is requested: listing reads source text only, so it is
 fast, and one broken plugin does not hide the others.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -21,12 +19,20 @@ from typing import Any
 
 import bench
 from bench.contract.dataset import DatasetSource
+from bench.contract.encoder import Encoder
 from bench.contract.method import Method
+from bench.contract.metric import Metric
 from bench.errors import BenchError, ContractError, UnknownNameError
+from bench.plugins import reading
 
-KINDS = {"method": "methods", "dataset": "datasets", "report": "reports"}
-_BASES = {"method": Method, "dataset": DatasetSource}  # a report is a function
-_ENDINGS = {"method": "Method", "dataset": "Source"}  # of the names of those and of what derives from them
+KINDS = {  # each with its folder, which is its group of entry points too: bench.methods
+    "method": "methods",
+    "dataset": "datasets",
+    "report": "reports",
+    "metric": "metrics",
+    "encoder": "encoders",
+}
+_BASES = {"method": Method, "dataset": DatasetSource, "encoder": Encoder}
 _extra: dict[str, Path] = {}  # --plugin files: module name → path
 
 
@@ -38,7 +44,7 @@ class Listing:
     kind: str
     origin: str  # built-in, a distribution's name, or the path of a --plugin file
     module: str
-    attribute: str  # of an entry point; "" means: the one plugin class in the module
+    attribute: str  # of an entry point; "" means: what the module defines
     path: Path | None
     summary: str
     broken: str  # why it cannot be used, or ""
@@ -67,32 +73,55 @@ def names(kind: str) -> list[str]:
 
 
 def get(kind: str, name: str) -> Any:
-    """The plugin class called ``name``, or the ``render`` function of a report; imports it."""
+    """Import the plugin called ``name``: a class, the ``render`` of a report, a metric with its variants."""
     target = _target(kind, name)
     module = _import(kind, target)
     where = f"{kind} {name!r} ({target.module}, {target.origin})"
     if target.attribute and not hasattr(module, target.attribute):
         raise ContractError(f"{where} has no {target.attribute}. Correct its entry point.")
     if kind == "report":
-        render = getattr(module, target.attribute or "render", None)
-        if not callable(render):
-            raise ContractError(f"{where} has no function render(records). Add one.")
-        return render
-    if target.attribute:
-        candidates = [getattr(module, target.attribute)]
-    else:
-        members = dict(inspect.getmembers(module, inspect.isclass)).values()
-        candidates = list(dict.fromkeys(c for c in members if _defined_in(c, target.module)))
-    base = _BASES[kind]
-    plugins = [c for c in candidates if inspect.isclass(c) and issubclass(c, base)]
-    found = [c for c in plugins if not inspect.isabstract(c)]
-    if len(found) != 1:
-        shown = ", ".join(c.__name__ for c in found) or "none"
-        lacks = [f" {c.__name__} lacks {_unfinished(c)}." for c in plugins if c not in found]
+        return _render(where, getattr(module, target.attribute or "render", None))
+    members = [getattr(module, target.attribute)] if target.attribute else list(vars(module).values())
+    if not target.attribute:
+        members = [m for m in members if _defined_in(getattr(m, "compute", m), target.module)]
+    if kind == "metric":
+        return _metrics(where, [m for m in members if isinstance(m, Metric)])
+    return _one_class(where, _BASES[kind], [m for m in members if inspect.isclass(m)])
+
+
+def _render(where: str, render: Any) -> Any:
+    if not callable(render):
+        raise ContractError(f"{where} has no function render(). Add one.")
+    return render
+
+
+def _metrics(where: str, members: list[Metric]) -> tuple[Metric, ...]:
+    """The metrics that a module declares, each under one name or several, and none like another."""
+    declared = tuple(dict.fromkeys(members))
+    if not declared:
+        raise ContractError(
+            f"{where} declares no metric. Decorate a function with bench.metrics.metric(...)."
+        )
+    keys = [metric.key for metric in declared]
+    for metric in declared:
+        if keys.count(metric.key) > 1:
+            raise ContractError(
+                f"{where} declares two metrics with variant={metric.variant!r}. Give each its own variant."
+            )
+    return declared
+
+
+def _one_class(where: str, base: type, classes: list[type]) -> type:
+    """The class that derives from ``base`` and can be instantiated."""
+    plugins = [c for c in dict.fromkeys(classes) if issubclass(c, base)]
+    complete = [c for c in plugins if not inspect.isabstract(c)]
+    if len(complete) != 1:
+        shown = ", ".join(c.__name__ for c in complete) or "none"
+        lacks = [f" {c.__name__} lacks {_unfinished(c)}." for c in plugins if c not in complete]
         raise ContractError(
             f"{where} must define exactly one {base.__name__}; found {shown}.{''.join(lacks)}"
         )
-    return found[0]
+    return complete[0]
 
 
 def path_of(kind: str, name: str) -> Path | None:
@@ -111,15 +140,19 @@ def add_file(path: Path) -> str:
         )
     module = f"bench_plugin_{path.stem}"
     if _extra.get(module, path) != path:
-        raise ContractError(f"plugin {path}: {_extra[module]} has the same name already. Rename one.")
-    for kind in _kinds_of_file(path):
+        raise ContractError(f"plugin {path}: {_extra[module]} has the same name. Rename one of them.")
+    for kind in reading.kinds(path):
         other = _targets(kind)[0].get(path.stem)
         if other is not None and other.module != module:
             raise ContractError(
-                f"plugin {path}: a {kind} from {other.origin} has the same name already. Rename it."
+                f"plugin {path}: the name {path.stem!r} belongs to {_owner(kind, other)}. Rename the file."
             )
     _extra[module] = path
     return path.stem
+
+
+def _owner(kind: str, target: _Target) -> str:
+    return f"a built-in {kind}" if target.origin == "built-in" else f"a {kind} from {target.origin}"
 
 
 def added_files() -> list[Path]:
@@ -140,13 +173,13 @@ def _target(kind: str, name: str) -> _Target:
 
 
 def _targets(kind: str) -> tuple[dict[str, _Target], list[_Target]]:
-    """The plugins by name, and those whose name was taken: the built-in one keeps it."""
+    """The plugins by name, and those whose name belongs to another: the built-in one keeps it."""
     group = f"bench.{KINDS[kind]}"
     candidates = [_Target(name, "built-in", f"{group}.{name}") for name in sorted(_folder_names(KINDS[kind]))]
     candidates += [
         _Target(path.stem, str(path), module)
         for module, path in _extra.items()
-        if kind in _kinds_of_file(path)
+        if kind in reading.kinds(path)
     ]
     candidates += sorted(
         _Target(point.name, _distribution(point), *(part.strip() for part in point.value.split(":", 1)))
@@ -169,8 +202,8 @@ def _distribution(point: EntryPoint) -> str:
     return point.dist.name if point.dist is not None else "an installed distribution"
 
 
-def _defined_in(cls: type, module_name: str) -> bool:
-    return cls.__module__ == module_name or cls.__module__.startswith(module_name + ".")
+def _defined_in(member: Any, module_name: str) -> bool:
+    return f"{getattr(member, '__module__', '')}.".startswith(f"{module_name}.")
 
 
 def _unfinished(cls: type) -> str:
@@ -213,7 +246,7 @@ def locate(module_name: str) -> Path | None:
     top, *rest = module_name.split(".")
     roots: list[Path] = [Path(p) for p in bench.__path__] if top == "bench" else []
     if not roots:
-        spec = _spec(top)
+        spec = reading.spec(top)
         if spec is None:
             return None
         if not rest and not spec.submodule_search_locations:
@@ -228,99 +261,19 @@ def locate(module_name: str) -> Path | None:
     return None
 
 
-def _spec(top: str) -> ModuleSpec | None:
-    """The spec of a top-level module, which is found without being imported."""
-    try:
-        return importlib.util.find_spec(top)
-    except (ImportError, ValueError):  # an empty name; a module in memory that has no spec
-        return None
-
-
-def _parse(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-
-
-_UNREADABLE = (SyntaxError, OSError, ValueError)  # ValueError: not UTF-8, or null bytes
-
-
-def _kinds_of_file(path: Path) -> set[str]:
-    """What a --plugin file defines, by the bases of its classes; a report has ``render``."""
-    try:
-        tree = _parse(path)
-    except _UNREADABLE:
-        return {"method"}
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    bases = {ast.unparse(base).rpartition(".")[2] for node in classes for base in node.bases}
-    kinds = {kind for kind, ending in _ENDINGS.items() if any(base.endswith(ending) for base in bases)}
-    if any(isinstance(node, ast.FunctionDef) and node.name == "render" for node in tree.body):
-        kinds.add("report")
-    return kinds or {"method"}
-
-
 def _listing(kind: str, target: _Target) -> Listing:
     path = locate(target.module)
-    summary, broken = "", ""
-    if path is None:
-        broken = f"module {target.module!r} is not installed"
-    else:
-        summary, broken = _read(kind, target, path)
+    summary, broken = "", f"module {target.module!r} is not installed"
+    if path is not None:
+        main = path / "__init__.py" if path.is_dir() else path
+        beside = sorted(path.rglob("*.py")) if path.is_dir() and target.origin == "built-in" else []
+        summary, broken = reading.summary(kind, target.attribute, main, beside)
     return Listing(target.name, kind, target.origin, target.module, target.attribute, path, summary, broken)
 
 
 def _taken(kind: str, target: _Target, owner: _Target) -> Listing:
-    broken = f"the name is that of a {kind} from {owner.origin}"
+    broken = f"that name belongs to {_owner(kind, owner)}"
     return Listing(target.name, kind, target.origin, target.module, target.attribute, None, "", broken)
-
-
-def _read(kind: str, target: _Target, path: Path) -> tuple[str, str]:
-    """First line of the docstring, and what is seen to be broken, from the source text alone."""
-    main = path / "__init__.py" if path.is_dir() else path
-    beside = sorted(path.rglob("*.py")) if path.is_dir() and target.origin == "built-in" else []
-    summary = ""
-    for file in dict.fromkeys([main, *beside]):
-        try:
-            tree = _parse(file)
-        except _UNREADABLE as error:
-            return summary, f"{type(error).__name__}: {' '.join(str(error).split())}"
-        broken = _missing_import(tree)
-        if file == main:
-            summary = (ast.get_docstring(tree) or "").partition("\n")[0]
-            broken = broken or _missing_plugin(kind, target.attribute, tree)
-        if broken:
-            return summary, broken
-    return summary, ""
-
-
-def _missing_import(tree: ast.Module) -> str:
-    """The first absolute top-level import that nothing installed answers to."""
-    for node in tree.body:
-        wanted: list[str] = []
-        if isinstance(node, ast.Import):
-            wanted = [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            wanted = [node.module]
-        for module in wanted:
-            top = module.partition(".")[0]
-            if top not in sys.modules and _spec(top) is None:
-                return f"needs the module {top!r}, which is not installed"
-    return ""
-
-
-def _missing_plugin(kind: str, attribute: str, tree: ast.Module) -> str:
-    """What the module does not define, as far as its text tells: an import may bring it in."""
-    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree)):
-        return ""
-    classes = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-    functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
-    imported = {alias.asname or alias.name for node in imports for alias in node.names}
-    assigned = {
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    wanted = attribute or ("render" if kind == "report" else "")
-    if wanted:
-        return "" if wanted in classes | functions | imported | assigned else f"has no {wanted}"
-    return "" if classes or imported - {"annotations"} else f"defines no {_BASES[kind].__name__}"
 
 
 def docstring(plugin: Any) -> str:

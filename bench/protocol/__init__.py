@@ -1,4 +1,4 @@
-"""Who arrives when, what a method sees, whose codes are searched, and the clock.
+"""The protocol of a run: order of arrival, what a method sees, the searched index, and the clock.
 
 May import: contract, errors, records, scoring.
 """

@@ -9,7 +9,7 @@ import numpy as np
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.contract.method import Method
 from bench.protocol.clock import Clock
-from bench.protocol.shown import Stored, checked, encode, pack
+from bench.protocol.shown import Packed, checked, encode, pack
 from bench.records import Database
 
 
@@ -25,7 +25,7 @@ class Index:
     train: Split
     clock: Clock
     rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
-    packed: dict[Modality, Stored] = field(default_factory=dict)
+    packed: dict[Modality, Packed] = field(default_factory=dict)
     rewritten: int | None = None
 
     def arrive(self, method: Method, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
@@ -68,11 +68,11 @@ class Index:
             new = encode(method, self.train, modality, self.rows[known:])
         self._replace(modality, pack(method, new if old is None else np.concatenate([old, new])))
 
-    def _append(self, modality: Modality, new: Stored) -> None:
+    def _append(self, modality: Modality, new: Packed) -> None:
         old = self.packed.get(modality)
         self.packed[modality] = new if old is None else np.concatenate([old, new], axis=1)
 
-    def _replace(self, modality: Modality, new: Stored) -> None:
+    def _replace(self, modality: Modality, new: Packed) -> None:
         """Store ``new`` and count the bits that changed of the items that were stored before."""
         old = self.packed.get(modality)
         self.packed[modality] = new

@@ -1,4 +1,4 @@
-"""What a method may return from encode: checked on every call, with an error that says what to return."""
+"""Checks the output of every call to a method; the error says what to return instead."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def validate_codes(codes: Any, *, rows: int, bits: int, owner: str, call: str) -
     bench.errors.ContractError: Mine.encode() returned float64 (2, 8); expected int8 (2, 8) with values ...
     """
     if not isinstance(codes, np.ndarray):
-        found = f"a {type(codes).__name__}"
+        returned = f"a {type(codes).__name__}"
     elif codes.dtype != np.int8 or codes.shape != (rows, bits):
-        found = f"{codes.dtype} {codes.shape}"
+        returned = f"{codes.dtype} {codes.shape}"
     else:
         wrong = codes[np.abs(codes) != 1]
         if not wrong.size:
             return codes
         zeros = int((wrong == 0).sum())
         others = ", ".join(str(v) for v in np.unique(wrong[wrong != 0])[:3])
-        found = f"int8 {codes.shape} with " + " and ".join(
+        returned = f"int8 {codes.shape} with " + " and ".join(
             ([f"{zeros} zeros"] if zeros else []) + ([f"the values {others}"] if others else [])
         )
     raise ContractError(
-        f"{owner}.{call}() returned {found}; expected int8 ({rows}, {bits}) with values -1 and +1. "
+        f"{owner}.{call}() returned {returned}; expected int8 ({rows}, {bits}) with values -1 and +1. "
         "Use bench.sign(x)."
     )
 
@@ -41,11 +41,11 @@ def validate_vectors(vectors: Any, *, rows: int, owner: str, call: str) -> Featu
     """Return ``vectors`` if they are (rows, k) finite float32; else raise :class:`ContractError`."""
     shape = f"float32 ({rows}, k)"
     if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32:
-        found = str(vectors.dtype) if isinstance(vectors, np.ndarray) else f"a {type(vectors).__name__}"
+        returned = str(vectors.dtype) if isinstance(vectors, np.ndarray) else f"a {type(vectors).__name__}"
     elif vectors.ndim != 2 or len(vectors) != rows:
-        found = f"float32 {vectors.shape}"
+        returned = f"float32 {vectors.shape}"
     elif not np.isfinite(vectors).all():
-        found = "vectors with NaN or infinity"
+        returned = "vectors with NaN or infinity"
     else:
         return vectors
-    raise ContractError(f"{owner}.{call}() is real-valued and returned {found}; expected finite {shape}.")
+    raise ContractError(f"{owner}.{call}() is real-valued and returned {returned}; expected finite {shape}.")

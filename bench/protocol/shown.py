@@ -1,8 +1,9 @@
-"""What a method is shown..
+"""The items as a method sees them: only those that have arrived, and only what the method declared.
 
 The guards are absences: a chunk has no labels for a method that did not declare them, a batch
 holds one modality and no views, the rows of later rounds are never in memory that a method is
-handed, and query rows come only to :meth:`Method.encode`.
+handed, and query rows come only to :meth:`Method.encode`. They prevent mistakes, not fraud: a plugin
+runs in the same process and could still reach everything.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from bench.scoring import hamming
 from bench.scoring.cosine import pack_vectors
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method
-Stored = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
+Packed = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
 _NOTHING = Withheld()
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
 
@@ -34,9 +35,9 @@ def shown(
 ) -> Split:
     """Rows of the training split as a method may see them: read-only copies, labels if declared.
 
-    A view that the dataset lacks is stood in for by the plain features of the modality. A label
-    that is withheld is a row of zeros; so is a modality, and ``absent`` says where. ``kept`` is the
-    folder for what other runs can use again.
+    The plain features of the modality stand in for a view that the dataset lacks. A withheld label
+    is a row of zeros; so is a withheld modality, and ``absent`` says where. ``kept`` is the folder
+    for values that other runs can use again.
     """
     labels = None
     if needs.supervised and train.labels is not None:
@@ -68,7 +69,7 @@ def chunk(
 
 
 def stand_ins(train: Split, needs: Capabilities) -> list[str]:
-    """Which features take the place of others, in words for the record."""
+    """Notes for the record on features that take the place of others."""
     notes = [f"hashes {needs.encodes!r} features at query time"] if needs.encodes else []
     for view in needs.views:
         lacking = [m for m in MODALITIES if view not in train.batch(m).views]
@@ -80,8 +81,8 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
 def encode(method: Method, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
     """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
 
-    An oracle is shown the labels as well, a fused one both modalities, and a method that ``encodes`` a
-    view is shown that view as the features: all of it is said in every table.
+    An oracle sees the labels as well, a fused method both modalities, and a method that ``encodes`` a
+    view sees that view as the features; every table says so.
     """
     seen = items.batch(modality).seen_as(method.capabilities.encodes)
     total = len(items) if rows is None else len(rows)
@@ -90,9 +91,9 @@ def encode(method: Method, items: Split, modality: Modality, rows: Rows | None =
         stop = min(start + _BLOCK, total)
         block = slice(start, stop) if rows is None else rows[start:stop]
         views: dict[str, Features] = {}
-        if method.capabilities.oracle and items.labels is not None:
+        if method.capabilities.reference == "oracle" and items.labels is not None:
             views["labels"] = _frozen(items.labels[block].astype(np.float32))
-        if method.capabilities.fused:
+        if method.capabilities.reference == "fused":
             views |= {m: _frozen(clip_or_plain(items.batch(m))[block]) for m in MODALITIES}
         batch = Batch(_frozen(seen.features[block]), views)
         parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
@@ -104,9 +105,10 @@ def clip_or_plain(batch: Batch) -> Features:
     return batch.views.get("clip", batch.features)
 
 
-def pack(method: Method, codes: Output) -> Stored:
+def pack(method: Method, codes: Output) -> Packed:
     """Checked output of a method as the index stores it: a column for every item."""
-    return pack_vectors(codes) if method.capabilities.real_valued else hamming.pack_codes(codes)
+    real_valued = method.capabilities.reference == "real-valued"
+    return pack_vectors(codes) if real_valued else hamming.pack_codes(codes)
 
 
 def _visible(items: Batch, rows: Rows, views: tuple[str, ...], absent: npt.NDArray[np.bool_] | None) -> Batch:
@@ -125,15 +127,15 @@ def _frozen(array: npt.NDArray[Any], blank: npt.NDArray[np.bool_] | None = None)
 
 
 def checked(method: Method, codes: Any, rows: int, call: str) -> Output:
-    """What a call to a method returned, refused unless it is (rows, bits) codes or (rows, k) vectors."""
+    """The output of a call to a method, which must be (rows, bits) codes or (rows, k) vectors."""
     owner = type(method).__name__
-    if method.capabilities.real_valued:
+    if method.capabilities.reference == "real-valued":
         return validate_vectors(codes, rows=rows, owner=owner, call=call)
     return validate_codes(codes, rows=rows, bits=method.bits, owner=owner, call=call)
 
 
 def skip_reason(cls: type[Method], train: Split, spec: RunSpec) -> str:
-    """Why this cell cannot run, or "". The reason is stored, shown and counted."""
+    """Why this cell cannot run, or ""; the reason is stored and shown."""
     needs = cls.capabilities
     if train.labels is None:
         return "the dataset has no labels, so nothing says what is relevant to a query"

@@ -1,7 +1,7 @@
-"""From a training split to rounds: which rows arrive when, which form the pool, which validate.
+"""Cuts a training split into rounds, the offline pool and validation queries.
 
-Everything here is decided by the labels, the schedule and the run's seed, before a method
-exists: no method can influence, and no method sees, the order of what is to come.
+Labels, schedule and the run's seed decide everything here before a method exists: no method can
+influence or see the order of later rounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ POOLS = {
 
 
 def derive(seed: int, *purpose: str) -> np.random.Generator:
-    """A generator of its own for every purpose of a run, all from the run's one seed.
+    """A random generator for one purpose of a run, from the run's one seed.
 
     >>> bool(derive(0, "order").random() == derive(0, "order").random())
     True
@@ -35,13 +35,13 @@ def derive(seed: int, *purpose: str) -> np.random.Generator:
 
 
 def derive_seed(seed: int, *purpose: str) -> int:
-    """A 32-bit seed for ``purpose``: what a method gets as its ``seed``."""
+    """A 32-bit seed for ``purpose``, such as a method's ``seed``."""
     return int(derive(seed, *purpose).integers(2**32))
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """What of the training rows no method is shown: (n,) bool, True where it is hidden; None: nothing.
+    """Parts of the training rows that no method sees: (n,) bool, True where hidden; None hides nothing.
 
     An item lacks at most one modality. Queries and database keep everything.
     """
@@ -70,7 +70,8 @@ def plan(n: int, labels: Labels | None, *, schedule: Schedule, seed: int, pool: 
     taken = val + (size if kind == "separate" else 0)
     if taken >= n:
         raise ParameterError(
-            f"val={val} and pool={pool} take {taken} of {n} training items; some must be left to stream."
+            f"val={val} and pool={pool} take {taken} of {n} training items and leave none to stream. Take "
+            "fewer."
         )
     order = derive(seed, "carve").permutation(n) if taken else np.arange(n)
     val_rows, pool_rows, rest = order[:val], order[val:taken], np.sort(order[taken:])
@@ -185,15 +186,16 @@ def _class_rounds(rows: Rows, labels: Labels, groups: int, rng: np.random.Genera
     """
     arrival = _arrival(labels[rows], _class_groups(labels.shape[1], groups, rng))
     shuffled = rng.permutation(len(rows))
-    found = (rows[shuffled[arrival[shuffled] == g]] for g in range(groups))
-    return tuple(r for r in found if len(r))
+    rounds = (rows[shuffled[arrival[shuffled] == g]] for g in range(groups))
+    return tuple(r for r in rounds if len(r))
 
 
 def _class_groups(classes: int, groups: int, rng: np.random.Generator) -> Rows:
     """The group of every class (classes,)."""
     if groups > classes:
         raise ParameterError(
-            f"class_incremental:{groups} asks for more groups than there are classes ({classes})."
+            f"schedule class_incremental:{groups} has more groups than the dataset has classes ({classes}). "
+            "Use fewer groups."
         )
     group = np.empty(classes, dtype=np.intp)
     group[rng.permutation(classes)] = np.arange(classes) * groups // classes

@@ -1,26 +1,25 @@
-"""How long a study will take and how much memory a job needs, before it is run.
+"""Estimates the time of a study and the memory of a job before anything runs.
 
-Cells like those already stored cost what those cost; for the others the first chunk is run,
-and the rest of the stream is taken to cost the same per item.
+A cell like stored ones costs what they cost. For any other the first chunk is run, and the rest of
+the stream is assumed to cost the same per item.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import psutil
 
 from bench.contract.items import MODALITIES
-from bench.plugins import registry
-from bench.protocol import stream
 from bench.protocol.shown import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
 from bench.running import threads
-from bench.running.sweep import Cell
 from bench.storing.store import Store
+from bench.study.planned import PlannedCell
 from bench.study.study import Study
 
 _Kind = tuple[str, str]
@@ -28,14 +27,14 @@ _Kind = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Wall-clock seconds for everything, megabytes for one job, and what the figures rest on."""
+    """Wall-clock seconds of all cells, megabytes of one job, and the basis of both."""
 
     seconds: float
     megabytes: float
     basis: str
 
 
-def of(cells: list[Cell], study: Study) -> Cost:
+def of(cells: Sequence[PlannedCell], study: Study) -> Cost:
     """The cost of running ``cells`` with the study's number of jobs."""
     past = _past(Store(study.results_folder).records())
     base = psutil.Process().memory_info().rss
@@ -53,38 +52,37 @@ def of(cells: list[Cell], study: Study) -> Cost:
     basis = (
         f"{before} kinds of cell from earlier runs, {len(known) - before - failed} from a probe of a chunk"
     )
-    basis += f", {failed} that cannot be told: they raise in the first chunk" if failed else ""
+    basis += f", {failed} unknown: they raise an error in the first chunk" if failed else ""
     return Cost(seconds / study.jobs, (base + max(most, data)) / 1e6, basis)
 
 
 def _kind(spec: RunSpec) -> _Kind:
-    """Cells of one kind cost about the same: bits and seeds matter little beside the method and data."""
+    """Cells of one kind cost about the same: bits and seeds matter less than method and data."""
     return spec.label, f"{spec.dataset}{sorted(spec.dataset_params.items())}{spec.schedule}{spec.database}"
 
 
 def _past(records: list[RunRecord]) -> dict[_Kind, list[float]]:
-    found: defaultdict[_Kind, list[float]] = defaultdict(list)
+    seconds: defaultdict[_Kind, list[float]] = defaultdict(list)
     for record in records:
         if record.status == "ok":
             wall = (s for r in record.rounds for stage, s in r.seconds.items() if not stage.endswith("_cpu"))
-            found[_kind(record.spec)].append(sum(wall))
-    return dict(found)
+            seconds[_kind(record.spec)].append(sum(wall))
+    return dict(seconds)
 
 
-def _try_probe(cell: Cell) -> float | None:
+def _try_probe(cell: PlannedCell) -> float | None:
     try:
         return _probe(cell)
-    except Exception:  # noqa: BLE001  # a plugin may raise anything; the run will tell what and where
+    except Exception:  # noqa: BLE001  # a plugin may raise anything; the run will show it
         return None
 
 
-def _probe(cell: Cell) -> float:
+def _probe(cell: PlannedCell) -> float:
     """Seconds for the whole stream, from fitting and encoding the first chunk of it."""
-    spec, train = cell.spec, cell.data.open().train
-    cls = registry.get("method", spec.method)
+    spec, train, cls = cell.spec, cell.data.dataset.train, cell.method
     if skip_reason(cls, train, spec):
         return 0.0
-    plan = stream.of(spec, train)
+    plan = cell.plan
     method = cls(bits=spec.bits, seed=spec.seed, **spec.params)
     first = chunk(train, plan.rounds[0], cls.capabilities, 0, plan.withheld)
     with threads.limit(1):
@@ -99,12 +97,11 @@ def _probe(cell: Cell) -> float:
     return offline + per_item * sum(len(rows) for rows in plan.rounds)
 
 
-def _bytes_in_memory(cell: Cell) -> float:
-    """What a job holds of the data: one chunk, or everything for an offline method."""
-    train = cell.data.open().train
+def _bytes_in_memory(cell: PlannedCell) -> float:
+    """Bytes of the data that a job holds: one chunk, or all items for an offline method."""
+    train = cell.data.dataset.train
     row = sum(b.features.itemsize * b.features.shape[1] for b in (train.image, train.text))
-    offline = registry.get("method", cell.spec.method).capabilities.offline
-    items = (
-        len(train) if offline or cell.spec.schedule.order == "class_incremental" else cell.spec.schedule.size
-    )
+    schedule = cell.spec.schedule
+    whole = cell.method.capabilities.offline or schedule.order == "class_incremental"
+    items = len(train) if whole else schedule.size
     return float(row * items * 3)  # the chunk, a float64 copy of it

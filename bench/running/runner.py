@@ -25,16 +25,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import metrics, progress
+from bench import metrics
 from bench.contract import state
-from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Chunk, Labels, Modality, Rows, Split
-from bench.contract.method import Capabilities, Method
-from bench.contract.params import parameters
+from bench.contract.method import Method
 from bench.contract.state import Tree
-from bench.data.cache import Stored, kept_folder
+from bench.data.cache import kept_folder
 from bench.errors import BenchError
-from bench.plugins import fingerprint, registry
+from bench.plugins import fingerprint
+from bench.progress import Task
 from bench.protocol import stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
@@ -43,6 +42,7 @@ from bench.records import Direction, RoundRecord, RunRecord, RunSpec
 from bench.running import threads
 from bench.scoring import cosine, hamming
 from bench.storing.checkpoint import Checkpoints
+from bench.study.planned import PlannedCell
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -62,59 +62,49 @@ SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 
 def run_cells(
-    specs: Sequence[RunSpec],
-    data: Stored,
+    cells: Sequence[PlannedCell],
     *,
     thread_count: int = 1,
     jobs: int = 1,
     checkpoints: Sequence[Path] = (),
 ) -> list[tuple[RunRecord, Arrays]]:
-    """Run cells of one stream: one pass over it, one chunk for all of them.
+    """Run cells of one stream in one pass over it: every chunk goes to each of them.
 
     They differ in ``bits`` and in the parameters that the method's ``varies`` names, in nothing else.
-    Whatever a method raises becomes a ``failed`` record with its traceback; the other cells go on.
-    ``checkpoints`` has a path for each cell where one that takes long is saved between rounds.
+    An exception in a method becomes a ``failed`` record with its traceback; the other cells go on.
+    ``checkpoints`` has a path for each cell, to save it there between rounds if it takes long.
     """
-    cls: type[Method] = registry.get("method", specs[0].method)
-    dataset = data.open()
+    first = cells[0]
     common: dict[str, Any] = {
-        "code": fingerprint.of_method(specs[0].method),
-        "data": data.fingerprint,
-        "fidelity": cls.source.fidelity,
-        "reference": _reference(cls.capabilities),
+        "code": fingerprint.of_method(first.spec.method),
+        "data": first.data.cached.fingerprint,
+        "fidelity": first.method.source.fidelity,
+        "reference": first.method.capabilities.reference,
         "environment": environment(thread_count, jobs),
     }
-    reason = skip_reason(cls, dataset.train, specs[0])
+    reason = skip_reason(first.method, first.data.dataset.train, first.spec)
     if reason:
-        return [(RunRecord(spec=spec, status="skipped", reason=reason, **common), {}) for spec in specs]
+        return [(RunRecord(spec=c.spec, status="skipped", reason=reason, **common), {}) for c in cells]
     machine = {k: v for k, v in common["environment"].items() if k != "jobs"}
     saved = Checkpoints(checkpoints, {**common, "environment": machine})
-    with threads.limit(thread_count), progress.shown() as line:
+    with threads.limit(thread_count), Task("", len(first.plan.rounds), each="round") as task:
         _warm_up()
-        if "device" in parameters(cls):
+        if "device" in first.plugin.parameters:
             importlib.import_module("torch")  # seconds that belong to no cell
-        stream_ = _Stream(specs[0], cls, dataset)
-        sessions = [_Session(spec, stream_, thread_count, line) for spec in specs]
+        stream_ = _Stream(first)
+        sessions = [_Session(cell.spec, stream_, thread_count, task) for cell in cells]
         saved.resume(sessions)
         stream_.send_to(sessions, saved)
     return [(session.record(common), session.arrays) for session in sessions]
 
 
-def _reference(abilities: Capabilities) -> str:
-    if abilities.oracle:
-        return "oracle"
-    if abilities.fused:
-        return "fused"
-    return "real-valued" if abilities.real_valued else ""
-
-
 class _Stream:
-    """What arrives when: shared by the cells of one pass."""
+    """The data and their order, shared by the cells of one pass."""
 
-    def __init__(self, spec: RunSpec, cls: type[Method], dataset: Dataset) -> None:
-        self.cls, self.train = cls, dataset.train
+    def __init__(self, cell: PlannedCell) -> None:
+        spec, dataset = cell.spec, cell.data.dataset
+        self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
         self.kept = kept_folder(spec.method)
-        self.plan = stream.of(spec, self.train)
         self.val = np.sort(self.plan.val)
         self.query = self.train.take(self.val) if spec.val else dataset.query
         labels, asked = self.train.labels, self.query.labels
@@ -149,24 +139,24 @@ class _Stream:
 class _Session:
     """The state of one cell while its rounds go by."""
 
-    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int, line: progress.Line) -> None:
-        self.spec, self.stream, self.threads, self.line = spec, stream_, thread_count, line
+    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int, task: Task) -> None:
+        self.spec, self.stream, self.threads, self.task = spec, stream_, thread_count, task
         self.clock = Clock()
         self.index = Index(spec.database, stream_.train, self.clock)
         self.rounds: list[RoundRecord] = []
         self.fit_seconds: list[float] = []
         self.arrays: Arrays = {}
         self.round = 0
-        self.started, self.next_round = False, 0  # what a resumed cell has had already
+        self.started, self.next_round = False, 0  # how far a resumed cell has come
         self.failure: tuple[str, str] | None = None  # reason, traceback
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
     def attempt(self, round_: int, act: Callable[[_Session], None]) -> None:
-        """Do something that runs the method's code, unless it has failed before."""
+        """Do something that runs the method's code, unless the cell has failed already."""
         if self.failure is not None:
             return
         self.round = round_
-        self.line.at(f"{self.spec}, round {round_ + 1} of {len(self.stream.plan.rounds)}")
+        self.task.turn_to(str(self.spec), round_)
         try:
             act(self)
         except Exception as error:  # noqa: BLE001  # a plugin may raise anything; the sweep goes on
@@ -264,7 +254,7 @@ class _Session:
     def applies(self, metric: metrics.Metric) -> bool:
         """Not for a cutoff beyond the database, nor for a radius where distances are no bits."""
         if metric.takes == "radius":
-            return not self.stream.cls.capabilities.real_valued
+            return self.stream.cls.capabilities.reference != "real-valued"
         return (metric.cutoff or 0) <= len(self.index.rows)
 
     def search(
@@ -273,7 +263,7 @@ class _Session:
         """Scan the whole database for every query; keep the histograms that every metric follows from."""
         with self.clock.measure("search"):
             query, database = queries[SIDES[direction[0]]], self.index.packed[SIDES[direction[2]]]
-            if self.stream.cls.capabilities.real_valued:
+            if self.stream.cls.capabilities.reference == "real-valued":
                 hist = cosine.histograms(query, database, query_labels, database_labels)
             else:
                 hist = hamming.histograms(
@@ -298,7 +288,7 @@ class _Session:
 
         Real-valued vectors are no codes: they are large, and nothing reads them.
         """
-        for modality in () if self.stream.cls.capabilities.real_valued else MODALITIES:
+        for modality in () if self.stream.cls.capabilities.reference == "real-valued" else MODALITIES:
             self.arrays[f"codes/query/{modality}"] = queries[modality]
             self.arrays[f"codes/database/{modality}"] = self.index.packed[modality]
         self.arrays["rows/database"] = _narrow(self.index.rows)
@@ -307,7 +297,7 @@ class _Session:
             self.arrays["queries/introduced"] = _narrow(self.stream.introduced)
 
     def record(self, common: Mapping[str, Any]) -> RunRecord:
-        """What is kept of the cell; a failed one keeps nothing but the reason."""
+        """The record of the cell; a failed one keeps the reason alone."""
         if self.failure is not None:
             self.arrays = {}
             reason, trace = self.failure
@@ -328,14 +318,14 @@ def _packed_labels(split: Split) -> npt.NDArray[Any]:
 
 
 def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The same whole numbers in the smallest unsigned type that holds them."""
+    """The same integers in the smallest unsigned type that holds them."""
     top = int(array.max()) if array.size else 0
     return array.astype(np.min_scalar_type(top))
 
 
 @cache
 def _warm_up() -> None:
-    """Compile or load the search kernel once per process, so that no cell's search time has it."""
+    """Compile or load the search kernel once per process, outside every cell's search time."""
     one = hamming.pack_codes(np.ones((1, 8), dtype=np.int8))
     label = hamming.pack_labels(np.ones((1, 1), dtype=np.uint8))
     hamming.histograms(one, one, label, label, bits=8, graded=True, threads=1)
@@ -343,18 +333,18 @@ def _warm_up() -> None:
 
 @cache
 def _installed() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in ("hashbench", "numpy", "scipy", "numba", "torch", "scikit-learn"):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
 
 
 @cache
 def _cpu() -> str:
-    """The processor's model, where the system tells it."""
+    """The processor's model, if the system knows it."""
     described = Path("/proc/cpuinfo")
     if described.is_file():
         for line in described.read_text(encoding="utf-8").splitlines():
@@ -364,7 +354,7 @@ def _cpu() -> str:
 
 
 def environment(thread_count: int, jobs: int) -> dict[str, Any]:
-    """What a reader needs to know of the machine: no names, no paths, no dates."""
+    """Facts about the machine that a reader needs: no names, no paths, no dates."""
     return {
         "python": platform.python_version(),
         "system": platform.system(),

@@ -1,49 +1,49 @@
-"""Runs the cells of a study that are not done yet, on as many workers as asked for.
+"""Runs the unfinished cells of a study, on one worker or many.
 
 Everything goes through joblib, so the same sweep runs in this process, in local worker
-processes, or on a Dask or Ray cluster. Only this process stores cells;
-a worker leaves a trace of what it runs, and saves between rounds what takes long (bench.storing).
+processes, or on a Dask or Ray cluster. Only this process stores cells; a worker leaves a trace of
+the cells that it runs, and saves long ones between rounds (bench.storing).
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.data import cache
-from bench.data.cache import Stored
 from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
-from bench.protocol import stream
-from bench.records import RunRecord, RunSpec, selector
+from bench.progress import Task, say
+from bench.records import RunRecord
 from bench.results import Results
+from bench.running import threads
 from bench.running.runner import Arrays, run_cells
 from bench.storing import traces
-from bench.storing.store import State, Store
+from bench.storing.store import CellStatus, Store, standing
+from bench.study.planned import PlannedCell
+from bench.study.planner import Planner
 from bench.study.study import Study
 
 PASS = 32  # cells of one pass at most; each holds a method and its database codes
 BACKENDS = ("loky", "threading", "multiprocessing", "dask", "ray")
-Progress = Callable[["Cell", RunRecord, int, int], None]  # cell, its record, cells finished, cells to run
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell of a study as it stands: what it is, its data, and whether it is done."""
+class Surveyed:
+    """A planned cell, its stored record if it has one, and its status."""
 
-    spec: RunSpec
-    data: Stored
-    state: State
-    reason: str
+    cell: PlannedCell
+    record: RunRecord | None
+    status: CellStatus
+    reason: str  # why it is stale, skipped or failed
 
     def due(self, *, retry: bool = False, force: bool = False) -> bool:
         """Whether a run has to compute it."""
-        return force or self.state in ("missing", "stale") or (retry and self.state == "failed")
+        return force or self.status in ("missing", "stale") or (retry and self.status == "failed")
 
 
 def run(
@@ -51,85 +51,103 @@ def run(
     *,
     retry: bool = False,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: bool = False,
     **options: Any,
 ) -> Results:
-    """Run a study and return its results; cells that are done are not run again.
+    """Run a study and return its results; finished cells are skipped.
 
     ``study`` is a :class:`bench.study.study.Study` or the path of a study file; ``options`` are the
     fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``.
-    ``retry`` runs failed cells again, ``force`` all of them.
+    ``retry`` runs failed cells again, ``force`` all cells; ``progress`` prints a line for each on
+    standard error.
     """
     if not isinstance(study, Study):
         study = Study.make(Path(study) if study is not None else None, **options)
     elif options:
         raise ParameterError("give either a Study or its options, not both. Use dataclasses.replace().")
-    return complete(study, study.cells(), retry=retry, force=force, progress=progress)
+    return complete(study, Planner().cells(study), retry=retry, force=force, progress=progress)
 
 
 def complete(
     study: Study,
-    specs: Sequence[RunSpec],
+    cells: Sequence[PlannedCell],
     *,
+    title: str = "",
     retry: bool = False,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: bool = False,
 ) -> Results:
-    """Run those of these cells that are not done, the way ``study`` says, and return all of them."""
+    """Run the unfinished ones of these cells, the way ``study`` says, and return the results of all.
+
+    ``title`` names them in the lines of ``progress``.
+    """
     store = Store(study.results_folder)
     store.check_writable()
-    cells = survey(study, specs)
-    due = [cell for cell in cells if cell.due(retry=retry, force=force)]
-    with traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace:
-        for count, (cell, record, arrays) in enumerate(_compute(due, study), start=1):
+    surveyed = survey(study, cells)
+    due = [one.cell for one in surveyed if one.due(retry=retry, force=force)]
+    if progress and title and due:
+        say(f"{title}: {len(due)} of {len(cells)} cells are run first")
+    records = {one.cell.spec.key: one.record for one in surveyed if one.record is not None}
+    with (
+        traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
+        Task(title, len(due), each="cell") as task,
+    ):
+        for record, arrays in _compute(due, study):
             kept = store.write(record, arrays)
+            records[kept.spec.key] = kept
             trace.finished(kept)
-            if progress is not None:
-                progress(cell, kept, count, len(due))
-    return collect(store, cells)
+            if progress:
+                task.finish(_line(kept))
+            else:
+                task.advance()
+    return Results([records[cell.spec.key] for cell in cells], arrays=store.arrays)
 
 
-def survey(study: Study, specs: Sequence[RunSpec] | None = None) -> list[Cell]:
-    """Cells (those of the study itself) and where each stands; datasets are loaded and checked here."""
-    specs = study.cells() if specs is None else specs
+def _line(record: RunRecord) -> str:
+    """A finished cell in one line."""
+    if record.status != "ok":
+        return f"{record.spec}  {record.status}: {record.reason}"
+    scores = record.rounds[-1].metrics
+    maps = "  ".join(
+        f"{d.upper().replace('2', '→')} {scores[f'map/{d}']:.3f}" for d in record.spec.directions
+    )
+    return f"{record.spec}  mAP {maps}  fit {sum(record.fit_seconds):.2f} s"
+
+
+def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
+    """The status of every cell; datasets are loaded and checked here.
+
+    One stream of each kind is cut, so that one that cannot be cut stops the study before it starts.
+    """
     store = Store(study.results_folder)
-    stored: dict[str, Stored] = {}
-    for spec in specs:
-        name = selector(spec.dataset, spec.dataset_params)
-        if name not in stored:
-            stored[name] = cache.prepare(spec.dataset, spec.dataset_params, study.data_folder)
-    _check_streams(specs, stored)
-    cells = []
-    for spec in specs:
-        data = stored[selector(spec.dataset, spec.dataset_params)]
-        cells.append(Cell(spec, data, *store.state(spec, data.fingerprint)))
-    return cells
+    kinds: dict[Any, PlannedCell] = {}
+    surveyed = []
+    for cell in cells:
+        record = store.read(cell.spec)
+        surveyed.append(Surveyed(cell, record, *standing(record, cell.data.cached.fingerprint)))
+        kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val), cell)
+    _cut(kinds.values(), study)
+    return surveyed
 
 
-def collect(store: Store, cells: Iterable[Cell]) -> Results:
-    """The stored records of these cells."""
-    found = ((cell, store.read(cell.spec)) for cell in cells)
-    records = [record for _, record in found if record is not None]
-    return Results(records, arrays=store.arrays)
+def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
+    """Cut streams here and not in every worker, on as many threads as a cell has.
+
+    The trap: the last bits of a matrix product depend on the number of threads. So a stream is cut on those
+    of its cell, and a dataset is loaded before, on all.
+    """
+    with threads.limit(study.threads):
+        for cell in cells:
+            cell.stream.cut()
 
 
-def _check_streams(specs: Iterable[RunSpec], stored: Mapping[str, Stored]) -> None:
-    """Cut every kind of stream once, so that one that cannot be cut stops the study before it starts."""
-    seen: set[tuple[str, str, str, int]] = set()
-    for spec in specs:
-        name = selector(spec.dataset, spec.dataset_params)
-        kind = (name, str(spec.schedule), spec.pool, spec.val)
-        if kind not in seen:
-            seen.add(kind)
-            stream.of(spec, stored[name].open().train)
-
-
-def _compute(due: list[Cell], study: Study) -> Iterator[tuple[Cell, RunRecord, Arrays]]:
+def _compute(due: Sequence[PlannedCell], study: Study) -> Iterator[tuple[RunRecord, Arrays]]:
     from joblib import delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     if not due:
         return
+    _cut(due, study)
     plugins = registry.added_files()
     with _backend(study) as jobs:
         task = delayed(_task)
@@ -140,13 +158,13 @@ def _compute(due: list[Cell], study: Study) -> Iterator[tuple[Cell, RunRecord, A
                 yield from finished
         except TerminatedWorkerError as error:
             raise BenchError(
-                "a worker process was killed, most likely for want of memory. The cells that are done are "
-                "kept: run again with fewer --jobs."
+                "a worker process was killed, most likely because memory ran out. Finished cells are kept: "
+                "run again with fewer --jobs."
             ) from error
 
 
 def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
-    """What the tasks return, as they end; Ray's joblib backend cannot do that and works by batches."""
+    """The results of the tasks as they end; with Ray in batches, since its joblib backend cannot do that."""
     from joblib import Parallel
 
     if backend != "ray":
@@ -156,36 +174,34 @@ def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
         yield from Parallel()(tasks[start : start + jobs])
 
 
-def _groups(due: Sequence[Cell], jobs: int) -> list[list[Cell]]:
+def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:
     """Cells that run in one pass over the stream: they differ in code length and in what may vary.
 
-    All of a pass are in memory at once, so it has at most ``PASS`` cells, and no more than leave
-    something for every job.
+    The cells of a pass are in memory together, so it has at most ``PASS``, and few enough that every
+    job gets one.
     """
     most = min(PASS, math.ceil(len(due) / jobs))
-    varies = {name: registry.get("method", name).varies for name in {cell.spec.method for cell in due}}
-    found: defaultdict[str, list[Cell]] = defaultdict(list)
+    groups: defaultdict[str, list[PlannedCell]] = defaultdict(list)
     for cell in due:
-        fixed = {k: value for k, value in cell.spec.params.items() if k not in varies[cell.spec.method]}
-        found[replace(cell.spec, bits=0, params=fixed).key].append(cell)
-    return [group[i : i + most] for group in found.values() for i in range(0, len(group), most)]
+        fixed = {k: value for k, value in cell.spec.params.items() if k not in cell.method.varies}
+        groups[replace(cell.spec, bits=0, params=fixed).key].append(cell)
+    return [group[i : i + most] for group in groups.values() for i in range(0, len(group), most)]
 
 
 def _task(
-    group: list[Cell], threads: int, jobs: int, plugins: list[Path], folder: Path
-) -> list[tuple[Cell, RunRecord, Arrays]]:
+    cells: Sequence[PlannedCell], thread_count: int, jobs: int, plugins: Sequence[Path], folder: Path
+) -> list[tuple[RunRecord, Arrays]]:
     for path in plugins:
         registry.add_file(path)
-    specs = [cell.spec for cell in group]
+    specs = [cell.spec for cell in cells]
     with traces.running(folder, specs):
         kept = [Store(folder).checkpoint(spec) for spec in specs]
-        ran = run_cells(specs, group[0].data, thread_count=threads, jobs=jobs, checkpoints=kept)
-    return [(cell, *outcome) for cell, outcome in zip(group, ran, strict=True)]
+        return run_cells(cells, thread_count=thread_count, jobs=jobs, checkpoints=kept)
 
 
 @contextmanager
 def _backend(study: Study) -> Iterator[int]:
-    """joblib set up as the study says; gives the number of cells that run at once."""
+    """Set joblib up as the study says; gives the number of cells that run at once."""
     from joblib import parallel_config
 
     if study.backend not in BACKENDS:

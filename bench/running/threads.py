@@ -1,7 +1,7 @@
-"""One number of threads for every library that has a pool of its own.
+"""Sets one number of threads for every library with a thread pool.
 
-Pools of numpy, scipy, torch and numba fight over two cores; one thread each is faster in a
-sweep, and codes then do not depend on how many cells run at once.
+Pools of numpy, scipy, torch and numba compete for the same cores; one thread each is faster in a
+sweep, and codes then do not depend on the number of cells that run at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @contextmanager
 def limit(threads: int) -> Iterator[None]:
-    """Hold BLAS, OpenMP and torch at ``threads``, whether they are loaded yet or not."""
+    """Limit BLAS, OpenMP and torch to ``threads``, whether they are loaded yet or not."""
     from threadpoolctl import threadpool_limits
 
     before = {v: os.environ.get(v) for v in _VARIABLES}

@@ -1,14 +1,14 @@
 """Chooses parameters on validation queries, which are training items; the test queries are not read.
 
-The memory of a search is the results folder: the sampler is seeded and every cell is stored, so a search
-that was interrupted makes the same trials again, finds their cells done, and goes on.
+The memory of a search is the results folder: the sampler is seeded and every cell is stored, so an
+interrupted search makes the same trials again, skips their finished cells, and goes on.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,20 +16,21 @@ from bench import __version__
 from bench.contract import params
 from bench.contract.params import Parameter
 from bench.errors import BenchError, ParameterError, UnknownNameError
-from bench.plugins import registry
+from bench.progress import Task
 from bench.records import RunRecord, selector
 from bench.running import sweep
-from bench.study import selectors
+from bench.study.planner import Planner
+from bench.study.selectors import Plugin, Selected
 from bench.study.study import TUNED, Study
 
 VAL = 200  # validation queries where the study does not say how many
 _WIDTH = 10.0  # a default range goes from the default divided by it to the default times it
-_DIGITS = 3  # of a number that is tried: more tell nothing, and make names long
+_DIGITS = 3  # of a number to try: more add nothing but long names
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Numbers from ``low`` to ``high``, whole or not, evenly or on a logarithmic scale."""
+    """Numbers from ``low`` to ``high``, ``whole`` ones or all, evenly or on a logarithmic scale."""
 
     low: float
     high: float
@@ -66,7 +67,7 @@ Space = Mapping[str, Span | Choice]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One setting and its score: mAP, mean over directions and cells; None where a cell did not run."""
+    """One setting and its score: mAP, mean over directions and cells; None if a cell did not run."""
 
     values: Mapping[str, Any]
     score: float | None
@@ -75,9 +76,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What a search found. ``trials[0]`` is the method as it was given."""
+    """The result of a search. ``trials[0]`` is the method as it was given."""
 
     study: Study  # of the validation
+    given: Selected
     space: Space
     seed: int
     trials: tuple[Trial, ...]
@@ -85,40 +87,36 @@ class Tuned:
 
     @property
     def best(self) -> Trial:
-        """The highest score; of equals the first, so that nothing is changed for nothing."""
+        """The highest score; among equals the first, so that a tie changes nothing."""
         return max((t for t in self.trials if t.score is not None), key=lambda t: t.score or 0.0)
 
     @property
     def method(self) -> str:
         """The method with the chosen values, as a selector."""
-        [(name, given)] = selectors.expand("method", self.study.methods)
-        return _set(name, given, self.best.values)
+        return _set(self.given, self.best.values)
 
 
-Progress = Callable[[Trial, int, int], None]  # trial, trials finished, trials in all
-
-
-def space_of(method: str, texts: Sequence[str] = (), *, fixed: Sequence[str] = ()) -> Space:
+def space_of(method: Plugin, texts: Sequence[str] = (), *, fixed: Sequence[str] = ()) -> Space:
     """Read ``lambda1=log:0.01..10``, ``sweeps=1..4``, ``teacher=trained,zero``.
 
     Without texts: every float parameter with a positive default that is not ``fixed``, from a tenth of
     the default to ten times it, on a logarithmic scale, within its bounds.
     """
-    known = params.parameters(registry.get("method", method))
-    found: dict[str, Span | Choice] = {}
+    known = method.parameters
+    space: dict[str, Span | Choice] = {}
     for text in texts:
         name, _, values = text.partition("=")
         if name not in known:
-            raise UnknownNameError(f"parameter of {method}", name, known)
-        found[name] = _dimension(method, known[name], values)
+            raise UnknownNameError(f"parameter of {method.name}", name, known)
+        space[name] = _dimension(method.name, known[name], values)
     if not texts:
-        found = {name: _around(p) for name, p in known.items() if name not in fixed and _is_scale(p)}
-    if not found:
+        space = {name: _around(p) for name, p in known.items() if name not in fixed and _is_scale(p)}
+    if not space:
         raise ParameterError(
-            f"method {method!r} has no float parameter with a positive default to tune. Name what to tune: "
-            "--space NAME=LOW..HIGH."
+            f"method {method.name!r} has no float parameter with a positive default to tune. Name what to "
+            "tune: --space NAME=LOW..HIGH."
         )
-    return found
+    return space
 
 
 def _dimension(owner: str, parameter: Parameter, text: str) -> Span | Choice:
@@ -162,12 +160,13 @@ def tune(
     seed: int = 0,
     retry: bool = False,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: bool = False,
 ) -> Tuned:
     """Search the space of one method by Optuna's TPE and return every trial.
 
     A trial runs all cells of the study (datasets, code lengths, seeds) with ``val`` training items as
-    queries. The first one is the method as it is, beside the ``trials`` asked for.
+    queries. The first trial is the method as given and does not count among ``trials``. ``progress``
+    prints a line for each trial on standard error.
     """
     if trials < 1:
         raise ParameterError(f"trials must be at least 1; got {trials}.")
@@ -175,40 +174,56 @@ def tune(
         raise ParameterError(f"the seed of the search must be from 0 to 2³² - 1; got {seed}.")
     study.add_plugins()
     study = study if study.val else study.but(val=VAL)
-    chosen = selectors.expand("method", study.methods)
+    planner = Planner()
+    chosen = planner.select("method", study.methods)
     if len(chosen) != 1:
         raise ParameterError("one method is tuned at a time. Give one name, without lists of values.")
-    [(method, given)] = chosen
-    dimensions = space_of(method, space, fixed=tuple(given))
+    [given] = chosen
+    dimensions = space_of(given.plugin, space, fixed=tuple(given.params))
     optimizer, failed = _optimizer(seed)
     done: list[Trial] = []
     data: dict[str, str] = {}
 
     def run(values: Mapping[str, Any]) -> Trial:
-        one = study.but(methods=[_set(method, given, values)])
-        records = sweep.complete(one, one.cells(), retry=retry, force=force).records
+        one = study.but(methods=[_set(given, values)])
+        records = sweep.complete(one, planner.cells(one), retry=retry, force=force).records
         data.update({selector(r.spec.dataset, r.spec.dataset_params): r.data for r in records})
         done.append(_trial(values, records))
-        if progress is not None:
-            progress(done[-1], len(done), trials + 1)
+        if progress:
+            task.finish(_line(done))
+        else:
+            task.advance()
         return done[-1]
 
-    run({})
-    for _ in range(trials):
-        asked = optimizer.ask()
-        trial = run({name: dimension.suggest(asked, name) for name, dimension in dimensions.items()})
-        optimizer.tell(asked, trial.score, state=failed if trial.score is None else None)
+    with Task("", trials + 1, each="trial") as task:
+        run({})
+        for _ in range(trials):
+            asked = optimizer.ask()
+            trial = run({name: dimension.suggest(asked, name) for name, dimension in dimensions.items()})
+            optimizer.tell(asked, trial.score, state=failed if trial.score is None else None)
     if all(trial.score is None for trial in done):
-        raise BenchError(f"no trial of {method} ran: {done[0].reason}. See `bench status --debug`.")
-    return Tuned(study, dimensions, seed, tuple(done), data)
+        raise BenchError(
+            f"no trial of {given.plugin.name} ran: {done[0].reason}. See `bench status --debug`."
+        )
+    return Tuned(study, given, dimensions, seed, tuple(done), data)
 
 
-def _set(method: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    return selector(method, {**given, **values})
+def _line(done: Sequence[Trial]) -> str:
+    """The last trial, and the best score so far."""
+    last = done[-1]
+    setting = ", ".join(f"{name}={value}" for name, value in last.values.items()) or "as given"
+    if last.score is None:
+        return f"{setting}  {last.reason}"
+    best = max(trial.score for trial in done if trial.score is not None)
+    return f"{setting}  mAP {last.score:.4f}  best {best:.4f}"
+
+
+def _set(given: Selected, values: Mapping[str, Any]) -> str:
+    return selector(given.plugin.name, {**given.params, **values})
 
 
 def _optimizer(seed: int) -> tuple[Any, Any]:
-    """An Optuna study that is asked and told, and what it calls a trial that failed."""
+    """An Optuna study with a seeded sampler, and Optuna's state of a failed trial."""
     try:
         import optuna
     except ImportError as error:
@@ -226,9 +241,9 @@ def _trial(values: Mapping[str, Any], records: Sequence[RunRecord]) -> Trial:
     return Trial(values, sum(scores) / len(scores))
 
 
-def study_file(found: Tuned) -> str:
-    """The chosen values as a study file that `bench run` reads, with where they come from."""
-    study = found.study.but(methods=[found.method], val=0)
+def study_file(tuned: Tuned) -> str:
+    """The chosen values as a study file for `bench run`, with their origin."""
+    study = tuned.study.but(methods=[tuned.method], val=0)
     defaults = {f.name: f.default for f in fields(Study)}
     lines = ["# Chosen by `bench tune` on validation queries; the test queries were not read."]
     for name in (f.name for f in fields(Study) if f.name not in ("data_root", "results")):
@@ -236,18 +251,18 @@ def study_file(found: Tuned) -> str:
         if value != defaults[name]:
             lines.append(f"{name} = {_toml(value)}")
     origin = {
-        "score": found.best.score,
-        "score_as_given": found.trials[0].score,
+        "score": tuned.best.score,
+        "score_as_given": tuned.trials[0].score,
         "measured": "mAP, mean over directions, datasets, code lengths and seeds, on validation queries",
-        "val": found.study.val,
-        "trials": len(found.trials) - 1,
-        "failed": sum(t.score is None for t in found.trials),
-        "search": f"Optuna TPE, seed {found.seed}",
+        "val": tuned.study.val,
+        "trials": len(tuned.trials) - 1,
+        "failed": sum(t.score is None for t in tuned.trials),
+        "search": f"Optuna TPE, seed {tuned.seed}",
         "hashbench": __version__,
     }
     lines += ["", f"[{TUNED}]", *(f"{k} = {_toml(v)}" for k, v in origin.items() if v is not None)]
-    lines += ["", f"[{TUNED}.space]", *(f"{k} = {_toml(str(d))}" for k, d in found.space.items())]
-    lines += ["", f"[{TUNED}.data]", *(f"{_toml(k)} = {_toml(v)}" for k, v in found.data.items())]
+    lines += ["", f"[{TUNED}.space]", *(f"{k} = {_toml(str(d))}" for k, d in tuned.space.items())]
+    lines += ["", f"[{TUNED}.data]", *(f"{_toml(k)} = {_toml(v)}" for k, v in tuned.data.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.metric import Values
 from bench.errors import DataError, ParameterError
 from bench.scoring.hamming import (
     Histograms,
@@ -25,14 +26,12 @@ from bench.scoring.hamming import (
     relevance_numpy,
 )
 
-Values = npt.NDArray[np.float64]
-
 __all__ = ["Orders", "Ranked", "calc_map_k", "dcmh", "lemon", "orders", "perf_metric4label", "trec"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """What one order of the database gives Q queries at K cuts; every field is float64 (Q, K).
+    """Sums over one order of the database, for Q queries at K cuts; every field is float64 (Q, K).
 
     A hit is a relevant item; the precision at rank j is the hits among the first j, over j.
     """

@@ -31,7 +31,7 @@ _PAIRS = 1 << 18  # query-item pairs that the path without numba has in memory a
 
 @dataclass(frozen=True, slots=True)
 class Histograms:
-    """What Q queries find at each Hamming distance d = 0..bits. Every tie-aware metric follows.
+    """Items that Q queries have at each Hamming distance d = 0..bits. Every tie-aware metric follows.
 
     ``counts[q, d]`` is (items, relevant items) at distance d, uint32 (Q, bits + 1, 2). With
     grades, ``gains[q, d]`` is the sum of shared labels over the items at distance d, uint64

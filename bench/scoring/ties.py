@@ -7,14 +7,13 @@ numbers that a table of those numbers would lose.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from bench.contract.metric import Values
 from bench.scoring.hamming import Histograms
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +66,27 @@ class Ranking:
         items, relevant, items_before, relevant_before = (field[rows, last] for field in fields)
         return items, relevant, items_before, relevant_before
 
+    def hits(self, cut: int) -> Values:
+        """Expected relevant items among the first ``cut`` (Q,)."""
+        items, relevant, items_before, relevant_before = self.group_at(cut)
+        return relevant_before + relevant * (cut - items_before) / items
+
+    def hits_within(self, radius: int) -> Values:
+        """Relevant items at distance ``radius`` or less (Q,)."""
+        return row_sums(self.relevant[:, : radius + 1])
+
     def merged(self) -> Ranking:
         """One group that holds the whole database: what equal codes give."""
         items, nothing = np.full((len(self.total), 1), float(self.size)), np.zeros((len(self.total), 1))
         return replace(
             self, items=items, relevant=self.total[:, None], items_before=nothing, relevant_before=nothing
         )
+
+
+def average(precisions: Callable[[Ranking, float], Values], g: Ranking, cut: int | None) -> Values:
+    """A sum of precisions over the hits that the first ``cut`` items could hold: average precision."""
+    limit = np.inf if cut is None else cut
+    return precisions(g.until(cut), limit) / np.maximum(np.minimum(g.total, limit), 1)
 
 
 def expected_precisions(g: Ranking, cut: float) -> Values:

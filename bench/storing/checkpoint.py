@@ -1,8 +1,8 @@
-"""Cells that take long are saved between rounds, so that an interrupted one goes on where it was.
+"""Long cells are saved between rounds, so that an interrupted one continues where it was.
 
 A checkpoint lies beside the cell's record to be, as ``CELL.partial``: plain data, written under a
-temporary name and renamed, and removed when the record is stored. It is used only where code,
-data and machine are what they were; codes are then those of a run without a break, bit for bit.
+temporary name and renamed, and removed when the record is stored. It is used only if code, data
+and machine have not changed; codes are then those of an uninterrupted run, bit for bit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.contract import state
 from bench.contract.state import Tree
 from bench.errors import ContractError, StoreError
 
-EVERY = 30.0  # seconds between two checkpoints: a cell that is done sooner writes none
+EVERY = 30.0  # seconds between two checkpoints: a shorter cell writes none
 _SHARE = 20  # and at least this many times what the last one took: saving costs 5 % at most
 _log = logging.getLogger(__name__)
 
@@ -33,9 +33,9 @@ class Resumable(Protocol):
 
 
 class Checkpoints:
-    """The checkpoints of the cells of one pass: ``paths`` has one for each, or none where nothing is kept.
+    """The checkpoints of the cells of one pass: ``paths`` has one for each cell, or none at all.
 
-    ``facts`` must be the same when a cell goes on: what its numbers depend on beside the spec.
+    ``facts`` are what a cell's numbers depend on beside its spec: they must be the same when it continues.
     """
 
     def __init__(self, paths: Sequence[Path], facts: Mapping[str, Any]) -> None:
@@ -43,7 +43,7 @@ class Checkpoints:
         self._wait, self._last = EVERY, time.monotonic()
 
     def resume(self, cells: Sequence[Resumable]) -> None:
-        """Let every cell that has a usable checkpoint go on from there."""
+        """Let every cell with a usable checkpoint continue from there."""
         for path, cell in zip(self._paths, cells, strict=False):
             if cell.failure is not None or not path.is_file():
                 continue
@@ -56,7 +56,7 @@ class Checkpoints:
                 cell.resume(saved["cell"])
 
     def offer(self, cells: Sequence[Resumable]) -> None:
-        """Save every cell, if the last time is long enough ago; call it between rounds."""
+        """Save every cell if the last checkpoint is old enough; call this between rounds."""
         started = time.monotonic()
         if not self._paths or started - self._last < self._wait:
             return
@@ -72,6 +72,6 @@ class Checkpoints:
 
 
 def discard(path: Path) -> None:
-    """Remove a checkpoint, and what a kill left of one that was being written."""
+    """Remove a checkpoint, and the temporary file of one whose writer was killed."""
     for file in (path, *path.parent.glob(f"{path.name}.*.tmp")):
         file.unlink(missing_ok=True)

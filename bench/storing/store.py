@@ -28,15 +28,15 @@ from bench.records import SCHEMA, RunRecord, RunSpec
 from bench.storing import checkpoint
 
 _UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
-State = Literal["done", "skipped", "failed", "stale", "missing"]
+CellStatus = Literal["done", "skipped", "failed", "stale", "missing"]
 
 
 class Store:
-    """The cells below ``folder``, which is made when the first is written."""
+    """The cells in ``folder``, which the first write creates."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.broken: list[Path] = []  # files that the last ``records()`` left out: no whole cells
+        self.broken: list[Path] = []  # incomplete cells, which the last ``records()`` left out
 
     def check_writable(self) -> None:
         """Raise :class:`StoreError` now and not after the first cell has run."""
@@ -47,36 +47,36 @@ class Store:
             probe.unlink()
         except OSError as error:
             raise StoreError(
-                f"results folder {self.folder}: {error.strerror}. It must be a folder that can be written "
-                "to; give another one by --results or BENCH_RESULTS."
+                f"results folder {self.folder}: {error.strerror}. It must be a folder that you can write to; "
+                "give another with --results or BENCH_RESULTS."
             ) from error
 
     def read(self, spec: RunSpec) -> RunRecord | None:
-        """The stored record of a cell, or None where there is none that can be read."""
+        """The stored record of a cell, or None if it has none that can be read."""
         return read_record(self.folder / _name(spec))
 
     def records(self) -> list[RunRecord]:
         """Every stored record, in the order of file names."""
-        found = {path: read_record(path) for path in sorted(self.folder.glob("*.json"))}
-        self.broken = [path for path, record in found.items() if record is None]
-        return [record for record in found.values() if record is not None]
+        read = {path: read_record(path) for path in sorted(self.folder.glob("*.json"))}
+        self.broken = [path for path, record in read.items() if record is None]
+        return [record for record in read.values() if record is not None]
 
     def checkpoint(self, spec: RunSpec) -> Path:
         """Where a cell under way is saved between rounds (bench/storing/checkpoint.py)."""
         return (self.folder / _name(spec)).with_suffix(".partial")
 
     def arrays(self, record: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
-        """The histograms and codes of a record, each read when it is asked for."""
+        """The histograms and codes of a record, each read from disk on access."""
         path = self.folder / record.arrays
         try:
             if not zipfile.is_zipfile(path):  # numpy would leave it open
-                raise ValueError("the file is not whole")
-            return _Archive(np.load(path, allow_pickle=False), path)
+                raise ValueError("the file is cut short")
+            return _ArrayFile(np.load(path, allow_pickle=False), path)
         except _UNREADABLE as error:
             raise _unreadable(path, error) from error
 
     def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
-        """Store a cell in place of what was there, and return the record as stored."""
+        """Store a cell, replacing an earlier record of it, and return the record as stored."""
         target = self.folder / _name(record.spec)
         before = self.read(record.spec)
         try:
@@ -90,37 +90,24 @@ class Store:
                 (self.folder / before.arrays).unlink(missing_ok=True)
             checkpoint.discard(self.checkpoint(record.spec))
         except OSError as error:
-            full = "The disk is full: free some room" if error.errno == errno.ENOSPC else "Check the folder"
+            full = "The disk is full: make some room" if error.errno == errno.ENOSPC else "Check the folder"
             raise StoreError(
                 f"results folder {self.folder}: cannot write {record.spec}: {error.strerror or error}. "
-                f"{full} and run again; the cells that are done are kept."
+                f"{full} and run again; finished cells are kept."
             ) from error
         return record
 
-    def state(self, spec: RunSpec, data: str) -> tuple[State, str]:
-        """Where a cell stands, with the reason where it is stale, skipped or failed.
 
-        ``data`` is the fingerprint of the dataset as it is now.
-        """
-        record = self.read(spec)
-        if record is None:
-            return "missing", ""
-        reason = stale_reason(record, data)
-        if reason:
-            return "stale", reason
-        return ("done" if record.status == "ok" else record.status), record.reason
-
-
-class _Archive(Mapping[str, npt.NDArray[Any]]):
-    """What an .npz holds, read entry by entry, so that a broken entry is found only then."""
+class _ArrayFile(Mapping[str, npt.NDArray[Any]]):
+    """The arrays of an .npz, read one by one, so that a broken one matters only to who needs it."""
 
     def __init__(self, loaded: Any, path: Path) -> None:
         self._loaded, self._path = loaded, path
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         try:
-            found: npt.NDArray[Any] = self._loaded[name]
-            return found
+            array: npt.NDArray[Any] = self._loaded[name]
+            return array
         except _UNREADABLE as error:
             raise _unreadable(self._path, error) from error
 
@@ -138,11 +125,24 @@ def _unreadable(path: Path, error: Exception) -> StoreError:
     return StoreError(f"{path}: cannot read its arrays ({error}). Delete it and run the cell again.")
 
 
+def standing(record: RunRecord | None, data: str) -> tuple[CellStatus, str]:
+    """The status of a cell by its stored record, and the reason if it is stale, skipped or failed.
+
+    ``data`` is the fingerprint of the dataset as it is now.
+    """
+    if record is None:
+        return "missing", ""
+    reason = stale_reason(record, data)
+    if reason:
+        return "stale", reason
+    return ("done" if record.status == "ok" else record.status), record.reason
+
+
 def stale_reason(record: RunRecord, data: str | None = None) -> str:
-    """Why a stored record is no longer what a run would give, or ""."""
+    """Why a run would no longer give this stored record, or ""."""
     try:
         code = fingerprint.of_method(record.spec.method)
-    except BenchError as error:  # the method is gone or broken: its results stand as they are
+    except BenchError as error:  # the method is gone or broken: its results stay valid
         return f"method not available: {error}"
     if record.code != code:
         return "the code of the method or the protocol has changed"
@@ -153,8 +153,8 @@ def stale_reason(record: RunRecord, data: str | None = None) -> str:
 
 def stale_reasons(records: Iterable[RunRecord]) -> dict[str, str]:
     """Key → reason of the records whose code has changed since they were made."""
-    found = {record.spec.key: stale_reason(record) for record in records}
-    return {key: reason for key, reason in found.items() if reason}
+    reasons = {record.spec.key: stale_reason(record) for record in records}
+    return {key: reason for key, reason in reasons.items() if reason}
 
 
 def _name(spec: RunSpec) -> str:

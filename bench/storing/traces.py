@@ -1,4 +1,4 @@
-"""The traces that a running sweep leaves in the results folder, so that a reader can tell what runs.
+"""Traces of a running sweep in the results folder, which show a reader what runs.
 
 A trace is a small hidden file that its writer removes at the end. The trap: a killed writer cannot
 remove it, so a trace counts only as long as the process that wrote it lives.
@@ -40,7 +40,7 @@ class Trace:
 
     @property
     def alive(self) -> bool | None:
-        """Whether the process still runs; None where it ran on another machine, which nobody can ask."""
+        """Whether the process still runs; None if it is on another machine."""
         import psutil
 
         if self.host != platform.node():
@@ -51,7 +51,7 @@ class Trace:
             return False
 
     def write(self, folder: Path) -> None:
-        """Write the trace; where that cannot be done the work goes on, unseen."""
+        """Write the trace; if that fails the work goes on, unseen."""
         path = self._path(folder)
         temporary = path.with_suffix(".tmp")
         with suppress(OSError):
@@ -67,16 +67,16 @@ class Trace:
 
 
 def read(folder: Path) -> list[Trace]:
-    """Every trace in ``folder``, also those of processes that are gone."""
-    found = []
+    """Every trace in ``folder``, also those of processes that have ended."""
+    traces = []
     for path in sorted(folder.glob(".*.trace")):
         with suppress(OSError, ValueError, TypeError):  # removed meanwhile, or not ours
-            found.append(Trace(**json.loads(path.read_bytes())))
-    return found
+            traces.append(Trace(**json.loads(path.read_bytes())))
+    return traces
 
 
 class Sweep:
-    """The trace of a sweep over ``total`` cells; what killed sweeps of this machine left is removed."""
+    """The trace of a sweep over ``total`` cells; removes those of killed sweeps on this machine."""
 
     def __init__(self, folder: Path, *, total: int, jobs: int) -> None:
         self.folder, self.trace = folder, Trace(kind="sweep", total=total, jobs=jobs)
@@ -99,7 +99,7 @@ class Sweep:
 
 @contextmanager
 def running(folder: Path, specs: Sequence[RunSpec]) -> Iterator[None]:
-    """Say, while the block runs, that this process computes these cells."""
+    """Leave a trace, while the block runs, that this process computes these cells."""
     trace = Trace(kind="cells", name=f"-{specs[0].key}", cells={s.key: str(s) for s in specs})
     trace.write(folder)
     try:

@@ -1,4 +1,4 @@
-"""What to run: a study read, checked and expanded into cells.
+"""A study, from its file to planned cells: read, checked and expanded.
 
-May import: contract, errors, plugins, protocol, records, reporting.
+May import: contract, data, errors, plugins, protocol, records, reporting.
 """

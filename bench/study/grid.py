@@ -4,50 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.contract import params
 from bench.errors import ParameterError, UnknownNameError
-from bench.plugins import registry
 from bench.records import AXES
-from bench.study import selectors
+from bench.study.planner import Planner
 from bench.study.study import Study
 
-MOST_AXES = 2  # what a table has room for
+MOST_AXES = 2  # a table has no room for more
 
 
-def over(study: Study, texts: Sequence[str]) -> tuple[Study, list[str]]:
+def over(planner: Planner, study: Study, texts: Sequence[str]) -> tuple[Study, list[str]]:
     """The study of one method with every combination of the values, and the names of the axes.
 
-    What may vary without another pass over the stream (:attr:`bench.api.Method.varies`) is computed
-    in one; see :mod:`bench.running.sweep`.
+    Cells that differ only in parameters that the method's ``varies`` names share one pass over the
+    stream; see :mod:`bench.running.sweep`.
     """
     study.add_plugins()
     values = _parsed(texts)
-    selected = selectors.expand("method", study.methods)
+    selected = planner.select("method", study.methods)
     if len(selected) != 1:
-        raise ParameterError("a grid is over one method with one setting; `bench run` compares several.")
+        raise ParameterError("a grid takes one method with one setting; `bench run` compares several.")
     [(method, given)] = selected
-    known = params.parameters(registry.get("method", method))
+    known = method.parameters
     for name in values:
         if name not in known and name not in AXES:
-            raise UnknownNameError(f"parameter of {method} or axis of a study", name, [*known, *AXES])
-    own = ",".join(f"{k}={v}" for k, v in given.items() if k not in values)
-    inside = ",".join([*([own] if own else []), *(f"{k}={v}" for k, v in values.items() if k in known)])
+            raise UnknownNameError(f"parameter of {method.name} or axis of a study", name, [*known, *AXES])
+    fixed = [f"{k}={v}" for k, v in given.items() if k not in values]
+    inside = ",".join([*fixed, *(f"{k}={v}" for k, v in values.items() if k in known)])
     axes = {k: v for k, v in values.items() if k not in known}
-    return study.but(methods=[f"{method}[{inside}]" if inside else method], **axes), list(values)
+    return study.but(methods=[f"{method.name}[{inside}]" if inside else method.name], **axes), list(values)
 
 
 def _parsed(texts: Sequence[str]) -> dict[str, str]:
     """``["a=1,2", "b=3"]`` as ``{"a": "1,2", "b": "3"}``."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for text in texts:
         name, equals, listed = text.partition("=")
         if not equals or not name or not listed:
             raise ParameterError(f"{text!r} is not NAME=VALUES. Write lambda1=0.01,0.1,1.")
-        if name in found:
+        if name in values:
             raise ParameterError(f"{name} is in the grid twice. List all its values once: {name}=A,B,C.")
-        found[name] = listed
-    if not 1 <= len(found) <= MOST_AXES:
+        values[name] = listed
+    if not 1 <= len(values) <= MOST_AXES:
         raise ParameterError(
-            f"a grid has 1 or {MOST_AXES} axes; got {len(found)}. Fix the others: METHOD[name=value]."
+            f"a grid has 1 or {MOST_AXES} axes; got {len(values)}. Fix the others: METHOD[name=value]."
         )
-    return found
+    return values

@@ -1,7 +1,7 @@
-"""A study file as `bench report` reads it: sections, each a study and the reports that are made of it.
+"""A study file as `bench report` reads it: sections, each a study and its reports.
 
-A study file is a study. It may have ``title``, ``reports`` and sections, each a study of its own that
-takes what it does not say from the head of the file (docs/reports.md).
+A study file may have ``title``, ``reports`` and sections. Each section is a study, and takes the
+options that it leaves out from the head of the file (docs/reports.md).
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 
 import bench
 from bench.errors import ParameterError, UnknownNameError
-from bench.records import RunSpec
 from bench.reporting import options as report_options
 from bench.study import ablation, grid
+from bench.study.planned import PlannedCell
+from bench.study.planner import Planner
 from bench.study.study import TUNED, Study, read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One report and its options; an ``optional`` one is left out, with a note, where it does not apply."""
+    """One report and its options; an ``optional`` one is left out, with a note, if it does not apply."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -30,11 +31,11 @@ class Request:
 
     @property
     def stem(self) -> str:
-        """The name of its files; the options distinguish two requests of one report."""
+        """The name of its files; options distinguish two requests for the same report."""
         return slug("-".join([self.name, *(f"{k}-{v}" for k, v in self.options.items() if v is not True)]))
 
 
-# Where a study file names no reports: every one that has something to show.
+# The reports of a study file that names none: all that have something to show.
 _TABLES = ("average", "significance", "wins", "backward", "timing", "scale", "datasets")
 _FIGURES = (
     *("critical", "bits", "learning", "forgetting", "pr_radius", "pr_rank", "precision_at"),
@@ -50,8 +51,8 @@ DEFAULT = (
 class Section:
     """A part of a report: the cells of a study, of an ablation or of a grid over parameters.
 
-    ``ablate`` names the variants of the study's one method, none of them for all; ``grid`` has
-    NAME=VALUES, one or two. ``study`` is None for a section of stored cells.
+    ``ablate`` names variants of the study's one method, and is empty for all; ``grid`` has one or two
+    NAME=VALUES. ``study`` is None for a section of stored results.
     """
 
     title: str
@@ -60,31 +61,31 @@ class Section:
     ablate: tuple[str, ...] | None = None
     grid: tuple[str, ...] = ()
 
-    def plan(self) -> tuple[Study, list[RunSpec], dict[str, Any]]:
-        """How to run, the cells, and the ``swept`` or ``contrasts`` of their results."""
-        assert self.study is not None, "stored cells are not planned"
+    def plan(self, planner: Planner) -> tuple[Study, list[PlannedCell], dict[str, Any]]:
+        """How to run, the cells, and what :class:`bench.results.Results` needs to know of them besides."""
+        assert self.study is not None, "stored results are not planned"
         if self.grid:
-            study, axes = grid.over(self.study, self.grid)
-            return study, study.cells(), {"swept": axes}
+            study, axes = grid.over(planner, self.study, self.grid)
+            return study, planner.cells(study), {"swept": axes}
         if self.ablate is not None:
-            plan = ablation.plan(self.study, self.ablate or None)
+            plan = ablation.plan(planner, self.study, self.ablate or None)
             return self.study, plan.cells, {"contrasts": plan.contrasts}
-        return self.study, self.study.cells(), {}
+        return self.study, planner.cells(self.study), {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """Everything that one study file asks for."""
+    """The content of one study file."""
 
     title: str
     sections: tuple[Section, ...]
-    command: str  # that makes it again
+    command: str  # to make it again
 
 
 def find(name: str) -> Path:
-    """The study file of this path, or the one in ``reports/studies`` of this name.
+    """The study file at this path, or the one of this name in ``reports/studies``.
 
-    Raises UnknownNameError for a bare name that nothing has.
+    Raises UnknownNameError for a name that no study has.
     """
     if name.endswith(".toml") or "/" in name:
         return Path(name)

@@ -1,8 +1,7 @@
-"""What to run: one dataclass, filled from defaults, a study file, and options, in that order."""
+"""A study: its options, from the defaults, a study file and the command line, in that order."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,15 +10,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.contract import params
 from bench.errors import DataError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
-from bench.records import AXES, DIRECTIONS, SINCE, Database, RunSpec, Schedule, selector
+from bench.records import DIRECTIONS, SINCE, Database
 from bench.study import selectors
 
 MOST_BITS = 1024
-TUNED = "tuned"  # a table of a study file that tells where its values come from; nothing is read from it
+TUNED = "tuned"  # a table of a study file with the origin of its values, which nothing reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +56,10 @@ class Study:
         values = {} if file is None else read(file)
         if "section" in values:
             raise ParameterError(
-                f"study file {file} has sections, which are several studies. Run `bench report`, or "
-                "`bench plan`."
+                f"study file {file} has sections, each a study. Run `bench report {file}` or `bench plan "
+                f"{file}`."
             )
-        for name in (TUNED, "title", "reports"):  # what tuning found and `bench report` makes: no options
+        for name in (TUNED, "title", "reports"):  # for readers and for `bench report`: no options
             values.pop(name, None)
         return cls.of({**values, **{k: v for k, v in options.items() if v is not None}})
 
@@ -92,69 +90,12 @@ class Study:
         return results_folder(self.results)
 
     def add_plugins(self) -> None:
-        """Make the files in ``plugin`` known by name."""
+        """Register the files in ``plugin``."""
         for path in self.plugin:
             registry.add_file(Path(path))
 
-    def cells(self) -> list[RunSpec]:
-        """Every cell of the grid, checked as far as it can be without data.
-
-        Cells that only differ in what a method does not use are one cell: the pool, where a
-        method has no offline stage and the pool takes nothing out of the stream.
-        """
-        self.add_plugins()
-        self._check()
-        chosen = selectors.expand("method", self.methods)
-        classes = {name: registry.get("method", name) for name in dict.fromkeys(name for name, _ in chosen)}
-        methods = [(name, self._with_device(classes[name], values)) for name, values in chosen]
-        datasets = selectors.expand("dataset", self.datasets)
-        for (method, values), bits in itertools.product(methods, self.bits):
-            classes[method](bits=bits, **values)  # it refuses bits or values here, before a run
-        streams = {name: self.schedule or (registry.get("dataset", name).schedule,) for name, _ in datasets}
-        found: dict[str, RunSpec] = {}
-        axes = itertools.product(self.database, self.pool, self.labelled, self.paired)
-        grid = itertools.product(datasets, axes, methods, self.bits, self.seeds)
-        for (dataset, options), (database, pool, labelled, paired), (method, values), bits, seed in grid:
-            for schedule in streams[dataset]:
-                spec = RunSpec(
-                    method=method,
-                    dataset=dataset,
-                    bits=bits,
-                    schedule=Schedule.parse(schedule, self.last),
-                    seed=seed,
-                    database=database,
-                    pool=pool if classes[method].capabilities.pool or pool.startswith("separate") else "none",
-                    val=self.val,
-                    evaluate=self.evaluate,
-                    directions=self.directions,  # type: ignore[arg-type]  # checked by _check
-                    params=values,
-                    dataset_params=options,
-                    labelled=labelled,
-                    paired=paired,
-                )
-                found.setdefault(spec.key, spec)
-        return list(found.values())
-
-    def variant(self, cell: RunSpec, values: Mapping[str, Any], axes: Mapping[str, Any]) -> RunSpec:
-        """A cell of the study with other parameters and other values on axes, checked."""
-        for name in axes:
-            if name not in AXES:
-                raise UnknownNameError("axis of a study", name, AXES)
-        same = {name: getattr(cell, name) for name in AXES if name != "schedule"}
-        one = self.but(
-            methods=[selector(cell.method, {**cell.params, **values})],
-            datasets=cell.dataset,
-            bits=cell.bits,
-            seeds=[cell.seed],
-            **{"schedule": f"{cell.schedule.order}:{cell.schedule.size}", **same, **axes},
-        )
-        found = one.cells()
-        if len(found) != 1:
-            given = ", ".join(f"{name}={value}" for name, value in axes.items())
-            raise ParameterError(f"a variant of a cell is one cell; {given} makes {len(found)}.")
-        return replace(found[0], dataset_params=cell.dataset_params)
-
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise ParameterError at the first option that no run could use."""
         for name in ("methods", "datasets", "bits", "seeds", "directions", "database", "pool", *SINCE):
             if not getattr(self, name):
                 raise ParameterError(f"{name} is empty. Name at least one.")
@@ -178,20 +119,14 @@ class Study:
         if any(seed < 0 for seed in self.seeds):
             raise ParameterError(f"seeds must be 0 or more; got {min(self.seeds)}.")
 
-    def _with_device(self, cls: type, values: dict[str, Any]) -> dict[str, Any]:
-        known = params.parameters(cls) if self.device else {}
-        if "device" in known and self.device != known["device"].default:
-            return {"device": self.device, **values}
-        return values
-
 
 def data_folder(given: str = "") -> Path:
-    """Where data files lie: as given, else ``BENCH_DATA``, else the current folder."""
+    """The folder of the data files: as given, else ``BENCH_DATA``, else the current folder."""
     return Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
 
 
 def results_folder(given: str = "") -> Path:
-    """Where stored cells lie: as given, else ``BENCH_RESULTS``, else ``results/runs``."""
+    """The results folder: as given, else ``BENCH_RESULTS``, else ``results/runs``."""
     return Path(given or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
 
 

@@ -1,4 +1,4 @@
-"""Pictures of simple scenes, painted by our own code, with captions: the raw path without a download."""
+"""Pictures of simple scenes with captions, painted by our own code: raw data without a download."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ CLIP = Path(__file__).parent / "clip"
 
 
 class Scenes(RawSource):
-    """One to four things of twelve kinds and eight colours, in six places or on plain paper, and a caption.
+    """Scenes of one to four things, of twelve kinds and eight colours, in six places or on plain paper.
 
-    Labels are the kinds of the things and the place. A caption names some of it, in varied words. Item i
-    of train and of the queries is the same whatever the sizes. The view ``clip`` is a small CLIP trained on
+    Labels are the kinds of the things and the place. A caption names part of the scene in varied words.
+    Item i of a split is the same at any ``n`` and ``queries``. The view ``clip`` is a small CLIP trained on
     other scenes (``clip/`` beside this file, `python -m bench.datasets.scenes.train_clip`).
     """
 
-    n: int = param(2600, "training pairs; they become the database", least=1)
-    queries: int = param(400, "query pairs", least=1)
+    n: int = param(2600, "number of training pairs, which become the database", least=1)
+    queries: int = param(400, "number of query pairs", least=1)
     size: int = param(64, "width and height of the pictures, in pixels", least=32, most=512)
-    seed: int = param(0, "of all items", least=0)
-    image: str = param("colour", "view of the pictures that is their features")
-    clip: str | None = param("small", "CLIP as MODEL:WEIGHTS or FOLDER, in the views clip; small is shipped")
+    seed: int = param(0, "random seed of all items", least=0)
+    image: str = param("colour", "view to use as image features")
+    clip: str | None = param(
+        "small", "CLIP to use as view clip: small (shipped), MODEL:WEIGHTS, FOLDER, or none"
+    )
     schedule: ClassVar[str] = "shuffled:400"
     checkpoints: ClassVar[Mapping[str, Path]] = {"small": CLIP}
     card: ClassVar[Card] = Card(
@@ -44,7 +46,7 @@ class Scenes(RawSource):
     )
 
     def raw(self, root: Path) -> Raw:
-        """All items, whatever ``root`` is; a picture is painted when it is asked for."""
+        """All items, whatever ``root`` is; a picture is painted when it is read."""
         train, query = (
             Items.of(self.seed, part, n) for part, n in ((world.TRAIN, self.n), (world.QUERY, self.queries))
         )
@@ -60,17 +62,17 @@ class Scenes(RawSource):
         )
 
     def files(self, root: Path) -> list[Path]:
-        """The code of the views and local checkpoints: nothing else tells one version from another."""
+        """The code of the views and local checkpoints, which alone distinguish two versions."""
         return self.view_sources(root)
 
     def load(self, root: Path) -> Dataset:
-        """Paint the pictures, write the captions and extract their views; nothing has to be prepared."""
+        """Paint the pictures, write the captions and extract their views, without any preparation."""
         return self.extract(self.raw(root), root)
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The picture of a row, as :class:`bench.api.Raw` wants it."""
+    """The picture of a row, as :class:`bench.api.Raw` expects it."""
 
     train: Items
     query: Items

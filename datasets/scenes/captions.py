@@ -1,6 +1,6 @@
-"""Says in words what a scene shows: synonyms, orders, relations, things left unsaid, and idle words.
+"""Describes a scene in one sentence, with synonyms, varied order, relations, omissions and filler words.
 
-A caption never says what is not there; much of what is there it may leave out.
+A caption never mentions what the scene does not show, and may omit much of what it shows.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ BESIDE = ("next to", "near", "beside", "with", "and")
 
 
 def caption(scenes: Scenes, row: int, rng: np.random.Generator) -> str:
-    """One caption of one scene, in lower case; ``rng`` draws what is said and how."""
+    """One caption of one scene, in lower case; ``rng`` draws its content and wording."""
     things = rng.permutation(int(scenes.count[row]))
     said = things[: max(1, int((rng.random(len(things)) < 0.85).sum()))]
     parts = [_thing(scenes, row, int(said[0]), rng)]
@@ -80,7 +80,7 @@ def caption(scenes: Scenes, row: int, rng: np.random.Generator) -> str:
 
 
 def _thing(scenes: Scenes, row: int, thing: int, rng: np.random.Generator) -> str:
-    """Article, perhaps size and colour, and a noun, which may be a vague one."""
+    """An article, perhaps size and colour, and a noun, which may be vague."""
     words = []
     if rng.random() < 0.35:
         words.append(_one(SIZES[bool(scenes.large[row, thing])], rng))
@@ -93,7 +93,7 @@ def _thing(scenes: Scenes, row: int, thing: int, rng: np.random.Generator) -> st
 
 
 def _relation(scenes: Scenes, row: int, one: int, other: int, rng: np.random.Generator) -> str:
-    """How ``one`` lies to ``other``: the larger of the two offsets, or only that it is there too."""
+    """The position of ``one`` relative to ``other``: the larger offset, or only that it is nearby."""
     if rng.random() < 0.4:
         return _one(BESIDE, rng)
     right = float(scenes.x[row, one] - scenes.x[row, other])
@@ -104,7 +104,7 @@ def _relation(scenes: Scenes, row: int, one: int, other: int, rng: np.random.Gen
 
 
 def _setting(scenes: Scenes, row: int, rng: np.random.Generator) -> str:
-    """Where it is, or "": a place in most captions, the colour of the paper in some."""
+    """The setting, or "": the place in most captions, the colour of the paper in some."""
     place = int(scenes.place[row])
     if place >= 0:
         return _one(SETTINGS[PLACES[place]], rng) if rng.random() < 0.7 else ""

@@ -1,4 +1,4 @@
-"""Consecutive items of one part: scenes are drawn at once, pictures and captions one by one on request."""
+"""Consecutive items of one part: draws all scenes at once, pictures and captions one by one on request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.datasets.scenes.paint import Pixels, paint
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Items ``start``, ``start + 1``, … of a part; an item does not depend on what else is drawn."""
+    """Items ``start``, ``start + 1``, … of a part; an item does not depend on the others."""
 
     seed: int
     part: int

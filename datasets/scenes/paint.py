@@ -26,8 +26,8 @@ RGB = np.array(
         (30, 30, 32),
     ],
     np.float32,
-)  # of world.COLOURS
-RADIUS = {False: 0.105, True: 0.145}  # of a small and a large thing, in widths of the picture
+)  # in the order of world.COLOURS
+RADIUS = {False: 0.105, True: 0.145}  # small and large things, in widths of the picture
 NOISE = 6.0  # standard deviation, in grey levels of 255
 _RIM = 0.03  # in widths of the picture, as dark as the colour allows: white on snow stays visible
 

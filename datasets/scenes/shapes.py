@@ -1,7 +1,7 @@
 """The twelve silhouettes: how far a point lies inside a shape of radius 1, negative outside.
 
-Points are (u, v), v downwards, any arrays of one shape. Values are distances near the edge, which gives
-smooth edges, and need be nothing more elsewhere.
+Points are (u, v), v downwards, any arrays of one shape. Values are distances only near the edge, where they
+make it smooth; elsewhere only their sign counts.
 """
 
 from __future__ import annotations

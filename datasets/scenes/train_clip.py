@@ -1,8 +1,8 @@
 """Trains the small CLIP on scenes: ``python -m bench.datasets.scenes.train_clip --out DIR``.
 
-It writes an open_clip model folder: the configuration, the weights (fp16), the log, and where it came from.
-Its scenes are of parts that no dataset holds, whatever the dataset's seed. Equal options give equal bytes
-on one machine, not on another.
+It writes an open_clip model folder: configuration, weights (fp16), log and provenance. Its scenes belong
+to parts that no dataset contains, whatever the dataset's seed. Equal options give equal bytes on one
+machine, not across machines.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ CONFIG, WEIGHTS, LOG, ORIGIN = (
     "training.csv",
     "provenance.json",
 )
-RATE, DECAY, WARM_UP = 2e-3, 0.05, 100  # of AdamW; the rate rises for WARM_UP steps, then falls as a cosine
-CHECKED, MONITORED = 1000, 500  # unseen pairs that retrieval is measured on: after, and during training
+RATE, DECAY, WARM_UP = 2e-3, 0.05, 100  # for AdamW; the rate rises for WARM_UP steps, then falls as a cosine
+CHECKED, MONITORED = 1000, 500  # unseen pairs that measure retrieval after and during training
 LOGGED = 100  # steps between two rows of the log
 
 
@@ -48,7 +48,7 @@ def examples(seed: int, part: int, start: int, n: int, size: int) -> tuple[Array
 
 
 def train(out: Path, *, steps: int, batch: int, seed: int) -> dict[str, float]:
-    """Write a trained model folder to ``out``; returns its retrieval on pairs that it has not seen."""
+    """Train a model and write its folder to ``out``; returns retrieval scores on unseen pairs."""
     import torch
 
     torch.set_num_threads(1)
@@ -65,12 +65,12 @@ def train(out: Path, *, steps: int, batch: int, seed: int) -> dict[str, float]:
             known[tokens.flatten()] = True
             losses.append(_update(model, optimiser, pixels(model, pictures), tokens, rate(step, steps)))
             if (step + 1) % LOGGED == 0 or step + 1 == steps:
-                found = retrieval(*embed(model, tokenize, seed, world.CHECK, MONITORED))
+                scores = retrieval(*embed(model, tokenize, seed, world.CHECK, MONITORED))
                 seconds = round(time.perf_counter() - started, 1)
                 numbers = (
                     f"{rate(step, steps):.2e}",
                     f"{np.mean(losses):.4f}",
-                    f"{found['image_to_text_r1']:.4f}",
+                    f"{scores['image_to_text_r1']:.4f}",
                 )
                 log.writerow([step + 1, (step + 1) * batch, seconds, *numbers])
                 file.flush()
@@ -80,7 +80,7 @@ def train(out: Path, *, steps: int, batch: int, seed: int) -> dict[str, float]:
 
 
 def _untrained(out: Path, seed: int) -> tuple[Any, Any]:
-    """A model with fresh weights and its tokenizer, in a folder that has no more than the configuration."""
+    """A model with fresh weights, and its tokenizer; writes only the configuration to ``out``."""
     import open_clip
     import torch
 
@@ -125,7 +125,7 @@ def contrast(model: Any, images: Tensor, tokens: Tensor) -> Tensor:
 
 
 def pixels(model: Any, pictures: Array) -> Tensor:
-    """(n, 3, size, size) as the model's own preprocessing makes them of pictures of its size."""
+    """(n, 3, size, size), as the model's preprocessing makes them from pictures of its size."""
     import torch
 
     cfg = model.visual.preprocess_cfg
@@ -134,7 +134,7 @@ def pixels(model: Any, pictures: Array) -> Tensor:
 
 
 def save(model: Any, known: Tensor, path: Path) -> None:
-    """Weights in fp16. Tokens that training never met get zeros, which say nothing and compress well."""
+    """Save the weights in fp16; tokens that training never met get zeros, which compress well."""
     import torch
     from safetensors.torch import save_file
 
@@ -150,7 +150,7 @@ def save(model: Any, known: Tensor, path: Path) -> None:
 
 
 def evaluate(folder: Path) -> dict[str, float]:
-    """Retrieval by the stored model among the first pairs of the default dataset, which it has not seen."""
+    """Measure the stored model's retrieval among the first pairs of the default dataset, all unseen."""
     import open_clip
 
     model = open_clip.create_model(f"local-dir:{folder}")
@@ -159,7 +159,7 @@ def evaluate(folder: Path) -> dict[str, float]:
 
 
 def embed(model: Any, tokenize: Any, seed: int, part: int, n: int) -> tuple[Array, Array, Array]:
-    """Unit vectors (n, d) of pictures and of captions, and labels, of the first items of a part."""
+    """Unit vectors (n, d) of the pictures and captions of a part's first items, and their labels."""
     import torch
 
     pictures, texts, labels = examples(seed, part, 0, n, model.visual.image_size)
@@ -173,23 +173,23 @@ def embed(model: Any, tokenize: Any, seed: int, part: int, n: int) -> tuple[Arra
 
 
 def retrieval(image: Array, text: Array, labels: Array) -> dict[str, float]:
-    """R@1, R@5, R@10 of the item's own counterpart and mAP by shared labels, both directions, and chance."""
+    """R@1, R@5, R@10 of each item's counterpart and mAP by shared labels, in both directions, with chance."""
     n, relevant = len(image), labels.astype(np.float32) @ labels.T > 0
-    found: dict[str, float] = {"pairs": n, "chance_map": float(relevant.mean())}
+    result: dict[str, float] = {"pairs": n, "chance_map": float(relevant.mean())}
     for k in (1, 5, 10):
-        found[f"chance_r{k}"] = k / n
+        result[f"chance_r{k}"] = k / n
     for name, scores in (("image_to_text", image @ text.T), ("text_to_image", text @ image.T)):
         above = (scores > scores.diagonal()[:, None]).sum(axis=1)
         for k in (1, 5, 10):
-            found[f"{name}_r{k}"] = float((above < k).mean())
+            result[f"{name}_r{k}"] = float((above < k).mean())
         hits = np.take_along_axis(relevant, np.argsort(-scores, axis=1, kind="stable"), axis=1)
         precision = hits.cumsum(axis=1) / np.arange(1, n + 1)
-        found[f"{name}_map"] = float(((precision * hits).sum(axis=1) / hits.sum(axis=1)).mean())
-    return found
+        result[f"{name}_map"] = float(((precision * hits).sum(axis=1) / hits.sum(axis=1)).mean())
+    return result
 
 
 def _groups(model: Any) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels only."""
+    """Parameter groups that apply weight decay to matrices and kernels only."""
     plain = {"token_embedding.weight", "positional_embedding", "logit_scale"}
     named = list(model.named_parameters())
     decayed = [p for name, p in named if p.ndim > 1 and name not in plain]
@@ -200,16 +200,16 @@ def _groups(model: Any) -> list[dict[str, Any]]:
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the small CLIP of the dataset scenes.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=2500, help="optimiser steps (default: 2500)")
+    parser.add_argument("--batch", type=int, default=128, help="pairs per step (default: 128)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     args = parser.parse_args(words)
     if args.steps < 1 or args.batch < 2 or args.seed < 0:
-        parser.error("--steps is at least 1, --batch 2, --seed 0")
+        parser.error("expected --steps of at least 1, --batch of at least 2 and --seed of at least 0")
     if (args.out / WEIGHTS).exists():
-        parser.error(f"{args.out} holds a model already. Give another folder.")
+        parser.error(f"{args.out} already holds a model. Choose another folder.")
     started = time.perf_counter()
-    found = train(args.out, steps=args.steps, batch=args.batch, seed=args.seed)
+    scores = train(args.out, steps=args.steps, batch=args.batch, seed=args.seed)
     origin = {
         "command": f"python -m bench.datasets.scenes.train_clip --out DIR --steps {args.steps} "
         f"--batch {args.batch} --seed {args.seed}",
@@ -222,7 +222,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "sha256": {
             name: hashlib.sha256((args.out / name).read_bytes()).hexdigest() for name in (CONFIG, WEIGHTS)
         },
-        "unseen": {name: round(value, 4) for name, value in found.items()},
+        "unseen": {name: round(value, 4) for name, value in scores.items()},
     }
     (args.out / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
 

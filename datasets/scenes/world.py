@@ -1,6 +1,6 @@
-"""What a scene holds: things with kind, colour, size and position, in a place; drawn by seed, in blocks.
+"""The content of a scene: things with kind, colour, size and position, in a place; drawn by seed, in blocks.
 
-Kinds depend on the place and colours on the kind, so that labels are correlated and colours tell something.
+Kinds depend on the place and colours on the kind, so that labels are correlated and colours informative.
 """
 
 from __future__ import annotations
@@ -34,14 +34,12 @@ PLACES = ("grass", "sand", "sea", "wall", "night", "snow")  # place -1 is none o
 CLASSES = KINDS + PLACES
 
 BLOCK = 4096  # scenes drawn from one generator: part of the definition, not a matter of speed
-SCENES, PIXELS, WORDS = range(3)  # what random numbers are for
-TRAIN, QUERY, LEARN, CHECK = range(
-    4
-)  # parts: of the dataset; and the small CLIP's own, for training and checks
-THINGS = 4  # at most, in one scene
-COUNTS = (0.30, 0.40, 0.22, 0.08)  # how often a scene holds one, two, three or four things
-PLAIN = 0.5  # how often the background is plain paper, in one of the colours
-TYPICAL = 0.5  # how often a thing has the colour that is typical of its kind
+SCENES, PIXELS, WORDS = range(3)  # purposes of random numbers
+TRAIN, QUERY, LEARN, CHECK = range(4)  # parts: two of a dataset; two to train and to watch the small CLIP
+THINGS = 4  # at most in one scene
+COUNTS = (0.30, 0.40, 0.22, 0.08)  # share of scenes with one, two, three and four things
+PLAIN = 0.5  # share of scenes on plain paper, in one of the colours
+TYPICAL = 0.5  # share of things in the typical colour of their kind
 
 _COMMON = (6, 6, 5, 5, 4, 4, 4, 4, 3, 3, 3, 3)  # relative frequency of the kinds
 _AT_HOME = {  # kinds three times as frequent in a place
@@ -94,12 +92,12 @@ class Scenes:
 
 
 def generator(seed: int, part: int, what: int, number: int) -> np.random.Generator:
-    """The random numbers of block ``number`` (SCENES) or of item ``number`` (PIXELS, WORDS) of a part."""
+    """The generator for block ``number`` (SCENES) or item ``number`` (PIXELS, WORDS) of a part."""
     return np.random.default_rng([seed, part, what, number])
 
 
 def draw(seed: int, part: int, n: int, start: int = 0) -> Scenes:
-    """Scenes ``start`` to ``start + n`` of a part: scene i is the same whatever is asked for with it."""
+    """Draw scenes ``start`` to ``start + n`` of a part; scene i does not depend on the range."""
     first, last = start // BLOCK, -(-(start + n) // BLOCK)
     blocks = [_block(generator(seed, part, SCENES, number)) for number in range(first, last)]
     return join(*blocks).take(slice(start - first * BLOCK, start - first * BLOCK + n))
@@ -111,12 +109,12 @@ def join(*parts: Scenes) -> Scenes:
 
 def labels(scenes: Scenes) -> Labels:
     """(n, classes): the kinds of the things and, unless it is plain, the place; columns are CLASSES."""
-    found = np.zeros((len(scenes), len(CLASSES)), np.uint8)
+    matrix = np.zeros((len(scenes), len(CLASSES)), np.uint8)
     row, column = np.nonzero(np.arange(THINGS) < scenes.count[:, None])
-    found[row, scenes.kind[row, column]] = 1
+    matrix[row, scenes.kind[row, column]] = 1
     somewhere = np.flatnonzero(scenes.place >= 0)
-    found[somewhere, len(KINDS) + scenes.place[somewhere]] = 1
-    return found
+    matrix[somewhere, len(KINDS) + scenes.place[somewhere]] = 1
+    return matrix
 
 
 def _block(rng: np.random.Generator) -> Scenes:
@@ -143,7 +141,7 @@ def _block(rng: np.random.Generator) -> Scenes:
 
 
 def _log_weights() -> npt.NDArray[np.float64]:
-    """(places + 1, kinds); the last row, which -1 picks, is plain paper's."""
+    """(places + 1, kinds); the last row, at index -1, is for plain paper."""
     weights = np.tile(np.array(_COMMON, np.float64), (len(PLACES) + 1, 1))
     for place, kinds in _AT_HOME.items():
         weights[PLACES.index(place), [KINDS.index(k) for k in kinds]] *= 3

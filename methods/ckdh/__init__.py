@@ -1,6 +1,6 @@
-"""CKDH, re-implemented: a supervised teacher on CLIP images and a graph of texts, distilled; offline.
+"""CKDH, re-implemented: distils a supervised teacher of CLIP images and text graphs; offline.
 
-Only the outline is the paper's; every equation is our reconstruction (README.md beside this file).
+Only the outline is the paper's; every equation is our reconstruction (see README.md in this folder).
 """
 
 from __future__ import annotations
@@ -30,46 +30,44 @@ from bench.methods._online import Array
 class CKDH(HashNetworks):
     """CLIP-based knowledge distillation hashing, re-implemented on fixed features.
 
-    The teacher sees CLIP features of the images, bags of words and labels (teacher.py). The student
-    sees the plain features of both modalities and imitates the teacher's similarities (student.py);
-    it alone encodes. The learned codes of the database are signs of the sum of both its outputs.
+    The teacher sees CLIP features of the images, bags of words and labels (teacher.py). The student sees the
+    plain features of both modalities and imitates the teacher's similarities (student.py). Only the student
+    encodes; the learned code of a database item is the sign of the sum of the student's two outputs.
     """
 
-    GAIN = 1.0  # small outputs at first, so that tanh is not saturated
+    GAIN = 1.0  # small initial outputs, so that tanh is not saturated
 
-    lambda1: float = param(1.0, "weight of the teacher's similarities within a modality", least=0)
-    lambda2: float = param(1.0, "weight of the teacher's similarities across modalities", least=0)
-    gamma: float = param(0.1, "weight of quantisation, of the teacher and of the student", least=0)
-    neighbours: int = param(10, "other texts of its batch that a text attends to in training", least=0)
-    adapter: bool = param(True, "the teacher adapts CLIP features; without, one layer reads them as they are")
+    lambda1: float = param(1.0, "weight of similarities within a modality in the teacher's loss", least=0)
+    lambda2: float = param(1.0, "weight of similarities across modalities in the teacher's loss", least=0)
+    gamma: float = param(0.1, "weight of the quantisation loss, for teacher and student", least=0)
+    neighbours: int = param(10, "other texts in the batch that a text attends to during training", least=0)
+    adapter: bool = param(True, "adapt CLIP features in the teacher; false: feed them to one layer directly")
     heads: int = param(4, "attention heads of the teacher's text branch", least=1)
-    width: int = param(64, "units of each head", least=1)
-    likelihood: float = param(1.0, "share of the log-likelihood in what the teacher hands on", least=0)
-    within: float = param(1.0, "share of similarities within modalities in it", least=0)
-    across: float = param(1.0, "share of similarities across modalities in it", least=0)
-    teacher_epochs: int = param(10, "passes of the teacher over the pairs", least=0)
-    teacher_rate: float = param(1e-3, "learning rate of the teacher (Adam); a tenth in its adapter", above=0)
-    epochs: int = param(20, "passes of the student over the pairs", least=0)
+    width: int = param(64, "units per attention head", least=1)
+    likelihood: float = param(1.0, "share of the log-likelihood in the distilled similarity", least=0)
+    within: float = param(1.0, "share of cosines within modalities in the distilled similarity", least=0)
+    across: float = param(1.0, "share of cosines across modalities in the distilled similarity", least=0)
+    teacher_epochs: int = param(10, "training epochs of the teacher", least=0)
+    teacher_rate: float = param(1e-3, "learning rate of the teacher (Adam); its adapter: a tenth", above=0)
+    epochs: int = param(20, "training epochs of the student", least=0)
     rate: float = param(1e-3, "learning rate of the student (Adam)", above=0)
-    batch: int = param(128, "pairs in a batch, of the teacher and of the student", least=2)
-    max_train: int = param(
-        15_000, "train on a random sample of this size where there are more items", least=2
-    )
+    batch: int = param(128, "pairs per batch, for teacher and student", least=2)
+    max_train: int = param(15_000, "train on a random sample of at most this many pairs", least=2)
 
     capabilities = Capabilities(supervised=True, views=("clip",), offline=True, learned_codes=True)
     source = Source(
         paper="J. Li, W. K. Wong, L. Jiang, X. Fang, S. Xie, Y. Xu. CKDH: CLIP-based knowledge distillation "
         "hashing for cross-modal retrieval. IEEE TCSVT 34 (2024) 6530-6541",
         fidelity="reconstruction",
-        note="The abstract's: CLIP for images and a graph attention network over bags of words in the "
+        note="From the abstract: CLIP for images and a graph attention network over bags of words in the "
         "teacher; a similarity that preserves log-likelihood, intra- and inter-modality similarities; a "
-        "lightweight student under its supervision. Ours, as neither text nor code was available: every "
+        "lightweight student under its supervision. Ours, since neither text nor code was available: every "
         "equation, width, weight, rate and number of epochs; a residual adapter on fixed CLIP features "
-        "where they fine-tune CLIP; neighbours from the batch, and none outside of training.",
+        "where they fine-tune CLIP; neighbours from the batch, and only during training.",
     )
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        # As wide and as slow as such networks usually are on a GPU.
+        # Widths and rates that are usual for such networks on a GPU.
         "large": {
             "width": 256,
             "hidden": 4096,
@@ -90,31 +88,31 @@ class CKDH(HashNetworks):
         "rate",
     )
     variants: ClassVar[Mapping[str, Variant]] = {
-        "untrained teacher": Variant(
-            isolates="what the teacher learns: random networks instead", params={"teacher_epochs": 0}
+        "untrained-teacher": Variant(
+            isolates="training of the teacher: its networks stay random", params={"teacher_epochs": 0}
         ),
-        "no intra": Variant(isolates="L_intra of the teacher", params={"lambda1": 0.0}),
-        "no inter": Variant(isolates="L_inter of the teacher", params={"lambda2": 0.0}),
-        "no attention": Variant(isolates="attention to other texts in training", params={"neighbours": 0}),
-        "no adapter": Variant(isolates="adapting CLIP features", params={"adapter": False}),
-        "knowledge without likelihood": Variant(
-            isolates="2σ(θ) - 1 in what is handed on", params={"likelihood": 0.0}
+        "no-intra": Variant(isolates="L_intra of the teacher", params={"lambda1": 0.0}),
+        "no-inter": Variant(isolates="L_inter of the teacher", params={"lambda2": 0.0}),
+        "no-attention": Variant(isolates="attention to other texts in training", params={"neighbours": 0}),
+        "no-adapter": Variant(isolates="adapter of the CLIP features", params={"adapter": False}),
+        "knowledge-without-likelihood": Variant(
+            isolates="2σ(θ) - 1 in the distilled similarity", params={"likelihood": 0.0}
         ),
-        "knowledge without within": Variant(
-            isolates="cosines within modalities in what is handed on", params={"within": 0.0}
+        "knowledge-without-within": Variant(
+            isolates="cosines within modalities in the distilled similarity", params={"within": 0.0}
         ),
-        "knowledge without across": Variant(
-            isolates="cosines across modalities in what is handed on", params={"across": 0.0}
+        "knowledge-without-across": Variant(
+            isolates="cosines across modalities in the distilled similarity", params={"across": 0.0}
         ),
-        "no quantisation": Variant(isolates="L_q of teacher and student", params={"gamma": 0.0}),
+        "no-quantisation": Variant(isolates="L_q of teacher and student", params={"gamma": 0.0}),
     }
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.likelihood + self.within + self.across > 0:
             raise ParameterError(
-                f"{type(self).__name__}: likelihood, within and across are all 0; the student needs one of "
-                "them. Set one to 1."
+                f"{type(self).__name__}: likelihood, within and across are all 0; expected at least one "
+                "above 0. Set one of them to 1."
             )
 
     def _learn(self, chunk: Chunk) -> None:
@@ -126,7 +124,7 @@ class CKDH(HashNetworks):
         self._keep(nets)
 
     def _teacher(self, items: Mapping[str, Any]) -> tuple[Any, Any]:
-        """The trained networks of images and texts."""
+        """Train the teacher; returns its networks for images and texts."""
         from bench.methods.ckdh import teacher
 
         return teacher.learn(
@@ -146,7 +144,7 @@ class CKDH(HashNetworks):
 
     @staticmethod
     def _taught(nets: tuple[Any, Any], items: Mapping[str, Any]) -> tuple[Any, Any]:
-        """The teacher's outputs F^I and F^T (n, bits): a text attends to itself alone."""
+        """Return the teacher's outputs F^I and F^T, (n, bits) each; here a text attends only to itself."""
         from bench.methods.ckdh import teacher
 
         return teacher.outputs(nets[0], items["clip"]), teacher.outputs(nets[1], items["text"])
@@ -168,10 +166,10 @@ class CKDH(HashNetworks):
         )
 
     def _items(self, items: Split) -> tuple[dict[Modality, Array], dict[Modality, float], dict[str, Any]]:
-        """What no code length changes: location and scale, and the training items as tensors.
+        """Prepare the training items as tensors, with mean and scale; the same for every code length.
 
-        ``clip place`` is location and scale of the CLIP features. A sample of a long stream is drawn from a
-        generator of its own: cells share it.
+        ``clip place`` holds the mean and scale of the CLIP features. Cells share the sample, so it is not
+        drawn with the method's own generator.
         """
         place = self._place()
         rows, _ = sample(items, self.max_train, self.seed)
@@ -179,7 +177,7 @@ class CKDH(HashNetworks):
         mean, scale, inputs = scaled_inputs(items, rows, place)
         clip = items.image.views["clip"][rows]
         centre, spread = location_and_scale(clip)
-        found = {
+        tensors = {
             "inputs": inputs,
             "text": inputs["text"],
             "labels": place.tensor(items.labels[rows]),
@@ -187,9 +185,9 @@ class CKDH(HashNetworks):
             "clip": place.tensor((clip - centre) / spread),
             "clip place": (centre, spread),
         }
-        return mean, scale, found
+        return mean, scale, tensors
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
-        """The signs of the sum of the outputs for both modalities of a pair, one code for both."""
+        """Return the signs of the sum of both modalities' outputs: one code per pair."""
         outputs = [np.tanh(self._outputs(chunk.batch(m).features, m)) for m in MODALITIES]
         return sign(outputs[0] + outputs[1])

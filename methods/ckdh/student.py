@@ -14,7 +14,7 @@ from bench.methods._network import Network, batches
 from bench.methods._similarity_loss import BLOCK, error_by_rows
 from bench.methods.ckdh.teacher import quantisation
 
-Weights = tuple[float, float, float]  # of the log-likelihood, within modalities, across them
+Weights = tuple[float, float, float]  # log-likelihood, within modalities, across modalities
 
 
 def learn(
@@ -30,11 +30,11 @@ def learn(
     rng: np.random.Generator,
     given: Any | None = None,
 ) -> None:
-    """Train on the features ``x`` of n pairs and the teacher's outputs F^I, F^T (n, k) of them.
+    """Train on the features ``x`` of n pairs and the teacher's outputs F^I, F^T (n, k) for them.
 
-    The similarity of a batch is made when it is needed. ``given`` (f, k) are codes that the first f
-    pairs have already: a random part of them stands beside every batch, and what a network gives to
-    the batch must be as similar to these codes as the teacher says.
+    Similarities are computed per batch. ``given`` (f, k) holds fixed codes of the first f pairs. Every batch
+    is compared with a random part of them: the similarity of its outputs to these codes must match the
+    teacher's.
     """
     parameters = [p for net in nets.values() for p in net.parameters]
     optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
@@ -53,10 +53,10 @@ def learn(
 
 
 def knowledge(own: tuple[Any, Any], others: tuple[Any, Any], views: Weights) -> Any:
-    """The teacher's similarity (b, c) in [-1, 1] of items to others by its outputs F^I, F^T (b, k), (c, k).
+    """Return the teacher's similarity (b, c), in [-1, 1], from its outputs F^I, F^T (b, k) and (c, k).
 
-    The weighted mean of three views: ``2σ(θ) - 1`` with ``θ = ½ F^I F^Tᵀ``, the cosines within the
-    modalities and those across them, each averaged over its two matrices. Our reconstruction.
+    It is the weighted mean of three views: ``2σ(θ) - 1`` with ``θ = ½ F^I F^Tᵀ``, cosines within the
+    modalities, and cosines across them, the latter two averaged over two matrices each. Our reconstruction.
     """
     u, v, other_u, other_v = (F.normalize(f) for f in (*own, *others))
     likely = 2 * torch.sigmoid(own[0] @ others[1].T / 2) - 1
@@ -66,14 +66,14 @@ def knowledge(own: tuple[Any, Any], others: tuple[Any, Any], views: Weights) -> 
 
 
 def by_rows(own: tuple[Any, Any], others: tuple[Any, Any], views: Weights) -> Callable[[slice], Any]:
-    """Rows of :func:`knowledge`: of a matrix made once where it is small, else made anew for each block."""
+    """Return a function for rows of :func:`knowledge`: precomputed if small, else computed block by block."""
     if len(own[0]) <= BLOCK:
         return knowledge(own, others, views).__getitem__
     return lambda rows: knowledge((own[0][rows], own[1][rows]), others, views)
 
 
 def loss(image: Any, text: Any, target: Callable[[slice], Any], gamma: float) -> Any:
-    """``‖cos(f^I, f^T) - S‖²/b² + ½ Σ_m ‖cos(f^m, f^m) - S‖²/b² + γ L_q`` of outputs (b, k)."""
+    """Return ``‖cos(f^I, f^T) - S‖²/b² + ½ Σ_m ‖cos(f^m, f^m) - S‖²/b² + γ L_q`` for outputs (b, k)."""
     u, v = F.normalize(image), F.normalize(text)
     count = len(image) ** 2
     across = error_by_rows(u, v, target) / count
@@ -82,7 +82,7 @@ def loss(image: Any, text: Any, target: Callable[[slice], Any], gamma: float) ->
 
 
 def pin(image: Any, text: Any, codes: Any, target: Callable[[slice], Any]) -> Any:
-    """``½ Σ_m ‖cos(f^m, B) - S‖²/(b c)`` of outputs (b, k) and codes B (c, k). Our reconstruction."""
+    """Return ``½ Σ_m ‖cos(f^m, B) - S‖²/(b c)`` for outputs (b, k) and codes B (c, k). Our reconstruction."""
     fixed, count = F.normalize(codes), len(image) * len(codes)
     errors = [error_by_rows(F.normalize(f), fixed, target) / count for f in (image, text)]
     return (errors[0] + errors[1]) / 2

@@ -1,7 +1,7 @@
 """CKDH's teacher: CLIP features through a residual adapter, texts through graph attention.
 
-Our reconstruction. The trap: a graph over the items of a batch makes an output depend on the batch.
-Here texts attend to neighbours in training only, and what the teacher hands on is each text's own.
+Our reconstruction. The trap: with a graph over the batch, outputs depend on the batch. Here texts attend to
+neighbours only during training; the outputs that the student imitates depend on one text each.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from bench.api import passes
 from bench.methods._network import Network, Place, batches
 
-SLOPE = 0.2  # of LeakyReLU, as in graph attention networks (Veličković et al., ICLR 2018)
-ADAPTER = 0.3  # gain of the adapter's first weights: small, so that it starts near the identity
+SLOPE = 0.2  # LeakyReLU's slope, as in graph attention networks (Veličković et al., ICLR 2018)
+ADAPTER = 0.3  # gain of the adapter's initial weights: small, so that it starts near the identity
 
 
 def learn(
@@ -36,7 +36,7 @@ def learn(
     rng: np.random.Generator,
     place: Place,
 ) -> tuple[Adapter, GraphAttention]:
-    """Train on ``clip``, ``text``, ``words`` and ``labels`` of n pairs; the networks of both modalities."""
+    """Train on ``clip``, ``text``, ``words`` and ``labels`` of n pairs; returns both trained networks."""
     clip, text, words, labels = (items[name] for name in ("clip", "text", "words", "labels"))
     image_net = Adapter(clip.shape[1], bits, adapts=adapter, rng=rng, place=place)
     text_net = GraphAttention((text.shape[1], heads, width, bits), rng=rng, place=place)
@@ -55,13 +55,13 @@ def learn(
 
 
 def outputs(net: Adapter | GraphAttention, x: Any) -> Any:
-    """F (n, k) of a trained network for all rows of x, each by itself."""
+    """Run a trained network on the rows of x, each on its own: F (n, k)."""
     with torch.no_grad():
         return torch.cat([net(part) for part in x.split(4096)])
 
 
 class Adapter:
-    """``tanh((x + adapter(x)) W + b)`` of CLIP features x (n, d): stands in for fine-tuning CLIP."""
+    """``tanh((x + adapter(x)) W + b)`` for CLIP features x (n, d), in place of fine-tuning CLIP."""
 
     def __init__(
         self, inputs: int, outputs: int, *, adapts: bool, rng: np.random.Generator, place: Place
@@ -80,13 +80,13 @@ class Adapter:
         return torch.tanh(out.to(self._place.dtype))
 
     def arrays(self) -> list[npt.NDArray[Any]]:
-        """W, b and, where there is one, the adapter's four."""
+        """Return W, b and the adapter's four arrays, if it has one."""
         inner = [] if self.adapter is None else self.adapter.arrays()
         return [*(p.detach().cpu().numpy() for p in self.parameters), *inner]
 
     @classmethod
     def of(cls, arrays: Sequence[npt.NDArray[Any]], *, place: Place) -> Self:
-        """The network that has what :meth:`arrays` gave."""
+        """Recreate a network from its :meth:`arrays`."""
         net = cls.__new__(cls)
         net._place = place
         net.parameters = [place.tensor(a) for a in arrays[:2]]
@@ -97,8 +97,8 @@ class Adapter:
 class GraphAttention:
     """One layer of graph attention, then ``tanh(· W + b)``; sizes: inputs, heads, width, outputs.
 
-    A head gives ``ELU(Σ_j att_ij V x_j)``, with ``att`` the softmax over the neighbours j of i of
-    ``LeakyReLU(a₁·V x_i + a₂·V x_j)``.
+    Each head computes ``ELU(Σ_j att_ij V x_j)``, where ``att`` is the softmax of
+    ``LeakyReLU(a₁·V x_i + a₂·V x_j)`` over the neighbours j of i.
     """
 
     def __init__(self, sizes: tuple[int, int, int, int], *, rng: np.random.Generator, place: Place) -> None:
@@ -114,9 +114,9 @@ class GraphAttention:
         self.parameters = [place.tensor(start).requires_grad_() for start in starts]
 
     def __call__(self, x: Any, edges: Any | None = None) -> Any:
-        """Outputs (n, k) of texts x (n, d); ``edges`` (n, n) bool tells whom each attends to.
+        """Return outputs (n, k) for texts x (n, d); ``edges`` (n, n) bool marks whom each attends to.
 
-        Without edges a text attends to itself alone, and its output depends on nothing else.
+        Without edges a text attends only to itself, and its output depends on nothing else.
         """
         v, a1, a2, w, b = self.parameters
         with self._place.products():
@@ -127,42 +127,42 @@ class GraphAttention:
         return torch.tanh(out.to(self._place.dtype))
 
     def arrays(self) -> list[npt.NDArray[Any]]:
-        """V, a₁, a₂, W, b."""
+        """Return V, a₁, a₂, W, b as arrays."""
         return [p.detach().cpu().numpy() for p in self.parameters]
 
     @classmethod
     def of(cls, arrays: Sequence[npt.NDArray[Any]], *, place: Place) -> Self:
-        """The network that has what :meth:`arrays` gave."""
+        """Recreate a network from its :meth:`arrays`."""
         net = cls.__new__(cls)
         net._place, net.parameters = place, [place.tensor(a) for a in arrays]
         return net
 
     @staticmethod
     def attention(y: Any, a1: Any, a2: Any, edges: Any) -> Any:
-        """Weights (heads, n, n) whose rows sum to 1 over the edges, for y (n, heads, width)."""
+        """Return attention weights (heads, n, n), which sum to 1 over a row's edges; y (n, heads, width)."""
         own, other = (y * a1).sum(dim=2).T, (y * a2).sum(dim=2).T
         scores = F.leaky_relu(own[:, :, None] + other[:, None, :], SLOPE)
         return scores.masked_fill(~edges, -torch.inf).softmax(dim=2)
 
 
 def nearest(words: Any, neighbours: int) -> Any:
-    """Edges (b, b): each text itself and the others of highest cosine, for bags of words (b, d)."""
+    """Connect each bag of words (b, d) to itself and its nearest others by cosine: edges (b, b)."""
     unit = F.normalize(words)
     cosines = (unit @ unit.T).fill_diagonal_(torch.inf)
-    found = cosines.topk(min(neighbours + 1, len(words)), dim=1).indices
-    return torch.zeros_like(cosines, dtype=torch.bool).scatter_(1, found, True)
+    targets = cosines.topk(min(neighbours + 1, len(words)), dim=1).indices
+    return torch.zeros_like(cosines, dtype=torch.bool).scatter_(1, targets, True)
 
 
 def similar(labels: Any) -> Any:
-    """S (b, b): 1 where two items share a label, and for an item and itself, else 0."""
+    """Return S (b, b): 1 if two items share a label, and on the diagonal; else 0."""
     return (labels @ labels.T > 0).to(labels.dtype).fill_diagonal_(1.0)
 
 
 def loss(image: Any, text: Any, similarity: Any, weights: tuple[float, float, float]) -> Any:
-    """``L_nll + λ₁ L_intra + λ₂ L_inter + γ L_q`` of outputs (b, k) and S (b, b).
+    """Return ``L_nll + λ₁ L_intra + λ₂ L_inter + γ L_q`` for outputs (b, k) and S (b, b).
 
-    L_nll is the mean of ``log(1 + e^θ) - S θ`` with ``θ = ½ F^I F^Tᵀ``; L_intra and L_inter are mean
-    squares of cosines minus ``2S - 1``; L_q those of outputs minus ``sign(F^I + F^T)``.
+    L_nll is the mean of ``log(1 + e^θ) - S θ`` with ``θ = ½ F^I F^Tᵀ``. L_intra and L_inter are mean squared
+    differences between cosines and ``2S - 1``, L_q between outputs and ``sign(F^I + F^T)``.
     """
     theta = image @ text.T / 2
     nll = (F.softplus(theta) - similarity * theta).mean()
@@ -175,6 +175,6 @@ def loss(image: Any, text: Any, similarity: Any, weights: tuple[float, float, fl
 
 
 def quantisation(image: Any, text: Any) -> Any:
-    """Σ over both modalities of the mean of ``(F - sign(F^I + F^T))²``."""
+    """Return the mean of ``(F - sign(F^I + F^T))²``, summed over both modalities."""
     codes = torch.where((image + text).detach() >= 0, 1.0, -1.0)
     return (image - codes).square().mean() + (text - codes).square().mean()

@@ -1,6 +1,6 @@
 """LCDH, re-implemented: an offline teacher on CLIP features guides a light student that learns online.
 
-Only the outline is the paper's; every equation is our reconstruction (docs/lcdh.md says which is whose).
+Only the outline is the paper's; every equation is our reconstruction (docs/lcdh.md lists the origin of each).
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ from bench.methods.lcdh.teacher import (
 )
 from bench.methods.lcdh.variants import VARIANTS
 
-POOL = 20_000  # pairs a teacher is fitted on at most: more cost time and gain nothing
-PART = 2_000  # items coded at once: larger parts, against few anchors, unbalance the bits
-BLOCK = 4_096  # items encoded at once; bounds memory
-WIDTH = 512  # axes of the student's features where there are more
+POOL = 20_000  # at most this many pairs train a teacher; bounds its time
+PART = 2_000  # items coded together: against few anchors, larger parts unbalance the bits
+BLOCK = 4_096  # items encoded at a time; bounds memory
+WIDTH = 512  # wider student features are projected to this many axes
 
 
 class LCDH(Method):
@@ -60,7 +60,7 @@ class LCDH(Method):
 
     The codes B of a chunk are chosen so that their similarities to ALL earlier codes match the teacher's
     (lambda1) and the labels' (lambda2), and so that one hash function per modality can reproduce them.
-    What the teacher sees is the run's ``pool``: first_chunk, separate:N, full, or none (no teacher at all).
+    The teacher sees the run's ``pool``: first_chunk, separate:N, full, or none (no teacher).
     """
 
     capabilities = Capabilities(
@@ -70,54 +70,56 @@ class LCDH(Method):
         paper="Li, Jiang, Ma, Jiang, Fang, Wen: Lightweight Contrastive Distilled Hashing for Online "
         "Cross-modal Retrieval, AAAI 2025, arXiv 2502.19751",
         fidelity="reconstruction",
-        note="The outline is the abstract's; every equation is ours, as neither text nor code was available.",
+        note="The outline comes from the abstract; every equation is ours, since neither text nor code was "
+        "available.",
     )
     variants = VARIANTS
     varies = ("lambda1", "lambda2", "alpha", "eta", "iterations", "sweeps", "codes", "gamma", "rate")
 
     lambda1: float = param(1.0, "weight of the teacher's (offline) similarity", least=0)
     lambda2: float = param(
-        1.0, "weight of the online similarity: of labels, or of features without them", least=0
+        1.0, "weight of the online similarity: labels or, for unlabelled items, features", least=0
     )
-    alpha: float = param(0.3, "weight of the hash functions in choosing codes (cf)", least=0)
-    eta: float = param(0.1, "ridge penalty per item seen (cf)", above=0)
-    iterations: int = param(2, "rounds of codes and hash functions per chunk (cf)", least=0)
-    sweeps: int = param(2, "sweeps over the bits in each of them (cf)", least=1)
+    alpha: float = param(0.3, "weight of the hash functions in the choice of codes (cf)", least=0)
+    eta: float = param(0.1, "ridge penalty per item so far (cf)", above=0)
+    iterations: int = param(2, "updates of codes and hash functions per chunk (cf)", least=0)
+    sweeps: int = param(2, "sweeps over the bits per update (cf)", least=1)
     codes: Choice = param(
-        "dcc", "bit by bit, or signs of what the history wants, of relaxed codes, of the teacher (cf)"
+        "dcc",
+        "dcc: bit by bit; sign: signs of the pull; relaxed: real codes, rounded; teacher: its codes (cf)",
     )
-    anchors: int = param(1000, "pool items whose codes the history starts from; at least 8 per bit", least=1)
-    welcome: bool = param(True, "give classes that are new to the history anchors of their own")
-    forget: float = param(1.0, "what older chunks count after each new one", above=0, most=1)
+    anchors: int = param(1000, "pool items that start the history; use at least 8 per bit", least=1)
+    welcome: bool = param(True, "add anchors for classes that are new to the history")
+    forget: float = param(1.0, "factor on the weight of older chunks at each new chunk", above=0, most=1)
     student: Literal["linear", "rbf", "mlp"] = param(
-        "linear", "features of the hash functions: plain, RBF to items of the first chunk, hidden units (sgd)"
+        "linear", "hash functions on plain features; RBF to items of the first chunk; hidden units (sgd only)"
     )
     centres: int = param(500, "RBF centres", least=1)
     hidden: int = param(512, "hidden units of student=mlp", least=1)
-    solver: Literal["cf", "sgd"] = param("cf", "closed form, or gradients through tanh")
-    epochs: int = param(20, "passes over a chunk (sgd)", least=1)
+    solver: Literal["cf", "sgd"] = param("cf", "cf: closed form; sgd: gradients through tanh")
+    epochs: int = param(20, "training epochs per chunk (sgd)", least=1)
     rate: float = param(1e-3, "learning rate of Adam (sgd)", above=0)
-    gamma: float = param(0.1, "weight of the distance to the rounded codes (sgd)", least=0)
-    pin: bool = param(True, "compare a chunk with the history, and not only with itself (sgd)")
-    warm: bool = param(True, "go on with the weights of the chunk before (sgd)")
+    gamma: float = param(0.1, "weight of the quantisation loss (sgd)", least=0)
+    pin: bool = param(True, "compare a chunk with the history as well as with itself (sgd)")
+    warm: bool = param(True, "start from the weights of the previous chunk (sgd)")
     teacher: Literal["trained", "zero", "past"] = param(
-        "trained", "a network trained on the pool; PCA and ITQ of it; trained again on every chunk so far"
+        "trained", "trained: on the pool; zero: PCA and ITQ of the pool; past: retrained on all chunks so far"
     )
-    teacher_epochs: int = param(20, "passes over the pool", least=1)
+    teacher_epochs: int = param(20, "training epochs of the teacher", least=1)
     teacher_width: int = param(256, "width of the teacher's tokens", least=1)
-    heads: int = param(8, "attention heads", least=1)
-    attention: int = param(1, "attention layers", least=0, most=2)
-    fusion: Fusion = param("product", "tokens: image, text and their product; both; or one alone")
-    contrastive: float = param(0.1, "weight of the image-text contrastive loss of the teacher", least=0)
-    tau: float = param(0.1, "temperature of that loss", above=0)
-    device: str = param("cpu", "where torch runs the teacher")
+    heads: int = param(8, "attention heads of the teacher", least=1)
+    attention: int = param(1, "attention layers of the teacher", least=0, most=2)
+    fusion: Fusion = param("product", "tokens: image, text and product; concat: image and text; or one alone")
+    contrastive: float = param(0.1, "weight of the teacher's image-text contrastive loss", least=0)
+    tau: float = param(0.1, "temperature of the contrastive loss", above=0)
+    device: str = param("cpu", "torch device of the teacher")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check()
         self.teacher_: Teacher | None = None
         self.past_: Past | None = None
-        self.axes_: Array | None = None  # of the first codes, without a teacher
+        self.axes_: Array | None = None  # projection for the first codes, without a teacher
         self.features_: dict[Modality, Projection | Kernel] = {}
         self.history_ = History.empty(self.bits)
         hidden = self.hidden if self.student == "mlp" else 0
@@ -132,10 +134,10 @@ class LCDH(Method):
                 f"LCDH: teacher_width must be a multiple of heads; got {self.teacher_width} and {self.heads}."
             )
         if self.student == "mlp" and self.solver == "cf":
-            raise ParameterError("LCDH: student=mlp has no closed form. Set solver=sgd.")
+            raise ParameterError("LCDH: student=mlp has no closed form; got solver=cf. Set solver=sgd.")
 
     def fit_pool(self, pool: Split) -> None:
-        """Fit and freeze the teacher, then start the history with its codes of some pool items."""
+        """Fit and freeze the teacher, then start the history with its codes for some pool items."""
         rows = self._rows(len(pool), POOL, "pool")
         sample = pool if len(rows) == len(pool) else pool.take(rows)
         seen, labels = Seen.of(sample), unit_labels(sample)
@@ -147,11 +149,13 @@ class LCDH(Method):
         self._begin(sample, pool)
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        """Give codes to the items of the chunk and update the hash functions, in parts of at most 2000."""
+        """Assign codes to the chunk and update the hash functions, in parts of at most 2000 items."""
         if not self.features_:
             self._begin(chunk, chunk)
         if self.codes == "teacher" and self.teacher_ is None:
-            raise ParameterError("LCDH: codes=teacher has no teacher where pool=none. Take another pool.")
+            raise ParameterError(
+                "LCDH: codes=teacher needs a teacher, but pool=none trains none. Choose another pool."
+            )
         if self.past_ is not None:
             self._refit(chunk, self.past_)
         self.history_.fade(self.forget)
@@ -161,7 +165,7 @@ class LCDH(Method):
         self._codes = np.concatenate(coded).astype(np.int8)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """The signs of one modality's hash function; no CLIP, no labels, no other modality enter."""
+        """Return the signs of one modality's hash function; reads no CLIP, labels or other modality."""
         phi, x = self.features_[modality], batch.features
         codes = np.empty((len(x), self.bits), dtype=np.int8)
         for i in range(0, len(x), BLOCK):
@@ -169,26 +173,26 @@ class LCDH(Method):
         return codes
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
-        """The codes B that :meth:`fit_chunk` gave to the pairs of this chunk, one for both modalities."""
+        """Return the codes B that :meth:`fit_chunk` assigned to this chunk, one per pair."""
         if len(chunk) != len(self._codes):
             raise ContractError(
-                f"LCDH has learned codes of the {len(self._codes)} items of the chunk fitted last; asked for "
+                f"LCDH holds codes for the {len(self._codes)} items of the last fitted chunk; got a chunk of "
                 f"{len(chunk)}. Call encode_database after fit_chunk, with the same chunk."
             )
         return self._codes
 
-    # The beginning
+    # Start of the stream
 
-    def _begin(self, first: Split, whole: Split) -> None:
-        """Freeze the student's features on ``first`` and start the history with codes of some of its items.
+    def _begin(self, first: Split, source: Split) -> None:
+        """Freeze the student's features on ``first`` and start the history with codes for some of its items.
 
-        ``whole`` is what ``first`` was drawn from: what its cells share is in there.
+        ``source`` is the split that ``first`` was drawn from; its ``shared`` cache serves all cells.
         """
         for m in MODALITIES:
             fit = partial(self._fit_features, first.batch(m))
-            self.features_[m] = whole.shared.once(self._key("features", m), fit)
+            self.features_[m] = source.shared.once(self._key("features", m), fit)
         anchors = first.take(self._rows(len(first), self.anchors, "anchors"))
-        *_, signals = self._seen(anchors, whole.shared, "anchors", self.anchors)
+        *_, signals = self._seen(anchors, source.shared, "anchors", self.anchors)
         if signals.taught is None:
             rng = self._generator("axes")
             self.axes_ = rotated_axes(signals.features.array(), self.bits, iterations=0, rng=rng)
@@ -197,7 +201,7 @@ class LCDH(Method):
         self.history_.add(signals, self._first_codes(signals))
 
     def _first_codes(self, signals: Signals) -> Array:
-        """Codes that owe nothing to the history: the teacher's, else a random turn of the features' axes."""
+        """Codes that do not depend on the history: the teacher's, or randomly rotated principal axes."""
         if signals.taught is not None:
             return signs(signals.taught)
         assert self.axes_ is not None, "_begin() comes first"
@@ -244,10 +248,10 @@ class LCDH(Method):
         )
 
     def _welcome(self, signals: Signals, round_: int) -> None:
-        """Give classes that are new to the history anchors, as it was begun with some.
+        """Add anchors for classes that are new to the history.
 
-        To a history without the class all its items are unlike everything, and equally so: they would
-        all get one code, and nothing would ever part them.
+        To a history without such a class, all its items are equally unlike everything: they would share one
+        code for good.
         """
         rows = self.history_.newcomers(signals)
         if len(rows):
@@ -256,19 +260,19 @@ class LCDH(Method):
             self.history_.add(new, self._first_codes(new))
 
     def _phis(self, items: Split) -> dict[Modality, Features]:
-        """Φ of both modalities; rows of zeros, which no sum feels, where an item lacks one."""
-        found = {}
+        """Return Φ of both modalities; a missing modality gives a zero row, which changes no sum."""
+        phis = {}
         for m in MODALITIES:
             batch = items.batch(m)
-            found[m] = self.features_[m](batch.features)
+            phis[m] = self.features_[m](batch.features)
             if batch.absent is not None:
-                found[m][batch.absent] = 0.0
-        return found
+                phis[m][batch.absent] = 0.0
+        return phis
 
     def _seen(
         self, items: Split, shared: Shared, *name: Hashable
     ) -> tuple[dict[Modality, Features], dict[Modality, Array], Signals]:
-        """Φ, in float32 and float64, and signals of the items that are ``name`` among those of ``shared``."""
+        """Return Φ, in float32 and float64, and the signals of items cached as ``name`` in ``shared``."""
         narrow = shared.once(self._key("phi", *name), partial(self._phis, items))
         phis = shared.once(self._key("wide", *name), partial(widened, narrow))
         taught = None
@@ -282,13 +286,13 @@ class LCDH(Method):
     # The teacher
 
     def _trained(self, items: Split, seen: Seen, labels: Array, data: str) -> Teacher:
-        """A teacher, trained once for each (pool, recipe, seed) where the harness has a place to keep it."""
+        """Train a teacher, or reuse the stored one with the same data, recipe and seed."""
         seed = int(self._generator("teacher").integers(2**63))
         train = partial(train_teacher, seen, labels, recipe=self._recipe(), seed=seed)
         return items.shared.kept(identity(data, self._recipe(), seed), train)
 
     def _refit(self, chunk: Chunk, past: Past) -> None:
-        """Teacher ``past``: trained again on the chunks so far, in the first teacher's coordinates."""
+        """Retrain teacher ``past`` on the chunks so far and align it with the first teacher."""
         rng = self._generator("past", chunk.round)
         past.take_in(Seen.of(chunk), unit_labels(chunk), most=POOL, rng=rng)
         sample = past.sample()
@@ -313,39 +317,39 @@ class LCDH(Method):
             device=self.device,
         )
 
-    # Draws and keys
+    # Random draws and cache keys
 
-    def _key(self, *what: Hashable) -> tuple[Hashable, ...]:
-        """Of something that depends on the items before and on what the hash functions see of them.
+    def _key(self, *parts: Hashable) -> tuple[Hashable, ...]:
+        """Cache key of values that depend on the items so far and on the student's features.
 
-        On neither λ nor the code length, so that cells which differ in these compute it once.
+        It includes neither λ nor the code length: cells that differ in these share the value.
         """
         kind = ("rbf", self.centres) if self.student == "rbf" else ("linear",)
-        return ("lcdh", *what, *kind, self.seed, self.forget)
+        return ("lcdh", *parts, *kind, self.seed, self.forget)
 
     def _generator(self, *purpose: str | int) -> np.random.Generator:
-        """Draws that depend on the seed and their purpose alone, not on what was drawn before."""
+        """Create a generator from the seed and the purpose, independent of earlier draws."""
         return np.random.default_rng([self.seed, *("/".join(map(str, purpose)).encode())])
 
     def _rows(self, n: int, most: int, *purpose: str | int) -> Rows:
-        """All of n rows, or at most ``most`` of them at random, in order."""
+        """Return all n rows, or ``most`` random ones, in order."""
         if n <= most:
             return np.arange(n)
         return np.sort(self._generator(*purpose).choice(n, most, replace=False))
 
 
 def present_rows(batch: Batch) -> Features:
-    """The features of the items that have this modality; of all where none has."""
+    """Return the features of the items that have this modality, or of all items if none has."""
     if batch.absent is None or batch.absent.all():
         return batch.features
     return batch.features[~batch.absent]
 
 
 def unit_labels(items: Split) -> Array:
-    """Label rows divided by their norm, (n, c) float64: zeros where an item has none."""
+    """Scale label rows to length 1, (n, c) float64; unlabelled rows are zero."""
     return np.zeros((len(items), 0)) if items.labels is None else unit_rows(items.labels)
 
 
 def widened(phis: dict[Modality, Features]) -> dict[Modality, Array]:
-    """The same values as float64: what sums are made of."""
+    """Convert Φ to float64 for sums."""
     return {m: phi.astype(np.float64) for m, phi in phis.items()}

@@ -1,6 +1,7 @@
-"""What LCDH keeps of all items coded so far, as sums: what teacher, labels and features say of new ones.
+"""LCDH's history: sums over all coded items that turn three similarities into targets for new codes.
 
-Our reconstruction (docs/lcdh.md). Nothing here grows with the stream, and nothing is n × n.
+The similarities are those of teacher, labels and features. Our reconstruction (docs/lcdh.md). Nothing here
+grows with the stream, and nothing is n × n.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from scipy.linalg import blas
 from bench.api import Features, Rows, State
 from bench.methods._online import Array, dot
 
-TINY = 1e-6  # a norm of standardised features below it is rounding
+TINY = 1e-6  # norms of standardised features below this are rounding errors
 
 
 @dataclass(frozen=True, slots=True)
 class UnitRows:
-    """X̂ (n, w) without being formed: both modalities' Φ, without their 1, side by side at norm 1.
+    """X̂ (n, w), never formed: both modalities' Φ side by side, without the column of ones, rows of norm 1.
 
-    ``weights`` holds what each row of each Φ (n, d + 1) is multiplied by. Products are float32.
+    ``weights`` holds the factor of each row of each Φ (n, d + 1). Products are float32.
     """
 
     phis: tuple[Features, ...]
@@ -31,7 +32,7 @@ class UnitRows:
 
     @classmethod
     def of(cls, phis: Iterable[Features]) -> Self:
-        """Each modality at norm 1, then both together; one that an item lacks, or that is 0, has no part."""
+        """Scale each modality to norm 1, then both together; missing or zero modalities do not count."""
         phis = tuple(phis)
         norms = [np.sqrt(np.maximum(np.einsum("ij,ij->i", p, p) - p[:, -1], 0.0)) for p in phis]
         inverse = [np.where(n > TINY, 1.0 / np.maximum(n, TINY), 0.0) for n in norms]
@@ -42,25 +43,25 @@ class UnitRows:
         return type(self)(tuple(p[rows] for p in self.phis), tuple(w[rows] for w in self.weights))
 
     def times(self, matrix: Array) -> Array:
-        """X̂ M, (n, k), for M (w, k)."""
+        """Return X̂ M, (n, k), for M (w, k)."""
         ends = np.cumsum([p.shape[1] - 1 for p in self.phis])
         padded = [np.vstack([part, np.zeros((1, part.shape[1]))]) for part in np.split(matrix, ends[:-1])]
         pairs = zip(self.phis, padded, self.weights, strict=True)
         return np.sum([narrow_dot(p, m) * w[:, None] for p, m, w in pairs], axis=0, dtype=np.float64)
 
     def cross(self, codes: Array) -> Array:
-        """X̂ᵀ C, (w, k), for C (n, k)."""
+        """Return X̂ᵀ C, (w, k), for C (n, k)."""
         pairs = zip(self.phis, self.weights, strict=True)
         return np.vstack([narrow_dot(p.T, codes * w[:, None])[:-1] for p, w in pairs]).astype(np.float64)
 
     def array(self) -> Array:
-        """X̂ itself."""
+        """Form X̂ (n, w)."""
         pairs = zip(self.phis, self.weights, strict=True)
         return np.hstack([p[:, :-1] * w[:, None] for p, w in pairs]).astype(np.float64)
 
 
 def narrow_dot(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Features:
-    """``a @ b`` in float32, twice as fast as :func:`dot`."""
+    """Return ``a @ b`` in float32; cheaper than :func:`dot`."""
     left, right = (np.asarray(x, dtype=np.float32) for x in (a, b))
     swap = [not x.flags.f_contiguous for x in (left, right)]
     left, right = (np.ascontiguousarray(x).T if s else x for x, s in zip((left, right), swap, strict=True))
@@ -77,10 +78,10 @@ def cross(z: Array | UnitRows, codes: Array) -> Array:
 
 
 class Similarity(State):
-    """Sums that stand for ``‖B Cᵀ - (scale · Z Z_Cᵀ + offset)‖² / n``, up to a constant.
+    """Sums that represent ``‖B Cᵀ - (scale · Z Z_Cᵀ + offset)‖² / n``, up to a constant.
 
-    ``Z`` is a signal of new items, ``Z_C`` the same signal of the ``n`` history items that carry it,
-    ``C`` (n, k) their codes. Kept: ``codes = CᵀC`` (k, k), ``signal = Z_CᵀC`` (w, k), ``total = 1ᵀC`` (k,).
+    ``Z`` is a signal of new items, ``Z_C`` the same signal of the ``n`` history items that have it, ``C``
+    (n, k) their codes. The sums are ``codes = CᵀC`` (k, k), ``signal = Z_CᵀC`` (w, k), ``total = 1ᵀC`` (k,).
     """
 
     scale: float
@@ -91,7 +92,7 @@ class Similarity(State):
     total: Array | float = 0.0
 
     def add(self, z: Array | UnitRows, codes: Array) -> None:
-        """Append items to the history: signal ``z`` (n, w), codes (n, k), which may be real."""
+        """Append items to the history: signal ``z`` (n, w) and codes (n, k), binary or real."""
         if len(codes):
             self.n += len(codes)
             self.codes = self.codes + dot(codes.T, codes)
@@ -99,27 +100,27 @@ class Similarity(State):
             self.total = self.total + codes.sum(axis=0)
 
     def fade(self, keep: float) -> None:
-        """Let everything so far count ``keep`` times as much."""
+        """Multiply the weight of everything so far by ``keep``."""
         self.n, self.codes = self.n * keep, self.codes * keep
         self.signal, self.total = self.signal * keep, self.total * keep
 
     def pull(self, z: Array | UnitRows) -> Array | float:
-        """``(scale · Z Z_Cᵀ + offset) C / n``, (n, k): where the history wants the codes of these items."""
+        """Return ``(scale · Z Z_Cᵀ + offset) C / n``, (n, k): where the history pulls the new codes."""
         if not self.n:
             return 0.0
         return (self.scale * times(z, np.asarray(self.signal)) + self.offset * self.total) / self.n
 
     @property
     def coupling(self) -> Array | float:
-        """``CᵀC / n``, (k, k): how much two bits of a code say the same about the history."""
+        """Correlation of the bits over the history, ``CᵀC / n``, (k, k)."""
         return self.codes / self.n if self.n else 0.0
 
 
 class Signals(NamedTuple):
-    """What is known of n items beside the features that are hashed; a row is an item."""
+    """Signals of n items beside the hashed features; one row per item."""
 
     taught: Array | None  # Ĥ (n, k), or None without a teacher
-    labels: Array  # unit rows (n, c); zeros where an item has no label
+    labels: Array  # unit rows (n, c); unlabelled rows are zero
     features: UnitRows  # X̂ (n, w)
 
     def take(self, rows: Rows) -> Signals:
@@ -128,7 +129,7 @@ class Signals(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Items of a chunk whose codes answer to the same similarities."""
+    """Items of a chunk whose codes are subject to the same similarities."""
 
     rows: Rows
     pull: Array  # (n, k): Σ λ · pull
@@ -136,30 +137,30 @@ class Group(NamedTuple):
 
 
 class History(State):
-    """All items coded so far, as sums of what the teacher, the labels and the features say of them.
+    """All items coded so far, as sums over teacher signals, labels and features.
 
-    Every new item answers to the teacher. Beside that, one with labels is compared by them with the
-    history that has labels; one without is compared by its features with the whole history.
+    The teacher's similarity applies to every new item. In addition, labelled items are compared by labels
+    with the labelled part of the history, and unlabelled items by features with all of it.
     """
 
     bits: int
     taught: Similarity
     labels: Similarity
     features: Similarity
-    classes: npt.NDArray[np.bool_] | None = None  # (c,): those of which some item is in the history
+    classes: npt.NDArray[np.bool_] | None = None  # (c,): classes with an item in the history
 
     @classmethod
     def empty(cls, bits: int) -> Self:
-        """Nothing coded yet; targets ``Ĥ Ĥᵀ``, ``k (2 G Gᵀ - 1)`` and ``2 k X̂ X̂ᵀ``.
+        """Start without items; the targets are ``Ĥ Ĥᵀ``, ``k (2 G Gᵀ - 1)`` and ``2 k X̂ X̂ᵀ``.
 
-        The features are centred, so a cosine of 0 means unrelated already and nothing is taken off.
+        The features are centred, so a cosine of 0 already means unrelated: their target has no offset.
         """
         return cls(
             bits, Similarity(1.0, 0.0), Similarity(2.0 * bits, -1.0 * bits), Similarity(2.0 * bits, 0.0)
         )
 
     def add(self, signals: Signals, codes: Array) -> None:
-        """Append items with codes (n, k): of -1.0 and +1.0, or a student's real outputs."""
+        """Append items with codes (n, k): -1.0 and +1.0, or a student's real outputs."""
         known = signals.labels.any(axis=1)
         if signals.taught is not None:
             self.taught.add(signals.taught, codes)
@@ -170,19 +171,19 @@ class History(State):
             self.classes = present if self.classes is None else self.classes | present
 
     def fade(self, keep: float) -> None:
-        """Let everything so far count ``keep`` times as much."""
+        """Multiply the weight of everything so far by ``keep``."""
         for similarity in (self.taught, self.labels, self.features):
             similarity.fade(keep)
 
     def newcomers(self, signals: Signals) -> Rows:
-        """Rows of the items with a class of which the history holds no item."""
+        """Return the rows of items with a class that has no item in the history."""
         new = signals.labels.any(axis=0)
         if self.classes is not None:
             new &= ~self.classes
         return np.flatnonzero(signals.labels[:, new].any(axis=1))
 
     def groups(self, signals: Signals, *, lambda1: float, lambda2: float) -> list[Group]:
-        """What the history asks of the codes of new items: those with labels, then those without."""
+        """Return the history's pull on new codes: labelled items first, then unlabelled ones."""
         known = np.asarray(signals.labels.any(axis=1))
         groups = []
         for of_labels in (True, False):

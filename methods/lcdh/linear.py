@@ -1,4 +1,4 @@
-"""Maps that teacher and student are built on: standardising, PCA, RBF centres, ITQ, normalised rows."""
+"""Building blocks of teacher and student: standardising, PCA, RBF centres, ITQ, normalised rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bench.methods._online import Array, dot
 
 
 class Scaling(State):
-    """Takes the mean of the rows it was fitted on away and divides by their deviation.
+    """Standardises features: subtracts the mean and divides by the standard deviation it was fitted on.
 
-    ``mean`` and ``scale`` are (d,) float64. A column that was constant is only centred.
+    ``mean`` and ``scale`` are (d,) float64. Constant columns are only centred.
     """
 
     mean: Array
@@ -25,26 +25,26 @@ class Scaling(State):
 
     @classmethod
     def fit(cls, x: npt.NDArray[Any]) -> Self:
-        """Mean and deviation of the rows of ``x`` (n, d)."""
+        """Compute mean and standard deviation of the rows of ``x`` (n, d)."""
         scale = x.std(axis=0, dtype=np.float64)
         return cls(x.mean(axis=0, dtype=np.float64), np.where(scale > 0, scale, 1.0))
 
     def __call__(self, x: npt.NDArray[Any]) -> Array:
-        """(n, d) float64, each row by itself."""
+        """Standardise each row of ``x`` on its own: (n, d) float64."""
         return self.into(np.empty(x.shape), x)
 
     def into(self, out: npt.NDArray[Any], x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Like a call, written to ``out`` in its precision."""
+        """Standardise ``x`` into ``out``, in the precision of ``out``."""
         np.subtract(x, self.mean, out=out, casting="same_kind")
         out *= 1.0 / self.scale
         return out
 
 
 class Projection(State):
-    """The student's features Φ = [x, 1]: standardised, turned to ``width`` axes if wider, and frozen.
+    """The student's features Φ = [x, 1]: standardised, projected to ``width`` axes if wider, then frozen.
 
-    The axes keep their variances (no whitening), so ridge regression on all of them equals ridge
-    regression without the turn. ``axes`` is (d, width) float64, or None.
+    The axes keep their variances (no whitening), so ridge regression on all axes equals ridge regression
+    on the features themselves. ``axes`` is (d, width) float64, or None.
     """
 
     scaling: Scaling
@@ -52,12 +52,12 @@ class Projection(State):
 
     @classmethod
     def fit(cls, x: npt.NDArray[Any], *, width: int) -> Self:
-        """Learn from the rows of ``x`` (n, d); fewer rows than ``width`` give fewer axes."""
+        """Fit to the rows of ``x`` (n, d); fewer rows than ``width`` give fewer axes."""
         scaling = Scaling.fit(x)
         return cls(scaling, principal_axes(scaling(x), width) if x.shape[1] > width else None)
 
     def __call__(self, x: npt.NDArray[Any]) -> Features:
-        """Φ, (n, width + 1) float32; its last column is 1."""
+        """Return Φ, (n, width + 1) float32; its last column is 1."""
         if self.axes is not None:
             return _with_ones(dot(self.scaling(x), self.axes))
         phi = np.empty((x.shape[0], x.shape[1] + 1), np.float32)
@@ -67,9 +67,9 @@ class Projection(State):
 
 
 class Kernel(State):
-    """Φ = [RBF similarities to some items, 1] of standardised features, standardised again, and frozen.
+    """Φ = [RBF similarities to some items, 1]: of standardised features, standardised again, then frozen.
 
-    The width is that of :class:`bench.methods._anchors.Anchors`: the mean squared distance to them.
+    The kernel width is the mean squared distance to the centres (:class:`bench.methods._anchors.Anchors`).
     """
 
     scaling: Scaling
@@ -78,14 +78,14 @@ class Kernel(State):
 
     @classmethod
     def fit(cls, x: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> Self:
-        """Centres are the given rows of ``x`` (n, d)."""
+        """Take the given rows of ``x`` (n, d) as centres."""
         scaling = Scaling.fit(x)
         scaled = scaling(x)
         anchors = Anchors.fit(scaled.astype(np.float32), rows)
         return cls(scaling, anchors, Scaling.fit(anchors(scaled)))
 
     def __call__(self, x: npt.NDArray[Any]) -> Features:
-        """Φ, (n, centres + 1) float32; its last column is 1."""
+        """Return Φ, (n, centres + 1) float32; its last column is 1."""
         return _with_ones(self.spread(self.anchors(self.scaling(x))))
 
 
@@ -96,9 +96,9 @@ def _with_ones(x: Array) -> Features:
 
 
 def principal_axes(x: Array, width: int) -> Array:
-    """At most ``width`` leading right singular vectors of ``x`` (n, d), as columns (d, r).
+    """Return at most ``width`` leading right singular vectors of ``x`` (n, d), as columns (d, r).
 
-    The smaller of the two Gram matrices is decomposed; directions without variance are dropped.
+    Decomposes the smaller of the two Gram matrices and drops directions without variance.
     """
     tall = x.shape[0] >= x.shape[1]
     gram = x.T @ x if tall else x @ x.T
@@ -111,11 +111,11 @@ def principal_axes(x: Array, width: int) -> Array:
 
 
 def rotated_axes(x: Array, bits: int, *, iterations: int, rng: np.random.Generator) -> Array:
-    """A (d, bits) projection whose signs are codes: PCA, then a random rotation improved by ITQ.
+    """Return a (d, bits) projection whose signs are codes: PCA, then a random rotation improved by ITQ.
 
-    ``x`` (n, d) is centred. ``iterations=0`` leaves the rotation random; where ``x`` has fewer
-    than ``bits`` directions, the rotation spreads those over all bits. ITQ is Gong and Lazebnik,
-    "Iterative quantization", CVPR 2011, equations 2 to 4.
+    ``x`` (n, d) must be centred. ``iterations=0`` leaves the rotation random. If ``x`` has fewer than
+    ``bits`` directions, the rotation spreads them over all bits. ITQ: Gong and Lazebnik, "Iterative
+    quantization", CVPR 2011, equations 2 to 4.
     """
     axes = principal_axes(x, bits)
     start = np.linalg.qr(rng.standard_normal((bits, bits)))[0][: axes.shape[1]]
@@ -123,12 +123,12 @@ def rotated_axes(x: Array, bits: int, *, iterations: int, rng: np.random.Generat
 
 
 def procrustes(x: Array, y: Array) -> Array:
-    """The orthogonal R (k, k) for which ``x R`` is nearest to ``y``, both (n, k)."""
+    """Find the orthogonal R (k, k) for which ``x R`` is nearest to ``y``, both (n, k)."""
     left, _, right = svd(dot(x.T, y), lapack_driver="gesvd")
     return dot(left, right)
 
 
 def unit_rows(x: npt.NDArray[Any]) -> Array:
-    """Rows divided by their L2 norm, float64; a row of zeros stays one."""
+    """Divide rows by their L2 norm, in float64; zero rows stay zero."""
     norm = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
     return x / np.where(norm > 0, norm, 1.0)[:, None]

@@ -1,7 +1,7 @@
-"""What a teacher that is trained again after every chunk keeps: the CLIP features and labels of a sample.
+"""State of a teacher that is retrained on every chunk: CLIP features and labels of a sample so far.
 
-Our reconstruction (docs/lcdh.md). The trap: a new training gives codes in coordinates of its own, so that
-each teacher is turned to agree with the first one on the pool items that the history began with.
+Our reconstruction (docs/lcdh.md). The trap: every training ends in different coordinates. Each new teacher
+is therefore rotated to agree with the first one on the pool items that started the history.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from bench.methods.lcdh.teacher import Seen, Teacher
 
 
 class Past(State):
-    """A uniform sample of all items seen so far, and the anchors with the first teacher's signals.
+    """A uniform sample of all items so far, and the anchors with the first teacher's signals.
 
-    ``keys`` (n,) are random numbers, one an item: the sample is the items with the smallest of them.
+    ``keys`` (n,) holds one random number per item; the sample is the items with the smallest keys.
     """
 
     anchors: dict[str, npt.NDArray[Any] | None]
@@ -32,11 +32,11 @@ class Past(State):
 
     @classmethod
     def begin(cls, anchors: Seen, teacher: Teacher) -> Self:
-        """Nothing seen yet; ``teacher`` is the first one."""
+        """Start with an empty sample; ``teacher`` is the first one."""
         return cls(_plain(anchors), teacher.signal(anchors), {}, np.empty((0, 0)), np.empty(0))
 
     def take_in(self, seen: Seen, labels: Array, *, most: int, rng: np.random.Generator) -> None:
-        """Add the items of a chunk, with unit label rows (n, c); of all of them at most ``most`` stay."""
+        """Add the items of a chunk, with unit label rows (n, c), and keep at most ``most`` of all items."""
         new = _plain(seen)
         keys = rng.random(len(seen))
         if len(self.keys):
@@ -47,11 +47,11 @@ class Past(State):
         self.labels, self.keys = labels[kept], keys[kept]
 
     def sample(self) -> Seen:
-        """The items that a teacher is trained on now."""
+        """Return the items for the next training."""
         return _seen(self.items)
 
     def aligned(self, teacher: Teacher) -> Teacher:
-        """The same teacher, turned to the first one's signals of the anchors."""
+        """Return the teacher, rotated to match the first one's signals for the anchors."""
         turn = procrustes(teacher.signal(_seen(self.anchors)), self.signals)
         return replace(teacher, turn=turn)
 
@@ -69,7 +69,7 @@ def _seen(items: dict[str, npt.NDArray[Any] | None]) -> Seen:
 def _join(
     old: npt.NDArray[Any] | None, new: npt.NDArray[Any] | None, n_old: int, n_new: int
 ) -> npt.NDArray[Any] | None:
-    """Rows of both; where only one side says what is present, the other's items have both modalities."""
+    """Stack the rows of both; if only one has a presence mask, the other's items have both modalities."""
     if old is None and new is None:
         return None
     parts = [np.ones((n, 2), bool) if x is None else x for x, n in ((old, n_old), (new, n_new))]

@@ -1,7 +1,7 @@
-"""The student of LCDH by gradients: ``tanh`` networks on Φ, trained on each chunk in mini-batches.
+"""LCDH's student by gradients: ``tanh`` networks on Φ, trained on each chunk in mini-batches.
 
-Our reconstruction (docs/lcdh.md). The history enters its loss by the same sums as in closed form, so that
-every step sees ALL earlier codes, exactly, and no matrix of similarities is ever built.
+Our reconstruction (docs/lcdh.md). The loss uses the same sums over the history as the closed form: every
+step accounts for ALL earlier codes, exactly, without a similarity matrix.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from bench.methods.lcdh.history import Group, History, Signals
 from bench.methods.lcdh.student import Part, signs
 
 Layers = list[Array]
-BATCH = 64  # pairs per step: chunks are small, and the number of steps decides
-MOMENTS = (0.9, 0.999)  # of Adam
+BATCH = 64  # pairs per step: chunks are small, and the number of steps matters
+MOMENTS = (0.9, 0.999)  # Adam's decay rates
 
 
 class Networks(State):
-    """Solver ``sgd``: one network per modality, ``tanh(Φ W)``, or ``tanh([relu(Φ V), 1] W)`` if hidden.
+    """Solver ``sgd``: one network per modality, ``tanh(Φ W)`` or, if hidden, ``tanh([relu(Φ V), 1] W)``.
 
     ``layers`` holds V (d, h), if any, and W (d or h + 1, k), float64.
     """
 
     bits: int
-    hidden: int  # units, or 0
+    hidden: int  # hidden units, or 0
     layers: dict[Modality, Layers] | None = None
 
     @classmethod
@@ -37,7 +37,7 @@ class Networks(State):
         return cls(bits, hidden)
 
     def start(self, widths: Mapping[Modality, int], rng: np.random.Generator) -> dict[Modality, Layers]:
-        """New weights: normal numbers of deviation 1/√inputs."""
+        """Draw new weights: normal with standard deviation 1/√inputs."""
         return {m: self._layers(d, rng) for m, d in widths.items()}
 
     def _layers(self, d: int, rng: np.random.Generator) -> Layers:
@@ -57,7 +57,7 @@ class Networks(State):
         pin: bool,
         warm: bool,
     ) -> Array:
-        """Codes (n, k) of new items, sign(F_image + F_text) of networks that were trained on them."""
+        """Train the networks on new items; returns their codes sign(F_image + F_text), (n, k)."""
         if self.layers is None or not warm:
             self.layers = self.start({m: phi.shape[1] for m, phi in part.phis.items()}, rng)
         adam = {m: Adam(layers, rate) for m, layers in self.layers.items()}
@@ -74,13 +74,13 @@ class Networks(State):
         return signs(np.sum([forward(self.layers[m], phi) for m, phi in part.phis.items()], axis=0))
 
     def project(self, phi: npt.NDArray[Any], modality: Modality) -> Array:
-        """Outputs (n, k) in (-1, 1) of Φ (n, d)."""
+        """Return the outputs (n, k), in (-1, 1), for Φ (n, d)."""
         assert self.layers is not None, "fit() comes first"
         return forward(self.layers[modality], phi)
 
 
 class Adam:
-    """Kingma and Ba, "Adam", ICLR 2015, algorithm 1, on a list of weights, in place."""
+    """Adam (Kingma and Ba, ICLR 2015, algorithm 1) on a list of weights, in place."""
 
     def __init__(self, layers: Layers, rate: float) -> None:
         self.layers, self.rate, self.steps = layers, rate, 0
@@ -97,13 +97,13 @@ class Adam:
 
 
 def forward(layers: Layers, phi: Array) -> Array:
-    """Outputs F (n, k) of Φ (n, d); a row of zeros, an item that lacks the modality, gives zeros."""
+    """Return outputs F (n, k) for Φ (n, d); a zero row (missing modality) gives zeros."""
     inner = phi if len(layers) == 1 else _hidden(layers, phi)
     return np.tanh(dot(inner, layers[-1]))
 
 
 def backward(layers: Layers, phi: Array, outputs: Array, slope: Array) -> Layers:
-    """Slopes of the loss in every weight, from those in the outputs (n, k)."""
+    """Return the gradients of the loss in all weights, from those in the outputs (n, k)."""
     inner = phi if len(layers) == 1 else _hidden(layers, phi)
     before = slope * (1.0 - outputs * outputs)
     last = dot(inner.T, before)
@@ -114,7 +114,7 @@ def backward(layers: Layers, phi: Array, outputs: Array, slope: Array) -> Layers
 
 
 def _hidden(layers: Layers, phi: Array) -> Array:
-    """``[relu(Φ V), 1]``; the 1 is that of Φ, so that rows of zeros stay zeros."""
+    """Return ``[relu(Φ V), 1]``; the 1 is copied from Φ, so that zero rows stay zero."""
     return np.hstack([np.maximum(dot(phi, layers[0]), 0.0), phi[:, -1:]])
 
 
@@ -127,14 +127,14 @@ def loss_slopes(
     lambda2: float,
     gamma: float,
 ) -> dict[Modality, Array]:
-    """Slopes (b, k), for each modality, of this loss of a batch in its outputs F_m::
+    """Return the gradients (b, k), per modality, of this loss of a batch in its outputs F_m::
 
         Σ_(P, Q, w) w/b² Σ_s λ_s ‖P Qᵀ/k - S_s‖²         w = 1 for (F_I, F_T), ½ for (F_m, F_m)
         + Σ_m 1/(bN) Σ_s λ_s ‖F_m Cᵀ/k - S_s‖²            history pin: ``pins``
         + γ/(bk) Σ_m ‖F_m - sign(F_I + F_T)‖²
 
-    The targets S, of teacher and online, are those of :class:`History`, by rows with and without labels;
-    where a batch has both, each row answers to its own targets, with the other side held fixed.
+    The targets S (teacher and online) are those of :class:`History`, separate for labelled and unlabelled
+    rows. In a mixed batch each row follows its own targets, with the other side held fixed.
     """
     b, k = next(iter(outputs.values())).shape
     references = [list(pins)]
@@ -154,11 +154,11 @@ def loss_slopes(
 
 
 def _of_rows(groups: Sequence[Group], rows: Rows, n: int) -> list[Group]:
-    """The groups cut down to these rows of the n items, whose positions count from 0."""
+    """Restrict the groups to these rows of the n items, renumbered from 0."""
     position = np.full(n, -1)
     position[rows] = np.arange(len(rows))
-    found = []
+    restricted = []
     for group in groups:
         inside = np.flatnonzero(position[group.rows] >= 0)
-        found.append(Group(position[group.rows[inside]], group.pull[inside], group.coupling))
-    return [group for group in found if len(group.rows)]
+        restricted.append(Group(position[group.rows[inside]], group.pull[inside], group.coupling))
+    return [group for group in restricted if len(group.rows)]

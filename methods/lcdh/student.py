@@ -1,6 +1,6 @@
-"""The student of LCDH in closed form: its hash functions, and the steps that lower its objective.
+"""LCDH's student in closed form: its hash functions, and the steps that lower its objective.
 
-Our reconstruction (docs/lcdh.md): the paper's own equations were not available to us.
+Our reconstruction (docs/lcdh.md): the paper's equations were not available to us.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Choice = Literal["dcc", "sign", "relaxed", "teacher"]
 
 
 class Gram(State):
-    """The sum of ΦᵀΦ over all items seen and their number ``n``, in which old chunks may fade."""
+    """Running sum of ΦᵀΦ over all items and their number ``n``; old chunks may fade."""
 
     sums: RunningGram
     n: float = 0.0
 
     def take_in(self, phi: Array, keep: float) -> Self:
-        """Let everything so far count ``keep`` times as much, then add the rows of Φ (n, d).
+        """Multiply the weight of everything so far by ``keep``, then add the rows of Φ (n, d).
 
-        Rows of zeros, those of items that lack the modality, count as none.
+        Zero rows (items that lack the modality) are not counted.
         """
         if keep < 1 and self.sums.gram is not None:
             self.sums.gram *= keep
@@ -38,19 +38,19 @@ class Gram(State):
         return self
 
     def factor(self, eta: float) -> Factor:
-        """Cholesky factor of ``ΣΦᵀΦ + eta·n·I``."""
+        """Factor ``ΣΦᵀΦ + eta·n·I`` (Cholesky)."""
         return self.sums.factor(eta * self.n)
 
 
 class Change(NamedTuple):
-    """Codes (n, k) that a hash function has learned for some Φ, and ``ΣΦᵀB`` with them."""
+    """Codes (n, k) that a hash function has just learned for some Φ, and ``ΣΦᵀB`` including them."""
 
     codes: Array
     cross: Array
 
 
 class HashFunction(State):
-    """Ridge regression of ALL codes ever given on one modality's Φ (n, d): the student's FC layer.
+    """Ridge regression of ALL codes so far on one modality's Φ (n, d): the student's FC layer.
 
     ``gram = ΣΦᵀΦ``, ``cross = ΣΦᵀB`` (d, k) and ``weights = (gram + eta·n·I)⁻¹ cross`` (d, k), float64.
     """
@@ -62,25 +62,26 @@ class HashFunction(State):
     def take_in(
         self, phi: Array, *, keep: float, eta: float, shared: Shared, key: tuple[Hashable, ...]
     ) -> Factor:
-        """Add Φ of new items, and the factor for :meth:`learn`; cells that share Φ compute both once."""
+        """Add Φ of new items; returns the factor for :meth:`learn`. Cells that share Φ compute both once."""
         self.cross = self.cross * keep
         self.gram = shared.once((*key, "gram", keep), partial(self.gram.take_in, phi, keep))
         return shared.once((*key, "factor", keep, eta), partial(self.gram.factor, eta))
 
     def project(self, phi: npt.NDArray[Any]) -> Array:
-        """Real-valued codes (n, k) of Φ (n, d)."""
+        """Return real-valued codes (n, k) for Φ (n, d)."""
         assert self.weights is not None, "learn() comes first"
         return dot(phi, self.weights)
 
     def guess(self, phi: Features) -> Features:
-        """:meth:`project` in float32."""
+        """Like :meth:`project`, in float32."""
         assert self.weights is not None, "learn() comes first"
         return narrow_dot(phi, self.weights)
 
     def learn(self, factor: Factor, phi: Array, codes: Array, change: Change | None = None) -> Change:
-        """Solve for the weights with these codes (n, k) of Φ added to those of all items before.
+        """Solve for the weights, with codes (n, k) of Φ added to those of all earlier items.
 
-        ``change`` is what the last call for the same Φ gave: only rows of new codes are then gone through.
+        ``change`` is the result of the previous call for the same Φ: with it, only rows whose codes changed
+        are recomputed.
         """
         if change is None:
             cross = self.cross + dot(phi.T, codes)
@@ -91,7 +92,7 @@ class HashFunction(State):
         return Change(codes.copy(), cross)
 
     def loss(self, phi: Array, codes: Array, *, eta: float) -> float:
-        """``Σ‖b - φ W‖² + eta·n·‖W‖²`` over all items; those of Φ, in ``gram`` already, have these codes."""
+        """Return ``Σ‖b - φ W‖² + eta·n·‖W‖²`` over all items; Φ (already in ``gram``) has these codes."""
         lower = self.gram.sums.gram
         assert self.weights is not None and lower is not None, "learn() comes first"
         gram = np.tril(lower) + np.tril(lower, -1).T
@@ -102,19 +103,19 @@ class HashFunction(State):
 
 
 class Part(NamedTuple):
-    """Items that are coded together, and what the cells of one pass share of them."""
+    """Items that are coded together, with the values that cells of one pass share."""
 
     groups: Sequence[Group]
     signals: Signals
     phis: Mapping[Modality, Array]
     narrow: Mapping[Modality, Features]  # Φ as float32
     shared: Shared
-    key: tuple[Hashable, ...]  # of Φ
-    keep: float  # what older items count from now on; 1: as much as before
+    key: tuple[Hashable, ...]  # cache key of Φ
+    keep: float  # factor on the weight of older items; 1: no fading
 
 
 class ClosedForm(State):
-    """Solver ``cf``: one hash function per modality, exact for all codes ever given."""
+    """Solver ``cf``: one hash function per modality, exact over all codes so far."""
 
     functions: dict[Modality, HashFunction]
 
@@ -125,14 +126,14 @@ class ClosedForm(State):
     def fit(
         self, part: Part, *, alpha: float, eta: float, iterations: int, sweeps: int, choice: Choice
     ) -> Array:
-        """Codes (n, k) of new items, and hash functions that have learned them."""
+        """Choose codes (n, k) for new items and fit the hash functions to them."""
         factors = {
             m: f.take_in(part.phis[m], keep=part.keep, eta=eta, shared=part.shared, key=(*part.key, m))
             for m, f in self.functions.items()
         }
         learned: dict[Modality, Change] = {}
         if choice == "teacher":
-            assert part.signals.taught is not None, "LCDH refuses this without a teacher"
+            assert part.signals.taught is not None, "LCDH.fit_chunk() rejects this without a teacher"
             codes = signs(part.signals.taught)
         else:
             codes, learned = fit_codes(
@@ -151,15 +152,15 @@ class ClosedForm(State):
         return codes
 
     def project(self, phi: npt.NDArray[Any], modality: Modality) -> Array:
-        """Real-valued codes (n, k) of Φ (n, d)."""
+        """Return real-valued codes (n, k) for Φ (n, d)."""
         return self.functions[modality].project(phi)
 
 
 def descend(codes: Array, target: Array, coupling: Array, *, sweeps: int) -> None:
-    """Discrete cyclic coordinate descent, in place: each bit in turn gets its best value.
+    """Set each bit in turn to its best value, in place (discrete cyclic coordinate descent).
 
     Minimises ``tr(B coupling Bᵀ) - 2 tr(B targetᵀ)`` over ``codes`` B (n, k) in {-1, +1}. Rows are
-    independent, so a whole column is set at once. The diagonal of ``coupling`` is a constant and is left out.
+    independent, so a column is set at once. The diagonal of ``coupling`` adds only a constant and is dropped.
     """
     others = coupling.copy()
     np.fill_diagonal(others, 0.0)
@@ -169,14 +170,14 @@ def descend(codes: Array, target: Array, coupling: Array, *, sweeps: int) -> Non
 
 
 def relax(target: Array, coupling: Array, weight: Array) -> Array:
-    """The real B (n, k) that minimises ``tr(B coupling Bᵀ) + Σ weight ‖b‖² - 2 tr(B targetᵀ)``."""
+    """Find the real B (n, k) that minimises ``tr(B coupling Bᵀ) + Σ weight ‖b‖² - 2 tr(B targetᵀ)``."""
     values, vectors = eigh(coupling)
     scale = np.maximum(values, 0.0) + weight[:, None]
     return dot(dot(target, vectors) / np.maximum(scale, 1e-12), vectors.T)
 
 
 def signs(x: Array) -> Array:
-    """+1.0 where ``x >= 0``, else -1.0: codes that can be multiplied."""
+    """Return +1.0 if ``x >= 0``, else -1.0: codes as floats, for products."""
     return np.where(x >= 0, 1.0, -1.0)
 
 
@@ -192,19 +193,19 @@ def fit_codes(
     choice: Choice = "dcc",
     narrow: Mapping[Modality, Features] | None = None,
 ) -> tuple[Array, dict[Modality, Change]]:
-    """Codes (n, k) of new items, and what the hash functions learned last: minimise F over both in turn.
+    """Minimise F over codes and hash functions in turn; returns codes (n, k) and the last regressions.
 
-    ``phis`` holds Φ of the items, one for each of ``functions``, whose Gram matrices have it already;
-    ``narrow`` the same as float32, which is precise enough where only the sign of a sum is asked for. Under
-    ``dcc`` every step minimises F exactly over its block, so F never rises (:func:`objective`). ``sign``
-    takes the signs of the pull instead, and ``relaxed`` minimises over real codes, rounded at the end.
+    ``phis`` holds Φ of the items, one per entry of ``functions``, whose Gram matrices already include it;
+    ``narrow`` is the same in float32, precise enough where only the sign of a sum matters. With ``dcc``,
+    every step minimises F exactly over its block, so F never rises (:func:`objective`). ``sign`` takes the
+    signs of the pull instead; ``relaxed`` minimises over real codes, rounded at the end.
     """
-    present = np.sum([phi[:, -1] for phi in phis.values()], axis=0)  # modalities that an item has
+    present = np.sum([phi[:, -1] for phi in phis.values()], axis=0)  # number of modalities of each item
     narrow = {m: phi.astype(np.float32) for m, phi in phis.items()} if narrow is None else narrow
     codes, learned = start(groups), dict[Modality, Change]()
     for i in range(iterations):
         for m, function in functions.items():
-            if i or function.weights is None:  # at first, those of the chunk before
+            if i or function.weights is None:  # the first pass reuses the weights of the previous chunk
                 learned[m] = function.learn(factors[m], phis[m], codes, learned.get(m))
         projected = alpha * np.sum([f.guess(narrow[m]) for m, f in functions.items()], axis=0)
         for rows, pull, coupling in groups:
@@ -221,7 +222,7 @@ def fit_codes(
 
 
 def start(groups: Sequence[Group]) -> Array:
-    """First codes: the signs of what the history alone wants."""
+    """Initial codes: the signs of the history's pull."""
     codes = np.empty((sum(len(g.rows) for g in groups), groups[0].pull.shape[1]))
     for rows, pull, _ in groups:
         codes[rows] = signs(pull)
@@ -237,10 +238,10 @@ def objective(
     alpha: float,
     eta: float,
 ) -> float:
-    """F of the codes (n, k) and of the functions' present weights, up to a constant, from sums alone.
+    """Evaluate F for codes (n, k) and the current weights, up to a constant, from sums alone.
 
     F = Σ_terms λ/N ‖B Cᵀ - target‖² + alpha Σ_m (Σ_all items ‖b - φ W‖² + eta·n ‖W‖²). ``phis`` must be in
-    the functions' ``gram`` and not yet in their ``cross``, as they are inside :func:`fit_codes`.
+    the functions' ``gram`` and not yet in their ``cross``, as inside :func:`fit_codes`.
     """
     similar = sum(
         float(np.sum(codes[rows] * (codes[rows] @ coupling - 2.0 * pull))) for rows, pull, coupling in groups

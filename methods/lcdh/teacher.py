@@ -1,8 +1,8 @@
-"""The offline teacher of LCDH: CLIP features of a pair → fusion → attention → FC → real-valued code.
+"""LCDH's offline teacher: CLIP features of a pair → fusion → attention → FC → real-valued code.
 
-Our reconstruction of the outline in the paper's abstract (docs/lcdh.md). Attention runs over the tokens
-of ONE item: over a single fused token it would be a linear map, over a batch codes would depend on it.
-torch is imported by the functions that need it only, and what is kept of a teacher is numpy arrays.
+Our reconstruction of the outline in the paper's abstract (docs/lcdh.md). Attention runs over the tokens of
+ONE item: over a single fused token it would be a linear map; over a batch, codes would depend on the batch.
+Only the functions that need torch import it; a stored teacher is numpy arrays.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bench.methods.lcdh.linear import Scaling, rotated_axes, unit_rows
 Tensor = Any  # torch.Tensor; torch is not imported here
 Weights = dict[str, Tensor]
 
-BLOCK = 4096  # items encoded at once; bounds memory
-RATE = 1e-3  # of Adam
-BATCH = 128  # pairs per step, whose similarities are the target: small pools want more steps, not larger ones
+BLOCK = 4096  # items encoded at a time; bounds memory
+RATE = 1e-3  # Adam's learning rate
+BATCH = 128  # pairs per step: small pools need more steps, not larger ones
 QUANTISE = 0.05  # weight of ‖H - sign(H)‖²
-ETA, MU = 0.4, 1.5  # of the affinity without labels: released settings of DJSRH (Su et al., ICCV 2019)
+ETA, MU = 0.4, 1.5  # affinity of unlabelled items: released settings of DJSRH (Su et al., ICCV 2019)
 
 Fusion = Literal["product", "concat", "image", "text"]
 TOKENS = {"product": 3, "concat": 2, "image": 1, "text": 1}
@@ -34,7 +34,7 @@ TOKENS = {"product": 3, "concat": 2, "image": 1, "text": 1}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a teacher is built and trained; the fields are the parameters of the method."""
+    """Settings of a teacher and its training, from the parameters of the method."""
 
     bits: int
     width: int
@@ -48,13 +48,13 @@ class Recipe:
 
     @property
     def contrasts(self) -> bool:
-        """Whether there is an image and a text token to be told apart from those of other pairs."""
+        """Whether the contrastive loss applies: it needs an image and a text token."""
         return self.contrastive > 0 and TOKENS[self.fusion] > 1
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a teacher looks at: CLIP features (n, d_I), (n, d_T); ``present`` (n, 2), None: all are."""
+    """Input of a teacher: CLIP features (n, d_I), (n, d_T), and ``present`` (n, 2), None if all are."""
 
     image: npt.NDArray[Any]
     text: npt.NDArray[Any]
@@ -62,7 +62,7 @@ class Seen:
 
     @classmethod
     def of(cls, items: Split) -> Self:
-        """The ``clip`` views of some items."""
+        """Take the ``clip`` views of some items."""
         absent = [b.absent for b in (items.image, items.text)]
         known = None
         if any(a is not None for a in absent):
@@ -77,10 +77,10 @@ class Seen:
 
 
 class Teacher(State):
-    """A frozen teacher. ``centre`` (k,) is the mean code of the pool that it was fitted on.
+    """A frozen teacher; ``centre`` (k,) is its mean code on the pool it was fitted on.
 
-    ``weights`` holds float32 arrays of the network, or one float64 ``projection`` (d_I + d_T, k).
-    ``turn`` (k, k) brings the codes of a refitted teacher into the coordinates of the first.
+    ``weights`` holds the float32 arrays of the network, or one float64 ``projection`` (d_I + d_T, k).
+    ``turn`` (k, k) rotates the codes of a retrained teacher into the coordinates of the first.
     """
 
     image: Scaling
@@ -93,12 +93,12 @@ class Teacher(State):
     turn: Array | None = None
 
     def codes(self, seen: Seen) -> Array:
-        """H (n, k) of some pairs; row by row. A modality that an item lacks has no part in it."""
+        """Return H (n, k), each row on its own; modalities that an item lacks are ignored."""
         parts = [self._codes(seen.take(slice(i, i + BLOCK))) for i in range(0, len(seen), BLOCK)]
         return np.concatenate(parts)
 
     def signal(self, seen: Seen) -> Array:
-        """Ĥ (n, k): centred codes scaled to norm √k, so that ``Ĥ Ĥᵀ`` has the range of ``B Bᵀ``."""
+        """Return Ĥ (n, k): centred codes scaled to norm √k, so that ``Ĥ Ĥᵀ`` has the range of ``B Bᵀ``."""
         centred = unit_rows(self.codes(seen) - self.centre)
         scaled = centred * math.sqrt(centred.shape[1])
         return scaled if self.turn is None else dot(scaled, self.turn)
@@ -118,7 +118,7 @@ class Teacher(State):
 
 
 def standardised(seen: Seen, image: Scaling, text: Scaling) -> tuple[Features, Features]:
-    """Both modalities' features, scaled; zeros, which is the mean, where an item lacks one."""
+    """Standardise both modalities; a missing modality becomes zeros, which is the mean."""
     scaled = [
         scaling.into(np.empty(x.shape, np.float32), x)
         for scaling, x in ((image, seen.image), (text, seen.text))
@@ -130,7 +130,7 @@ def standardised(seen: Seen, image: Scaling, text: Scaling) -> tuple[Features, F
 
 
 def fit_scalings(seen: Seen) -> tuple[Scaling, Scaling]:
-    """Mean and deviation of each modality in the items that have it."""
+    """Fit the scaling of each modality to the items that have it."""
     if seen.present is None:
         return Scaling.fit(seen.image), Scaling.fit(seen.text)
     kept = [p if p.any() else np.ones(len(seen), bool) for p in seen.present.T]
@@ -138,7 +138,7 @@ def fit_scalings(seen: Seen) -> tuple[Scaling, Scaling]:
 
 
 def project_teacher(seen: Seen, *, bits: int, rng: np.random.Generator) -> Teacher:
-    """The untrained teacher: PCA and ITQ of both standardised CLIP features side by side."""
+    """Build the untrained teacher: PCA and ITQ of both standardised CLIP features side by side."""
     scalings = fit_scalings(seen)
     both: Any = np.hstack(standardised(seen, *scalings))
     projection = rotated_axes(both, bits, iterations=50, rng=rng)
@@ -146,9 +146,9 @@ def project_teacher(seen: Seen, *, bits: int, rng: np.random.Generator) -> Teach
 
 
 def train_teacher(seen: Seen, labels: Array, *, recipe: Recipe, seed: int) -> Teacher:
-    """Train on some pairs, with unit label rows (n, c) that are zero where unlabelled.
+    """Train a teacher on pairs with unit label rows (n, c); unlabelled rows are zero.
 
-    An interruption leaves nothing behind.
+    An interruption leaves no partial teacher.
     """
     import torch
 
@@ -163,7 +163,7 @@ def train_teacher(seen: Seen, labels: Array, *, recipe: Recipe, seed: int) -> Te
     batches = math.ceil(len(seen) / BATCH)
     for _ in passes("teacher", recipe.epochs):
         order = torch.randperm(len(seen), generator=generator).to(device)
-        for rows in order.tensor_split(batches):  # equal parts: a short last batch would be noise
+        for rows in order.tensor_split(batches):  # equal parts: a short last batch would add noise
             adam.zero_grad()
             present = None if mask is None else mask[rows]
             value = loss(weights, f_image[rows], f_text[rows], g[rows], recipe, present)
@@ -176,7 +176,7 @@ def train_teacher(seen: Seen, labels: Array, *, recipe: Recipe, seed: int) -> Te
 
 
 def content(seen: Seen, labels: Array) -> str:
-    """A hash of what a teacher would be trained on."""
+    """Hash the training data of a teacher."""
     digest = hashlib.blake2b(digest_size=16)
     for array in (seen.image, seen.text, seen.present, labels):
         if array is not None:
@@ -187,7 +187,7 @@ def content(seen: Seen, labels: Array) -> str:
 
 
 def identity(data: str, recipe: Recipe, seed: int) -> str:
-    """A hash of all that a trained teacher depends on, but its code: data, recipe, seed and torch."""
+    """Hash everything that determines a trained teacher except code: data, recipe, seed and torch."""
     import torch
 
     made_by = f"torch {torch.__version__} on {torch.get_num_threads()} threads"
@@ -196,9 +196,9 @@ def identity(data: str, recipe: Recipe, seed: int) -> str:
 
 
 def initial_weights(d_image: int, d_text: int, recipe: Recipe, generator: Any) -> Weights:
-    """Weights by name, float32 on the CPU: matrices uniform in ±1/√rows, gains 1, biases 0.
+    """Draw the weights by name, float32 on the CPU: matrices uniform in ±1/√rows, gains 1, biases 0.
 
-    One token has nothing to attend to: its network has no attention.
+    A network with a single token has no attention: there is nothing to attend to.
     """
     import torch
 
@@ -221,10 +221,10 @@ def initial_weights(d_image: int, d_text: int, recipe: Recipe, generator: Any) -
 def forward(
     weights: Weights, image: Tensor, text: Tensor, present: Tensor | None, *, fusion: str, heads: int
 ) -> tuple[Tensor, Tensor]:
-    """Codes H (b, k) in (-1, 1) and tokens Y (b, t, d) of standardised features (b, d_I), (b, d_T).
+    """Return codes H (b, k) in (-1, 1) and tokens Y (b, t, d) for standardised features (b, d_I), (b, d_T).
 
-    ``present`` (b, 2), or None: which modalities an item has. A token of one that it lacks, and the
-    product then, is neither attended to nor in the mean.
+    ``present`` (b, 2) marks the modalities of each item; None: all. Tokens of missing modalities, and the
+    product token with them, are neither attended to nor averaged.
     """
     import torch
 
@@ -246,12 +246,12 @@ def forward(
 
 
 def _token_mask(present: Tensor, fusion: str) -> Tensor:
-    """Which tokens (b, t) an item has, of the modalities (b, 2) that it has."""
+    """Mark the tokens (b, t) of each item, given its modalities (b, 2)."""
     import torch
 
     image, text = present[:, 0], present[:, 1]
     columns = {
-        "product": [image, text, image & text],  # the product says what both say at once
+        "product": [image, text, image & text],  # the product needs both
         "concat": [image, text],
         "image": [image],
         "text": [text],
@@ -267,7 +267,7 @@ def loss(
     recipe: Recipe,
     present: Tensor | None = None,
 ) -> Tensor:
-    """‖HHᵀ/k - S*‖²/b² + contrastive · InfoNCE(image, text) + 0.05 ‖H - sign H‖²/(bk) of one batch."""
+    """Return ‖HHᵀ/k - S*‖²/b² + contrastive · InfoNCE(image, text) + 0.05 ‖H - sign H‖²/(bk) for a batch."""
     h, tokens = forward(weights, image, text, present, fusion=recipe.fusion, heads=recipe.heads)
     total = (h @ h.T / recipe.bits - target(image, text, labels, present)).square().mean()
     total = total + QUANTISE * (h.abs() - 1.0).square().mean()
@@ -278,10 +278,10 @@ def loss(
 
 
 def target(image: Tensor, text: Tensor, labels: Tensor, present: Tensor | None = None) -> Tensor:
-    """S* (b, b) in [-1, 1]: 2GGᵀ - 1 where both items have labels, else the affinity of their features.
+    """Return S* (b, b) in [-1, 1]: 2GGᵀ - 1 if both items have labels, else the affinity of their features.
 
-    The affinity is DJSRH's: clip(1.5 [0.6 S + 0.4 SSᵀ/b]), S the mean cosine over the modalities that
-    both items have, and 0 where they have none in common.
+    The affinity is DJSRH's: clip(1.5 [0.6 S + 0.4 SSᵀ/b]), where S is the mean cosine over the modalities
+    that both items have, or 0 if they have none in common.
     """
     import torch
     from torch.nn.functional import normalize
@@ -299,7 +299,7 @@ def target(image: Tensor, text: Tensor, labels: Tensor, present: Tensor | None =
 
 
 def _contrast(weights: Weights, tokens: Tensor, tau: float) -> Tensor:
-    """Symmetric InfoNCE between the image and the text tokens of the batch."""
+    """Return the symmetric InfoNCE loss between image and text tokens of the batch."""
     import torch
     from torch.nn.functional import cross_entropy, normalize
 
@@ -312,12 +312,12 @@ def _contrast(weights: Weights, tokens: Tensor, tau: float) -> Tensor:
 
 
 def _attend(weights: Weights, name: str, tokens: Tensor, mask: Tensor | None, heads: int) -> Tensor:
-    """Multi-head self-attention over the tokens (b, t, d) of each item, normalised first."""
+    """Apply multi-head self-attention over the tokens (b, t, d) of each item, after normalisation."""
     b, length, d = tokens.shape
     mixed = _linear(weights, f"{name}.in", _normalise(weights, f"{name}.norm", tokens))
     query, key, value = mixed.view(b, length, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
     scores = query @ key.transpose(-1, -2) / math.sqrt(d // heads)
-    if mask is not None:  # a large number, not infinity: an item may lack every token
+    if mask is not None:  # a large finite number, since an item may lack every token
         scores = scores.masked_fill(~mask[:, None, None, :], -1e9)
     attention = scores.softmax(dim=-1)
     return _linear(weights, f"{name}.out", (attention @ value).transpose(1, 2).reshape(b, length, d))

@@ -1,6 +1,6 @@
-"""SKDCH-lite: a teacher's neighbours label the unlabelled items, a student learns from all; offline.
+"""SKDCH-lite: a teacher labels the unlabelled items by neighbours' votes, a student learns all; offline.
 
-An adaptation of the authors' released code: what is not theirs stands in ``source`` and README.md.
+An adaptation of the authors' released code; ``source`` and README.md list the differences.
 """
 
 from __future__ import annotations
@@ -18,69 +18,69 @@ from bench.methods._online import Array
 class SKDCH(HashNetworks):
     """Semi-supervised knowledge distillation for cross-modal hashing, re-implemented without its GAN.
 
-    A teacher learns from pairs and from what labels there are. The labelled among the nearest neighbours
-    of an unlabelled item in the teacher's spaces vote on its labels (labels.py), and a student learns
-    from the completed labels with a second triplet loss (triplets.py). The student encodes.
+    A teacher learns from pairs and from the available labels. In the teacher's spaces, the labelled nearest
+    neighbours of an unlabelled item vote on its labels (labels.py). A student learns from the completed
+    labels with an extended triplet loss (triplets.py). The student encodes.
     """
 
     ACTIVATION = "tanh"
     GAIN = 1.0
 
     neighbours: float = param(
-        0.0625, "K of the K nearest neighbours that vote, as a share of the items", above=0, most=1
+        0.0625, "number of nearest neighbours that vote, as a share of the items", above=0, most=1
     )
     vote: Literal["majority", "class_mean"] = param(
-        "majority", "a class wins with most votes, or with a larger share of them than of all labels"
+        "majority",
+        "majority: classes of over half the voters and the top ones; class_mean: above the overall frequency",
     )
     negatives: Literal["lite", "random"] = param(
-        "lite", "semi-hard negatives from the candidates, or random ones"
+        "lite", "lite: semi-hard negatives from the candidates; random: any of them"
     )
     candidates: float = param(0.05, "share of the items that negatives are chosen from", above=0, most=1)
-    teacher_epochs: int = param(5, "passes of the teacher over the pairs", least=0)
-    epochs: int = param(12, "passes of the student over the pairs", least=0)
-    hidden: int = param(256, "hidden units of the teacher and of the student", least=1)
-    rate: float = param(3e-3, "learning rate of both (Adam)", above=0)
-    decay: float = param(0.01, "weight of ½‖θ‖² of both", least=0)
-    gamma: float = param(0.1, "weight of the cross-entropy on who is whose partner", least=0)
-    intra: float = param(0.5, "share of d(p,n) in what the student pushes apart", least=0, most=1)
-    pull: float = param(0.02, "weight of the student's second hinge, on d(q,p) alone", least=0)
-    batch: int = param(256, "pairs in a batch", least=2)
-    max_train: int = param(
-        15_000, "train on a random sample of this size where there are more items", least=2
-    )
+    teacher_epochs: int = param(5, "training epochs of the teacher", least=0)
+    epochs: int = param(12, "training epochs of the student", least=0)
+    hidden: int = param(256, "hidden units, for teacher and student", least=1)
+    rate: float = param(3e-3, "learning rate, for teacher and student (Adam)", above=0)
+    decay: float = param(0.01, "weight of ½‖θ‖², for teacher and student", least=0)
+    gamma: float = param(0.1, "weight of the cross-entropy on true pairs", least=0)
+    intra: float = param(0.5, "share of d(p,n) in the distance to negatives (student)", least=0, most=1)
+    pull: float = param(0.02, "weight of the second hinge, on d(q,p) alone (student)", least=0)
+    batch: int = param(256, "pairs per batch", least=2)
+    max_train: int = param(15_000, "train on a random sample of at most this many pairs", least=2)
 
     capabilities = Capabilities(supervised=True, label_free=True, offline=True)
     source = Source(
         paper="M. Su, G. Gu, X. Ren, H. Fu, Y. Zhao. Semi-supervised knowledge distillation for cross-modal "
         "hashing. IEEE TMM 25 (2023) 662-675",
         fidelity="adaptation",
-        note="SKDCH-lite (re-implementation). The authors': sigmoid networks of one tanh layer, the losses "
-        "of teacher and student on triplets, margin 5 at 64 bits, cross-entropy on true pairs (0.1), weight "
-        "decay, votes of the K nearest in either modality, negatives from 1/20 of the items. Ours: semi-hard "
-        "negatives in place of the adversarial generator, candidates drawn per batch; a teacher of 64 bits "
-        "whatever the student's (they release one), the margin in proportion; 256 hidden units (8192); "
-        "Adam (gradient descent), epochs and rates; one triplet per query and direction; K a share (250 of "
-        "4000); a true majority vote per class (their loop keeps the last neighbour's label) from which "
-        "the student's similarities follow, where they use neighbours; no model picked on test data.",
+        note="SKDCH-lite (re-implementation). As the authors do: sigmoid networks with one tanh layer, the "
+        "triplet losses of teacher and student, margin 5 at 64 bits, cross-entropy on true pairs (0.1), "
+        "weight decay, votes of the K nearest in either modality, negatives from 1/20 of the items. Ours "
+        "(theirs in brackets): semi-hard negatives instead of the adversarial generator, candidates drawn "
+        "per batch; a teacher of 64 bits for every student (only one length released), the margin "
+        "proportional to bits; 256 hidden units (8192); Adam (gradient descent), epochs and rates; one "
+        "triplet per query and direction; K a share of the items (250 of 4000); a true majority vote per "
+        "class (their loop keeps the last neighbour's label), from which the student's similarities follow "
+        "(neighbours); no model selection on test data.",
     )
 
     varies: ClassVar[tuple[str, ...]] = ("intra", "pull", "epochs")
     variants: ClassVar[Mapping[str, Variant]] = {
-        "untrained teacher": Variant(
-            isolates="what the teacher learns before its neighbours vote", params={"teacher_epochs": 0}
+        "untrained-teacher": Variant(
+            isolates="training of the teacher before the vote", params={"teacher_epochs": 0}
         ),
-        "teacher's loss": Variant(
-            isolates="both terms that the student's loss has beyond the teacher's",
+        "teacher-loss": Variant(
+            isolates="both terms that the student's loss adds to the teacher's",
             params={"intra": 0.0, "pull": 0.0},
         ),
-        "no intra": Variant(isolates="d(p,n) in the triplets", params={"intra": 0.0}),
-        "no pull": Variant(isolates="the second hinge", params={"pull": 0.0}),
-        "no partners": Variant(isolates="the cross-entropy on true pairs", params={"gamma": 0.0}),
-        "votes against the class mean": Variant(
+        "no-intra": Variant(isolates="d(p,n) in the triplets", params={"intra": 0.0}),
+        "no-pull": Variant(isolates="the second hinge", params={"pull": 0.0}),
+        "no-partners": Variant(isolates="the cross-entropy on true pairs", params={"gamma": 0.0}),
+        "votes-against-the-class-mean": Variant(
             isolates="the threshold of the vote", params={"vote": "class_mean"}
         ),
-        "random negatives": Variant(
-            isolates="semi-hard negatives, which stand for the GAN", params={"negatives": "random"}
+        "random-negatives": Variant(
+            isolates="semi-hard negatives, our replacement of the GAN", params={"negatives": "random"}
         ),
     }
 
@@ -108,19 +108,19 @@ class SKDCH(HashNetworks):
         )
 
     def _recipe(self) -> dict[str, Any]:
-        """What the training of the teacher and of the student have in common."""
+        """Return the training settings shared by teacher and student."""
         names = ("rate", "decay", "batch", "candidates", "negatives")
         return {name: getattr(self, name) for name in names}
 
     def _teach(self, chunk: Chunk) -> tuple[dict[Modality, Array], dict[Modality, float], Any, Any]:
-        """What no code length changes: location and scale, the features (tensors), who is like whom."""
+        """Return mean, scale, features (tensors) and relevance; the same for every code length."""
         mean, scale, x, labels, nets = self._teacher(chunk)
         return mean, scale, x, self._relevance(nets, x, labels)
 
     def _teacher(self, items: Split) -> tuple[Any, ...]:
-        """Location, scale, features and labels (tensors) of a sample, and a teacher trained on it.
+        """Train a teacher on a sample; returns mean, scale, features, labels (tensors) and the teacher.
 
-        Draws come from a generator of its own, so that a student draws the same with or without it.
+        It has its own generator, so that training a teacher does not change the student's draws.
         """
         from bench.methods.skdch import triplets
         from bench.methods.skdch.labels import Relevance
@@ -143,7 +143,7 @@ class SKDCH(HashNetworks):
         return mean, scale, x, labels, nets
 
     def _relevance(self, nets: Any, x: Any, labels: Any) -> Any:
-        """Who is like whom among the rows of ``x``, after the teacher's neighbours have voted."""
+        """Return the relevance among the rows of ``x``, with labels completed by the vote."""
         from bench.methods._neighbours import Similarity
         from bench.methods.skdch import triplets
         from bench.methods.skdch.labels import Relevance, completed

@@ -1,6 +1,6 @@
-"""What SKDCH's student takes for similar: labels, completed by a vote of the teacher's neighbours.
+"""Relevance for SKDCH's student: labels, completed by a vote of the nearest neighbours.
 
-The trap: all of it is n × n. It is computed for the rows of a batch only.
+The trap: relevance is n × n. It is computed for the rows of a batch only.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ import torch
 
 from bench.methods._neighbours import Similarity
 
-_BLOCK = 512  # unlabelled items that are voted on at a time
+_BLOCK = 512  # unlabelled items per vote
 
 
 def completed(
     labels: Any, similarity: Similarity, vote: Literal["majority", "class_mean"] = "majority"
 ) -> Any:
-    """``labels`` (n, c), float, with votes in the rows of zeros, as a float tensor of the same shape.
+    """Fill the zero rows of ``labels`` (n, c), float, by votes; returns a float tensor of the same shape.
 
-    The labelled among an item's neighbours, its own row of ``similarity``, vote class by class. majority: the
-    item gets every class that more than half of them have, and in any case the classes that most of them
-    have. class_mean: every class that a larger share of them has than of all the labelled.
-    Without a labelled neighbour its row stays zero.
+    The labelled neighbours of an item (its row of ``similarity``) vote on each class. majority: the item gets
+    every class that more than half of them have, and always the most frequent ones. class_mean: every class
+    that is more frequent among them than among all labelled items. Without a labelled neighbour the row
+    stays zero.
     """
     labelled = labels.any(dim=1)
-    found = labels.clone()
+    filled = labels.clone()
     if labels.shape[1] == 0 or not labelled.any():
-        return found
+        return filled
     usual = labels[labelled].mean(dim=0)
     for rows in (~labelled).nonzero()[:, 0].split(_BLOCK):
         voters = similarity.rows(rows) & labelled
@@ -36,14 +36,14 @@ def completed(
             won = votes > count * usual
         else:
             won = ((votes > count / 2) | (votes == votes.max(dim=1, keepdim=True).values)) & (votes > 0)
-        found[rows] = won.to(labels.dtype)
-    return found
+        filled[rows] = won.to(labels.dtype)
+    return filled
 
 
 class Relevance:
-    """Who counts as similar to whom: items that share a label, and every item and itself.
+    """Items are relevant to each other if they share a label; every item is relevant to itself.
 
-    With ``neighbours``, an item without labels is similar to them; without, only to itself.
+    With ``neighbours``, an unlabelled item is similar to its neighbours; otherwise only to itself.
     """
 
     def __init__(self, labels: Any, neighbours: Similarity | None = None) -> None:
@@ -52,7 +52,7 @@ class Relevance:
         self._neighbours = neighbours
 
     def rows(self, index: Any) -> Any:
-        """Bool (b, n) for ``index`` (b,) of the n items."""
+        """Return the relevance of items ``index`` (b,) to all n items, bool (b, n)."""
         similar = self._labels[index] @ self._labels.T > 0
         bare = self._bare[index]
         if self._neighbours is not None and bare.any():

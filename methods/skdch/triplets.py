@@ -1,4 +1,4 @@
-"""The triplet losses of SKDCH's teacher and student, and the training that both share."""
+"""Triplet losses of SKDCH's teacher and student, and the training loop that both share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bench.methods._network import Network, batches
 from bench.methods.skdch.labels import Relevance
 
 TEACHER_BITS = 64  # the only length that the authors release
-MARGIN = 5 / 64  # per bit
-PULL_MARGIN = 0.1  # of the student's second hinge
+MARGIN = 5 / 64  # margin per bit
+PULL_MARGIN = 0.1  # margin of the student's second hinge
 
 
 def learn(
@@ -36,11 +36,11 @@ def learn(
 ) -> None:
     """Train on the paired rows of ``x``, in both directions, by :func:`loss` with these ``weights``.
 
-    A batch of queries meets one similar item each, drawn at random, and negatives out of one random sample
-    of the items. A query whose sample has no item that is not similar to it takes no part.
+    Each query of a batch gets one random similar item as its positive, and a negative from a random sample of
+    the items that the batch shares. Queries without a dissimilar item in the sample are skipped.
 
-    ``given`` (f, k) are sigmoids 0 or 1, the codes that the first f rows have already: as positives and
-    negatives these rows are what they are there, so that the codes of the others fit them.
+    ``given`` (f, k) holds fixed codes of the first f rows, as sigmoids 0 or 1. As positives and negatives
+    these rows keep their codes, so that the codes of the others fit them.
     """
     n, device = len(x["image"]), x["image"].device
     parameters = [p for net in nets.values() for p in net.parameters]
@@ -74,7 +74,7 @@ def learn(
 
 
 def with_codes(out: Any, index: Any, given: Any) -> Any:
-    """``out`` (b, k) with ``given[i]`` in the rows whose ``index`` (b,) i is one of its rows."""
+    """Replace row j of ``out`` (b, k) by ``given[index[j]]`` if ``index[j]`` < len(given)."""
     known = index < len(given)
     return torch.where(known[:, None], given[index.clamp(max=len(given) - 1)], out)
 
@@ -82,10 +82,10 @@ def with_codes(out: Any, index: Any, given: Any) -> Any:
 def choose(
     q: Any, p: Any, pool: Any, allowed: Any, *, kind: Literal["lite", "random"], rng: np.random.Generator
 ) -> Any:
-    """Which of the pool (s, k) is the negative of each query (b, k) with positive p (b, k), as indices (b,).
+    """Choose a negative from the pool (s, k) for each query q (b, k) with positive p (b, k): indices (b,).
 
-    ``lite`` takes the nearest of those farther away than the positive, or where all are nearer the
-    farthest; ``random`` any. Only where ``allowed`` (b, s), which holds somewhere in every row.
+    ``lite`` takes the nearest item farther away than the positive or, if all are nearer, the farthest;
+    ``random`` takes any. Only items marked in ``allowed`` (b, s) qualify; every row must have one.
     """
     if kind == "random":
         return one_of(allowed, rng)
@@ -98,18 +98,18 @@ def choose(
 
 
 def one_of(mask: Any, rng: np.random.Generator) -> Any:
-    """A random column (b,) of those that hold in each row of ``mask`` (b, s)."""
+    """Draw, for each row of ``mask`` (b, s), a random column where it is true: (b,)."""
     drawn = torch.as_tensor(rng.random(mask.shape, dtype=np.float32), device=mask.device)
     return drawn.add_(1).mul_(mask).argmax(dim=1)
 
 
 def loss(q: Any, p: Any, n: Any, paired: Any, gamma: float, intra: float, pull: float) -> Any:
-    """The sum over queries q, positives p and negatives n (b, k) of what the teacher or the student pays.
+    """Sum the loss of teacher or student over queries q, positives p and negatives n, (b, k) each.
 
-    ``[m + d(q,p) - (1 - intra) d(q,n) - intra d(p,n)]₊ + pull [0.1 + d(q,p)]₊`` with d the squared distance
-    and m the margin, 5 at 64 bits; p and n are of one modality. The teacher has intra = pull = 0, the student
-    ½ and 0.02. Added to it are γ times the cross-entropies of ``σ(-d(q,p))`` with ``paired`` (b,), whether p
-    is q's own partner, and of ``σ(-d(q,n))`` with 0.
+    ``[m + d(q,p) - (1 - intra) d(q,n) - intra d(p,n)]₊ + pull [0.1 + d(q,p)]₊``, with d the squared distance
+    and m the margin, 5 at 64 bits; p and n share a modality. The teacher has intra = pull = 0, the student
+    ½ and 0.02. On top come γ times the cross-entropies of ``σ(-d(q,p))`` against ``paired`` (b,), which marks
+    true pairs (q, p), and of ``σ(-d(q,n))`` against 0.
     """
     near, far = distance(q, p), distance(q, n)
     push = (1 - intra) * far + intra * distance(p, n) if intra else far
@@ -121,11 +121,11 @@ def loss(q: Any, p: Any, n: Any, paired: Any, gamma: float, intra: float, pull: 
 
 
 def distance(a: Any, b: Any) -> Any:
-    """Squared Euclidean distances (n,) of the rows of a and b (n, k)."""
+    """Return the squared Euclidean distances (n,) between rows of a and b (n, k)."""
     return (a - b).square().sum(dim=1)
 
 
 def sigmoids(net: Network, x: Any) -> Any:
-    """The outputs (n, k) of a trained network in [0, 1] for all rows of x."""
+    """Run a trained network on the rows of x: sigmoids (n, k) in [0, 1]."""
     with torch.no_grad():
         return torch.cat([torch.sigmoid(net(part)) for part in x.split(4096)])

@@ -11,59 +11,56 @@ from bench.methods._online import Array
 
 
 class UKD(HashNetworks):
-    """Unsupervised knowledge distillation, on fixed features and within the means of a CPU.
+    """Unsupervised knowledge distillation on fixed features, sized for a CPU.
 
-    The teacher learns from pairs alone (teacher.py). Items that are near each other in its image
-    or its text space are called similar (similarity.py), and the student learns codes from that
-    as from labels (student.py). The features of a modality are centred and divided by ONE number:
-    dividing every column by its own deviation would magnify rare words and small components.
+    The teacher learns from pairs alone (teacher.py). Items that are nearest neighbours in its image or text
+    space count as similar (_neighbours.py), and the student learns codes from these similarities as if they
+    came from labels (student.py). The features of a modality are centred and divided by ONE number: dividing
+    each column by its own deviation would magnify rare words and small components.
 
-    Training codes are not database codes here: the authors too encode every database item by the
-    network of its modality, so B = sign(F + G) only serves the loss and ``database=learned`` is
-    not offered.
+    The codes B = sign(F + G) of training serve only the loss, so ``database=learned`` is not available: like
+    the authors, it encodes every database item with the network of its modality.
 
-    The authors' K, 10,000, is 0.55 of the items that MIRFlickr has, and about as many of its pairs are
-    relevant: K is ``neighbours`` times the items, to be set near the share of relevant pairs.
+    K is ``neighbours`` times the number of items; set it near the share of relevant pairs. The authors' K of
+    10,000 is 0.55 of the 18,015 items of MIRFlickr, where about as large a share of pairs is relevant.
     """
 
     neighbours: float = param(
-        0.2, "K of the K nearest neighbours that count as similar, as a share of the items", above=0, most=1
+        0.2, "number of nearest neighbours that count as similar, as a share of the items", above=0, most=1
     )
     spaces: Literal["both", "image", "text"] = param(
-        "both", "in which of the teacher's spaces a neighbour counts; both: in either"
+        "both", "teacher spaces in which neighbours are searched; both: either space counts"
     )
     loss: Literal["paper", "released"] = param(
-        "paper", "the student's: the likelihood of the paper, or what the released code has for it"
+        "paper", "loss of the student; paper: the likelihood; released: as in the authors' code"
     )
-    teacher_epochs: int = param(10, "passes of the teacher over the pairs", least=0)
+    teacher_epochs: int = param(10, "training epochs of the teacher", least=0)
     teacher_hidden: int = param(1024, "hidden units of the teacher", least=1)
     teacher_rate: float = param(1e-3, "learning rate of the teacher (Adam)", above=0)
     decay: float = param(0.01, "weight of the teacher's ½‖θ‖²", least=0)
-    epochs: int = param(20, "passes of the student over the items, for each modality", least=0)
+    epochs: int = param(20, "training epochs of each student network", least=0)
     rate: float = param(3e-3, "learning rate of the student (Adam)", above=0)
     gamma: float = param(1.0, "weight of the student's ‖B - F‖²", least=0)
-    batch: int = param(256, "items in a batch, of the teacher and of the student", least=2)
-    max_train: int = param(
-        15_000, "train on a random sample of this size where there are more items", least=2
-    )
+    batch: int = param(256, "items per batch, for teacher and student", least=2)
+    max_train: int = param(15_000, "train on a random sample of at most this many items", least=2)
 
     capabilities = Capabilities(offline=True)
     source = Source(
         paper="H. Hu, L. Xie, R. Hong, Q. Tian. Creating something from nothing: unsupervised knowledge "
         "distillation for cross-modal hashing. CVPR 2020, arXiv 2004.00280",
         fidelity="adaptation",
-        note="The authors': a teacher of 128 sigmoids per modality, triplet margin 16, weight decay, paired "
-        "positives; similar = a nearest neighbour in either modality; the NLL with γ = 1 over two output "
-        "buffers in turns, B = sign(F + G), as the paper has it; with loss=released what the code has: "
-        "every term of the likelihood squared, S of 0.999, sign(F) for B; "
-        "15,000 training pairs; a database encoded by the network of its modality. Ours: fixed features and "
-        "one hidden layer in both student networks (they: fine-tuned VGG19, multi-scale text net); teacher "
-        "1024 wide (8192), its pre-training only (no adversarial rounds), by Adam (gradient descent) with "
-        "all negatives of a batch (one drawn); K a share of the items (10,000 of 18,015 on MIRFlickr); "
-        "epochs and rates.",
+        note="As the authors do: a teacher of 128 sigmoids per modality, triplet margin 16, weight decay, "
+        "paired positives; items are similar if nearest neighbours in either modality; as in the paper, the "
+        "NLL with γ = 1 over two output buffers in turn, B = sign(F + G); with loss=released as in the code, "
+        "every term of the likelihood squared, S of 0.999, sign(F) for B; 15,000 training pairs; a database "
+        "encoded by the network of its modality. Ours (theirs in brackets): fixed features and one hidden "
+        "layer in both student networks (fine-tuned VGG19; multi-scale text network); a teacher 1024 wide "
+        "(8192), pre-training only (adversarial rounds follow), by Adam (gradient descent), with all "
+        "negatives of a batch (one drawn); K a share of the items (10,000 of 18,015 on MIRFlickr); epochs "
+        "and rates.",
     )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        # What of the released settings has a parameter here; hours on a CPU.
+        # The released settings that have a parameter here.
         "authors": {
             "neighbours": 0.55,
             "teacher_epochs": 200,
@@ -75,14 +72,14 @@ class UKD(HashNetworks):
     }
     varies: ClassVar[tuple[str, ...]] = ("loss", "gamma", "epochs", "hidden", "rate", "spaces", "neighbours")
     variants: ClassVar[Mapping[str, Variant]] = {
-        "untrained teacher": Variant(
-            isolates="what the teacher learns: random networks instead", params={"teacher_epochs": 0}
+        "untrained-teacher": Variant(
+            isolates="training of the teacher: its networks stay random", params={"teacher_epochs": 0}
         ),
-        "image neighbours": Variant(isolates="the text space", params={"spaces": "image"}),
-        "text neighbours": Variant(isolates="the image space", params={"spaces": "text"}),
-        "no quantisation": Variant(isolates="‖B - F‖²", params={"gamma": 0.0}),
-        "released loss": Variant(
-            isolates="the likelihood, against its squared terms", params={"loss": "released"}
+        "image-neighbours": Variant(isolates="the text space", params={"spaces": "image"}),
+        "text-neighbours": Variant(isolates="the image space", params={"spaces": "text"}),
+        "no-quantisation": Variant(isolates="‖B - F‖²", params={"gamma": 0.0}),
+        "released-loss": Variant(
+            isolates="the likelihood: its terms are squared instead", params={"loss": "released"}
         ),
     }
 
@@ -112,14 +109,14 @@ class UKD(HashNetworks):
         )
 
     def _teach(self, chunk: Chunk) -> tuple[dict[Modality, Array], dict[Modality, float], Any, Any]:
-        """What no code length changes: location and scale, the features (tensors), and who is near whom."""
+        """Return mean, scale, features (tensors) and similarity; the same for every code length."""
         mean, scale, x, nets = self._teacher(chunk)
         return mean, scale, x, self._similarity(nets, x)
 
     def _teacher(self, items: Split) -> tuple[dict[Modality, Array], dict[Modality, float], Any, Any]:
-        """Location, scale and features (tensors) of a sample of the items, and a teacher trained on them.
+        """Train a teacher on a sample of the items; returns mean, scale, features (tensors) and the teacher.
 
-        Draws come from a generator of its own, so that a student draws the same with or without it.
+        It has its own generator, so that training a teacher does not change the student's draws.
         """
         from bench.methods.ukd import teacher
 
@@ -138,12 +135,12 @@ class UKD(HashNetworks):
         return mean, scale, x, nets
 
     def _teacher_settings(self) -> tuple[Any, ...]:
-        """All that the teacher depends on beside the items and the place."""
+        """Return all settings that determine the teacher, except items and device."""
         training = (self.teacher_epochs, self.teacher_hidden, self.teacher_rate, self.decay)
         return (self.seed, *training, self.batch, self.max_train)
 
     def _similarity(self, nets: Any, x: Any) -> Any:
-        """Who is near whom among the rows of ``x`` in the teacher's spaces that count."""
+        """Return the similarity among the rows of ``x`` in the teacher's selected spaces."""
         from bench.methods._neighbours import Similarity
         from bench.methods.ukd import teacher
 

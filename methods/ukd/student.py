@@ -1,4 +1,4 @@
-"""UKD's student: two networks that learn codes from the teacher's similarity, as from labels."""
+"""UKD's student: two networks that learn codes from the teacher's similarity as if from labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.methods._neighbours import Similarity
 from bench.methods._network import Network, Place, batches
 from bench.methods._similarity_loss import nll_slope, squared_nll_slope
 
-LIKENESS = 0.999  # what similar items have in the released S; the others 0
+LIKENESS = 0.999  # similarity of similar items in the released S; 0 for others
 
 
 def learn(
@@ -33,11 +33,11 @@ def learn(
 ) -> None:
     """Train both networks in turn on the rows of ``x``.
 
-    F and G (n, bits) hold the tanh outputs of the image and the text network for all n items, as of
-    the last time each was computed. An image step takes a batch of rows b and lowers :func:`slope_of_loss`
-    over the image network only, with ``Θ = ½ F_b Gᵀ``. A text step is the same with F and G exchanged.
+    F and G (n, bits) hold the tanh outputs of the image and the text network for all n items, as last
+    computed. An image step takes a batch of rows b and follows :func:`slope_of_loss` for the image network
+    only, with ``Θ = ½ F_b Gᵀ``. A text step is the same with F and G exchanged.
 
-    ``given`` (f, bits) are codes that the first f rows have already: they stand in F and G and stay there,
+    ``given`` (f, bits) holds fixed codes of the first f rows: they replace those rows of F and G throughout,
     so that the codes of the others fit them.
     """
     n, fixed = len(x["image"]), 0 if given is None else len(given)
@@ -63,11 +63,11 @@ def learn(
 def slope_of_loss(
     out: Any, others: Any, similar: Any, codes: Any, loss: Literal["paper", "released"], gamma: float
 ) -> Any:
-    """The derivative of a batch's loss by the outputs ``out`` (b, k) of one modality.
+    """Return the gradient of a batch's loss in the outputs ``out`` (b, k) of one modality.
 
-    ``others`` (n, k) are the other modality's, ``similar`` is S (b, n) bool, ``codes`` B (b, k), and
-    ``Θ = ½ out othersᵀ``. paper: ``Σ log(1 + e^Θ) - SΘ + γ‖B - out‖²`` with B = sign(F + G). released, as
-    the code has it: ``½ Σ (SΘ - log(1 + e^Θ))² + γ ½‖sign(out) - out‖²`` with S of 0 and 0.999.
+    ``others`` (n, k) are the other modality's outputs, ``similar`` is S (b, n) bool, ``codes`` is B (b, k),
+    and ``Θ = ½ out othersᵀ``. paper: ``Σ log(1 + e^Θ) - SΘ + γ‖B - out‖²`` with B = sign(F + G). released,
+    as in the authors' code: ``½ Σ (SΘ - log(1 + e^Θ))² + γ ½‖sign(out) - out‖²`` with S in {0, 0.999}.
     """
     if loss == "paper":
         return nll_slope(out, others, similar) + 2 * gamma * (out - codes)

@@ -1,4 +1,4 @@
-"""UKD's teacher: it learns without labels to tell an item's own partner from other items."""
+"""UKD's teacher: learns, without labels, to tell the partner of an item from other items."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from bench.api import MODALITIES, Modality, passes
 from bench.methods._network import Network, Place, batches
 
-OUTPUTS = 128  # whatever the length of the student's codes
+OUTPUTS = 128  # independent of the student's code length
 MARGIN = OUTPUTS / 8
 
 
@@ -26,11 +26,11 @@ def learn(
     rng: np.random.Generator,
     place: Place,
 ) -> dict[Modality, Network]:
-    """Train one network per modality on the paired rows of ``x``; its outputs are 128 logits.
+    """Train one network per modality on the paired rows of ``x``; each outputs 128 logits.
 
-    The loss is the one with which the authors pre-train their discriminator: the triplet loss
-    in both directions plus ``decay · ½‖θ‖²``. They take gradient steps of rate 0.01 for 200
-    epochs, and a full teacher adds a generator of negatives; these are left out.
+    The loss is the one the authors pre-train their discriminator with: the triplet loss in both directions
+    plus ``decay · ½‖θ‖²``. They use gradient descent at rate 0.01 for 200 epochs, where this uses Adam, and
+    then train against a generator of negatives, which is omitted here.
     """
     nets = {
         m: Network((x[m].shape[1], hidden, OUTPUTS), torch.tanh, gain=1.0, rng=rng, place=place)
@@ -48,21 +48,21 @@ def learn(
 
 
 def of(arrays: Sequence[Any], place: Place) -> Network:
-    """The trained network that has these arrays."""
+    """Recreate a trained network from its arrays."""
     return Network.of(arrays, torch.tanh, place=place)
 
 
 def space(net: Network, x: Any) -> Any:
-    """The sigmoids (n, 128) of the rows of x in [0, 1]: where the teacher puts them."""
+    """Return the position of each row of x in the teacher's space: sigmoids (n, 128) in [0, 1]."""
     with torch.no_grad():
         return torch.cat([torch.sigmoid(net(part)) for part in x.split(4096)])
 
 
 def triplet_loss(image: Any, text: Any) -> Any:
-    """The mean of ``[margin + ‖q - p‖² - ‖q - n‖²]₊`` in both directions, for pairs (b, 128).
+    """Return the mean of ``[margin + ‖q - p‖² - ‖q - n‖²]₊``, summed over directions, for pairs (b, 128).
 
-    q is a query of one modality, p its partner in the other and n any item there. The authors draw
-    one n per query; here it runs over the whole batch (n = p adds a constant, and no gradient).
+    q is a query in one modality, p its partner in the other, and n any item there. The authors draw one n
+    per query; here n runs over the full batch (n = p adds a constant and no gradient).
     """
     squares = image.square().sum(dim=1)[:, None] + text.square().sum(dim=1)
     distance = squares - 2 * image.matmul(text.T)

@@ -21,10 +21,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+Timed = Callable[[Callable[[], object]], Callable[[], float]]
+
+
 class Race(Protocol):
     def __call__(
         self, ours: Callable[[], object], peers: Mapping[str, Callable[[], float]], rounds: int = 5
     ) -> dict[str, float]: ...
+
+
+@pytest.fixture
+def timed() -> Timed:
+    """Makes of some work a peer: a function that does it and returns the seconds it took."""
+
+    def peer(work: Callable[[], object]) -> Callable[[], float]:
+        def seconds() -> float:
+            started = time.perf_counter()
+            work()
+            return time.perf_counter() - started
+
+        work()
+        return seconds
+
+    return peer
 
 
 @pytest.fixture

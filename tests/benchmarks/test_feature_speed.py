@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.data.views import clip
-from bench.data.views.extractor import Setting
+from bench.api import Setting
+from bench.encoders import clip
 
 N = 16
 
@@ -27,16 +25,7 @@ def model() -> Any:
     return open_clip.create_model("ViT-B-32").eval().requires_grad_(False)
 
 
-def timed(work: Callable[[], object]) -> Callable[[], float]:
-    def run() -> float:
-        started = time.perf_counter()
-        work()
-        return time.perf_counter() - started
-
-    return run
-
-
-def test_texts_cut_to_the_longest_of_the_batch_are_3_times_faster(race: Any, model: Any) -> None:
+def test_texts_cut_to_the_longest_of_the_batch_are_3_times_faster(race: Any, timed: Any, model: Any) -> None:
     """Captions of 8 to 13 words, as COCO has; the features are the same."""
     import open_clip
     import torch
@@ -56,7 +45,7 @@ def test_texts_cut_to_the_longest_of_the_batch_are_3_times_faster(race: Any, mod
     assert ratios["77 tokens"] >= 3
 
 
-def test_bf16_pictures_are_twice_as_fast_where_the_cpu_has_it(race: Any, model: Any) -> None:
+def test_bf16_pictures_are_twice_as_fast_where_the_cpu_has_it(race: Any, timed: Any, model: Any) -> None:
     """On one thread, as cells run: memory, which all threads share, limits bf16 before fp32."""
     import torch
 

@@ -110,26 +110,30 @@ print(time.perf_counter() - start, sum(record.fit_seconds), peak)
 
 
 @pytest.mark.slow
-def test_a_stream_of_190000_pairs_takes_less_than_three_minutes_and_four_gigabytes(
+def test_a_stream_of_190000_pairs_takes_ten_times_the_time_and_four_times_the_memory_of_projections(
     benchmark: Any, tmp_path: Path
 ) -> None:
-    """19 chunks of 10,000; a cell with another λ trained the teacher. Encoding and search are included."""
+    """At most, of drawing a random projection once; encoding and search are included.
+
+    19 chunks of 10,000; a cell with another λ trained the teacher.
+    """
     study: dict[str, Any] = {
         "datasets": "synthetic[n=190000,queries=2000]", "schedule": "shuffled:10000", "bits": "64",
         "seeds": 1, "results": str(tmp_path / "runs"),
     }  # fmt: skip
     bench.run(**study, methods="lcdh[lambda1=0.1]")
-    code = STREAM.format(study={**study, "methods": "lcdh"})
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
 
-    def run() -> list[float]:
+    def run(method: str) -> list[float]:
+        code = STREAM.format(study={**study, "methods": method})
         done = subprocess.run(
             [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         return [float(word) for word in done.stdout.split()]
 
-    seconds, fitting, peak = benchmark.pedantic(run, rounds=1)
+    least, _, least_peak = run("random_projection")
+    seconds, fitting, peak = benchmark.pedantic(run, ("lcdh",), rounds=1)
     benchmark.extra_info.update({"seconds": seconds, "of which fit": fitting, "peak GB": peak / 2**20})
-    assert seconds < 180
-    assert peak / 2**20 < 4.0
+    assert seconds <= 10 * least
+    assert peak <= 4 * least_peak

@@ -1,4 +1,4 @@
-"""A report of 2000 cells is written in a minute; what it reads of a cell comes from one compiled pass."""
+"""The cost of a report grows with its cells at most; what it reads of one comes from one compiled pass."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import bench
 from bench import metrics
 from bench.plugins import fingerprint
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
@@ -37,15 +38,15 @@ def counts_of(bits: int, quality: float, rng: np.random.Generator) -> npt.NDArra
     return np.stack([items, hits], axis=2).astype(np.uint16)
 
 
-def fill(store: Store, files: Path) -> None:
-    """Five datasets, ten methods, four lengths, ten seeds. Equal arrays are linked, not copied."""
+def fill(store: Store, files: Path, seeds: int) -> None:
+    """Five datasets, ten methods, four lengths. Equal arrays are linked, not copied."""
     rng = np.random.default_rng(0)
     store.check_writable()
     files.mkdir()
     for bits, (rank, method) in product((16, 32, 64, 128), enumerate(METHODS)):
         arrays, scores = searched(bits, rank / 10, rng)
         np.savez_compressed(files / f"{method}-{bits}.npz", **arrays)
-        for dataset, seed in product(range(5), range(10)):
+        for dataset, seed in product(range(5), range(seeds)):
             made = record(
                 method, dataset, bits, seed, {k: v + rng.normal() * 0.002 for k, v in scores.items()}
             )
@@ -97,17 +98,29 @@ def record(method: str, dataset: int, bits: int, seed: int, scores: dict[str, fl
     )
 
 
-def test_two_thousand_cells_become_a_report_with_its_page_in_a_minute(benchmark: Any, tmp_path: Path) -> None:
-    fill(Store(tmp_path / "runs"), tmp_path / "files")
-    command = [sys.executable, "-m", "bench.cli", "report", "--results", "runs", "--out", "report"]
+def test_ten_times_the_cells_cost_at_most_ten_times_a_report_with_its_page(
+    benchmark: Any, tmp_path: Path
+) -> None:
+    """2000 cells: a minute where this was written, most of it for figures, which both sizes have."""
 
-    def report() -> None:
-        subprocess.run([*command, "--html", "page.html"], cwd=tmp_path, check=True)
+    def filled(seeds: int) -> Path:
+        home = tmp_path / str(seeds)
+        fill(Store(home / "runs"), home / "files", seeds)
+        return home
 
-    benchmark.pedantic(report, rounds=1)
-    assert (tmp_path / "page.html").stat().st_size < 5_000_000
-    assert len(list((tmp_path / "report").rglob("*.pdf"))) > 30
-    assert benchmark.stats.stats.max < 60
+    def report(home: Path) -> None:
+        command = [sys.executable, "-m", "bench.cli", "report", "--results", "runs", "--out", "report"]
+        subprocess.run([*command, "--html", "page.html"], cwd=home, env=env, check=True)
+
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(bench.__file__).parents[1]), *sys.path])}
+    many, few = filled(10), filled(1)
+    started = time.perf_counter()
+    report(few)
+    seconds = time.perf_counter() - started
+    benchmark.pedantic(report, (many,), rounds=1)
+    assert (many / "page.html").stat().st_size < 5_000_000
+    assert len(list((many / "report").rglob("*.pdf"))) > 30
+    assert benchmark.stats.stats.max <= 10 * seconds
 
 
 def test_scores_and_curves_cost_less_than_half_of_the_same_numbers_from_the_metrics(race: Any) -> None:

@@ -30,7 +30,10 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("method", ONLINE)
 def test_the_fiftieth_chunk_costs_what_the_tenth_costs(method: str, benchmark: Any, tmp_path: Path) -> None:
-    """Median fit seconds of rounds 40 to 49 against rounds 5 to 14, of 200 items each; state likewise."""
+    """The least fit seconds of rounds 40 to 49 against rounds 5 to 14, of 200 items each; state likewise.
+
+    The least, since a round takes milliseconds and whatever else the machine does can only add to them.
+    """
     study: dict[str, Any] = {"datasets": "synthetic[n=10000]", "schedule": "shuffled:200", "bits": "32"}
     study |= {"seeds": 1, "evaluate": "every:10", "database": "frozen"}
 
@@ -38,7 +41,7 @@ def test_the_fiftieth_chunk_costs_what_the_tenth_costs(method: str, benchmark: A
         return bench.run(**study, methods=method, results=str(tmp_path / "runs")).records[0]
 
     record = benchmark.pedantic(run, rounds=1)
-    early, late = (statistics.median(record.fit_seconds[a : a + 10]) for a in (5, 40))
+    early, late = (min(record.fit_seconds[a : a + 10]) for a in (5, 40))
     benchmark.extra_info.update({"fit ms": 1e3 * late, "late/early": late / early})
     states = [r.state_bytes for r in record.rounds]
     benchmark.extra_info["state kB"] = states[-1] / 1e3
@@ -46,7 +49,7 @@ def test_the_fiftieth_chunk_costs_what_the_tenth_costs(method: str, benchmark: A
     if method not in KEEPS:
         assert states[-1] == states[0]
     if method not in GROWS:
-        assert late <= 1.3 * early + 0.002
+        assert late <= 1.5 * early
 
 
 def test_four_code_lengths_together_are_faster_than_one_after_the_other(
@@ -61,7 +64,7 @@ def test_four_code_lengths_together_are_faster_than_one_after_the_other(
     )
     np.savez(tmp_path / "wide.npz", image=image, text=text, labels=labels)
     data = f"files[path={tmp_path / 'wide.npz'},queries=200]"
-    study = {"methods": "lemon", "datasets": data, "schedule": "shuffled:2000", "seeds": 1}
+    study: dict[str, Any] = {"methods": "lemon", "datasets": data, "schedule": "shuffled:2000", "seeds": 1}
 
     def seconds(bits: list[str], name: str) -> float:
         started = time.perf_counter()

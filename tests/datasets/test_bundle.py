@@ -1,4 +1,4 @@
-"""The field's bundles under the names of their datasets: features, pixels and paths."""
+"""Bundles under the names of their datasets: features, pixels and paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.datasets import _mat
 from bench.datasets.files import Files
 from bench.datasets.mirflickr25k import Mirflickr25k
@@ -67,12 +67,12 @@ def test_a_split_bundle_is_found_below_the_name_or_beside_it(tmp_path: Path, pla
     path.parent.mkdir(exist_ok=True)
     scipy.io.savemat(path, split_bundle())
     data = Mirflickr25k().load(tmp_path)
-    check(data)
+    validate_dataset(data)
     assert (data.name, len(data.train), len(data.query)) == ("mirflickr25k", N, 5)
     assert Mirflickr25k().files(tmp_path) == [path]
 
 
-def test_a_bundle_with_other_counts_says_so(tmp_path: Path) -> None:
+def test_the_notes_name_counts_that_differ_from_the_published_ones(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "mirflickr.mat", split_bundle())
     notes = Mirflickr25k().load(tmp_path).notes
     assert any(note.startswith("pairs: found 17, expected 20015") for note in notes)
@@ -84,14 +84,14 @@ def test_a_bundle_in_hdf5_gives_the_same_arrays(tmp_path: Path, form: str) -> No
     stored = arrays()
     write_h5(tmp_path / f"nus-wide{form}", stored, matlab=form == ".mat")
     data = Nuswide(queries=3).load(tmp_path)
-    check(data)
+    validate_dataset(data)
     np.testing.assert_array_equal(
         data.query.image.features, stored["image"].astype(np.float32)[data.query.ids]
     )
     np.testing.assert_array_equal(data.train.labels, stored["labels"][data.train.ids])
 
 
-def test_a_mat_that_h5py_wrote_has_its_items_across_and_is_turned(tmp_path: Path) -> None:
+def test_a_mat_that_h5py_wrote_is_transposed(tmp_path: Path) -> None:
     names = {"image": "XAll", "text": "YAll", "labels": "LAll"}
     stored = {names[role]: a for role, a in arrays().items()}
     write_h5(tmp_path / "nuswide.mat", stored, matlab=False)
@@ -109,7 +109,7 @@ def test_the_queries_of_an_index_are_used(tmp_path: Path) -> None:
     assert len(data.train) == 10
 
 
-def test_a_matrix_in_hdf5_is_never_held_as_it_is_stored(
+def test_a_matrix_in_hdf5_is_converted_block_by_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import tracemalloc
@@ -169,7 +169,7 @@ def test_pixels_of_an_h5_have_their_items_first(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(raw.image(4)), pixels()[4])
 
 
-def test_a_bundle_of_pixels_asks_to_be_prepared(tmp_path: Path) -> None:
+def test_a_bundle_of_pixels_must_be_prepared(tmp_path: Path) -> None:
     stored = arrays()
     variables = {"IAll": pixels().transpose(1, 2, 3, 0), "YAll": stored["text"], "LAll": stored["labels"]}
     write_h5(tmp_path / "mirflickr25k" / "all.mat", variables, matlab=True)
@@ -177,9 +177,9 @@ def test_a_bundle_of_pixels_asks_to_be_prepared(tmp_path: Path) -> None:
         Mirflickr25k().load(tmp_path)
 
 
-def test_a_bundle_of_features_needs_no_preparation_and_says_so(tmp_path: Path) -> None:
+def test_preparing_a_bundle_of_features_is_refused(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "mirflickr.mat", split_bundle())
-    with pytest.raises(DataError, match="holds features and no pictures; it needs no preparation"):
+    with pytest.raises(DataError, match="holds features and no pictures, and needs no preparation"):
         Mirflickr25k().raw(tmp_path)
 
 
@@ -222,21 +222,19 @@ def test_a_bundle_of_paths_finds_the_photos_on_this_machine(
     pixel = raw.image(10).getpixel((0, 0))
     assert isinstance(pixel, tuple)
     assert abs(pixel[1] - 99) < 5
-    assert "1 of 12 items without a picture or a label were dropped" in raw.notes
+    assert "dropped 1 of 12 items, which lack a picture or a label" in raw.notes
 
 
 def test_a_bundle_of_paths_with_too_few_captions_is_refused(tmp_path: Path, photo: Write) -> None:
     paths_bundle(tmp_path / "mscoco", photo, ["one", "two"])
-    with pytest.raises(
-        DataError, match="12 paths, 2 captions and 12 rows of labels; expected as many of each"
-    ):
+    with pytest.raises(DataError, match="12 paths, 2 captions, 12 labels; expected equal numbers"):
         Mscoco(queries=2).raw(tmp_path)
 
 
-def test_the_owners_files_come_before_a_bundle(tmp_path: Path, write: Write) -> None:
+def test_the_owners_files_take_precedence_over_a_bundle(tmp_path: Path, write: Write) -> None:
     scipy.io.savemat(tmp_path / "mirflickr.mat", split_bundle())
     write(tmp_path / "mirflickr25k" / "mirflickr" / "meta" / "tags" / "tags1.txt", "sky\n")
-    with pytest.raises(DataError, match="no photo im1"):
+    with pytest.raises(DataError, match="no photos; expected im1"):
         Mirflickr25k().raw(tmp_path)
 
 

@@ -61,12 +61,12 @@ def test_colours_can_be_labels_too(copy: Path) -> None:
     assert raw.labels[2].tolist() == [1, 0, 1]
 
 
-def test_a_title_with_a_comma_is_whole_and_latin_1_is_read(copy: Path) -> None:
+def test_a_title_may_contain_a_comma_and_latin_1(copy: Path) -> None:
     raw = parsed(copy, labels="subCategory+baseColour")
     assert list(raw.texts)[2:4] == ["Shoes, red", "A café tie"]
 
 
-def test_a_quote_that_is_never_closed_swallows_no_other_row(copy: Path) -> None:
+def test_an_unclosed_quote_swallows_no_other_row(copy: Path) -> None:
     path = copy / "fashion" / "styles.csv"
     path.write_text(
         path.read_text(encoding="latin-1").replace(",A red shirt", ',"A red shirt'), encoding="latin-1"
@@ -76,21 +76,21 @@ def test_a_quote_that_is_never_closed_swallows_no_other_row(copy: Path) -> None:
     assert raw.texts[:2] == ["A red shirt", "A blue shirt"]
 
 
-def test_a_copy_without_any_photo_says_so(copy: Path) -> None:
+def test_a_copy_without_photos_is_refused(copy: Path) -> None:
     for path in (copy / "fashion" / "images").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match=r"fashion: has none of the 6 pictures, 1\.jpg first"):
+    with pytest.raises(DataError, match=r"fashion: has none of the 6 pictures \(first: 1\.jpg\)"):
         parsed(copy)
 
 
-def test_what_was_dropped_is_noted(copy: Path) -> None:
+def test_dropped_products_are_noted(copy: Path) -> None:
     notes = parsed(copy).notes
-    assert "1 rows of styles.csv without a number or a title, or repeated: dropped" in notes
-    assert "1 items without a picture were dropped, 6.jpg first" in notes
-    assert "1 products have no label with 2 products: left out" in notes
+    assert "dropped rows of styles.csv without a number or a title, or repeated: 1" in notes
+    assert "dropped items without a picture: 1 (first: 6.jpg)" in notes
+    assert "dropped products without a label of 2 products: 1" in notes
 
 
-def test_photos_are_read_straight_out_of_a_zip(copy: Path) -> None:
+def test_photos_are_read_from_a_zip(copy: Path) -> None:
     folder = copy / "fashion" / "images"
     with zipfile.ZipFile(copy / "fashion" / "photos.zip", "w") as archive:
         for path in folder.iterdir():
@@ -108,7 +108,7 @@ def test_another_table_is_refused(copy: Path, write: Write) -> None:
 
 
 @needs_fashion
-def test_the_real_table_gives_22_kinds_and_as_many_colours() -> None:
+def test_the_real_table_gives_22_kinds_and_22_colours() -> None:
     raw = Fashion().raw(DATA)
     assert (len(raw.ids), len(raw.classes), len(raw.query)) == (23_443, 22, 2000)
     assert raw.labels.sum(axis=1).max() == 1

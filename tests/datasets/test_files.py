@@ -1,4 +1,4 @@
-"""Bring your own data: every layout, every way of labelling, and every way to be wrong."""
+"""Bring your own data: every layout, every kind of labels, and every mistake."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import scipy.io
 import scipy.sparse
 
 from bench.api import Dataset
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.datasets import _mat
 from bench.datasets.files import Files
 from bench.errors import DataError, ParameterError
@@ -57,7 +57,7 @@ def write_v73(path: Path, variables: dict[str, Any]) -> None:
 
 def load(path: Path, **options: Any) -> Dataset:
     data = Files(path=str(path), **options).load(Path("/nowhere"))
-    check(data)
+    validate_dataset(data)
     return data
 
 
@@ -103,14 +103,14 @@ def test_sparse_matlab_matrices_become_dense(tmp_path: Path, form: str) -> None:
     np.testing.assert_array_equal(load(tmp_path / "data.mat").train.text.features, dense)
 
 
-def test_the_stream_is_the_database_where_there_is_one(tmp_path: Path) -> None:
+def test_a_database_in_the_bundle_becomes_the_stream(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", **bundle(), **named("db", 50, seed=3))
     data = load(tmp_path / "data.npz")
     assert len(data.train) == 50
     assert any("not read: I_tr" in note for note in data.notes)
 
 
-def test_the_mapping_found_is_shown(tmp_path: Path) -> None:
+def test_the_notes_show_the_mapping(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "data.mat", bundle())
     assert "image ← I_tr of data.mat (30 × 5)" in load(tmp_path / "data.mat").notes
 
@@ -129,7 +129,7 @@ def test_a_matrix_with_items_in_columns_can_be_mapped_transposed(tmp_path: Path)
     np.testing.assert_array_equal(data.train.image.features, variables["I_tr"].astype(np.float32))
 
 
-def test_a_bundle_without_queries_is_split_at_random_by_its_own_seed(tmp_path: Path) -> None:
+def test_a_bundle_without_queries_is_split_at_random_by_seed(tmp_path: Path) -> None:
     variables: dict[str, Any] = dict(zip(("XAll", "YAll", "LAll"), arrays(40), strict=True))
     np.savez(tmp_path / "data.npz", **variables)
     one, same, other = (load(tmp_path / "data.npz", queries=6, seed=s) for s in (0, 0, 1))
@@ -144,7 +144,7 @@ def plain(n: int = 20, **more: Array) -> dict[str, Any]:
     return dict(zip(("image", "text", "labels"), arrays(n), strict=True)) | more
 
 
-def test_index_variables_tell_queries_and_database(tmp_path: Path) -> None:
+def test_index_variables_select_queries_and_database(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **plain(query_index=np.array([3, 1]), retrieval_index=np.array([7, 5, 9])))
     data = load(tmp_path / "a.npz")
     assert (data.query.ids.tolist(), data.train.ids.tolist()) == ([3, 1], [7, 5, 9])
@@ -192,7 +192,7 @@ def test_text_as_csr_parts_is_as_wide_as_its_vocabulary(tmp_path: Path) -> None:
     assert data.train.text.features.tolist() == [[0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
 
 
-def test_csr_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_inconsistent_csr_parts_are_refused(tmp_path: Path) -> None:
     variables = plain(3, text_indptr=np.array([0, 2, 2, 9]), text_indices=np.array([1, 3, 0]))
     del variables["text"]
     np.savez(tmp_path / "a.npz", **variables)
@@ -216,7 +216,7 @@ def test_class_numbers_of_query_and_train_share_their_columns(tmp_path: Path) ->
     assert labels_of(data, "query")[0].tolist() == [0, 1, 0]
 
 
-def test_the_reading_of_labels_can_be_overridden(tmp_path: Path) -> None:
+def test_an_option_decides_how_labels_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **plain() | {"labels": np.ones((20, 1)), "query_index": np.arange(4)})
     assert load(tmp_path / "a.npz", labels="multi-hot").classes == ()
 
@@ -241,11 +241,11 @@ def test_label_columns_can_be_chosen_by_the_beginning_of_their_name(tmp_path: Pa
     assert labels_of(data, "query").tolist() == [[1, 0], [0, 1]]
 
 
-def test_a_prefix_of_no_column_is_refused_with_the_names(tmp_path: Path) -> None:
+def test_a_prefix_that_matches_no_column_is_refused_with_the_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **plain(labels_names=np.array(["a", "b", "c"])))
     fails(
         tmp_path / "a.npz",
-        "label_prefix='kind' selects no column .* names are a, b, c",
+        "label_prefix='kind' matches no column .* names are a, b, c",
         label_prefix="kind",
         queries=3,
     )
@@ -294,9 +294,7 @@ def test_queries_of_another_width_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (1e300, "inf")])
-def test_a_number_that_is_not_finite_is_named_with_its_place(
-    tmp_path: Path, value: float, shown: str
-) -> None:
+def test_a_number_that_is_not_finite_is_located(tmp_path: Path, value: float, shown: str) -> None:
     variables = bundle()
     variables["I_te"][3, 2] = value
     scipy.io.savemat(tmp_path / "a.mat", variables)
@@ -332,11 +330,11 @@ def test_a_truncated_file_is_an_error_of_one_line(tmp_path: Path, form: str, par
     fails(tmp_path if form == "npy" else path, rf"{path.name}.*truncated")
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
     fails(tmp_path / "none.mat", r"none\.mat: no such file or folder")
 
 
-def test_no_path_at_all_is_refused_with_an_example() -> None:
+def test_an_empty_path_is_refused_with_an_example() -> None:
     with pytest.raises(DataError, match=r"Write files\[path="):
         Files().load(Path())
 
@@ -351,7 +349,7 @@ def test_an_unknown_role_in_the_mapping_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "a.npz", mapping="picture:image")
 
 
-def test_a_mapped_variable_that_is_not_there_is_refused_with_what_is(tmp_path: Path) -> None:
+def test_an_unknown_mapped_variable_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **plain())
     fails(
         tmp_path / "a.npz",
@@ -380,7 +378,7 @@ def test_a_name_in_two_files_of_a_folder_needs_its_file(tmp_path: Path) -> None:
     assert load(tmp_path, mapping="image:b.npz/image").train.image.features.shape == (18, 9)
 
 
-def test_headers_tell_the_shapes_without_reading(tmp_path: Path) -> None:
+def test_shapes_come_from_headers_alone(tmp_path: Path) -> None:
     write_v73(tmp_path / "a.mat", {"I_tr": np.zeros((6, 2)), "T_tr": scipy.sparse.csc_matrix(np.eye(6, 3))})
     assert {n: v.shape for n, v in _mat.variables(tmp_path / "a.mat").items()} == {
         "I_tr": (6, 2),
@@ -406,7 +404,7 @@ def test_the_fashion_features_load_with_the_subcategories_as_labels() -> None:
         unlabelled="drop",
     )
     data = source.load(DATA)
-    check(data)
+    validate_dataset(data)
     assert len(data.classes) == 22
     assert (data.train.image.features.shape[1], data.train.text.features.shape[1]) == (256, 616)
     assert labels_of(data).sum(axis=1).max() == 1

@@ -75,9 +75,9 @@ def test_judgements_make_other_photos_relevant_both_ways(
     assert relevant(Flickr8k(relevance=who).raw(flickr8k)) == found
 
 
-def test_what_the_counts_are_and_what_they_should_be_is_noted(flickr8k: Path) -> None:
+def test_the_notes_name_missing_photos_and_unusual_counts(flickr8k: Path) -> None:
     notes = Flickr8k().raw(flickr8k).notes
-    assert "1 entries of 1 items without a picture were dropped, b.jpg first" in notes
+    assert "dropped items without a picture: 1 (first: b.jpg)" in notes
     assert any(note.startswith("pairs: found 8, expected 8000") for note in notes)
     assert any("test photos are in the stream too" in note for note in notes)
 
@@ -124,7 +124,7 @@ def test_flickr30k_is_split_as_karpathy_has_it(flickr30k: Path) -> None:
     assert relevant(raw) == [[1], [2]]
 
 
-def test_the_owners_captions_come_first_where_they_are_there(flickr30k: Path, write: Write) -> None:
+def test_the_owners_captions_take_precedence(flickr30k: Path, write: Write) -> None:
     lines = "".join(f"3.jpg#{k}\towners' {k}\n" for k in range(3))
     write(flickr30k / "flickr30k" / "results_20130124.token", lines)
     raw = Flickr30k().raw(flickr30k)
@@ -140,11 +140,11 @@ def test_a_list_that_is_not_karpathys_is_named(flickr30k: Path, write: Write) ->
 @pytest.mark.parametrize(
     ("missing", "says"),
     [
-        ("[34].jpg", "none of the test photos is there"),
-        ("*.jpg", r"has none of the 5 pictures, 1\.jpg first"),
+        ("[34].jpg", "has none of the test photos"),
+        ("*.jpg", r"has none of the 5 pictures \(first: 1\.jpg\)"),
     ],
 )
-def test_photos_that_are_not_there_at_all_are_an_error(flickr30k: Path, missing: str, says: str) -> None:
+def test_a_copy_without_test_photos_is_refused(flickr30k: Path, missing: str, says: str) -> None:
     for path in (flickr30k / "flickr30k" / "flickr30k-images").glob(missing):
         path.unlink()
     with pytest.raises(DataError, match=says):

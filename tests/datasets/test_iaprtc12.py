@@ -70,15 +70,15 @@ def test_the_photo_and_not_its_thumbnail_is_read(copy: Path) -> None:
     assert abs(pixel[0] - 112) < 5
 
 
-def test_what_was_left_out_and_counts_are_noted(copy: Path) -> None:
+def test_dropped_photos_and_unusual_counts_are_noted(copy: Path) -> None:
     notes = parsed(copy).notes
-    assert "2 photos without a description or a labelled region: left out" in notes
-    assert "1 items without a picture were dropped, 4.jpg first" in notes
+    assert "dropped photos without a description or a labelled region: 2" in notes
+    assert "dropped items without a picture: 1 (first: 4.jpg)" in notes
     assert any(note.startswith("classes: found 2, expected 255") for note in notes)
     assert any(re.match("words: found [34], expected 2912", note) for note in notes)
 
 
-def test_a_line_of_labels_that_is_none_is_named(copy: Path, write: Write) -> None:
+def test_a_malformed_line_of_labels_is_named(copy: Path, write: Write) -> None:
     write(copy / "iaprtc12" / "saiapr" / "saiapr_tc-12" / "01" / "labels.txt", "112 1 7\n112 x\n")
     with pytest.raises(DataError, match=r"labels\.txt: line 2 is '112 x'; expected the numbers of a photo"):
         parsed(copy)

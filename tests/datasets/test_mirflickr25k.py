@@ -61,11 +61,11 @@ def test_pairs_with_a_common_tag_and_a_topic_are_kept(copy: Path) -> None:
     assert list(raw.texts) == ["sky mar", "sky", "mar españa", "sky mar sky"]
 
 
-def test_the_older_variant_wants_two_common_tags(copy: Path) -> None:
+def test_the_older_variant_requires_two_common_tags(copy: Path) -> None:
     assert parsed(copy, variant="16738").ids.tolist() == [1, 4]
 
 
-def test_the_largest_variant_keeps_all_and_asks_only_about_labelled_photos(copy: Path) -> None:
+def test_the_largest_variant_keeps_all_photos_and_draws_labelled_queries(copy: Path) -> None:
     raw = parsed(copy, variant="25000", queries=5)
     assert raw.ids.tolist() == [1, 2, 3, 4, 6, 7, 8]
     assert 6 in raw.ids[raw.train]
@@ -84,11 +84,11 @@ def test_the_picture_of_a_row_is_that_of_its_number(copy: Path) -> None:
     assert abs(pixel[0] - 3) < 3
 
 
-def test_a_copy_with_other_counts_says_so(copy: Path) -> None:
+def test_the_notes_name_counts_that_differ_from_the_published_ones(copy: Path) -> None:
     notes = parsed(copy).notes
     assert any(note.startswith("pairs: found 4, expected 20015") for note in notes)
     assert any(note.startswith("words: found 2, expected 1386") for note in notes)
-    assert "1 photos before im8.jpg are missing" in notes
+    assert "missing photos before im8.jpg: 1" in notes
 
 
 def test_without_the_owners_list_common_tags_are_counted(copy: Path) -> None:
@@ -97,14 +97,14 @@ def test_without_the_owners_list_common_tags_are_counted(copy: Path) -> None:
         parsed(copy)
 
 
-def test_photos_without_a_file_of_tags_are_counted(copy: Path) -> None:
+def test_photos_without_a_tag_file_are_counted(copy: Path) -> None:
     (copy / "mirflickr25k" / "mirflickr" / "meta" / "tags" / "tags1.txt").unlink()
     raw = parsed(copy)
     assert raw.ids.tolist() == [2, 3, 4]
-    assert "1 photos have no file of tags: read as without tags" in raw.notes
+    assert "photos without a tag file, read as untagged: 1" in raw.notes
 
 
-def test_the_split_is_drawn_by_its_own_seed(copy: Path) -> None:
+def test_the_seed_decides_the_split(copy: Path) -> None:
     queries = {tuple(parsed(copy, seed=seed).query.tolist()) for seed in range(20)}
     assert len(queries) > 1
     assert parsed(copy, seed=3).query.tolist() == parsed(copy, seed=3).query.tolist()
@@ -116,7 +116,7 @@ def test_missing_annotations_are_named(copy: Path) -> None:
         parsed(copy)
 
 
-def test_an_annotation_that_is_no_number_is_named_with_its_line(copy: Path, write: Write) -> None:
+def test_a_malformed_annotation_is_named_with_its_line(copy: Path, write: Write) -> None:
     write(copy / "mirflickr25k" / "annotations" / "sky.txt", "1\n2\nim3\n")
     with pytest.raises(DataError, match=r"sky\.txt: line 3 is 'im3'; expected one whole number"):
         parsed(copy)
@@ -130,10 +130,10 @@ def test_a_folder_without_the_distribution_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @needs_real
-def test_real_tags_and_labels_in_the_owners_layout_give_the_fields_matrices(
+def test_real_tags_and_labels_in_the_owners_layout_give_the_published_arrays(
     tmp_path: Path, write: Write
 ) -> None:
-    """The owners' files are rebuilt from the field's; their vocabulary decides the columns' order."""
+    """The owners' files are rebuilt from the published arrays; their vocabulary orders the columns."""
     labels = scipy.io.loadmat(REAL / "mirflickr25k-lall.mat")["LAll"]
     words = scipy.io.loadmat(REAL / "mirflickr25k-yall.mat")["YAll"]
     names = json.loads((REAL / "yall_column_names.json").read_text(encoding="utf-8"))
@@ -163,6 +163,6 @@ def test_real_tags_and_labels_in_the_owners_layout_give_the_fields_matrices(
 
 
 @needs_real
-def test_two_common_tags_of_the_real_ones_leave_the_older_variant() -> None:
+def test_two_real_common_tags_give_the_older_variant() -> None:
     words = scipy.io.loadmat(REAL / "mirflickr25k-yall.mat")["YAll"]
     assert int((words.sum(axis=1) >= 2).sum()) == 16738

@@ -90,7 +90,7 @@ def test_the_picture_of_a_row_is_that_of_its_id(copy: Path, year: str) -> None:
     assert abs(pixel[2] - 210) < 5
 
 
-def test_photos_are_read_straight_out_of_the_owners_zips(copy: Path, year: str) -> None:
+def test_photos_are_read_from_the_owners_zips(copy: Path, year: str) -> None:
     folder = copy / "mscoco" / f"val{year}"
     with zipfile.ZipFile(copy / "mscoco" / f"val{year}.zip", "w") as archive:
         for path in folder.iterdir():
@@ -99,18 +99,18 @@ def test_photos_are_read_straight_out_of_the_owners_zips(copy: Path, year: str) 
     assert parsed(copy, year).image(0).size == (8, 6)
 
 
-def test_what_was_left_out_is_noted(copy: Path, year: str) -> None:
+def test_dropped_photos_are_noted(copy: Path, year: str) -> None:
     notes = parsed(copy, year).notes
-    assert "1 photos without a labelled object were left out" in notes
-    assert "1 photos have no caption: left out" in notes
-    assert any(note.startswith("1 items without a picture were dropped, ") for note in notes)
+    assert "dropped photos without a labelled object: 1" in notes
+    assert "dropped photos without a caption: 1" in notes
+    assert any(note.startswith("dropped items without a picture: 1 ") for note in notes)
     assert any(note.startswith("pairs: found 3, expected 122218") for note in notes)
 
 
 def test_a_truncated_file_is_named(copy: Path, year: str) -> None:
     path = copy / "mscoco" / "annotations" / f"captions_val{year}.json"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match=rf"captions_val{year}\.json: is not what COCO distributes") as caught:
+    with pytest.raises(DataError, match=rf"captions_val{year}\.json: holds no COCO annotations") as caught:
         parsed(copy, year)
     assert "\n" not in str(caught.value)
 
@@ -129,17 +129,17 @@ def test_an_object_of_an_unlisted_photo_or_kind_is_named_and_labels_no_other(
     stored = json.loads(path.read_text())
     stored["annotations"][0] |= wrong
     path.write_text(json.dumps(stored))
-    with pytest.raises(DataError, match=r"mscoco: an object of kind \d+ is in image \d+, and one of them"):
+    with pytest.raises(DataError, match=r"mscoco: an object has kind \d+ and image \d+, and one of them"):
         parsed(copy, year)
 
 
-def test_the_other_edition_is_not_taken_for_this_one(copy: Path, year: str) -> None:
+def test_files_of_another_edition_are_not_read(copy: Path, year: str) -> None:
     with pytest.raises(DataError, match="no instances_train20"):
         parsed(copy, "2017" if year == "2014" else "2014")
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real labels are not beside the checkout")
-def test_the_real_labels_leave_as_many_photos_as_the_field_has() -> None:
+def test_the_real_labels_give_the_published_number_of_photos() -> None:
     with np.load(REAL, allow_pickle=False) as stored:
         labelled = int((np.diff(stored["indptr"]) > 0).sum())
         assert (labelled, len(stored["names"])) == (Mscoco.card.counts["2014"].pairs, 80)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.api import Raw
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.datasets import nuswide
 from bench.datasets.nuswide import SIFT, TAGS, TC10, TC21, Nuswide
 from bench.errors import DataError
@@ -50,7 +50,7 @@ def parsed(root: Path, **options: Any) -> Raw:
     return Nuswide(**{"queries": 1} | options).raw(root)
 
 
-def test_the_first_variant_wants_a_concept_and_a_tag(copy: Path) -> None:
+def test_the_first_variant_requires_a_concept_and_a_tag(copy: Path) -> None:
     raw = parsed(copy)
     assert raw.ids.tolist() == [0, 1, 4]
     assert list(raw.texts) == ["tag0 tag999", "tag3", "tag1"]
@@ -70,7 +70,7 @@ def test_the_ten_concepts_are_among_the_21() -> None:
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real labels are not beside the checkout")
-def test_the_real_labels_of_the_field_have_these_concepts_and_as_many_photos() -> None:
+def test_the_published_labels_have_these_concepts_and_this_number_of_photos() -> None:
     with np.load(REAL, allow_pickle=False) as stored:
         assert tuple(stored["names"].tolist()) == TC21
         assert len(stored["indptr"]) - 1 == Nuswide.card.counts["tc21"].pairs
@@ -92,7 +92,7 @@ def test_dead_links_are_counted(copy: Path) -> None:
     (copy / "nuswide" / "Flickr" / "actor" / "0004_505.jpg").unlink()
     raw = parsed(copy)
     assert raw.ids.tolist() == [0, 1]
-    assert "1 items without a picture were dropped, 505 first" in raw.notes
+    assert "dropped items without a picture: 1 (first: 505)" in raw.notes
     assert any(note.startswith("pairs: found 2, expected 190421") for note in raw.notes)
 
 
@@ -101,7 +101,7 @@ def test_the_owners_features_need_no_photo(copy: Path) -> None:
         path.unlink()
     source = Nuswide(queries=1, features="owners")
     data = source.load(copy)
-    check(data)
+    validate_dataset(data)
     rows = {
         int(i): r
         for part in (data.train, data.query)
@@ -127,13 +127,13 @@ def test_a_truncated_matrix_of_tags_is_named(copy: Path) -> None:
         parsed(copy)
 
 
-def test_features_that_do_not_fit_their_list_are_named(copy: Path, write: Write) -> None:
+def test_features_of_another_length_than_their_list_are_named(copy: Path, write: Write) -> None:
     write(copy / "nuswide" / "Low_Level_Features" / "BoW_Test_int.dat", "1 2 3\n")
     with pytest.raises(DataError, match=r"BoW_Test_int\.dat: holds 3 numbers; expected 3 × 500"):
         Nuswide(queries=1, features="owners").load(copy)
 
 
-def test_features_that_are_no_numbers_are_named(copy: Path, write: Write) -> None:
+def test_features_with_text_are_named(copy: Path, write: Write) -> None:
     write(copy / "nuswide" / "Low_Level_Features" / "BoW_Test_int.dat", "1 2 x\n")
     with pytest.raises(DataError, match=r"BoW_Test_int\.dat: holds more than numbers"):
         Nuswide(queries=1, features="owners").load(copy)

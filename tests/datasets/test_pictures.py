@@ -1,4 +1,4 @@
-"""Pictures of every kind become 8-bit RGB, and what is no picture is named."""
+"""Pictures of every kind become 8-bit RGB, and files that are no pictures are named."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("part", [0.0, 0.5, 0.9])
-def test_a_cut_photo_is_named(tmp_path: Path, part: float) -> None:
+def test_a_truncated_photo_is_named(tmp_path: Path, part: float) -> None:
     path = tmp_path / "a.jpg"
     Image.effect_noise((64, 64), 90).save(path)
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
@@ -71,7 +71,7 @@ def zipped(folder: Path, photo: Write) -> Path:
     return folder / "all.zip"
 
 
-def test_photos_are_read_straight_out_of_a_zip(tmp_path: Path, photo: Write) -> None:
+def test_photos_are_read_from_a_zip(tmp_path: Path, photo: Write) -> None:
     place = zipped(tmp_path, photo)
     assert listing(place) == {"in/a.png", "in/b.png"}
     assert Pictures([place], ["in/b.png"])(0).getpixel((0, 0)) == (200, 30, 98)
@@ -83,13 +83,13 @@ def test_pictures_in_a_zip_survive_pickling(tmp_path: Path, photo: Write) -> Non
     assert pickle.loads(pickle.dumps(pictures))(1).getpixel((0, 0)) == (200, 30, 98)
 
 
-def test_what_is_no_zip_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_zip_is_named(tmp_path: Path) -> None:
     (tmp_path / "all.zip").write_bytes(b"not a zip")
     with pytest.raises(DataError, match=r"all\.zip: cannot be read"):
         Pictures([tmp_path / "all.zip"], ["a.png"])(0)
 
 
-def test_a_folder_is_listed_with_its_folders(tmp_path: Path, photo: Write) -> None:
+def test_a_folder_is_listed_with_its_subfolders(tmp_path: Path, photo: Write) -> None:
     photo(tmp_path / "00" / "1.png")
     photo(tmp_path / "2.png")
     assert listing(tmp_path) == {"00/1.png", "2.png"}

@@ -1,4 +1,4 @@
-"""The base of raw datasets: which views it asks for, and what it says where they are not there."""
+"""The base class of raw datasets: the views it needs, and its errors if they are missing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Tiny(RawSource):
         )
 
 
-def test_what_is_not_prepared_is_an_error_with_the_exact_command(tmp_path: Path) -> None:
+def test_a_missing_view_is_an_error_with_the_exact_command(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         Tiny(edition=2).load(tmp_path)
     assert str(caught.value).endswith(
@@ -46,5 +46,7 @@ def test_the_card_gives_licence_and_citation() -> None:
 
 
 def test_a_view_of_the_other_modality_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match=r"image=bow; expected a view of images.*write text=bow"):
+    with pytest.raises(
+        ParameterError, match=r"image=bow is a view of texts; expected one of images. Write text=bow"
+    ):
         Tiny(image="bow").views()

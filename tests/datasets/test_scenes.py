@@ -1,11 +1,10 @@
-"""The painted scenes: reproducible, and pictures, captions and labels say the same."""
+"""The painted scenes: reproducible, with pictures, captions and labels that agree."""
 
 from __future__ import annotations
 
 import hashlib
 import pickle
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,7 +53,7 @@ def test_equal_options_give_equal_items_in_another_process(python: Callable[...,
     assert python(code).strip() == digest(Scenes(n=20, queries=5))
 
 
-def test_an_item_is_the_same_whatever_the_sizes() -> None:
+def test_an_item_does_not_depend_on_the_sizes() -> None:
     few, many = (Scenes(n=n, queries=3).raw(ROOT) for n in (4, world.BLOCK + 10))
     for row in range(4):
         np.testing.assert_array_equal(few.image(row), many.image(row))
@@ -63,7 +62,7 @@ def test_an_item_is_the_same_whatever_the_sizes() -> None:
     np.testing.assert_array_equal(few.image(6), many.image(world.BLOCK + 12))
 
 
-def test_items_are_the_same_wherever_one_begins() -> None:
+def test_an_item_does_not_depend_on_the_start() -> None:
     start = world.BLOCK - 2
     whole, tail = Items.of(0, world.TRAIN, start + 4), Items.of(0, world.TRAIN, 4, start)
     for row in range(4):
@@ -83,7 +82,7 @@ def test_pictures_have_any_size(size: int) -> None:
     assert (picture.size, picture.mode) == ((size, size), "RGB")
 
 
-def test_a_size_that_shows_nothing_is_refused() -> None:
+def test_too_small_a_size_is_refused() -> None:
     with pytest.raises(ParameterError, match="size must be"):
         Scenes(size=8)
 
@@ -95,14 +94,7 @@ def test_the_raw_dataset_is_small_and_picklable() -> None:
     np.testing.assert_array_equal(pickle.loads(stored)(509), raw.image(509))
 
 
-def test_five_hundred_pictures_are_painted_in_a_second(items: Items) -> None:
-    started = time.process_time()
-    for row in range(200):
-        items.picture(row, 64)
-    assert time.process_time() - started < 200 / 500
-
-
-def test_labels_are_the_kinds_and_the_place_and_nothing_else(items: Items) -> None:
+def test_labels_are_exactly_the_kinds_and_the_place(items: Items) -> None:
     labels, scenes = items.labels(), items.scenes
     for row in range(SOME):
         expected = {world.KINDS[scenes.kind[row, t]] for t in things(items, row)}
@@ -111,7 +103,7 @@ def test_labels_are_the_kinds_and_the_place_and_nothing_else(items: Items) -> No
         assert {world.CLASSES[c] for c in np.flatnonzero(labels[row])} == expected
 
 
-def test_a_caption_names_no_kind_or_place_that_is_not_there(items: Items) -> None:
+def test_a_caption_names_no_absent_kind_or_place(items: Items) -> None:
     labels = items.labels()
     for row in range(SOME):
         present = {world.CLASSES[c] for c in np.flatnonzero(labels[row])}
@@ -128,7 +120,7 @@ def test_nine_of_ten_captions_name_something_and_one_of_ten_everything(items: It
     assert 0.1 < np.mean(np.array(named) == 1) < 0.8
 
 
-def test_a_colour_said_of_a_thing_is_the_things_colour(items: Items) -> None:
+def test_a_caption_gives_a_thing_its_true_colour(items: Items) -> None:
     checked = 0
     adjectives = {word: key for key, words in captions.ADJECTIVES.items() for word in words}
     for row in range(SOME):
@@ -142,7 +134,7 @@ def test_a_colour_said_of_a_thing_is_the_things_colour(items: Items) -> None:
     assert checked > 100
 
 
-def test_a_relation_said_is_how_the_things_lie(items: Items) -> None:
+def test_a_caption_gives_true_relations(items: Items) -> None:
     words = {
         "right of": (1, 0), "left of": (-1, 0),
         "below": (0, 1), "under": (0, 1), "beneath": (0, 1), "above": (0, -1), "over": (0, -1),

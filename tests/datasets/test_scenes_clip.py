@@ -1,4 +1,4 @@
-"""The small CLIP of the scenes: what is shipped, what it finds, and how it was made."""
+"""The small CLIP of the scenes: its files, its retrieval, and its training."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_files_are_those_that_the_provenance_names() -> None:
         assert hashlib.sha256((CLIP / name).read_bytes()).hexdigest() == expected
 
 
-def test_the_log_is_of_all_steps_and_its_loss_begins_at_chance_and_falls() -> None:
+def test_the_log_covers_all_steps_and_its_loss_falls_from_chance() -> None:
     rows, command = log(), origin()["command"].split()
     steps, batch = (int(command[command.index(f"--{name}") + 1]) for name in ("steps", "batch"))
     assert (rows[-1]["step"], rows[-1]["pairs"]) == (steps, steps * batch)
@@ -59,7 +59,7 @@ def test_the_log_is_of_all_steps_and_its_loss_begins_at_chance_and_falls() -> No
     assert rows[-1]["loss"] < 0.5 * np.log(batch)
 
 
-def test_a_few_pairs_that_it_has_not_seen_find_each_other(model: Any, tokenize: Any) -> None:
+def test_unseen_pairs_find_each_other(model: Any, tokenize: Any) -> None:
     found = train_clip.retrieval(*train_clip.embed(model, tokenize, 7, world.TRAIN, 200))
     for direction in ("image_to_text", "text_to_image"):
         assert found[f"{direction}_r10"] > 10 * found["chance_r10"]
@@ -67,14 +67,14 @@ def test_a_few_pairs_that_it_has_not_seen_find_each_other(model: Any, tokenize: 
 
 
 @pytest.mark.slow
-def test_the_figures_of_the_provenance_come_out_again() -> None:
+def test_the_figures_of_the_provenance_can_be_reproduced() -> None:
     stated, found = origin()["unseen"], train_clip.evaluate(CLIP)
     assert set(stated) == set(found)
     for name, value in found.items():
         assert stated[name] == pytest.approx(value, abs=0.005), name  # another CPU rounds differently
 
 
-def test_a_word_that_training_never_met_says_nothing(model: Any, tokenize: Any) -> None:
+def test_a_word_unknown_to_training_has_no_embedding(model: Any, tokenize: Any) -> None:
     weights = model.token_embedding.weight
     assert (weights[tokenize("xylophone")[0, 1:3]] == 0).all()
     assert (weights[tokenize("crimson")[0, 1]] != 0).any()
@@ -99,7 +99,7 @@ def test_retrieval_counts_ranks_and_averages_precision() -> None:
     assert found["chance_map"] == pytest.approx(1 / 3)
 
 
-def test_the_rate_rises_and_then_falls_to_nothing() -> None:
+def test_the_rate_rises_and_then_falls_to_zero() -> None:
     rates = [train_clip.rate(step, 1000) for step in range(1001)]
     assert np.argmax(rates) in (train_clip.WARM_UP - 1, train_clip.WARM_UP)
     assert rates[0] < 0.02 * max(rates)
@@ -107,7 +107,7 @@ def test_the_rate_rises_and_then_falls_to_nothing() -> None:
 
 
 @pytest.mark.usefixtures("briefly")
-def test_a_few_steps_of_training_give_the_same_bytes_again(tmp_path: Path) -> None:
+def test_a_few_steps_of_training_give_equal_bytes_twice(tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         train_clip.train(folder, steps=2, batch=4, seed=3)
@@ -133,7 +133,7 @@ def test_the_command_writes_a_model_folder_with_log_and_provenance(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["--out", str(CLIP)], "holds a model already"), (["--out", "x", "--batch", "1"], "at least")],
+    [(["--out", str(CLIP)], "already holds a model"), (["--out", "x", "--batch", "1"], "at least")],
 )
 def test_a_command_that_cannot_work_is_refused(
     words: list[str], says: str, capsys: pytest.CaptureFixture[str]

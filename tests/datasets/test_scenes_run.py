@@ -1,4 +1,4 @@
-"""The raw path, from pixels through open_clip to a study, without a download or a prepared view."""
+"""Raw data from pixels through open_clip to a study, without a download or a prepared view."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 import bench
 from bench.api import MODALITIES, Dataset
 from bench.checks.suite import check_dataset
-from bench.contract.validate import check
-from bench.data.views import light
+from bench.contract.validate import validate_dataset
 from bench.datasets.scenes import CLIP, Scenes
+from bench.encoders import colour
 from bench.plugins import registry
 
 
@@ -23,8 +23,8 @@ def small() -> Dataset:
     return Scenes(n=240, queries=40).load(Path("nowhere"))
 
 
-def test_it_loads_without_a_data_root_and_is_accepted_by_the_harness(small: Dataset) -> None:
-    check(small)
+def test_it_loads_without_a_data_root_and_is_valid(small: Dataset) -> None:
+    validate_dataset(small)
     assert (len(small.train), len(small.query)) == (240, 40)
 
 
@@ -41,7 +41,7 @@ def test_it_keeps_the_contract_of_datasets() -> None:
     check_dataset(Scenes, Path(), raising=True, n=40, queries=10)
 
 
-def test_every_row_is_of_the_item_that_raw_gives(small: Dataset) -> None:
+def test_every_row_belongs_to_its_raw_item(small: Dataset) -> None:
     """A dataset of one pair gives the same features: pictures alone decide them, words by their names."""
     one = Scenes(n=1, queries=1).load(Path())
     np.testing.assert_allclose(one.train.image.features[0], small.train.image.features[0], atol=1e-6)
@@ -60,7 +60,7 @@ def test_without_clip_there_is_no_view() -> None:
 def test_another_checkpoint_or_code_of_views_is_another_entry_of_the_cache() -> None:
     files = Scenes().files(Path())
     assert CLIP / "open_clip_model.safetensors" in files
-    assert Path(light.__file__) in files
+    assert Path(colour.__file__) in files
 
 
 def test_any_view_can_be_the_features() -> None:

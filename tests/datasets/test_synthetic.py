@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from bench.api import MODALITIES, Dataset, Features
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.datasets.synthetic import BLOCK, Synthetic
 from bench.errors import ParameterError
 
@@ -52,14 +51,8 @@ def unit(x: Features) -> Features:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.float32(1e-6))
 
 
-def test_the_default_is_accepted_by_the_harness(default: Dataset) -> None:
-    check(default)
-
-
-def test_the_default_is_made_in_under_a_second() -> None:
-    started = time.process_time()
-    Synthetic().load(ROOT)
-    assert time.process_time() - started < 1
+def test_the_default_is_valid(default: Dataset) -> None:
+    validate_dataset(default)
 
 
 def test_equal_options_give_equal_arrays_in_another_process() -> None:
@@ -165,7 +158,7 @@ def test_clip_views_of_the_two_modalities_lie_apart(default: Dataset) -> None:
     np.testing.assert_allclose(np.linalg.norm(image, axis=1), 1, atol=1e-5)
 
 
-def test_more_noise_makes_the_features_less_telling() -> None:
+def test_more_noise_makes_the_features_less_informative() -> None:
     scores = []
     for noise in (0.5, 3.0):
         data = Synthetic(noise=noise).load(ROOT)
@@ -183,7 +176,7 @@ def test_drift_turns_features_late_in_the_stream_and_leaves_clip_and_labels() ->
     np.testing.assert_array_equal(still.image.views["clip"], turned.image.views["clip"])
 
 
-def test_a_map_learned_early_is_worse_late_where_the_stream_drifts() -> None:
+def test_drift_makes_an_early_map_worse_late_in_the_stream() -> None:
     """Early and late are the two halves' ends, and only the drift differs between the two datasets."""
     late = {}
     for drift in (0.0, 1.0):
@@ -198,7 +191,7 @@ def test_a_map_learned_early_is_worse_late_where_the_stream_drifts() -> None:
 @pytest.mark.parametrize("classes", [2, 80])
 def test_any_number_of_classes_is_possible(classes: int) -> None:
     data = Synthetic(n=200, queries=20, classes=classes).load(ROOT)
-    check(data)
+    validate_dataset(data)
     assert labels_of(data).shape == (200, classes)
 
 

@@ -1,4 +1,4 @@
-"""The Wikipedia dataset, on the real file where it is at hand and on damaged stand-ins."""
+"""The Wikipedia dataset, on the real file if it exists, and on damaged stand-ins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from bench.contract.validate import check
+from bench.contract.validate import validate_dataset
 from bench.data import inventory
 from bench.datasets.wiki import CLASSES, SHAPES, Wiki
 from bench.errors import DataError
@@ -36,7 +36,7 @@ def write(folder: Path, **changed: np.ndarray[Any, Any] | None) -> Path:
 @needs_wiki
 def test_the_real_file_has_the_class_counts_of_its_paper() -> None:
     data = Wiki().load(DATA)
-    check(data)
+    validate_dataset(data)
     assert data.train.labels is not None
     counts = dict(zip(CLASSES, data.train.labels.sum(axis=0, dtype=int).tolist(), strict=True))
     assert (counts["art"], counts["warfare"], counts["media"]) == (138, 347, 178)
@@ -68,7 +68,7 @@ def test_the_file_is_found_in_the_folder_wiki_and_in_another_case(tmp_path: Path
     assert Wiki().files(tmp_path) == [path.with_name("WikiData.mat")]
 
 
-def test_a_missing_file_is_an_error_that_says_what_to_fetch(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_with_instructions(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no wikiData\.mat.*Download it, name it wikiData\.mat") as caught:
         Wiki().load(tmp_path)
     assert "\n" not in str(caught.value)
@@ -138,13 +138,13 @@ def test_the_owners_pictures_and_articles_are_read_with_their_split(owners: Path
     assert raw.image(3).size == (8, 6)
 
 
-def test_a_copy_with_fewer_pairs_says_so(owners: Path) -> None:
+def test_the_notes_name_missing_pairs(owners: Path) -> None:
     notes = Wiki().raw(owners).notes
-    assert "1 items without a picture were dropped, p2.jpg first" in notes
+    assert "dropped items without a picture: 1 (first: p2.jpg)" in notes
     assert any(note.startswith("pairs: found 4, expected 2866") for note in notes)
 
 
-def test_a_line_that_is_no_pair_is_named(owners: Path, write: Callable[..., Path]) -> None:
+def test_a_malformed_line_is_named(owners: Path, write: Callable[..., Path]) -> None:
     write(owners / "wiki" / "wikipedia_dataset" / "testset_txt_img_cat.list", "b1\tq1\t2\nb2\tq2\t11\n")
     with pytest.raises(
         DataError, match=r"testset_txt_img_cat\.list: line 2 is 'b2 q2 11'; expected an article"
@@ -161,10 +161,10 @@ def test_the_owners_features_take_their_classes_from_the_lists(tmp_path: Path) -
         lines = "".join(f"t{i}\ti{i}\t{i % 10 + 1}\n" for i in range(n))
         (home / f"{part}set_txt_img_cat.list").write_text(lines)
     data = Wiki().load(tmp_path)
-    check(data)
+    validate_dataset(data)
     assert data.train.labels is not None
     assert (data.train.labels[12, 2], len(data.query)) == (1, 693)
-    assert "classes are from the owners' lists" in data.notes
+    assert "classes come from the owners' lists" in data.notes
     assert Wiki().files(tmp_path)[0].name == "raw_features.mat"
 
 
@@ -178,7 +178,7 @@ def test_a_list_that_does_not_fit_the_features_is_refused(tmp_path: Path) -> Non
         Wiki().load(tmp_path)
 
 
-def test_views_are_asked_for_by_an_option(owners: Path) -> None:
+def test_an_option_selects_views(owners: Path) -> None:
     with pytest.raises(DataError, match="has not been prepared"):
         Wiki(features="views").load(owners)
 
@@ -189,7 +189,7 @@ def test_a_list_cannot_name_articles_outside_its_folder(owners: Path, write: Cal
         Wiki().raw(owners)
 
 
-def test_doctor_of_a_copy_without_pictures_is_a_warning_and_no_traceback(owners: Path) -> None:
+def test_doctor_warns_of_a_copy_without_pictures(owners: Path) -> None:
     for path in (owners / "wiki").rglob("*.jpg"):
         path.unlink()
     found = {f.topic: f for f in inventory.findings(Wiki(features="views"), owners)}

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from bench.api import Raw
+from bench.api import Raw, Setting
 from bench.data.views import prepare
 from bench.data.views.extract import Pace
-from bench.data.views.extractor import Setting
 from bench.data.views.names import View
 from bench.plugins import registry
 

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.data.views import clip
-from bench.data.views.extractor import Extractor, Setting
+from bench.api import Extractor, Setting
 from bench.data.views.names import View
 from bench.errors import DataError, UnknownNameError
 
 Writer = Callable[..., Path]
+NOTHING: Any = None  # CLIP learns nothing from the dataset
 
 
 def made(folder: Path, modality: Any, precision: Any = "fp32") -> Extractor:
-    return clip.extractor(View.parse(f"clip:{folder}"), modality, Setting(root=Path(), precision=precision))
+    setting = Setting(root=Path(), precision=precision)
+    return View.parse(f"clip:{folder}").load(modality, NOTHING, setting)
 
 
 def run(extractor: Extractor, items: list[Any], batch: int) -> np.ndarray[Any, Any]:
@@ -123,7 +124,7 @@ def test_a_model_that_is_not_there_is_an_error_that_says_what_is(
     tmp_path: Path, view: str, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        clip.extractor(View.parse(view), "image", Setting(root=tmp_path))
+        View.parse(view).load("image", NOTHING, Setting(root=tmp_path))
 
 
 def test_damaged_weights_are_an_error_of_one_line(write_clip: Writer, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_load_maps_train_and_queries_of_the_views_that_the_options_name(
 
 
 def test_each_row_belongs_to_its_item(toy: Any, prepared: Prepare, tmp_path: Path) -> None:
-    from bench.data.views.light import colour
+    from bench.encoders.colour import colour
 
     raw = prepared(toy())
     data = toy().load(tmp_path)
@@ -205,7 +205,7 @@ def test_the_manifest_tells_what_the_rows_are(toy: Any, prepared: Prepare, tmp_p
 def test_features_that_are_not_finite_are_refused(
     toy: Any, prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.data.views.light.colour", lambda p: np.array([1, np.nan], np.float32))
+    monkeypatch.setattr("bench.encoders.colour.colour", lambda p: np.array([1, np.nan], np.float32))
     with pytest.raises(DataError, match=r"from row 0: row 0, column 1 is nan"):
         prepared(toy(), "colour")
 

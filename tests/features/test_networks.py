@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.data.views import networks
-from bench.data.views.extractor import Setting
+from bench.api import Setting
 from bench.data.views.names import View
 from bench.errors import DataError, UnknownNameError
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 FASHION = SHARED / "data" / "fashion"
+NOTHING: Any = None  # a network learns nothing from the dataset
 
 
 def state(name: str = "resnet10t", **options: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def state(name: str = "resnet10t", **options: Any) -> dict[str, Any]:
 
 
 def made(path: Path, name: str = "resnet10t") -> Any:
-    return networks.extractor(View.parse(f"{name}:{path}"), Setting(root=Path(), precision="fp32"))
+    return View.parse(f"{name}:{path}").load("image", NOTHING, Setting(root=Path(), precision="fp32"))
 
 
 def saved(path: Path, tensors: dict[str, Any]) -> Path:
@@ -91,7 +91,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_network_is_named_with_its_neighbour(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'vgg16'"):
-        networks.extractor(View.parse("vgg166"), Setting(root=tmp_path))
+        View.parse("vgg166").load("image", NOTHING, Setting(root=tmp_path))
 
 
 @pytest.mark.slow

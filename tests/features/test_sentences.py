@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.data.views import sentences
-from bench.data.views.extractor import Setting
+from bench.api import Setting
 from bench.data.views.names import View
 from bench.errors import DataError
+
+NOTHING: Any = None  # it learns nothing from the dataset
 
 
 def test_without_the_package_the_error_says_what_to_install(
@@ -20,7 +21,7 @@ def test_without_the_package_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(DataError, match=r"pip install 'hashbench\[sentence\]'"):
-        sentences.extractor(View.parse("sentence"), Setting(root=tmp_path))
+        View.parse("sentence").load("text", NOTHING, Setting(root=tmp_path))
 
 
 @pytest.mark.slow
@@ -40,7 +41,7 @@ def test_a_local_model_gives_unit_rows_that_do_not_depend_on_the_batch(toy: Any,
     BertModel(BertConfig(vocab_size=len(words), **small)).save_pretrained(base)
     parts = [Transformer(str(base)), Pooling(16)]
     SentenceTransformer(modules=parts, device="cpu").save(str(tmp_path / "model"))
-    made = sentences.extractor(View.parse("sentence:model"), Setting(root=tmp_path))
+    made = View.parse("sentence:model").load("text", NOTHING, Setting(root=tmp_path))
     texts = list(toy().raw(tmp_path).texts)
     together = made.many(texts)
     alone = np.concatenate([made.many([text]) for text in texts])

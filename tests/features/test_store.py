@@ -55,7 +55,7 @@ def test_a_broken_manifest_is_named(view: Path, toy: Any, tmp_path: Path) -> Non
 def test_a_view_of_another_version_is_not_read(view: Path, toy: Any, tmp_path: Path) -> None:
     manifest = json.loads((view / "manifest.json").read_text()) | {"format": files.FORMAT + 1}
     (view / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(DataError, match="of another version of hashbench"):
+    with pytest.raises(DataError, match="from another version of hashbench"):
         toy().load(tmp_path)
 
 

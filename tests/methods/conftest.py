@@ -1,17 +1,16 @@
-"""What tests of online methods share: small streams, the authors' golden codes, and the Wiki stream.
+"""What tests of methods share: small streams, generated pairs, and the Wiki stream.
 
-Golden codes and Wiki come from a `shared` folder beside the checkout (or BENCH_SHARED), which is not
-ours to publish; where it is absent the tests that need it are skipped.
+Wiki is read below BENCH_DATA, or else from a `shared` folder beside the checkout. Without it the tests that
+need it are skipped; `bench data info wiki` says where its owners offer it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,111 +20,41 @@ from bench import metrics
 from bench.api import MODALITIES, Batch, Chunk, Codes, Dataset, Method, Modality
 from bench.checks.trial import Trial
 from bench.datasets.synthetic import Synthetic
+from bench.datasets.wiki import Wiki
+from bench.errors import DataError
 from bench.scoring import cosine, hamming
 
 Array = np.ndarray[Any, Any]
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / ".." / "shared" / "data")
 
 
-class FixedDraws:
-    """The fixed draws under which the golden codes were made, in place of a generator."""
-
-    def standard_normal(self, shape: tuple[int, int]) -> Array:
-        n, m = shape
-        i = np.arange(1, n * m + 1)
-        draws: Array = (2 * _fraction(43758.5453 * np.sin(12.9898 * i + 0.1 * n + 0.01 * m)) - 1) * 1.7
-        return draws.reshape(m, n).T
-
-    def random(self, shape: tuple[int, int]) -> Array:
-        n, m = shape
-        i = np.arange(1, n * m + 1)
-        draws: Array = _fraction(43758.5453 * np.sin(78.233 * i + 0.1 * n + 0.01 * m))
-        return draws.reshape(m, n).T
-
-    def permutation(self, n: int) -> Array:
-        return np.argsort(np.sin(3.7 * np.arange(1, n + 1)), kind="stable")
-
-
-def _fraction(x: Array) -> Array:
-    fraction: Array = x - np.floor(x)
-    return fraction
+@pytest.fixture(scope="session")
+def wiki() -> Dataset:
+    """Wiki with the features of its owners, which are not ours to publish."""
+    try:
+        return Wiki().load(DATA)
+    except DataError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
-def one_thread() -> Iterator[None]:
-    """torch on one thread, as a cell has it."""
-    torch = pytest.importorskip("torch")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def golden() -> SimpleNamespace:
-    """``codes``: what the authors' code gives; ``chunks(labels)``: its three chunks; ``queries``; ``rng``.
-
-    ``multilabels`` (600, 10) are the made-up labels that took the place of the classes for some methods.
-    """
-    scipy_io = pytest.importorskip("scipy.io")
-    path = SHARED / "data" / "golden" / "online_methods.mat"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
-    wiki = scipy_io.loadmat(SHARED / "data" / "wiki" / "wikiData.mat")
-    classes = np.eye(10, dtype=np.uint8)[wiki["L_tr"].ravel().astype(int) - 1]
-
-    def chunks(labels: Array = classes) -> list[Chunk]:
-        return [
-            Chunk(
-                round=t,
-                image=Batch(wiki["I_tr"][rows]),
-                text=Batch(wiki["T_tr"][rows]),
-                labels=labels[rows],
-                ids=rows,
-            )
-            for t, rows in enumerate(np.arange(600).reshape(3, 200))
-        ]
-
-    multilabels = (FixedDraws().random((600, 10)) > 0.7).astype(np.uint8)
-    multilabels[~multilabels.any(axis=1), 0] = 1
-    return SimpleNamespace(
-        codes=scipy_io.loadmat(path),
-        chunks=chunks,
-        multilabels=multilabels,
-        queries={"image": Batch(wiki["I_te"]), "text": Batch(wiki["T_te"])},
-        train={"image": wiki["I_tr"], "text": wiki["T_tr"]},
-        rng=FixedDraws(),
-    )
-
-
-@pytest.fixture
-def wiki_map() -> Callable[..., Mapping[str, float]]:
+def wiki_map(wiki: Dataset) -> Callable[..., Mapping[str, float]]:
     """Mean mAP (I→T, T→I) on the Wiki stream over seeds, last round.
 
     ``wiki_map(make, database="learned", seeds=5)``: ``make(seed)`` gives a method. Shuffled training items,
     chunks of 400 (the remainder joins the last; an offline method gets all at once), raw features.
     """
-    path = SHARED / "data" / "wiki" / "wiki.npz"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
-    wiki = {k: v for k, v in np.load(path, allow_pickle=False).items()}
-    x = {m: wiki[f"{m}_train"].astype(np.float32) for m in MODALITIES}
-    q = {m: wiki[f"{m}_test"].astype(np.float32) for m in MODALITIES}
-    labels = np.eye(10, dtype=np.uint8)[wiki["label_train"]]
-    query_labels = np.eye(10, dtype=np.uint8)[wiki["label_test"]]
+    train, query = wiki.train, wiki.query
+    assert train.labels is not None and query.labels is not None
+    labels = train.labels, query.labels
 
     def one(method: Method, seed: int, database: str) -> tuple[float, float]:
-        order = np.random.default_rng(seed).permutation(len(labels))
+        order = np.random.default_rng(seed).permutation(len(train))
         learned: dict[Modality, list[Codes]] = {"image": [], "text": []}
         cuts = [] if method.capabilities.offline else [400, 800, 1200, 1600]
         for t, rows in enumerate(np.split(order, cuts)):
-            chunk = Chunk(
-                round=t,
-                image=Batch(x["image"][rows]),
-                text=Batch(x["text"][rows]),
-                labels=labels[rows],
-                ids=rows,
-            )
+            part = train.take(rows)
+            chunk = Chunk(round=t, image=part.image, text=part.text, labels=part.labels, ids=rows)
             method.fit_chunk(chunk)
             if database == "learned":
                 for m in MODALITIES:
@@ -136,11 +65,11 @@ def wiki_map() -> Callable[..., Mapping[str, float]]:
                 updated = method.update_database(m)
                 stored[m] = updated if updated is not None else np.concatenate(learned[m])
             else:
-                stored[m] = method.encode(Batch(x[m][order]), m)
+                stored[m] = method.encode(train.batch(m).take(order), m)
 
         def score(a: Modality, b: Modality) -> float:
-            codes = method.encode(Batch(q[a]), a)
-            return metrics.evaluate(codes, stored[b], query_labels, labels[order], metrics=("map",))["map"]
+            codes = method.encode(query.batch(a), a)
+            return metrics.evaluate(codes, stored[b], labels[1], labels[0][order], metrics=("map",))["map"]
 
         return score("image", "text"), score("text", "image")
 
@@ -177,7 +106,7 @@ def synthetic_map(synthetic: Dataset) -> Callable[..., float]:
         pack: Callable[[Array], Array] = hamming.pack_codes
         histograms: Callable[..., hamming.Histograms]
         histograms = partial(hamming.histograms, bits=method.bits, graded=True)
-        if method.capabilities.real_valued:
+        if method.capabilities.reference == "real-valued":
             pack, histograms = cosine.pack_vectors, cosine.histograms
         masks = hamming.pack_labels(synthetic.query.labels), hamming.pack_labels(synthetic.train.labels)
         scores = []

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk
-from bench.checks.suite import Check, checks_for
 from bench.methods.dcmh import DCMH, slope_of_loss
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 
 
@@ -38,11 +36,6 @@ def fitted(items: Chunk, **settings: Any) -> DCMH:
 def encoded(method: DCMH, items: Chunk) -> Array:
     """Image codes above text codes."""
     return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
-
-
-@pytest.mark.parametrize("check", checks_for(DCMH), ids=str)
-def test_contract(check: Check) -> None:
-    check(DCMH)
 
 
 def test_slope_is_the_derivative_of_the_loss_written_out() -> None:

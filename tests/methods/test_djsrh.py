@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk, Shared
-from bench.checks.suite import Check, checks_for
 from bench.methods.djsrh import DJSRH, affinity, reconstruction_loss
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 
 
@@ -31,11 +29,6 @@ def fitted(items: Chunk, **settings: Any) -> DJSRH:
 
 def cosine(a: Array, b: Array) -> float:
     return float(a @ b / np.sqrt((a @ a) * (b @ b)))
-
-
-@pytest.mark.parametrize("check", checks_for(DJSRH), ids=str)
-def test_contract(check: Check) -> None:
-    check(DJSRH)
 
 
 def test_affinity_mixes_cosines_and_their_second_order() -> None:

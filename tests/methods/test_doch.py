@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,23 +15,6 @@ from bench.methods.doch import DOCH
 Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]
 CodesOf = Callable[..., Array]
-
-
-@pytest.mark.parametrize("settings", [DOCH.presets["authors"], {}], ids=["authors", "default"])
-def test_codes_are_those_of_the_authors_code(
-    settings: dict[str, Any], golden: SimpleNamespace, codes_of: CodesOf
-) -> None:
-    method = DOCH(bits=16, **settings)
-    method.rng = golden.rng
-    np.testing.assert_array_equal(codes_of(method, golden.chunks()), golden.codes["DOCH_B"])
-
-
-def test_hash_functions_are_those_of_the_authors_code(golden: SimpleNamespace, codes_of: CodesOf) -> None:
-    method = DOCH(bits=16, **DOCH.presets["authors"])
-    method.rng = golden.rng
-    codes_of(method, golden.chunks())
-    np.testing.assert_allclose(method.w_["image"], golden.codes["DOCH_W1"], atol=1e-10)
-    np.testing.assert_allclose(method.w_["text"], golden.codes["DOCH_W2"], atol=1e-12)
 
 
 @pytest.mark.slow

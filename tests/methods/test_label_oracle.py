@@ -15,7 +15,7 @@ from bench.checks.trial import Trial, items
 from bench.methods.label_oracle import LabelOracle
 
 Array = np.ndarray[Any, Any]
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / ".." / "shared" / "data")
 
 
 def of(labels: Labels) -> Split:
@@ -82,7 +82,7 @@ def test_labels_that_tell_nothing_are_safe(labels: Labels) -> None:
 @pytest.mark.parametrize(("bits", "least"), [(16, 0.95), (32, 0.975), (64, 0.985)])
 def test_the_labels_of_mirflickr_are_ranked_nearly_perfectly(bits: int, least: float) -> None:
     scipy_io = pytest.importorskip("scipy.io")
-    path = SHARED / "data" / "mirflickr25k-tags-labels" / "mirflickr25k-lall.mat"
+    path = DATA / "mirflickr25k-tags-labels" / "mirflickr25k-lall.mat"
     if not path.exists():
         pytest.skip(f"{path} is not there")
     labels = next(v for k, v in scipy_io.loadmat(path).items() if not k.startswith("_")).astype(np.uint8)

@@ -1,18 +1,14 @@
-"""LCDH, our reconstruction: its objective against brute force, its teacher, and its contract."""
+"""LCDH, our reconstruction: its objective against brute force, its teacher, and what it finds."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk, Modality
-from bench.contract import state
 from bench.errors import ContractError, ParameterError
 from bench.methods._online import Factor, RunningGram
 from bench.methods.lcdh import LCDH
@@ -23,17 +19,6 @@ from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, t
 
 Array = np.ndarray[Any, Any]
 SMALL: dict[str, Any] = {"teacher_width": 32, "heads": 4, "teacher_epochs": 10, "anchors": 60}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """torch's threads spin against numpy's: the tests are many times slower with two."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make(n: int = 60, *, seed: int = 0, round: int = 0, classes: int = 5) -> Chunk:
@@ -423,7 +408,9 @@ def test_teacher_similarities_have_the_range_of_code_similarities() -> None:
         np.testing.assert_allclose(np.sum(h * h, axis=1), 16.0)
 
 
-def test_importing_lcdh_and_running_it_without_a_trained_teacher_needs_no_torch() -> None:
+def test_importing_lcdh_and_running_it_without_a_trained_teacher_needs_no_torch(
+    python: Callable[..., str],
+) -> None:
     program = """
 import sys
 import numpy as np
@@ -439,120 +426,19 @@ for pool in (False, True):
         method.fit_pool(chunk)
     method.fit_chunk(chunk)
     method.encode(chunk.image, "image")
-assert "torch" not in sys.modules
+print("torch" in sys.modules)
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert python(program).strip() == "False"
 
 
-# --- the contract
+# --- what it refuses
 
 
-@pytest.mark.parametrize("pool", [True, False])
-@pytest.mark.parametrize("labels", ["most", "some", "none", "no array"])
-@pytest.mark.parametrize("teacher", ["trained", "zero"])
-def test_codes_are_signs_whatever_is_known(
-    pool: bool, labels: str, teacher: Literal["trained", "zero"]
-) -> None:
-    method = LCDH(bits=16, teacher=teacher, **SMALL)
-    chunks = []
-    for t, n in enumerate((40, 30, 1)):
-        chunk = make(n, seed=t, round=t)
-        assert chunk.labels is not None
-        seen = chunk.labels.copy()
-        seen[:: {"most": n, "some": 2}.get(labels, 1)] = 0
-        chunks.append(relabel(chunk, None if labels == "no array" else seen))
-    if pool:
-        method.fit_pool(chunks[0])
-    codes = [stream(method, *chunks)]
-    codes += [method.encode(plain(chunks[0].batch(m)), m) for m in MODALITIES]
-    for c, n in zip(codes, (71, 40, 40), strict=True):
-        assert c.shape == (n, 16)
-        assert c.dtype == np.int8
-        assert set(np.unique(c)) == {-1, 1}
-
-
-def test_a_stream_may_begin_with_a_single_pair() -> None:
-    method = LCDH(bits=16, **SMALL)
-    assert stream(method, make(1), make(40, seed=1, round=1)).shape == (41, 16)
-
-
-def test_encoding_reads_one_modality_and_neither_clip_nor_labels() -> None:
-    method = trained(make(60))
-    stream(method, make(60))
-    query = make(20, seed=5)
-    for modality in MODALITIES:
-        full = query.batch(modality)
-        np.testing.assert_array_equal(method.encode(full, modality), method.encode(plain(full), modality))
-
-
-def test_a_code_does_not_depend_on_the_other_items_of_its_batch() -> None:
-    method = trained(make(60))
-    stream(method, make(60))
-    query = plain(make(40, seed=5).image)
-    alone = np.concatenate([method.encode(query.take(slice(i, i + 1)), "image") for i in range(40)])
-    np.testing.assert_array_equal(alone, method.encode(query, "image"))
-
-
-def test_learned_codes_are_one_for_both_modalities() -> None:
+def test_learned_codes_of_another_chunk_than_the_last_are_refused() -> None:
     method = trained(make(60))
     method.fit_chunk(make(60))
-    image, text = (method.encode_database(make(60), m) for m in MODALITIES)
-    np.testing.assert_array_equal(image, text)
-    with pytest.raises(ContractError, match="asked for 59"):
+    with pytest.raises(ContractError, match="got a chunk of 59"):
         method.encode_database(make(59), "image")
-
-
-def test_codes_given_once_never_change() -> None:
-    method, early, kept = trained(make(60)), [], []
-    for t in range(4):
-        chunk = make(40, seed=t, round=t)
-        method.fit_chunk(chunk)
-        early.append(method.encode_database(chunk, "text"))
-        kept.append(early[-1].copy())
-        assert method.update_database("text") is None
-    np.testing.assert_array_equal(np.concatenate(early), np.concatenate(kept))
-
-
-def test_state_does_not_grow_with_the_stream() -> None:
-    method, sizes = trained(make(60)), []
-    for t in range(5):
-        method.fit_chunk(make(40, seed=t, round=t))
-        sizes.append(state.nbytes(method.state_dict()))
-    assert len(set(sizes)) == 1
-
-
-@pytest.mark.parametrize("settings", [{}, {"teacher": "zero"}, {"anchors": 20}])
-@pytest.mark.parametrize("pool", [True, False])
-def test_a_run_resumed_from_a_file_equals_one_without_a_break(
-    settings: dict[str, Any], pool: bool, tmp_path: Path
-) -> None:
-    chunks = [make(50, seed=t, round=t) for t in range(4)]
-    method = LCDH(bits=16, **{**SMALL, **settings})
-    if pool:
-        method.fit_pool(chunks[0])
-    stream(method, *chunks[:2])
-    state.save(tmp_path / "state.npz", method.state_dict())
-    resumed = LCDH(bits=16, **{**SMALL, **settings})
-    resumed.load_state_dict(state.load(tmp_path / "state.npz"))
-    np.testing.assert_array_equal(stream(resumed, *chunks[2:]), stream(method, *chunks[2:]))
-    for modality in MODALITIES:
-        query = plain(chunks[0].batch(modality))
-        np.testing.assert_array_equal(resumed.encode(query, modality), method.encode(query, modality))
-
-
-def test_equal_seeds_give_equal_codes_and_other_seeds_others() -> None:
-    chunks = [make(60, seed=t, round=t) for t in range(2)]
-    first, second, other = (stream(trained(chunks[0], seed=s), *chunks) for s in (1, 1, 2))
-    np.testing.assert_array_equal(first, second)
-    assert np.any(first != other)
-
-
-def test_training_writes_to_none_of_its_inputs() -> None:
-    chunk = make(60)
-    for array in (chunk.image.features, chunk.text.features, chunk.labels, chunk.image.views["clip"]):
-        assert array is not None
-        array.setflags(write=False)
-    stream(trained(chunk), chunk)
 
 
 def test_a_width_that_the_heads_do_not_divide_is_refused() -> None:

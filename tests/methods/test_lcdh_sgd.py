@@ -1,4 +1,4 @@
-"""LCDH by gradients: slopes against numbers, what the history pins, and its contract."""
+"""LCDH by gradients: slopes against numbers, and what the history pins."""
 
 from __future__ import annotations
 

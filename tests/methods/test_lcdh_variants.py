@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-from collections.abc import Iterator
+import io
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +23,12 @@ from bench.methods.lcdh.student import ClosedForm, relax, signs
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, train_teacher
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
-from bench.progress import PROGRESS
+from bench.study.planner import Planner
 from bench.study.study import Study
 
 Array = np.ndarray[Any, Any]
 Draws = np.random.default_rng
 SMALL: dict[str, Any] = {"teacher_width": 16, "heads": 2, "teacher_epochs": 3}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def chunks(*sizes: int) -> list[Chunk]:
@@ -90,12 +79,20 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_variant_is_a_setting_that_method_and_study_accept(name: str) -> None:
     variant = LCDH.variants[name]
     study = Study.make(None, methods="lcdh", datasets="synthetic", bits="16", seeds=1)
-    assert study.variant(study.cells()[0], variant.params, variant.run).method == "lcdh"
+    planner = Planner()
+    [cell, *_] = planner.cells(study)
+    assert planner.variant(study, cell, variant.params, variant.run).spec.method == "lcdh"
 
 
 def test_every_variant_differs_from_the_default_and_from_the_others() -> None:
     found = [(dict(v.params), dict(v.run)) for v in LCDH.variants.values()]
     assert all(found.count(one) == 1 for one in found) and ({}, {}) not in found
+
+
+def test_every_variant_has_words_and_a_code_of_its_own() -> None:
+    codes = [variant.code for variant in LCDH.variants.values()]
+    assert all(codes) and len(set(codes)) == len(codes)
+    assert not set(codes) & LCDH.variants.keys()
 
 
 # --- codes
@@ -266,12 +263,6 @@ def test_a_teacher_code_of_one_modality_does_not_depend_on_the_others_of_its_bat
     assert np.isfinite(together).all()
 
 
-def test_a_chunk_may_lack_one_modality_altogether() -> None:
-    first, second = chunks(40, 40)
-    given = [lacking(first, "text", np.arange(40)), second]
-    assert set(np.unique(fit(LCDH(bits=8, **SMALL), given))) == {-1, 1}
-
-
 # --- teachers
 
 
@@ -299,10 +290,10 @@ def test_attention_is_never_over_one_token() -> None:
     assert not any(name.startswith("attention") for name in names)
 
 
-def test_every_epoch_of_a_teacher_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger=PROGRESS.name):
-        train_teacher(Seen.of(chunks(40)[0]), np.zeros((40, 0)), recipe=recipe(), seed=1)
-    assert [r.getMessage() for r in caplog.records] == [f"teacher: epoch {i} of 3" for i in (1, 2, 3)]
+def test_every_epoch_of_a_teacher_is_shown(screen: io.StringIO) -> None:
+    train_teacher(Seen.of(chunks(40)[0]), np.zeros((40, 0)), recipe=recipe(), seed=1)
+    shown = dict.fromkeys(filter(None, screen.getvalue().split("\r\x1b[K")))
+    assert list(shown) == [f"teacher: epoch {i} of 3" for i in (1, 2, 3)]
 
 
 @pytest.fixture

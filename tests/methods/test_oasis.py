@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,18 +14,6 @@ from bench.methods.oasis import OASIS
 Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]
 CodesOf = Callable[..., Array]
-
-
-@pytest.mark.parametrize("settings", [OASIS.presets["authors"], {}], ids=["authors", "default"])
-def test_codes_and_hash_functions_are_those_of_the_authors_code(
-    settings: dict[str, Any], golden: SimpleNamespace, codes_of: CodesOf
-) -> None:
-    method = OASIS(bits=16, **settings)
-    method.rng = golden.rng
-    codes = codes_of(method, golden.chunks(golden.multilabels))
-    np.testing.assert_array_equal(codes, golden.codes["OASIS_B"])
-    np.testing.assert_allclose(method.w_["image"], golden.codes["OASIS_W1"], atol=1e-12)
-    np.testing.assert_allclose(method.w_["text"], golden.codes["OASIS_W2"], atol=1e-12)
 
 
 @pytest.mark.slow

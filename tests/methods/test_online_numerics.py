@@ -1,9 +1,7 @@
-"""The sums, solves and label steps that online methods share, and two methods on real data."""
+"""The sums, solves and label steps that online methods share."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.api import MODALITIES, Batch, Chunk, Shared
+from bench.api import Shared
 from bench.methods import _online
 from bench.methods._codes import balanced_orthogonal, normalise_labels, procrustes
 from bench.methods._online import RunningGram, RunningMean, RunningRidge, dot, linear_codes
-from bench.plugins import registry
-
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
-WIKI = SHARED / "data" / "wiki" / "wiki.npz"
 
 
 def random(*shape: int, seed: int = 0) -> Any:
@@ -125,47 +119,3 @@ def test_balanced_orthogonal_of_one_row_is_zero() -> None:
 def test_procrustes_finds_the_rotation() -> None:
     v, rotation = random(20, 5), np.linalg.qr(random(5, 5, seed=1))[0]
     np.testing.assert_allclose(procrustes((v @ rotation).T @ v), rotation, atol=1e-12)
-
-
-def wiki(part: str) -> dict[str, Any]:
-    stored = np.load(WIKI)
-    classes = stored[f"label_{part}"].astype(int)
-    labels = np.eye(10, dtype=np.uint8)[classes - stored["label_train"].min()]
-    return {"image": stored[f"image_{part}"], "text": stored[f"text_{part}"], "labels": labels}
-
-
-def wiki_map(name: str, seed: int) -> np.ndarray[Any, Any]:
-    """mAP after the last of five rounds: learned I→T, T→I, then encoded I→T, T→I."""
-    from bench.metrics import evaluate
-
-    train, query = wiki("train"), wiki("test")
-    order = np.random.default_rng(seed + 100).permutation(2173)
-    method = registry.get("method", name)(bits=32, seed=seed)
-    learned: dict[str, list[Any]] = {m: [] for m in MODALITIES}
-    for t, rows in enumerate(np.split(order, [400, 800, 1200, 1600])):
-        image, text, labels = (train[k][rows] for k in ("image", "text", "labels"))
-        chunk = Chunk(round=t, image=Batch(image), text=Batch(text), labels=labels, ids=rows)
-        method.fit_chunk(chunk)
-        for m in MODALITIES:
-            learned[m].append(method.encode_database(chunk, m))
-    found = []
-    for database in ("learned", "encoded"):
-        for m, other in (("image", "text"), ("text", "image")):
-            codes = np.concatenate(learned[other])
-            if database == "encoded":
-                codes = method.encode(Batch(train[other][order]), other)
-            queries = method.encode(Batch(query[m]), m)
-            result = evaluate(queries, codes, query["labels"], train["labels"][order], metrics=("map",))
-            found.append(result["map"])
-    return np.array(found)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not WIKI.exists(), reason=f"{WIKI} is not there")
-@pytest.mark.parametrize(
-    ("name", "reference"),
-    [("lemon", [0.316, 0.711, 0.216, 0.210]), ("olsh", [0.314, 0.686, 0.216, 0.238])],
-)
-def test_wiki_map_is_what_independent_implementations_reach(name: str, reference: list[float]) -> None:
-    mean = np.mean([wiki_map(name, seed) for seed in range(5)], axis=0)
-    np.testing.assert_allclose(mean, reference, atol=0.03)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk, Method, Shared
-from bench.checks.suite import check_method
 from bench.checks.trial import Trial, equal, items
 from bench.contract import state
 from bench.methods._hash_network import sample
@@ -18,7 +17,6 @@ from bench.methods._rehearsal import Memory
 from bench.plugins import registry
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 NAMES = ["ckdh_online", "skdch_online", "ukd_online"]
 QUICK: dict[str, dict[str, Any]] = {
     "ckdh_online": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},
@@ -33,17 +31,6 @@ def trial(name: str, **more: Any) -> Trial:
 
 def stream(name: str, rounds: int = 3) -> list[Chunk]:
     return trial(name).chunks(*(items(seed=i) for i in range(rounds)))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_contract(name: str) -> None:
-    check_method(name, raising=True, **QUICK[name])
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_they_are_online_and_train_their_teacher_on_the_pool(name: str) -> None:
-    can = registry.get("method", name).capabilities
-    assert can.pool and not can.offline
 
 
 @pytest.mark.parametrize("name", NAMES)

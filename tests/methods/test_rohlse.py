@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Batch, Chunk, Modality, Shared
-from bench.methods._anchors import Anchors, anchor_features
+from bench.api import MODALITIES, Batch, Chunk, Shared
+from bench.methods._anchors import anchor_features
 from bench.methods._codes import (
     balanced_orthogonal,
     codes_from_labels,
@@ -47,25 +46,6 @@ def make(n: int, *, seed: int = 0, round: int = 0) -> Chunk:
 
 def stream(*sizes: int) -> list[Chunk]:
     return [make(n, seed=t, round=t) for t, n in enumerate(sizes)]
-
-
-def test_codes_of_items_and_queries_are_those_of_the_authors_code(
-    golden: SimpleNamespace, codes_of: CodesOf
-) -> None:
-    """Two halves of the image feature stand for the modalities, centred with all training items."""
-    halves: dict[Modality, slice] = {"image": slice(0, 64), "text": slice(64, 128)}
-    mean = golden.train["image"].mean(axis=0)
-    method = ROHLSE(bits=8, **{**ROHLSE.presets["authors"], "anchors": 0})
-    method.rng = golden.rng
-    method.maps_ = {m: Anchors("raw", None, 1.0, mean[half]) for m, half in halves.items()}
-    chunks = [
-        replace(c, **{m: Batch(c.image.features[:, half]) for m, half in halves.items()})
-        for c in golden.chunks(golden.multilabels)
-    ]
-    np.testing.assert_array_equal(codes_of(method, chunks) > 0, golden.codes["ROHLSE_B"])
-    for m, name in zip(MODALITIES, ("ROHLSE_qI", "ROHLSE_qT"), strict=True):
-        scores = method.maps_[m](golden.queries["image"].features[:, halves[m]]) @ method.w_[m]
-        np.testing.assert_array_equal(scores >= scores.mean(axis=0), golden.codes[name])
 
 
 @pytest.mark.slow

@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 
 from bench.api import Chunk, Shared
-from bench.checks.suite import Check, checks_for
 from bench.methods import ucch
 from bench.methods.ucch import UCCH, contrastive_loss, ranking_loss
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 
 
@@ -34,11 +32,6 @@ def unit_rows(rng: np.random.Generator, n: int, k: int) -> Array:
     x = rng.standard_normal((n, k))
     rows: Array = x / np.linalg.norm(x, axis=1, keepdims=True)
     return rows
-
-
-@pytest.mark.parametrize("check", checks_for(UCCH), ids=str)
-def test_contract(check: Check) -> None:
-    check(UCCH)
 
 
 def test_contrast_with_the_memory_is_the_cross_entropy_of_ones_own_code() -> None:

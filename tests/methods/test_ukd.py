@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk
-from bench.checks.suite import Check, checks_for
 from bench.methods._hash_network import location_and_scale
 from bench.methods.ukd import UKD
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.usefixtures("one_thread")
 Array = np.ndarray[Any, Any]
 
 
@@ -27,11 +25,6 @@ def fitted(items: Chunk, **settings: Any) -> UKD:
 def encoded(method: UKD, items: Chunk) -> Array:
     """Image codes above text codes."""
     return np.concatenate([method.encode(items.batch(m), m) for m in MODALITIES])
-
-
-@pytest.mark.parametrize("check", checks_for(UKD), ids=str)
-def test_contract(check: Check) -> None:
-    check(UKD)
 
 
 def test_an_item_is_similar_to_the_nearest_in_either_space(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,11 +110,6 @@ def test_neighbours_may_count_in_one_space_alone(space: Any, pairs: Callable[...
     one = method._similarity(nets, x).rows(slice(None))
     assert (one.sum(dim=1) == 12).all()  # 0.2 of 60
     assert (both & one).sum() == one.sum() < both.sum()
-
-
-def test_the_mirflickr_preset_has_the_papers_share_of_neighbours() -> None:
-    assert UKD.presets["mirflickr"] == {"neighbours": 0.55}
-    assert round(0.55 * 18_015) == pytest.approx(10_000, rel=0.01)
 
 
 def test_slope_stays_finite_where_the_exponential_would_overflow() -> None:

@@ -95,7 +95,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         options = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True, **options}
         contexts.append(browser.new_context(**options))
         tab = contexts[-1].new_page()
-        tab.set_default_timeout(10_000)
+        tab.set_default_timeout(60_000)
         tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.on("request", lambda r: None if r.url.startswith(allowed) else requests.append(r.url))

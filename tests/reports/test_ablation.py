@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -158,3 +159,20 @@ def test_nothing_to_compare_is_an_error() -> None:
     stored.add(0.5)
     with pytest.raises(ParameterError, match="bench ablate METHOD"):
         stored.table([])
+
+
+def test_codes_of_a_paper_are_a_second_column() -> None:
+    stored = Stored()
+    row = replace(contrast("no-part", pairs(stored, 0.5)), code="A1")
+    [block] = stored.table([row]).blocks
+    assert [column.name for column in block.columns][:3] == ["variant", "code", "isolates"]
+    assert [[entry.text for entry in entries[:2]] for entries in block.rows] == [
+        ["full", " "],
+        ["no-part", "A1"],
+    ]
+
+
+def test_without_codes_there_is_no_column_for_them() -> None:
+    stored = Stored()
+    [block] = stored.table([contrast("no-part", pairs(stored, 0.5))]).blocks
+    assert "code" not in [column.name for column in block.columns]

@@ -1,7 +1,7 @@
-"""Writes one view: in batches, appended to one file, so that a kill loses at most the last batch.
+"""Extracts one view in batches, appended to one file, so that a kill loses at most the last batch.
 
-What grows lies in a folder of its own, which is renamed when it is finished. Rows that another
-finished view of the same kind already has, for another variant or split, are copied and not computed.
+The file grows in a folder of its own, which is renamed when the view is complete. Rows that a finished
+view of the same kind already has, for another variant or split, are copied instead of computed.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.encoder import Extractor
 from bench.contract.items import Features, Rows
 from bench.contract.validate import finite
 from bench.data.views import files
-from bench.data.views.extractor import Extractor
 from bench.errors import DataError, ParameterError, StoreError
-from bench.progress import Meter
+from bench.progress import Task
 
-SAMPLE = 16  # pictures whose pixels are remembered, to notice that files have been replaced
-BLOCK = 1 << 24  # bytes read together when a finished file is hashed
+SAMPLE = 16  # pictures whose pixels are compared, to notice replaced files
+BLOCK = 1 << 24  # bytes of a finished file that are hashed together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a view is made of, in the order of its rows. ``keys`` name the items: equal key, equal row."""
+    """The items of a view, in the order of its rows; items of equal ``keys`` have equal rows."""
 
     read: Callable[[int], Any]  # a row of the raw dataset → its picture or text
     rows: Rows
     keys: files.Keys
-    sampled: bool  # keys do not tell a replaced file, so the content of some is compared
+    sampled: bool  # keys do not reveal a replaced file, so the content of some is compared
 
     def sample(self) -> dict[str, str]:
-        """Key → digest of the content, for some rows."""
+        """Key → digest of the content, for a sample of the rows."""
         if not self.sampled:
             return {}
         chosen = np.unique(np.linspace(0, len(self.rows) - 1, SAMPLE).astype(np.intp))
         return {str(self.keys[i]): self._content(int(i)) for i in chosen}
 
     def agrees(self, sample: Mapping[str, str]) -> bool:
-        """Whether the items of ``sample`` that are among these have the content they had."""
-        found = np.flatnonzero(np.isin(self.keys, np.array([int(key) for key in sample], np.uint64)))
-        return all(sample[str(self.keys[i])] == self._content(int(i)) for i in found)
+        """Whether the items of ``sample`` that are among these still have the same content."""
+        sampled = np.flatnonzero(np.isin(self.keys, np.array([int(key) for key in sample], np.uint64)))
+        return all(sample[str(self.keys[i])] == self._content(int(i)) for i in sampled)
 
     def _content(self, position: int) -> str:
         picture = self.read(int(self.rows[position]))
@@ -59,24 +59,25 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How the work is cut up; none of it changes the features."""
+    """How the work is divided, which does not change the features."""
 
     batch: int = 32
-    workers: int = 0  # processes that read and decode; 0: none but this one
+    workers: int = 0  # processes that read and decode; 0: only this one
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.workers < 0:
             raise ParameterError(
-                f"batch={self.batch}, workers={self.workers}; expected at least 1 and at least 0."
+                f"batch={self.batch}, workers={self.workers}; expected at least 1 and at least 0. Change "
+                "--batch or --workers."
             )
 
 
 def is_finished(
     folder: Path, inputs: Inputs, about: Mapping[str, Any], *, any_precision: bool = False
 ) -> bool:
-    """Whether the view is there, as this model would give it from these files, in this precision or any."""
+    """Whether the view is complete and came from this model, these files, and this precision or any."""
     manifest = files.read_manifest(folder)
-    if manifest is None or not _is_whole(folder, (manifest["rows"], manifest["columns"])):
+    if manifest is None or not _is_complete(folder, (manifest["rows"], manifest["columns"])):
         return False
     made = dict(manifest["about"])
     if any_precision and "precision" in made:
@@ -84,8 +85,8 @@ def is_finished(
     return made == about and inputs.agrees(manifest["sample"])
 
 
-def _is_whole(folder: Path, shape: tuple[int, int]) -> bool:
-    """Whether the features that a manifest describes are there, and of that size."""
+def _is_complete(folder: Path, shape: tuple[int, int]) -> bool:
+    """Whether the features have the shape that their manifest states."""
     try:
         return files.open_array(folder / "features.npy").shape == shape
     except DataError:
@@ -102,9 +103,9 @@ def write(
     *,
     anew: bool = False,
 ) -> None:
-    """Extract a view into ``folder``; what earlier attempts and other splits left is used unless ``anew``."""
+    """Extract a view into ``folder``; unless ``anew``, reuse rows of earlier attempts and other splits."""
     growing = folder.with_name(f".{folder.name}.partial")
-    about = json.loads(json.dumps(extractor.about))  # as a manifest gives it back
+    about = json.loads(json.dumps(extractor.about))  # as a manifest returns it
     try:
         growing.mkdir(parents=True, exist_ok=True)
         with _alone(growing.with_suffix(".lock")):
@@ -119,10 +120,10 @@ def write(
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, however it ends."""
+    """Hold a lock that ends with the process, however that ends."""
     try:
         import fcntl
-    except ImportError:  # not on Windows; there nobody is kept from extracting a view twice at once
+    except ImportError:  # Windows has none: there, two processes may extract one view at the same time
         yield
         return
     with lock.open("w") as file:
@@ -137,7 +138,7 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _start(growing: Path, plan: Mapping[str, Any], anew: bool) -> None:
-    """Begin anew unless what is there was made by the same model from the same files."""
+    """Start over unless the partial view came from the same model and the same files."""
     described, features = growing / "plan.json", growing / "features.npy"
     try:
         same = not anew and json.loads(described.read_text(encoding="utf-8")) == plan
@@ -162,8 +163,8 @@ def _append(
 ) -> None:
     n = len(inputs.rows)
     begin = _rows_in(file, n)
-    with Meter(label, n, unit) as meter:
-        meter.skip(begin)
+    with Task(label, n, unit) as task:
+        task.skip(begin)
         for at, items in _batches(inputs, known, extractor.one, begin, pace):
             rows = known.fill(inputs.keys[at], extractor.many(items) if items else None)
             finite(f"{folder} from row {at.start}", rows)
@@ -171,16 +172,16 @@ def _append(
                 _header(file, folder, (n, rows.shape[1]))
             file.write(rows.tobytes())
             file.flush()
-            meter.advance(len(rows))
+            task.advance(len(rows))
 
 
 def _rows_in(file: IO[bytes], n: int) -> int:
-    """Whole rows that an earlier attempt has written; the file's position is behind them."""
+    """Count the complete rows of an earlier attempt; leaves the file's position after them."""
     size = os.fstat(file.fileno()).st_size
     try:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    except ValueError:  # nothing, or a header cut short
+    except ValueError:  # an empty file, or a truncated header
         shape, dtype = (0, 0), np.dtype(np.float32)
     if shape[0] != n:
         file.seek(0)
@@ -197,7 +198,7 @@ def _header(file: IO[bytes], folder: Path, shape: tuple[int, int]) -> None:
     needed, free = 4 * shape[0] * shape[1], shutil.disk_usage(folder.parent).free
     if needed > free:
         raise StoreError(
-            f"{folder}: needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Make room, or give "
+            f"{folder}: needs {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free. Make room, or choose "
             "another --data-root."
         )
     described = {"descr": "<f4", "fortran_order": False, "shape": shape}
@@ -205,7 +206,7 @@ def _header(file: IO[bytes], folder: Path, shape: tuple[int, int]) -> None:
 
 
 def _finish(growing: Path, folder: Path, inputs: Inputs, about: Mapping[str, Any]) -> None:
-    """Name what has been written, and only then give it its place."""
+    """Write the manifest, and only then move the folder into place."""
     features = files.open_array(growing / "features.npy")
     np.save(growing / "keys.npy", inputs.keys)
     manifest = {
@@ -223,15 +224,15 @@ def _finish(growing: Path, folder: Path, inputs: Inputs, about: Mapping[str, Any
 
 
 def _content(path: Path) -> str:
-    found = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         while block := file.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()
+            digest.update(block)
+    return digest.hexdigest()
 
 
 class _Known:
-    """Rows that finished views of the same kind, model and files have already."""
+    """Rows that finished views of the same kind, model and files already have."""
 
     def __init__(self, manifests: Iterable[Path], inputs: Inputs, about: Mapping[str, Any]) -> None:
         self.views: list[tuple[files.Keys, Rows, Features]] = []
@@ -246,23 +247,23 @@ class _Known:
                 self.views.append((keys[order], order, features))
 
     def has(self, keys: files.Keys) -> npt.NDArray[np.bool_]:
-        found = np.zeros(len(keys), np.bool_)
+        known = np.zeros(len(keys), np.bool_)
         for sorted_keys, _, _ in self.views:
-            found |= np.isin(keys, sorted_keys)
-        return found
+            known |= np.isin(keys, sorted_keys)
+        return known
 
     def fill(self, keys: files.Keys, computed: Features | None) -> Features:
-        """The rows of ``keys``: ``computed`` has those that :meth:`has` denies, in order."""
-        there = self.has(keys)
-        if computed is not None and not there.any():
+        """The rows of ``keys``; ``computed`` holds those that :meth:`has` denies, in order."""
+        known = self.has(keys)
+        if computed is not None and not known.any():
             return np.ascontiguousarray(computed, np.float32)
         width = self.views[0][2].shape[1] if computed is None else computed.shape[1]
         rows = np.empty((len(keys), width), np.float32)
         if computed is not None:
-            rows[~there] = computed
+            rows[~known] = computed
         for sorted_keys, order, features in self.views:
             at = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
-            hit = there & (sorted_keys[at] == keys)
+            hit = known & (sorted_keys[at] == keys)
             rows[hit] = features[order[at[hit]]]
         return rows
 
@@ -270,7 +271,7 @@ class _Known:
 def _batches(
     inputs: Inputs, known: _Known, one: Callable[[Any], Any], begin: int, pace: Pace
 ) -> Iterator[tuple[slice, Sequence[Any]]]:
-    """Positions of each batch and, prepared, the items of it that have to be computed."""
+    """Yield the positions of each batch and those of its items, prepared, that must be computed."""
     n = len(inputs.rows)
     slices = [slice(start, min(start + pace.batch, n)) for start in range(begin, n, pace.batch)]
     items = _Items(inputs, known.has(inputs.keys), one, slices)
@@ -280,29 +281,29 @@ def _batches(
         from torch.utils.data import DataLoader
 
         loaded = DataLoader(items, batch_size=None, num_workers=pace.workers)
-    for at, found in zip(slices, loaded, strict=True):
-        if isinstance(found, DataError):
-            raise found
-        yield at, found
+    for at, batch in zip(slices, loaded, strict=True):
+        if isinstance(batch, DataError):
+            raise batch
+        yield at, batch
 
 
 class _Items:
-    """Batches of prepared items by number, for this process or a loader's."""
+    """Batches of prepared items by number, for this process or a loader process."""
 
     def __init__(
-        self, inputs: Inputs, there: npt.NDArray[np.bool_], one: Callable[[Any], Any], slices: list[slice]
+        self, inputs: Inputs, known: npt.NDArray[np.bool_], one: Callable[[Any], Any], slices: list[slice]
     ) -> None:
-        self.inputs, self.there, self.one, self.slices = inputs, there, one, slices
+        self.inputs, self.known, self.one, self.slices = inputs, known, one, slices
 
     def __len__(self) -> int:
         return len(self.slices)
 
     def __getitem__(self, number: int) -> list[Any] | DataError:
         at = self.slices[number]
-        missing = self.inputs.rows[at][~self.there[at]]
+        missing = self.inputs.rows[at][~self.known[at]]
         try:
             return [self.one(self.inputs.read(int(row))) for row in missing]
-        except DataError as error:  # handed over, since a loader's process would wrap it in its traceback
+        except DataError as error:  # returned, since a loader process would wrap it in its traceback
             return error
-        except OSError as error:  # what Pillow raises for a damaged picture
-            return DataError(f"a picture cannot be read ({error}). Copy it again, or leave it out.")
+        except OSError as error:  # Pillow raises it for a damaged picture
+            return DataError(f"a picture cannot be read ({error}). Copy it again, or remove it.")

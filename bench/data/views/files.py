@@ -29,33 +29,35 @@ Keys = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """What is known of the items of a dataset without any features, training items first."""
+    """Ids, labels and split of a dataset's items, training items first; no features."""
 
     ids: Rows
     labels: Labels
-    train: int  # the first so many are the training items, the others the queries
+    train: int  # number of training items; the rows after them are queries
     classes: tuple[str, ...]
     notes: tuple[str, ...]
-    rows: Mapping[str, str]  # "image", "text", "words" → the digest of the rows' keys
-    files: Mapping[str, list[int]]  # raw file → size and time of change, when it was parsed
+    rows: Mapping[str, str]  # "image", "text", "words" → digest of the keys of the rows
+    files: Mapping[str, list[int]]  # raw file → size and modification time when it was parsed
     code: str  # fingerprint of the plugin that parsed it
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a finished folder; None where there is none."""
+    """The manifest of a finished folder; None if it has none."""
     try:
-        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: cannot read its manifest ({error}). Delete the folder.") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise DataError(f"{folder}: is of another version of hashbench. Delete it and prepare it again.")
-    return found
+        raise DataError(
+            f"{folder}: cannot read its manifest ({error}). Delete the folder and prepare it again."
+        ) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise DataError(f"{folder}: comes from another version of hashbench. Delete it and prepare it again.")
+    return manifest
 
 
 def open_items(folder: Path) -> Items | None:
-    """The items in ``folder``, mapped; None where they have not been prepared."""
+    """The items in ``folder``, mapped; None if they have not been prepared."""
     manifest = read_manifest(folder)
     if manifest is None:
         return None
@@ -72,7 +74,7 @@ def open_items(folder: Path) -> Items | None:
 
 
 def write_items(folder: Path, items: Items) -> None:
-    """Write ``items`` in place of what was there."""
+    """Write ``items`` to ``folder`` in place of earlier ones."""
     temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
     manifest = {
         "train": items.train,
@@ -96,34 +98,34 @@ def write_items(folder: Path, items: Items) -> None:
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest, which finishes the folder."""
+    """Write the manifest, which marks the folder as finished."""
     temporary = folder / ".manifest.json"
     temporary.write_text(json.dumps({"format": FORMAT, **manifest}, indent=1), encoding="utf-8")
     temporary.replace(folder / "manifest.json")
 
 
 def open_features(folder: Path) -> Features | None:
-    """The features of a prepared view, mapped; None where it has not been prepared."""
+    """The features of a view, mapped; None if it has not been prepared."""
     return None if read_manifest(folder) is None else open_array(folder / "features.npy")
 
 
-def noted(array: npt.NDArray[Any], what: str) -> str | None:
-    """What the manifest beside the file that ``array`` is mapped from says; None where there is none.
+def noted(array: npt.NDArray[Any], key: str) -> str | None:
+    """Look up ``key`` in the manifest of the file that ``array`` is mapped from; None if it has none.
 
-    ``content`` of features is their digest, ``code`` of ids the plugin that parsed them.
+    ``content`` of features is their digest, ``code`` of ids the fingerprint of the plugin that parsed them.
     """
     name = getattr(array, "filename", None)
     if name is None:
         return None
     try:
         manifest = read_manifest(Path(name).parent)
-    except DataError:  # a map of somebody else's file, with another manifest beside it
+    except DataError:  # the map of a foreign file, beside a manifest of another kind
         return None
-    return None if manifest is None else manifest.get(what)
+    return None if manifest is None else manifest.get(key)
 
 
 def open_array(path: Path) -> npt.NDArray[Any]:
-    """An array mapped read-only; a :class:`DataError` where the file is damaged."""
+    """An array mapped read-only; :class:`DataError` if the file is damaged."""
     try:
         mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -134,15 +136,16 @@ def open_array(path: Path) -> npt.NDArray[Any]:
 
 
 def digest(*keys: Keys) -> str:
-    """Names rows by their keys, in order."""
-    found = hashlib.blake2b(digest_size=8)
+    """The digest of keys in order, which names the rows of a view."""
+    running = hashlib.blake2b(digest_size=8)
     for part in keys:
-        found.update(np.ascontiguousarray(part).data)
-    return found.hexdigest()
+        running.update(np.ascontiguousarray(part).data)
+    return running.hexdigest()
 
 
 def unwritable(folder: Path, error: OSError) -> StoreError:
+    """The error to raise when a view cannot be written."""
     return StoreError(
-        f"{folder}: cannot be written ({error.strerror or error}). Views lie below the data root: give one "
-        "with room that you can write to, by --data-root or BENCH_DATA."
+        f"{folder}: cannot be written ({error.strerror or error}). Views lie below the data root: set "
+        "--data-root or BENCH_DATA to a writable folder with enough space."
     )

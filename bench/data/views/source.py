@@ -1,14 +1,14 @@
-"""Base of datasets that begin with pictures and texts: what a plugin parses becomes prepared views.
+"""Base class of datasets that begin with pictures and texts: a plugin parses, the harness extracts views.
 
-A plugin writes ``card`` and ``raw(root)``. `bench data prepare NAME` parses once and extracts views;
-``load(root)`` then only maps them. Nothing is extracted while a run loads its data.
+A plugin defines ``card`` and ``raw(root)``. `bench data prepare NAME` parses once and extracts views;
+``load(root)`` then only maps them. Only small generated datasets extract while they load.
 """
 
 from __future__ import annotations
 
 import shlex
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,42 +16,40 @@ import numpy as np
 
 from bench.contract.card import Card
 from bench.contract.dataset import Dataset, DatasetSource, Raw
+from bench.contract.encoder import Setting
 from bench.contract.items import MODALITIES, Batch, Features, Modality, Split
 from bench.contract.params import param, parameters
 from bench.data.views import files
-from bench.data.views.extractor import Setting
 from bench.data.views.files import Items
-from bench.data.views.kinds import make
 from bench.data.views.names import View, tidy
 from bench.errors import DataError, ParameterError
-from bench.progress import Meter
+from bench.progress import Task
 from bench.records import selector
 
-VIEWS = ("image", "text", "clip")  # the options that name views; all others say which items
+VIEWS = ("image", "text", "clip")  # the options that name views; all others select items
 BLOCK = 256  # items extracted at a time
 
 
 class RawSource(DatasetSource):
-    """A dataset of pictures and texts, with ``image`` and ``text`` views and CLIP as the view ``clip``.
+    """A dataset of pictures and texts: ``image`` and ``text`` name its features, ``clip`` its view ``clip``.
 
-    A subclass sets ``card``, may give the three options other defaults by declaring them again, and
-    may add options of its own: those change which items there are, and so what is prepared.
-    Where it also reads the field's feature bundles, it overrides :meth:`files` and :meth:`load` and
-    calls these where there is no bundle.
+    A subclass sets ``card``, may declare the three options again with other defaults, and may add
+    options of its own: those select items, and each selection is prepared separately. A subclass that
+    also reads bundles of features overrides :meth:`files` and :meth:`load`, and falls back to these.
     """
 
-    image: str = param("vgg16", "view of the pictures that is their features")
-    text: str = param("bow", "view of the texts that is their features")
-    clip: str | None = param("ViT-B-32:openai", "CLIP as MODEL:WEIGHTS or FOLDER, in the views clip")
+    image: str = param("vgg16", "view to use as image features")
+    text: str = param("bow", "view to use as text features")
+    clip: str | None = param("ViT-B-32:openai", "CLIP to use as view clip: MODEL:WEIGHTS, FOLDER, or none")
     card: ClassVar[Card]
     checkpoints: ClassVar[Mapping[str, Path]] = {}  # names of local checkpoints that the plugin ships
 
     @abstractmethod
     def raw(self, root: Path) -> Raw:
-        """Parse the files below :meth:`home`; quick, since pictures are decoded one by one, later.
+        """Parse the files below :meth:`home`, without decoding pictures: that happens later, one by one.
 
-        A missing or damaged file is a :class:`bench.errors.DataError` that names it and says how to
-        get it. What was dropped, repaired or assumed goes into ``notes``.
+        Raises :class:`bench.errors.DataError` if a file is missing or damaged: it names the file and
+        says how to get it. ``notes`` tell what was dropped, repaired or assumed.
         """
 
     def home(self, root: Path) -> Path:
@@ -59,40 +57,40 @@ class RawSource(DatasetSource):
         return root / self.card.name
 
     def views(self) -> dict[str, View]:
-        """The views that the options ask for, under ``image``, ``text`` and ``clip``."""
-        found = {"image": View.parse(self.image), "text": View.parse(self.text)}
-        for modality, view in found.items():
+        """The views that the options name, under ``image``, ``text`` and ``clip``."""
+        named = {"image": View.parse(self.image), "text": View.parse(self.text)}
+        for modality, view in named.items():
             if modality not in view.modalities:
                 raise ParameterError(
-                    f"{type(self).__name__}: {modality}={view}; expected a view of {modality}s. "
-                    f"That is one of {view.modalities[0]}s: write {view.modalities[0]}={view}."
+                    f"{type(self).__name__}: {modality}={view} is a view of {view.modalities[0]}s; expected "
+                    f"one of {modality}s. Write {view.modalities[0]}={view}."
                 )
-        return found if self.clip is None else found | {"clip": View.parse(f"clip:{self.clip}")}
+        return named if self.clip is None else named | {"clip": View.parse(f"clip:{self.clip}")}
 
     def items_folder(self, root: Path) -> Path:
-        """Where ids, labels and split of these options are prepared."""
+        """The folder of ids, labels and split under these options."""
         own = {name: getattr(self, name) for name in parameters(type(self), without=VIEWS)}
         words = ",".join(f"{name}={value}" for name, value in sorted(own.items()))
         return self.home(root) / "views" / "items" / tidy(words or "all")
 
     def view_folder(self, root: Path, modality: Modality, view: View, rows: Mapping[str, str]) -> Path:
-        """Where a view of one modality is prepared; ``rows`` are the digests in the items."""
-        key = "words" if view.kind in ("bow", "tfidf") else modality
+        """The folder of one modality's view; ``rows`` are the digests in :class:`Items`."""
+        key = "words" if view.reads_train else modality
         return self.home(root) / "views" / modality / view.folder / rows[key]
 
     def files(self, root: Path) -> list[Path]:
-        """The manifests of what :meth:`load` maps."""
+        """The manifests of the folders that :meth:`load` maps."""
         items = self._items(root)
         folders = [self.items_folder(root)]
         for m in MODALITIES:
             for view in dict.fromkeys(self.views()[name] for name in (m, "clip") if name in self.views()):
                 folders.append(self.view_folder(root, m, view, items.rows))
         for folder in folders:
-            self._check_there(root, folder)
+            self._require_prepared(root, folder)
         return [folder / "manifest.json" for folder in folders]
 
     def load(self, root: Path) -> Dataset:
-        """Compose the prepared views; the arrays are mapped, so this takes no memory and no time."""
+        """Compose the prepared views; the arrays are mapped, which takes hardly any memory or time."""
         items, views = self._items(root), self.views()
         batches = {}
         for m in MODALITIES:
@@ -102,7 +100,7 @@ class RawSource(DatasetSource):
         return self._dataset(batches, items, items.train)
 
     def _dataset(self, batches: Mapping[Modality, Batch], items: Items | Raw, train: int) -> Dataset:
-        """The first ``train`` rows are the training split, the others the queries."""
+        """A dataset whose first ``train`` rows are the training split and whose others are the queries."""
 
         def split(rows: slice) -> Split:
             image, text = (batches[m].take(rows) for m in MODALITIES)
@@ -117,34 +115,35 @@ class RawSource(DatasetSource):
         )
 
     def extract(self, raw: Raw, root: Path) -> Dataset:
-        """Extract all views in memory: for small generated datasets, for which nothing is prepared.
+        """Extract all views in memory: for small generated datasets, which need no preparation.
 
-        The training items come first in ``raw``. Networks compute in float32, which gives the same
-        features on any CPU.
+        The training items come first in ``raw``. Networks compute in float32 even where the CPU has
+        bf16, so that features agree between machines.
         """
         batches = {modality: self._extract(raw, modality, root) for modality in MODALITIES}
         return self._dataset(batches, raw, len(raw.train))
 
     def view_sources(self, root: Path) -> list[Path]:
-        """What decides the features of :meth:`extract` beside the items: our code and local checkpoints."""
-        code = sorted(Path(__file__).parent.glob("*.py"))
+        """The files that decide the features of :meth:`extract`: our code and local checkpoints."""
+        encoders = {file for view in self.views().values() for file in view.code()}
+        code = sorted({*Path(__file__).parent.glob("*.py"), *encoders})
         paths = [self._setting(root).path(name) for view in self.views().values() for name in view.arguments]
         inside = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
         return code + [file for files_ in inside for file in files_ if file.is_file()]
 
     def _extract(self, raw: Raw, modality: Modality, root: Path) -> Batch:
         wanted = {name: view for name, view in self.views().items() if name in (modality, "clip")}
-        made = {name: make(view, modality, raw, self._setting(root)) for name, view in wanted.items()}
+        made = {name: view.load(modality, raw, self._setting(root)) for name, view in wanted.items()}
         read = raw.image if modality == "image" else raw.texts.__getitem__
-        found: dict[str, list[Features]] = {name: [] for name in made}
+        extracted: dict[str, list[Features]] = {name: [] for name in made}
         label = f"{type(self).__name__.lower()}: {', '.join(map(str, wanted.values()))}"
-        with Meter(label, len(raw.ids), f"{modality}s") as meter:
+        with Task(label, len(raw.ids), f"{modality}s") as task:
             for start in range(0, len(raw.ids), BLOCK):
                 items = [read(row) for row in range(start, min(start + BLOCK, len(raw.ids)))]
                 for name, extractor in made.items():
-                    found[name].append(extractor.many([extractor.one(item) for item in items]))
-                meter.advance(len(items))
-        views = {name: np.concatenate(blocks) for name, blocks in found.items()}
+                    extracted[name].append(extractor.many([extractor.one(item) for item in items]))
+                task.advance(len(items))
+        views = {name: np.concatenate(blocks) for name, blocks in extracted.items()}
         return Batch(views.pop(modality), views)
 
     def _setting(self, root: Path) -> Setting:
@@ -152,7 +151,7 @@ class RawSource(DatasetSource):
 
     def _items(self, root: Path) -> Items:
         folder = self.items_folder(root)
-        self._check_there(root, folder)
+        self._require_prepared(root, folder)
         items = files.open_items(folder)
         assert items is not None
         for name, (size, changed) in items.files.items():
@@ -163,7 +162,7 @@ class RawSource(DatasetSource):
 
     def _open(self, root: Path, modality: Modality, view: View, items: Items) -> Features:
         folder = self.view_folder(root, modality, view, items.rows)
-        self._check_there(root, folder)
+        self._require_prepared(root, folder)
         features = files.open_features(folder)
         assert features is not None
         if len(features) != len(items.ids):
@@ -173,14 +172,18 @@ class RawSource(DatasetSource):
             )
         return features
 
-    def _check_there(self, root: Path, folder: Path) -> None:
+    def _require_prepared(self, root: Path, folder: Path) -> None:
         if files.read_manifest(folder) is None:
             raise DataError(f"{folder}: has not been prepared. Run: {self.command(root)}")
 
     def command(self, root: Path) -> str:
-        """What to type to prepare all that these options ask for."""
-        known = parameters(type(self), without=VIEWS)
-        changed = {n: getattr(self, n) for n, p in known.items() if getattr(self, n) != p.default}
+        """The command that prepares all views under these options."""
         views = ",".join(dict.fromkeys(str(view) for view in self.views().values()))
-        words = ["bench", "data", "prepare", selector(self.card.name, changed)]
-        return shlex.join([*words, "--views", views, "--data-root", str(root)])
+        words = ["bench", "data", "prepare", self.selector(without=VIEWS), "--views", views]
+        return shlex.join([*words, "--data-root", str(root)])
+
+    def selector(self, *, without: Sequence[str] = ()) -> str:
+        """The text that selects this dataset and its options on the command line."""
+        known = parameters(type(self), without=without)
+        changed = {n: getattr(self, n) for n, p in known.items() if getattr(self, n) != p.default}
+        return selector(self.card.name, changed)

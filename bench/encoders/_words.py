@@ -10,21 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from bench.contract.dataset import Raw
-from bench.contract.items import Features
-from bench.data.views.extractor import Extractor
-from bench.data.views.names import View
-from bench.errors import DataError, ParameterError
+from bench.api import DataError, Extractor, Features, Raw
 
-LEAST = 5  # training texts that a word must occur in, where neither dataset nor view say
 EDGES = ".,;:!?\"'()[]"
 
 
-def extractor(view: View, raw: Raw) -> Extractor:
-    """Fit the vocabulary, and the weights of tf-idf, on the training texts."""
+def extractor(kind: str, least: int, raw: Raw) -> Extractor:
+    """Fit the vocabulary, and the weights of tf-idf, on the training texts.
+
+    ``least`` is the number of those that a word must occur in.
+    """
     from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-    least = _least(view)
     train = [raw.texts[row] for row in raw.train]
     if raw.vocabulary:
         names = tuple(word.lower() for word in raw.vocabulary)
@@ -37,21 +34,12 @@ def extractor(view: View, raw: Raw) -> Extractor:
         counts = counter.fit_transform(train)
     except ValueError as error:
         raise DataError(
-            f"view {view}: no word is left ({error}). Lower its number: {view.kind}:1."
+            f"view {kind}: no word is in {least} training texts ({error}). Lower the number: {kind}:1."
         ) from error
-    weigh = TfidfTransformer().fit(counts) if view.kind == "tfidf" else None
+    weigh = TfidfTransformer().fit(counts) if kind == "tfidf" else None
     words = [str(word) for word in counter.get_feature_names_out()]
-    about = {"model": f"{view.kind}: {rule}", "words": words}
+    about = {"model": f"{kind}: {rule}", "words": words}
     return Extractor(str, _Rows(counter, weigh), about)
-
-
-def _least(view: View) -> int:
-    text = view.arguments[0] if view.arguments else str(LEAST)
-    if not text.isdecimal() or not int(text):
-        raise ParameterError(
-            f"view {view}: {text!r}; expected the number of texts that a word must occur in, at least 1."
-        )
-    return int(text)
 
 
 class _Known:

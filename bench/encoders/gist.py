@@ -1,30 +1,31 @@
-"""Light features of pictures, which need no network: Gabor energies, oriented gradients, colours."""
+"""512 Gabor energies, 32 filters on a 4 × 4 grid: like GIST, not its authors' code."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.contract.items import Features
-from bench.data.views.extractor import Extractor
-from bench.data.views.names import IMAGE, View
+from bench.api import Encoder, Extractor, Modality, Raw, Setting
 
 SIDE, MARGIN, OCTAVES, ORIENTATIONS, GRID = 128, 16, 4, 8, 4  # of the Gabor energies: 4 · 8 · 4² = 512
 CENTRE, SPREAD = 0.3, 1.6  # of a filter, in cycles per pixel of its octave, and as a factor
 Floats = npt.NDArray[np.float32]
 
 
-def extractor(view: View) -> Extractor:
-    one = {"gist": gist, "hog": hog, "colour": colour}[view.kind]
-    return Extractor(one, _stacked, {"model": IMAGE[view.kind], "version": 1})
+class Gist(Encoder):
+    """How much of each frequency and orientation the 16 parts of a picture have."""
 
+    modalities = ("image",)
 
-def _stacked(rows: Sequence[Any]) -> Features:
-    return np.stack(rows)
+    def load(self, modality: Modality, raw: Raw, setting: Setting) -> Extractor:
+        about = {
+            "model": "512 Gabor energies, 32 filters on a 4 × 4 grid: like GIST, not its authors' code",
+            "version": 1,
+        }
+        return Extractor(gist, np.stack, about)
 
 
 def gist(picture: Any) -> Floats:
@@ -66,22 +67,3 @@ def _banks() -> tuple[Floats, ...]:
         off = np.arctan2(np.sin(off), np.cos(off))
         banks.append((radial * np.exp(-(off**2) / (2 * (np.pi / ORIENTATIONS) ** 2))).astype(np.float32))
     return tuple(banks)
-
-
-def hog(picture: Any) -> Floats:
-    """(1764,) histograms of oriented gradients: 9 orientations, 8 × 8 cells, 2 × 2 blocks, at 64 × 64."""
-    from skimage.feature import hog as histograms
-
-    grey = np.asarray(picture.convert("L").resize((64, 64)), np.float32) / 255
-    found = histograms(grey, orientations=9, pixels_per_cell=(8, 8), cells_per_block=(2, 2))
-    return np.asarray(found, np.float32)
-
-
-def colour(picture: Any) -> Floats:
-    """(256,) joint histogram of hue (16), saturation (4) and value (4); square roots, so norm 1."""
-    from skimage.color import rgb2hsv
-
-    hsv = rgb2hsv(np.asarray(picture.convert("RGB").resize((64, 64))))
-    bins = np.minimum((hsv * (16, 4, 4)).astype(np.intp), (15, 3, 3)) @ (16, 4, 1)
-    counts = np.bincount(bins.ravel(), minlength=256)
-    return np.asarray(np.sqrt(counts / counts.sum()), np.float32)

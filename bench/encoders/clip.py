@@ -1,50 +1,68 @@
-"""CLIP by open_clip: unit vectors of pictures and texts in one space.
+"""CLIP by open_clip: clip:MODEL:WEIGHTS, or clip:FOLDER of a local checkpoint.
 
-Texts are cut to the longest of the batch, which changes nothing: attention is causal and the output is
-read at the end of the text. bf16 is the whole model in bf16; autocast under ``inference_mode`` would
-cast the weights anew in every call, and be slower than fp32.
+Pictures and texts become unit vectors of one space. Texts are cut to the longest of the batch, which changes
+nothing: attention is causal and the output is read at the end of the text. bf16 is the whole model in bf16;
+autocast under ``inference_mode`` would cast the weights anew in every call, and be slower than fp32.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from bench.contract.items import Features, Modality
-from bench.data.views import weights
-from bench.data.views.extractor import Extractor, Setting
-from bench.data.views.names import View
-from bench.errors import DataError, UnknownNameError
+from bench.api import (
+    DataError,
+    Encoder,
+    Extractor,
+    Features,
+    Modality,
+    Raw,
+    Setting,
+    UnknownNameError,
+    param,
+)
+from bench.encoders import _weights
 
 
-def extractor(view: View, modality: Modality, setting: Setting) -> Extractor:
-    """Load the model and wrap its picture or text tower."""
-    import torch
+class Clip(Encoder):
+    """The picture tower or the text tower of a CLIP model."""
 
-    model, preprocess, tokenizer = _load(view, setting)
-    half = setting.half()
-    about = {
-        "model": str(view),
-        "weights": weights.digest(model),
-        "precision": "bf16" if half else "fp32",
-        "rows": "norm 1",
-    }
-    model = model.eval().requires_grad_(False).to(setting.device, torch.bfloat16 if half else torch.float32)
-    if modality == "image":
-        about["preprocessing"] = " ".join(repr(preprocess).split())
-        return Extractor(preprocess, _Pictures(model, setting.device), about)
-    about["preprocessing"] = f"{type(tokenizer).__name__}, {tokenizer.context_length} tokens"
-    return Extractor(_Tokens(tokenizer), _Texts(model, setting.device), about)
+    model: str = param(dataclasses.MISSING, "as open_clip names it, or the folder of a local checkpoint")
+    weights: str | None = param(None, "as open_clip names them, or a file")
+
+    def load(self, modality: Modality, raw: Raw, setting: Setting) -> Extractor:
+        import torch
+
+        setting.check_device()
+        model, preprocess, tokenizer = _load(self.model, self.weights, setting)
+        half = setting.half()
+        about = {
+            "model": _view(self.model, self.weights),
+            "weights": _weights.digest(model),
+            "precision": "bf16" if half else "fp32",
+            "rows": "norm 1",
+        }
+        kind = torch.bfloat16 if half else torch.float32
+        model = model.eval().requires_grad_(False).to(setting.device, kind)
+        if modality == "image":
+            about["preprocessing"] = " ".join(repr(preprocess).split())
+            return Extractor(preprocess, _Pictures(model, setting.device), about)
+        about["preprocessing"] = f"{type(tokenizer).__name__}, {tokenizer.context_length} tokens"
+        return Extractor(_Tokens(tokenizer), _Texts(model, setting.device), about)
 
 
-def _load(view: View, setting: Setting) -> tuple[Any, Any, Any]:
+def _view(name: str, pretrained: str | None) -> str:
+    return ":".join(["clip", name, *([] if pretrained is None else [pretrained])])
+
+
+def _load(name: str, pretrained: str | None, setting: Setting) -> tuple[Any, Any, Any]:
     """Network, transform of pictures and tokenizer."""
     import open_clip
 
-    name, *tag = view.arguments
-    pretrained = tag[0] if tag else None
+    view = _view(name, pretrained)
     options: dict[str, Any] = {}
     if pretrained is None:
         folder = setting.path(name)

@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from bench.errors import DataError
+from bench.api import DataError
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,132 @@
+"""Small finished runs that never ran: records, and what lies beside them, for reports to read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import metrics
+from bench.records import Direction, RoundRecord, RunRecord, RunSpec, Schedule
+from bench.reporting.results import Results
+from bench.scoring import hamming
+
+METHODS = ("lemon", "cca", "random_projection")
+SWEPT = {
+    "one parameter": ("lambda1",),
+    "two parameters": ("lambda1", "lambda2"),
+}  # of lcdh
+STUDIES = ("shuffled", "class-incremental", *SWEPT)
+CLASSES, QUERIES, CHUNK, ROUNDS = 4, 30, 40, 2
+NAMES = (
+    *("map", "map:pessimistic", "map:optimistic", "chance", "map@50"),
+    *("precision@100", "precision@r2", "ndcg@100"),
+)
+SECONDS = {"fit": 0.5, "encode_query": 0.01, "encode_database": 0.02, "rehash": 0.02, "search": 0.03}
+Stored = dict[str, npt.NDArray[Any]]
+
+
+def results(study: str = "shuffled", *, failed: bool = False) -> Results:
+    """One of STUDIES, at two code lengths and with two seeds; ``failed`` adds a cell without numbers."""
+    order = f"class_incremental:{ROUNDS}" if study == "class-incremental" else f"shuffled:{CHUNK}"
+    axes = SWEPT.get(study, ())
+    grid = [
+        dict(zip(axes, values, strict=True))
+        for values in itertools.product((0.1, 1.0, 10.0), repeat=len(axes))
+    ]
+    cells = [("lcdh", params) for params in [{}, *grid]] if axes else [(method, {}) for method in METHODS]
+    stored: dict[str, Stored] = {}
+    records = []
+    for (method, params), bits, seed in itertools.product(cells, (16, 32), (0, 1)):
+        record, stored[record.spec.key] = _run(_spec(method, bits, seed, order, params))
+        records.append(record)
+    if failed:
+        spec = _spec("olsh", 16, 0, order, {})
+        records.append(RunRecord(spec=spec, status="failed", reason="round 0: no more", fidelity="textbook"))
+    return Results(records, arrays=lambda record: stored[record.spec.key], swept=axes)
+
+
+def _spec(method: str, bits: int, seed: int, order: str, params: Mapping[str, Any]) -> RunSpec:
+    return RunSpec(
+        method=method,
+        dataset="synthetic",
+        bits=bits,
+        schedule=Schedule.parse(order),
+        seed=seed,
+        pool="none",
+        evaluate="all",
+        params=params,
+    )
+
+
+def _run(spec: RunSpec) -> tuple[RunRecord, Stored]:
+    """Codes are noisy projections of the labels."""
+    rng = np.random.default_rng([spec.seed, spec.bits, len(spec.label)])
+    towards = rng.standard_normal((CLASSES, spec.bits))
+    labels = np.eye(CLASSES, dtype=np.uint8)[np.arange(CHUNK * ROUNDS) % CLASSES]
+    asked = labels[:QUERIES]
+    masks = hamming.pack_labels(asked), hamming.pack_labels(labels)
+    stored: Stored = {
+        "rows/database": np.arange(CHUNK * ROUNDS),
+        "rows/query": np.arange(0),
+        "queries/introduced": np.arange(QUERIES) % ROUNDS,
+    }
+
+    def codes(of: npt.NDArray[np.uint8]) -> hamming.Packed:
+        noise = rng.standard_normal((len(of), spec.bits))
+        return hamming.pack_codes(of @ towards + noise >= 0)
+
+    for modality in ("image", "text"):
+        stored[f"codes/query/{modality}"] = codes(asked)
+        stored[f"codes/database/{modality}"] = codes(labels)
+    rounds = tuple(_round(spec, t, masks, stored) for t in range(ROUNDS))
+    record = RunRecord(
+        spec=spec,
+        status="ok",
+        rounds=rounds,
+        data="data",
+        code="code",
+        fidelity="textbook",
+        environment={"jobs": 1, "threads": 1},
+        fit_seconds=(0.5,) * ROUNDS,
+        arrays=f"{spec.key}.npz",
+    )
+    return record, stored
+
+
+def _round(spec: RunSpec, t: int, masks: tuple[hamming.Packed, ...], stored: Stored) -> RoundRecord:
+    """Search what has arrived by round ``t``, and keep the histograms."""
+    items = CHUNK * (t + 1)
+    scores: dict[str, float] = {}
+    for direction in spec.directions:
+        found = _search(spec, direction, items, masks, stored)
+        parts = {"counts": found.counts, "gains": found.gains, "grades": found.grades}
+        stored |= {f"{direction}/{t}/{name}": part for name, part in parts.items() if part is not None}
+        scores |= {f"{name}/{direction}": value for name, value in metrics.means(NAMES, found).items()}
+    return RoundRecord(
+        round=t,
+        items=items,
+        queries=QUERIES,
+        empty_queries=dict.fromkeys(spec.directions, 0),
+        metrics=scores,
+        seconds=SECONDS | {f"{stage}_cpu": value for stage, value in SECONDS.items()},
+        bits_rewritten=10 * t if t else None,
+        state_bytes=1000 * spec.bits,
+    )
+
+
+def _search(
+    spec: RunSpec,
+    direction: Direction,
+    items: int,
+    masks: tuple[hamming.Packed, ...],
+    stored: Mapping[str, npt.NDArray[Any]],
+) -> hamming.Histograms:
+    sides = {"i": "image", "t": "text"}
+    query = stored[f"codes/query/{sides[direction[0]]}"]
+    database = np.ascontiguousarray(stored[f"codes/database/{sides[direction[2]]}"][:, :items])
+    seen = np.ascontiguousarray(masks[1][:, :items])
+    return hamming.histograms(query, database, masks[0], seen, bits=spec.bits, graded=True, threads=1)

@@ -1,0 +1,244 @@
+"""Retrieval metrics from per-query histograms over Hamming distance, exact under ties.
+
+Items at the same distance have no order. Every metric here is therefore the expectation over all
+orders of tied items, in closed form, or a bound over them; it depends on the codes only, never on
+how the database is stored; the variants of map that are named after other people's code depend on an order.
+The trap: a query without a relevant item has no value (NaN). It is left out of means, and must be reported.
+
+A metric is a file of this folder or your own (CONTRIBUTING.md): it imports from here, closed forms (``ties``)
+included, and declares functions with :func:`metric`. Nothing here names one; all are found by name.
+
+May import: contract, errors, plugins, scoring.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.contract.metric import Metric, Values, metric
+from bench.errors import DataError, ParameterError, UnknownNameError
+from bench.plugins import registry
+from bench.scoring import compat, ties
+from bench.scoring.compat import Orders
+from bench.scoring.hamming import Histograms, Packed, histograms, pack_codes, pack_labels
+from bench.scoring.ties import Ranking
+
+__all__ = [
+    "Histograms",
+    "Metric",
+    "Orders",
+    "Ranking",
+    "Values",
+    "compat",
+    "declared",
+    "empty_queries",
+    "evaluate",
+    "evaluate_packed",
+    "mean",
+    "means",
+    "metric",
+    "parse_metric",
+    "per_query",
+    "pr_curve",
+    "ties",
+]
+
+# The builtin map() is not at hand here: once loaded, the file map.py takes the name.
+_BLOCK = 512  # queries worked on at once: what lies in between stays in the cache
+
+
+def parse_metric(name: str) -> Metric:
+    """Read ``NAME``, ``NAME@R`` or ``NAME@rRADIUS``, each with ``:VARIANT`` or without.
+
+    >>> parse_metric("map@50:hits").cutoff
+    50
+    >>> parse_metric("precision@r2").form
+    'precision@rRADIUS'
+    """
+    form = re.fullmatch(r"([a-z0-9_]+)(?:@(r?)([0-9]+))?(?::([a-z0-9_]+))?", name)
+    if form is None:
+        raise ParameterError(
+            f"metric {name!r} is not NAME, NAME@R or NAME@R:VARIANT. Try map, map@50 or precision@r2."
+        )
+    base, radius, number, variant = form.groups()
+    key = base + ("@r" if radius else "") + (f":{variant}" if variant else "")
+    family = {found.key: found for found in declared(base)}
+    if key not in family:
+        raise UnknownNameError("metric", key, family)
+    wanted = family[key]
+    if number is None and wanted.takes in ("nothing", "R or nothing"):
+        return wanted
+    if number is None or wanted.takes == "nothing" or (int(number) == 0 and not radius):
+        raise ParameterError(
+            f"metric {name!r} is not of the form {wanted.form}, with R a positive whole number."
+        )
+    return replace(wanted, at=int(number))
+
+
+def declared(name: str) -> tuple[Metric, ...]:
+    """The metric of this name and its variants, as ``bench/metrics/NAME.py`` or a plugin declares them."""
+    return _declared(name, tuple(registry.added_files()))
+
+
+@cache
+def _declared(name: str, plugins: tuple[Path, ...]) -> tuple[Metric, ...]:
+    """The same; ``plugins`` are the files that decide it, since a name is looked up for every cell."""
+    return tuple(replace(found, name=name) for found in registry.get("metric", name))
+
+
+def per_query(name: str, source: Histograms | Orders) -> Values:
+    """The metric for every query, float64 (Q,); NaN for a query without a relevant item.
+
+    ``source`` is a :class:`Histograms`, or an :class:`Orders` for metrics that need an order;
+    those give such queries what the original gives them. An R larger than the database is taken
+    as the size of the database.
+    """
+    return _values([parse_metric(name)], source)[0]
+
+
+def mean(name: str, source: Histograms | Orders) -> float:
+    """The mean over queries with a relevant item; NaN if there is none.
+
+    A metric named after somebody's code is averaged as that code does it.
+    """
+    wanted = parse_metric(name)
+    return _average(wanted, _values([wanted], source)[0])
+
+
+def means(names: Iterable[str], hist: Histograms, orders: Orders | None = None) -> dict[str, float]:
+    """The means of several metrics: cheaper than one after the other."""
+    asked = {name: parse_metric(name) for name in names}
+    found: dict[Metric, Values] = {}
+    for source in (hist, orders):
+        metrics = [m for m in asked.values() if m.ordered == (source is orders)]
+        if metrics:
+            found |= zip(metrics, _values(metrics, source), strict=True)
+    return {name: _average(wanted, found[wanted]) for name, wanted in asked.items()}
+
+
+def empty_queries(hist: Histograms) -> int:
+    """Queries without a relevant item, which no mean contains."""
+    return int(np.count_nonzero(hist.relevant == 0))
+
+
+def pr_curve(hist: Histograms) -> tuple[Values, Values]:
+    """Precision and recall within radius 0..bits, each (bits + 1,), mean over queries.
+
+    Queries without a relevant item are left out. One that finds nothing within a radius has
+    precision 0 there, as in ``precision@r2``. All is NaN where no query is left.
+    """
+    precision, recall = np.zeros(hist.bits + 1), np.zeros(hist.bits + 1)
+    queries = 0
+    for start in range(0, len(hist), _BLOCK):
+        counts = hist.counts[start : start + _BLOCK]
+        counts = counts[counts[:, :, 1].any(axis=1)]
+        items, hits = (counts[:, :, column].cumsum(axis=1, dtype=np.int64) for column in (0, 1))
+        precision += (hits / np.maximum(items, 1)).sum(axis=0)
+        recall += (hits / hits[:, -1:]).sum(axis=0)
+        queries += len(counts)
+    scale = 1 / queries if queries else np.nan
+    return precision * scale, recall * scale
+
+
+def evaluate(
+    query_codes: npt.ArrayLike,
+    database_codes: npt.ArrayLike,
+    query_labels: npt.ArrayLike,
+    database_labels: npt.ArrayLike,
+    metrics: Sequence[str] = ("map", "map:pessimistic", "map:optimistic", "chance"),
+    threads: int | None = None,
+) -> dict[str, float]:
+    """Metrics of anyone's codes, without the rest of the harness.
+
+    Codes are (n, bits) of two symbols: -1/+1, 0/1 or bool. Labels are (n, classes) of 0 and 1, or
+    (n,) class numbers from 0. Returns the means by name, and ``empty_queries``.
+
+    >>> codes = np.array([[1, 1], [1, -1], [-1, -1]])
+    >>> evaluate(codes[:1], codes, [0], [0, 0, 1], metrics=["map"])
+    {'map': 1.0, 'empty_queries': 0}
+    """
+    packed = pack_codes(query_codes), pack_codes(database_codes)
+    bits, other = np.shape(query_codes)[1], np.shape(database_codes)[1]
+    if bits != other:
+        raise DataError(f"query codes have {bits} bits and database codes {other}; expected the same length.")
+    masks = _pack_both(np.asarray(query_labels), np.asarray(database_labels))
+    found, hist = evaluate_packed(*packed, *masks, bits=bits, metrics=metrics, threads=threads)
+    return {**found, "empty_queries": empty_queries(hist)}
+
+
+def evaluate_packed(
+    query: Packed,
+    database: Packed,
+    query_labels: Packed,
+    database_labels: Packed,
+    *,
+    bits: int,
+    metrics: Sequence[str],
+    threads: int | None = None,
+) -> tuple[dict[str, float], Histograms]:
+    """The means by name, and the histograms, of what :mod:`bench.scoring.hamming` packed."""
+    packed = query, database, query_labels, database_labels
+    asked = [parse_metric(name) for name in metrics]
+    graded = any(m.needs == "grades" for m in asked)
+    ordered = [m for m in asked if m.ordered]
+    orders = None
+    if ordered:
+        cuts = [m.at for m in ordered if m.at is not None]
+        backward = any(m.needs == "both orders" for m in ordered)
+        orders = compat.orders(*packed, bits=bits, cuts=cuts, backward=backward, threads=threads)
+    if orders is None or graded:
+        hist = histograms(*packed, bits=bits, graded=graded, threads=threads)
+    else:
+        hist = orders.histograms
+    return means(metrics, hist, orders), hist
+
+
+def _pack_both(query: npt.NDArray[Any], database: npt.NDArray[Any]) -> tuple[Packed, Packed]:
+    if query.ndim != database.ndim or query.shape[1:] != database.shape[1:]:
+        raise DataError(
+            f"query labels have shape {query.shape} and database labels {database.shape}; "
+            "expected the same classes on both sides."
+        )
+    if query.ndim != 1:
+        return pack_labels(query), pack_labels(database)
+    classes = 1 + max((int(a.max()) for a in (query, database) if a.size and a.dtype.kind in "iu"), default=0)
+    return pack_labels(query, classes=max(classes, 1)), pack_labels(database, classes=max(classes, 1))
+
+
+def _values(metrics: Sequence[Metric], source: Histograms | Orders | None) -> list[Values]:
+    """Each metric for every query."""
+    for one in metrics:
+        if one.ordered != isinstance(source, Orders):
+            needed = "Orders" if one.ordered else "Histograms"
+            raise ParameterError(
+                f"metric {one.key} is computed from {needed}; got {type(source).__name__}. "
+                "Use evaluate(), which makes what is needed from codes."
+            )
+    if isinstance(source, Orders):
+        return [one.compute(source, one.at) for one in metrics]
+    assert source is not None
+    if source.gains is None and any(m.needs == "grades" for m in metrics):
+        raise DataError("the histograms hold no grades, which ndcg needs. Ask histograms() for graded=True.")
+    found = [np.empty(len(source)) for _ in metrics]
+    for start in range(0, len(source), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        ranking = Ranking.of(source.take(rows))
+        for values, one in zip(found, metrics, strict=True):
+            at = one.at if one.cutoff is None else min(one.cutoff, ranking.size)
+            values[rows] = np.where(ranking.total > 0, one.compute(ranking, at), np.nan)
+    return found
+
+
+def _average(wanted: Metric, values: Values) -> float:
+    if wanted.average is not None:
+        return wanted.average(values)
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if len(kept) else float("nan")

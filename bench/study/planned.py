@@ -1,0 +1,93 @@
+"""A planned cell: its spec, with the method's class, the dataset and the stream that belong to it.
+
+Cells share these, and each is looked up, loaded or cut when it is first needed, once. In another process
+a class is looked up again by name, and a dataset is mapped from the cache; a stream arrives cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.contract.dataset import Dataset, DatasetSource
+from bench.contract.method import Method
+from bench.data import cache
+from bench.protocol import stream
+from bench.protocol.stream import Plan
+from bench.records import RunSpec, selector
+from bench.study.selectors import Plugin
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedData:
+    """A dataset with its options, and the folder of its files."""
+
+    plugin: Plugin
+    options: Mapping[str, Any]
+    root: Path
+
+    @cached_property
+    def source(self) -> DatasetSource:
+        source: DatasetSource = self.plugin.cls(**self.options)
+        return source
+
+    @cached_property
+    def cached(self) -> cache.CachedDataset:
+        """Its place in the cache, where it is put when it is not there yet."""
+        return cache.prepare(self.plugin.name, self.source, self.options, self.root)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The arrays, mapped from disk."""
+        return self.cached.open(self.source)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the arrays, which every process maps from the same files."""
+        return {name: getattr(self, name) for name in ("plugin", "options", "root", "cached")}
+
+    def __str__(self) -> str:
+        return selector(self.plugin.name, self.options)
+
+
+@dataclass(eq=False)
+class PlannedStream:
+    """Who arrives when: the same for all cells with this dataset, schedule, seed, pool and shares."""
+
+    data: PlannedData
+    spec: RunSpec  # of one of them
+    _plan: Plan | None = field(default=None, init=False)
+
+    def cut(self) -> Plan:
+        """The plan, which the first call makes."""
+        if self._plan is None:
+            self._plan = stream.of(self.spec, self.data.dataset.train)
+        return self._plan
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.cut()
+        return vars(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """One cell of a study, ready to run."""
+
+    spec: RunSpec
+    plugin: Plugin
+    stream: PlannedStream
+
+    @property
+    def method(self) -> type[Method]:
+        cls: type[Method] = self.plugin.cls
+        return cls
+
+    @property
+    def data(self) -> PlannedData:
+        return self.stream.data
+
+    @property
+    def plan(self) -> Plan:
+        return self.stream.cut()

@@ -1,0 +1,25 @@
+"""Every built-in method keeps the contract of bench.api, by its defaults and by its authors' settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bench.checks.suite import check_method
+from bench.plugins import registry
+
+NAMES = registry.names("method")
+NETWORKS = ("djsrh", "ucch", "ukd", "ukd_online")  # their authors have larger networks and no other code
+AUTHORS = [n for n in NAMES if "authors" in registry.get("method", n).presets and n not in NETWORKS]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_keeps_the_contract(name: str, quick: Callable[[str], dict[str, Any]]) -> None:
+    check_method(name, raising=True, **quick(name))
+
+
+@pytest.mark.parametrize("name", AUTHORS)
+def test_it_keeps_the_contract_by_its_authors_settings(name: str) -> None:
+    check_method(name, raising=True, **registry.get("method", name).presets["authors"])

@@ -1,0 +1,68 @@
+"""Every command, file and link that the documentation names exists. No command is executed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.records import ORDERS
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("bench", "datasets", "docs", "examples", "methods", "reports", "results", "tests")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+IMAGINED = re.compile(r"(?:.*/)?(?:(?:test_)?mine|x)\.py|results/runs.*")  # files of the reader, not of ours
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def code(page: Path) -> list[str]:
+    """Code spans, lines of fenced shell blocks without continuations, and the commands that made a table."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", "")
+    blocks = [block for language, block in FENCE.findall(text) if language in ("", "console", "sh")]
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [*lines, *re.findall(r"`([^`]+)`", FENCE.sub("", text)), *re.findall(r"<!-- \$ (.+) -->", text)]
+
+
+def commands(page: Path) -> list[str]:
+    """The `bench …` commands of a page but for those that only name a group, such as `bench COMMAND`."""
+    found = (part.strip() for line in code(page) for part in line.split("&&"))
+    return sorted({" ".join(part.split()) for part in found if re.match(r"bench(?! [A-Z]) ", part)})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+class TestPage:
+    def test_commands_exist_with_their_options(self, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        for command in commands(page):
+            words = ["1" if word == "N" else word for word in shlex.split(command, comments=True)]
+            with pytest.raises(SystemExit) as ended:
+                main([*words[1:], "--help"])
+            printed = capsys.readouterr()
+            assert ended.value.code == 0, f"{command}: {printed.err}"
+            known = set(re.findall(r"(?<![\w-])--[\w-]+", printed.out))
+            assert {word for word in words if word.startswith("--")} <= known, command
+
+    def test_files_exist(self, page: Path) -> None:
+        text, homes = "\n".join(code(page)), (ROOT, page.parent)
+        named = set(re.findall(rf"(?<![\w/.~-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w", text))
+        assert not [
+            n for n in named if not IMAGINED.fullmatch(n) and not any((h / n).exists() for h in homes)
+        ]
+
+    def test_modules_exist(self, page: Path) -> None:
+        named = set(re.findall(r"(?<![\w/.-])\w+\.py\b", "\n".join(code(page))))
+        known = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
+        assert not [name for name in named - known if not IMAGINED.fullmatch(name)]
+
+    def test_links_lead_somewhere(self, page: Path) -> None:
+        targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8"))
+        assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_the_help_of_a_run_names_every_schedule(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    printed = capsys.readouterr().out
+    assert all(f"{order}:" in printed for order in ORDERS)
