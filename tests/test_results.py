@@ -144,7 +144,9 @@ def test_arrays_are_handed_to_the_report() -> None:
 
 
 def test_an_error_of_a_report_begins_with_its_name() -> None:
-    with pytest.raises(ParameterError, match="^report 'rounds': all 1 cells were evaluated after their last"):
+    with pytest.raises(
+        ParameterError, match=r"^report 'rounds': all 1 cells were evaluated after their last"
+    ):
         Results([record()]).table(report="rounds")
 
 
