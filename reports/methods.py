@@ -57,7 +57,7 @@ def render(results: Results) -> Table:
 
 def _parts(results: Results) -> Iterator[tuple[Block, list[dict[str, Any]]]]:
     """A block for every protocol; without any records, one that says nothing about protocols."""
-    theirs, methods = _authors(), results.methods()
+    theirs, methods = _authors(), results.installed_methods()
     if not results.records:
         rows = [_data(name, cls, (), theirs) for name, cls in methods.items()]
         yield _block(rows, (), set()), rows

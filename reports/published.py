@@ -16,7 +16,6 @@ from bench.reporting import (
     Entry,
     ParameterError,
     Results,
-    RoundRecord,
     Row,
     RunRecord,
     Table,
@@ -157,26 +156,19 @@ class _Part:
             "below each: ours, after the last round, mean over seeds; "
             f"{_DIFFERS} the protocol differs, or cannot be shown to be the same"
         )
-        last: dict[tuple[str, str], list[RoundRecord]] = {}
-        for (dataset, _), row in self.ours.items():
-            for ours in row.values():
-                last.setdefault((dataset, ours.metric), []).extend(r.rounds[-1] for r in ours.records)
-        yield from (
-            f"ours on {dataset}, {name}: {chance_level(name, r)}" for (dataset, name), r in last.items()
-        )
-        lines: dict[str, dict[str, None]] = {}
-        for (dataset, method), row in self.ours.items():
-            for ours in row.values():
-                lines.setdefault("; ".join(ours.differences), {})[f"{method} on {dataset}"] = None
-        for text, names_of in lines.items():
+        every = [(name, ours) for name, row in self.ours.items() for ours in row.values()]
+        scored = grouped(every, lambda pair: (pair[0][0], pair[1].metric))
+        for (dataset, metric), pairs in scored.items():
+            last = [r.rounds[-1] for _, ours in pairs for r in ours.records]
+            yield f"ours on {dataset}, {metric}: {chance_level(metric, last)}"
+        for text, pairs in grouped(every, lambda pair: "; ".join(pair[1].differences)).items():
             if text:
-                yield f"{_DIFFERS} {', '.join(names_of)}: {text}"
-        reasons = [text for row in self.ours.values() for o in row.values() for text in self._reasons(o)]
+                names = dict.fromkeys(f"{method} on {dataset}" for (dataset, method), _ in pairs)
+                yield f"{_DIFFERS} {', '.join(names)}: {text}"
+        reasons = dict.fromkeys(text for _, ours in every for text in self._reasons(ours))
         if reasons:
-            yield f"{STALE} stale: {'; '.join(dict.fromkeys(reasons))}"
-        yield from breaches(
-            record for row in self.ours.values() for o in row.values() for record in o.records
-        )
+            yield f"{STALE} stale: {'; '.join(reasons)}"
+        yield from breaches(record for _, ours in every for record in ours.records)
 
     def data(self) -> Iterator[Mapping[str, Any]]:
         for p in self.numbers:

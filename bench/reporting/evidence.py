@@ -88,9 +88,8 @@ class Evidence:
         last = record.rounds[-1].round
         missing = [d for d in record.spec.directions if (_name(record), d, last) not in self._searches]
         arrays = self(record) if missing else {}
-        for direction in missing:
-            search = _search_of(_histograms(record, arrays, direction, last))
-            self._searches[_name(record), direction, last] = search
+        for d in missing:
+            self._searches[_name(record), d, last] = _search_of(_histograms(record, arrays, d, last))
 
     def search(self, record: RunRecord, direction: Direction, round_: int | None = None) -> Search:
         """Scores and curves of a round, by default the last."""

@@ -95,7 +95,7 @@ class Results:
                 self._methods[name] = None
         return self._methods[name]
 
-    def methods(self) -> dict[str, type[Method]]:
+    def installed_methods(self) -> dict[str, type[Method]]:
         """Every installed method by name, whether it has records or not."""
         return {name: cls for name in registry.names("method") if (cls := self.method(name)) is not None}
 
