@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +20,6 @@ from bench.plugins import registry
 from bench.scoring.hamming import Histograms, histograms, pack_codes, pack_labels
 
 BUILT_IN = [metric for name in registry.names("metric") for metric in declared(name)]
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
 
 
 def ranking(groups: list[list[int]]) -> Histograms:
@@ -457,10 +455,8 @@ def test_ranx_divides_by_all_relevant_items() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["nuswide_tc21_190421x21.npz", "coco2014_123287x80.npz"])
-def test_real_labels_at_true_size_are_counted_exactly(file: str) -> None:
-    if not (SHARED / "labels-at-scale" / file).is_file():
-        pytest.skip(f"{file} is not below {SHARED}")
-    with np.load(SHARED / "labels-at-scale" / file) as stored:
+def test_real_labels_at_true_size_are_counted_exactly(file: str, real: Callable[[str], Path]) -> None:
+    with np.load(real(f"labels-at-scale/{file}")) as stored:
         indptr, indices, classes = stored["indptr"], stored["indices"], len(stored["names"])
     labels = np.zeros((len(indptr) - 1, classes), np.uint8)
     labels[np.repeat(np.arange(len(labels)), np.diff(indptr)), indices] = 1
