@@ -242,7 +242,7 @@ def _trial(values: Mapping[str, Any], records: Sequence[RunRecord]) -> Trial:
     for record in records:
         if record.status != "ok":
             return Trial(values, None, f"{record.spec}: {record.reason}")
-    scores = [r.rounds[-1].over("unseen").metrics[f"map/{d}"] for r in records for d in r.spec.directions]
+    scores = [r.over("unseen").rounds[-1].metrics[f"map/{d}"] for r in records for d in r.spec.directions]
     return Trial(values, sum(scores) / len(scores))
 
 
