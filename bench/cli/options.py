@@ -115,15 +115,16 @@ def add_plugin_files(parser: argparse.ArgumentParser) -> None:
 
 
 def records_of(store: Store) -> list[RunRecord]:
-    """Every stored record; files that are incomplete are reported."""
+    """Every stored record; those left out are reported."""
     records = store.records()
-    if store.broken:
-        print(
-            f"bench: left out {len(store.broken)} incomplete cells in {store.folder} (cut short, or without "
-            f"their .npz), {store.broken[0].name} first. `bench run` makes them again.",
-            file=sys.stderr,
-        )
+    report_faults(store)
     return records
+
+
+def report_faults(store: Store) -> None:
+    """Print which records of a store were left out, and why."""
+    for line in store.left_out():
+        print(line if line.startswith(" ") else f"bench: {line}", file=sys.stderr)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

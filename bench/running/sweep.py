@@ -39,7 +39,7 @@ class Surveyed:
     cell: PlannedCell
     record: RunRecord | None
     state: State
-    reason: str  # why it is stale, skipped or failed
+    reason: str  # why it is stale, skipped or failed, or why its record counts as missing
 
     def due(self, *, retry: bool = False, force: bool = False) -> bool:
         """Whether a run has to compute it."""
@@ -87,6 +87,10 @@ def complete(
     due = [one.cell for one in surveyed if one.due(retry=retry, force=force)]
     if progress and title and due:
         say(f"{title}: {len(due)} of {len(cells)} cells are run first")
+    if progress:
+        for one in surveyed:
+            if one.state == "missing" and one.reason:
+                say(f"{one.cell.spec}: is run again: {one.reason}")
     records = {one.cell.spec.key: one.record for one in surveyed if one.record is not None}
     with (
         traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
@@ -125,9 +129,9 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
     _cut(kinds.values(), study)
     store = Store(study.results_folder)
     surveyed = []
-    for cell in cells:
-        record = store.read(cell.spec)
-        surveyed.append(Surveyed(cell, record, *standing(record, cell.data.stored.fingerprint)))
+    for cell, record in zip(cells, store.read_all([cell.spec for cell in cells]), strict=True):
+        state, reason = standing(record, cell.data.stored.fingerprint)
+        surveyed.append(Surveyed(cell, record, state, reason or store.fault(cell.spec)))
     return surveyed
 
 
