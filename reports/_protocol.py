@@ -10,6 +10,7 @@ from typing import Any
 from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
 from bench.records import DATABASES, DIRECTIONS, REFERENCES, RoundRecord, RunRecord, origin, selector
+from bench.reporting import columns
 from bench.reports._metric import chance_name, short
 
 Stale = Mapping[str, str]  # RunSpec.key → reason
@@ -18,7 +19,7 @@ NOTHING = "no records to make a table of. Run `bench run` first, or select fewer
 
 _MARKS = {"reconstruction": "†", "adaptation": "‡"}  # at the name of a method of this fidelity
 APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
-FUTURE, STALE, PARALLEL = "◊", "§", "∥"
+FUTURE, STALE, PARALLEL, THREADS = "◊", "§", "∥", "¶"
 PARALLEL_NOTE = f"{PARALLEL} timed beside other runs (--jobs above 1), which lengthens it: not to be compared"
 
 
@@ -60,12 +61,16 @@ class Protocol:
         return (*lines, *(_dataset_line(name, records, metric) for name, records in self.datasets.items()))
 
     def marks(self) -> dict[str, str]:
-        """What follows each method's name: † ‡ by its fidelity, ◊ if its teacher saw the future."""
+        """What follows each method's name: † ‡ by its fidelity, ◊ if its teacher saw the future, ¶ if some of
+        its cells ran on other threads than the rest.
+        """
         found: dict[str, dict[str, None]] = {}
         for record in self.records:
             marks = found.setdefault(record.spec.label, {})
             marks[_MARKS.get(record.fidelity, "")] = None
             marks[FUTURE if record.spec.sees_future else ""] = None
+        for record, _ in columns.uneven_threads(self.records):
+            found[record.spec.label][THREADS] = None
         return {label: "".join(sorted(marks)) for label, marks in found.items()}
 
     def references(self) -> dict[str, str]:
@@ -91,6 +96,7 @@ class Protocol:
                 f"{status}: {text}"
                 for text in _gathered((r, r.trouble) for r in self.records if r.word == status)
             )
+        lines += (f"{THREADS} {text}" for text in _gathered(columns.uneven_threads(self.records)))
         lines += (f"note: {text}" for text in _gathered((r, n) for r in self.records for n in r.notes))
         return tuple(lines)
 
@@ -136,9 +142,11 @@ def protocols(records: Sequence[RunRecord], *, swept: Sequence[str] = ()) -> lis
     directions or, for the same dataset, in its fingerprint. So they are in pool, but a method
     without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
     that has a stage and was run without it stands apart. What is in ``swept`` keeps nothing apart.
+    Raises StoreError where records disagree on a chance level that must be the same.
     """
     if not records:
         raise ParameterError(NOTHING)
+    columns.check_chance(records)
     prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in records:

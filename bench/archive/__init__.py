@@ -1,5 +1,5 @@
-"""Whole results folders: compare, verify, merge, export and rescore them.
+"""Entire results folders: compare, verify, publish, merge, export and rescore them.
 
-May import: contract, data, errors, metrics, records, reporting, results, running, scoring, storing,
+May import: contract, errors, metrics, plugins, records, reporting, results, running, scoring, storing,
 study.
 """

@@ -20,7 +20,7 @@ from bench import metrics
 from bench.errors import StoreError
 from bench.records import DIRECTIONS, RunRecord, selector
 from bench.reporting.tables import Block, Cell, Column, Row, Table
-from bench.scoring import hamming
+from bench.scoring import stored
 from bench.storing.store import Store
 
 CONFIDENCE = 0.95
@@ -69,21 +69,20 @@ class Difference:
         return "better" if self.low > 0 else "unclear"
 
 
-def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = None) -> Table:
+def compare(a: Store, b: Store, metric: str) -> Table:
     """A table of every cell that both folders hold and one has a result of, regressions first.
 
-    ``names`` is what A and B are called, instead of their folders.
+    Scores are computed from the stored counts.
     """
     parsed = metrics.parse_metric(metric)
     if parsed.needs == "order":
         raise StoreError(
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )
-    one, two = names or (str(a.folder), str(b.folder))
     old, new = ({r.spec.key: r for r in s.records()} for s in (a, b))
     found = [d for key in old if key in new for d in _differences(a, old[key], b, new[key], metric)]
     if not found:
-        raise StoreError(f"{one} and {two} have no result in common, so there is nothing to compare.")
+        raise StoreError(f"{a.title} and {b.title} have no result in common, so there is nothing to compare.")
     found.sort(key=lambda d: (_VERDICTS.index(d.verdict), np.nan_to_num(d.change)))
     alone = [
         f"{len(x.keys() - y.keys())} cells only in {name}"
@@ -91,7 +90,7 @@ def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = 
     ]
     interval = f"B − A, mean over paired queries, with its {CONFIDENCE:.0%} confidence interval (Student's t)"
     caption = (
-        f"A: {one}; B: {two}; {parsed.description}, after the last round",
+        f"A: {a.title}; B: {b.title}; {parsed.description}, after the last round",
         interval,
         "worse and better where the interval leaves out 0, without correction for the number of cells",
         *alone,
@@ -144,9 +143,8 @@ def _mean(values: npt.NDArray[np.float64]) -> float:
 
 
 def _per_query(store: Store, record: RunRecord, direction: str, metric: str) -> npt.NDArray[np.float64]:
-    arrays, last = store.arrays(record), record.rounds[-1].round
-    parts = (arrays[f"{direction}/{last}/{part}"] for part in ("counts", "gains", "grades"))
-    return metrics.per_query(metric, hamming.Histograms(*parts))
+    hist = stored.histograms(store.arrays(record), direction, record.rounds[-1].round)
+    return metrics.per_query(metric, hist)
 
 
 def _interval(differences: npt.NDArray[np.float64]) -> tuple[float, float]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,15 +92,24 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", default="", metavar="DIR", help=_TEXT["results"])
 
 
-def store_of(args: argparse.Namespace) -> Store:
-    """The store of the results folder, which must exist."""
+def store_of(args: argparse.Namespace, *, written: bool = False) -> Store:
+    """The store of the results folder, or of the archive, which must exist.
+
+    ``written``: the command changes it, so an archive does not do.
+    """
+    from bench.archive.unpack import opened
     from bench.errors import StoreError
     from bench.storing.store import Store
     from bench.study.study import results_folder
 
-    folder = results_folder(args.results)
+    folder = results_folder(getattr(args, "source", "") or args.results)
+    if folder.is_file() and not written:
+        scratch = ExitStack()
+        atexit.register(scratch.close)
+        return Store(scratch.enter_context(opened(folder)), str(folder))
     if not folder.is_dir():
-        raise StoreError(f"results folder {folder} does not exist. Run `bench run` first, or give --results.")
+        fact = "is no folder" if folder.exists() else "does not exist"
+        raise StoreError(f"results folder {folder} {fact}. Run `bench run` first, or give --results.")
     return Store(folder)
 
 

@@ -10,6 +10,9 @@ from bench.cli import options
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     table = commands.add_parser("table", parents=[common], help="print a table of stored results")
+    table.add_argument(
+        "source", nargs="?", default="", metavar="RESULTS", help="results folder, or archive by bench publish"
+    )
     options.add_results(table)
     options.add_plugin_files(table)
     table.add_argument("--report", default="map_table", metavar="NAME", help="see `bench list reports`")
@@ -83,6 +86,6 @@ def _rescore(args: argparse.Namespace) -> int:
     from bench.study.study import data_folder
 
     root = data_folder(args.data_root)
-    changed = rescore(options.store_of(args), args.metric, data_root=root)
+    changed = rescore(options.store_of(args, written=True), args.metric, data_root=root)
     print(f"{args.metric}: added to {changed} cells. `bench table --metric {args.metric}` shows it.")
     return 0

@@ -30,12 +30,17 @@ def fault(record: RunRecord, arrays: Arrays) -> str:
         return f"its arrays lack {error.args[0]!r}"
 
 
-def recountable(metric: str) -> bool:
-    """Whether histograms give a metric; not where it needs an order, nor where it is unknown here."""
+def needs(metric: str) -> str:
+    """``Metric.needs`` of a score, where ``order`` is more than histograms hold; "" for an unknown metric."""
     try:
-        return metrics.parse_metric(metric).needs != "order"
+        return metrics.parse_metric(metric).needs
     except BenchError:
-        return False
+        return ""
+
+
+def recountable(metric: str) -> bool:
+    """Whether histograms give a score."""
+    return needs(metric) in ("histogram", "grades")
 
 
 def _faults(record: RunRecord, arrays: Arrays) -> Iterator[str]:
@@ -86,7 +91,7 @@ def _wrong(
             yield f"{score.empty_queries[direction]} empty queries {direction}, and its counts have {empty}"
         said = {name: score.metrics[f"{name}/{direction}"] for name in _names(score, direction)}
         for name, value in metrics.means(filter(recountable, said), hist).items():
-            if not _same(said[name], value):
+            if not same(said[name], value):
                 yield f"{name}/{direction} is {said[name]:.6g}, and its counts give {value:.6g}"
     for key in score.metrics:
         if key.rpartition("/")[2] not in record.spec.directions:
@@ -97,7 +102,8 @@ def _names(score: RoundRecord | PartRecord, direction: str) -> list[str]:
     return [key.removesuffix(f"/{direction}") for key in score.metrics if key.endswith(f"/{direction}")]
 
 
-def _same(said: float, value: float) -> bool:
+def same(said: float, value: float) -> bool:
+    """Whether two scores are equal but for the last bits."""
     return math.isclose(said, value, rel_tol=NOISE) or (math.isnan(said) and math.isnan(value))
 
 

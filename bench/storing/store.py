@@ -35,11 +35,12 @@ class Store:
     """The cells below ``folder``, which is made when the first is written.
 
     A record is used only if its scores follow from its arrays (bench/storing/reading.py). ``faults`` maps
-    the file name of every other one that was read to the reason why it counts as missing.
+    the file name of every other one that was read to the reason why it counts as missing. ``title`` names
+    the folder in messages.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, title: str = "") -> None:
+        self.folder, self.title = folder, title or str(folder)
         self.faults: dict[str, str] = {}
         self._passed = Passed()
 
@@ -120,8 +121,8 @@ class Store:
         if count > 1:
             head = f"{count} records in {{}} are left out; `bench run` makes them again:"
         lines = [f"  {name}: {reason}" for name, reason in list(self.faults.items())[:_SHOWN]]
-        rest = [f"  and {count - _SHOWN} more; `bench verify {self.folder}` names all"]
-        return [head.format(self.folder), *lines, *(rest if count > _SHOWN else [])]
+        rest = [f"  and {count - _SHOWN} more; `bench verify {self.title}` names all"]
+        return [head.format(self.title), *lines, *(rest if count > _SHOWN else [])]
 
     def checkpoint(self, spec: RunSpec) -> Path:
         """Where a cell under way is saved between rounds (bench/storing/checkpoint.py)."""
@@ -173,7 +174,7 @@ def _arrays_of(path: Path) -> Path | None:
 
 
 def standing(record: RunRecord | None, data: str) -> tuple[State, str]:
-    """What a stored record is worth, with the reason where it is stale, skipped or failed.
+    """The state of a cell by its stored record, with the reason where it is stale, skipped or failed.
 
     ``data`` is the fingerprint of the dataset as it is now.
     """
