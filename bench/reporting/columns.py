@@ -1,4 +1,4 @@
-"""Things that cells of one column must share: chance, which labels alone decide, and the number of threads."""
+"""Properties that cells of one column share: chance, which labels alone decide, and threads."""
 
 from __future__ import annotations
 

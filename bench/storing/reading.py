@@ -19,6 +19,7 @@ from bench.storing.arrays import Arrays
 from bench.storing.form import mismatch
 
 _VALUES = Mapping[str, str | int | float | bool | None]
+_UNCOUNTABLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)  # from arrays made to fail
 
 
 class RecordError(StoreError):
@@ -168,8 +169,8 @@ def _check_scores(record: RunRecord, packed: bytes, path: Path) -> None:
     if not record.rounds or not packed:
         raise RecordError(f"it has a result without {'arrays' if record.rounds else 'a round'}")
     try:
-        problem = recount.fault(record, Arrays(path.with_name(record.arrays), packed))
-    except StoreError as error:
-        raise RecordError(str(error)) from error
+        problem = recount.fault(record, dict(Arrays(path.with_name(record.arrays), packed)))
+    except (StoreError, *_UNCOUNTABLE) as error:
+        raise RecordError(f"its arrays cannot be counted: {error}") from error
     if problem:
         raise RecordError(problem)

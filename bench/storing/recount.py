@@ -14,6 +14,7 @@ from bench.records import SINCE, PartRecord, RoundRecord, RunRecord
 from bench.scoring import cosine, stored
 from bench.scoring.hamming import Histograms
 from bench.scoring.stored import Arrays
+from bench.storing.means import means
 
 NOISE = 1e-12  # relative: another processor may round the last bits of a score differently
 
@@ -90,7 +91,7 @@ def _wrong(
         if score.empty_queries[direction] != empty:
             yield f"{score.empty_queries[direction]} empty queries {direction}, and its counts have {empty}"
         said = {name: score.metrics[f"{name}/{direction}"] for name in _names(score, direction)}
-        for name, value in metrics.means(filter(recountable, said), hist).items():
+        for name, value in means(filter(recountable, said), hist).items():
             if not same(said[name], value):
                 yield f"{name}/{direction} is {said[name]:.6g}, and its counts give {value:.6g}"
     for key in score.metrics:
@@ -110,12 +111,13 @@ def same(said: float, value: float) -> bool:
 def _inconsistent(hist: Histograms, items: int) -> Iterator[str]:
     """Counts, gains and grades that no search of a database of so many items leaves."""
     assert hist.gains is not None and hist.grades is not None
-    totals, grades = hist.counts.sum(axis=1, dtype=np.int64), hist.grades.astype(np.int64)
-    if (totals[:, 0] != items).any():
-        yield f"{items} items in the database, and its counts have {totals[totals[:, 0] != items][0, 0]}"
+    size, relevant = (hist.counts[:, :, i].sum(axis=1, dtype=np.int64) for i in (0, 1))
+    grades = hist.grades.astype(np.int64)
+    if (size != items).any():
+        yield f"{items} items in the database, and its counts have {size[size != items][0]}"
     if (hist.counts[:, :, 1] > hist.counts[:, :, 0]).any():
         yield "more relevant items than items at some distance"
-    if (grades.sum(axis=1) != items).any() or (grades[:, 1:].sum(axis=1) != totals[:, 1]).any():
+    if (grades.sum(axis=1) != items).any() or (grades[:, 1:].sum(axis=1) != relevant).any():
         yield "grades and counts have different numbers of items"
     if (grades @ np.arange(grades.shape[1]) != hist.gains.sum(axis=1)).any():
         yield "grades and gains have different sums of shared labels"

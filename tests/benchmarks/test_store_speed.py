@@ -19,6 +19,7 @@ from bench.results import Results
 from bench.running.runner import STANDARD
 from bench.scoring import hamming, stored
 from bench.storing import reading
+from bench.storing.arrays import packed
 from bench.storing.store import Store, stale_reasons
 
 METHODS = ("random_projection", "lemon", "olsh", "scm", "cca")
@@ -71,7 +72,7 @@ def fill(folder: Path) -> None:
     for bits, seed in product(BITS, range(10)):
         arrays = searched(bits, seed)
         entry = scored(arrays)
-        content = reading.packed(arrays)
+        content = packed(arrays)
         (files / "arrays").write_bytes(content)
         for method, size, decade in product(METHODS, range(100, 600, 100), range(10)):
             schedule = Schedule("shuffled", size)
