@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from itertools import product
@@ -35,7 +36,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def searched(bits: int, seed: int) -> dict[str, Any]:
     """What a cell of random codes leaves, its histograms and its codes."""
     rng = np.random.default_rng([bits, seed])
-    labels = np.eye(CLASSES, dtype=np.uint8)[rng.integers(CLASSES, size=QUERIES + ITEMS)]
+    classes = np.random.default_rng(0).integers(CLASSES, size=QUERIES + ITEMS)
+    labels = np.eye(CLASSES, dtype=np.uint8)[classes]
     query, database = (hamming.pack_labels(part) for part in (labels[:QUERIES], labels[QUERIES:]))
     arrays: dict[str, Any] = {"rows/database": rng.permutation(ITEMS).astype(np.uint16)}
     for modality in ("image", "text"):
@@ -66,8 +68,8 @@ def scored(arrays: dict[str, Any]) -> RoundRecord:
 
 def fill(folder: Path) -> None:
     """Five methods, four lengths, five protocols, a hundred seeds; equal arrays are linked."""
-    store, files = Store(folder / "runs"), folder / "files"
-    store.check_writable()
+    runs, files = folder / "runs", folder / "files"
+    runs.mkdir()
     files.mkdir()
     for bits, seed in product(BITS, range(10)):
         arrays = searched(bits, seed)
@@ -84,8 +86,8 @@ def fill(folder: Path) -> None:
                 spec=spec, status="ok", rounds=(entry,), code=fingerprint.of_method(method), data="d",
                 arrays=reading.arrays_name(name, content),
             )  # fmt: skip
-            os.link(files / "arrays", store.folder / made.arrays)
-            store.write(made, {})
+            os.link(files / "arrays", runs / made.arrays)
+            (runs / name).write_text(json.dumps(made.to_json()))
         (files / "arrays").unlink()
 
 
@@ -95,19 +97,18 @@ def table(folder: Path) -> str:
     return str(Results(records, stale=stale_reasons(records), arrays=store.arrays).table())
 
 
-def test_ten_thousand_cells_are_verified_in_a_minute_and_then_a_table_in_five_seconds(
+def test_ten_thousand_cells_are_verified_in_a_minute_of_cpu_and_then_a_table_in_five_seconds(
     benchmark: Any, tmp_path: Path
 ) -> None:
     fill(tmp_path)
     folder = tmp_path / "runs"
-    started = time.perf_counter()
+    started = time.process_time()
     checked = check(Store(folder))
-    benchmark.extra_info["seconds to verify"] = verified = time.perf_counter() - started
-    assert (checked.passed, checked.faults) == (10_000, {})
+    benchmark.extra_info["CPU seconds to verify"] = verified = time.process_time() - started
+    assert checked.sound and checked.passed == 10_000
     assert verified < 60
 
-    cpu = time.process_time()
-    assert table(folder).count("random_projection") >= 5
-    benchmark.extra_info["CPU seconds of a table"] = spent = time.process_time() - cpu
-    benchmark.pedantic(table, args=(folder,), rounds=3)
+    started = time.process_time()
+    assert benchmark.pedantic(table, args=(folder,)).count("random_projection") >= 5
+    benchmark.extra_info["CPU seconds of a table"] = spent = time.process_time() - started
     assert spent < 5
