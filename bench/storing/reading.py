@@ -56,10 +56,9 @@ def read_record(path: Path) -> RunRecord:
 
     Raises RecordError with the reason why it cannot be used.
     """
-    stored = _parsed(_content(path))
-    record = _record(stored, path)
-    if record.arrays and not (path.parent / record.arrays).is_file():
-        raise RecordError(f"its arrays {record.arrays} are missing")
+    record = _record(_parsed(_content(path)), path)
+    if record.arrays:
+        _arrays_file(record.arrays, path)
     return record
 
 
@@ -71,7 +70,10 @@ def checked_record(path: Path, passed: Container[str]) -> tuple[RunRecord, str]:
     """
     content = _content(path)
     stored = _parsed(content)
-    packed = _packed(stored.get("arrays"), path)
+    name = stored.get("arrays")
+    if name and not is_arrays_name(name, path.name):
+        _record(stored, path)  # raises where the record itself is another cell's: that is the better reason
+    packed = _packed(name, path) if name else b""
     digest = digest_of(content, packed)
     if digest in passed:
         record = RunRecord.from_json(stored)
@@ -121,8 +123,6 @@ def _record(stored: dict[str, Any], path: Path) -> RunRecord:
         raise RecordError(f"it has text that cannot be printed ({error.reason})") from error
     record = RunRecord.from_json(stored)
     _check_name(record, path)
-    if record.arrays and not is_arrays_name(record.arrays, path.name):
-        raise _misnamed(record.arrays, path)
     return record
 
 
@@ -142,22 +142,21 @@ def _check_name(record: RunRecord, path: Path) -> None:
 
 
 def _packed(name: object, path: Path) -> bytes:
-    """The bytes of the arrays that a record names, or none."""
-    if not name:
-        return b""
-    if not is_arrays_name(name, path.name):
-        raise _misnamed(name, path)
-    file = path.with_name(str(name))
-    if not file.is_file():
-        raise RecordError(f"its arrays {name} are missing")
-    packed = _content(file)
+    """The bytes of the arrays that a record names."""
+    packed = _content(_arrays_file(name, path))
     if arrays_name(path.name, packed) != name:
         raise RecordError(f"its arrays {name} have changed: they do not match the digest in their name")
     return packed
 
 
-def _misnamed(name: object, path: Path) -> RecordError:
-    return RecordError(f"its arrays are {name!r}; expected {path.stem}.DIGEST8.npz beside it")
+def _arrays_file(name: object, path: Path) -> Path:
+    """The file of the arrays that the record in ``path`` names."""
+    if not is_arrays_name(name, path.name):
+        raise RecordError(f"its arrays are {name!r}; expected {path.stem}.DIGEST8.npz beside it")
+    file = path.with_name(str(name))
+    if not file.is_file():
+        raise RecordError(f"its arrays {name} are missing")
+    return file
 
 
 def _check_scores(record: RunRecord, packed: bytes, path: Path) -> None:
