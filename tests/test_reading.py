@@ -151,6 +151,7 @@ def test_a_score_over_all_items_that_the_parts_do_not_add_up_to_is_found(copied:
         (lambda s: s["rounds"].append(s["rounds"][0]), "expected each once"),
         (lambda s: s["rounds"][0].update(parts={"unseen": s["rounds"][0] | {}}), "record.rounds"),
         (lambda s: scores(s).update({"map/t2t": 0.5}), "has none of the cell's directions"),
+        (lambda s: scores(s).pop("chance/t2i"), "chance/t2i is missing"),
         (lambda s: s.update(arrays=""), "a result without arrays"),
         (lambda s: s.update(rounds=[]), "a result without a round"),
         (lambda s: s.update(status="failed"), "it is failed and has scores"),

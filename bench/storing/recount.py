@@ -90,6 +90,9 @@ def _wrong(
         empty = metrics.empty_queries(hist)
         if score.empty_queries[direction] != empty:
             yield f"{score.empty_queries[direction]} empty queries {direction}, and its counts have {empty}"
+        for name in ("map", "chance"):  # no table does without
+            if f"{name}/{direction}" not in score.metrics:
+                yield f"{name}/{direction} is missing"
         said = {name: score.metrics[f"{name}/{direction}"] for name in _names(score, direction)}
         for name, value in means(filter(recountable, said), hist).items():
             if not same(said[name], value):
