@@ -83,7 +83,9 @@ def collect(document: Document, how: Mapping[str, Any] | None, items: str = "uns
         study, cells, offers = section.plan(planner)
         store = Store(study.results_folder)
         if how is None:
-            records = [r for r in (store.read(cell.spec) for cell in cells) if r is not None]
+            records = [r for r in store.read_all([cell.spec for cell in cells]) if r is not None]
+            for line in store.left_out():
+                say(line)
             if len(records) < len(cells):
                 lacking = f"{len(cells) - len(records)} of {len(cells)} cells"
                 say(f"{section.title}: {lacking} are not stored and left out")

@@ -115,6 +115,7 @@ def test_a_record_has_the_fidelity_of_its_setting_and_the_notes_of_its_method(
         datasets="tiny",
         bits="4",
         seeds=1,
+        train="all",
         schedule="shuffled:20",
         results=str(tmp_path / "runs"),
         plugin=[str(tmp_path / "mine.py"), str(PLUGINS / "tiny.py")],

@@ -13,7 +13,7 @@ import pytest
 
 import bench
 from bench import paper
-from bench.archive.verify import verify
+from bench.archive.verify import rerun
 from bench.data import cache
 from bench.plugins import registry
 from bench.protocol import stream
@@ -128,7 +128,7 @@ def test_cells_that_are_run_again_to_verify_them_share_a_dataset(
 ) -> None:
     bench.run(**options(tmp_path, methods="halves", seeds=1))
     looked_up.clear()
-    verdicts = list(verify(Store(tmp_path / "runs"), cells=2, seed=0, data_root=tmp_path))
+    verdicts = list(rerun(Store(tmp_path / "runs"), cells=2, seed=0, data_root=tmp_path))
     assert [verdict.differences for verdict in verdicts] == [(), ()]
     assert looked_up == {"method halves": 1, "dataset tiny": 1}
 

@@ -68,26 +68,23 @@ class Difference:
         return "better" if self.low > 0 else "unclear"
 
 
-def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = None) -> Table:
+def compare(a: Store, b: Store, metric: str) -> Table:
     """A table of every cell that is in both folders and has a result in one, regressions first.
 
-    ``names`` are shown for A and B instead of their folders.
+    Scores are computed from the stored counts.
     """
     parsed = metrics.parse_metric(metric)
     if parsed.ordered:
         raise StoreError(
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )
-    one, two = names or (str(a.folder), str(b.folder))
     old, new = ({r.spec.key: r for r in s.records()} for s in (a, b))
     differences = [d for key in old if key in new for d in _differences(a, old[key], b, new[key], metric)]
     if not differences:
-        raise StoreError(
-            f"{one} and {two} have no result in common. Give two folders with cells of the same study."
-        )
+        raise StoreError(f"{a.title} and {b.title} have no result in common. Give two folders of one study.")
     differences.sort(key=lambda d: (_VERDICTS.index(d.verdict), np.nan_to_num(d.change)))
     caption = (
-        f"A: {one}; B: {two}; {parsed.description}, after the last round",
+        f"A: {a.title}; B: {b.title}; {parsed.description}, after the last round",
         f"B − A, mean over paired queries, with its {CONFIDENCE:.0%} confidence interval (Student's t)",
         "worse and better where the interval excludes 0, without correction for the number of cells",
         f"{len(old.keys() - new.keys())} cells only in A",

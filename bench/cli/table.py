@@ -25,6 +25,9 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         epilog="examples: bench table; bench table --report timing --methods lcdh,ukd; "
         "bench table --report health --option bits=16 --out health.pdf",
     )
+    table.add_argument(
+        "source", nargs="?", default="", metavar="RESULTS", help="results folder, or archive by bench publish"
+    )
     options.add_results(table)
     options.add_plugin_files(table)
     table.add_argument("--report", default="map_table", metavar="NAME", help="see `bench list reports`")
@@ -128,6 +131,6 @@ def _rescore(args: argparse.Namespace) -> int:
     from bench.study.study import data_folder
 
     root = data_folder(args.data_root)
-    changed = rescore(options.store_of(args), args.metric, data_root=root)
+    changed = rescore(options.store_of(args, written=True), args.metric, data_root=root)
     print(f"{args.metric}: added to {changed} cells. `bench table --metric {args.metric}` shows it.")
     return 0

@@ -16,11 +16,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from bench.errors import BenchError, StoreError
+from bench.errors import BenchError
 from bench.page.build import page
 from bench.records import RunRecord, RunSpec
 from bench.storing import traces
-from bench.storing.store import read_record, stale_reason
+from bench.storing.reading import RecordError, read_record
+from bench.storing.store import stale_reason
 
 HOST = "127.0.0.1"
 LATEST = 12  # records shown, the newest first
@@ -81,9 +82,7 @@ class Watch:
 def _entry(path: Path, changed: int) -> dict[str, Any] | None:
     try:
         record = read_record(path)
-    except StoreError:  # of a newer hashbench, which `bench status` reports
-        return None
-    if record is None:
+    except RecordError:  # `bench status` says why
         return None
     old = stale_reason(record)
     return {

@@ -21,6 +21,7 @@ from bench.records import (
     origin,
     selector,
 )
+from bench.reporting import columns
 from bench.reporting.metric import chance_name, short
 from bench.reporting.results import Results
 from bench.reporting.tables import Entry
@@ -28,7 +29,7 @@ from bench.reporting.tables import Entry
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
 APART = ("database", "schedule", "evaluate", "labelled", "paired", "train", "val", "directions")
-FUTURE, STALE, PARALLEL, BREACH = "◊", "§", "∥", "¶"
+FUTURE, STALE, PARALLEL, BREACH, THREADS = "◊", "§", "∥", "¶", "¤"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
 )
@@ -59,8 +60,8 @@ class Protocol:
 
     @cached_property
     def marks(self) -> dict[str, str]:
-        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future, and ¶
-        if it fails the contract or was not checked against it.
+        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future, ¶ if
+        it fails the contract or was not checked against it, ¤ if some of its cells ran on other threads.
         """
         marks: dict[str, dict[str, None]] = {}
         for record in self.records:
@@ -68,6 +69,8 @@ class Protocol:
             mine[_FIDELITY_MARKS.get(kind_of(record.fidelity), "")] = None
             mine[FUTURE if record.spec.sees_future else ""] = None
             mine[BREACH if record.breach else ""] = None
+        for record, _ in columns.uneven_threads(self.records):
+            marks[record.spec.label][THREADS] = None
         return {label: "".join(sorted(mine)) for label, mine in marks.items()}
 
     @cached_property
@@ -148,6 +151,7 @@ class Protocol:
                 f"{status}: {text}"
                 for text in _gathered((r, r.trouble) for r in self.records if r.word == status)
             )
+        lines += (f"{THREADS} {text}" for text in _gathered(columns.uneven_threads(self.records)))
         lines += (f"note: {text}" for text in _gathered((r, n) for r in self.records for n in r.notes))
         return tuple(lines)
 
@@ -198,10 +202,12 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     fingerprint. So they are in pool, but a method
     without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
     that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart.
-    Raises ParameterError where there is no record.
+    Raises ParameterError where there is no record, StoreError where records disagree on a chance level that
+    must be the same.
     """
     if not results.records:
         raise ParameterError(NO_RECORDS)
+    columns.check_chance(results.records)
     prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in results:

@@ -15,7 +15,7 @@ import importlib
 import os
 import platform
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -57,6 +57,7 @@ STANDARD = (
     "precision@r2",
     "ndcg@100",
 )
+_FEW = 4  # distinct codes: with fewer, items are hardly ranked
 SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 
@@ -354,9 +355,31 @@ class _Session:
             status="ok",
             rounds=tuple(self.rounds),
             fit_seconds=tuple(self.fit_seconds),
-            notes=self.notes,
+            notes=(*self.notes, *self.collapsed()),
             **common,
         )
+
+    def collapsed(self) -> Iterator[str]:
+        """A note for queries or a database with hardly any distinct codes, fewer than their labels have."""
+        train, query = self.stream.train.labels, self.stream.query_labels
+        assert train is not None, "skip_reason() refuses a dataset without labels"
+        labels = {"query": query, "database": hamming.pack_labels(train)}
+        for name, codes in self.arrays.items():
+            if name.startswith("codes/"):
+                _, where, modality = name.split("/")
+                count = _distinct(codes)
+                if count < min(_FEW, 2**self.spec.bits, _distinct(labels[where])):
+                    plural = "codes" if count > 1 else "code"
+                    yield f"only {count} distinct {modality} {plural} for {codes.shape[1]} {where} items"
+
+
+def _distinct(codes: npt.NDArray[np.uint64]) -> int:
+    """The number of different columns of packed codes, counted up to ``_FEW``."""
+    for count in range(_FEW):
+        if not codes.shape[1]:
+            return count
+        codes = codes[:, (codes != codes[:, :1]).any(axis=0)]
+    return _FEW
 
 
 def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -40,7 +40,7 @@ class Surveyed:
     cell: PlannedCell
     record: RunRecord | None
     status: CellStatus
-    reason: str  # why it is stale, skipped or failed
+    reason: str  # why it is stale, skipped or failed, or why its record counts as missing
 
     def due(self, *, retry: bool = False, force: bool = False) -> bool:
         """Whether a run has to compute it."""
@@ -93,6 +93,10 @@ def complete(
     due = [one.cell for one in surveyed if one.due(retry=retry, force=force)]
     if progress and title and due:
         say(f"{title}: {len(due)} of {len(cells)} cells are run first")
+    if progress:
+        for one in surveyed:
+            if one.status == "missing" and one.reason:
+                say(f"{one.cell.spec}: is run again: {one.reason}")
     records = {one.cell.spec.key: one.record for one in surveyed if one.record is not None}
     fresh = {cell.spec.key for cell in due}
     stay = [cell for cell in cells if cell.spec.key not in fresh]
@@ -135,9 +139,9 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
     store = Store(study.results_folder)
     kinds: dict[Any, PlannedCell] = {}
     surveyed = []
-    for cell in cells:
-        record = store.read(cell.spec)
-        surveyed.append(Surveyed(cell, record, *standing(record, cell.data.cached.fingerprint)))
+    for cell, record in zip(cells, store.read_all([cell.spec for cell in cells]), strict=True):
+        status, reason = standing(record, cell.data.cached.fingerprint)
+        surveyed.append(Surveyed(cell, record, status, reason or store.fault(cell.spec)))
         kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val), cell)
     _cut(kinds.values(), study)
     return surveyed

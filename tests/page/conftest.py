@@ -47,7 +47,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def results(home: Path) -> Results:
     """Two datasets, two protocols, failures, and a method whose name is an attack."""
     with plugged(home) as plugins:
-        common: dict[str, Any] = {"plugin": plugins, "results": str(home / "runs"), "bits": "8,16"}
+        common: dict[str, Any] = {
+            "plugin": plugins,
+            "results": str(home / "runs"),
+            "bits": "8,16",
+            "train": "all",
+        }
         methods = "halves,random_projection,breaks,float_features"
         bench.run(methods=methods, datasets="tiny,pictures", seeds=2, evaluate="all", **common)
         bench.run(methods="halves", datasets="tiny", seeds=1, database="frozen", **common)
