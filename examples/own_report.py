@@ -14,7 +14,7 @@ def render(results: Results, *, metric: Metric = "map", top: Annotated[int, "cel
             row = {"cell": str(record.spec), "seconds": sum(record.fit_seconds)}
             data.append({**row, "value": sum(scores) / len(scores)})
     if not data:
-        raise ParameterError("report 'own_report': no cell has numbers. Run some first: bench run.")
+        raise ParameterError("no cell has numbers. Run some first: bench run.")
     data = sorted(data, key=lambda row: row["seconds"])[:top]
     block = Block(
         caption=("mean over directions after the last round; seconds of fitting, all rounds together",),

@@ -107,9 +107,8 @@ def _numbers(place: str, file: str, given: Mapping[str, Any]) -> Iterator[Publis
     fields["assumed"] = tuple(fields.get("assumed", ()))
     for method, direction, values in _rows(place, given["values"], len(columns)):
         for (length, when), value in zip(columns, values, strict=True):
-            yield Published(
-                **fields, value=value, method=method, direction=direction, bits=length, rounds=when, file=file
-            )
+            column = {"direction": direction, "bits": length, "rounds": when}
+            yield Published(**fields, **column, value=value, method=method, file=file)
 
 
 def _rows(place: str, values: Any, columns: int) -> Iterator[tuple[str, str, list[float]]]:

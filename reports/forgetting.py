@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.reporting import Axes, Curve, Direction, Figure, Results, RunRecord, definition, lines
-from bench.reports._stream import Values, class_incremental, old_queries
+from bench.reporting import Axes, Curve, Direction, Figure, Results, RunRecord, Values, definition, lines
+from bench.reports._stream import class_incremental, old_queries
 
 
 def render(results: Results) -> Figure:

@@ -35,7 +35,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(folder: Path, **options: Any) -> Store:
     """A store of small cells in ``folder``."""
-    small = {"methods": "random_projection", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": PLUGINS}
+    small = {
+        "methods": "random_projection",
+        "datasets": "tiny",
+        "bits": "8",
+        "seeds": 1,
+        "train": "all",
+        "plugin": PLUGINS,
+    }
     bench.run(**{**small, "results": str(folder), **options})
     return Store(folder)
 

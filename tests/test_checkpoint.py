@@ -34,6 +34,7 @@ folder = sys.argv[2]
 bench.run(
     methods=f"dies[round={sys.argv[3]},witness={folder}/witness]", datasets="tiny", bits=sys.argv[4], seeds=1,
     schedule="shuffled:10", evaluate="every:2", database=sys.argv[5], results=folder,
+    contract=False,
 )
 """
 

@@ -25,7 +25,20 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(*more: str, methods: str = "halves") -> int:
     plugins = ",".join(str(p) for p in PLUGINS)
     return main(
-        ["run", "--plugin", plugins, "--datasets", "tiny", "--methods", methods, "--bits", "8", *more]
+        [
+            "run",
+            "--plugin",
+            plugins,
+            "--datasets",
+            "tiny",
+            "--methods",
+            methods,
+            "--bits",
+            "8",
+            "--train",
+            "all",
+            *more,
+        ]
     )
 
 
@@ -100,6 +113,8 @@ def test_plan_says_what_is_done_and_what_the_rest_costs(capsys: pytest.CaptureFi
         "8",
         "--seeds",
         "2",
+        "--train",
+        "all",
     ]
     capsys.readouterr()
     assert main(["plan", *grid]) == 0

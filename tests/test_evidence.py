@@ -89,6 +89,15 @@ def test_chance_is_what_equal_codes_would_give_every_query() -> None:
     )
 
 
+def test_histograms_and_codes_are_those_that_were_stored() -> None:
+    made, codes = histograms(), np.where(np.random.default_rng(1).random((30, BITS)) < 0.5, 1, -1)
+    parts = {"i2t/2/counts": made.counts, "i2t/2/gains": np.ones(1), "i2t/2/grades": np.zeros(1)}
+    evidence = Evidence(lambda _: {**parts, "codes/database/text": hamming.pack_codes(codes)})
+    found = evidence.histograms(record(), "i2t")
+    assert [found.counts, found.gains, found.grades] == [parts[name] for name in parts]
+    np.testing.assert_array_equal(evidence.codes(record(), "text"), codes)
+
+
 def test_what_is_derived_is_made_once() -> None:
     evidence, made = Evidence(lambda _: {}), iter([1])
     assert [evidence.derived(("key",), lambda: next(made)) for _ in range(2)] == [1, 1]

@@ -23,6 +23,7 @@ GRID = [
     "8,16",
     "--seeds",
     "3",
+    "--no-contract",
 ]
 
 

@@ -499,3 +499,48 @@ def exact_ap_fast(counts: Any) -> float:
 
 def test_the_module_says_all_it_exports() -> None:
     assert all(hasattr(metrics, name) for name in metrics.__all__)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 0], [[0], [1], [0]]])
+def test_one_column_of_class_numbers_is_read_as_class_numbers(labels: list[Any]) -> None:
+    codes = np.array([[1, 1], [1, -1], [-1, -1]])
+    scores = metrics.evaluate(codes, codes, labels, labels, metrics="map")
+    assert scores["empty_queries"] == 0
+
+
+def test_one_column_that_is_no_class_number_is_refused() -> None:
+    codes = np.array([[1, 1], [1, -1]])
+    with pytest.raises(DataError, match="one column of float64"):
+        metrics.evaluate(codes, codes, [[0.5], [1.0]], [[0.5], [1.0]])
+
+
+def test_one_metric_may_be_given_as_a_name() -> None:
+    codes = np.array([[1, 1], [1, -1]])
+    assert metrics.evaluate(codes, codes, [0, 1], [0, 1], metrics="map@1")["map@1"] == 1.0
+
+
+@pytest.mark.parametrize("side", ["query", "database"])
+def test_no_query_and_no_database_are_refused(side: str) -> None:
+    codes, none = np.array([[1, 1], [1, -1]]), np.empty((0, 2), np.int8)
+    given = (none, codes, [], [0, 1]) if side == "query" else (codes, none, [0, 1], [])
+    with pytest.raises(DataError, match=f"no {side} codes"):
+        metrics.evaluate(*given)
+
+
+@pytest.mark.parametrize(
+    ("codes", "advice"),
+    [
+        (np.array([[0.5, -1.5]]), "Binarise with bench.api.sign"),
+        (np.array([[0.5, 1.5]]), "subtract a threshold first"),
+        (np.array([[7, 255]], np.uint8), "np.unpackbits"),
+    ],
+)
+def test_advice_for_what_is_no_code_makes_codes_that_differ(codes: np.ndarray, advice: str) -> None:
+    with pytest.raises(DataError, match=advice):
+        metrics.evaluate(codes, codes, [0], [0])
+
+
+def test_class_number_minus_one_is_refused() -> None:
+    codes = np.array([[1, 1], [1, -1]])
+    with pytest.raises(DataError, match="a row of zeros for -1"):
+        metrics.evaluate(codes, codes, [0, -1], [0, 1])

@@ -33,7 +33,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def options(tmp_path: Path, **changes: Any) -> dict[str, Any]:
     plugins = [str(p) for p in sorted(PLUGINS.glob("*.py"))]
-    small = {"methods": "halves", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": plugins}
+    small = {
+        "methods": "halves",
+        "datasets": "tiny",
+        "bits": "8",
+        "seeds": 1,
+        "train": "all",
+        "plugin": plugins,
+    }
     return {**small, "results": str(tmp_path / "runs"), **changes}
 
 
@@ -331,7 +338,7 @@ def test_validation_never_reads_the_test_queries(tmp_path: Path, monkeypatch: py
     """With --val the scores are the same whatever the test queries are."""
     scores = []
     for replaced in (False, True):
-        made = options(tmp_path / str(replaced), val=15)
+        made = options(tmp_path / str(replaced), val=15, train=0.5)
         if replaced:
             monkeypatch.setattr("bench.data.cache._open_split", _with_empty_queries())
         scores.append(finished(bench.run(**made)))

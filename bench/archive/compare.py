@@ -173,8 +173,8 @@ def _table(differences: list[Difference], metric: str, caption: tuple[str, ...])
 
 def _varies(differences: Sequence[Difference], name: str) -> bool:
     """Whether cells of one method differ in it."""
-    labels = {d.before.spec.label for d in differences}
-    return len({(d.before.spec.label, _value(d, name)) for d in differences}) > len(labels)
+    pairs = {(d.before.spec.label, _value(d, name)) for d in differences}
+    return len(pairs) > len({label for label, _ in pairs})
 
 
 def _all_values(differences: Sequence[Difference], name: str) -> str:

@@ -38,6 +38,7 @@ _TEXT = {
     "last": "remainder of the items: merge (into the last chunk) or short (a chunk by itself)",
     "database": f"codes in the database: {', '.join(DATABASES)}",
     "pool": f"items for a method's offline stage: {', '.join(POOLS)}",
+    "train": "items that methods are trained on: all, a share (0.5), or a number over the stream (10000)",
     "labelled": "share of training items whose labels methods see: 1, or 0,0.1,1",
     "paired": "share of training items that methods see in both modalities; the others lose one",
     "evaluate": "rounds to evaluate: last, all or every:K",
@@ -98,6 +99,16 @@ def store_of(args: argparse.Namespace) -> Store:
     if not folder.is_dir():
         raise StoreError(f"results folder {folder} does not exist. Run `bench run` first, or give --results.")
     return Store(folder)
+
+
+def add_items(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the database items that scores are over."""
+    parser.add_argument(
+        "--items",
+        choices=("unseen", "trained", "all"),
+        default="unseen",
+        help="database items to score, in cells with train below all (default: unseen)",
+    )
 
 
 def add_plugin_files(parser: argparse._ActionsContainer) -> None:

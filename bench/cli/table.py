@@ -44,6 +44,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="mark numbers not significantly different from the best; works only with map_table",
     )
+    options.add_items(table)
     options.add_output(table)
     for name in _FILTERS:
         table.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
@@ -73,7 +74,7 @@ def _table(args: argparse.Namespace) -> int:
     records = [r for r in options.records_of(store) if _wanted(r.spec, args)]
     if args.metric:
         records = scored(store, records, args.metric)
-    results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
+    results = Results(records, stale=stale_reasons(records), arrays=store.arrays, items=args.items)
     options.give_out(_tables(results, args), args)
     return 0
 

@@ -31,7 +31,7 @@ def definition(name: str) -> str:
     """A metric with its definition and its ties; only its title if it is unknown, as a plugin's may be."""
     title = metric_title(name)
     if name == "map":
-        return f"{title} over all database items, tie-aware (expected over the orders of tied items)"
+        return f"{title} without a cutoff, tie-aware (expected over the orders of tied items)"
     try:
         description = parse_metric(name).description
     except BenchError:

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reporting.evidence import Values
 from bench.reporting.figures import Figure, Plot
 from bench.reporting.metric import check_metric
 from bench.reporting.protocol import APART, DIRECTION_NAMES, Protocol, by_dataset, by_label
 from bench.reporting.results import Results
 from bench.reporting.style import CHANCE, Look, by_direction, label_edges, legend, log_ticks, point_ticks
 
-Values = npt.NDArray[np.float64]
 BASELINE = "chance"  # a curve of this name is drawn as the chance level
 
 

@@ -12,10 +12,12 @@ from bench.errors import ParameterError
 from bench.records import (
     DATABASES,
     DIRECTIONS,
+    PARTS,
     REFERENCES,
     Direction,
     RoundRecord,
     RunRecord,
+    kind_of,
     origin,
     selector,
 )
@@ -25,14 +27,14 @@ from bench.reporting.tables import Entry
 
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
-APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
-FUTURE, STALE, PARALLEL = "◊", "§", "∥"
+APART = ("database", "schedule", "evaluate", "labelled", "paired", "train", "val", "directions")
+FUTURE, STALE, PARALLEL, BREACH = "◊", "§", "∥", "¶"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
 )
 T = TypeVar("T")
 K = TypeVar("K")
-_FIDELITY_MARKS = {"reconstruction": "†", "adaptation": "‡"}  # after a method's name
+_FIDELITY_MARKS = {"modified": "⋆", "reconstruction": "†", "adaptation": "‡"}  # after a method's name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +59,15 @@ class Protocol:
 
     @cached_property
     def marks(self) -> dict[str, str]:
-        """The marks after each method's name: † ‡ for its fidelity, ◊ if its teacher saw the future."""
+        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future, and ¶
+        if it fails the contract or was not checked against it.
+        """
         marks: dict[str, dict[str, None]] = {}
         for record in self.records:
             mine = marks.setdefault(record.spec.label, {})
-            mine[_FIDELITY_MARKS.get(record.fidelity, "")] = None
+            mine[_FIDELITY_MARKS.get(kind_of(record.fidelity), "")] = None
             mine[FUTURE if record.spec.sees_future else ""] = None
+            mine[BREACH if record.breach else ""] = None
         return {label: "".join(sorted(mine)) for label, mine in marks.items()}
 
     @cached_property
@@ -110,6 +115,8 @@ class Protocol:
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
         axes = {"schedule": spec.schedule, "pool": pool, "evaluate": spec.evaluate}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
+        if spec.train != "all" and "train" not in swept:
+            lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
         if spec.labelled < 1 and "labelled" not in swept:
             lines.append(f"labelled {spec.labelled:g}: the labels of the other training items were withheld")
         if spec.paired < 1 and "paired" not in swept:
@@ -132,6 +139,7 @@ class Protocol:
             lines.append(
                 f"{FUTURE} saw the future: its offline stage had the items of all rounds (pool=full)"
             )
+        lines += breaches(self.records)
         stale = self.results.stale
         old = [(r, stale[r.spec.key]) for r in self.records if r.spec.key in stale]
         lines += (f"{STALE} stale: {text}" for text in _gathered(old))
@@ -151,7 +159,7 @@ class Protocol:
             by_fidelity.setdefault(fidelity, set()).add(record.spec.label)
         for fidelity in sorted(by_fidelity):
             labels = ", ".join(sorted(by_fidelity[fidelity]))
-            yield f"{_FIDELITY_MARKS.get(fidelity, '')} {origin(fidelity)}: {labels}".strip()
+            yield f"{_FIDELITY_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
@@ -167,10 +175,12 @@ class Protocol:
             "schedule": str(spec.schedule),
             "pool": spec.pool,
             "saw_future": spec.sees_future,
-            **{name: getattr(spec, name) for name in ("val", "evaluate", "labelled", "paired")},
+            **{name: getattr(spec, name) for name in ("val", "evaluate", "labelled", "paired", "train")},
+            "searched": record.part,
             "data": record.data,
             "method": spec.label,
             "fidelity": record.fidelity,
+            "contract": record.breach,
             "bits": spec.bits,
         }
 
@@ -183,8 +193,9 @@ class Protocol:
 def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     """Divide records so that no column mixes protocols, in order of appearance.
 
-    Records are apart when they differ in database, schedule, evaluate, labelled, paired, val,
-    directions or, for the same dataset, in its fingerprint. So they are in pool, but a method
+    Records are apart when they differ in database, schedule, evaluate, labelled, paired, train, val or
+    directions, in the part of the database that their scores are over or, for the same dataset, in its
+    fingerprint. So they are in pool, but a method
     without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
     that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart.
     Raises ParameterError where there is no record.
@@ -194,7 +205,7 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in results:
-        base = tuple(getattr(record.spec, name) for name in APART if name not in swept)
+        base = (record.part, *(getattr(record.spec, name) for name in APART if name not in swept))
         known = prints.setdefault((*base, dataset_of(record)), [])
         if record.data and record.data not in known:
             known.append(record.data)
@@ -271,6 +282,14 @@ def parallel(records: Iterable[RunRecord]) -> bool:
     return any(int(r.environment.get("jobs", 1)) > 1 for r in records)
 
 
+def breaches(records: Iterable[RunRecord]) -> Iterator[str]:
+    """A line for what stands between methods and the contract."""
+    labels: dict[str, set[str]] = {}
+    for record in records:
+        labels.setdefault(record.breach, set()).add(record.spec.label)
+    return (f"{BREACH} {text}: {', '.join(sorted(found))}" for text, found in labels.items() if text)
+
+
 def reasons(records: Iterable[RunRecord]) -> str:
     """Why records have no numbers, each reason once."""
     return "; ".join(dict.fromkeys(f"{r.word}: {r.trouble}" for r in records if r.word))
@@ -281,10 +300,14 @@ def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:
     last = [r.rounds[-1] for r in records if not r.word]
     if last:
         parts.append(f"{_range(r.queries for r in last)} queries ({_empty(last)})")
-        parts.append(f"{_range(r.items for r in last)} items in the database")
+        parts.append(f"{_range(r.items for r in last)} {_searched(records[0].part)}")
         parts += [chance_level(metric, last)] if metric else []
     fingerprint = next((r.data for r in records if r.data), "")
     return f"{name}: " + "; ".join([*parts, *([f"data {fingerprint[:8]}"] if fingerprint else [])])
+
+
+def _searched(part: str) -> str:
+    return "items in the database" if part == "all" else f"{part} items searched"
 
 
 def _empty(rounds: Sequence[RoundRecord]) -> str:

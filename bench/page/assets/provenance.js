@@ -71,6 +71,7 @@ function openNumber(n) {
     rows([
       ["method", n.method],
       ["origin", first.fidelity],
+      ["contract", unique(n.records.map((r) => r.contract)).filter(Boolean).join("; ")],
       ["reference", protocol().methods[n.method].reference],
       ["saw the future", first.future ? "its offline stage had the items of all rounds" : ""],
       ["note", unique(n.records.flatMap((r) => r.notes)).join("; ")],
