@@ -96,7 +96,7 @@ def _wrong(
         said = {name: score.metrics[f"{name}/{direction}"] for name in _names(score, direction)}
         for name, value in means(filter(recountable, said), hist).items():
             if not same(said[name], value):
-                yield f"{name}/{direction} is {said[name]:.6g}, and its counts give {value:.6g}"
+                yield f"{name}/{direction} is {said[name]:.12g}, and its counts give {value:.12g}"
     for key in score.metrics:
         if key.rpartition("/")[2] not in record.spec.directions:
             yield f"score {key!r} has none of the cell's directions"
