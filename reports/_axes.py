@@ -1,7 +1,5 @@
 """Sweeps: records that differ in one or two parameters or axes, and the values they have there."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +20,7 @@ from bench.reporting import (
     check_metric,
     dataset_of,
     definition,
+    grouped,
     metric_title,
     part_name,
     reasons,
@@ -90,9 +89,7 @@ class Sweep:
 
     def data(self, metric: str) -> Iterator[dict[str, Any]]:
         """A row of plain numbers for every point, code length and direction."""
-        points: dict[tuple[Any, ...], list[RunRecord]] = {}
-        for r in self.records:
-            points.setdefault((r.spec.bits, *self.values[r.spec.key]), []).append(r)
+        points = grouped(self.records, lambda r: (r.spec.bits, *self.values[r.spec.key]))
         for (_, *values), here in points.items():
             for direction in here[0].spec.directions:
                 numbers = scores(here, metric, direction)
@@ -108,7 +105,7 @@ class Sweep:
                 }
 
 
-def sweeps(results: Results, axes: Sequence[str], dimensions: int, report: str, metric: str) -> list[Sweep]:
+def sweeps(results: Results, axes: Sequence[str], dimensions: int, metric: str) -> list[Sweep]:
     """One for every method, dataset and protocol; without ``axes``, over what varies in the records."""
     if not results.records:
         raise ParameterError(NO_RECORDS)
@@ -117,16 +114,13 @@ def sweeps(results: Results, axes: Sequence[str], dimensions: int, report: str, 
     axes = tuple(axes) or results.swept or tuple(_varied(results, defaults))
     if len(axes) != dimensions:
         raise ParameterError(
-            f"report {report!r} shows {dimensions} axes, and these cells differ in "
-            f"{', '.join(axes) or 'none'}. Print it by `bench sweep METHOD --grid …`, or select fewer cells."
+            f"shows {'one axis' if dimensions == 1 else 'two axes'}, and these cells differ in "
+            f"{', '.join(axes) or 'none'}. Select fewer cells, or run a grid: `bench sweep METHOD --grid …`."
         )
-    groups: dict[tuple[Any, ...], list[RunRecord]] = {}
-    for record in results:
-        groups.setdefault(_fixed(record, axes), []).append(record)
     values = {r.spec.key: tuple(_value(r, axis, defaults) for axis in axes) for r in results}
     return [
         Sweep(axes, Protocol(results=results, pool=records[0].spec.pool, records=tuple(records)), values)
-        for records in groups.values()
+        for records in grouped(results, lambda r: _fixed(r, axes)).values()
     ]
 
 

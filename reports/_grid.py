@@ -1,12 +1,10 @@
 """One metric, methods in rows, datasets, directions and bits in columns; means over seeds."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from bench.reporting import (
     DIRECTION_NAMES,
@@ -37,6 +35,7 @@ _LEGEND = {
     "column, is .05 or more",
     UNTESTED: "not tested: it shares fewer than two seeds with the best of its column",
 }
+Band = Annotated[bool, "show the worst and the best order of tied items"]
 Rounds = Callable[[RunRecord], Sequence[RoundRecord]]
 
 
@@ -61,22 +60,6 @@ class Samples:
         return [r.metrics[key] for r in self.rounds.values() if key in r.metrics]
 
 
-def grids(results: Results, *, metric: str, **options: Any) -> list[Grid]:
-    """The entries of every protocol; the options are those of :class:`Grid`."""
-    check_metric(results, metric)
-    return [Grid(protocol, metric=metric, **options) for protocol in protocols(results)]
-
-
-def numbered(parts: Sequence[Grid]) -> Iterator[tuple[Block, Iterator[Mapping[str, Any]]]]:
-    """Grids as the parts of one table, whose plain numbers have the number of their block."""
-    for i, grid in enumerate(parts):
-        yield grid.block(), ({"block": i, **row} for row in grid.data())
-
-
-def last_round(record: RunRecord) -> Sequence[RoundRecord]:
-    return record.rounds[-1:]
-
-
 class Grid:
     """The entries of one protocol.
 
@@ -91,7 +74,7 @@ class Grid:
         *,
         metric: str,
         band: bool,
-        rounds: Rounds = last_round,
+        rounds: Rounds = lambda record: record.rounds[-1:],
         when: str = "after the last round",
         by_round: bool = False,
         significance: bool = False,
@@ -260,6 +243,18 @@ class Grid:
             "empty_queries": shown.empty_queries.get(direction) if shown else None,
             **self.protocol.outcome(samples.records),
         }
+
+
+def grids(results: Results, *, metric: str, **options: Any) -> list[Grid]:
+    """The entries of every protocol; the options are those of :class:`Grid`."""
+    check_metric(results, metric)
+    return [Grid(protocol, metric=metric, **options) for protocol in protocols(results)]
+
+
+def numbered(parts: Sequence[Grid]) -> Iterator[tuple[Block, Iterator[Mapping[str, Any]]]]:
+    """Grids as the parts of one table, whose plain numbers have the number of their block."""
+    for i, grid in enumerate(parts):
+        yield grid.block(), ({"block": i, **row} for row in grid.data())
 
 
 def _mean(values: Sequence[float]) -> float | None:

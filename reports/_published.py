@@ -1,7 +1,5 @@
 """Numbers that others published, from results/published/*.toml; the trap: each has its own protocol."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -110,13 +108,7 @@ def _numbers(place: str, file: str, given: Mapping[str, Any]) -> Iterator[Publis
     for method, direction, values in _rows(place, given["values"], len(columns)):
         for (length, when), value in zip(columns, values, strict=True):
             yield Published(
-                **fields,
-                value=value,
-                method=method,
-                direction=direction,
-                bits=length,
-                rounds=when,
-                file=file,
+                **fields, value=value, method=method, direction=direction, bits=length, rounds=when, file=file
             )
 
 
@@ -170,15 +162,8 @@ def _one_of(*allowed: str) -> tuple[Callable[[Any], bool], str]:
 _TEXT = (_is_text, "a text")
 _COUNT = (_is_count, "a positive whole number")
 _KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "paper": _TEXT,
-    "read": _TEXT,
-    "where": _TEXT,
-    "table": _TEXT,
-    "dataset": _TEXT,
-    "data": _TEXT,
-    "features": _TEXT,
-    "schedule": _TEXT,
-    "note": _TEXT,
+    **dict.fromkeys(("paper", "read", "where", "table", "dataset", "data", "features"), _TEXT),
+    **dict.fromkeys(("schedule", "note"), _TEXT),
     "bits": (_are_bits, "a list of different positive whole numbers, or [0] where the source has none"),
     "metric": (_is_metric, "map, map@R or a variant that `bench list metrics` has"),
     "ties": _one_of(*TIES),

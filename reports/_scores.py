@@ -1,7 +1,5 @@
 """Per-query scores of a protocol, lined up so that methods can be compared query by query."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from bench.reporting import (
     RunRecord,
     bootstrap,
     compare_all,
+    grouped,
     holm,
 )
 
@@ -77,15 +76,13 @@ def against_best(column: Compared, evidence: Evidence) -> dict[str, Comparison]:
 def against(column: Compared, reference: str) -> dict[str, Comparison]:
     """Every other method against ``reference``, on the seeds that both have; none without such a seed."""
     base = column.scores[reference]
-    groups: dict[tuple[int, ...], list[str]] = {}
-    for name, by_seed in column.scores.items():
-        seeds = tuple(sorted(set(by_seed) & set(base)))
-        if name != reference and seeds:
-            groups.setdefault(seeds, []).append(name)
+    rivals = [name for name in column.scores if name != reference]
+    groups = grouped(rivals, lambda name: tuple(sorted(column.scores[name].keys() & base.keys())))
     comparisons: dict[str, Comparison] = {}
     for seeds, names in groups.items():
-        matrices = {name: _matrix(column.scores[name], seeds) for name in names}
-        comparisons |= compare_all(matrices, _matrix(base, seeds))
+        if seeds:
+            matrices = {name: _matrix(column.scores[name], seeds) for name in names}
+            comparisons |= compare_all(matrices, _matrix(base, seeds))
     return {name: comparisons[name] for name in column.scores if name in comparisons}
 
 
@@ -96,9 +93,7 @@ def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, float]:
 
 def intervals(column: Compared) -> dict[str, tuple[float, float]]:
     """A bootstrap interval of the mean of every method; those with the same seeds share the resamples."""
-    groups: dict[tuple[int, ...], list[str]] = {}
-    for name, by_seed in column.scores.items():
-        groups.setdefault(tuple(sorted(by_seed)), []).append(name)
+    groups = grouped(column.scores, lambda name: tuple(sorted(column.scores[name])))
     bounds: dict[str, tuple[float, float]] = {}
     for seeds, names in groups.items():
         matrices = [_matrix(column.scores[name], seeds) for name in names]

@@ -1,7 +1,5 @@
 """Figures of curves over the searches of the last round."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Streams round by round: which cells have their rounds, and the scores of old queries along the stream."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 
@@ -11,16 +9,16 @@ from bench.reports._scores import mean
 Values = npt.NDArray[np.float64]
 
 
-def require_rounds(results: Results, report: str) -> None:
+def require_rounds(results: Results) -> None:
     """Raise ParameterError where all cells were evaluated after their last round only."""
     if results.records and all(r.spec.evaluate == "last" for r in results):
         raise ParameterError(
-            f"report {report!r}: all {len(results)} cells were evaluated after their last round only. "
+            f"all {len(results)} cells were evaluated after their last round only. "
             "Run with --evaluate all, or every:K."
         )
 
 
-def class_incremental(results: Results, report: str) -> Results:
+def class_incremental(results: Results) -> Results:
     """The cells of class-incremental streams of which every round was evaluated."""
     chosen = results.select(
         lambda r: (
@@ -29,7 +27,7 @@ def class_incremental(results: Results, report: str) -> Results:
     )
     if not chosen.records:
         raise ParameterError(
-            f"report {report!r}: none of {len(results)} cells has every round of a class-incremental stream. "
+            f"none of {len(results)} cells has every round of a class-incremental stream. "
             "Run with --schedule class_incremental:5 --evaluate all."
         )
     return chosen

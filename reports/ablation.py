@@ -1,7 +1,5 @@
 """Ablation: a method, its variants, and their paired differences to the full method."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -58,8 +56,8 @@ def render(results: Results) -> Table:
     full = dict.fromkeys(key for c in contrasts for key in c.pairs)
     if not full:
         raise ParameterError(
-            "report 'ablation': no cell has a variant to compare with. `bench ablate METHOD` runs a method "
-            "and its variants, and prints this table."
+            "no cell has a variant to compare with. `bench ablate METHOD` runs a method with its variants, "
+            "and prints this table."
         )
     results.evidence.prepare(results)
     parts = [

@@ -1,30 +1,22 @@
 """Two numbers per stream: the average over its rounds, and the last round."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
 
 from bench.reporting import Metric, Results, RoundRecord, RunRecord, Table, metric_title
-from bench.reports._grid import grids, numbered
+from bench.reports._grid import Band, grids, numbered
 from bench.reports._stream import require_rounds
 
 
-def render(
-    results: Results,
-    *,
-    metric: Metric = "map",
-    band: Annotated[bool, "show the worst and the best order of tied items"] = False,
-) -> Table:
+def render(results: Results, *, metric: Metric = "map", band: Band = False) -> Table:
     """Two blocks per protocol: the mean over the evaluated rounds of each run, and the last round.
 
     Every round has the same weight, however many items it brings. A round in which no query has a
     relevant item has no value and is left out of the mean.
     """
-    require_rounds(results, "average")
+    require_rounds(results)
     several = results.select(lambda r: r.spec.evaluate != "last")
     when = "mean over the evaluated rounds, each counted the same"
     average = grids(several, metric=metric, band=band, rounds=_average, when=when)

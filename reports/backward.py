@@ -1,7 +1,5 @@
 """Backward transfer and forgetting of class-incremental streams, beside what chance alone would lose."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,7 +34,7 @@ _Place = tuple[int, int, int]  # dataset, direction, bits
 
 def render(results: Results) -> Table:
     """One block per protocol; columns by dataset, direction and bits."""
-    parts = ((p, _rows(p)) for p in protocols(class_incremental(results, "backward")))
+    parts = ((p, _rows(p)) for p in protocols(class_incremental(results)))
     return Table.of("Backward transfer", ((_block(protocol, rows), rows) for protocol, rows in parts))
 
 

@@ -1,7 +1,5 @@
 """Critical-difference diagram: mean ranks of methods over datasets × bits, with Nemenyi's test."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -39,7 +37,7 @@ def render(results: Results, *, metric: Metric = "map") -> Figure:
     ranked = [(p, r) for p in protocols(results) if (r := _ranks(p, metric)) is not None]
     if not ranked:
         raise ParameterError(
-            f"report 'critical': no protocol among {len(results)} cells has three methods on two blocks "
+            f"no protocol among {len(results)} cells has three methods on two blocks "
             "(datasets × bits). Run more methods, bits or datasets."
         )
     parts = (_plot(number, protocol, metric, *r) for number, (protocol, r) in enumerate(ranked))

@@ -1,7 +1,5 @@
 """The datasets of the runs: sizes, features, labels, base rate, and queries without a relevant item."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,20 +14,21 @@ from bench.reporting import (
     RunRecord,
     Table,
     dataset_of,
+    grouped,
 )
 
-_COLUMNS = (
-    Column("dataset", align="left"),
-    Column("train"),
-    Column("query"),
-    Column("features", align="left"),
-    Column("classes"),
-    Column("labels per item"),
-    Column("base rate"),
-    Column("empty queries"),
-    Column("schedules", align="left"),
-    Column("data", align="left"),
-)
+_SHOWN = {  # key of a row → its column, and the format of its value
+    "dataset": (Column("dataset", align="left"), ""),
+    "train": (Column("train"), ","),
+    "query": (Column("query"), ","),
+    "features": (Column("features", align="left"), ""),
+    "classes": (Column("classes"), ""),
+    "labels_per_item": (Column("labels per item"), ".2f"),
+    "base_rate": (Column("base rate"), ".3f"),
+    "empty_queries": (Column("empty queries"), ""),
+    "schedules": (Column("schedules", align="left"), ""),
+    "data": (Column("data", align="left"), ".8"),
+}
 
 
 def render(results: Results) -> Table:
@@ -39,10 +38,7 @@ def render(results: Results) -> Table:
     """
     if not results.records:
         raise ParameterError(NO_RECORDS)
-    groups: dict[tuple[str, str], list[RunRecord]] = {}
-    for record in results:
-        if record.data:
-            groups.setdefault((dataset_of(record), record.data), []).append(record)
+    groups = grouped((r for r in results if r.data), lambda r: (dataset_of(r), r.data))
     data = [_data(name, records, results) for (name, _), records in groups.items()]
     lacking = ", ".join(row["dataset"] for row in data if row["classes"] is None)
     block = Block(
@@ -50,7 +46,7 @@ def render(results: Results) -> Table:
             "train is streamed and becomes the database; queries are never trained on",
             "base rate: mean share of training items that are relevant to a query, the mAP of random codes",
         ),
-        columns=_COLUMNS,
+        columns=tuple(column for column, _ in _SHOWN.values()),
         rows=tuple(map(_row, data)),
         notes=(f"files not available, so only what the records contain: {lacking}",) if lacking else (),
     )
@@ -76,18 +72,7 @@ def _data(name: str, records: Sequence[RunRecord], results: Results) -> dict[str
 
 
 def _row(row: Mapping[str, Any]) -> Row:
-    forms = {
-        "dataset": "",
-        "train": ",",
-        "query": ",",
-        "features": "",
-        "classes": "",
-        "labels_per_item": ".2f",
-        "base_rate": ".3f",
-        "empty_queries": "",
-        "schedules": "",
-    }
-    entries = (
-        Entry() if row[name] in (None, "") else Entry(format(row[name], form)) for name, form in forms.items()
+    return tuple(
+        Entry() if row[name] in (None, "") else Entry(format(row[name], form))
+        for name, (_, form) in _SHOWN.items()
     )
-    return (*entries, Entry(row["data"][:8]))

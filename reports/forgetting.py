@@ -1,7 +1,5 @@
 """Forgetting along a class-incremental stream: mAP by round on queries of earlier classes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +22,7 @@ def render(results: Results) -> Figure:
         return Curve(x[0], np.mean(y, axis=0))
 
     return lines(
-        class_incremental(results, "forgetting"),
+        class_incremental(results),
         title="Old classes along the stream",
         axes=Axes(x="round", y="mAP on old classes", markers=True, whole=True),
         caption=(

@@ -1,11 +1,9 @@
 """Code health: balance and correlation of bits, bucket sizes, entropy, duplicates, flips of old codes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 
@@ -17,8 +15,8 @@ from bench.reporting import (
     Health,
     Look,
     ParameterError,
-    Part,
     Plot,
+    Protocol,
     Results,
     RunRecord,
     by_label,
@@ -45,28 +43,32 @@ def render(
     """One plot per protocol, dataset and modality."""
     hashing = results.select(lambda r: not r.word and r.reference != "real-valued")
     if not hashing.records:
-        raise ParameterError(f"report 'health': none of {len(results)} cells has codes.")
+        raise ParameterError(f"none of {len(results)} cells has codes.")
     lengths = {r.spec.bits for r in hashing}
     length = min(lengths, key=lambda b: (abs(np.log2(b / 32)), b)) if bits is None else bits
     found = parts(hashing.select(lambda r: r.spec.bits == length))
-    plots = [_plot(part, length, m, alone=len(found) == 1) for part in found for m in MODALITIES]
+    plots = [
+        _plot(m if len(found) == 1 else f"{name}-{m}", part, length, m)
+        for name, part in found.items()
+        for m in MODALITIES
+    ]
     return Figure.of("Code health", plots)
 
 
-def _plot(part: Part, bits: int, modality: str, *, alone: bool) -> tuple[Plot, Iterator[dict[str, Any]]]:
-    results, ran = part.protocol.results, by_label(part.protocol.records)
-    codes = {name: [results.evidence.health(r, modality) for r in mine] for name, mine in ran.items()}
+def _plot(name: str, part: Protocol, bits: int, modality: str) -> tuple[Plot, Iterator[dict[str, Any]]]:
+    results, ran = part.results, by_label(part.records)
+    codes = {label: [results.evidence.health(r, modality) for r in mine] for label, mine in ran.items()}
     drawn = {label: _Drawn.of(mine, codes[label]) for label, mine in ran.items()}
-    items = part.protocol.records[0].rounds[-1].items
-    once = all(len(r.rounds) < 2 for r in part.protocol.records)
+    items = part.records[0].rounds[-1].items
+    once = all(len(r.rounds) < 2 for r in part.records)
     plot = Plot(
-        name=modality if alone else f"{part.name}-{modality}",
-        caption=(f"{bits}-bit codes of the {modality} modality", *_CAPTION, *part.caption),
-        notes=part.protocol.notes(),
+        name=name,
+        caption=(f"{bits}-bit codes of the {modality} modality", *_CAPTION, *part.caption()),
+        notes=part.notes(),
         draw=partial(_draw, drawn, results.looks, items=items, once=once),
     )
     numbers = (
-        {**part.protocol.columns(ran[label][0]), "modality": modality, **_summary(of, ran[label])}
+        {**part.columns(ran[label][0]), "modality": modality, **_summary(of, ran[label])}
         for label, of in codes.items()
     )
     return plot, numbers
@@ -114,7 +116,7 @@ class _Drawn:
     flips: Curve | None
 
     @classmethod
-    def of(cls, ran: Sequence[RunRecord], codes: Sequence[Health]) -> _Drawn:
+    def of(cls, ran: Sequence[RunRecord], codes: Sequence[Health]) -> Self:
         return cls(
             balance=_sorted([c.balance for c in codes]),
             correlation=_sorted([_pairs(c) for c in codes]),

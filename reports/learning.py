@@ -1,8 +1,7 @@
 """mAP, or another metric, along the stream: mean and spread over seeds after every evaluated round."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from bench.reports._stream import require_rounds
 
 def render(results: Results, *, metric: Metric = "map") -> Figure:
     """Against the items in the database, which grows with every round."""
-    require_rounds(results, "learning")
+    require_rounds(results)
 
     def curve(ran: Sequence[RunRecord], direction: Direction, name: str = metric) -> Curve | None:
         keys = {f"{metric}/{direction}", f"{name}/{direction}"}
@@ -51,10 +50,6 @@ def _curve(ran: Sequence[RunRecord], key: str) -> Curve:
     """By the number of the round; of rounds that only some seeds have, those seeds."""
     numbers = sorted({r.round for record in ran for r in record.rounds})
     points = [[r for record in ran for r in record.rounds if r.round == number] for number in numbers]
-    values = [np.array([p.metrics.get(key, np.nan) for p in rounds]) for rounds in points]
-    known = [v[~np.isnan(v)] for v in values]
-    return Curve(
-        x=np.array([np.mean([p.items for p in rounds]) for rounds in points]),
-        y=np.array([v.mean() if len(v) else np.nan for v in known]),
-        spread=np.array([v.std(ddof=1) if len(v) > 1 else 0.0 for v in known]) if len(ran) > 1 else None,
-    )
+    values = [[v for p in rounds if not np.isnan(v := p.metrics.get(key, np.nan))] for rounds in points]
+    curve = Curve.of([float(np.mean([p.items for p in rounds])) for rounds in points], values)
+    return curve if len(ran) > 1 else replace(curve, spread=None)

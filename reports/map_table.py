@@ -1,18 +1,16 @@
 """The main table: mAP, or another metric, after the last round, per method, dataset, direction and bits."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from bench.reporting import Metric, ParameterError, Results, Table, metric_title
-from bench.reports._grid import grids, numbered
+from bench.reports._grid import Band, grids, numbered
 
 
 def render(
     results: Results,
     *,
     metric: Metric = "map",
-    band: Annotated[bool, "show the worst and the best order of tied items"] = True,
+    band: Band = True,
     significance: Annotated[bool, "mark entries not significantly different from the best; map only"] = False,
 ) -> Table:
     """Means over seeds, one block per protocol. ``significance`` reads the histograms of all cells."""

@@ -1,7 +1,5 @@
 """All installed methods: their needs and origin, and their mAP on Wiki at 32 bits."""
 
-from __future__ import annotations
-
 import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Accuracy against cost: mAP over the seconds of fitting and rehashing a stream, and the Pareto front."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

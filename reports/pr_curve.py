@@ -1,7 +1,5 @@
 """Precision and recall within every Hamming radius after the last round, from stored histograms."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Precision against recall within every Hamming radius: a function of the codes alone, free of ties."""
 
-from __future__ import annotations
-
 from bench.reporting import WITHIN_RADIUS, Axes, Curve, Figure, Results
 from bench.reports._searches import AFTER, search_lines
 

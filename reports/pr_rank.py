@@ -1,7 +1,5 @@
 """Precision against recall by rank, expected over the orders of tied items."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from bench.reporting import Axes, Curve, Figure, Results

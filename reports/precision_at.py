@@ -1,7 +1,5 @@
 """Precision among the first N items, expected over the orders of tied items."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from bench.reporting import Axes, Curve, Direction, Figure, Results, RunRecord, Search, by_label

@@ -1,7 +1,5 @@
 """Provenance: every cell with its key, fingerprints, machine and trouble, as needed to cite or repeat it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,11 +1,9 @@
 """Published numbers beside ours, with a list of everything in which the two protocols differ."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -23,6 +21,7 @@ from bench.reporting import (
     Table,
     chance_level,
     dataset_of,
+    grouped,
     parse_metric,
 )
 from bench.reports._published import FUSED, NOT_STATED, Published, load
@@ -31,10 +30,6 @@ _Names = tuple[str, ...]
 _Place = tuple[str, int, str]  # direction, bits, rounds of a column
 _PROTOCOL = ("data", "features", "queries", "items", "metric", "ties", "database", "rounds", "schedule")
 _DIFFERS = "*"
-_OURS = (
-    *("ours_value", "ours_metric", "ours_method", "ours_dataset", "ours_database"),
-    *("ours_schedule", "ours_n", "ours_differs", "ours_stale"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +66,7 @@ def render(
             "no published number for these methods, datasets and bits. The datasets are "
             f"{', '.join(sorted({p.dataset for p in every}))}; filter less."
         )
-    tables: dict[tuple[str, str], list[Published]] = {}
-    for number in chosen:
-        tables.setdefault((number.file, number.table), []).append(number)
-    parts = (_Part(numbers, results) for numbers in tables.values())
+    parts = (_Part(numbers, results) for numbers in grouped(chosen, lambda p: (p.file, p.table)).values())
     return Table.of("Published numbers", ((part.block(), part.data()) for part in parts))
 
 
@@ -182,25 +174,16 @@ class _Part:
     def data(self) -> Iterator[Mapping[str, Any]]:
         for p in self.numbers:
             ours = self.ours.get((p.dataset, p.method), {}).get(_place(p))
-            row = {field.name: getattr(p, field.name) for field in fields(p)}
-            row["assumed"] = " ".join(p.assumed)
-            yield row | self._our_columns(p, ours)
+            row = {**asdict(p), "assumed": " ".join(p.assumed)}
+            names = ("value", "metric", "method", "dataset", "database", "schedule", "n", "differs", "stale")
+            values = [None] * len(names) if ours is None else self._our_values(p, ours)
+            yield row | {f"ours_{name}": value for name, value in zip(names, values, strict=True)}
 
-    def _our_columns(self, p: Published, ours: _Ours | None) -> dict[str, Any]:
-        if ours is None:
-            return dict.fromkeys(_OURS)
-        record = ours.records[0]
-        return {
-            "ours_value": ours.value(p.direction),
-            "ours_metric": ours.metric,
-            "ours_method": record.spec.label,
-            "ours_dataset": dataset_of(record),
-            "ours_database": record.spec.database,
-            "ours_schedule": str(record.spec.schedule),
-            "ours_n": len(ours.records),
-            "ours_differs": "; ".join(ours.differences),
-            "ours_stale": "; ".join(dict.fromkeys(self._reasons(ours))),
-        }
+    def _our_values(self, p: Published, ours: _Ours) -> list[Any]:
+        record, stale = ours.records[0], "; ".join(dict.fromkeys(self._reasons(ours)))
+        run = (record.spec.label, dataset_of(record), record.spec.database, str(record.spec.schedule))
+        differs = "; ".join(ours.differences)
+        return [ours.value(p.direction), ours.metric, *run, len(ours.records), differs, stale]
 
 
 def _place(p: Published) -> _Place:
@@ -235,11 +218,12 @@ def _runs(p: Published, records: Sequence[RunRecord]) -> Iterator[RunRecord]:
 
 def _beside(row: Mapping[_Place, Published], records: Sequence[RunRecord]) -> dict[_Place, _Ours]:
     """Ours for the values of one row, all from runs of one protocol: the one that differs least."""
-    groups: dict[tuple[Any, ...], list[RunRecord]] = {}
-    for record in _runs(next(iter(row.values())), records):
+
+    def protocol(record: RunRecord) -> tuple[Any, ...]:
         s = record.spec
-        key = (s.label, dataset_of(record), s.database, s.schedule, s.pool, record.data)
-        groups.setdefault(key, []).append(record)
+        return (s.label, dataset_of(record), s.database, s.schedule, s.pool, record.data)
+
+    groups = grouped(_runs(next(iter(row.values())), records), protocol)
     candidates = [filled for group in groups.values() if (filled := _filled(row, group))]
 
     def distance(filled: dict[_Place, _Ours]) -> tuple[int, int]:

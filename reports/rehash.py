@@ -1,7 +1,5 @@
 """Rehash economics: mAP against the stored bits rewritten, for every database policy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,8 +33,8 @@ def render(results: Results, *, metric: Metric = "map") -> Figure:
     several = results.select(lambda r: r.spec.evaluate == "all" and not r.reference and len(r.rounds) > 1)
     if not several.records:
         raise ParameterError(
-            f"report 'rehash': none of {len(results)} cells was evaluated in every round of several, so the "
-            "rewritten bits are unknown. Run with --evaluate all."
+            f"none of {len(results)} cells was evaluated in every round of several, so its rewritten bits "
+            "are unknown. Run with --evaluate all."
         )
 
     def curve(ran: Sequence[RunRecord], direction: Direction) -> Curve:

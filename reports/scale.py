@@ -1,7 +1,5 @@
 """Cost at one million items, extrapolated linearly from the runs, not measured."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

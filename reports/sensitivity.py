@@ -1,14 +1,12 @@
 """One metric over the values of one parameter or axis: a table for every dataset."""
 
-from __future__ import annotations
-
 from bench.reporting import DIRECTION_NAMES, Block, Column, Entry, Metric, Results, Table, metric_title
 from bench.reports._axes import AxisNames, Sweep, shown, sweeps
 
 
 def render(results: Results, *, metric: Metric = "map", axes: AxisNames = ()) -> Table:
     """Means over seeds; the axis goes down."""
-    found = sweeps(results, axes, 1, "sensitivity", metric)
+    found = sweeps(results, axes, 1, metric)
     title = f"{metric_title(metric)} over {found[0].axes[0]}"
     return Table.of(title, ((_block(sweep, metric), sweep.data(metric)) for sweep in found))
 

@@ -1,8 +1,5 @@
 """One metric over the values of one parameter or axis, as lines: a panel per dataset and direction."""
 
-from __future__ import annotations
-
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -36,17 +33,13 @@ def render(results: Results, *, metric: Metric = "map", axes: AxisNames = ()) ->
         draw = partial(_draw, lines, axis, sweep.levels(axis), title)
         return ("band: standard deviation over seeds",), draw
 
-    return drawn(sweeps(results, axes, 1, "sensitivity_plot", metric), metric, plot)
+    return drawn(sweeps(results, axes, 1, metric), metric, plot)
 
 
 def _curve(sweep: Sweep, bits: int, direction: Direction, metric: str) -> Curve:
     """Against the position of the value; NaN for cells that did not run."""
     values = [scores(sweep.at(bits, x), metric, direction) for x in sweep.levels(sweep.axes[0])]
-    return Curve(
-        x=np.arange(len(values), dtype=np.float64),
-        y=np.array([statistics.fmean(v) if v else np.nan for v in values]),
-        spread=np.array([statistics.stdev(v) if len(v) > 1 else 0.0 for v in values]),
-    )
+    return Curve.of(range(len(values)), values)
 
 
 def _draw(lines: Mapping[tuple[Direction, int], Curve], name: str, levels: Sequence[Any], title: str) -> Any:

@@ -1,7 +1,5 @@
 """Time by stage: how the seconds of a stream divide, for every method."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,7 +10,6 @@ from bench.reporting import (
     PAGE_WIDTH,
     PARALLEL_NOTE,
     Figure,
-    ParameterError,
     Plot,
     Results,
     RunRecord,
@@ -34,23 +31,21 @@ _STAGES = {
 def render(results: Results) -> Figure:
     """Shares of the wall-clock total, which stands at the end of each bar; mean over seeds."""
     plots = []
-    for part in parts(results):
-        rows = [_row(ran) for ran in by_row(r for r in part.protocol.records if not r.word)]
+    for name, part in parts(results).items():
+        rows = [_row(ran) for ran in by_row(r for r in part.records if not r.word)]
         if rows:
             plot = Plot(
-                name=part.name,
+                name=name,
                 caption=(
                     "share of wall-clock time by stage over the stream, mean over seeds",
                     "at the right the total in seconds",
-                    *([PARALLEL_NOTE] if parallel(part.protocol.records) else ()),
-                    *part.caption,
+                    *([PARALLEL_NOTE] if parallel(part.records) else ()),
+                    *part.caption(),
                 ),
-                notes=part.protocol.notes(),
+                notes=part.notes(),
                 draw=partial(_draw, [{k: v for k, v in row.items() if k != "record"} for row in rows]),
             )
-            plots.append((plot, [{**part.protocol.columns(r["record"]), **r["seconds"]} for r in rows]))
-    if not plots:
-        raise ParameterError(f"report 'stages': none of {len(results)} cells has numbers. Run `bench run`.")
+            plots.append((plot, [{**part.columns(r["record"]), **r["seconds"]} for r in rows]))
     return Figure.of("Time by stage", plots)
 
 

@@ -1,7 +1,5 @@
 """One metric over two parameters or axes, such as λ1 × λ2: a table for every dataset and code length."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +19,7 @@ from bench.reports._axes import AxisNames, Sweep, shown, sweeps
 
 def render(results: Results, *, metric: Metric = "map", axes: AxisNames = ()) -> Table:
     """Means over seeds; the first axis goes down, the second across, once for each direction."""
-    found = sweeps(results, axes, 2, "surface", metric)
+    found = sweeps(results, axes, 2, metric)
     return Table(
         title=f"{metric_title(metric)} over {' × '.join(found[0].axes)}",
         blocks=tuple(_block(sweep, bits, metric) for sweep in found for bits in sweep.lengths),

@@ -1,7 +1,5 @@
 """One metric over two parameters or axes, such as λ1 × λ2: a heat map per direction and code length."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -28,10 +26,10 @@ Surfaces = Mapping[tuple[Direction, int], npt.NDArray[np.float64]]  # (down, acr
 
 def render(results: Results, *, metric: Metric = "map", axes: AxisNames = ()) -> Figure:
     """Means over seeds; the first axis goes down, the second across; a frame marks the highest."""
-    every = sweeps(results, axes, 2, "surface_plot", metric)
+    every = sweeps(results, axes, 2, metric)
     ran = [sweep for sweep in every if _known(_surfaces(sweep, metric)).size]
     if not ran:
-        raise ParameterError(f"report 'surface_plot': none of {len(results)} cells has numbers to draw.")
+        raise ParameterError(f"none of {len(results)} cells has numbers to draw.")
 
     def plot(sweep: Sweep) -> tuple[tuple[str, ...], Callable[[], Any]]:
         surfaces = _surfaces(sweep, metric)

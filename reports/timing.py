@@ -1,7 +1,5 @@
 """Time and memory: seconds per stage, size of the learned state, stored bits rewritten by rehashing."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Wins, ties and losses of every method against every other, over all pairs of seed and query."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -34,9 +32,7 @@ def render(results: Results) -> Table:
     """One block per protocol and dataset; references are left out."""
     table = Table.of("Wins, ties and losses", map(_part, by_dataset(results)))
     if not table.data:
-        raise ParameterError(
-            f"report 'wins' needs at least two methods with results; these {len(results)} cells have fewer."
-        )
+        raise ParameterError(f"needs at least two methods with results; {len(results)} cells have fewer.")
     return table
 
 

@@ -11,11 +11,24 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import binom
 
-from bench.reporting.significance import bootstrap, compare, holm, randomisation_test, ranks, seed_test
+from bench.reporting.significance import (
+    Comparison,
+    Scores,
+    bootstrap,
+    compare_all,
+    holm,
+    randomisation_test,
+    ranks,
+    seed_test,
+)
 
 QUERIES, SEEDS, TRIALS = 120, 4, 300
 MOST = int(binom.ppf(0.9999, TRIALS, 0.05))  # false positives that chance allows in so many trials
 LEAST = int(binom.ppf(0.0001, TRIALS, 0.05))
+
+
+def compare(first: Scores, second: Scores) -> Comparison:
+    return compare_all({"first": first}, second)["first"]
 
 
 def scores(

@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from bench import metrics
 from bench.errors import StoreError
-from bench.records import DIRECTIONS, RunRecord, selector
+from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reporting.evidence import Evidence
+from bench.reporting.protocol import DIRECTION_NAMES, dataset_of
 from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.storing.store import Store
 
@@ -40,9 +41,7 @@ class Difference:
     reverse; the missing number is NaN.
     """
 
-    label: str
-    dataset: str
-    direction: str
+    direction: Direction
     before: RunRecord
     a: float
     b: float
@@ -87,16 +86,12 @@ def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = 
             f"{one} and {two} have no result in common. Give two folders with cells of the same study."
         )
     differences.sort(key=lambda d: (_VERDICTS.index(d.verdict), np.nan_to_num(d.change)))
-    alone = [
-        f"{len(x.keys() - y.keys())} cells only in {name}"
-        for x, y, name in ((old, new, "A"), (new, old, "B"))
-    ]
-    interval = f"B − A, mean over paired queries, with its {CONFIDENCE:.0%} confidence interval (Student's t)"
     caption = (
         f"A: {one}; B: {two}; {parsed.description}, after the last round",
-        interval,
+        f"B − A, mean over paired queries, with its {CONFIDENCE:.0%} confidence interval (Student's t)",
         "worse and better where the interval excludes 0, without correction for the number of cells",
-        *alone,
+        f"{len(old.keys() - new.keys())} cells only in A",
+        f"{len(new.keys() - old.keys())} cells only in B",
     )
     return _table(differences, metric, caption)
 
@@ -137,7 +132,6 @@ def _differences(a: Store, old: RunRecord, b: Store, new: RunRecord, metric: str
         paired = not any(trouble) and old.data == new.data and len(before) == len(after)
         low, high = _interval(after - before) if paired else (math.nan, math.nan)
         yield Difference(
-            label=spec.label, dataset=selector(spec.dataset, spec.dataset_params),
             direction=direction, before=old, gained=trouble[0], lost=trouble[1],
             a=_mean(before), b=_mean(after), low=low, high=high,
         )  # fmt: skip
@@ -179,7 +173,8 @@ def _table(differences: list[Difference], metric: str, caption: tuple[str, ...])
 
 def _varies(differences: Sequence[Difference], name: str) -> bool:
     """Whether cells of one method differ in it."""
-    return len({(d.label, _value(d, name)) for d in differences}) > len({d.label for d in differences})
+    labels = {d.before.spec.label for d in differences}
+    return len({(d.before.spec.label, _value(d, name)) for d in differences}) > len(labels)
 
 
 def _all_values(differences: Sequence[Difference], name: str) -> str:
@@ -188,11 +183,11 @@ def _all_values(differences: Sequence[Difference], name: str) -> str:
 
 
 def _value(d: Difference, name: str) -> str:
-    return d.dataset if name == "dataset" else str(getattr(d.before.spec, name))
+    return dataset_of(d.before) if name == "dataset" else str(getattr(d.before.spec, name))
 
 
 def _row(d: Difference, varied: Sequence[str]) -> Row:
-    stub = (d.label, *(_value(d, name) for name in varied), f"{d.direction[0]}→{d.direction[2]}".upper())
+    stub = (d.before.spec.label, *(_value(d, name) for name in varied), DIRECTION_NAMES[d.direction])
     interval = "not paired" if math.isnan(d.low) else f"{_short(d.low, '+')}…{_short(d.high, '+')}"
     numbers = (_short(d.a), _short(d.b), _short(d.change, "+"), interval)
     if d.lost or d.gained:
@@ -209,7 +204,7 @@ def _short(value: float, sign: str = "") -> str:
 def _data(d: Difference) -> dict[str, Any]:
     s = d.before.spec
     return {
-        "method": d.label, "dataset": d.dataset, "bits": s.bits, "seed": s.seed,
+        "method": s.label, "dataset": dataset_of(d.before), "bits": s.bits, "seed": s.seed,
         **{name: str(getattr(s, name)) for name in _PROTOCOL}, "direction": d.direction, "a": d.a, "b": d.b,
         "difference": d.change, "low": d.low, "high": d.high, "verdict": d.verdict,
         "reason": d.lost or d.gained, "key": s.key,

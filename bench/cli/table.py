@@ -117,15 +117,9 @@ def _options_of(report: str, args: argparse.Namespace) -> dict[str, object]:
 def _wanted(spec: RunSpec, args: argparse.Namespace) -> bool:
     from bench.study.selectors import split
 
-    def allowed(value: str, chosen: str | None) -> bool:
-        return chosen is None or value in split(chosen)
-
-    return (
-        (allowed(spec.method, args.methods) or allowed(spec.label, args.methods))
-        and allowed(spec.dataset, args.datasets)
-        and allowed(str(spec.bits), args.bits)
-        and allowed(spec.database, args.database)
-    )
+    names = (spec.method, spec.label), (spec.dataset,), (str(spec.bits),), (spec.database,)
+    filters = (getattr(args, name) for name in _FILTERS)
+    return all(text is None or set(split(text)) & set(own) for text, own in zip(filters, names, strict=True))
 
 
 def _rescore(args: argparse.Namespace) -> int:

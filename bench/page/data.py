@@ -129,10 +129,7 @@ def _styles(results: Results) -> dict[str, dict[str, Any]]:
 
 
 def _protocol(
-    block: Block,
-    rows: Sequence[Mapping[str, Any]],
-    records: Sequence[RunRecord],
-    index: Mapping[str, int],
+    block: Block, rows: Sequence[Mapping[str, Any]], records: Sequence[RunRecord], index: Mapping[str, int]
 ) -> dict[str, Any]:
     pools = list(dict.fromkeys(row["pool"] for row in rows))
     pool = next((p for p in pools if p != "none"), "none")

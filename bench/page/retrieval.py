@@ -20,8 +20,9 @@ import numpy.typing as npt
 from bench.contract.dataset import Dataset, Raw
 from bench.contract.items import Labels, Modality, Split
 from bench.errors import BenchError, DataError
-from bench.records import RunRecord, selector
+from bench.records import RunRecord
 from bench.reporting.evidence import Evidence
+from bench.reporting.protocol import dataset_of, grouped
 from bench.results import Results
 from bench.running.runner import SIDES
 from bench.scoring.hamming import distances_numpy
@@ -37,19 +38,16 @@ SIDE = 96  # pixels of a picture's longer side
 
 def collect(results: Results, data_root: Path, budget: int) -> dict[str, Any]:
     """Dataset → its sample, or ``{"why": ...}`` where there is none; pictures in ``budget`` bytes."""
-    by_dataset: dict[str, list[RunRecord]] = {}
-    for record in results.records:
-        by_dataset.setdefault(selector(record.spec.dataset, record.spec.dataset_params), []).append(record)
-    found, planner = {}, Planner()
+    by_dataset = grouped(results, dataset_of)
+    samples, planner = {}, Planner()
     for name, records in by_dataset.items():
         spec = records[0].spec
         data = planner.data(spec.dataset, spec.dataset_params, data_root)
         try:
-            sample = _sample(records, results.evidence, data, budget // len(by_dataset))
+            samples[name] = _sample(records, results.evidence, data, budget // len(by_dataset))
         except BenchError as error:
-            sample = {"why": str(error)}
-        found[name] = sample
-    return found
+            samples[name] = {"why": str(error)}
+    return samples
 
 
 def _sample(

@@ -29,22 +29,16 @@ from bench.records import (
 )
 from bench.reporting.evidence import Evidence, Health, Search
 from bench.reporting.figures import Figure, Plot
-from bench.reporting.metric import (
-    WITHIN_RADIUS,
-    chance_name,
-    check_metric,
-    definition,
-    metric_title,
-    short,
-)
+from bench.reporting.metric import WITHIN_RADIUS, chance_name, check_metric, definition, metric_title, short
 from bench.reporting.options import Metric
 from bench.reporting.panels import (
     BASELINE,
     Axes,
     Curve,
-    Part,
+    Panel,
     columns_of,
     draw_curve,
+    draw_panels,
     lines,
     part_name,
     parts,
@@ -62,6 +56,7 @@ from bench.reporting.protocol import (
     by_row,
     chance_level,
     dataset_of,
+    grouped,
     parallel,
     protocols,
     reasons,
@@ -73,7 +68,6 @@ from bench.reporting.significance import (
     Comparison,
     Ranks,
     bootstrap,
-    compare,
     compare_all,
     holm,
     randomisation_test,
@@ -87,35 +81,20 @@ from bench.reporting.tables import Block, Column, Entry, Row, Table
 __all__ = ["Block", "Column", "Entry", "Figure", "Metric", "Plot", "Row", "Table"]
 # what it reads
 __all__ += ["Contrast", "Direction", "Evidence", "Health", "Method", "Modality", "Results", "RoundRecord"]
-__all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "dataset_of", "origin", "selector"]
+__all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "dataset_of", "grouped", "origin", "selector"]
 __all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES"]
-# which records stand together, and the words below them
+# which records stand together, and the text around them
 __all__ += ["Protocol", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
 __all__ += ["DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE", "WITHIN_RADIUS"]
-# metrics and statistics
-__all__ += [
-    "chance_level",
-    "chance_name",
-    "check_metric",
-    "definition",
-    "metric_title",
-    "parse_metric",
-    "short",
-]
-__all__ += [
-    "CONFIDENCE",
-    "LEVEL",
-    "Comparison",
-    "Ranks",
-    "bootstrap",
-    "compare",
-    "compare_all",
-    "holm",
-    "mean",
-]
-__all__ += ["per_query", "pr_curve", "randomisation_test", "ranks", "seed_test"]
+# metrics
+__all__ += ["chance_level", "chance_name", "check_metric", "definition", "mean", "metric_title"]
+__all__ += ["parse_metric", "per_query", "pr_curve", "short"]
+# statistics
+__all__ += ["CONFIDENCE", "LEVEL", "Comparison", "Ranks", "bootstrap", "compare_all", "holm"]
+__all__ += ["randomisation_test", "ranks", "seed_test"]
 # figures
-__all__ += ["BASELINE", "PAGE_WIDTH", "Axes", "Curve", "Look", "Part", "by_direction", "columns_of"]
-__all__ += ["draw_curve", "grid", "label_edges", "legend", "lines", "log_ticks", "part_name", "parts"]
+__all__ += ["BASELINE", "PAGE_WIDTH", "Axes", "Curve", "Look", "Panel", "by_direction", "columns_of"]
+__all__ += ["draw_curve", "draw_panels", "grid", "label_edges", "legend", "lines", "log_ticks"]
+__all__ += ["part_name", "parts"]
 # errors
 __all__ += ["BenchError", "ContractError", "DataError", "ParameterError", "StoreError", "UnknownNameError"]

@@ -80,34 +80,23 @@ class Evidence:
 
     def prepare(self, records: Iterable[RunRecord]) -> None:
         """Read the last round of all records that ran, on threads: decompressing lets go of the GIL."""
-        tasks = [r for r in records if r.rounds and r.arrays and not self._known(r)]
-        if tasks:
-            with ThreadPoolExecutor(usable_threads()) as pool:
-                for _ in pool.map(self._prepare, tasks):
-                    pass
-
-    def _known(self, record: RunRecord) -> bool:
-        last = record.rounds[-1].round
-        return all((_name(record), d, last) in self._searches for d in record.spec.directions)
+        with ThreadPoolExecutor(usable_threads()) as pool:
+            list(pool.map(self._prepare, [r for r in records if r.rounds and r.arrays]))
 
     def _prepare(self, record: RunRecord) -> None:
-        stored = self(record)
-        for direction in record.spec.directions:
-            self._search(record, direction, record.rounds[-1].round, stored)
+        last = record.rounds[-1].round
+        missing = [d for d in record.spec.directions if (_name(record), d, last) not in self._searches]
+        stored = self(record) if missing else {}
+        for direction in missing:
+            search = _search_of(_counts(record, stored, direction, last))
+            self._searches[_name(record), direction, last] = search
 
     def search(self, record: RunRecord, direction: Direction, round_: int | None = None) -> Search:
         """Scores and curves of a round, by default the last."""
-        return self._search(record, direction, record.rounds[-1].round if round_ is None else round_, None)
-
-    def _search(
-        self, record: RunRecord, direction: Direction, round_: int, stored: Mapping[str, Any] | None
-    ) -> Search:
-        key = _name(record), direction, round_
+        number = record.rounds[-1].round if round_ is None else round_
+        key = _name(record), direction, number
         if key not in self._searches:
-            counts = _entry(
-                record, self(record) if stored is None else stored, f"{direction}/{round_}/counts"
-            )
-            self._searches[key] = _search_of(Histograms(counts))
+            self._searches[key] = _search_of(_counts(record, self(record), direction, number))
         return self._searches[key]
 
     def histograms(self, record: RunRecord, direction: Direction, round_: int | None = None) -> Histograms:
@@ -118,8 +107,7 @@ class Evidence:
 
     def chance(self, record: RunRecord, direction: Direction, round_: int) -> npt.NDArray[np.float32]:
         """The AP of every query if all codes were equal (Q,); NaN without a relevant item."""
-        counts = _entry(record, self(record), f"{direction}/{round_}/counts")
-        return per_query("chance", Histograms(counts)).astype(np.float32)
+        return per_query("chance", _counts(record, self(record), direction, round_)).astype(np.float32)
 
     def derived(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
         """The result of ``make()``, computed once for all reports that name it by ``key``."""
@@ -156,6 +144,12 @@ def _entry(record: RunRecord, stored: Mapping[str, npt.NDArray[Any]], name: str)
             f"{record.spec}: no stored array {name!r}. `bench run --force` runs the cell again."
         )
     return stored[name]
+
+
+def _counts(
+    record: RunRecord, stored: Mapping[str, npt.NDArray[Any]], direction: Direction, number: int
+) -> Histograms:
+    return Histograms(_entry(record, stored, f"{direction}/{number}/counts"))
 
 
 def _search_of(hist: Histograms) -> Search:

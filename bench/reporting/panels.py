@@ -6,18 +6,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import ParameterError
 from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reporting.figures import Figure, Plot
 from bench.reporting.metric import check_metric
 from bench.reporting.protocol import APART, DIRECTION_NAMES, Protocol, by_dataset, by_label
 from bench.reporting.results import Results
-from bench.reporting.style import CHANCE, Look, by_direction, label_edges, legend, log_ticks
+from bench.reporting.style import CHANCE, Look, by_direction, label_edges, legend, log_ticks, point_ticks
 
 Values = npt.NDArray[np.float64]
 BASELINE = "chance"  # a curve of this name is drawn as the chance level
@@ -36,32 +35,27 @@ class Curve:
     at: Sequence[Any] = ()
 
     @classmethod
-    def mean(cls, x: Sequence[npt.NDArray[Any]], y: Sequence[Values], at: Sequence[Any] = ()) -> Curve:
+    def of(cls, x: Sequence[float], samples: Sequence[Sequence[float]]) -> Self:
+        """One sample per point: NaN where it is empty, and no spread of a single value."""
+        y = [np.mean(values) if len(values) else np.nan for values in samples]
+        spread = [np.std(values, ddof=1) if len(values) > 1 else 0.0 for values in samples]
+        return cls(np.array(x, float), np.array(y), np.array(spread))
+
+    @classmethod
+    def mean(cls, x: Sequence[npt.NDArray[Any]], y: Sequence[Values], at: Sequence[Any] = ()) -> Self:
         """The mean of one curve per seed, all of the same length."""
         spread = np.std(y, axis=0, ddof=1) if len(y) > 1 else None
         return cls(np.mean(x, axis=0), np.mean(y, axis=0), spread, at)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One plot to be: its records, a name for its files, and the lines of its caption on the protocol."""
-
-    protocol: Protocol
-    name: str
-    caption: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Panel:
-    """One pair of axes: the curves of every method at one direction and code length."""
+    """One pair of axes: the curves of every method at one direction and, say, code length."""
 
     direction: Direction
-    bits: int
+    column: int  # panels of one direction stand in this order
+    title: str
     curves: Mapping[str, Curve]
-
-    @property
-    def title(self) -> str:
-        return f"{DIRECTION_NAMES[self.direction]}, {self.bits} bits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +64,9 @@ class Axes:
 
     x: str
     y: str
-    xscale: str = "linear"
+    xscale: Literal["linear", "log", "log2"] = "linear"
     markers: bool = False
-    unit: bool = False  # both from 0 to 1
+    unit: bool = False  # both from 0 to 1, and x shared
     whole: bool = False  # x counts something
     at: str = ""
 
@@ -95,50 +89,36 @@ def lines(
 ) -> Figure:
     """A plot per protocol and dataset, a panel per direction and code length.
 
-    Parameters
-    ----------
-    curve
-        Makes the curve of one method from its records with numbers in one panel; None leaves it out.
-    chance
-        The same for the chance level, from the records of all methods.
-    draw
-        Draws the curves of a panel; None draws lines.
-    metric
-        Raises ParameterError where a cell lacks it.
-    swept
-        Protocols that differ in these alone share a plot.
+    ``curve`` makes the curve of one method from its records with numbers in one panel, or None to leave it
+    out; ``chance`` makes the chance level from those of all methods. ``draw`` draws a panel, by default as
+    lines. Protocols that differ in ``swept`` alone share a plot. Raises ParameterError where a cell lacks
+    ``metric``.
     """
     if metric:
         check_metric(results, metric)
     plots = []
-    for part in parts(results, metric=metric, swept=swept):
-        panels = list(_panels(part.protocol, curve, chance))
+    for name, part in parts(results, swept=swept).items():
+        panels = list(_panels(part, curve, chance))
         if panels:
             plot = Plot(
-                name=part.name,
-                caption=(*caption, *part.caption),
-                notes=part.protocol.notes(),
-                draw=partial(_draw, panels, axes, results.looks, draw or partial(_put, markers=axes.markers)),
+                name=name,
+                caption=(*caption, *part.caption(metric=metric, swept=swept)),
+                notes=part.notes(),
+                draw=partial(draw_panels, panels, axes, results.looks, draw, sharex=axes.unit),
             )
-            plots.append((plot, [row for panel in panels for row in _data(part.protocol, panel, axes)]))
-    if not plots:
-        raise ParameterError(f"{title}: none of {len(results)} cells has numbers to draw.")
+            plots.append((plot, [row for panel in panels for row in _data(part, panel, axes)]))
     return Figure.of(title, plots)
 
 
-def parts(results: Results, *, metric: str = "", swept: Sequence[str] = ()) -> list[Part]:
-    """One for every protocol and dataset, named by the dataset and by what distinguishes it from others."""
+def parts(results: Results, *, swept: Sequence[str] = ()) -> dict[str, Protocol]:
+    """Every protocol and dataset, by a name made of the dataset and of what distinguishes it from others."""
     found = by_dataset(results, swept=swept)
     axes = [{"pool": p.pool, **{k: str(getattr(p.records[0].spec, k)) for k in APART}} for p in found]
     differ = [name for name in ("pool", *APART) if len({values[name] for values in axes}) > 1]
-    return [
-        Part(
-            part,
-            part_name(i, " ".join([*part.datasets, *(values[name] for name in differ)])),
-            part.caption(metric=metric, swept=swept),
-        )
+    return {
+        part_name(i, " ".join([*part.datasets, *(values[name] for name in differ)])): part
         for i, (part, values) in enumerate(zip(found, axes, strict=True))
-    ]
+    }
 
 
 def part_name(number: int, words: str) -> str:
@@ -156,20 +136,33 @@ def _panels(part: Protocol, curve: MakeCurve, chance: MakeCurve | None) -> Itera
             if curves and chance and (level := chance(chosen, direction)) is not None:
                 curves[BASELINE] = level
             if curves:
-                yield Panel(direction, bits, curves)
+                yield Panel(direction, bits, f"{DIRECTION_NAMES[direction]}, {bits} bits", curves)
 
 
-def _draw(panels: Sequence[Panel], axes: Axes, styles: Mapping[str, Look], draw: Draw) -> Any:
+def draw_panels(
+    panels: Sequence[Panel], axes: Axes, looks: Mapping[str, Look], draw: Draw | None = None, **share: bool
+) -> Any:
+    """A new figure of panels, directions down; side by side where there is one column.
+
+    ``share`` is that of ``matplotlib.figure.Figure.subplots``, where the y axis is shared by default.
+    """
     directions = list(dict.fromkeys(p.direction for p in panels))
-    bits = sorted({p.bits for p in panels})
-    canvas, places, at = by_direction(directions, bits, sharex=axes.unit, sharey=True)
+    columns = sorted({p.column for p in panels})
+    canvas, places, at = by_direction(directions, columns, **{"sharey": True, **share})
     for panel in panels:
-        axis = at[panel.direction, panel.bits]
+        axis, x = at[panel.direction, panel.column], [float(x) for c in panel.curves.values() for x in c.x]
         axis.set_title(panel.title)
-        draw(axis, panel.curves, styles)
+        if draw is None:
+            for label, curve in panel.curves.items():
+                draw_curve(axis, label, curve, looks, markers=axes.markers)
+        else:
+            draw(axis, panel.curves, looks)
         if axes.xscale == "log":
             axis.set_xscale("log")
-            log_ticks(axis.xaxis, [float(x) for c in panel.curves.values() for x in c.x])
+            log_ticks(axis.xaxis, x)
+        elif axes.xscale == "log2":
+            axis.set_xscale("log", base=2)
+            point_ticks(axis.xaxis, x)
         if axes.whole:
             axis.xaxis.get_major_locator().set_params(integer=True)
         if axes.unit:
@@ -179,17 +172,12 @@ def _draw(panels: Sequence[Panel], axes: Axes, styles: Mapping[str, Look], draw:
     return canvas
 
 
-def _put(axis: Any, curves: Mapping[str, Curve], styles: Mapping[str, Look], *, markers: bool) -> None:
-    for label, curve in curves.items():
-        draw_curve(axis, label, curve, styles, markers=markers)
-
-
-def draw_curve(axis: Any, label: str, curve: Curve, styles: Mapping[str, Look], *, markers: bool) -> None:
+def draw_curve(axis: Any, label: str, curve: Curve, looks: Mapping[str, Look], *, markers: bool) -> None:
     """A line with its band of one standard deviation."""
     if label == BASELINE:
         axis.plot(curve.x, curve.y, label=label, **CHANCE)
         return
-    look = styles[label]
+    look = looks[label]
     axis.plot(curve.x, curve.y, label=label, **(look.points if markers else look.line))
     if curve.spread is not None:
         low, high = curve.y - curve.spread, curve.y + curve.spread
@@ -198,7 +186,7 @@ def draw_curve(axis: Any, label: str, curve: Curve, styles: Mapping[str, Look], 
 
 def _data(part: Protocol, panel: Panel, axes: Axes) -> Iterator[dict[str, Any]]:
     for label, curve in panel.curves.items():
-        protocol = columns_of(part, label, panel.bits)
+        protocol = columns_of(part, label, panel.column)
         for i, (x, y) in enumerate(zip(curve.x, curve.y, strict=True)):
             spread = None if curve.spread is None else float(curve.spread[i])
             at = {axes.at: curve.at[i]} if axes.at else {}

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.errors import ParameterError
-from bench.records import DATABASES, DIRECTIONS, REFERENCES, RoundRecord, RunRecord, origin, selector
+from bench.records import (
+    DATABASES,
+    DIRECTIONS,
+    REFERENCES,
+    Direction,
+    RoundRecord,
+    RunRecord,
+    origin,
+    selector,
+)
 from bench.reporting.metric import chance_name, short
 from bench.reporting.results import Results
 from bench.reporting.tables import Entry
@@ -21,6 +30,8 @@ FUTURE, STALE, PARALLEL = "◊", "§", "∥"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
 )
+T = TypeVar("T")
+K = TypeVar("K")
 _FIDELITY_MARKS = {"reconstruction": "†", "adaptation": "‡"}  # after a method's name
 
 
@@ -42,10 +53,7 @@ class Protocol:
     @cached_property
     def datasets(self) -> dict[str, list[RunRecord]]:
         """Records by dataset, in order of appearance."""
-        by_name: dict[str, list[RunRecord]] = {}
-        for record in self.records:
-            by_name.setdefault(dataset_of(record), []).append(record)
-        return by_name
+        return grouped(self.records, dataset_of)
 
     @cached_property
     def marks(self) -> dict[str, str]:
@@ -159,10 +167,7 @@ class Protocol:
             "schedule": str(spec.schedule),
             "pool": spec.pool,
             "saw_future": spec.sees_future,
-            "val": spec.val,
-            "evaluate": spec.evaluate,
-            "labelled": spec.labelled,
-            "paired": spec.paired,
+            **{name: getattr(spec, name) for name in ("val", "evaluate", "labelled", "paired")},
             "data": record.data,
             "method": spec.label,
             "fidelity": record.fidelity,
@@ -234,12 +239,17 @@ def _guests(results: Results, records: Sequence[RunRecord]) -> set[str]:
     return {label for label, cls in methods.items() if cls is None or not cls.capabilities.pool}
 
 
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Items by their key, both in order of appearance."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
 def by_label(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
     """The records of every method, in order of appearance."""
-    by_name: dict[str, list[RunRecord]] = {}
-    for record in records:
-        by_name.setdefault(record.spec.label, []).append(record)
-    return by_name
+    return grouped(records, lambda record: record.spec.label)
 
 
 def by_row(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
@@ -278,23 +288,25 @@ def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:
 
 
 def _empty(rounds: Sequence[RoundRecord]) -> str:
-    """Queries without a relevant item, per direction where the directions differ."""
+    """Queries without a relevant item."""
     counts = {d: _range(r.empty_queries[d] for r in rounds if d in r.empty_queries) for d in DIRECTIONS}
-    known = {DIRECTION_NAMES[d]: text for d, text in counts.items() if text}
-    if len(set(known.values())) > 1:
-        return ", ".join(f"{name} {text} empty" for name, text in known.items()) + ", left out of means"
-    text = next(iter(known.values()), "0")
-    return "0 empty" if text == "0" else f"{text} empty, left out of means"
+    text = _per_direction({d: f"{count} empty" for d, count in counts.items() if count}) or "0 empty"
+    return text if text == "0 empty" else f"{text}, left out of means"
 
 
 def chance_level(metric: str, rounds: Sequence[RoundRecord]) -> str:
-    """The chance level of a metric, per direction where the directions differ."""
+    """The chance level of a metric."""
     keys = {d: f"{chance_name(metric)}/{d}" for d in DIRECTIONS}
     levels = {d: _range(short(r.metrics[key]) for r in rounds if key in r.metrics) for d, key in keys.items()}
-    known = {DIRECTION_NAMES[d]: text for d, text in levels.items() if text}
+    return f"chance level {_per_direction(levels) or 'not stored'}"
+
+
+def _per_direction(texts: Mapping[Direction, str]) -> str:
+    """The text that all directions share, or each with its direction; "" where there is none."""
+    known = {DIRECTION_NAMES[d]: text for d, text in texts.items() if text}
     if len(set(known.values())) > 1:
-        return "chance level " + ", ".join(f"{name} {text}" for name, text in known.items())
-    return f"chance level {next(iter(known.values()), 'not stored')}"
+        return ", ".join(f"{name} {text}" for name, text in known.items())
+    return next(iter(known.values()), "")
 
 
 def _range(values: Iterable[Any]) -> str:
@@ -317,11 +329,10 @@ def _listed(values: Iterable[int]) -> str:
 
 def _gathered(reasons: Iterable[tuple[RunRecord, str]]) -> Iterator[str]:
     """One line per dataset and reason for all methods that share bits and seeds."""
-    by_method: dict[tuple[str, str, str], list[RunRecord]] = {}
-    for record, reason in reasons:
-        by_method.setdefault((record.spec.label, dataset_of(record), reason), []).append(record)
+    by_method = grouped(reasons, lambda pair: (pair[0].spec.label, dataset_of(pair[0]), pair[1]))
     lines: dict[str, list[str]] = {}
-    for (label, dataset, reason), records in by_method.items():
+    for (label, dataset, reason), pairs in by_method.items():
+        records = [record for record, _ in pairs]
         cells = f"on {dataset}, {_listed(r.spec.bits for r in records)} bits, {_seeds(records)}: {reason}"
         lines.setdefault(cells, []).append(label)
     return (f"{', '.join(labels)} {cells}" for cells, labels in lines.items())

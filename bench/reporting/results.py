@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bench.contract.params import parameters
-from bench.errors import BenchError
+from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
 from bench.records import Contrast, RoundRecord, RunRecord, selector
 from bench.reporting import options, style
@@ -25,22 +25,10 @@ Describe = Callable[[RunRecord], "DatasetStatistics | None"]
 class Results:
     """Records in the order given; of two with the same spec the later one counts.
 
-    Parameters
-    ----------
-    records
-        One per cell.
-    stale
-        Key of a spec → why its record is out of date.
-    arrays
-        Reads the histograms and codes stored beside a record; without it :attr:`evidence` is empty.
-    describe
-        Measures the dataset of a record.
-    cast
-        Methods of a larger study, so that each keeps its colour in every part.
-    contrasts
-        Rows of an ablation.
-    swept
-        Parameters and axes of a grid.
+    ``stale`` maps the key of a spec to the reason why its record is out of date, ``arrays`` reads the
+    histograms and codes stored beside a record, ``describe`` measures its dataset. ``cast`` are the methods
+    of a larger study, so that each keeps its colour in every part, ``contrasts`` the rows of an ablation,
+    ``swept`` the parameters and axes of a grid.
     """
 
     def __init__(
@@ -114,10 +102,17 @@ class Results:
     def render(self, report: str, **chosen: Any) -> Any:
         """The table, figure or other object that ``reports/<report>.py`` makes of these results.
 
-        Raises ParameterError for an option that the report does not have, or a value that it does not
-        accept.
+        Raises ParameterError for an option that the report does not have, for a value that it does not
+        accept, and where these results have nothing that it could show.
         """
-        return registry.get("report", report)(self, **options.checked(report, chosen))
+        values = options.checked(report, chosen)
+        try:
+            made = registry.get("report", report)(self, **values)
+        except ParameterError as error:
+            raise ParameterError(f"report {report!r}: {error}") from error
+        if (isinstance(made, Table) and not made.blocks) or (isinstance(made, Figure) and not made.plots):
+            raise ParameterError(f"report {report!r}: none of {len(self)} cells has numbers to show.")
+        return made
 
     def table(self, metric: str | None = None, *, report: str = "map_table", **chosen: Any) -> Table:
         """The table that a report makes; ``chosen`` are its options, ``metric`` one of them."""

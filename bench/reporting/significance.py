@@ -1,9 +1,9 @@
-"""Paired statistics of per-query scores: intervals, randomisation tests, wins, ranks; libraries' tests.
+"""Paired statistics of per-query scores: intervals, randomisation tests, wins and ranks.
 
-What is resampled decides what is claimed. A matrix of scores is (seeds, queries): its queries are a
-sample of what could be asked, its seeds a sample of runs. The randomisation test over queries speaks
-of other queries and these runs; the t-test over seeds of other runs and these queries. A difference
-counts only where both find it: with one seed nothing is claimed.
+The claim depends on what is resampled. A matrix of scores is (seeds, queries): its queries are a sample
+of all possible queries, its seeds a sample of runs. The randomisation test over queries is about other
+queries and these runs, the t-test over seeds about other runs and these queries. A difference is
+significant only if both tests say so: with one seed nothing is claimed.
 """
 
 from __future__ import annotations
@@ -43,21 +43,15 @@ class Comparison:
 
     @property
     def p(self) -> float:
-        """Of both tests together, the larger; NaN where there is one seed."""
+        """The larger p of the two tests; NaN with one seed."""
         return float(np.maximum(self.p_queries, self.p_seeds))
 
 
-def compare(first: Scores, second: Scores) -> Comparison:
-    """Compare two methods on the same (seeds, queries); queries that either lacks are left out.
-
-    Raises ValueError where the shapes differ.
-    """
-    [found] = compare_all({"": first}, second).values()
-    return found
-
-
 def compare_all(methods: Mapping[str, Scores], reference: Scores) -> dict[str, Comparison]:
-    """Compare every method with one reference, on shared resamples."""
+    """Compare every method with one reference, on the same (seeds, queries) and shared resamples.
+
+    Queries that any of them lacks are left out. Raises ValueError where the shapes differ.
+    """
     shared = [reference, *methods.values()]
     if any(m.shape != reference.shape for m in shared):
         raise ValueError(f"scores of shapes {sorted({m.shape for m in shared})} cannot be paired")
@@ -100,14 +94,14 @@ def randomisation_test(differences: npt.NDArray[np.float64]) -> float:
     def mean(signs: npt.NDArray[np.float32], axis: int) -> npt.NDArray[Any]:
         return np.asarray(signs @ values / len(values))
 
-    found = monte_carlo_test(
+    test = monte_carlo_test(
         np.ones(len(values), np.float32),
         lambda size: _signs(*size),
         mean,
         vectorized=True,
         n_resamples=_FLIPS,
     )
-    return float(found.pvalue)
+    return float(test.pvalue)
 
 
 @lru_cache(maxsize=4)
@@ -124,7 +118,7 @@ def seed_test(differences: npt.NDArray[np.float64]) -> float:
 
     if len(differences) < 2:
         return float("nan")
-    if np.ptp(differences) <= 1e-9:  # methods without any randomness: no seed would tell otherwise
+    if np.ptp(differences) <= 1e-9:  # methods without randomness: other seeds give the same
         return 1.0 if abs(differences[0]) <= 1e-9 else 0.0
     return float(ttest_1samp(differences, 0.0).pvalue)
 
@@ -132,8 +126,8 @@ def seed_test(differences: npt.NDArray[np.float64]) -> float:
 def bootstrap(matrices: Sequence[Scores]) -> list[tuple[float, float]]:
     """Percentile intervals of the means of (seeds, queries) matrices, seeds and queries both resampled.
 
-    All matrices share the resamples. With few seeds the interval is too narrow for what other seeds
-    would do; with one it speaks of queries only.
+    All matrices share the resamples. With few seeds the interval is too narrow for other seeds; with one
+    it covers queries only.
     """
     from scipy.stats import bootstrap as scipy_bootstrap
 
@@ -150,7 +144,7 @@ def bootstrap(matrices: Sequence[Scores]) -> list[tuple[float, float]]:
         weighted = (sums * _counts(seed, seeds)[..., None, :]).sum(axis=-1)
         return np.asarray(np.moveaxis(weighted, -1, 0) / (seeds * queries))
 
-    found = scipy_bootstrap(
+    interval = scipy_bootstrap(
         # a sample of one seed cannot be resampled; twice the same one is that seed
         (np.arange(queries), np.arange(seeds) if seeds > 1 else np.zeros(2, np.intp)),
         means if seeds > 1 else lambda query, seed, axis: means(query, seed[..., :1], axis),
@@ -161,7 +155,9 @@ def bootstrap(matrices: Sequence[Scores]) -> list[tuple[float, float]]:
         vectorized=True,
         rng=np.random.default_rng(_SEED),
     ).confidence_interval
-    return [(float(a), float(b)) for a, b in zip(np.ravel(found.low), np.ravel(found.high), strict=True)]
+    return [
+        (float(a), float(b)) for a, b in zip(np.ravel(interval.low), np.ravel(interval.high), strict=True)
+    ]
 
 
 def _counts(indices: npt.NDArray[Any], size: int) -> npt.NDArray[np.float64]:

@@ -137,6 +137,15 @@ def log_ticks(axis: Any, values: Sequence[float]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def point_ticks(axis: Any, values: Sequence[float]) -> None:
+    """Plain numbers as ticks at the values themselves."""
+    from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+    axis.set_major_locator(FixedLocator(sorted(set(values))))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(ScalarFormatter())
+
+
 def legend(canvas: Any, axes: Any) -> None:
     """One legend for all axes, for which the figure grows: every name once, in order of appearance."""
     handles: dict[str, Any] = {}

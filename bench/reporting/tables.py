@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import html
 import io
+import itertools
 import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Column:
 
 
 Row = tuple[Entry, ...]
+Marked = tuple[Row, list[Mark]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,10 @@ class Block:
         """Best and second of every column of ``rows``; equal texts get equal marks."""
         by_column = [_marks(c, [row[i] for row in self.rows]) for i, c in enumerate(self.columns)]
         return [list(row) for row in zip(*by_column, strict=True)]
+
+    def marked(self) -> tuple[list[Marked], list[Marked]]:
+        """The rows with their marks, and those of the foot, which has none."""
+        return list(zip(self.rows, self.marks(), strict=True)), [(row, [""] * len(row)) for row in self.foot]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +166,7 @@ def _marks(column: Column, entries: Sequence[Entry]) -> list[Mark]:
 
 def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
     """Runs of neighbouring columns with the same group, and their lengths."""
-    return [(group, len(list(run))) for group, run in groupby(columns, key=lambda c: c.group)]
+    return [(group, len(list(run))) for group, run in itertools.groupby(columns, key=lambda c: c.group)]
 
 
 # terminal
@@ -254,13 +259,10 @@ def _panel(block: Block, indices: list[int], every_width: Sequence[int], *, styl
         yield from _group_lines(columns, widths)
     yield _joined([[(c.name, "bold")] for c in columns], columns, widths)
     yield rule
-    for row, marks in zip(block.rows, block.marks(), strict=True):
-        yield from _row_lines(row, marks, indices, columns, widths, styled=styled)
-    if block.foot:
+    for part in filter(None, block.marked()):
+        for row, marks in part:
+            yield from _row_lines(row, marks, indices, columns, widths, styled=styled)
         yield rule
-    for row in block.foot:
-        yield from _row_lines(row, [""] * len(row), indices, columns, widths, styled=styled)
-    yield rule
 
 
 def _group_lines(columns: Sequence[Column], widths: Sequence[int]) -> Iterator[Line]:
@@ -314,8 +316,7 @@ def _markdown_block(block: Block) -> str:
     names = [markdown(f"{c.group} {c.name}".strip()) for c in block.columns]
     lines = ["| " + " | ".join(names) + " |"]
     lines.append("|" + "|".join("---:" if c.align == "right" else ":---" for c in block.columns) + "|")
-    unmarked: list[list[Mark]] = [[""] * len(block.columns)] * len(block.foot)
-    for row, marks in zip(block.rows + block.foot, block.marks() + unmarked, strict=True):
+    for row, marks in itertools.chain(*block.marked()):
         lines.append("| " + " | ".join(map(_markdown_entry, row, marks)) + " |")
     caption = "<br>\n".join(markdown(text) for text in block.caption)  # else one run-on line
     notes = "\n".join(f"- {markdown(text)}" for text in block.notes)
@@ -438,20 +439,20 @@ def _latex_page(block: Block, page: _LatexPage, number: int) -> str:
 def _latex_panel(block: Block, indices: Sequence[int], rows: range) -> list[str]:
     """Some columns and rows of a block as a ``tabular``; the foot is below the last row."""
     columns = [block.columns[i] for i in indices]
-    every = list(zip(block.rows, block.marks(), strict=True))
+    body, foot = block.marked()
 
     def line(row: Row, marks: Sequence[Mark]) -> str:
         return _latex_row([row[i] for i in indices], [marks[i] for i in indices])
 
-    foot = [line(row, [""] * len(row)) for row in block.foot] if rows.stop == len(block.rows) else []
+    below = [line(*marked) for marked in foot] if rows.stop == len(body) else []
     return [
         f"\\begin{{tabular}}{{{''.join(c.align[0] for c in columns)}}}",
         "\\toprule",
         *(_latex_groups(columns) if any(c.group for c in columns) else ()),
         " & ".join(latex(c.name) for c in columns) + " \\\\",
         "\\midrule",
-        *(line(*every[i]) for i in rows),
-        *(["\\midrule", *foot] if foot else ()),
+        *(line(*body[i]) for i in rows),
+        *(["\\midrule", *below] if below else ()),
         "\\bottomrule",
         "\\end{tabular}",
     ]
@@ -485,9 +486,8 @@ def _html(text: str) -> str:
 
 
 def _html_block(block: Block) -> str:
-    unmarked: list[list[Mark]] = [[""] * len(block.columns)] * len(block.foot)
     caption = "<br>".join(map(_html, block.caption))
-    foot = [_html_row(row, marks, block) for row, marks in zip(block.foot, unmarked, strict=True)]
+    body, foot = ([_html_row(row, marks, block) for row, marks in part] for part in block.marked())
     lines = [
         "<table>",
         *([f"<caption>{caption}</caption>"] if caption else ()),
@@ -496,7 +496,7 @@ def _html_block(block: Block) -> str:
         f"<tr>{''.join(map(_html_head, block.columns))}</tr>",
         "</thead>",
         "<tbody>",
-        *(_html_row(row, marks, block) for row, marks in zip(block.rows, block.marks(), strict=True)),
+        *body,
         "</tbody>",
         *(["<tfoot>", *foot, "</tfoot>"] if foot else ()),
         "</table>",

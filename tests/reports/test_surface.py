@@ -118,7 +118,7 @@ def test_the_numbers_of_the_drawn_surface_are_those_of_the_table() -> None:
 
 
 def test_another_number_of_axes_is_an_error_that_names_them() -> None:
-    with pytest.raises(ParameterError, match="shows 2 axes, and these cells differ in none"):
+    with pytest.raises(ParameterError, match="shows two axes, and these cells differ in none"):
         Results([record(0.5)]).table(report="surface")
 
 
