@@ -27,6 +27,7 @@ from bench.records import (
     origin,
     selector,
 )
+from bench.reporting.crossed import POWER, Crossed
 from bench.reporting.evidence import Evidence, Health, Search
 from bench.reporting.figures import Figure, Plot
 from bench.reporting.metric import WITHIN_RADIUS, chance_name, check_metric, definition, metric_title, short
@@ -64,6 +65,7 @@ from bench.reporting.protocol import (
 from bench.reporting.results import Results
 from bench.reporting.significance import (
     CONFIDENCE,
+    LEAST_SEEDS,
     LEVEL,
     Comparison,
     Ranks,
@@ -90,8 +92,8 @@ __all__ += ["DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOT
 __all__ += ["chance_level", "chance_name", "check_metric", "definition", "mean", "metric_title"]
 __all__ += ["parse_metric", "per_query", "pr_curve", "short"]
 # statistics
-__all__ += ["CONFIDENCE", "LEVEL", "Comparison", "Ranks", "bootstrap", "compare_all", "holm"]
-__all__ += ["randomisation_test", "ranks", "seed_test"]
+__all__ += ["CONFIDENCE", "LEAST_SEEDS", "LEVEL", "POWER", "Comparison", "Crossed", "Ranks", "bootstrap"]
+__all__ += ["compare_all", "holm", "randomisation_test", "ranks", "seed_test"]
 # figures
 __all__ += ["BASELINE", "PAGE_WIDTH", "Axes", "Curve", "Look", "Panel", "by_direction", "columns_of"]
 __all__ += ["draw_curve", "draw_panels", "grid", "label_edges", "legend", "lines", "log_ticks"]

@@ -105,6 +105,12 @@ class Evidence:
         parts = (f"{direction}/{number}/{part}" for part in ("counts", "gains", "grades"))
         return Histograms(*(_entry(record, stored, part) for part in parts))
 
+    def per_query(self, record: RunRecord, direction: Direction, metric: str) -> Values:
+        """A metric of every query after the last round (Q,); NaN without a relevant item."""
+        if metric == "map":
+            return _average_precisions(_counts(record, self(record), direction, record.rounds[-1].round))
+        return per_query(metric, self.histograms(record, direction))
+
     def chance(self, record: RunRecord, direction: Direction, round_: int) -> npt.NDArray[np.float32]:
         """The AP of every query if all codes were equal (Q,); NaN without a relevant item."""
         return per_query("chance", _counts(record, self(record), direction, round_)).astype(np.float32)
@@ -150,6 +156,22 @@ def _counts(
     record: RunRecord, stored: Mapping[str, npt.NDArray[Any]], direction: Direction, number: int
 ) -> Histograms:
     return Histograms(_entry(record, stored, f"{direction}/{number}/counts"))
+
+
+def _average_precisions(hist: Histograms) -> Values:
+    """``per_query("map", hist)`` from the compiled pass, in a tenth of the time."""
+    from bench.reporting import _score_kernels
+
+    scores, no_cuts = np.empty(len(hist)), np.empty(0, np.intp)
+    _score_kernels.search(
+        np.ascontiguousarray(hist.counts, np.uint32),
+        no_cuts,
+        _score_kernels.harmonic_numbers(hist.items),
+        scores,
+        np.empty((len(hist), 0)),
+        np.zeros((2, hist.bits + 1)),
+    )
+    return scores
 
 
 def _search_of(hist: Histograms) -> Search:
