@@ -5,8 +5,8 @@ other seeds and other queries. With the mean squares of the two-way analysis of 
 
     var(mean) = (MS_seed + max(MS_query - MS_rest, 0)) / (seeds · queries),
 
-on Satterthwaite's degrees of freedom: a quasi-F (Clark 1973, J. Verbal Learning and Verbal Behavior 12) as
-radiology has it for readers × cases (Hillis, Berbaum and Metz 2008, Academic Radiology 15), for two treatments.
+on Satterthwaite's degrees of freedom: a quasi-F (Clark 1973, J. Verbal Learning and Verbal Behavior 12), as
+for readers × cases in radiology (Hillis, Berbaum and Metz 2008, Academic Radiology 15), of two treatments.
 The trap: a test over queries alone takes the luck of a seed for an effect, however many queries there are.
 """
 
@@ -82,7 +82,7 @@ class Crossed:
 
         That takes a t-test over seeds and one over queries, both at ``level``, as in
         :class:`bench.reporting.significance.Comparison`. True variances are taken to be the observed ones
-        (Bloom 1995, Evaluation Review 19; here without his normal approximation). NaN with a single seed or query.
+        (Bloom 1995, Evaluation Review 19, without his normal approximation). NaN with a single seed or query.
         """
         from scipy.optimize import brentq
         from scipy.special import ndtr, stdtrit
