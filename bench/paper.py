@@ -69,11 +69,12 @@ class Part:
     results: Results
 
 
-def collect(document: Document, how: Mapping[str, Any] | None) -> list[Part]:
+def collect(document: Document, how: Mapping[str, Any] | None, items: str = "unseen") -> list[Part]:
     """The records of every section of a study file.
 
     ``how`` holds the arguments of :func:`bench.running.sweep.complete`. None runs nothing: stored
-    records are used as they are, stale or not, and the files of the datasets may be absent.
+    records are used as they are, stale or not, and the files of the datasets may be absent. ``items``
+    is the part of the database that scores are over, as in :class:`bench.results.Results`.
     """
     found = []
     planner = Planner()
@@ -82,7 +83,9 @@ def collect(document: Document, how: Mapping[str, Any] | None) -> list[Part]:
         study, cells, offers = section.plan(planner)
         store = Store(study.results_folder)
         if how is None:
-            records = [r for r in (store.read(cell.spec) for cell in cells) if r is not None]
+            records = [r for r in store.read_all([cell.spec for cell in cells]) if r is not None]
+            for line in store.left_out():
+                say(line)
             if len(records) < len(cells):
                 lacking = f"{len(cells) - len(records)} of {len(cells)} cells"
                 say(f"{section.title}: {lacking} are not stored and left out")
@@ -91,7 +94,8 @@ def collect(document: Document, how: Mapping[str, Any] | None) -> list[Part]:
             records, stale = sweep.complete(study, cells, title=section.title, **how).records, {}
         arrays = evidence.setdefault(store.folder, Evidence(store.arrays))
         describe = describer(planner, study.data_folder)
-        found.append((section, Results(records, stale=stale, arrays=arrays, describe=describe, **offers)))
+        more: dict[str, Any] = {"stale": stale, "arrays": arrays, "describe": describe, "items": items}
+        found.append((section, Results(records, **more, **offers)))
     cast = [label for _, results in found for label in results.cast]
     return [Part(section=section, results=results.but(cast=cast)) for section, results in found]
 
@@ -100,11 +104,12 @@ def together(parts: Sequence[Part]) -> Results:
     """The records of all parts as one; arrays of one results folder are not read again."""
     records = [record for part in parts for record in part.results.records]
     stale = {key: reason for part in parts for key, reason in part.results.stale.items()}
+    items = parts[0].results.items
     homes = {r.spec.key: part.results.evidence for part in parts for r in part.results}
     evidence = list(dict.fromkeys(homes.values()))
     if len(evidence) < 2:
-        return Results(records, stale=stale, arrays=next(iter(evidence), None))
-    return Results(records, stale=stale, arrays=lambda record: homes[record.spec.key](record))
+        return Results(records, stale=stale, arrays=next(iter(evidence), None), items=items)
+    return Results(records, stale=stale, arrays=lambda record: homes[record.spec.key](record), items=items)
 
 
 def write(document: Document, parts: Sequence[Part], out: Path) -> Written:
@@ -155,9 +160,9 @@ def _figure(made: Figure, out: Path, folder: str, stem: str, done: Written) -> I
     for drawing in made.drawings(out / folder, stem):
         name = f"{folder}/{drawing.stem.name}"
         links = ", ".join(f"[{form}]({name}.{form})" for form in FORMATS)
-        words = "; ".join((*drawing.plot.caption, *drawing.plot.notes))
-        done.index.append(f"![{markdown(made.title)}]({name}.png)\n\n{links}: {markdown(words)}")
-        done.tex.append(_latex_figure(name, f"{made.title}: {words}"))
+        text = "; ".join((*drawing.plot.caption, *drawing.plot.notes))
+        done.index.append(f"![{markdown(made.title)}]({name}.png)\n\n{links}: {markdown(text)}")
+        done.tex.append(_latex_figure(name, f"{made.title}: {text}"))
         yield drawing
 
 

@@ -27,15 +27,21 @@ ORDERS = {
     "stored": "chunks of SIZE items in the order of the dataset, for data that come in a meaningful order",
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
-SINCE = {"labelled": 1.0, "paired": 1.0}  # fields that came later: a key has them where they are set
+SINCE = {"labelled": 1.0, "paired": 1.0, "train": "all"}  # newer fields: a key has them where they are set
 AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
 DATABASES = {
     "reindexed": "after every round the current hash functions encode all items seen so far",
     "frozen": "an item is encoded when it arrives, and never again",
     "learned": "the codes that training gave the items, which saw their labels",
 }
+PARTS = {  # of a database, by what the method was shown
+    "all": "all database items",
+    "trained": "the database items that the methods were trained on",
+    "unseen": "the database items that no method was trained on",
+}
 FIDELITIES = {  # how far a method is its authors'
     "authors' algorithm": "the authors' algorithm",
+    "modified": "the authors' algorithm, modified",
     "adaptation": "an adaptation of the authors' algorithm",
     "reconstruction": "our reconstruction, not the authors' algorithm",
     "textbook": "textbook method",
@@ -88,6 +94,8 @@ class RunSpec:
     Nothing here tells a date, a path or a machine, and nothing that does not change a number.
     ``params`` and ``dataset_params`` hold only what differs from the plugin's defaults.
     ``val`` > 0: that many training items serve as queries, and the test queries are not read.
+    ``train`` says how many of the arriving items methods are trained on: ``all``, a share such as
+    ``0.5``, or a number over the stream such as ``10000``; the others only enter the database.
     ``labelled`` and ``paired`` are the shares of training items whose labels, and whose two
     modalities, a method is shown.
     """
@@ -106,6 +114,7 @@ class RunSpec:
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
     labelled: float = 1.0
     paired: float = 1.0
+    train: str = "all"
 
     @cached_property  # reports ask for it tens of thousands of times, as for the label
     def key(self) -> str:
@@ -127,7 +136,7 @@ class RunSpec:
 
     def __str__(self) -> str:
         data = selector(self.dataset, self.dataset_params)
-        shares = "".join(f", {k} {getattr(self, k):g}" for k in SINCE if getattr(self, k) != SINCE[k])
+        shares = "".join(f", {k} {getattr(self, k)}" for k in SINCE if getattr(self, k) != SINCE[k])
         pool = f", pool {self.pool}" if self.pool not in ("none", "first_chunk") else ""
         return f"{self.label} on {data}, {self.bits} bits, seed {self.seed}, {self.database}{pool}{shares}"
 
@@ -150,7 +159,13 @@ def selector(name: str, values: Mapping[str, Any]) -> str:
 
 def origin(fidelity: str) -> str:
     """How close a method is to its authors', spelled out; an unknown fidelity is returned as it is."""
-    return FIDELITIES.get(fidelity, fidelity or "origin not recorded")
+    kind = kind_of(fidelity)
+    return FIDELITIES.get(kind, kind or "origin not recorded") + fidelity[len(kind) :]
+
+
+def kind_of(fidelity: str) -> str:
+    """The key of FIDELITIES in ``modified (anchors=300)``: what stands before the difference."""
+    return fidelity.partition(" (")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +180,15 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartRecord:
+    """The scores of one evaluated round over a part of the database, as in :class:`RoundRecord`."""
+
+    items: int
+    empty_queries: Mapping[str, int]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
     """One evaluated round.
 
@@ -173,7 +197,8 @@ class RoundRecord:
     ``seconds`` holds wall-clock seconds of fit, encode_query, encode_database, rehash and
     search, and CPU seconds under the same names with ``_cpu``; fit adds up the rounds since
     the evaluation before. ``bits_rewritten`` counts stored bits that a rehash changed, and is
-    None where there was no earlier index to compare with.
+    None where there was no earlier index to compare with. ``parts`` has the same scores over the
+    ``trained`` and the ``unseen`` items apart, where methods were not trained on all.
     """
 
     round: int
@@ -184,6 +209,24 @@ class RoundRecord:
     seconds: Mapping[str, float]
     bits_rewritten: int | None
     state_bytes: int
+    parts: Mapping[str, PartRecord] = field(default_factory=dict)
+
+    def over(self, part: str, shown: str = "all") -> RoundRecord:
+        """The same round with the scores over a part of the database instead of those over ``shown``.
+
+        ``parts`` then has the latter, so that nothing is lost.
+        """
+        if part == shown:
+            return self
+        names = [f.name for f in fields(PartRecord)]
+        parts = {**self.parts, shown: PartRecord(**{name: getattr(self, name) for name in names})}
+        chosen = parts.pop(part)
+        return replace(self, parts=parts, **{name: getattr(chosen, name) for name in names})
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RoundRecord:
+        parts = {name: PartRecord(**part) for name, part in stored.get("parts", {}).items()}
+        return cls(**{**stored, "parts": parts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,13 +240,15 @@ class RunRecord:
     rounds: tuple[RoundRecord, ...] = ()
     code: str = ""  # fingerprint of the method's and the protocol's source
     data: str = ""  # fingerprint of the arrays
-    fidelity: str = ""  # one of FIDELITIES
+    fidelity: str = ""  # one of FIDELITIES; modified is followed by the difference: modified (anchors=300)
     reference: str = ""  # one of REFERENCES, or "" for a rival
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
     notes: tuple[str, ...] = ()  # what a reader must know, e.g. that a view was stood in for
+    contract: tuple[str, ...] | None = ()  # the checks that its method failed; None where they did not run
     arrays: str = ""  # the file of histograms and codes beside the record
     schema: int = SCHEMA
+    part: str = "all"  # the part of the database that the rounds' scores are over; not stored
 
     @property
     def word(self) -> str:
@@ -219,18 +264,36 @@ class RunRecord:
             return self.reason or "no reason recorded"
         return "" if self.rounds else "no round was evaluated"
 
+    def over(self, part: str) -> RunRecord:
+        """The same record with its scores over a part of the database, a key of PARTS, if it has parts."""
+        if self.spec.train == SINCE["train"] or part == self.part:
+            return self
+        return replace(self, part=part, rounds=tuple(r.over(part, self.part) for r in self.rounds))
+
+    @property
+    def breach(self) -> str:
+        """The checks of the contract that its method failed, or that none ran; "" where it passed."""
+        if self.contract is None:
+            return "not checked against the contract"
+        checks = "; ".join(name.replace("_", " ") for name in self.contract)
+        return f"fails checks of the contract ({checks})" if checks else ""
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self.over("all"))
+        del values["part"]
+        return values
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RunRecord:
+        contract = stored.get("contract", ())
         return cls(
             **{
                 **stored,
                 "spec": RunSpec.from_json(stored["spec"]),
-                "rounds": tuple(RoundRecord(**r) for r in stored["rounds"]),
+                "rounds": tuple(RoundRecord.from_json(r) for r in stored["rounds"]),
                 "fit_seconds": tuple(stored["fit_seconds"]),
                 "notes": tuple(stored["notes"]),
+                "contract": None if contract is None else tuple(contract),
             }
         )
 

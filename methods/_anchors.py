@@ -80,6 +80,14 @@ def fit_anchors(chunk: Chunk, count: int, rng: np.random.Generator) -> dict[Moda
     }
 
 
+def too_few(maps: Mapping[Modality, Anchors], count: int) -> list[str]:
+    """A note where the first chunk was smaller than the ``count`` of anchors asked for."""
+    sizes = [len(fitted.points) for fitted in maps.values() if fitted.points is not None]
+    if not sizes or sizes[0] == count:
+        return []
+    return [f"anchors={count} cannot be reached: all {sizes[0]} items of the first chunk are anchors"]
+
+
 def anchor_features(chunk: Chunk, maps: Mapping[Modality, Anchors]) -> dict[Modality, Array]:
     """Return the RBF features of both modalities of a chunk, (n, k) each."""
     return {

@@ -13,11 +13,15 @@ from scipy.linalg import eigh, qr, svd
 from bench.api import param, sign
 from bench.methods._online import Array, dot
 
-# Parameters of methods that use balanced_orthogonal(), and the preset with the authors' values.
+# Parameters of methods that use balanced_orthogonal() or leading_directions(), and the preset with the
+# authors' values of the first two.
 TOLERANCE: Any = param(
     1e-12, "a direction is dead if its eigenvalue is below this share of the largest", least=0
 )
 ABSOLUTE: Any = param(False, "compare eigenvalues with the tolerance itself, as the authors' code does")
+SIGNS: Any = param(
+    "fixed", "sign of a principal direction: fixed by its largest entry, or drawn for every chunk"
+)
 AS_AUTHORS: Mapping[str, Mapping[str, Any]] = {"authors": {"tolerance": 1e-6, "absolute": True}}
 
 
@@ -77,6 +81,11 @@ def leading_directions(x: npt.NDArray[Any]) -> Array:
     return vectors * np.where(largest < 0, -1.0, 1.0)
 
 
+def flips(signs: str, count: int, rng: np.random.Generator) -> Array:
+    """Signs (count,) to multiply principal directions by: an eigenvector has none of its own."""
+    return rng.choice([-1.0, 1.0], count) if signs == "drawn" else np.ones(count)
+
+
 def leading_scores(x: npt.NDArray[Any], directions: Array, r: int, rng: np.random.Generator) -> Array:
     """Project x (n, d) on its first r directions, (n, r); columns beyond d are standard normal."""
     scores = dot(x, directions[:, :r])
@@ -92,16 +101,18 @@ def codes_from_labels(
     pull: float,
     inside: bool,
     balanced: Callable[[Array], Array],
+    final: bool = True,
 ) -> tuple[Array, Array]:
     """Lower ``‖r YYᵀ - V Bᵀ‖² + pull ‖B - V‖²``; return codes B (n, r) and the updated Σ VᵀY (r, c).
 
     ``targets`` are the labels Y (n, c) before and after every iteration, ``v`` (n, r) is the initial V,
     ``old`` (r, c) the sum over older chunks, and ``balanced`` the step that solves for V. With ``inside``
-    this chunk is added to the sum in every iteration, as in the authors' code; otherwise once, at the end.
+    this chunk is added to the sum in every iteration, as in the authors' code; otherwise once, with the
+    ``final`` V or with the V before the last update.
     """
     sums, b, r = old, signs(v), v.shape[1]
     for before, after in pairwise(targets):
         sums = (sums if inside else old) + dot(v.T, before)
         b = signs(pull * v + r * dot(before, sums.T))
         v = balanced(r * dot(after, dot(after.T, b)) + pull * b)
-    return b, np.asarray(sums) if inside else old + dot(v.T, targets[-1])
+    return b, old + dot(v.T, targets[-1]) if final and not inside else np.asarray(sums)

@@ -66,11 +66,13 @@ class OASIS(Method):
         fidelity="adaptation",
         note="The original is multi-modal, not cross-modal: the authors hash a query by sign(x1 W1 + x2 W2), "
         "here by the W of its single modality. Training follows the released code, "
-        "github.com/DravenALG/OASIS, with class labels and no word vectors. Checked: with its random draws "
-        "fixed, the codes of three chunks agree in every bit and the hash functions to 1e-12. Differs: a "
-        "relative tolerance (preset=authors: absolute) marks dead directions, which are filled orthogonally "
-        "to the live ones; the hash functions are fitted to the final codes, where the code stops one update "
-        "short; unlabelled items are allowed; zeros hash to +1.",
+        "github.com/DravenALG/OASIS, with class labels and no word vectors. Checked: with its random "
+        "draws fixed, the codes of three chunks agree in every bit and the hash functions to 1e-12. "
+        "Differs: a relative tolerance (preset=authors: absolute) marks dead directions, which are "
+        "filled orthogonally to the live ones; the hash functions are fitted to the final codes, where "
+        "the code stops one update short (on Wiki the same mAP at 16 and 32 bits, within 0.0006 at 64); "
+        "theta is added to a diagonal, in the code to every entry; unlabelled items are allowed; zeros "
+        "hash to +1.",
     )
 
     def __post_init__(self) -> None:

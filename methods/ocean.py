@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import solve
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
-from bench.methods._anchors import Anchors, anchor_features, fit_anchors
+from bench.methods._anchors import Anchors, anchor_features, fit_anchors, too_few
 from bench.methods._codes import ABSOLUTE, AS_AUTHORS, TOLERANCE, balanced_orthogonal, normalise_labels, signs
 from bench.methods._online import Array, Factor, RunningGram, dot
 
@@ -148,3 +148,6 @@ class OCEAN(Method):
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes
+
+    def notes(self) -> list[str]:
+        return too_few(self.maps_, self.anchors)

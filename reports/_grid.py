@@ -60,6 +60,14 @@ class Samples:
     def values(self, key: str) -> list[float]:
         return [r.metrics[key] for r in self.rounds.values() if key in r.metrics]
 
+    def gap(self, key: str) -> float | None:
+        """Trained less unseen items, mean over seeds; None where the rounds do not show unseen items."""
+        pairs = [
+            (r.parts["trained"].metrics, r.metrics) for r in self.rounds.values() if "trained" in r.parts
+        ]
+        known = [trained[key] - shown[key] for trained, shown in pairs if key in trained and key in shown]
+        return statistics.fmean(known) if known and self.records[0].part == "unseen" else None
+
 
 class Grid:
     """The entries of one protocol.
@@ -170,7 +178,7 @@ class Grid:
             samples.values(self._key(self.metric, place)),
             self.seeds[place.dataset],
             mark=self._test(label, place),
-            below=self._band(samples, place),
+            below=self._below(samples, place),
         )
 
     def _test(self, label: str, place: Place) -> str:
@@ -179,6 +187,13 @@ class Grid:
         if p is None or not self.least:
             return ""
         return UNTESTED if math.isnan(p) else INDISTINCT if p >= LEVEL else ""
+
+    def _below(self, samples: Samples, place: Place) -> str:
+        """The band of tied items, and how much higher trained items score."""
+        gap = samples.gap(self._key(self.metric, place))
+        return " ".join(
+            filter(None, (self._band(samples, place), "" if gap is None else short(gap, signed=True)))
+        )
 
     def _band(self, samples: Samples, place: Place) -> str:
         low, high = (
@@ -206,6 +221,8 @@ class Grid:
             yield "(n=…) fewer seeds than the table has"
         if self.banded:
             yield "[pessimistic–optimistic] the worst and the best order of tied items, mean over seeds"
+        if any(s.gap(self._key(self.metric, place)) is not None for s, place in entries):
+            yield "+ or − in the second line: how much higher or lower trained items score, mean over seeds"
         if self.p is not None and self.least:
             untested = any(map(math.isnan, self.p.values()))
             yield from (f"{mark} {text}" for mark, text in _LEGEND.items() if mark != UNTESTED or untested)
@@ -217,10 +234,9 @@ class Grid:
             for place in self.places:
                 samples = self.entries.get((label, place))
                 if samples is not None:
-                    row = self._data_row(samples, place)
+                    row, here = self._data_row(samples, place), (label, place)
                     if self.p is not None:
-                        row["p_against_best"] = self.p.get((label, place))
-                        row["detectable"] = self.least.get((label, place))
+                        row |= {"p_against_best": self.p.get(here), "detectable": self.least.get(here)}
                     yield row
 
     def _data_row(self, samples: Samples, place: Place) -> dict[str, Any]:
@@ -243,6 +259,7 @@ class Grid:
             "n": len(values),
             "seeds": " ".join(map(str, sorted(samples.rounds))),
             **bounds,
+            "trained_minus_shown": samples.gap(self._key(self.metric, place)),
             "chance": _mean(samples.values(self._key(self.chance, place))) if self.chance else None,
             "queries": shown.queries if shown else None,
             "empty_queries": shown.empty_queries.get(direction) if shown else None,

@@ -1,4 +1,4 @@
-"""Numbers that others published, from results/published/*.toml; the trap: each has its own protocol."""
+"""Published numbers, from results/published/*.toml. The trap: each has its own protocol."""
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ FUSED = "fused"  # a query is an image with its text; no direction of ours is li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """One value, with the protocol it was measured under as far as the source tells.
+    """One value, with the protocol it was measured under as far as the source states it.
 
     ``metric`` is the name of ours that computes what the source computed, except for the order of
     tied items, which is ``ties``. ``assumed`` names the fields that are not in the source.
@@ -31,13 +31,13 @@ class Published:
     ties: str  # of TIES
     database: str  # of records.DATABASES, or NOT_STATED
     rounds: str  # of ROUNDS, or "round N", counted from 1
-    schedule: str  # as records.Schedule prints one; "offline"; or what it is, in words
+    schedule: str  # as records.Schedule prints one; "offline"; or a description
     features: str
     paper: str
     table: str
     read: str  # what was read, and how
     where: str
-    data: str = ""  # the source's own words for the dataset
+    data: str = ""  # the dataset as the source describes it
     queries: int | None = None
     items: int | None = None  # in the database
     assumed: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ def _read(file: Path) -> list[Published]:
             what = (number.table, number.dataset, number.method)
             key = (*what, number.direction, number.bits, number.rounds)
             if key in found:
-                raise DataError(f"{place}: {key} is there twice. Remove one, or name their tables apart.")
+                raise DataError(f"{place}: {key} appears twice. Remove one, or rename a table.")
             found[key] = number
     return list(found.values())
 
@@ -107,9 +107,8 @@ def _numbers(place: str, file: str, given: Mapping[str, Any]) -> Iterator[Publis
     fields["assumed"] = tuple(fields.get("assumed", ()))
     for method, direction, values in _rows(place, given["values"], len(columns)):
         for (length, when), value in zip(columns, values, strict=True):
-            yield Published(
-                **fields, value=value, method=method, direction=direction, bits=length, rounds=when, file=file
-            )
+            column = {"direction": direction, "bits": length, "rounds": when}
+            yield Published(**fields, **column, value=value, method=method, file=file)
 
 
 def _rows(place: str, values: Any, columns: int) -> Iterator[tuple[str, str, list[float]]]:
@@ -159,7 +158,7 @@ def _one_of(*allowed: str) -> tuple[Callable[[Any], bool], str]:
     return (lambda value: isinstance(value, str) and value in allowed), "one of " + ", ".join(allowed)
 
 
-_TEXT = (_is_text, "a text")
+_TEXT = (_is_text, "text")
 _COUNT = (_is_count, "a positive whole number")
 _KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("paper", "read", "where", "table", "dataset", "data", "features"), _TEXT),
@@ -170,7 +169,7 @@ _KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "database": _one_of(*DATABASES, NOT_STATED),
     "rounds": (
         lambda value: value in ROUNDS if isinstance(value, str) else _are_counts(value),
-        f"one of {', '.join(ROUNDS)}, or a list of rounds, which the values then go by",
+        f"one of {', '.join(ROUNDS)}, or a list of rounds, one per value",
     ),
     "queries": _COUNT,
     "items": _COUNT,

@@ -17,8 +17,8 @@ from bench.reporting import (
     Direction,
     Evidence,
     Protocol,
-    RunRecord,
     bootstrap,
+    by_label,
     compare_all,
     grouped,
     holm,
@@ -58,17 +58,12 @@ def columns(protocol: Protocol) -> Iterator[Compared]:
         for direction in DIRECTIONS:
             for bits in sorted({r.spec.bits for r in rivals}):
                 here = [r for r in rivals if r.spec.bits == bits and direction in r.spec.directions]
-                if here:
-                    key = tuple(r.spec.key for r in here)
-                    yield Compared(dataset, direction, bits, scores(here, direction, evidence), key)
-
-
-def scores(records: Sequence[RunRecord], direction: Direction, evidence: Evidence) -> dict[str, BySeed]:
-    """The scores of every method after its last round, by seed."""
-    by_label: dict[str, dict[int, Any]] = {}
-    for r in records:
-        by_label.setdefault(r.spec.label, {})[r.spec.seed] = evidence.search(r, direction).scores
-    return dict(by_label)
+                scores = {
+                    label: {r.spec.seed: evidence.search(r, direction).scores for r in mine}
+                    for label, mine in by_label(here).items()
+                }
+                if scores:
+                    yield Compared(dataset, direction, bits, scores, tuple(r.spec.key for r in here))
 
 
 def against_best(column: Compared, evidence: Evidence) -> dict[str, Comparison]:

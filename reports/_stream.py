@@ -3,10 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from bench.reporting import Direction, Evidence, ParameterError, Results, RunRecord
+from bench.reporting import Direction, Evidence, ParameterError, Results, RunRecord, Values
 from bench.reports._scores import mean
-
-Values = npt.NDArray[np.float64]
 
 
 def require_rounds(results: Results) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.reporting import Axes, Curve, Direction, Figure, Results, RunRecord, definition, lines
-from bench.reports._stream import Values, class_incremental, old_queries
+from bench.reporting import Axes, Curve, Direction, Figure, Results, RunRecord, Values, definition, lines
+from bench.reports._stream import class_incremental, old_queries
 
 
 def render(results: Results) -> Figure:
@@ -24,7 +24,7 @@ def render(results: Results) -> Figure:
     return lines(
         class_incremental(results),
         title="Old classes along the stream",
-        axes=Axes(x="round", y="mAP on old classes", markers=True, whole=True),
+        axes=Axes(x="round", y="mAP on old classes", markers=True, counts=True),
         caption=(
             f"{definition('map')}, of the queries whose last class was introduced in an earlier round",
             "mean over queries, then over seeds; band: standard deviation over seeds; rounds count from 0",

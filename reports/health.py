@@ -163,8 +163,8 @@ def _draw(drawn: Mapping[str, _Drawn], styles: Mapping[str, Look], *, items: int
     flips.set(title="flips of old codes", xlabel="items in the database", ylabel="share of bits")
     if not flips.lines:
         flips.set_axis_off()
-        words = "one round was evaluated:\nnot counted" if once else "no round rewrote any"
-        flips.text(0.5, 0.5, words, ha="center", va="center", transform=flips.transAxes)
+        text = "one round was evaluated:\nnot counted" if once else "no round rewrote any"
+        flips.text(0.5, 0.5, text, ha="center", va="center", transform=flips.transAxes)
     legend(canvas, axes)
     return canvas
 

@@ -16,6 +16,8 @@ from bench.reporting import (
     RunRecord,
     Table,
     definition,
+    fidelity,
+    kind_of,
     protocols,
     short,
 )
@@ -55,7 +57,7 @@ def render(results: Results) -> Table:
 
 def _parts(results: Results) -> Iterator[tuple[Block, list[dict[str, Any]]]]:
     """A block for every protocol; without any records, one that says nothing about protocols."""
-    theirs, methods = _authors(), results.methods()
+    theirs, methods = _authors(), results.installed_methods()
     if not results.records:
         rows = [_data(name, cls, (), theirs) for name, cls in methods.items()]
         yield _block(rows, (), set()), rows
@@ -75,9 +77,16 @@ def _block(data: Sequence[Mapping[str, Any]], caption: Sequence[str], stale: set
         rows=tuple(_row(row, row["method"] in stale) for row in data),
         notes=(
             *(f"{STALE} stale: {name}" for name in sorted(stale)),
+            *_modified(data),
             *(f"{row['method']}: {row['paper']}" for row in data if row["paper"]),
         ),
     )
+
+
+def _modified(data: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for row in data:
+        if kind_of(row["algorithm"]) == "modified":
+            yield f"{row['method']}: {row['algorithm']}; preset=authors is the authors' algorithm"
 
 
 def _authors() -> dict[tuple[str, str], float]:
@@ -102,7 +111,7 @@ def _data(
         "labels": _labels(cls),
         "training": "offline" if cls.capabilities.offline else "online",
         "database_codes": _codes(cls),
-        "algorithm": cls.source.fidelity,
+        "algorithm": fidelity(cls, {}),
         "state_bytes": _mean(mine, lambda r: r.rounds[-1].state_bytes),
         **{f"{database}/{d}": value for (database, d), value in scores.items()},
         **{f"authors/{d}": theirs.get((name, d)) for d in ("i2t", "t2i")},
@@ -136,10 +145,11 @@ def _mean(records: Sequence[RunRecord], value: Callable[[RunRecord], float]) -> 
 
 
 def _row(row: Mapping[str, Any], old: bool) -> Row:
-    words = ("method", "year", "labels", "training", "database_codes", "algorithm")
+    names = ("method", "year", "labels", "training", "database_codes")
     state = row["state_bytes"]
     return (
-        *(Entry(row[word] or "–") for word in words),
+        *(Entry(row[name] or "–") for name in names),
+        Entry(kind_of(row["algorithm"])),
         Entry(f"{state / 1000:.0f} kB" if state is not None else "–"),
         *(Entry(_pair(row, source), extra=STALE if old else "") for source in ("learned", "reindexed")),
         Entry(_pair(row, "authors")),

@@ -16,6 +16,7 @@ from bench.reporting import (
     Entry,
     Protocol,
     Results,
+    Row,
     Table,
     by_dataset,
     by_label,
@@ -80,10 +81,8 @@ def _block(part: Protocol, direction: Direction) -> tuple[Block, Iterator[dict[s
     return block, _data(part, direction, curves)
 
 
-def _pair(mean: Curve | None, radius: int) -> tuple[Entry, Entry]:
-    if mean is None:
-        return Entry(), Entry()
-    return Entry(f"{mean[0, radius]:.3f}"), Entry(f"{mean[1, radius]:.3f}")
+def _pair(mean: Curve | None, radius: int) -> Row:
+    return (Entry(), Entry()) if mean is None else tuple(Entry(f"{value:.3f}") for value in mean[:, radius])
 
 
 def _data(

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Annotated, Any
 
 from bench.reporting import (
+    BREACH,
     DIRECTION_NAMES,
     STALE,
     Block,
@@ -15,13 +16,14 @@ from bench.reporting import (
     Entry,
     ParameterError,
     Results,
-    RoundRecord,
     Row,
     RunRecord,
     Table,
+    breaches,
     chance_level,
     dataset_of,
     grouped,
+    kind_of,
     parse_metric,
 )
 from bench.reports._published import FUSED, NOT_STATED, Published, load
@@ -105,6 +107,7 @@ class _Part:
         if theirs is None or ours is None:
             return Entry(text, below="–")
         mark = (_DIFFERS if ours.differences else "") + (STALE if self._reasons(ours) else "")
+        mark += BREACH if any(record.breach for record in ours.records) else ""
         return Entry(text, below=self._short(ours.value(theirs.direction)) + mark)
 
     def _short(self, value: float) -> str:
@@ -153,23 +156,19 @@ class _Part:
             "below each: ours, after the last round, mean over seeds; "
             f"{_DIFFERS} the protocol differs, or cannot be shown to be the same"
         )
-        last: dict[tuple[str, str], list[RoundRecord]] = {}
-        for (dataset, _), row in self.ours.items():
-            for ours in row.values():
-                last.setdefault((dataset, ours.metric), []).extend(r.rounds[-1] for r in ours.records)
-        yield from (
-            f"ours on {dataset}, {name}: {chance_level(name, r)}" for (dataset, name), r in last.items()
-        )
-        lines: dict[str, dict[str, None]] = {}
-        for (dataset, method), row in self.ours.items():
-            for ours in row.values():
-                lines.setdefault("; ".join(ours.differences), {})[f"{method} on {dataset}"] = None
-        for text, names_of in lines.items():
+        every = [(name, ours) for name, row in self.ours.items() for ours in row.values()]
+        scored = grouped(every, lambda pair: (pair[0][0], pair[1].metric))
+        for (dataset, metric), pairs in scored.items():
+            last = [r.rounds[-1] for _, ours in pairs for r in ours.records]
+            yield f"ours on {dataset}, {metric}: {chance_level(metric, last)}"
+        for text, pairs in grouped(every, lambda pair: "; ".join(pair[1].differences)).items():
             if text:
-                yield f"{_DIFFERS} {', '.join(names_of)}: {text}"
-        reasons = [text for row in self.ours.values() for o in row.values() for text in self._reasons(o)]
+                names = dict.fromkeys(f"{method} on {dataset}" for (dataset, method), _ in pairs)
+                yield f"{_DIFFERS} {', '.join(names)}: {text}"
+        reasons = dict.fromkeys(text for _, ours in every for text in self._reasons(ours))
         if reasons:
-            yield f"{STALE} stale: {'; '.join(dict.fromkeys(reasons))}"
+            yield f"{STALE} stale: {'; '.join(reasons)}"
+        yield from breaches(record for _, ours in every for record in ours.records)
 
     def data(self) -> Iterator[Mapping[str, Any]]:
         for p in self.numbers:
@@ -282,5 +281,5 @@ def _differences(p: Published, ours: RunRecord, metric: str) -> Iterator[str]:
         yield f"ours with parameters: {spec.label}"
     if spec.sees_future:
         yield "ours saw the future (pool full)"
-    if ours.fidelity in ("reconstruction", "adaptation"):
+    if kind_of(ours.fidelity) in ("modified", "reconstruction", "adaptation"):
         yield f"ours: {ours.fidelity}"

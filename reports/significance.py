@@ -114,7 +114,7 @@ def _differences(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
     return Block(
         caption=(_DIFFERENCE, power_line(least), *protocol.caption(metric="map")),
         columns=(Column("method", align="left"), *(t.head() for t in tested)),
-        rows=tuple((Entry(label), *(entry(t, label) for t in tested)) for label in _labels(tested)),
+        rows=tuple((protocol.name(label), *(entry(t, label) for t in tested)) for label in _labels(tested)),
         notes=_NOTES,
     )
 

@@ -32,7 +32,8 @@ def render(results: Results) -> Figure:
     """Shares of the wall-clock total, which stands at the end of each bar; mean over seeds."""
     plots = []
     for name, part in parts(results).items():
-        rows = [_row(ran) for ran in by_row(r for r in part.records if not r.word)]
+        cells = by_row(r for r in part.records if not r.word)
+        rows = [_row(ran) for ran in cells]
         if rows:
             plot = Plot(
                 name=name,
@@ -43,9 +44,10 @@ def render(results: Results) -> Figure:
                     *part.caption(),
                 ),
                 notes=part.notes(),
-                draw=partial(_draw, [{k: v for k, v in row.items() if k != "record"} for row in rows]),
+                draw=partial(_draw, rows),
             )
-            plots.append((plot, [{**part.columns(r["record"]), **r["seconds"]} for r in rows]))
+            numbers = zip(cells, rows, strict=True)
+            plots.append((plot, [{**part.columns(ran[0]), **row["seconds"]} for ran, row in numbers]))
     return Figure.of("Time by stage", plots)
 
 
@@ -56,7 +58,7 @@ def _row(ran: Sequence[RunRecord]) -> dict[str, Any]:
         for stage in _STAGES
     }
     seconds["fit"] = float(np.mean([sum(record.fit_seconds) for record in ran]))
-    return {"record": ran[0], "label": ran[0].spec.label, "bits": ran[0].spec.bits, "seconds": seconds}
+    return {"label": ran[0].spec.label, "bits": ran[0].spec.bits, "seconds": seconds}
 
 
 def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:

@@ -1,5 +1,6 @@
 """Wins, ties and losses of every method against every other, over all pairs of seed and query."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,16 +52,14 @@ def _counts(compared: Sequence[Compared]) -> _Counts:
     """Wins, ties and losses of every ordered pair of methods."""
     counts: dict[tuple[str, str], list[int]] = {}
     for column in compared:
-        for a, mine in column.scores.items():
-            for b, theirs in column.scores.items():
-                if a != b:
-                    entry = counts.setdefault((a, b), [0, 0, 0])
-                    for seed in set(mine) & set(theirs):
-                        difference = mine[seed] - theirs[seed]
-                        known = difference[~np.isnan(difference)]
-                        wins, losses = int((known > _TIED).sum()), int((known < -_TIED).sum())
-                        for i, n in enumerate((wins, len(known) - wins - losses, losses)):
-                            entry[i] += n
+        for (a, mine), (b, theirs) in itertools.permutations(column.scores.items(), 2):
+            entry = counts.setdefault((a, b), [0, 0, 0])
+            for seed in set(mine) & set(theirs):
+                difference = mine[seed] - theirs[seed]
+                known = difference[~np.isnan(difference)]
+                wins, losses = int((known > _TIED).sum()), int((known < -_TIED).sum())
+                for i, n in enumerate((wins, len(known) - wins - losses, losses)):
+                    entry[i] += n
     return {pair: (w, t, x) for pair, (w, t, x) in counts.items() if w + t + x}
 
 

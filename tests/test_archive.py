@@ -1,4 +1,4 @@
-"""Whole results folders: compared, verified, merged and exported."""
+"""Whole results folders: compared, merged and exported."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 
 import bench
+from bench import metrics
 from bench.archive.compare import compare
 from bench.archive.merge import merge
-from bench.archive.verify import verify
 from bench.cli import main
 from bench.errors import StoreError
 from bench.plugins import registry
-from bench.records import Schedule
+from bench.records import RunRecord, Schedule
 from bench.results import Results
+from bench.scoring import stored
 from bench.storing.store import Store
 
 PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]
@@ -36,7 +37,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(folder: Path, **options: Any) -> Store:
     """A store of small cells in ``folder``."""
-    small = {"methods": "random_projection", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": PLUGINS}
+    small = {
+        "methods": "random_projection",
+        "datasets": "tiny",
+        "bits": "8",
+        "seeds": 1,
+        "train": "all",
+        "plugin": PLUGINS,
+    }
     bench.run(**{**small, "results": str(folder), **options})
     return Store(folder)
 
@@ -46,7 +54,18 @@ def change(store: Store, part: str, by: Any) -> None:
     [record] = store.records()
     arrays = dict(store.arrays(record))
     arrays[part] = by(arrays[part])
-    store.write(record, arrays)
+    rewrite(store, record, arrays)
+
+
+def rewrite(store: Store, record: RunRecord, arrays: dict[str, Any]) -> None:
+    """Store other arrays of a cell, with the scores that they give."""
+    [last] = record.rounds
+    scores = {}
+    for direction in record.spec.directions:
+        names = [key.rpartition("/")[0] for key in last.metrics if key.endswith(direction)]
+        means = metrics.means(names, stored.histograms(arrays, direction, last.round))
+        scores |= {f"{name}/{direction}": value for name, value in means.items()}
+    store.write(replace(record, rounds=(replace(last, metrics=scores),)), arrays)
 
 
 def relabel(store: Store, seeds: Mapping[int, int]) -> None:
@@ -65,35 +84,6 @@ def moved(counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     worst[:, -1] = relevant[:, None]
     worst[:, 0, 0] += (all_items - relevant).astype(counts.dtype)
     return worst
-
-
-def test_a_cell_that_runs_again_is_the_same_bit_by_bit(tmp_path: Path) -> None:
-    store = run(tmp_path / "runs", methods="random_projection,lemon", seeds=2)
-    verdicts = list(verify(store, cells=3, seed=0, data_root=tmp_path))
-    assert len({v.spec.key for v in verdicts}) == 3
-    assert [v.differences for v in verdicts] == [()] * 3
-
-
-def test_one_changed_count_is_found_by_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = run(tmp_path / "runs")
-
-    def one_more(counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        changed = counts.copy()
-        changed[0, 0, 0] += 1
-        return changed
-
-    change(store, "i2t/2/counts", one_more)
-    assert main(["verify", str(store.folder), *(f"--plugin={p}" for p in PLUGINS)]) == 1
-    assert "i2t/2/counts differs in 1 of" in capsys.readouterr().out
-
-
-def test_verify_says_that_the_code_has_changed(tmp_path: Path) -> None:
-    store = run(tmp_path / "runs")
-    [path] = store.folder.glob("*.json")
-    stored = json.loads(path.read_text())
-    path.write_text(json.dumps({**stored, "code": "0" * 16}))
-    [verdict] = verify(store, cells=1, seed=0, data_root=tmp_path)
-    assert any("code" in remark for remark in verdict.remarks)
 
 
 def test_merge_copies_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> None:
@@ -115,9 +105,7 @@ def test_merge_refuses_two_results_of_one_cell_and_writes_nothing(tmp_path: Path
 
 def test_merge_prefers_a_result_to_a_failure(tmp_path: Path) -> None:
     a, b = run(tmp_path / "a"), run(tmp_path / "b")
-    [path] = a.folder.glob("*.json")
-    stored = json.loads(path.read_text())
-    path.write_text(json.dumps({**stored, "status": "failed", "rounds": [], "arrays": ""}))
+    fail(a)
     target = Store(tmp_path / "all")
     merge([a, b], target)
     assert [r.status for r in target.records()] == ["ok"]
@@ -129,7 +117,7 @@ def test_compare_puts_what_became_worse_first(tmp_path: Path) -> None:
     b = Store(tmp_path / "b")
     for lemon in (r for r in b.records() if r.spec.method == "lemon"):
         arrays = dict(b.arrays(lemon))
-        b.write(lemon, {**arrays, "t2i/2/counts": moved(arrays["t2i/2/counts"])})
+        rewrite(b, lemon, {**arrays, "t2i/2/counts": moved(arrays["t2i/2/counts"])})
     rows = compare(a, b, "map").data
     first = {name: rows[0][name] for name in ("method", "direction", "seeds", "verdict")}
     assert first == {"method": "lemon", "direction": "t2i", "seeds": "0 1 2", "verdict": "worse"}
@@ -160,7 +148,7 @@ def test_a_result_that_became_a_failure_is_the_first_regression_with_its_reason(
     b = Store(tmp_path / "b")
     worse, lost = b.records()
     arrays = dict(b.arrays(worse))
-    b.write(worse, {**arrays, "i2t/2/counts": moved(arrays["i2t/2/counts"])})
+    rewrite(b, worse, {**arrays, "i2t/2/counts": moved(arrays["i2t/2/counts"])})
     b.write(replace(lost, status="failed", reason="round 1: no more memory", rounds=(), arrays=""), {})
     table = compare(a, b, "map")
     assert [row["verdict"] for row in table.data] == ["lost", "lost", "untested", "same"]
@@ -190,12 +178,6 @@ def test_compare_fits_a_panel_with_interval_and_verdict(tmp_path: Path) -> None:
     assert any("dataset tiny; seeds 0, 1, 2; database reindexed" in line for line in block.caption)
     lines = table.to_text(width=80).splitlines()
     assert sum("same" in line and "…" in line for line in lines) == len(block.rows) == 8
-
-
-def test_verify_takes_no_less_than_one_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = run(tmp_path / "a")
-    assert main(["verify", str(store.folder), "--cells", "-3"]) == 2
-    assert "cells is -3; expected 1 or more" in capsys.readouterr().err
 
 
 def test_compare_of_other_data_gives_no_interval(tmp_path: Path) -> None:

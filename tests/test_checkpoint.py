@@ -34,6 +34,7 @@ folder = sys.argv[2]
 bench.run(
     methods=f"dies[round={sys.argv[3]},witness={folder}/witness]", datasets="tiny", bits=sys.argv[4], seeds=1,
     schedule="shuffled:10", evaluate="every:2", database=sys.argv[5], results=folder,
+    contract=False,
 )
 """
 
@@ -138,7 +139,7 @@ def test_an_interrupted_offline_cell_goes_on_with_its_next_refit(
     registry.add_file(plugin_file("refits", REFITS))
     refits = registry.get("method", "refits")
     study: dict[str, Any] = {"methods": "refits", "datasets": "tiny", "bits": "8", "seeds": 1}
-    study |= {"schedule": "shuffled:10", "evaluate": "every:2"}
+    study |= {"schedule": "shuffled:10", "evaluate": "every:2", "train": "all"}
     bench.run(**study, results=str(tmp_path / "whole"))
     assert refits.sizes == [20, 40, 60]
     refits.sizes, refits.stop = [], 40

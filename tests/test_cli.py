@@ -25,7 +25,20 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(*more: str, methods: str = "halves") -> int:
     plugins = ",".join(str(p) for p in PLUGINS)
     return main(
-        ["run", "--plugin", plugins, "--datasets", "tiny", "--methods", methods, "--bits", "8", *more]
+        [
+            "run",
+            "--plugin",
+            plugins,
+            "--datasets",
+            "tiny",
+            "--methods",
+            methods,
+            "--bits",
+            "8",
+            "--train",
+            "all",
+            *more,
+        ]
     )
 
 
@@ -100,6 +113,8 @@ def test_plan_says_what_is_done_and_what_the_rest_costs(capsys: pytest.CaptureFi
         "8",
         "--seeds",
         "2",
+        "--train",
+        "all",
     ]
     capsys.readouterr()
     assert main(["plan", *grid]) == 0
@@ -133,6 +148,29 @@ def test_significance_of_another_report_is_refused(capsys: pytest.CaptureFixture
     run("--seeds", "1")
     assert main(["table", "--report", "timing", "--significance"]) == 2
     assert "--significance works only with --report map_table" in capsys.readouterr().err
+
+
+def test_an_option_of_the_report_can_be_given_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    capsys.readouterr()
+    assert main(["table"]) == main(["table", "--option", "band=false"]) == 0
+    assert capsys.readouterr().out.count("[pessimistic–optimistic]") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--option", "band"], "--option 'band' is not NAME=VALUE"),
+        (["--option", "band=maybe"], "report 'map_table': band must be bool; got 'maybe'"),
+        (["--report", "timing", "--metric", "map@50"], "report 'timing' has no option 'metric'"),
+    ],
+)
+def test_an_option_that_the_report_cannot_take_is_refused(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--seeds", "1")
+    assert main(["table", *words]) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) -> None:

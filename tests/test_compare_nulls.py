@@ -120,9 +120,11 @@ def write(folder: Path, cells: Cells, rng: np.random.Generator) -> Store:
         counts = np.zeros((QUERIES, BITS + 1, 2), np.uint32)
         counts[:, 0], counts[:, BITS] = ITEMS // 2, ITEMS // 2
         counts[:, 0, 1], counts[:, BITS, 1] = relevant, ITEMS // 4 - relevant
+        hist = Histograms(counts)
+        means = metrics.means(["map", "map:pessimistic", "map:optimistic", "chance"], hist)
         last = RoundRecord(
-            round=0, items=ITEMS, queries=QUERIES, empty_queries={"i2t": 0}, metrics={"map/i2t": 0.5},
-            seconds={}, bits_rewritten=None, state_bytes=0,
+            round=0, items=ITEMS, queries=QUERIES, empty_queries={"i2t": 0}, seconds={}, bits_rewritten=None,
+            state_bytes=0, metrics={f"{name}/i2t": value for name, value in means.items()},
         )  # fmt: skip
         store.write(RunRecord(spec=spec, status="ok", rounds=(last,), data="d"), {"i2t/0/counts": counts})
     return store

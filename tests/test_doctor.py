@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from bench.data.doctor import Finding, examine
 from bench.datasets.synthetic import Synthetic
 from bench.records import Schedule
 
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[1] / ".." / "shared"))
 Array = np.ndarray[Any, Any]
 
 
@@ -202,13 +201,9 @@ def test_without_chunk_sizes_there_are_no_findings_on_the_stream(sound: Dataset)
     assert {"rounds", "chunk size"}.isdisjoint(f.topic for f in examine(sound))
 
 
-@pytest.mark.skipif(
-    not (SHARED / "data" / "wiki" / "wikiData.mat").is_file(),
-    reason="the real data are not beside the checkout",
-)
-def test_wiki_repeats_pictures_in_train_and_query_and_has_no_failure() -> None:
+def test_wiki_repeats_pictures_in_train_and_query_and_has_no_failure(real: Callable[[str], Path]) -> None:
     from bench.datasets.wiki import Wiki
 
-    findings = examine(Wiki().load(SHARED / "data"))
+    findings = examine(Wiki().load(real("wiki/wikiData.mat").parent))
     assert of(findings, "duplicates").text.startswith("3 of 693 queries have the image of a training item")
     assert all(f.level != "FAIL" for f in findings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +21,7 @@ from bench.errors import DataError
 CONTENT = np.random.default_rng(0).bytes(500_000)
 SUM = hashlib.sha256(CONTENT).hexdigest()
 CARD = Card(name="it", title="It", sources=("https://example.org/it",), licence="none", citation="nobody")
-QUICK = Patience(stall=0.3, pause=0.0)
+PATIENT, IMPATIENT = (Patience(stall=seconds, pause=0.0) for seconds in (60.0, 0.3))
 
 
 class Server(ThreadingHTTPServer):
@@ -34,7 +33,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.tag, self.status, self.kind = CONTENT, '"one"', 200, "application/zip"
         self.cuts: list[int] = []
-        self.stalls = False
+        self.stalls, self.over = False, threading.Event()
         self.ranges = True
         self.asked: list[str] = []
 
@@ -70,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: server.cuts.pop(0)])
         self.wfile.flush()
         if server.stalls:
-            time.sleep(1)
+            server.over.wait()
 
 
 @pytest.fixture
@@ -79,13 +78,15 @@ def server() -> Iterator[Server]:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
+        running.over.set()
         running.shutdown()
         thread.join()
 
 
 def get(server: Server, home: Path, **fields: object) -> str:
     wanted = {"path": "file.bin", "url": server.url, "sha256": SUM} | fields
-    return download.get(CARD, Expected(**wanted), home, QUICK)  # type: ignore[arg-type]
+    patience = IMPATIENT if server.stalls else PATIENT
+    return download.get(CARD, Expected(**wanted), home, patience)  # type: ignore[arg-type]
 
 
 def test_a_file_is_downloaded_once(server: Server, tmp_path: Path) -> None:
@@ -164,12 +165,12 @@ def test_a_server_that_cannot_be_reached_is_named_after_four_attempts(server: Se
     url = server.url
     server.server_close()
     with pytest.raises(DataError, match="the server cannot be reached, 4 times in a row"):
-        download.get(CARD, Expected(path="file.bin", url=url), tmp_path, QUICK)
+        download.get(CARD, Expected(path="file.bin", url=url), tmp_path, PATIENT)
 
 
 def test_an_invalid_address_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no-address: cannot be requested .*see https://example.org/it"):
-        download.get(CARD, Expected(path="file.bin", url="no-address"), tmp_path, QUICK)
+        download.get(CARD, Expected(path="file.bin", url="no-address"), tmp_path, PATIENT)
 
 
 def test_a_wrong_file_on_disk_is_not_overwritten(server: Server, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def test_classes_may_come_later_and_streams_may_drift(
         datasets="synthetic[n=240,queries=40]",
         bits="16",
         seeds=1,
+        train="all",
         schedule="class_incremental:4,drift:80",
         database="reindexed,learned",
         evaluate="all",

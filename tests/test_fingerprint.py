@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,6 @@ def of(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:
     path.write_text(text)
     monkeypatch.setattr(registry, "_extra", {})
     registry.add_file(path)
-    fingerprint.of_method.cache_clear()
-    fingerprint._meaning.cache_clear()
     return fingerprint.of_method("mine")
 
 
@@ -43,11 +42,20 @@ def test_code_does(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert of(tmp_path, text, monkeypatch) != of(tmp_path, BASE, monkeypatch)
 
 
+def test_an_edited_dataset_has_another_fingerprint_at_once(plugin_file: Callable[[str, str], Path]) -> None:
+    text = "class Mine(DatasetSource):\n    shift: float = 1.0\n"
+    name = registry.add_file(plugin_file("mine", text))
+    before = fingerprint.of_dataset(name)
+    plugin_file("mine", text.replace("1.0", "2.0"))
+    assert fingerprint.of_dataset(name) != before
+
+
 def test_helpers_that_a_method_imports_are_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_helper = of(tmp_path, "from bench.methods._online import dot\n" + BASE, monkeypatch)
     monkeypatch.setattr(fingerprint, "_imported", lambda file: iter(()))
+    fingerprint._of_method.cache_clear()
     assert of(tmp_path, "from bench.methods._online import dot\n" + BASE, monkeypatch) != with_helper
 
 

@@ -24,7 +24,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def study(**changes: Any) -> Study:
-    small = {"methods": "shares", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": PLUGINS}
+    small = {
+        "methods": "shares",
+        "datasets": "tiny",
+        "bits": "8",
+        "seeds": 1,
+        "train": "all",
+        "plugin": PLUGINS,
+    }
     return Study.make(None, **{**small, **changes})
 
 

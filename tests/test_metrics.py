@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +20,6 @@ from bench.plugins import registry
 from bench.scoring.hamming import Histograms, histograms, pack_codes, pack_labels
 
 BUILT_IN = [metric for name in registry.names("metric") for metric in declared(name)]
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
 
 
 def ranking(groups: list[list[int]]) -> Histograms:
@@ -457,10 +455,8 @@ def test_ranx_divides_by_all_relevant_items() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["nuswide_tc21_190421x21.npz", "coco2014_123287x80.npz"])
-def test_real_labels_at_true_size_are_counted_exactly(file: str) -> None:
-    if not (SHARED / "labels-at-scale" / file).is_file():
-        pytest.skip(f"{file} is not below {SHARED}")
-    with np.load(SHARED / "labels-at-scale" / file) as stored:
+def test_real_labels_at_true_size_are_counted_exactly(file: str, real: Callable[[str], Path]) -> None:
+    with np.load(real(f"labels-at-scale/{file}")) as stored:
         indptr, indices, classes = stored["indptr"], stored["indices"], len(stored["names"])
     labels = np.zeros((len(indptr) - 1, classes), np.uint8)
     labels[np.repeat(np.arange(len(labels)), np.diff(indptr)), indices] = 1
@@ -503,3 +499,48 @@ def exact_ap_fast(counts: Any) -> float:
 
 def test_the_module_says_all_it_exports() -> None:
     assert all(hasattr(metrics, name) for name in metrics.__all__)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 0], [[0], [1], [0]]])
+def test_one_column_of_class_numbers_is_read_as_class_numbers(labels: list[Any]) -> None:
+    codes = np.array([[1, 1], [1, -1], [-1, -1]])
+    scores = metrics.evaluate(codes, codes, labels, labels, metrics="map")
+    assert scores["empty_queries"] == 0
+
+
+def test_one_column_that_is_no_class_number_is_refused() -> None:
+    codes = np.array([[1, 1], [1, -1]])
+    with pytest.raises(DataError, match="one column of float64"):
+        metrics.evaluate(codes, codes, [[0.5], [1.0]], [[0.5], [1.0]])
+
+
+def test_one_metric_may_be_given_as_a_name() -> None:
+    codes = np.array([[1, 1], [1, -1]])
+    assert metrics.evaluate(codes, codes, [0, 1], [0, 1], metrics="map@1")["map@1"] == 1.0
+
+
+@pytest.mark.parametrize("side", ["query", "database"])
+def test_no_query_and_no_database_are_refused(side: str) -> None:
+    codes, none = np.array([[1, 1], [1, -1]]), np.empty((0, 2), np.int8)
+    given = (none, codes, [], [0, 1]) if side == "query" else (codes, none, [0, 1], [])
+    with pytest.raises(DataError, match=f"no {side} codes"):
+        metrics.evaluate(*given)
+
+
+@pytest.mark.parametrize(
+    ("codes", "advice"),
+    [
+        (np.array([[0.5, -1.5]]), "Binarise with bench.api.sign"),
+        (np.array([[0.5, 1.5]]), "subtract a threshold first"),
+        (np.array([[7, 255]], np.uint8), "np.unpackbits"),
+    ],
+)
+def test_advice_for_what_is_no_code_makes_codes_that_differ(codes: np.ndarray, advice: str) -> None:
+    with pytest.raises(DataError, match=advice):
+        metrics.evaluate(codes, codes, [0], [0])
+
+
+def test_class_number_minus_one_is_refused() -> None:
+    codes = np.array([[1, 1], [1, -1]])
+    with pytest.raises(DataError, match="a row of zeros for -1"):
+        metrics.evaluate(codes, codes, [0, -1], [0, 1])

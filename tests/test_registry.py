@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import bench
+from bench import metrics
 from bench.api import Batch, Chunk, Codes, Method, Modality, sign
 from bench.errors import ContractError, UnknownNameError
 from bench.plugins import registry
@@ -225,6 +226,33 @@ def test_a_helper_imported_from_elsewhere_is_not_the_plugin(plugin_file: Write) 
     text = METHOD + "\nfrom bench.methods.random_projection import RandomProjection as Other\n"
     registry.add_file(plugin_file("halves", text))
     assert registry.get("method", "halves").__name__ == "Halves"
+
+
+def test_an_edited_file_is_imported_again(plugin_file: Write) -> None:
+    """Also where its size and the second of its date are the same."""
+    name = registry.add_file(plugin_file("halves", f"{METHOD}\nVALUE = 1\n"))
+    before = registry.get("method", name)
+    assert registry.get("method", name) is before
+    plugin_file("halves", f"{METHOD}\nVALUE = 2\n")
+    after = registry.get("method", name)
+    assert after is not before
+    assert sys.modules[after.__module__].VALUE == 2
+
+
+def test_an_edited_metric_is_looked_up_again(plugin_file: Write) -> None:
+    name = registry.add_file(plugin_file("first", METRIC))
+    assert metrics.parse_metric(name).description.startswith("probability")
+    plugin_file("first", METRIC.replace("Probability", "Chance"))
+    assert metrics.parse_metric(name).description.startswith("chance")
+
+
+def test_a_file_that_is_gone_is_one_line_that_names_it(plugin_file: Write) -> None:
+    path = plugin_file("halves", METHOD)
+    registry.add_file(path)
+    path.unlink()
+    for look_up in (lambda: registry.get("method", "halves"), lambda: registry.version("halves")):
+        with pytest.raises(ContractError, match=f"plugin {path} cannot be read: No such file"):
+            look_up()
 
 
 def test_two_files_of_one_name_are_refused(plugin_file: Write, tmp_path: Path) -> None:

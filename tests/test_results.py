@@ -143,5 +143,50 @@ def test_arrays_are_handed_to_the_report() -> None:
         Results([record()], arrays=lambda r: {}).table(report="pr_curve")
 
 
+def test_an_error_of_a_report_begins_with_its_name() -> None:
+    with pytest.raises(
+        ParameterError, match=r"^report 'rounds': all 1 cells were evaluated after their last"
+    ):
+        Results([record()]).table(report="rounds")
+
+
+def test_a_report_that_shows_nothing_is_an_error() -> None:
+    with pytest.raises(ParameterError, match="report 'stages': none of 1 cells has numbers to show"):
+        Results([failed()]).figure("stages")
+
+
+def test_a_part_keeps_staleness_arrays_and_colours() -> None:
+    ours, theirs = record(), record("ukd")
+    whole = Results([ours, theirs], stale={theirs.spec.key: "old"}, arrays=lambda r: {})
+    part = whole.select(lambda r: r.spec.method == "ukd")
+    assert [r.spec.method for r in part] == ["ukd"] and part.evidence is whole.evidence
+    assert part.stale == whole.stale and part.looks["ukd"] == whole.looks["ukd"]
+
+
+def test_a_reference_takes_no_place_among_the_looks() -> None:
+    results = Results(
+        [record("lcdh"), record("label_oracle", reference="oracle")], cast=["x", "label_oracle"]
+    )
+    assert results.places == {"lcdh": 0, "x": 1} and set(results.looks) == {"lcdh", "x", "label_oracle"}
+
+
+def test_a_method_that_is_not_installed_is_none_and_has_no_defaults() -> None:
+    results = Results([record("gone")])
+    assert results.method("gone") is None and results.method("lcdh") is not None
+    with pytest.raises(UnknownNameError, match="no method named 'gone'"):
+        results.defaults("gone")
+
+
+def test_defaults_are_those_that_the_method_declares() -> None:
+    assert Results([]).defaults("random_projection") == {}
+    assert Results([]).defaults("lcdh")["lambda1"] == 1.0
+
+
+def test_statistics_are_measured_by_whoever_made_the_results() -> None:
+    statistics: Any = object()
+    assert Results([record()], describe=lambda r: statistics).statistics(record()) is statistics
+    assert Results([record()]).statistics(record()) is None
+
+
 def test_a_notebook_shows_the_table() -> None:
     assert "| lcdh |" in Results([record()])._repr_markdown_()

@@ -43,7 +43,7 @@ def test_a_report_metric_or_encoder_passes_its_checks_at_once(
 ) -> None:
     [path] = scaffold.new(kind, "my_own", tmp_path)
     name = registry.add_file(path)
-    suites = {
+    suites: dict[str, Callable[..., object]] = {
         "report": check_report,
         "metric": check_metric,
         "encoder": lambda n, **x: check_encoder(n, tmp_path, **x),

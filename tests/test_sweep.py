@@ -17,7 +17,7 @@ from bench.errors import BenchError, StoreError
 from bench.plugins import registry
 from bench.records import RunRecord, RunSpec, Schedule
 from bench.running.sweep import Surveyed, _groups, survey
-from bench.storing import store as store_module
+from bench.storing import reading
 from bench.storing.store import Store
 from bench.study.planner import Planner
 from bench.study.study import Study
@@ -33,7 +33,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def options(tmp_path: Path, **changes: Any) -> dict[str, Any]:
     plugins = [str(p) for p in sorted(PLUGINS.glob("*.py"))]
-    small = {"methods": "halves", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": plugins}
+    small = {
+        "methods": "halves",
+        "datasets": "tiny",
+        "bits": "8",
+        "seeds": 1,
+        "train": "all",
+        "plugin": plugins,
+    }
     return {**small, "results": str(tmp_path / "runs"), **changes}
 
 
@@ -85,15 +92,14 @@ def test_the_results_of_a_run_are_the_records_in_the_folder(tmp_path: Path) -> N
 def test_a_run_reads_no_record_again_that_it_has_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, read = store_module.read_record, []
-
-    def counted(path: Path) -> RunRecord | None:
-        read.append(path)
-        return plain(path)
-
-    monkeypatch.setattr(store_module, "read_record", counted)
+    plain, read = reading.checked_record, []
+    monkeypatch.setattr(
+        reading, "checked_record", lambda path, passed: read.append(path) or plain(path, passed)
+    )
     bench.run(**options(tmp_path))
-    assert len(read) == 2  # in the survey, and before the cell is replaced
+    assert not read
+    bench.run(**options(tmp_path))
+    assert len(read) == 1
 
 
 def test_progress_is_a_line_for_every_finished_cell(
@@ -331,7 +337,7 @@ def test_validation_never_reads_the_test_queries(tmp_path: Path, monkeypatch: py
     """With --val the scores are the same whatever the test queries are."""
     scores = []
     for replaced in (False, True):
-        made = options(tmp_path / str(replaced), val=15)
+        made = options(tmp_path / str(replaced), val=15, train=0.5)
         if replaced:
             monkeypatch.setattr("bench.data.cache._open_split", _with_empty_queries())
         scores.append(finished(bench.run(**made)))

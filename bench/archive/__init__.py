@@ -1,4 +1,5 @@
-"""Whole results folders: compare, verify, merge, export and rescore them.
+"""Entire results folders: compare, verify, publish, merge, export and rescore them.
 
-May import: contract, errors, metrics, records, reporting, results, running, scoring, storing, study.
+May import: contract, errors, metrics, plugins, records, reporting, results, running, scoring, storing,
+study.
 """

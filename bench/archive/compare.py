@@ -34,7 +34,7 @@ from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store
 
-_PROTOCOL = ("database", "schedule", "pool", "evaluate", "labelled", "paired", "val")
+_PROTOCOL = ("database", "schedule", "pool", "train", "evaluate", "labelled", "paired", "val")
 _AXES = ("dataset", "bits", "seeds", *_PROTOCOL)
 _VERDICTS = ("lost", "worse", "untested", "unclear", "same", "better", "gained")  # regressions first
 _FEW = f"untested: fewer than {LEAST_SEEDS} seeds in both, or queries that cannot be paired; listed by size"
@@ -83,17 +83,16 @@ class Difference:
         return "better" if self.low > 0 else "unclear"
 
 
-def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = None) -> Table:
+def compare(a: Store, b: Store, metric: str) -> Table:
     """A table of every cell that is in both folders and has a result in one, regressions first.
 
-    ``names`` are shown for A and B instead of their folders.
+    Scores are computed from the stored counts.
     """
     parsed = metrics.parse_metric(metric)
     if parsed.ordered:
         raise StoreError(
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )
-    one, two = names or (str(a.folder), str(b.folder))
     old, new = ({r.spec.key: r for r in s.records()} for s in (a, b))
     pairs = ((old[key], new[key]) for key in old if key in new)
     groups = grouped(pairs, lambda pair: replace(pair[0].spec, seed=0).key)
@@ -101,12 +100,10 @@ def compare(a: Store, b: Store, metric: str, *, names: tuple[str, str] | None = 
         parts = pool.map(partial(_differences, a, b, metric), groups.values())
         differences = [difference for part in parts for difference in part]
     if not differences:
-        raise StoreError(
-            f"{one} and {two} have no result in common. Give two folders with cells of the same study."
-        )
+        raise StoreError(f"{a.title} and {b.title} have no result in common. Give two folders of one study.")
     differences.sort(key=lambda d: (_VERDICTS.index(d.verdict), -abs(np.nan_to_num(d.change))))
     caption = (
-        f"A: {one}; B: {two}; {parsed.description}, after the last round, mean over seeds",
+        f"A: {a.title}; B: {b.title}; {parsed.description}, after the last round, mean over seeds",
         f"B − A, paired, with its {CONFIDENCE:.0%} confidence interval over other seeds and queries",
         f"worse and better where the interval excludes 0, as in {1 - CONFIDENCE:.0%} of equal rows by chance",
         *([_FEW] if any(d.verdict == "untested" for d in differences) else ()),
@@ -212,8 +209,8 @@ def _table(differences: list[Difference], metric: str, caption: tuple[str, ...])
 
 def _varies(differences: Sequence[Difference], name: str) -> bool:
     """Whether rows of one method differ in it."""
-    labels = {d.spec.label for d in differences}
-    return len({(d.spec.label, _value(d, name)) for d in differences}) > len(labels)
+    pairs = {(d.spec.label, _value(d, name)) for d in differences}
+    return len(pairs) > len({label for label, _ in pairs})
 
 
 def _all_values(differences: Sequence[Difference], name: str) -> str:

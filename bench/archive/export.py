@@ -26,7 +26,7 @@ DEPTH = 1000  # items of a TREC run per query, as trec_eval reads by default
 def to_csv(results: Results, out: Path, data_root: Path) -> list[Path]:
     """The tidy frame of :meth:`bench.results.Results.frame`: a row per cell, round, metric and direction."""
     frame = results.frame()
-    return [writing.whole(out, lambda path: frame.to_csv(path, index=False))]
+    return [writing.atomically(out, lambda path: frame.to_csv(path, index=False))]
 
 
 def to_parquet(results: Results, out: Path, data_root: Path) -> list[Path]:
@@ -176,7 +176,7 @@ def _lines(path: Path, lines: Iterator[str]) -> Path:
         with temporary.open("w", encoding="utf-8") as file:
             file.writelines(lines)
 
-    return writing.whole(path, write)
+    return writing.atomically(path, write)
 
 
 def _parquet(frame: Any, out: Path) -> Path:
@@ -186,4 +186,4 @@ def _parquet(frame: Any, out: Path) -> Path:
         raise BenchError(
             "Parquet needs pyarrow, which is not installed: pip install 'hashbench[parquet]', or export csv."
         ) from error
-    return writing.whole(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))
+    return writing.atomically(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))

@@ -26,12 +26,10 @@ def merge(sources: Sequence[Store], target: Store) -> int:
             known = chosen.get(record.spec.key)
             if known is None or _better(record, store, *known):
                 chosen[record.spec.key] = record, store
-    copied = 0
-    for record, store in chosen.values():
-        if store is not target:
-            target.write(record, store.arrays(record) if record.arrays else {})
-            copied += 1
-    return copied
+    copies = [(record, store) for record, store in chosen.values() if store is not target]
+    for record, store in copies:
+        target.write(record, store.arrays(record) if record.arrays else {})
+    return len(copies)
 
 
 def stores(folders: Sequence[Path]) -> list[Store]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench import metrics
 from bench.errors import DataError
 from bench.records import RoundRecord, RunRecord
 from bench.running.runner import SIDES
-from bench.scoring import hamming
+from bench.scoring import hamming, stored
+from bench.scoring.stored import Arrays
 from bench.storing.store import Store
 from bench.study.planned import PlannedData
 from bench.study.planner import Planner
@@ -33,9 +33,12 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
             if record.reference == "real-valued":  # keeps no codes, and its ranking has no ties
                 continue
             data = planner.data(record.spec.dataset, record.spec.dataset_params, data_root)
-            new = _from_codes(record, store.arrays(record), name, data)
+            added = scores_from_codes(record, store.arrays(record), name, data)
+            last = record.rounds[-1]
+            entries = [*record.rounds[:-1], replace(last, metrics={**last.metrics, **added})]
         else:
-            new = _from_histograms(record, store.arrays(record), name)
+            entries = [_with_score(record, entry, store.arrays(record), name) for entry in record.rounds]
+        new = replace(record, rounds=tuple(entries))
         store.write(new, {})
         changed += 1
     return changed
@@ -71,18 +74,28 @@ def _lacks(record: RunRecord, metric: metrics.Metric, name: str) -> bool:
     return not _has(record, name)
 
 
-def _from_histograms(record: RunRecord, arrays: Any, name: str) -> RunRecord:
-    rounds = []
-    for entry in record.rounds:
-        added = {}
-        for direction in record.spec.directions:
-            stored = (arrays[f"{direction}/{entry.round}/{part}"] for part in ("counts", "gains", "grades"))
-            added[f"{name}/{direction}"] = metrics.mean(name, hamming.Histograms(*stored))
-        rounds.append(replace(entry, metrics={**entry.metrics, **added}))
-    return replace(record, rounds=tuple(rounds))
+def _from_histograms(record: RunRecord, arrays: Arrays, name: str) -> RunRecord:
+    return replace(record, rounds=tuple(_with_score(record, entry, arrays, name) for entry in record.rounds))
 
 
-def _from_codes(record: RunRecord, arrays: Any, name: str, data: PlannedData) -> RunRecord:
+def _with_score(record: RunRecord, entry: RoundRecord, arrays: Arrays, name: str) -> RoundRecord:
+    """A round with one more score, over all items and over each part of them."""
+
+    def more(part: str) -> dict[str, float]:
+        return {
+            f"{name}/{direction}": metrics.mean(name, stored.histograms(arrays, direction, entry.round, part))
+            for direction in record.spec.directions
+        }
+
+    parts = {p: replace(one, metrics={**one.metrics, **more(p)}) for p, one in entry.parts.items()}
+    return replace(entry, metrics={**entry.metrics, **more("all")}, parts=parts)
+
+
+def scores_from_codes(record: RunRecord, arrays: Arrays, name: str, data: PlannedData) -> dict[str, float]:
+    """``name/direction`` → score after the last round, for a metric that depends on the database's order.
+
+    Raises DataError where the data are not those of the record.
+    """
     spec = record.spec
     if data.cached.fingerprint != record.data:
         raise DataError(
@@ -94,11 +107,10 @@ def _from_codes(record: RunRecord, arrays: Any, name: str, data: PlannedData) ->
     val = arrays["rows/query"]
     query_labels = dataset.train.labels[val] if len(val) else dataset.query.labels
     database_labels = dataset.train.labels[arrays["rows/database"]]
-    last: RoundRecord = record.rounds[-1]
-    added = {}
+    found = {}
     for direction in spec.directions:
         query = hamming.unpack_codes(arrays[f"codes/query/{SIDES[direction[0]]}"], spec.bits)
         database = hamming.unpack_codes(arrays[f"codes/database/{SIDES[direction[2]]}"], spec.bits)
         scores = metrics.evaluate(query, database, query_labels, database_labels, metrics=(name,))
-        added[f"{name}/{direction}"] = scores[name]
-    return replace(record, rounds=(*record.rounds[:-1], replace(last, metrics={**last.metrics, **added})))
+        found[f"{name}/{direction}"] = scores[name]
+    return found

@@ -1,30 +1,50 @@
-"""Runs stored cells again and compares histograms and codes bit by bit."""
+"""Checks that stored cells follow from their evidence, and reruns some of them, bit by bit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from bench.archive.rescore import scores_from_codes
 from bench.errors import ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
+from bench.reporting import columns
 from bench.running.runner import environment, run_cells
+from bench.scoring.stored import Arrays
+from bench.storing.recount import needs, recountable, same
 from bench.storing.store import Store, stale_reason
-from bench.study.planned import PlannedCell
+from bench.study.planned import PlannedCell, PlannedData
 from bench.study.planner import Planner
 
 VERSIONS = ("python", "machine", "cpu", "numpy", "scipy", "numba", "torch", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """The outcome for one cell: ``differences`` is empty if every histogram and code is the same.
+class Checked:
+    """The state of a results folder: how many records passed, and what is wrong.
 
-    ``remarks`` say what has changed since the cell was stored: code, data, versions, machine.
+    ``faults`` maps the file of a record to the reason why it fails; ``disagreements`` are chance levels that
+    should be equal; ``unchecked`` maps a metric that counts alone do not give to its number of cells.
+    """
+
+    passed: int
+    faults: Mapping[str, str] = field(default_factory=dict)
+    disagreements: tuple[str, ...] = ()
+    unchecked: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        return not self.faults and not self.disagreements
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The outcome of running one cell again: ``differences`` is empty where all is the same, bit by bit.
+
+    ``remarks`` list the changes since the cell was stored: in code, data, versions and machine.
     """
 
     spec: RunSpec
@@ -32,14 +52,39 @@ class Verdict:
     remarks: tuple[str, ...]
 
 
-def verify(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[Verdict]:
-    """Rerun ``cells`` random cells that have a result, drawn with ``seed``, one by one.
+def check(store: Store) -> Checked:
+    """Compute the scores of every stored cell again from its counts; nothing is run.
+
+    Raises StoreError where the folder holds no record.
+    """
+    records = store.records(anew=True)
+    if not records and not store.faults:
+        raise StoreError(f"results folder {store.folder} holds no record. Run `bench run` first.")
+    unchecked: dict[str, int] = {}
+    for record in records:
+        for name in _not_recounted(record):
+            unchecked[name] = unchecked.get(name, 0) + 1
+    return Checked(
+        passed=len(records),
+        faults=dict(store.faults),
+        disagreements=tuple(columns.chance_faults(records)),
+        unchecked=unchecked,
+    )
+
+
+def _not_recounted(record: RunRecord) -> list[str]:
+    names = {key.rpartition("/")[0] for entry in record.rounds for key in entry.metrics}
+    return sorted(name for name in names if not recountable(name))
+
+
+def rerun(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[Verdict]:
+    """Run ``cells`` random cells that have a result again, drawn with ``seed``, one at a time.
 
     Raises ParameterError for less than one cell, StoreError if no cell has a result.
     """
     if cells < 1:
         raise ParameterError(f"cells is {cells}; expected 1 or more to rerun.")
-    records = [r for r in store.records() if r.status == "ok" and r.arrays]
+    records = [r for r in store.records() if r.status == "ok"]
     if not records:
         raise StoreError(f"results folder {store.folder} has no cell with a result. Run `bench run` first.")
     draw = np.random.default_rng(seed).permutation(len(records))[:cells]
@@ -61,17 +106,36 @@ def _again(store: Store, record: RunRecord, cell: PlannedCell) -> Verdict:
     if new.status != "ok":
         differences = [f"it has a result in the folder and is {new.status} now: {new.reason}"]
     else:
-        differences = list(_differences(store.arrays(record), arrays))
+        before = store.arrays(record)
+        differences = [*_differences(before, arrays), *_wrong_orders(record, before, cell.data)]
+        if record.code == new.code:
+            differences += _relabelled(record, new)
     return Verdict(spec=cell.spec, differences=tuple(differences), remarks=tuple(filter(None, remarks)))
 
 
-def _differences(
-    stored: Mapping[str, npt.NDArray[Any]], new: Mapping[str, npt.NDArray[Any]]
-) -> Iterator[str]:
+def _differences(stored: Arrays, new: Arrays) -> Iterator[str]:
     for name in sorted({*stored, *new}):
         if name not in stored or name not in new:
-            yield f"{name} is {'new' if name in new else 'no longer there'}"
+            yield f"{name} is {'new' if name in new else 'gone'}"
         elif stored[name].shape != new[name].shape:
             yield f"{name} had shape {stored[name].shape} and has {new[name].shape}"
         elif count := int(np.count_nonzero(stored[name] != new[name])):
             yield f"{name} differs in {count} of {new[name].size} entries"
+
+
+def _wrong_orders(record: RunRecord, arrays: Arrays, data: PlannedData) -> Iterator[str]:
+    """Scores that depend on the order of tied items and do not follow from the codes."""
+    if data.cached.fingerprint != record.data:
+        return
+    for name in _not_recounted(record):
+        if needs(name) == "order":
+            for key, value in scores_from_codes(record, arrays, name, data).items():
+                if not same(record.rounds[-1].metrics[key], value):
+                    yield f"{key} is {record.rounds[-1].metrics[key]:.6g}, and its codes give {value:.6g}"
+
+
+def _relabelled(record: RunRecord, new: RunRecord) -> Iterator[str]:
+    """Statements on the method that the same code does not make."""
+    for name in ("fidelity", "reference", "notes"):
+        if getattr(record, name) != getattr(new, name):
+            yield f"{name} was {getattr(record, name)!r} and is {getattr(new, name)!r}"

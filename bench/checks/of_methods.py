@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.checks import controls
+from bench.checks.comparing import differ, differing, require
 from bench.checks.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 from bench.contract import params, state
 from bench.contract.items import MODALITIES, Batch, Codes, Labels, Modality, Split
@@ -27,8 +29,6 @@ from bench.records import AXES, FIDELITIES, REFERENCES
 
 _QUERIES = 40
 _UNUSUAL = 918273645  # a seed that no plugin sets by itself
-_FLOAT_ROUNDING = 1e-4  # of the largest value of real-valued vectors
-_ROUNDING = 0.005  # share of bits that another order of summation may flip: products close to 0
 
 
 def _codes(trial: Trial, method: Method, split: Split, modality: Modality) -> Codes:
@@ -60,25 +60,6 @@ def _given(trial: Trial, method: Method) -> Codes:
     return np.concatenate([codes, *learned, *updates])
 
 
-def _require(fact: bool, message: str) -> None:
-    if not fact:
-        raise ContractError(message)
-
-
-def _differ(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Where two arrays of codes differ, or two of vectors by more than float32 rounds."""
-    if a.shape != b.shape:
-        return np.ones(a.shape, dtype=bool)
-    if a.dtype.kind != "f":
-        return np.asarray(a != b)
-    return np.asarray(np.abs(a - b) > _FLOAT_ROUNDING * np.abs(a).max(initial=0))
-
-
-def _differing(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> str:
-    what = "values" if a.dtype.kind == "f" else "bits"
-    return f"{int(_differ(a, b).sum())} of {a.size} {what} differ"
-
-
 def _three() -> list[Split]:
     return [items(seed=i) for i in range(3)]
 
@@ -91,7 +72,7 @@ def _require_finite(trial: Trial, method: Method, after: str) -> None:
     """NaN would hide behind sign(): it makes codes of -1."""
     for name, value in method.state_dict().items():
         bad = any(not np.isfinite(leaf).all() for leaf in _leaves(value))
-        _require(not bad, f"{trial.owner}.{name} holds NaN or infinity after {after}. Guard the division.")
+        require(not bad, f"{trial.owner}.{name} holds NaN or infinity after {after}. Guard the division.")
 
 
 def _leaves(tree: Any) -> Iterator[npt.NDArray[Any]]:
@@ -120,17 +101,17 @@ def _reloaded(trial: Trial, method: Method) -> Method:
 
 
 def it_has_a_docstring_and_a_source(trial: Trial) -> None:
-    _require(
+    require(
         bool(registry.docstring(trial.cls)),
         f"{trial.owner} has no docstring. Say in one sentence what the method does.",
     )
     source = trial.cls.source
-    _require(
+    require(
         bool(source.paper or source.note or source.fidelity == "new"),
         f"{trial.owner}.source is empty; expected where the algorithm comes from. "
         'Set source = Source(paper=..., fidelity=...), or Source(fidelity="new") for a method of your own.',
     )
-    _require(
+    require(
         source.fidelity in FIDELITIES,
         f"{trial.owner}.source has fidelity {source.fidelity!r}; expected one of {', '.join(FIDELITIES)}.",
     )
@@ -139,12 +120,12 @@ def it_has_a_docstring_and_a_source(trial: Trial) -> None:
 def parameters_are_typed_and_have_defaults(trial: Trial) -> None:
     known = params.parameters(trial.cls)
     missing = [f.name for f in dataclasses.fields(trial.cls) if f.init and f.name in known and _no_default(f)]
-    _require(
+    require(
         not missing, f"{trial.owner}.{', '.join(missing)} has no default. Give it one: name: float = 1.0."
     )
     for name, value in vars(trial.cls).items():
         constant = isinstance(value, (bool, int, float, str)) and not name.startswith("_") and name.islower()
-        _require(
+        require(
             not constant or name in known or name in _own_names(),
             f"{trial.owner}.{name} has no annotation, so nobody can set it. "
             f"Write {name}: {type(value).__name__} = {value!r}, or {name.upper()} for a constant.",
@@ -152,12 +133,12 @@ def parameters_are_typed_and_have_defaults(trial: Trial) -> None:
     for preset, values in trial.cls.presets.items():
         params.check(f"{trial.owner}[preset={preset}]", values, known)
     for name, variant in trial.cls.variants.items():
-        _require(
+        require(
             re.fullmatch(r"[\w.-]+", name) is not None,
             f"{trial.owner}, variant {name!r}: cannot be typed as an option. Write words with hyphens.",
         )
         params.check(f"{trial.owner}, variant {name}", variant.params, known)
-        _require(
+        require(
             variant.run.keys() <= set(AXES),
             f"{trial.owner}, variant {name}: run has {', '.join(variant.run)}; known: {', '.join(AXES)}.",
         )
@@ -181,16 +162,16 @@ def capabilities_match_what_is_overridden(trial: Trial) -> None:
         ("pool", "fit_pool", cls.fit_pool is not Method.fit_pool),
     ):
         declared = getattr(can, flag)
-        _require(
+        require(
             declared == overrides,
             f"{trial.owner} has Capabilities({flag}={declared}) but {'overrides' if overrides else 'lacks'} "
             f"{method}(). Let them agree.",
         )
-    _require(
+    require(
         can.supervised or not can.label_free,
         f"{trial.owner} is label_free but not supervised; expected both of a method that uses labels if any.",
     )
-    _require(
+    require(
         can.reference in ("", *REFERENCES),
         f"{trial.owner} has Capabilities(reference={can.reference!r}); expected one of "
         f"{', '.join(REFERENCES)}, or nothing for a hashing method.",
@@ -209,7 +190,7 @@ def vectors_are_finite_float32_of_one_width(trial: Trial) -> None:
     for bits in (8, 128):  # which a real-valued method may ignore
         method = trial.fit(*_three()[:2], bits=bits)
         image, text = (_codes(trial, method, _queries(), m).shape[1] for m in MODALITIES)
-        _require(
+        require(
             image == text,
             f"{trial.owner}.encode() gives images {image} values and texts {text}; expected as many. "
             "Map both modalities to one space.",
@@ -220,9 +201,9 @@ def equal_seeds_give_equal_codes(trial: Trial) -> None:
     first = _given(trial, trial.fit(*_three()))
     with _other_global_generators():
         second = _given(trial, trial.fit(*_three()))
-    _require(
-        not _differ(first, second).any(),
-        f"{trial.owner} gives other codes with the same seed: {_differing(first, second)}. "
+    require(
+        not differ(first, second).any(),
+        f"{trial.owner} gives other codes with the same seed: {differing(first, second)}. "
         "Draw random numbers from self.rng only.",
     )
 
@@ -233,33 +214,16 @@ def encode_changes_nothing(trial: Trial) -> None:
     first = _both(trial, method, _queries())
     _both(trial, method, items(5, seed=8))
     again = _both(trial, method, _queries())
-    _require(
-        not _differ(first, again).any(),
-        f"{trial.owner}.encode() gives other codes when it is called again: {_differing(first, again)}.",
+    require(
+        not differ(first, again).any(),
+        f"{trial.owner}.encode() gives other codes when it is called again: {differing(first, again)}.",
     )
     after = method.state_dict()
     changed = [k for k in before.keys() | after.keys() if not equal(before.get(k), after.get(k))]
-    _require(
+    require(
         not changed,
         f"{trial.owner}.encode() changes {', '.join(sorted(changed))}. Learn in fit_chunk() only.",
     )
-
-
-def an_items_code_depends_on_no_other_item(trial: Trial) -> None:
-    method, queries = trial.fit(*_three()[:2]), _queries()
-    shuffled = np.random.default_rng(0).permutation(_QUERIES)
-    for modality in MODALITIES:
-        whole = _codes(trial, method, queries, modality)
-        single = np.concatenate(
-            [_codes(trial, method, queries.take(slice(i, i + 1)), modality) for i in range(_QUERIES)]
-        )
-        permuted = _codes(trial, method, queries.take(shuffled), modality)[np.argsort(shuffled)]
-        for how, other in (("one row at a time", single), ("in another order", permuted)):
-            _require(
-                float(_differ(whole, other).mean()) <= _ROUNDING,
-                f"{trial.owner}.encode() gives an item another code {how} ({modality}): "
-                f"{_differing(whole, other)}. Use statistics of fit_chunk(), not of the batch.",
-            )
 
 
 def fit_leaves_chunk_and_parameters_alone(trial: Trial) -> None:
@@ -277,10 +241,10 @@ def fit_leaves_chunk_and_parameters_alone(trial: Trial) -> None:
                 f"{trial.owner}.fit_chunk() writes to the chunk. Copy what you change."
             ) from error
         same = all(np.array_equal(a, b) for a, b in zip(kept, arrays(chunk), strict=True))
-        _require(same, f"{trial.owner}.fit_chunk() writes to the chunk. Copy what you change.")
+        require(same, f"{trial.owner}.fit_chunk() writes to the chunk. Copy what you change.")
     after = {f.name: getattr(method, f.name) for f in dataclasses.fields(method)}
     changed = [name for name in before if before[name] is not after[name] and before[name] != after[name]]
-    _require(
+    require(
         not changed,
         f"{trial.owner}.fit_chunk() changes the parameter {', '.join(changed)}. "
         "Keep what is learned in attributes that end in '_'.",
@@ -300,9 +264,9 @@ def _require_same_codes(trial: Trial, method: Method, twin: Method, when: str) -
         raise ContractError(
             f"{trial.owner} fails {when}: {error}. Keep what is learned in attributes that end in '_'."
         ) from error
-    _require(
-        not _differ(first, second).any(),
-        f"{trial.owner} gives other codes {when}: {_differing(first, second)}. "
+    require(
+        not differ(first, second).any(),
+        f"{trial.owner} gives other codes {when}: {differing(first, second)}. "
         "Keep what is learned in attributes that end in '_'.",
     )
 
@@ -356,14 +320,14 @@ def it_prints_nothing(trial: Trial) -> None:
     with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
         _both(trial, trial.fit(*_three()[:2]), _queries())
     said = heard.getvalue().strip().partition("\n")[0]
-    _require(not said, f"{trial.owner} prints {said[:60]!r}. Use logging.getLogger(__name__).")
+    require(not said, f"{trial.owner} prints {said[:60]!r}. Use logging.getLogger(__name__).")
 
 
 def it_leaves_global_random_state_alone(trial: Trial) -> None:
     with _other_global_generators() as moved:
         _both(trial, trial.fit(*_three()[:2]), _queries())
         found = moved()
-    _require(
+    require(
         not found,
         f"{trial.owner} draws from, or seeds, the global generator of {', '.join(found)}. Use self.rng.",
     )
@@ -402,7 +366,7 @@ def another_cell_of_the_pass_on_the_same_chunk_changes_nothing(trial: Trial) -> 
     """The harness gives one chunk to cells that differ in code length and in what ``varies``."""
     known = params.parameters(trial.cls)
     for name in trial.cls.varies:
-        _require(name in known, f"{trial.owner}.varies names {name!r}, which is no parameter of it.")
+        require(name in known, f"{trial.owner}.varies names {name!r}, which is no parameter of it.")
     varied = {name: _another(known[name], trial.params) for name in trial.cls.varies}
     changes: list[dict[str, Any]] = [{"bits": 8}, {}, *([varied] if varied else [])]
     cells = [(_with(trial, change), change.get("bits", BITS)) for change in changes]
@@ -419,10 +383,10 @@ def another_cell_of_the_pass_on_the_same_chunk_changes_nothing(trial: Trial) -> 
         for i, method in together.items():
             codes = _given(cells[i][0], method)
             here = ", ".join(f"{k}={v}" for k, v in changes[i].items()) or f"bits={BITS}"
-            _require(
-                not _differ(codes, alone[i]).any(),
+            require(
+                not differ(codes, alone[i]).any(),
                 f"{trial.owner} learns something else from a chunk that another cell was fitted on: "
-                f"{_differing(codes, alone[i])} at {here}. Share by chunk.shared only "
+                f"{differing(codes, alone[i])} at {here}. Share by chunk.shared only "
                 "what depends neither on self.rng nor, unless its key says so, on bits and what varies.",
             )
 
@@ -439,7 +403,7 @@ def _another(parameter: params.Parameter, given: Mapping[str, Any]) -> Any:
     if isinstance(now, (int, float)) and not isinstance(now, bool):
         offered += [now * 2, now + 1, now / 2, now - 1]
     found = [value for value in offered if value != now and parameter.accepts(value)]
-    _require(bool(found), f"{parameter.name} varies, but has no value other than {now!r} to try.")
+    require(bool(found), f"{parameter.name} varies, but has no value other than {now!r} to try.")
     return found[0]
 
 
@@ -464,9 +428,9 @@ def how_often_it_encodes_does_not_matter(trial: Trial) -> None:
         _both(trial, method, _queries())
     plain = trial.fit(*splits)
     first, second = _both(trial, method, _queries()), _both(trial, plain, _queries())
-    _require(
-        not _differ(first, second).any(),
-        f"{trial.owner} learns something else if it encodes between chunks: {_differing(first, second)}. "
+    require(
+        not differ(first, second).any(),
+        f"{trial.owner} learns something else if it encodes between chunks: {differing(first, second)}. "
         "Draw no random numbers in encode().",
     )
 
@@ -480,7 +444,7 @@ def true_labels_teach_more_than_shuffled_ones(trial: Trial) -> None:
     rng = np.random.default_rng(3)
     shuffled = [dataclasses.replace(s, labels=rng.permutation(_labels(s))) for s in splits]
     true, chance = (_contrast(trial, trial.fit(*s)) for s in (splits, shuffled))
-    _require(
+    require(
         true > chance,
         f"{trial.owner} is supervised, but true labels part relevant from other items by {true:.2f} bits, "
         f"shuffled ones by {chance:.2f}; expected more of the true ones. Check how chunk.labels is used.",
@@ -569,7 +533,7 @@ def learned_codes_cover_every_chunk(trial: Trial) -> None:
             if update is not None:
                 _valid(trial, method, update, total, "update_database")
     moved = any(not np.array_equal(now, then) for now, then in given)
-    _require(
+    require(
         not moved,
         f"{trial.owner} writes to codes that encode_database() gave before. "
         "Return a copy, and give re-hashed codes by update_database().",
@@ -588,7 +552,7 @@ def learned_codes_survive_saving(trial: Trial) -> None:
             one.fit_chunk(chunk)
         pairs += [(method.encode_database(chunk, m), twin.encode_database(chunk, m)) for m in MODALITIES]
         pairs += [(method.update_database(m), twin.update_database(m)) for m in MODALITIES]
-    _require(
+    require(
         all(equal(a, b) for a, b in pairs),
         f"{trial.owner} gives other learned codes after its state was saved and loaded. "
         "Keep what is learned in attributes that end in '_'.",
@@ -605,13 +569,15 @@ def it_runs_where_plain_features_stand_in_for_a_view(trial: Trial) -> None:
     _both(trial, method, items(_QUERIES, seed=9, view="another"))
 
 
-_Checks = Sequence[Callable[[Trial], None]]
+_Check = Callable[[Trial], str | None]  # returns what a reader should know where the check passes
+_Checks = Sequence[_Check]
 
 
-def of(can: Capabilities) -> list[Callable[[Trial], None]]:
+def of(can: Capabilities) -> list[_Check]:
     """The checks for a method with these capabilities."""
     needed = (
         (True, _ALWAYS),
+        (can.reference != "oracle", _BLIND),
         (can.reference != "real-valued", _BINARY),
         (can.reference == "real-valued", _REAL),
         (not can.offline, _ONLINE),
@@ -632,7 +598,10 @@ _ALWAYS: _Checks = (
     capabilities_match_what_is_overridden,
     equal_seeds_give_equal_codes,
     encode_changes_nothing,
-    an_items_code_depends_on_no_other_item,
+    controls.an_items_code_depends_on_no_other_item,
+    controls.it_remembers_no_rows,
+    controls.later_labels_change_no_earlier_code,
+    controls.rounding_decides_no_codes,
     fit_leaves_chunk_and_parameters_alone,
     a_saved_state_gives_the_same_codes,
     few_rows_and_one_row_are_enough,
@@ -642,6 +611,7 @@ _ALWAYS: _Checks = (
     it_leaves_global_random_state_alone,
     another_cell_of_the_pass_on_the_same_chunk_changes_nothing,
 )
+_BLIND: _Checks = (controls.labels_of_queries_change_no_code,)
 _BINARY: _Checks = (codes_are_signs_at_8_and_128_bits,)
 _REAL: _Checks = (vectors_are_finite_float32_of_one_width,)
 _ONLINE: _Checks = (it_goes_on_from_a_saved_state, how_often_it_encodes_does_not_matter)

@@ -43,14 +43,19 @@ class Check:
     """One fact that the contract demands; calling it raises where the fact does not hold."""
 
     name: str
-    run: Callable[[Trial], None]
+    run: Callable[[Trial], str | None]
 
-    def __call__(self, method: type[Method], **parameters: Any) -> None:
+    def __call__(self, method: type[Method], **parameters: Any) -> str:
+        """Run it on a method; returns what a reader should know, or ""."""
         from bench.checks.trial import Trial
 
+        return self.on(Trial(method, parameters))
+
+    def on(self, trial: Trial) -> str:
+        """Run it on a trial, which several checks may share."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a warning is no breach of the contract
-            self.run(Trial(method, parameters))
+            return self.run(trial) or ""
 
     def __str__(self) -> str:
         return self.name
@@ -58,7 +63,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """How one check went: ``message`` is one line, and empty where the check passed."""
+    """How one check went.
+
+    ``message`` is one line: why the check failed or, where it passed, what a reader should know, or "".
+    """
 
     name: str
     ok: bool
@@ -81,8 +89,11 @@ def check_method(
     ``parameters`` are given to every instance, for a method whose defaults train for long.
     With ``raising`` the failures become one :class:`ContractError`, a line for each.
     """
+    from bench.checks.trial import Trial
+
     cls: type[Method] = registry.get("method", method) if isinstance(method, str) else method
-    results = [_timed(check.name, cls, lambda c=check: c(cls, **parameters)) for check in checks_for(cls)]  # type: ignore[misc]
+    trial = Trial(cls, parameters)
+    results = [_timed(check.name, cls, lambda c=check: c.on(trial)) for check in checks_for(cls)]  # type: ignore[misc]
     return _reported(cls.__name__, results, raising)
 
 
@@ -140,16 +151,15 @@ def _all(
     return _reported(owner, results, raising)
 
 
-def _timed(name: str, code: Any, run: Callable[[], None]) -> CheckResult:
-    started = time.perf_counter()
-    message = ""
+def _timed(name: str, code: Any, run: Callable[[], str | None]) -> CheckResult:
+    started, ok = time.perf_counter(), False
     try:
-        run()
+        message, ok = run() or "", True
     except BenchError as error:
         message = str(error)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; its check fails and the others go on
         message = f"{type(error).__name__}: {error} ({_place(error, code)})"
-    return CheckResult(name, not message, " ".join(message.split()), time.perf_counter() - started)
+    return CheckResult(name, ok, " ".join(message.split()), time.perf_counter() - started)
 
 
 def _place(error: Exception, code: Any) -> str:

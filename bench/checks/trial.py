@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from bench.contract import state
 from bench.contract.items import MODALITIES, Batch, Chunk, Labels, Modality, Split
 from bench.contract.method import Method
 from bench.protocol.shown import clip_or_plain
+
+if TYPE_CHECKING:
+    from bench.checks.passage import Passage
 
 BITS, SEED, ROWS = 16, 1, 48
 CLASSES = 4
@@ -79,7 +83,7 @@ def equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trial:
     """A method class with parameters, and how the harness would feed it."""
 
@@ -89,6 +93,13 @@ class Trial:
     @property
     def owner(self) -> str:
         return self.cls.__name__
+
+    @cached_property
+    def passage(self) -> Passage:
+        """Its way through a few hundred items, which controls share."""
+        from bench.checks.passage import Passage
+
+        return Passage(self)
 
     def new(self, *, bits: int = BITS, seed: int = SEED) -> Method:
         return self.cls(bits=bits, seed=seed, **self.params)

@@ -1,4 +1,4 @@
-"""`bench compare`, `bench verify`, `bench merge` and `bench export`: commands on results folders."""
+"""`bench compare`, `verify`, `publish`, `merge` and `export`: entire results folders."""
 
 from __future__ import annotations
 
@@ -36,16 +36,28 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     verify = commands.add_parser(
         "verify",
         parents=[common],
-        help="run random stored cells again and compare every bit",
-        epilog="example: bench verify results/runs --cells 3",
+        help="check that stored results follow from their arrays, and rerun some",
+        epilog="examples: bench verify study.zip; bench verify results/reference --rerun 3",
     )
-    verify.add_argument("folder", type=Path, help="a results folder")
-    verify.add_argument("--cells", type=int, default=1, metavar="N", help="cells to run again (default: 1)")
+    verify.add_argument("folder", type=Path, help="a results folder, or an archive by bench publish")
     verify.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="random seed of the draw (default: 0)"
+        "--rerun", type=int, metavar="N", help="run N random cells again and compare every bit"
     )
+    verify.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draw (default: 0)")
     _add_data(verify)
     verify.set_defaults(execute=_verify)
+
+    publish = commands.add_parser(
+        "publish",
+        parents=[common],
+        help="put a study into one archive that anybody can check",
+        epilog="example: bench publish results/mine --study mine.toml --plugin mine.py --to study.zip",
+    )
+    publish.add_argument("folder", type=Path, help="a results folder")
+    publish.add_argument("--to", type=Path, required=True, metavar="FILE.zip", help="archive to write")
+    publish.add_argument("--study", type=Path, metavar="FILE", help="study file to include")
+    options.add_plugin_files(publish)
+    publish.set_defaults(execute=_publish)
 
     merge = commands.add_parser(
         "merge",
@@ -94,36 +106,68 @@ def _compare(args: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory() as scratch:
         a, b = (
-            Store(folder_of(text, args.path, Path(scratch) / side))
+            Store(
+                folder_of(text, args.path, Path(scratch) / side),
+                text if Path(text).is_dir() else f"{text}:{args.path}",
+            )
             for text, side in ((args.a, "A"), (args.b, "B"))
         )
-        names = [text if Path(text).is_dir() else f"{text}:{args.path}" for text in (args.a, args.b)]
-        table = compare(a, b, args.metric, names=(names[0], names[1]))
+        table = compare(a, b, args.metric)
+        for store in (a, b):
+            options.report_faults(store)
     options.give_out([table], args)
     return 0
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from bench.archive.merge import stores
-    from bench.archive.verify import verify
+    from bench.archive import unpack, verify
+    from bench.storing.store import Store
     from bench.study.study import data_folder
 
+    with unpack.opened(args.folder) as folder:
+        if folder != args.folder:
+            print(f"all files match the manifest of {args.folder}")
+        store = Store(folder)
+        checked = verify.check(store)
+        for name, reason in checked.faults.items():
+            print(f"FAULT    {name}: {reason}")
+        for text in checked.disagreements:
+            print(f"FAULT    {text}")
+        for metric, cells in checked.unchecked.items():
+            print(f"         {metric} of {cells} cells does not follow from counts; --rerun checks it")
+        print(f"{checked.passed} records follow from their arrays, {len(checked.faults)} do not")
+        sound = checked.sound
+        if args.rerun is not None:
+            root = data_folder(args.data_root)
+            for verdict in verify.rerun(store, cells=args.rerun, seed=args.seed, data_root=root):
+                sound &= not verdict.differences
+                print(f"{'DIFFERS' if verdict.differences else 'same   '}  {verdict.spec}")
+                for line in (*verdict.differences, *verdict.remarks):
+                    print(f"         {line}")
+    return 0 if sound else 1
+
+
+def _publish(args: argparse.Namespace) -> int:
+    from bench.archive.merge import stores
+    from bench.archive.publish import publish
+
     [store] = stores([args.folder])
-    differ = 0
-    for verdict in verify(store, cells=args.cells, seed=args.seed, data_root=data_folder(args.data_root)):
-        differ += bool(verdict.differences)
-        print(f"{'DIFFERS' if verdict.differences else 'same   '}  {verdict.spec}")
-        for line in (*verdict.differences, *verdict.remarks):
-            print(f"         {line}")
-    return 1 if differ else 0
+    done = publish(store, args.to, study=args.study)
+    print(f"wrote {args.to}: {done.cells} cells, {done.size / 1e6:.1f} MB, SHA-256 {done.digest}")
+    if done.stale:
+        print(f"         {done.stale} of them are stale: other code than the installed made them")
+    return 0
 
 
 def _merge(args: argparse.Namespace) -> int:
     from bench.archive.merge import merge, stores
     from bench.storing.store import Store
 
-    copied = merge(stores(args.folders), Store(args.into))
-    print(f"{copied} cells copied; {len(Store(args.into).records())} in {args.into}")
+    sources, target = stores(args.folders), Store(args.into)
+    copied = merge(sources, target)
+    for store in sources:
+        options.report_faults(store)
+    print(f"{copied} cells copied; {len(target.records())} in {args.into}")
     return 0
 
 

@@ -57,9 +57,9 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 def _check(args: argparse.Namespace) -> int:
     results = _results(*options.plugin_of(args.name), args)
     for result in results:
-        mark = "ok  " if result.ok else "FAIL"
+        mark = ("note" if result.message else "ok  ") if result.ok else "FAIL"
         print(f"{mark}  {result.name.replace('_', ' ')}  ({result.seconds:.2f} s)")
-        if not result.ok:
+        if result.message:
             print(f"      {result.message}")
     failed = sum(not result.ok for result in results)
     print(f"{args.name}: {len(results) - failed} passed, {failed} failed")

@@ -114,11 +114,12 @@ def _encoder(name: str) -> list[str]:
 
 
 def _method(name: str) -> list[str]:
+    from bench.contract.method import fidelity
     from bench.contract.params import parameters
 
     cls = registry.get("method", name)
     source = cls.source
-    lines = [f"{name}: {source.fidelity}", "", registry.docstring(cls), ""]
+    lines = [f"{name}: {fidelity(cls, {})}", "", registry.docstring(cls), ""]
     if source.paper:
         lines.append(f"source:        {source.paper}")
     if source.note:

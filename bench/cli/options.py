@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,7 @@ _TEXT = {
     "last": "remainder of the items: merge (into the last chunk) or short (a chunk by itself)",
     "database": f"codes in the database: {', '.join(DATABASES)}",
     "pool": f"items for a method's offline stage: {', '.join(POOLS)}",
+    "train": "items that methods are trained on: all, a share (0.5), or a number over the stream (10000)",
     "labelled": "share of training items whose labels methods see: 1, or 0,0.1,1",
     "paired": "share of training items that methods see in both modalities; the others lose one",
     "evaluate": "rounds to evaluate: last, all or every:K",
@@ -88,16 +91,35 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", default="", metavar="DIR", help=_TEXT["results"])
 
 
-def store_of(args: argparse.Namespace) -> Store:
-    """The store of the results folder, which must exist."""
+def store_of(args: argparse.Namespace, *, written: bool = False) -> Store:
+    """The store of the results folder, or of the archive, which must exist.
+
+    ``written``: the command changes it, so an archive does not do.
+    """
+    from bench.archive.unpack import opened
     from bench.errors import StoreError
     from bench.storing.store import Store
     from bench.study.study import results_folder
 
-    folder = results_folder(args.results)
+    folder = results_folder(getattr(args, "source", "") or args.results)
+    if folder.is_file() and not written:
+        scratch = ExitStack()
+        atexit.register(scratch.close)
+        return Store(scratch.enter_context(opened(folder)), str(folder))
     if not folder.is_dir():
-        raise StoreError(f"results folder {folder} does not exist. Run `bench run` first, or give --results.")
+        fact = "is no folder" if folder.exists() else "does not exist"
+        raise StoreError(f"results folder {folder} {fact}. Run `bench run` first, or give --results.")
     return Store(folder)
+
+
+def add_items(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the database items that scores are over."""
+    parser.add_argument(
+        "--items",
+        choices=("unseen", "trained", "all"),
+        default="unseen",
+        help="database items to score, in cells with train below all (default: unseen)",
+    )
 
 
 def add_plugin_files(parser: argparse._ActionsContainer) -> None:
@@ -126,15 +148,16 @@ def plugin_of(text: str) -> tuple[str, str]:
 
 
 def records_of(store: Store) -> list[RunRecord]:
-    """Every stored record; files that are incomplete are reported."""
+    """Every stored record; those left out are reported."""
     records = store.records()
-    if store.broken:
-        print(
-            f"bench: {store.folder}: left out {len(store.broken)} cells that are cut short or lack their "
-            f".npz, {store.broken[0].name} first. `bench run` makes them again.",
-            file=sys.stderr,
-        )
+    report_faults(store)
     return records
+
+
+def report_faults(store: Store) -> None:
+    """Print which records of a store were left out, and why."""
+    for line in store.left_out():
+        print(line if line.startswith(" ") else f"bench: {line}", file=sys.stderr)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

@@ -38,6 +38,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     report.add_argument("--html", type=Path, metavar="FILE", help="also write one page for the browser")
     report.add_argument("--no-run", action="store_true", help="run nothing; use stored cells only")
     report.add_argument("--data-root", metavar="DIR", help="folder of the data files")
+    options.add_items(report)
     running.add_how(report)
     report.set_defaults(execute=_report)
 
@@ -82,7 +83,9 @@ def _stored(args: argparse.Namespace) -> tuple[Document, list[Part]]:
         raise StoreError(f"results folder {store.folder} has no cells. Run `bench run` first.")
     _check_places(args)
     describe = paper.describer(Planner(), data_folder(args.data_root or ""))
-    results = Results(records, stale=stale_reasons(records), arrays=store.arrays, describe=describe)
+    results = Results(
+        records, stale=stale_reasons(records), arrays=store.arrays, describe=describe, items=args.items
+    )
     title = "Stored results"
     command = f"bench report --results {store.folder}"
     section = Section(title=title)
@@ -101,7 +104,7 @@ def _of_study(args: argparse.Namespace) -> tuple[Document, list[Part]]:
     document = sections.load(args.study, **given)
     _check_places(args)
 
-    return document, paper.collect(document, None if args.no_run else running.Run(args).how)
+    return document, paper.collect(document, None if args.no_run else running.Run(args).how, args.items)
 
 
 def _page(document: Document, parts: list[Part], files: list[Path], args: argparse.Namespace) -> None:

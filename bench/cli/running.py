@@ -21,6 +21,11 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--scheduler", metavar="ADDRESS", help="address of the Dask or Ray scheduler")
     how.add_argument("--retry", choices=["failed"], help="run failed cells again")
     how.add_argument("--force", action="store_true", help="run every cell again")
+    how.add_argument(
+        "--no-contract",
+        action="store_true",
+        help="do not run `bench check` on your own methods first; tables then say so",
+    )
 
 
 class How(TypedDict):
@@ -28,6 +33,7 @@ class How(TypedDict):
 
     retry: bool
     force: bool
+    contract: bool
     progress: bool
 
 
@@ -36,7 +42,12 @@ class Run:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.started = time.perf_counter()
-        self.how: How = {"retry": args.retry == "failed", "force": args.force, "progress": True}
+        self.how: How = {
+            "retry": args.retry == "failed",
+            "force": args.force,
+            "contract": not args.no_contract,
+            "progress": True,
+        }
 
     def close(self, results: Results, study: Study, file: TextIO | None = None) -> int:
         """Print the number of cells and where they are; return the exit code."""

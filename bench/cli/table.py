@@ -25,6 +25,9 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         epilog="examples: bench table; bench table --report timing --methods lcdh,ukd; "
         "bench table --report health --option bits=16 --out health.pdf",
     )
+    table.add_argument(
+        "source", nargs="?", default="", metavar="RESULTS", help="results folder, or archive by bench publish"
+    )
     options.add_results(table)
     options.add_plugin_files(table)
     table.add_argument("--report", default="map_table", metavar="NAME", help="see `bench list reports`")
@@ -44,6 +47,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="mark numbers not significantly different from the best; works only with map_table",
     )
+    options.add_items(table)
     options.add_output(table)
     for name in _FILTERS:
         table.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
@@ -73,7 +77,7 @@ def _table(args: argparse.Namespace) -> int:
     records = [r for r in options.records_of(store) if _wanted(r.spec, args)]
     if args.metric:
         records = scored(store, records, args.metric)
-    results = Results(records, stale=stale_reasons(records), arrays=store.arrays)
+    results = Results(records, stale=stale_reasons(records), arrays=store.arrays, items=args.items)
     options.give_out(_tables(results, args), args)
     return 0
 
@@ -127,6 +131,6 @@ def _rescore(args: argparse.Namespace) -> int:
     from bench.study.study import data_folder
 
     root = data_folder(args.data_root)
-    changed = rescore(options.store_of(args), args.metric, data_root=root)
+    changed = rescore(options.store_of(args, written=True), args.metric, data_root=root)
     print(f"{args.metric}: added to {changed} cells. `bench table --metric {args.metric}` shows it.")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, dataclass_transform
 
@@ -82,7 +82,7 @@ class Method(ABC):
     seed: int = param(0, "seed of the method's random draws", least=0)
     capabilities: ClassVar[Capabilities] = Capabilities()
     source: ClassVar[Source] = Source()
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings: name[preset=authors]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings; authors…: see fidelity()
     variants: ClassVar[Mapping[str, Variant]] = {}  # of the ablation, in the order of its table
     varies: ClassVar[tuple[str, ...]] = ()  # parameters in which the cells of one pass may differ: Shared
 
@@ -127,6 +127,13 @@ class Method(ABC):
         """
         return None
 
+    def notes(self) -> Sequence[str]:
+        """Sentences that every reader of this run's numbers must know; they stand below its tables.
+
+        Called once, after the last evaluation.
+        """
+        return ()
+
     def state_dict(self) -> dict[str, Tree]:
         """The learned state and the position of the random generator."""
         learned = {k: v for k, v in vars(self).items() if k.endswith("_") and not k.startswith("_")}
@@ -139,3 +146,19 @@ class Method(ABC):
                 self.rng.bit_generator.state = value
             else:
                 setattr(self, name, value)
+
+
+def fidelity(cls: type[Method], values: Mapping[str, Any]) -> str:
+    """How far a method is its authors' with these parameters: a key of ``bench.records.FIDELITIES``.
+
+    A preset whose name begins with ``authors`` holds every parameter that makes the algorithm theirs; the
+    others are free. A setting that differs from all of these presets is ``modified``, followed by what
+    differs from the nearest: ``modified (accumulate=once, anchors=300)``.
+    """
+    theirs = [preset for name, preset in cls.presets.items() if name.startswith("authors")]
+    if cls.source.fidelity != "authors' algorithm" or not theirs:
+        return cls.source.fidelity
+    ours = {name: known.default for name, known in params.parameters(cls).items()} | dict(values)
+    differences = ([f"{k}={ours[k]}" for k in sorted(preset) if ours[k] != preset[k]] for preset in theirs)
+    nearest = min(differences, key=len)
+    return f"modified ({', '.join(nearest)})" if nearest else cls.source.fidelity

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bench.contract.dataset import Dataset
 from bench.errors import DataError, ParameterError, StoreError
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+Content = Mapping[str, npt.NDArray[Any]]
 LARGEST = 2**31  # bytes of one variable in a v5 .mat
 
 
@@ -55,18 +55,18 @@ def variables(dataset: Dataset) -> dict[str, npt.NDArray[Any]]:
     return arrays | ({"classes": np.array(dataset.classes)} if dataset.classes else {})
 
 
-def _npz(path: Path, arrays: Arrays) -> None:
+def _npz(path: Path, arrays: Content) -> None:
     with path.open("wb") as file:  # given a path that ends with .NPZ, savez would append .npz
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def _mat(path: Path, arrays: Arrays) -> None:
+def _mat(path: Path, arrays: Content) -> None:
     import scipy.io
 
     scipy.io.savemat(path, dict(arrays), appendmat=False)
 
 
-def _h5(path: Path, arrays: Arrays) -> None:
+def _h5(path: Path, arrays: Content) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
@@ -77,4 +77,4 @@ def _h5(path: Path, arrays: Arrays) -> None:
             )
 
 
-_WRITERS: dict[str, Callable[[Path, Arrays], None]] = {"npz": _npz, "mat": _mat, "h5": _h5}
+_WRITERS: dict[str, Callable[[Path, Content], None]] = {"npz": _npz, "mat": _mat, "h5": _h5}

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench import threads
 from bench.contract.dataset import Dataset, DatasetSource
 from bench.contract.items import Batch, Split
 from bench.data.views import files
@@ -77,7 +78,8 @@ def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_r
     """
     target = folder() / f"{name}-{_identity(name, source, data_root)}"
     if not (target / "manifest.json").is_file():
-        dataset, title = source.load(data_root), selector(name, options)
+        with threads.limit(1):  # the last bits of a matrix product depend on the number of threads
+            dataset, title = source.load(data_root), selector(name, options)
         if contents := _prepared(dataset):
             if files.noted(dataset.train.ids, "code") != fingerprint.of_dataset(name):
                 raise DataError(

@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,12 +84,12 @@ def parse_metric(name: str) -> Metric:
 
 def declared(name: str) -> tuple[Metric, ...]:
     """The metric of this name and its variants, as ``bench/metrics/NAME.py`` or a plugin declares them."""
-    return _declared(name, tuple(registry.added_files()))
+    return _declared(name, registry.version(name))
 
 
 @cache
-def _declared(name: str, plugins: tuple[Path, ...]) -> tuple[Metric, ...]:
-    """The same; ``plugins`` are the files that decide it, since a name is looked up for every cell."""
+def _declared(name: str, version: str) -> tuple[Metric, ...]:  # a part of the cache's key
+    """The same, looked up once for every version, since every cell asks for it."""
     return tuple(replace(found, name=name) for found in registry.get("metric", name))
 
 
@@ -153,25 +152,30 @@ def evaluate(
     database_codes: npt.ArrayLike,
     query_labels: npt.ArrayLike,
     database_labels: npt.ArrayLike,
-    metrics: Sequence[str] = ("map", "map:pessimistic", "map:optimistic", "chance"),
+    metrics: str | Sequence[str] = ("map", "map:pessimistic", "map:optimistic", "chance"),
     threads: int | None = None,
 ) -> dict[str, float]:
     """Metrics of anyone's codes, without the rest of the harness.
 
     Codes are (n, bits) of two symbols: -1/+1, 0/1 or bool. Labels are (n, classes) of 0 and 1, or
-    (n,) class numbers from 0. Returns the means by name, and ``empty_queries``.
+    class numbers from 0, (n,) or (n, 1). ``metrics`` is one name or several. Returns the means by name,
+    and ``empty_queries``. Raises DataError for arrays that are anything else, and without a query.
 
     >>> codes = np.array([[1, 1], [1, -1], [-1, -1]])
     >>> evaluate(codes[:1], codes, [0], [0, 0, 1], metrics=["map"])
     {'map': 1.0, 'empty_queries': 0}
     """
     packed = pack_codes(query_codes), pack_codes(database_codes)
+    for side, codes in (("query", query_codes), ("database", database_codes)):
+        if not len(np.shape(codes)) or not np.shape(codes)[0]:
+            raise DataError(f"there are no {side} codes; expected at least one row.")
     bits, other = np.shape(query_codes)[1], np.shape(database_codes)[1]
     if bits != other:
         raise DataError(f"query codes have {bits} bits and database codes {other}; expected the same length.")
     masks = _pack_both(np.asarray(query_labels), np.asarray(database_labels))
-    found, hist = evaluate_packed(*packed, *masks, bits=bits, metrics=metrics, threads=threads)
-    return {**found, "empty_queries": empty_queries(hist)}
+    names = [metrics] if isinstance(metrics, str) else metrics
+    scores, hist = evaluate_packed(*packed, *masks, bits=bits, metrics=names, threads=threads)
+    return {**scores, "empty_queries": empty_queries(hist)}
 
 
 def evaluate_packed(
@@ -207,10 +211,22 @@ def _pack_both(query: npt.NDArray[Any], database: npt.NDArray[Any]) -> tuple[Pac
             f"query labels have shape {query.shape} and database labels {database.shape}; "
             "expected the same classes on both sides."
         )
+    if query.ndim == 2 and query.shape[1] == 1:
+        query, database = _column(query), _column(database)
     if query.ndim != 1:
         return pack_labels(query), pack_labels(database)
     classes = 1 + max((int(a.max()) for a in (query, database) if a.size and a.dtype.kind in "iu"), default=0)
     return pack_labels(query, classes=max(classes, 1)), pack_labels(database, classes=max(classes, 1))
+
+
+def _column(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Class numbers given as one column, (n, 1); a multi-hot matrix of one class would say nothing."""
+    if labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels are one column of {labels.dtype}; expected whole class numbers from 0, or a multi-hot "
+            "matrix with a column for every class."
+        )
+    return labels[:, 0]
 
 
 def _values(metrics: Sequence[Metric], source: Histograms | Orders | None) -> list[Values]:

@@ -1,4 +1,4 @@
-"""One self-contained HTML page with everything that stored results say, and a live page of a sweep.
+"""One self-contained HTML page of stored results, and a live page of a running sweep.
 
 May import: contract, errors, metrics, protocol, records, reporting, results,
 running, scoring, storing, study.

@@ -20,7 +20,7 @@ _ASSETS = Path(__file__).with_name("assets")
 _SCRIPTS = ("dom.js", "model.js", "table.js", "provenance.js", "curves.js", "retrieval.js", "main.js")
 LIMIT = 5_000_000  # bytes of the file
 _FIGURES = 1_500_000  # bytes of the figures inside it
-_ROOM = 200_000  # bytes kept free for what is in no budget
+_ROOM = 200_000  # bytes kept free for parts without a budget
 
 
 def write(
@@ -32,12 +32,12 @@ def write(
     sections: Mapping[str, Results] | None = None,
     figures: Sequence[Path] = (),
 ) -> None:
-    """Write the page of ``results`` to ``out``, in place of what was there.
+    """Write the page of ``results`` to ``out``, replacing an older one.
 
-    ``sections`` are parts of ``results`` by title, each with tables of its own as in a report; without
-    them all stand in one. ``data_root`` is where datasets find the pictures and texts of the retrieval
-    viewer; for a dataset that cannot be read there is none, and the page says why. ``figures`` are PDF
-    files to be downloaded from the page, as many as there is room for, in this order. Raises
+    ``sections`` are parts of ``results`` by title, each with its own tables as in a report; without them
+    everything is one section. ``data_root`` is where datasets find the pictures and texts of the retrieval
+    viewer; a dataset that cannot be read has none, and the page says why. ``figures`` are PDF files to
+    download from the page, in this order, as many as fit. Raises
     :class:`bench.errors.StoreError` where ``out`` cannot be written or would be over 5 MB.
     """
     content = collect(results, data_root=data_root, title=title, sections=sections, figures=figures)

@@ -1,6 +1,6 @@
 """Stored records as the plain values that the page shows: every number with what it was measured under.
 
-The browser averages over seeds, so that each number on the page can name the runs behind it.
+The browser averages over seeds, so that each number on the page can name its runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from typing import Any
 from bench import metrics
 from bench.errors import BenchError, ParameterError
 from bench.protocol import stream
-from bench.records import DATABASES, ORDERS, REFERENCES, RoundRecord, RunRecord, RunSpec, origin, selector
+from bench.records import (
+    DATABASES,
+    ORDERS,
+    PARTS,
+    REFERENCES,
+    RoundRecord,
+    RunRecord,
+    RunSpec,
+    origin,
+    selector,
+)
 from bench.reporting.significance import LEVEL
 from bench.reporting.tables import Block, Table
 from bench.results import Results
@@ -43,7 +53,7 @@ def collect(results: Results, sections: Mapping[str, Results]) -> dict[str, Any]
 
 
 def _section(part: Results, records: Sequence[RunRecord], index: Mapping[str, int]) -> dict[str, Any]:
-    """What the report's tables say of these records, whatever else is on the page."""
+    """The report's tables of these records, independent of the other sections."""
     provenance, tested = part.table(report="provenance"), _tested(part)
     compared = tested.data if tested is not None else ()
     protocols = []
@@ -133,7 +143,8 @@ def _protocol(
 ) -> dict[str, Any]:
     pools = list(dict.fromkeys(row["pool"] for row in rows))
     pool = next((p for p in pools if p != "none"), "none")
-    spec = records[index[rows[0]["key"]]].spec
+    first = records[index[rows[0]["key"]]]
+    spec = first.spec
     methods = {
         row["method"]: {"mark": row["mark"], "reference": REFERENCES.get(row["reference"], row["reference"])}
         for row in rows
@@ -141,10 +152,11 @@ def _protocol(
     return {
         "title": ", ".join(
             [spec.database, str(spec.schedule), f"pool {pool}", f"evaluate {spec.evaluate}"]
+            + ([f"train {spec.train}, {first.part} items"] if spec.train != "all" else [])
             + [f"{name} {value:g}" for name, value in _withheld(spec)]
             + ([f"VALIDATION ({spec.val})"] if spec.val else [])
         ),
-        "facts": list(_facts(spec, pool)),
+        "facts": list(_facts(spec, pool, first.part)),
         "spec": {
             "schedule": f"{spec.schedule.order}:{spec.schedule.size}",
             **{name: getattr(spec, name) for name in ("database", "evaluate", "val")},
@@ -159,8 +171,8 @@ def _protocol(
     }
 
 
-def _facts(spec: RunSpec, pool: str) -> Iterator[tuple[str, str]]:
-    """What the axes of a protocol are set to, in words."""
+def _facts(spec: RunSpec, pool: str, part: str) -> Iterator[tuple[str, str]]:
+    """The axes of a protocol with their meanings."""
     schedule, kind = spec.schedule, stream.parse_pool(pool)[0]
     yield "database", f"{spec.database}: {DATABASES[spec.database]}"
     order = ORDERS[schedule.order].replace("SIZE", str(schedule.size)).replace("GROUPS", str(schedule.size))
@@ -171,6 +183,8 @@ def _facts(spec: RunSpec, pool: str) -> Iterator[tuple[str, str]]:
         "evaluated",
         {"last": "after the last round", "all": "after every round"}.get(spec.evaluate, spec.evaluate),
     )
+    if spec.train != "all":
+        yield "train", f"{spec.train} of the arriving items; scores over {PARTS[part]}"
     for name, share in _withheld(spec):
         what = "their labels" if name == "labelled" else "one of their modalities"
         yield name, f"{share:g}: the other training items were shown without {what}"
@@ -207,6 +221,7 @@ def _record(
         "data": record.data,
         "environment": environments(dict(record.environment)),
         "notes": list(record.notes),
+        "contract": record.breach,
         "items": last.items if last else None,
         "queries": last.queries if last else None,
         "empty": dict(last.empty_queries) if last else {},

@@ -1,4 +1,4 @@
-"""The live page of a results folder: what is done, what runs, what failed, and how long it will take.
+"""The live page of a results folder: finished, running and failed cells, and the time left.
 
 It only reads. The trap: a cell counts as running only while the process lives that said so
 (bench/storing/traces.py).
@@ -16,11 +16,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from bench.errors import BenchError, StoreError
+from bench.errors import BenchError
 from bench.page.build import page
 from bench.records import RunRecord, RunSpec
 from bench.storing import traces
-from bench.storing.store import read_record, stale_reason
+from bench.storing.reading import RecordError, read_record
+from bench.storing.store import stale_reason
 
 HOST = "127.0.0.1"
 LATEST = 12  # records shown, the newest first
@@ -31,18 +32,18 @@ _SCRIPTS = ("dom.js", "live.js")
 class Watch:
     """A results folder as it is now; a record is read again only when its file has changed.
 
-    ``specs`` are the cells of a study: they are what is counted, and those that neither have a record
-    nor run are missing.
+    ``specs`` are the cells of a study: only they are counted, and those that neither have a record nor run
+    are missing.
     """
 
     def __init__(self, folder: Path, specs: Sequence[RunSpec] = ()) -> None:
         self.folder, self.specs = folder, specs
         self._wanted = {spec.key for spec in specs}
-        self._read: dict[str, tuple[int, dict[str, Any] | None]] = {}  # file → its time, what it says
+        self._read: dict[str, tuple[int, dict[str, Any] | None]] = {}  # file → its time and entry
         self._lock = Lock()
 
     def status(self) -> dict[str, Any]:
-        """What the page shows, as plain JSON values; times are in seconds since 1970."""
+        """The state that the page shows, as plain JSON values; times are in seconds since 1970."""
         with self._lock:
             entries = self._entries()
         if self._wanted:
@@ -81,9 +82,7 @@ class Watch:
 def _entry(path: Path, changed: int) -> dict[str, Any] | None:
     try:
         record = read_record(path)
-    except StoreError:  # of a newer hashbench, which `bench status` tells
-        return None
-    if record is None:
+    except RecordError:  # `bench status` says why
         return None
     old = stale_reason(record)
     return {
@@ -115,7 +114,7 @@ def _sweep(trace: traces.Trace) -> dict[str, Any]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Two addresses: the page, and what it shows."""
+    """Two addresses: the page and its data."""
 
     server: _Server
 
@@ -129,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/status.json":
             self._answer(200, "application/json", json.dumps(self.server.watch.status()))
         else:
-            self._answer(404, "text/plain", "There is nothing here.")
+            self._answer(404, "text/plain", "Not found.")
 
     def _answer(self, code: int, kind: str, text: str) -> None:
         content = text.encode()
@@ -142,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: a page that asks every two seconds would fill the terminal."""
+        """Log nothing: a page that asks every two seconds would fill the terminal."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -155,10 +154,10 @@ class _Server(ThreadingHTTPServer):
 
 
 def server(watch: Watch, port: int) -> ThreadingHTTPServer:
-    """A server on this machine alone; port 0 takes a free one. ``serve_forever()`` starts it."""
+    """A server for this machine only; port 0 picks a free one. ``serve_forever()`` starts it."""
     try:
         return _Server(watch, port)
     except (OSError, OverflowError) as error:
         raise BenchError(
-            f"port {port} of {HOST} cannot be used: {error}. Give another one, or 0 for any that is free."
+            f"port {port} of {HOST} cannot be used: {error}. Choose another, or 0 for a free one."
         ) from error

@@ -1,8 +1,8 @@
-"""A sample of queries and what they retrieve, with the pictures and texts behind them.
+"""A sample of queries and their results, with pictures and texts.
 
 Pictures are shrunk, and queries are added one by one as long as the pictures fit the budget. The
-trap: which of several tied items comes first is nobody's result, so ties stay together, with their
-number, and the few that are shown of a large group are the first to have arrived.
+trap: tied items have no order, so ties stay together, with their number, and of a large group the
+earliest arrivals are shown.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def _sample(
     records: Sequence[RunRecord], evidence: Evidence, data: PlannedData, budget: int
 ) -> dict[str, Any]:
     if not evidence:
-        raise DataError("No results folder was given, and codes are read from there.")
+        raise DataError("No results folder was given to read the codes from.")
     chosen = _chosen(records)
     if not chosen:
         raise DataError("No cell of this dataset has binary codes of a finished run.")
     current = [r for r in chosen if r.data == data.cached.fingerprint]
     if not current:
-        raise DataError("The dataset is not the one that these cells were run on, so rows have no items.")
+        raise DataError("The dataset has changed since these cells were run, so their items are unknown.")
     raw = data.source.raw(data.root)
     items = _Items(data.dataset, raw, budget)
     searches = [_Search(record, evidence(record), items.all_labels) for record in current]
@@ -133,7 +133,7 @@ def _rows(found: Mapping[str, list[Any]]) -> Iterator[int]:
 
 
 class _Items:
-    """What the page shows of items: labels, and pictures and texts where the dataset has them."""
+    """Items as the page shows them: labels, and pictures and texts where the dataset has them."""
 
     def __init__(self, dataset: Dataset, raw: Raw | None, budget: int) -> None:
         assert dataset.query.labels is not None and dataset.train.labels is not None, "cells have labels"
@@ -167,7 +167,7 @@ class _Items:
         if self.raw is not None:
             where = self.position.get(split.ids[row].item())
             if where is None:
-                item["broken"] = "the raw items have no such id"
+                item["broken"] = "no raw item has this id"
             else:
                 item["text"] = shortened(self.raw.texts[where])
                 item |= _picture(self.raw, where)
@@ -184,7 +184,7 @@ def shortened(text: str) -> str:
 
 
 def _picture(raw: Raw, row: int) -> dict[str, str]:
-    """A WebP thumbnail as a data URI, or what is wrong with the file."""
+    """A WebP thumbnail as a data URI, or the problem with the file."""
     try:
         picture = raw.image(row)
     except BenchError as error:

@@ -35,16 +35,34 @@ _HARNESS = (
 _FOLDERS = ("bench.methods.", "bench.datasets.", "bench.reports.", "bench.encoders.")
 
 
-@cache
 def of_method(name: str) -> str:
     """Fingerprint of a method's source, the helpers it imports, and the harness's protocol."""
+    return _of_method(name, registry.version(name))
+
+
+@cache
+def _of_method(name: str, version: str) -> str:  # the version is a part of the cache's key
     harness = [Path(bench.__path__[0]) / file for file in _HARNESS]
     return _of_files([*harness, *sources("method", name)])
 
 
+def of_contract(name: str) -> str:
+    """Fingerprint of a method and of the checks of the contract: what a verdict on the method holds for."""
+    return hashlib.sha256(f"{of_method(name)} {_of_checks()}".encode()).hexdigest()[:16]
+
+
 @cache
+def _of_checks() -> str:
+    return _of_files(sorted((Path(bench.__path__[0]) / "checks").glob("*.py")))
+
+
 def of_dataset(name: str) -> str:
     """Fingerprint of a dataset plugin's source and the helpers it imports."""
+    return _of_dataset(name, registry.version(name))
+
+
+@cache
+def _of_dataset(name: str, version: str) -> str:
     return _of_files(sources("dataset", name))
 
 
@@ -52,14 +70,14 @@ def _of_files(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode())
-        digest.update(_meaning(path).encode())
+        digest.update(_meaning(path.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:16]
 
 
 @cache
-def _meaning(path: Path) -> str:
-    """A hash of what Python reads of a file: not its comments, docstrings and layout."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def _meaning(text: str) -> str:
+    """A hash of what Python reads of a source text: not its comments, docstrings and layout."""
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
             node.body = node.body[1:]

@@ -6,12 +6,14 @@ fast, and one broken plugin does not hide the others.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.abc import SourceLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +35,9 @@ KINDS = {  # each with its folder, which is its group of entry points too: bench
     "encoder": "encoders",
 }
 _BASES = {"method": Method, "dataset": DatasetSource, "encoder": Encoder}
+_BUILT_IN = "built-in"  # the origin of a plugin of hashbench
 _extra: dict[str, Path] = {}  # --plugin files: module name → path
+_imported: dict[str, str] = {}  # module name → the version of its file that was imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,11 @@ def _one_class(where: str, base: type, classes: list[type]) -> type:
     return complete[0]
 
 
+def is_built_in(kind: str, name: str) -> bool:
+    """Whether the plugin belongs to hashbench, whose tests check it."""
+    return _target(kind, name).origin == _BUILT_IN
+
+
 def path_of(kind: str, name: str) -> Path | None:
     """The source file or folder of a plugin, found without importing it."""
     return locate(_target(kind, name).module)
@@ -138,7 +147,7 @@ def add_file(path: Path) -> str:
         raise ContractError(
             f"plugin {path}: {path.stem!r} cannot be a plugin's name. Use letters, digits and _."
         )
-    module = f"bench_plugin_{path.stem}"
+    module = _module_of(path.stem)
     if _extra.get(module, path) != path:
         raise ContractError(f"plugin {path}: {_extra[module]} has the same name. Rename one of them.")
     for kind in reading.kinds(path):
@@ -152,12 +161,21 @@ def add_file(path: Path) -> str:
 
 
 def _owner(kind: str, target: _Target) -> str:
-    return f"a built-in {kind}" if target.origin == "built-in" else f"a {kind} from {target.origin}"
+    return f"a built-in {kind}" if target.origin == _BUILT_IN else f"a {kind} from {target.origin}"
 
 
 def added_files() -> list[Path]:
     """The --plugin files, so that a worker process can add them too."""
     return list(_extra.values())
+
+
+def version(name: str) -> str:
+    """A digest of the --plugin file of this name as it is now; "" for a plugin from elsewhere.
+
+    Whatever is remembered of a plugin is remembered of a version: an edited file counts at once.
+    """
+    path = _extra.get(_module_of(name))
+    return "" if path is None else _version(_content(path))
 
 
 def file_modules() -> list[ModuleType]:
@@ -175,7 +193,7 @@ def _target(kind: str, name: str) -> _Target:
 def _targets(kind: str) -> tuple[dict[str, _Target], list[_Target]]:
     """The plugins by name, and those whose name belongs to another: the built-in one keeps it."""
     group = f"bench.{KINDS[kind]}"
-    candidates = [_Target(name, "built-in", f"{group}.{name}") for name in sorted(_folder_names(KINDS[kind]))]
+    candidates = [_Target(name, _BUILT_IN, f"{group}.{name}") for name in sorted(_folder_names(KINDS[kind]))]
     candidates += [
         _Target(path.stem, str(path), module)
         for module, path in _extra.items()
@@ -226,17 +244,37 @@ def _import(kind: str, target: _Target) -> ModuleType:
 
 
 def _import_file(module_name: str, path: Path) -> ModuleType:
-    if module_name not in sys.modules:
+    """The module of a file, executed again where the file has changed since."""
+    content = _content(path)
+    if module_name not in sys.modules or _imported.get(module_name) != _version(content):
         spec = importlib.util.spec_from_file_location(module_name, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None and isinstance(spec.loader, SourceLoader)
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
-        try:
-            spec.loader.exec_module(module)
+        try:  # not by exec_module(), which takes a file of the same size and second for the same
+            exec(spec.loader.source_to_code(content, str(path)), vars(module))  # noqa: S102
         except BaseException:
             del sys.modules[module_name]
             raise
+        _imported[module_name] = _version(content)
     return sys.modules[module_name]
+
+
+def _module_of(name: str) -> str:
+    return f"bench_plugin_{name}"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ContractError(
+            f"plugin {path} cannot be read: {error.strerror}. Give the path of a .py file."
+        ) from error
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def locate(module_name: str) -> Path | None:
@@ -266,7 +304,7 @@ def _listing(kind: str, target: _Target) -> Listing:
     summary, broken = "", f"module {target.module!r} is not installed"
     if path is not None:
         main = path / "__init__.py" if path.is_dir() else path
-        beside = sorted(path.rglob("*.py")) if path.is_dir() and target.origin == "built-in" else []
+        beside = sorted(path.rglob("*.py")) if path.is_dir() and target.origin == _BUILT_IN else []
         summary, broken = reading.summary(kind, target.attribute, main, beside)
     return Listing(target.name, kind, target.origin, target.module, target.attribute, path, summary, broken)
 

@@ -15,10 +15,11 @@ from bench.records import Database
 
 @dataclass
 class Index:
-    """Database codes of all items so far, packed, for both modalities, in order of arrival.
+    """Database codes of items, packed, for both modalities, in order of arrival.
 
-    ``mode`` decides whose codes they are (:data:`bench.records.DATABASES`). ``rewritten`` counts
-    the stored bits that changed since the evaluation before; None where nothing could change.
+    Items that methods are trained on and items that they never see have an index each. ``mode`` decides
+    whose codes they are (:data:`bench.records.DATABASES`). ``rewritten`` counts the stored bits that
+    changed since the evaluation before; None where nothing could change.
     """
 
     mode: Database

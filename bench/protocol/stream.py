@@ -6,6 +6,7 @@ influence or see the order of later rounds.
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -52,16 +53,31 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Rows of the training split: per round, for the offline pool, and for validation queries."""
+    """Rows of the training split: per round, for the offline pool, and for validation queries.
+
+    ``trained`` (n,) is True for the rows that methods are trained on; None: all of them.
+    """
 
     rounds: tuple[Rows, ...]
     pool: Rows | None
     val: Rows
     withheld: Withheld = Withheld()
+    trained: npt.NDArray[np.bool_] | None = None
 
     def seen(self, last: int) -> Rows:
         """Rows of rounds 0 to ``last``, in order of arrival."""
         return np.concatenate(self.rounds[: last + 1])
+
+    def parts(self, rows: Rows) -> dict[str, Rows]:
+        """Rows of the database by what methods are shown of them: ``all``, or ``trained`` and ``unseen``."""
+        if self.trained is None:
+            return {"all": rows}
+        mask = self.trained[rows]
+        return {"trained": rows[mask], "unseen": rows[~mask]}
+
+    def shown(self, rows: Rows) -> Rows:
+        """The rows among these that methods are trained on."""
+        return rows if self.trained is None else rows[self.trained[rows]]
 
 
 def plan(n: int, labels: Labels | None, *, schedule: Schedule, seed: int, pool: str, val: int) -> Plan:
@@ -84,7 +100,51 @@ def of(spec: RunSpec, train: Split) -> Plan:
     """The stream of a cell."""
     n = len(train)
     planned = plan(n, train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val)
-    return replace(planned, withheld=withhold(n, seed=spec.seed, labelled=spec.labelled, paired=spec.paired))
+    withheld = withhold(n, seed=spec.seed, labelled=spec.labelled, paired=spec.paired)
+    chosen = replace(planned, withheld=withheld, trained=_trained(planned, n, spec))
+    if spec.pool in ("first_chunk", "full"):  # a separate pool is taken out of the stream: all of it is shown
+        assert chosen.pool is not None
+        chosen = replace(chosen, pool=chosen.shown(chosen.pool))
+    return chosen
+
+
+def _trained(planned: Plan, n: int, spec: RunSpec) -> npt.NDArray[np.bool_] | None:
+    """The rows that methods are trained on, drawn chunk by chunk; a smaller share is part of a larger one."""
+    kind, amount = parse_train(spec.train)
+    if kind == "all":
+        return None
+    total = sum(len(rows) for rows in planned.rounds)
+    share = amount if kind == "share" else amount / total
+    if share > 1:
+        raise ParameterError(f"train={spec.train} exceeds the {total} items of the stream. Lower it.")
+    rng, trained, arrived = derive(spec.seed, "train"), np.zeros(n, dtype=bool), 0
+    for rows in planned.rounds:
+        count = round(share * (arrived + len(rows))) - round(share * arrived)
+        arrived += len(rows)
+        trained[rows[rng.permutation(len(rows))[: max(count, 1)]]] = True  # every round has one to train on
+    if trained.sum() >= total:
+        raise ParameterError(
+            f"train={spec.train} leaves none of the {total} items of the stream out of training. Choose a "
+            "smaller number, or train=all."
+        )
+    return trained
+
+
+def parse_train(text: str) -> tuple[str, float]:
+    """Read ``all``, a share (``0.5``) or a number of items (``10000``); 1 means all.
+
+    >>> parse_train("0.5")
+    ('share', 0.5)
+    """
+    if text in ("all", "1", "1.0"):
+        return "all", 1.0
+    if re.fullmatch(r"[1-9][0-9]*", text):
+        return "number", float(text)
+    if re.fullmatch(r"0?\.[0-9]*[1-9][0-9]*", text):
+        return "share", float(text)
+    raise ParameterError(
+        f"train must be all, a share such as 0.5, or a number of items such as 10000; got {text!r}."
+    )
 
 
 def withhold(n: int, *, seed: int, labelled: float = 1.0, paired: float = 1.0) -> Withheld:

@@ -9,7 +9,7 @@ May import: contract, data, errors, metrics, plugins, records, scoring.
 from __future__ import annotations
 
 from bench.contract.items import MODALITIES, Modality
-from bench.contract.method import Method
+from bench.contract.method import Method, fidelity
 from bench.errors import BenchError, ContractError, DataError, ParameterError, StoreError, UnknownNameError
 from bench.metrics import mean, parse_metric, per_query, pr_curve
 from bench.records import (
@@ -24,11 +24,12 @@ from bench.records import (
     RunRecord,
     RunSpec,
     Schedule,
+    kind_of,
     origin,
     selector,
 )
-from bench.reporting.crossed import POWER, Crossed
-from bench.reporting.evidence import Evidence, Health, Search
+from bench.reporting.crossed import POWER
+from bench.reporting.evidence import Evidence, Health, Search, Values
 from bench.reporting.figures import Figure, Plot
 from bench.reporting.metric import WITHIN_RADIUS, chance_name, check_metric, definition, metric_title, short
 from bench.reporting.options import Metric
@@ -45,6 +46,7 @@ from bench.reporting.panels import (
     parts,
 )
 from bench.reporting.protocol import (
+    BREACH,
     DIRECTION_NAMES,
     FUTURE,
     NO_RECORDS,
@@ -52,6 +54,7 @@ from bench.reporting.protocol import (
     PARALLEL_NOTE,
     STALE,
     Protocol,
+    breaches,
     by_dataset,
     by_label,
     by_row,
@@ -72,9 +75,7 @@ from bench.reporting.significance import (
     bootstrap,
     compare_all,
     holm,
-    randomisation_test,
     ranks,
-    seed_test,
 )
 from bench.reporting.style import PAGE_WIDTH, Look, by_direction, grid, label_edges, legend, log_ticks
 from bench.reporting.tables import Block, Column, Entry, Row, Table
@@ -83,17 +84,18 @@ from bench.reporting.tables import Block, Column, Entry, Row, Table
 __all__ = ["Block", "Column", "Entry", "Figure", "Metric", "Plot", "Row", "Table"]
 # what it reads
 __all__ += ["Contrast", "Direction", "Evidence", "Health", "Method", "Modality", "Results", "RoundRecord"]
-__all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "dataset_of", "grouped", "origin", "selector"]
-__all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES"]
+__all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "Values", "dataset_of", "grouped", "origin"]
+__all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES", "selector"]
+__all__ += ["fidelity", "kind_of"]
 # which records stand together, and the text around them
-__all__ += ["Protocol", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
-__all__ += ["DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE", "WITHIN_RADIUS"]
+__all__ += ["Protocol", "breaches", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
+__all__ += ["BREACH", "DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE"]
 # metrics
 __all__ += ["chance_level", "chance_name", "check_metric", "definition", "mean", "metric_title"]
-__all__ += ["parse_metric", "per_query", "pr_curve", "short"]
+__all__ += ["WITHIN_RADIUS", "parse_metric", "per_query", "pr_curve", "short"]
 # statistics
-__all__ += ["CONFIDENCE", "LEAST_SEEDS", "LEVEL", "POWER", "Comparison", "Crossed", "Ranks", "bootstrap"]
-__all__ += ["compare_all", "holm", "randomisation_test", "ranks", "seed_test"]
+__all__ += ["CONFIDENCE", "LEAST_SEEDS", "LEVEL", "POWER", "Comparison", "Ranks", "bootstrap", "compare_all"]
+__all__ += ["holm", "ranks"]
 # figures
 __all__ += ["BASELINE", "PAGE_WIDTH", "Axes", "Curve", "Look", "Panel", "by_direction", "columns_of"]
 __all__ += ["draw_curve", "draw_panels", "grid", "label_edges", "legend", "lines", "log_ticks"]

@@ -1,4 +1,4 @@
-"""What a report needs of the histograms of one search, in one compiled pass.
+"""Scores and curves from the histograms of one search, in one compiled pass.
 
 The formulas are explained in :mod:`bench.scoring.ties`; tests hold the two together. The
 trap: a logarithm per group is half of the time. Here a table of harmonic numbers serves, since its

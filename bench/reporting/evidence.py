@@ -16,6 +16,7 @@ import numpy.typing as npt
 from bench.errors import ParameterError
 from bench.metrics import per_query
 from bench.records import Direction, RunRecord
+from bench.scoring import stored
 from bench.scoring.hamming import Histograms, unpack_codes, usable_threads
 
 Values = npt.NDArray[np.float64]
@@ -86,34 +87,32 @@ class Evidence:
     def _prepare(self, record: RunRecord) -> None:
         last = record.rounds[-1].round
         missing = [d for d in record.spec.directions if (_name(record), d, last) not in self._searches]
-        stored = self(record) if missing else {}
-        for direction in missing:
-            search = _search_of(_counts(record, stored, direction, last))
-            self._searches[_name(record), direction, last] = search
+        arrays = self(record) if missing else {}
+        for d in missing:
+            self._searches[_name(record), d, last] = _search_of(_histograms(record, arrays, d, last))
 
     def search(self, record: RunRecord, direction: Direction, round_: int | None = None) -> Search:
         """Scores and curves of a round, by default the last."""
         number = record.rounds[-1].round if round_ is None else round_
         key = _name(record), direction, number
         if key not in self._searches:
-            self._searches[key] = _search_of(_counts(record, self(record), direction, number))
+            self._searches[key] = _search_of(_histograms(record, self(record), direction, number))
         return self._searches[key]
 
     def histograms(self, record: RunRecord, direction: Direction, round_: int | None = None) -> Histograms:
         """Histograms over Hamming distance of a round, by default the last, for :mod:`bench.metrics`."""
-        stored, number = self(record), record.rounds[-1].round if round_ is None else round_
-        parts = (f"{direction}/{number}/{part}" for part in ("counts", "gains", "grades"))
-        return Histograms(*(_entry(record, stored, part) for part in parts))
+        number = record.rounds[-1].round if round_ is None else round_
+        return _histograms(record, self(record), direction, number, graded=True)
 
     def per_query(self, record: RunRecord, direction: Direction, metric: str) -> Values:
         """A metric of every query after the last round (Q,); NaN without a relevant item."""
         if metric == "map":
-            return _average_precisions(_counts(record, self(record), direction, record.rounds[-1].round))
+            return _average_precisions(_histograms(record, self(record), direction, record.rounds[-1].round))
         return per_query(metric, self.histograms(record, direction))
 
     def chance(self, record: RunRecord, direction: Direction, round_: int) -> npt.NDArray[np.float32]:
         """The AP of every query if all codes were equal (Q,); NaN without a relevant item."""
-        return per_query("chance", _counts(record, self(record), direction, round_)).astype(np.float32)
+        return per_query("chance", _histograms(record, self(record), direction, round_)).astype(np.float32)
 
     def derived(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
         """The result of ``make()``, computed once for all reports that name it by ``key``."""
@@ -130,7 +129,12 @@ class Evidence:
         return unpack_codes(self._packed(record, modality), record.spec.bits)
 
     def _packed(self, record: RunRecord, modality: str) -> npt.NDArray[np.uint64]:
-        return _entry(record, self(record), f"codes/database/{modality}")
+        arrays = self(record)
+        packed = _entry(record, arrays, f"codes/database/{modality}")
+        if record.part == "all":
+            return packed
+        trained = _entry(record, arrays, "rows/trained")
+        return packed[:, trained if record.part == "trained" else ~trained]
 
     def health(self, record: RunRecord, modality: str) -> Health:
         """Statistics of the codes of the last round's database."""
@@ -141,21 +145,34 @@ class Evidence:
 
 
 def _name(record: RunRecord) -> str:
-    return record.arrays or record.spec.key
+    return f"{record.arrays or record.spec.key}/{record.part}"
 
 
-def _entry(record: RunRecord, stored: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
-    if name not in stored:
-        raise ParameterError(
-            f"{record.spec}: no stored array {name!r}. `bench run --force` runs the cell again."
-        )
-    return stored[name]
+def _entry(record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
+    if name not in arrays:
+        raise _lacking(record, name)
+    return arrays[name]
 
 
-def _counts(
-    record: RunRecord, stored: Mapping[str, npt.NDArray[Any]], direction: Direction, number: int
+def _lacking(record: RunRecord, name: str) -> ParameterError:
+    return ParameterError(
+        f"{record.spec}: no stored array {name!r}. `bench run --force` runs the cell again."
+    )
+
+
+def _histograms(
+    record: RunRecord,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    direction: Direction,
+    number: int,
+    *,
+    graded: bool = False,
 ) -> Histograms:
-    return Histograms(_entry(record, stored, f"{direction}/{number}/counts"))
+    """The histograms over the record's part of the database."""
+    try:
+        return stored.histograms(arrays, direction, number, record.part, graded=graded)
+    except KeyError as error:
+        raise _lacking(record, str(error.args[0])) from error
 
 
 def _average_precisions(hist: Histograms) -> Values:

@@ -20,7 +20,7 @@ from bench.reporting.style import RC
 from bench.reporting.tables import csv_of
 
 FORMATS = ("pdf", "svg", "png")
-_METADATA: dict[str, tuple[str, dict[str, None]]] = {  # where the digest goes, and what is left out
+_METADATA: dict[str, tuple[str, dict[str, None]]] = {  # where the digest goes, and omitted fields
     "pdf": ("Subject", {"CreationDate": None}),
     "svg": ("Description", {"Date": None}),
     "png": ("Description", {}),
@@ -69,7 +69,7 @@ class Drawing:
         name, left_out = _METADATA[form]
         metadata = {name: f"numbers {self.digest}", **left_out}
         out = self.stem.with_name(f"{self.stem.name}.{form}")
-        return writing.whole(out, lambda path: drawn.savefig(path, format=form, metadata=metadata))
+        return writing.atomically(out, lambda path: drawn.savefig(path, format=form, metadata=metadata))
 
 
 @dataclass(frozen=True, kw_only=True)

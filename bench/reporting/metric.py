@@ -31,13 +31,13 @@ def definition(name: str) -> str:
     """A metric with its definition and its ties; only its title if it is unknown, as a plugin's may be."""
     title = metric_title(name)
     if name == "map":
-        return f"{title} over all database items, tie-aware (expected over the orders of tied items)"
+        return f"{title} without a cutoff, tie-aware (expected over the orders of tied items)"
     try:
-        words = parse_metric(name).description
+        description = parse_metric(name).description
     except BenchError:
         return title
-    ties = ", over the orders of tied items" if words.startswith("expected") else ""
-    return f"{title} ({words}{ties})"
+    ties = ", over the orders of tied items" if description.startswith("expected") else ""
+    return f"{title} ({description}{ties})"
 
 
 def chance_name(metric: str) -> str:

@@ -31,19 +31,19 @@ def declared(report: str) -> dict[str, params.Parameter]:
             f"report {report!r}: an annotation of render cannot be read: {error}. Import that name at the "
             "top of its file."
         ) from error
-    found = {}
+    options = {}
     for parameter in inspect.signature(render).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
             hint = hints.get(parameter.name, type(parameter.default))
-            annotated = get_origin(hint) is Annotated
-            kind, meaning = get_args(hint)[:2] if annotated else (hint, "")
+            kind, meaning = get_args(hint)[:2] if get_origin(hint) is Annotated else (hint, "")
+            option = params.Parameter(parameter.name, kind, parameter.default, str(meaning))
             if kind != _NAMES and not params.supports(kind):
                 raise ContractError(
-                    f"report {report!r}: option {parameter.name!r} is declared {kind}; expected bool, int, "
-                    "float, str, Literal, None, several of them, or tuple[str, ...]."
+                    f"report {report!r}: option {option.name!r} is declared {option.expects}; expected bool, "
+                    "int, float, str, Literal, None, several of them, or tuple[str, ...]."
                 )
-            found[parameter.name] = params.Parameter(parameter.name, kind, parameter.default, str(meaning))
-    return found
+            options[option.name] = option
+    return options
 
 
 def checked(report: str, values: Mapping[str, Any]) -> dict[str, Any]:

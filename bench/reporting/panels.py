@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.reporting.evidence import Values
 from bench.reporting.figures import Figure, Plot
 from bench.reporting.metric import check_metric
 from bench.reporting.protocol import APART, DIRECTION_NAMES, Protocol, by_dataset, by_label
 from bench.reporting.results import Results
 from bench.reporting.style import CHANCE, Look, by_direction, label_edges, legend, log_ticks, point_ticks
 
-Values = npt.NDArray[np.float64]
 BASELINE = "chance"  # a curve of this name is drawn as the chance level
 
 
@@ -67,7 +67,7 @@ class Axes:
     xscale: Literal["linear", "log", "log2"] = "linear"
     markers: bool = False
     unit: bool = False  # both from 0 to 1, and x shared
-    whole: bool = False  # x counts something
+    counts: bool = False  # x is a count
     at: str = ""
 
 
@@ -121,9 +121,9 @@ def parts(results: Results, *, swept: Sequence[str] = ()) -> dict[str, Protocol]
     }
 
 
-def part_name(number: int, words: str) -> str:
+def part_name(number: int, text: str) -> str:
     """Part of a file name; the number keeps two protocols of one dataset apart."""
-    return f"{number + 1}-" + re.sub(r"[^a-z0-9_]+", "-", words.lower()).strip("-")
+    return f"{number + 1}-" + re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")
 
 
 def _panels(part: Protocol, curve: MakeCurve, chance: MakeCurve | None) -> Iterator[Panel]:
@@ -163,7 +163,7 @@ def draw_panels(
         elif axes.xscale == "log2":
             axis.set_xscale("log", base=2)
             point_ticks(axis.xaxis, x)
-        if axes.whole:
+        if axes.counts:
             axis.xaxis.get_major_locator().set_params(integer=True)
         if axes.unit:
             axis.set(xlim=(0, 1.02), ylim=(0, 1.02))

@@ -12,27 +12,30 @@ from bench.errors import ParameterError
 from bench.records import (
     DATABASES,
     DIRECTIONS,
+    PARTS,
     REFERENCES,
     Direction,
     RoundRecord,
     RunRecord,
+    kind_of,
     origin,
     selector,
 )
+from bench.reporting import columns
 from bench.reporting.metric import chance_name, short
 from bench.reporting.results import Results
 from bench.reporting.tables import Entry
 
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
-APART = ("database", "schedule", "evaluate", "labelled", "paired", "val", "directions")
-FUTURE, STALE, PARALLEL = "◊", "§", "∥"
+APART = ("database", "schedule", "evaluate", "labelled", "paired", "train", "val", "directions")
+FUTURE, STALE, PARALLEL, BREACH, THREADS = "◊", "§", "∥", "¶", "¤"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
 )
 T = TypeVar("T")
 K = TypeVar("K")
-_FIDELITY_MARKS = {"reconstruction": "†", "adaptation": "‡"}  # after a method's name
+_FIDELITY_MARKS = {"modified": "⋆", "reconstruction": "†", "adaptation": "‡"}  # after a method's name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +60,17 @@ class Protocol:
 
     @cached_property
     def marks(self) -> dict[str, str]:
-        """The marks after each method's name: † ‡ for its fidelity, ◊ if its teacher saw the future."""
+        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future, ¶ if
+        it fails the contract or was not checked against it, ¤ if some of its cells ran on other threads.
+        """
         marks: dict[str, dict[str, None]] = {}
         for record in self.records:
             mine = marks.setdefault(record.spec.label, {})
-            mine[_FIDELITY_MARKS.get(record.fidelity, "")] = None
+            mine[_FIDELITY_MARKS.get(kind_of(record.fidelity), "")] = None
             mine[FUTURE if record.spec.sees_future else ""] = None
+            mine[BREACH if record.breach else ""] = None
+        for record, _ in columns.uneven_threads(self.records):
+            marks[record.spec.label][THREADS] = None
         return {label: "".join(sorted(mine)) for label, mine in marks.items()}
 
     @cached_property
@@ -110,6 +118,8 @@ class Protocol:
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
         axes = {"schedule": spec.schedule, "pool": pool, "evaluate": spec.evaluate}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
+        if spec.train != "all" and "train" not in swept:
+            lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
         if spec.labelled < 1 and "labelled" not in swept:
             lines.append(f"labelled {spec.labelled:g}: the labels of the other training items were withheld")
         if spec.paired < 1 and "paired" not in swept:
@@ -124,14 +134,15 @@ class Protocol:
     def notes(self) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
         lines = list(self._origins())
-        for reference, words in REFERENCES.items():
+        for reference, text in REFERENCES.items():
             labels = [label for label, kind in self.references.items() if kind == reference]
             if labels:
-                lines.append(f"{words}: {', '.join(sorted(labels))}")
+                lines.append(f"{text}: {', '.join(sorted(labels))}")
         if any(r.spec.sees_future for r in self.records):
             lines.append(
                 f"{FUTURE} saw the future: its offline stage had the items of all rounds (pool=full)"
             )
+        lines += breaches(self.records)
         stale = self.results.stale
         old = [(r, stale[r.spec.key]) for r in self.records if r.spec.key in stale]
         lines += (f"{STALE} stale: {text}" for text in _gathered(old))
@@ -140,6 +151,7 @@ class Protocol:
                 f"{status}: {text}"
                 for text in _gathered((r, r.trouble) for r in self.records if r.word == status)
             )
+        lines += (f"{THREADS} {text}" for text in _gathered(columns.uneven_threads(self.records)))
         lines += (f"note: {text}" for text in _gathered((r, n) for r in self.records for n in r.notes))
         return tuple(lines)
 
@@ -151,7 +163,7 @@ class Protocol:
             by_fidelity.setdefault(fidelity, set()).add(record.spec.label)
         for fidelity in sorted(by_fidelity):
             labels = ", ".join(sorted(by_fidelity[fidelity]))
-            yield f"{_FIDELITY_MARKS.get(fidelity, '')} {origin(fidelity)}: {labels}".strip()
+            yield f"{_FIDELITY_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
@@ -167,10 +179,12 @@ class Protocol:
             "schedule": str(spec.schedule),
             "pool": spec.pool,
             "saw_future": spec.sees_future,
-            **{name: getattr(spec, name) for name in ("val", "evaluate", "labelled", "paired")},
+            **{name: getattr(spec, name) for name in ("val", "evaluate", "labelled", "paired", "train")},
+            "searched": record.part,
             "data": record.data,
             "method": spec.label,
             "fidelity": record.fidelity,
+            "contract": record.breach,
             "bits": spec.bits,
         }
 
@@ -183,18 +197,21 @@ class Protocol:
 def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     """Divide records so that no column mixes protocols, in order of appearance.
 
-    Records are apart when they differ in database, schedule, evaluate, labelled, paired, val,
-    directions or, for the same dataset, in its fingerprint. So they are in pool, but a method
+    Records are apart when they differ in database, schedule, evaluate, labelled, paired, train, val or
+    directions, in the part of the database that their scores are over or, for the same dataset, in its
+    fingerprint. So they are in pool, but a method
     without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
     that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart.
-    Raises ParameterError where there is no record.
+    Raises ParameterError where there is no record, StoreError where records disagree on a chance level that
+    must be the same.
     """
     if not results.records:
         raise ParameterError(NO_RECORDS)
+    columns.check_chance(results.records)
     prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     for record in results:
-        base = tuple(getattr(record.spec, name) for name in APART if name not in swept)
+        base = (record.part, *(getattr(record.spec, name) for name in APART if name not in swept))
         known = prints.setdefault((*base, dataset_of(record)), [])
         if record.data and record.data not in known:
             known.append(record.data)
@@ -271,6 +288,14 @@ def parallel(records: Iterable[RunRecord]) -> bool:
     return any(int(r.environment.get("jobs", 1)) > 1 for r in records)
 
 
+def breaches(records: Iterable[RunRecord]) -> Iterator[str]:
+    """A line for what stands between methods and the contract."""
+    labels: dict[str, set[str]] = {}
+    for record in records:
+        labels.setdefault(record.breach, set()).add(record.spec.label)
+    return (f"{BREACH} {text}: {', '.join(sorted(found))}" for text, found in labels.items() if text)
+
+
 def reasons(records: Iterable[RunRecord]) -> str:
     """Why records have no numbers, each reason once."""
     return "; ".join(dict.fromkeys(f"{r.word}: {r.trouble}" for r in records if r.word))
@@ -281,10 +306,14 @@ def _dataset_line(name: str, records: Sequence[RunRecord], metric: str) -> str:
     last = [r.rounds[-1] for r in records if not r.word]
     if last:
         parts.append(f"{_range(r.queries for r in last)} queries ({_empty(last)})")
-        parts.append(f"{_range(r.items for r in last)} items in the database")
+        parts.append(f"{_range(r.items for r in last)} {_searched(records[0].part)}")
         parts += [chance_level(metric, last)] if metric else []
     fingerprint = next((r.data for r in records if r.data), "")
     return f"{name}: " + "; ".join([*parts, *([f"data {fingerprint[:8]}"] if fingerprint else [])])
+
+
+def _searched(part: str) -> str:
+    return "items in the database" if part == "all" else f"{part} items searched"
 
 
 def _empty(rounds: Sequence[RoundRecord]) -> str:

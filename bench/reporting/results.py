@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bench.contract.params import parameters
-from bench.errors import BenchError, ParameterError
+from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.records import Contrast, RoundRecord, RunRecord, selector
+from bench.records import PARTS, Contrast, RoundRecord, RunRecord, selector
 from bench.reporting import options, style
 from bench.reporting.evidence import Evidence, Loader
 from bench.reporting.figures import Figure
@@ -28,7 +28,8 @@ class Results:
     ``stale`` maps the key of a spec to the reason why its record is out of date, ``arrays`` reads the
     histograms and codes stored beside a record, ``describe`` measures its dataset. ``cast`` are the methods
     of a larger study, so that each keeps its colour in every part, ``contrasts`` the rows of an ablation,
-    ``swept`` the parameters and axes of a grid.
+    ``swept`` the parameters and axes of a grid. ``items`` is the part of the database that scores are over
+    where methods were not trained on all of it: ``unseen``, ``trained`` or ``all``.
     """
 
     def __init__(
@@ -41,8 +42,12 @@ class Results:
         cast: Iterable[str] = (),
         contrasts: Sequence[Contrast] = (),
         swept: Sequence[str] = (),
+        items: str = "unseen",
     ) -> None:
-        self._by_key = {record.spec.key: record for record in records}
+        if items not in PARTS:
+            raise UnknownNameError("part of the database", items, PARTS)
+        self.items = items
+        self._by_key = {record.spec.key: record.over(items) for record in records}
         self.records = list(self._by_key.values())
         self.stale = dict(stale or {})
         self.evidence = arrays if isinstance(arrays, Evidence) else Evidence(arrays)
@@ -54,7 +59,7 @@ class Results:
 
     def but(self, **changes: Any) -> Results:
         """The same results with other arguments: ``but(records=some, contrasts=rows)``."""
-        names = ("records", "stale", "cast", "contrasts", "swept")
+        names = ("records", "stale", "cast", "contrasts", "swept", "items")
         same = {name: getattr(self, name) for name in names}
         return Results(**{**same, "arrays": self.evidence, "describe": self._describe, **changes})
 
@@ -90,7 +95,7 @@ class Results:
                 self._methods[name] = None
         return self._methods[name]
 
-    def methods(self) -> dict[str, type[Method]]:
+    def installed_methods(self) -> dict[str, type[Method]]:
         """Every installed method by name, whether it has records or not."""
         return {name: cls for name in registry.names("method") if (cls := self.method(name)) is not None}
 
@@ -125,7 +130,7 @@ class Results:
         return figure
 
     def frame(self) -> Any:
-        """A ``pandas.DataFrame`` with one row per cell, round, metric and direction.
+        """A ``pandas.DataFrame`` with one row per cell, round, part of the database, metric and direction.
 
         Metrics have a direction. Costs do not: ``seconds:fit``, ``bits_rewritten``, ``state_bytes``
         and so on, direction "". A cell without numbers is one row that has its ``status`` and
@@ -135,7 +140,7 @@ class Results:
 
         columns: dict[str, list[Any]] = {name: [] for name in (*_CELL, *_ROUND)}
         for key, record in self._by_key.items():
-            numbers = [number for r in record.rounds for number in _numbers(r)] or [_NOTHING]
+            numbers = [number for r in record.over("all").rounds for number in _numbers(r)] or [_NOTHING]
             for name, value in zip(_CELL, _cell(key, record, self.stale.get(key, "")), strict=True):
                 columns[name] += [value] * len(numbers)
             for name, values in zip(_ROUND, zip(*numbers, strict=True), strict=True):
@@ -158,28 +163,44 @@ class Results:
 
 _CELL = (
     *("method", "dataset", "bits", "schedule", "seed", "database", "pool", "val", "evaluate"),
-    *("labelled", "paired", "fidelity", "status", "reason", "stale", "data", "code", "key"),
+    *(
+        "labelled",
+        "paired",
+        "train",
+        "fidelity",
+        "contract",
+        "status",
+        "reason",
+        "stale",
+        "data",
+        "code",
+        "key",
+    ),
 )
-_ROUND = ("round", "items", "queries", "direction", "metric", "value")
-_NOTHING = (None, None, None, "", "", None)
+_ROUND = ("round", "searched", "items", "queries", "direction", "metric", "value")
+_NOTHING = (None, "", None, None, "", "", None)
 
 
 def _cell(key: str, record: RunRecord, stale: str) -> tuple[Any, ...]:
     """The values of ``_CELL``, which all rows of one record share."""
     s = record.spec
-    protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate, s.labelled, s.paired)
-    outcome = (record.fidelity, record.status, record.reason, stale, record.data, record.code, key)
+    protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate, s.labelled, s.paired, s.train)
+    origin = (record.fidelity, record.breach)
+    outcome = (*origin, record.status, record.reason, stale, record.data, record.code, key)
     return (s.label, selector(s.dataset, s.dataset_params), s.bits, *protocol, *outcome)
 
 
 def _numbers(r: RoundRecord) -> Iterator[tuple[Any, ...]]:
-    """The values of ``_ROUND`` for every number of one round."""
-    common = (r.round, r.items, r.queries)
-    for key, value in r.metrics.items():
-        metric, _, direction = key.rpartition("/")
-        yield (*common, direction, metric, value)
-    for direction, count in r.empty_queries.items():
-        yield (*common, direction, "empty_queries", count)
+    """The values of ``_ROUND`` for every number of one round, over all items and over each part of them."""
+    for part in ("all", *r.parts):
+        shown = r.over(part)
+        common = (r.round, part, shown.items, r.queries)
+        for key, value in shown.metrics.items():
+            metric, _, direction = key.rpartition("/")
+            yield (*common, direction, metric, value)
+        for direction, count in shown.empty_queries.items():
+            yield (*common, direction, "empty_queries", count)
+    common = (r.round, "all", r.items, r.queries)
     costs = {f"seconds:{stage}": value for stage, value in r.seconds.items()}
     for name, cost in {**costs, "bits_rewritten": r.bits_rewritten, "state_bytes": r.state_bytes}.items():
         yield (*common, "", name, cost)

@@ -13,7 +13,7 @@ from bench.errors import StoreError
 
 def text(out: Path, content: str) -> Path:
     """Write ``content`` as UTF-8 with ``\\n`` at the end of lines, on every system."""
-    return whole(out, lambda path: path.write_text(content, encoding="utf-8", newline="\n"))
+    return atomically(out, lambda path: path.write_text(content, encoding="utf-8", newline="\n"))
 
 
 def check(out: Path) -> None:
@@ -21,7 +21,7 @@ def check(out: Path) -> None:
     _through_temporary(out, Path.touch, lambda _: None)
 
 
-def whole(out: Path, write: Callable[[Path], Any]) -> Path:
+def atomically(out: Path, write: Callable[[Path], Any]) -> Path:
     """Let ``write`` fill a temporary file of the same suffix, and name it ``out`` when it is complete.
 
     Folders on the way are made. Raises :class:`StoreError` where the file cannot be written.

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
+from bench import threads
 from bench.contract.items import MODALITIES
 from bench.protocol.shown import chunk, encode, shown, skip_reason
 from bench.records import RunRecord, RunSpec
-from bench.running import threads
 from bench.storing.store import Store
 from bench.study.planned import PlannedCell
 from bench.study.study import Study
@@ -84,7 +84,7 @@ def _probe(cell: PlannedCell) -> float:
         return 0.0
     plan = cell.plan
     method = cls(bits=spec.bits, seed=spec.seed, **spec.params)
-    first = chunk(train, plan.rounds[0], cls.capabilities, 0, plan.withheld)
+    first = chunk(train, plan.shown(plan.rounds[0]), cls.capabilities, 0, plan.withheld)
     with threads.limit(1):
         started = time.perf_counter()
         if plan.pool is not None and cls.capabilities.pool:
@@ -93,7 +93,7 @@ def _probe(cell: PlannedCell) -> float:
         method.fit_chunk(first)
         for modality in MODALITIES:
             encode(method, train, modality, plan.rounds[0])
-        per_item = (time.perf_counter() - started - offline) / len(first)
+        per_item = (time.perf_counter() - started - offline) / len(plan.rounds[0])
     return offline + per_item * sum(len(rows) for rows in plan.rounds)
 
 

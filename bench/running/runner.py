@@ -15,9 +15,9 @@ import importlib
 import os
 import platform
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import metrics
+from bench import metrics, threads
 from bench.contract import state
-from bench.contract.items import MODALITIES, Chunk, Labels, Modality, Rows, Split
-from bench.contract.method import Method
+from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
+from bench.contract.method import Method, fidelity
 from bench.contract.state import Tree
 from bench.data.cache import kept_folder
 from bench.errors import BenchError
@@ -38,8 +38,7 @@ from bench.protocol import stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
-from bench.records import Direction, RoundRecord, RunRecord, RunSpec
-from bench.running import threads
+from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec
 from bench.scoring import cosine, hamming
 from bench.storing.checkpoint import Checkpoints
 from bench.study.planned import PlannedCell
@@ -58,6 +57,7 @@ STANDARD = (
     "precision@r2",
     "ndcg@100",
 )
+_FEW = 4  # distinct codes: with fewer, items are hardly ranked
 SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 
@@ -78,13 +78,13 @@ def run_cells(
     common: dict[str, Any] = {
         "code": fingerprint.of_method(first.spec.method),
         "data": first.data.cached.fingerprint,
-        "fidelity": first.method.source.fidelity,
         "reference": first.method.capabilities.reference,
         "environment": environment(thread_count, jobs),
     }
     reason = skip_reason(first.method, first.data.dataset.train, first.spec)
     if reason:
-        return [(RunRecord(spec=c.spec, status="skipped", reason=reason, **common), {}) for c in cells]
+        skipped = partial(RunRecord, status="skipped", reason=reason, **common)
+        return [(skipped(spec=c.spec, fidelity=fidelity(c.method, c.spec.params)), {}) for c in cells]
     machine = {k: v for k, v in common["environment"].items() if k != "jobs"}
     saved = Checkpoints(checkpoints, {**common, "environment": machine})
     with threads.limit(thread_count), Task("", len(first.plan.rounds), each="round") as task:
@@ -109,6 +109,7 @@ class _Stream:
         self.query = self.train.take(self.val) if spec.val else dataset.query
         labels, asked = self.train.labels, self.query.labels
         assert labels is not None and asked is not None, "skip_reason() refuses a dataset without labels"
+        self.query_labels = hamming.pack_labels(asked)
         self.introduced = stream.introduced(spec, self.plan, labels, asked)
         self.evaluated = set(stream.parse_evaluate(spec.evaluate, len(self.plan.rounds)))
 
@@ -126,9 +127,12 @@ class _Stream:
             if not due or (offline and round_ not in self.evaluated):
                 continue
             rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
-            arrived = self.chunk(rows, 0 if offline else round_)
+            arrived, parts = (
+                self.chunk(self.plan.shown(rows), 0 if offline else round_),
+                self.plan.parts(rows),
+            )
             for session in due:
-                session.attempt(round_, lambda s: s.take(arrived, rows))  # noqa: B023  # called at once
+                session.attempt(round_, lambda s: s.take(arrived, parts))  # noqa: B023  # called at once
             if round_ < max(self.evaluated):
                 saved.offer(sessions)
 
@@ -142,13 +146,14 @@ class _Session:
     def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int, task: Task) -> None:
         self.spec, self.stream, self.threads, self.task = spec, stream_, thread_count, task
         self.clock = Clock()
-        self.index = Index(spec.database, stream_.train, self.clock)
+        self.indexes = {part: self.new_index(part) for part in stream_.plan.parts(np.empty(0, np.intp))}
         self.rounds: list[RoundRecord] = []
         self.fit_seconds: list[float] = []
         self.arrays: Arrays = {}
         self.round = 0
         self.started, self.next_round = False, 0  # how far a resumed cell has come
         self.failure: tuple[str, str] | None = None  # reason, traceback
+        self.notes = tuple(stand_ins(stream_.train, stream_.cls.capabilities))
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
     def attempt(self, round_: int, act: Callable[[_Session], None]) -> None:
@@ -168,6 +173,11 @@ class _Session:
         seed = stream.derive_seed(self.spec.seed, "method")
         return self.stream.cls(bits=self.spec.bits, seed=seed, **self.spec.params)
 
+    def new_index(self, part: str) -> Index:
+        """Training gives no codes to unseen items: where it gives codes to the others, they are encoded."""
+        learned = self.spec.database == "learned" and part == "unseen"
+        return Index("reindexed" if learned else self.spec.database, self.stream.train, self.clock)
+
     def fit_pool(self, pool: Split) -> None:
         pool.shared.borrowed = [0.0, 0.0]
         with self.clock.measure("fit_pool"):
@@ -175,8 +185,11 @@ class _Session:
         self.clock.add("fit_pool", *pool.shared.borrowed)
         self.started = True
 
-    def take(self, arrived: Chunk, rows: Rows) -> None:
-        """One round; for an offline method, a fresh instance and everything seen so far."""
+    def take(self, arrived: Chunk, parts: Mapping[str, Rows]) -> None:
+        """One round: what the method learns from, and the rows that enter the parts of the database.
+
+        For an offline method, a fresh instance and everything seen so far.
+        """
         refit = self.stream.cls.capabilities.offline
         if refit:
             self.method = self.new_method()
@@ -186,7 +199,8 @@ class _Session:
             self.method.fit_chunk(arrived)
         self.clock.add("fit", *arrived.shared.borrowed)
         self.fit_seconds.append(self.clock.seconds("fit") - before)
-        self.index.arrive(self.method, arrived, rows, refit=refit)
+        for part, index in self.indexes.items():
+            index.arrive(self.method, arrived, parts[part], refit=refit)
         if self.round in self.stream.evaluated:
             self.evaluate(self.method)
         self.started, self.next_round = True, self.round + 1
@@ -197,9 +211,10 @@ class _Session:
             "started": self.started,
             "next_round": self.next_round,
             "method": self.method.state_dict(),
-            "rows": self.index.rows,
-            "packed": self.index.packed,
-            "rewritten": self.index.rewritten,
+            "indexes": {
+                part: {"rows": index.rows, "packed": index.packed, "rewritten": index.rewritten}
+                for part, index in self.indexes.items()
+            },
             "seconds": self.clock.so_far(),
             "rounds": [asdict(record) for record in self.rounds],
             "fit_seconds": self.fit_seconds,
@@ -210,94 +225,127 @@ class _Session:
         """Go on from what :meth:`save` gave."""
         self.started, self.next_round = saved["started"], saved["next_round"]
         self.method.load_state_dict(saved["method"])
-        self.index.rows, self.index.packed = saved["rows"], saved["packed"]
-        self.index.rewritten = saved["rewritten"]
+        for part, kept in saved["indexes"].items():
+            for name, value in kept.items():
+                setattr(self.indexes[part], name, value)
         self.clock.go_on(saved["seconds"])
-        self.rounds = [RoundRecord(**record) for record in saved["rounds"]]
+        self.rounds = [RoundRecord.from_json(record) for record in saved["rounds"]]
         self.fit_seconds, self.arrays = saved["fit_seconds"], saved["arrays"]
 
     def evaluate(self, method: Method) -> None:
-        self.index.refresh(method)
+        for index in self.indexes.values():
+            index.refresh(method)
         queries = {}
         for modality in MODALITIES:
             with self.clock.measure("encode_query"):
                 codes = encode(method, self.stream.query, modality)
             queries[modality] = pack(method, codes)
-        scores, empty = self.score(queries)
+        parts = self.score(queries)
+        rewritten = [index.rewritten for index in self.indexes.values() if index.rewritten is not None]
         self.rounds.append(
             RoundRecord(
                 round=self.round,
-                items=len(self.index.rows),
                 queries=len(self.stream.query),
-                empty_queries=empty,
-                metrics=scores,
                 seconds=self.clock.take(),
-                bits_rewritten=self.index.rewritten,
+                bits_rewritten=sum(rewritten) if rewritten else None,
                 state_bytes=state.nbytes(method.state_dict()),
+                parts={part: scores for part, scores in parts.items() if part != "all"},
+                **{f.name: getattr(parts["all"], f.name) for f in fields(PartRecord)},
             )
         )
-        self.index.rewritten = None
+        for index in self.indexes.values():
+            index.rewritten = None
         if self.round == max(self.stream.evaluated):
             self.keep_codes(queries)
+            self.notes += tuple(method.notes())
 
-    def score(self, queries: Mapping[Modality, Any]) -> tuple[dict[str, float], dict[str, int]]:
-        labels = _packed_labels(self.stream.query), hamming.pack_labels(self.labels_of_database())
-        scores: dict[str, float] = {}
-        empty: dict[str, int] = {}
+    def score(self, queries: Mapping[Modality, Any]) -> dict[str, PartRecord]:
+        """The scores over every part of the database, and over ``all`` of it."""
+        sizes = {part: len(index.rows) for part, index in self.indexes.items()}
+        sizes["all"] = sum(sizes.values()) if "all" not in sizes else sizes["all"]
+        metric: dict[str, dict[str, float]] = {part: {} for part in sizes}
+        empty: dict[str, dict[str, int]] = {part: {} for part in sizes}
         for direction in self.spec.directions:
-            hist = self.search(direction, queries, *labels)
-            empty[direction] = metrics.empty_queries(hist)
-            asked = [m for m in STANDARD if self.applies(metrics.parse_metric(m))]
-            scores |= {f"{name}/{direction}": value for name, value in metrics.means(asked, hist).items()}
-        return scores, empty
+            for part, hist in self.search(direction, queries).items():
+                asked = [m for m in STANDARD if self.applies(metrics.parse_metric(m), sizes[part])]
+                means = metrics.means(asked, hist)
+                metric[part] |= {f"{name}/{direction}": value for name, value in means.items()}
+                empty[part][direction] = metrics.empty_queries(hist)
+        return {
+            part: PartRecord(items=size, empty_queries=empty[part], metrics=metric[part])
+            for part, size in sizes.items()
+        }
 
-    def applies(self, metric: metrics.Metric) -> bool:
+    @property
+    def real_valued(self) -> bool:
+        return self.stream.cls.capabilities.reference == "real-valued"
+
+    def applies(self, metric: metrics.Metric, items: int) -> bool:
         """Not for a cutoff beyond the database, nor for a radius where distances are no bits."""
         if metric.takes == "radius":
-            return self.stream.cls.capabilities.reference != "real-valued"
-        return (metric.cutoff or 0) <= len(self.index.rows)
+            return not self.real_valued
+        return (metric.cutoff or 0) <= items
 
-    def search(
-        self, direction: Direction, queries: Mapping[Modality, Any], query_labels: Any, database_labels: Any
-    ) -> hamming.Histograms:
-        """Scan the whole database for every query; keep the histograms that every metric follows from."""
-        with self.clock.measure("search"):
-            query, database = queries[SIDES[direction[0]]], self.index.packed[SIDES[direction[2]]]
-            if self.stream.cls.capabilities.reference == "real-valued":
-                hist = cosine.histograms(query, database, query_labels, database_labels)
-            else:
-                hist = hamming.histograms(
-                    query,
-                    database,
-                    query_labels,
-                    database_labels,
-                    bits=self.spec.bits,
-                    graded=True,
-                    threads=self.threads,
-                )
-        for name in ("counts", "gains", "grades"):
-            self.arrays[f"{direction}/{self.round}/{name}"] = _narrow(getattr(hist, name))
-        return hist
+    def search(self, direction: Direction, queries: Mapping[Modality, Any]) -> dict[str, hamming.Histograms]:
+        """Scan every part of the database for every query, and keep the histograms.
 
-    def labels_of_database(self) -> Labels:
+        Every metric follows from them, and those over ``all`` items are their sum.
+        """
+        histograms: dict[str, hamming.Histograms] = {}
+        for part, index in self.indexes.items():
+            with self.clock.measure("search"):
+                histograms[part] = self.scan(direction, queries, index)
+            prefix = f"{direction}/{self.round}" + (f"/{part}" if part != "all" else "")
+            for name in ("counts", "gains", "grades"):
+                self.arrays[f"{prefix}/{name}"] = _narrow(getattr(histograms[part], name))
+        if "all" not in histograms:
+            histograms["all"] = histograms["trained"] + histograms["unseen"]
+        return histograms
+
+    def scan(self, direction: Direction, queries: Mapping[Modality, Any], index: Index) -> hamming.Histograms:
+        """The histograms of one search of one part of the database."""
+        query, database = queries[SIDES[direction[0]]], index.packed[SIDES[direction[2]]]
+        labels = self.stream.query_labels, self.labels_of(index)
+        if self.real_valued:
+            return cosine.histograms(query, database, *labels)
+        return hamming.histograms(
+            query, database, *labels, bits=self.spec.bits, graded=True, threads=self.threads
+        )
+
+    def labels_of(self, index: Index) -> npt.NDArray[Any]:
+        """The packed labels of the items of an index."""
         assert self.stream.train.labels is not None, "skip_reason() refuses a dataset without labels"
-        return self.stream.train.labels[self.index.rows]
+        return hamming.pack_labels(self.stream.train.labels[index.rows])
 
     def keep_codes(self, queries: Mapping[Modality, Any]) -> None:
-        """The last round's codes and rows: what order-dependent metrics need.
+        """The last round's codes and rows, in order of arrival: what order-dependent metrics need.
 
         Real-valued vectors are no codes: they are large, and nothing reads them.
         """
-        for modality in () if self.stream.cls.capabilities.reference == "real-valued" else MODALITIES:
+        rows = self.stream.plan.seen(self.round)
+        for modality in () if self.real_valued else MODALITIES:
             self.arrays[f"codes/query/{modality}"] = queries[modality]
-            self.arrays[f"codes/database/{modality}"] = self.index.packed[modality]
-        self.arrays["rows/database"] = _narrow(self.index.rows)
+            self.arrays[f"codes/database/{modality}"] = self.arrived(modality, rows)
+        self.arrays["rows/database"] = _narrow(rows)
+        if self.stream.plan.trained is not None:
+            self.arrays["rows/trained"] = self.stream.plan.trained[rows]
         self.arrays["rows/query"] = _narrow(self.stream.val)  # empty: the test queries
         if self.stream.introduced is not None:
             self.arrays["queries/introduced"] = _narrow(self.stream.introduced)
 
+    def arrived(self, modality: Modality, rows: Rows) -> npt.NDArray[Any]:
+        """The packed codes of all parts of the database in the order of ``rows``."""
+        packed = np.concatenate([index.packed[modality] for index in self.indexes.values()], axis=1)
+        held = np.concatenate([index.rows for index in self.indexes.values()])
+        if np.array_equal(held, rows):
+            return packed
+        place = np.empty(held.max() + 1, dtype=np.intp)
+        place[held] = np.arange(len(held))
+        return packed[:, place[rows]]
+
     def record(self, common: Mapping[str, Any]) -> RunRecord:
         """The record of the cell; a failed one keeps the reason alone."""
+        common = {**common, "fidelity": fidelity(self.stream.cls, self.spec.params)}
         if self.failure is not None:
             self.arrays = {}
             reason, trace = self.failure
@@ -307,14 +355,31 @@ class _Session:
             status="ok",
             rounds=tuple(self.rounds),
             fit_seconds=tuple(self.fit_seconds),
-            notes=tuple(stand_ins(self.stream.train, self.stream.cls.capabilities)),
+            notes=(*self.notes, *self.collapsed()),
             **common,
         )
 
+    def collapsed(self) -> Iterator[str]:
+        """A note for queries or a database with hardly any distinct codes, fewer than their labels have."""
+        train, query = self.stream.train.labels, self.stream.query_labels
+        assert train is not None, "skip_reason() refuses a dataset without labels"
+        labels = {"query": query, "database": hamming.pack_labels(train)}
+        for name, codes in self.arrays.items():
+            if name.startswith("codes/"):
+                _, where, modality = name.split("/")
+                count = _distinct(codes)
+                if count < min(_FEW, 2**self.spec.bits, _distinct(labels[where])):
+                    plural = "codes" if count > 1 else "code"
+                    yield f"only {count} distinct {modality} {plural} for {codes.shape[1]} {where} items"
 
-def _packed_labels(split: Split) -> npt.NDArray[Any]:
-    assert split.labels is not None, "skip_reason() refuses a dataset without labels"
-    return hamming.pack_labels(split.labels)
+
+def _distinct(codes: npt.NDArray[np.uint64]) -> int:
+    """The number of different columns of packed codes, counted up to ``_FEW``."""
+    for count in range(_FEW):
+        if not codes.shape[1]:
+            return count
+        codes = codes[:, (codes != codes[:, :1]).any(axis=0)]
+    return _FEW
 
 
 def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

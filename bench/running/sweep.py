@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench import threads
 from bench.errors import BenchError, ParameterError
 from bench.plugins import registry
 from bench.progress import Task, say
 from bench.records import RunRecord
 from bench.results import Results
-from bench.running import threads
+from bench.running import contracts
 from bench.running.runner import Arrays, run_cells
 from bench.storing import traces
 from bench.storing.store import CellStatus, Store, standing
@@ -39,7 +40,7 @@ class Surveyed:
     cell: PlannedCell
     record: RunRecord | None
     status: CellStatus
-    reason: str  # why it is stale, skipped or failed
+    reason: str  # why it is stale, skipped or failed, or why its record counts as missing
 
     def due(self, *, retry: bool = False, force: bool = False) -> bool:
         """Whether a run has to compute it."""
@@ -51,6 +52,7 @@ def run(
     *,
     retry: bool = False,
     force: bool = False,
+    contract: bool = True,
     progress: bool = False,
     **options: Any,
 ) -> Results:
@@ -58,14 +60,17 @@ def run(
 
     ``study`` is a :class:`bench.study.study.Study` or the path of a study file; ``options`` are the
     fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``.
-    ``retry`` runs failed cells again, ``force`` all cells; ``progress`` prints a line for each on
-    standard error.
+    ``retry`` runs failed cells again, ``force`` all cells. Methods that are not built in are checked first,
+    once for every version (:mod:`bench.running.contracts`): what they fail is marked wherever their numbers
+    are shown, as it is with ``contract=False``, which checks nothing. ``progress`` prints a line for each
+    cell on standard error.
     """
     if not isinstance(study, Study):
         study = Study.make(Path(study) if study is not None else None, **options)
     elif options:
         raise ParameterError("give either a Study or its options, not both. Use dataclasses.replace().")
-    return complete(study, Planner().cells(study), retry=retry, force=force, progress=progress)
+    cells = Planner().cells(study)
+    return complete(study, cells, retry=retry, force=force, contract=contract, progress=progress)
 
 
 def complete(
@@ -75,6 +80,7 @@ def complete(
     title: str = "",
     retry: bool = False,
     force: bool = False,
+    contract: bool = True,
     progress: bool = False,
 ) -> Results:
     """Run the unfinished ones of these cells, the way ``study`` says, and return the results of all.
@@ -87,13 +93,24 @@ def complete(
     due = [one.cell for one in surveyed if one.due(retry=retry, force=force)]
     if progress and title and due:
         say(f"{title}: {len(due)} of {len(cells)} cells are run first")
+    if progress:
+        for one in surveyed:
+            if one.status == "missing" and one.reason:
+                say(f"{one.cell.spec}: is run again: {one.reason}")
     records = {one.cell.spec.key: one.record for one in surveyed if one.record is not None}
+    fresh = {cell.spec.key for cell in due}
+    stay = [cell for cell in cells if cell.spec.key not in fresh]
+    unchecked = [cell for cell in stay if contract and records[cell.spec.key].contract is None]
+    with threads.limit(study.threads):
+        verdicts = contracts.verdicts([*due, *unchecked], run=contract, progress=progress)
+    for key in (cell.spec.key for cell in unchecked):  # stored by a run that checked no contract
+        records[key] = store.write(verdicts[key].on(records[key]), {})
     with (
         traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
         Task(title, len(due), each="cell") as task,
     ):
         for record, arrays in _compute(due, study):
-            kept = store.write(record, arrays)
+            kept = store.write(verdicts[record.spec.key].on(record), arrays)
             records[kept.spec.key] = kept
             trace.finished(kept)
             if progress:
@@ -122,20 +139,16 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
     store = Store(study.results_folder)
     kinds: dict[Any, PlannedCell] = {}
     surveyed = []
-    for cell in cells:
-        record = store.read(cell.spec)
-        surveyed.append(Surveyed(cell, record, *standing(record, cell.data.cached.fingerprint)))
+    for cell, record in zip(cells, store.read_all([cell.spec for cell in cells]), strict=True):
+        status, reason = standing(record, cell.data.cached.fingerprint)
+        surveyed.append(Surveyed(cell, record, status, reason or store.fault(cell.spec)))
         kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val), cell)
     _cut(kinds.values(), study)
     return surveyed
 
 
 def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
-    """Cut streams here and not in every worker, on as many threads as a cell has.
-
-    The trap: the last bits of a matrix product depend on the number of threads. So a stream is cut on those
-    of its cell, and a dataset is loaded before, on all.
-    """
+    """Cut streams here and not in every worker, on the threads of a cell, whose number decides last bits."""
     with threads.limit(study.threads):
         for cell in cells:
             cell.stream.cut()

@@ -61,6 +61,14 @@ class Histograms:
         found: npt.NDArray[np.int64] = self.counts[:, :, 1].sum(axis=1, dtype=np.int64)
         return found
 
+    def __add__(self, other: Histograms) -> Histograms:
+        """The histograms over two databases together, for the same queries."""
+        return Histograms(
+            self.counts + other.counts,
+            None if self.gains is None or other.gains is None else self.gains + other.gains,
+            None if self.grades is None or other.grades is None else _padded_sum(self.grades, other.grades),
+        )
+
     def take(self, rows: slice | npt.NDArray[Any]) -> Histograms:
         """The histograms of some of the queries."""
         return Histograms(
@@ -68,6 +76,13 @@ class Histograms:
             None if self.gains is None else self.gains[rows],
             None if self.grades is None else self.grades[rows],
         )
+
+
+def _padded_sum(a: npt.NDArray[np.uint32], b: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """The sum of (Q, G) arrays of different G; missing columns count as 0."""
+    width = max(a.shape[1], b.shape[1])
+    first, second = (np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (a, b))
+    return first + second
 
 
 def pack_codes(codes: npt.ArrayLike) -> Packed:
@@ -86,10 +101,18 @@ def pack_codes(codes: npt.ArrayLike) -> Packed:
     ones = array == 1
     if not (np.all(ones | (array == -1)) or np.all(ones | (array == 0))):
         raise DataError(
-            f"codes hold {_strangers(array)}; expected two symbols, -1 and +1 or 0 and 1. "
-            "Binarise with bench.api.sign, which maps 0 to +1."
+            f"codes hold {_strangers(array)}; expected two symbols, -1 and +1 or 0 and 1. {_repair(array)}"
         )
     return _pack_bits(ones)
+
+
+def _repair(array: npt.NDArray[Any]) -> str:
+    """How to turn what is no code into codes; the sign of values that are never negative is always +1."""
+    if array.dtype == np.uint8:
+        return "If each byte holds eight bits, unpack them: np.unpackbits(codes, axis=1)."
+    if array.size and array.min() < 0:
+        return "Binarise with bench.api.sign, which maps 0 to +1."
+    return "None is negative, so signs would all be +1: subtract a threshold first, then use bench.api.sign."
 
 
 def unpack_codes(packed: Packed, bits: int) -> Codes:
@@ -130,7 +153,7 @@ def _pack_numbers(numbers: npt.NDArray[Any], classes: int | None) -> Packed:
     if numbers.dtype.kind not in "iu" or (len(numbers) and numbers.min() < 0):
         raise DataError(
             f"class numbers hold {_strangers(numbers)}; expected whole numbers from 0. "
-            "Give a multi-hot matrix where items have several labels or none."
+            "Give a multi-hot matrix where items have several labels or none: a row of zeros for -1."
         )
     needed = int(numbers.max()) + 1 if len(numbers) else 1
     classes = needed if classes is None else classes

@@ -7,36 +7,42 @@ arrays by their content, so a kill at any moment leaves either the old cell or t
 from __future__ import annotations
 
 import errno
-import hashlib
-import io
 import json
 import os
-import re
 import uuid
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError, StoreError
 from bench.plugins import fingerprint
-from bench.records import SCHEMA, RunRecord, RunSpec
-from bench.storing import checkpoint
+from bench.progress import Task
+from bench.records import RunRecord, RunSpec
+from bench.scoring.hamming import usable_threads
+from bench.storing import checkpoint, reading, recount
+from bench.storing.arrays import Arrays, packed
+from bench.storing.passed import Passed
+from bench.storing.reading import NewerRecordError, RecordError
 
-_UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 CellStatus = Literal["done", "skipped", "failed", "stale", "missing"]
+_SHOWN = 5  # files left out that are named one by one
 
 
 class Store:
-    """The cells in ``folder``, which the first write creates."""
+    """The cells below ``folder``, which is made when the first is written.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.broken: list[Path] = []  # incomplete cells, which the last ``records()`` left out
+    A record is used only if its scores follow from its arrays (bench/storing/reading.py). ``faults`` maps
+    the file name of every other one that was read to the reason why it counts as missing. ``title`` names
+    the folder in messages.
+    """
+
+    def __init__(self, folder: Path, title: str = "") -> None:
+        self.folder, self.title = folder, title or str(folder)
+        self.faults: dict[str, str] = {}
+        self._passed = Passed()
 
     def check_writable(self) -> None:
         """Raise :class:`StoreError` now and not after the first cell has run."""
@@ -52,42 +58,100 @@ class Store:
             ) from error
 
     def read(self, spec: RunSpec) -> RunRecord | None:
-        """The stored record of a cell, or None if it has none that can be read."""
-        return read_record(self.folder / _name(spec))
+        """The stored record of a cell, as :meth:`read_all`."""
+        return self.read_all([spec])[0]
 
-    def records(self) -> list[RunRecord]:
-        """Every stored record, in the order of file names."""
-        read = {path: read_record(path) for path in sorted(self.folder.glob("*.json"))}
-        self.broken = [path for path, record in read.items() if record is None]
-        return [record for record in read.values() if record is not None]
+    def read_all(self, specs: Sequence[RunSpec]) -> list[RunRecord | None]:
+        """The stored record of every cell, None where it is missing or has a fault.
+
+        Raises StoreError for one that a newer hashbench wrote, which a run would replace.
+        """
+        paths = [self.folder / reading.file_name(spec) for spec in specs]
+        stored = self._read([path for path in paths if path.exists()], self._passed)
+        for path in paths:
+            if isinstance(fault := stored.get(path), NewerRecordError):
+                raise StoreError(f"{path}: {fault}") from fault
+        return [record if isinstance(record := stored.get(p), RunRecord) else None for p in paths]
+
+    def records(self, *, anew: bool = False) -> list[RunRecord]:
+        """Every stored record without a fault, in the order of file names.
+
+        ``anew`` computes the scores of all again, also of those that have passed before.
+        """
+        paths = sorted(self.folder.glob("[!.]*.json"))
+        stored = self._read(paths, () if anew else self._passed)
+        return [record for record in stored.values() if isinstance(record, RunRecord)]
+
+    def _read(self, paths: Sequence[Path], passed: Container[str]) -> dict[Path, RunRecord | RecordError]:
+        """Read files on threads: hashing and decompressing let go of the interpreter's lock."""
+
+        def read(path: Path) -> tuple[RunRecord, str] | RecordError:
+            try:
+                return reading.checked_record(path, passed)
+            except RecordError as error:
+                return error
+
+        found: dict[Path, RunRecord | RecordError] = {}
+        digests = []
+        with (
+            ThreadPoolExecutor(usable_threads()) as pool,
+            Task("reading results", len(paths), each="record") as task,
+        ):
+            for path, outcome in zip(paths, pool.map(read, paths), strict=True):
+                self.faults.pop(path.name, None)
+                if isinstance(outcome, RecordError):
+                    found[path], self.faults[path.name] = outcome, str(outcome)
+                else:
+                    found[path] = outcome[0]
+                    digests.append(outcome[1])
+                task.advance()
+        self._passed.add(digests)
+        return found
+
+    def fault(self, spec: RunSpec) -> str:
+        """Why the record of a cell that was read counts as missing, or ""."""
+        return self.faults.get(reading.file_name(spec), "")
+
+    def left_out(self) -> list[str]:
+        """The lines that report ``faults``, none where there are none."""
+        if not self.faults:
+            return []
+        count = len(self.faults)
+        head = "1 record in {} is left out; `bench run` makes it again:"
+        if count > 1:
+            head = f"{count} records in {{}} are left out; `bench run` makes them again:"
+        lines = [f"  {name}: {reason}" for name, reason in list(self.faults.items())[:_SHOWN]]
+        rest = [f"  and {count - _SHOWN} more; `bench verify {self.title}` names all"]
+        return [head.format(self.title), *lines, *(rest if count > _SHOWN else [])]
 
     def checkpoint(self, spec: RunSpec) -> Path:
         """Where a cell under way is saved between rounds (bench/storing/checkpoint.py)."""
-        return (self.folder / _name(spec)).with_suffix(".partial")
+        return (self.folder / reading.file_name(spec)).with_suffix(".partial")
 
     def arrays(self, record: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
-        """The histograms and codes of a record, each read from disk on access."""
-        path = self.folder / record.arrays
-        try:
-            if not zipfile.is_zipfile(path):  # numpy would leave it open
-                raise ValueError("the file is cut short")
-            return _ArrayFile(np.load(path, allow_pickle=False), path)
-        except _UNREADABLE as error:
-            raise _unreadable(path, error) from error
+        """The histograms and codes of a record, each read when it is asked for."""
+        name = reading.file_name(record.spec)
+        if not reading.is_arrays_name(record.arrays, name):
+            raise StoreError(
+                f"{record.spec}: its arrays are {record.arrays!r}; expected a file beside {name}. Run it "
+                "again."
+            )
+        return Arrays(self.folder / record.arrays)
 
     def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
-        """Store a cell, replacing an earlier record of it, and return the record as stored."""
-        target = self.folder / _name(record.spec)
-        before = self.read(record.spec)
+        """Store a cell in place of what was there, and return the record as stored."""
+        target = self.folder / reading.file_name(record.spec)
+        before = _arrays_of(target)
+        content = packed(arrays) if arrays else b""
+        if content:
+            record = record.with_arrays(reading.arrays_name(target.name, content))
+        text = json.dumps(record.to_json(), indent=1).encode()
         try:
-            if arrays:
-                packed = _packed(arrays)
-                digest = hashlib.sha256(packed).hexdigest()[:8]
-                record = record.with_arrays(f"{target.stem}.{digest}.npz")
-                _replace(self.folder / record.arrays, packed)
-            _replace(target, json.dumps(record.to_json(), indent=1).encode())
-            if before is not None and before.arrays not in ("", record.arrays):
-                (self.folder / before.arrays).unlink(missing_ok=True)
+            if content:
+                _replace(self.folder / record.arrays, content)
+            _replace(target, text)
+            if before is not None and before.name != record.arrays:
+                before.unlink(missing_ok=True)
             checkpoint.discard(self.checkpoint(record.spec))
         except OSError as error:
             full = "The disk is full: make some room" if error.errno == errno.ENOSPC else "Check the folder"
@@ -95,38 +159,22 @@ class Store:
                 f"results folder {self.folder}: cannot write {record.spec}: {error.strerror or error}. "
                 f"{full} and run again; finished cells are kept."
             ) from error
+        if content and record.rounds and not recount.fault(record, arrays):  # else the next reader says so
+            self._passed.add([reading.digest_of(text, content)])
         return record
 
 
-class _ArrayFile(Mapping[str, npt.NDArray[Any]]):
-    """The arrays of an .npz, read one by one, so that a broken one matters only to who needs it."""
-
-    def __init__(self, loaded: Any, path: Path) -> None:
-        self._loaded, self._path = loaded, path
-
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        try:
-            array: npt.NDArray[Any] = self._loaded[name]
-            return array
-        except _UNREADABLE as error:
-            raise _unreadable(self._path, error) from error
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._loaded.files
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loaded.files)
-
-    def __len__(self) -> int:
-        return len(self._loaded.files)
-
-
-def _unreadable(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"{path}: cannot read its arrays ({error}). Delete it and run the cell again.")
+def _arrays_of(path: Path) -> Path | None:
+    """The arrays of the record in ``path``, if it has any."""
+    try:
+        name = json.loads(path.read_bytes())["arrays"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
+    return path.with_name(name) if reading.is_arrays_name(name, path.name) else None
 
 
 def standing(record: RunRecord | None, data: str) -> tuple[CellStatus, str]:
-    """The status of a cell by its stored record, and the reason if it is stale, skipped or failed.
+    """The state of a cell by its stored record, with the reason where it is stale, skipped or failed.
 
     ``data`` is the fingerprint of the dataset as it is now.
     """
@@ -155,38 +203,6 @@ def stale_reasons(records: Iterable[RunRecord]) -> dict[str, str]:
     """Key → reason of the records whose code has changed since they were made."""
     reasons = {record.spec.key: stale_reason(record) for record in records}
     return {key: reason for key, reason in reasons.items() if reason}
-
-
-def _name(spec: RunSpec) -> str:
-    words = f"{spec.method}-{spec.dataset}-{spec.bits}b-s{spec.seed}-{spec.key}"
-    return re.sub(r"[^\w.-]", "_", words) + ".json"
-
-
-def read_record(path: Path) -> RunRecord | None:
-    """None for a file that is absent, cut short or not a record: such a cell is run again."""
-    try:
-        stored = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(stored, dict) or not isinstance(stored.get("schema"), int):
-        return None
-    if stored["schema"] > SCHEMA:
-        raise StoreError(
-            f"{path} was written by a newer hashbench (schema {stored['schema']}). Upgrade to read it."
-        )
-    try:
-        record = RunRecord.from_json(stored)
-    except (KeyError, TypeError, AttributeError):
-        return None
-    if record.arrays and not (path.parent / record.arrays).is_file():
-        return None
-    return record
-
-
-def _packed(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 def _replace(target: Path, content: bytes) -> None:

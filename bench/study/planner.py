@@ -14,7 +14,7 @@ from bench.study.planned import PlannedCell, PlannedData, PlannedStream
 from bench.study.selectors import Plugin, Selected
 from bench.study.study import Study
 
-_SHAPES_STREAM = ("schedule", "seed", "pool", "val", "labelled", "paired")
+_SHAPES_STREAM = ("schedule", "seed", "pool", "val", "labelled", "paired", "train")
 
 
 class Planner:
@@ -90,9 +90,9 @@ class Planner:
         for (plugin, params), bits in itertools.product(methods, study.bits):
             plugin.cls(bits=bits, **params)  # it refuses bits or values here, before a run
         cells: dict[str, PlannedCell] = {}
-        axes = itertools.product(study.database, study.pool, study.labelled, study.paired)
+        axes = itertools.product(study.database, study.pool, study.labelled, study.paired, study.train)
         grid = itertools.product(datasets, axes, methods, study.bits, study.seeds)
-        for data, (database, pool, labelled, paired), (plugin, params), bits, seed in grid:
+        for data, (database, pool, labelled, paired, train), (plugin, params), bits, seed in grid:
             uses_pool = plugin.cls.capabilities.pool or pool.startswith("separate")
             for schedule in study.schedule or (data.plugin.cls.schedule,):
                 spec = RunSpec(
@@ -110,6 +110,7 @@ class Planner:
                     dataset_params=data.options,
                     labelled=labelled,
                     paired=paired,
+                    train=train,
                 )
                 cells.setdefault(spec.key, PlannedCell(spec, plugin, self._stream(data, spec)))
         return list(cells.values())

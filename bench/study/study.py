@@ -38,6 +38,7 @@ class Study:
     pool: tuple[str, ...] = ("first_chunk",)
     labelled: tuple[float, ...] = (1.0,)
     paired: tuple[float, ...] = (1.0,)
+    train: tuple[str, ...] = ("all",)
     val: int = 0
     evaluate: str = "last"
     directions: tuple[str, ...] = ("i2t", "t2i")
@@ -108,10 +109,17 @@ class Study:
             _one_of("directions", value, DIRECTIONS)
         for pool in self.pool:
             stream.parse_pool(pool)
-        for name in SINCE:
+        for name in ("labelled", "paired"):
             for share in getattr(self, name):
                 if not 0 <= share <= 1:
                     raise ParameterError(f"{name} is a share of training items, from 0 to 1; got {share}.")
+        for text in self.train:
+            stream.parse_train(text)
+        if self.val and "all" in self.train:
+            raise ParameterError(
+                f"val={self.val} searches items that no method was trained on, and train=all leaves none. "
+                "Set train to a share, for instance 0.5."
+            )
         stream.parse_evaluate(self.evaluate, 1)
         for name, least in (("val", 0), ("jobs", 1), ("threads", 1)):
             if getattr(self, name) < least:
@@ -169,7 +177,15 @@ def _listed(value: Any) -> Iterable[Any]:
     return value
 
 
+def _train(value: Any) -> str:
+    """One text for every way to write the same ``train``, since it is a part of a cell's key."""
+    kind, amount = stream.parse_train(str(value))
+    return "all" if kind == "all" else f"{amount:g}" if kind == "share" else f"{amount:.0f}"
+
+
 def _cast(name: str, value: Any, kind: type) -> Any:
+    if name == "train":
+        return _train(value)
     if isinstance(value, str) and kind is not str:
         with suppress(ValueError):
             return kind(value)

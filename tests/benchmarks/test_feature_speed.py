@@ -49,7 +49,7 @@ def test_bf16_pictures_are_twice_as_fast_where_the_cpu_has_it(race: Any, timed: 
     """On one thread, as cells run: memory, which all threads share, limits bf16 before fp32."""
     import torch
 
-    from bench.running import threads
+    from bench import threads
 
     if not Setting(root=Path()).half():
         pytest.skip("this CPU has no bf16 arithmetic")

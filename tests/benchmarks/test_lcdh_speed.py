@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import bench
+from bench import threads
 from bench.api import MODALITIES, Batch, Chunk
 from bench.methods._online import RunningGram
 from bench.methods.lcdh import LCDH
 from bench.methods.lcdh.teacher import Seen, Teacher
-from bench.running import threads
 
 D, N, BITS = 512, 2000, 64
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -20,9 +21,11 @@ from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reporting.evidence import Evidence
 from bench.scoring import hamming
 from bench.scoring.hamming import Histograms
+from bench.storing import reading
+from bench.storing.arrays import packed
 from bench.storing.store import Store
 
-QUERIES, ITEMS, BITS = 2000, 18_000, 128
+QUERIES, ITEMS, RELEVANT, BITS = 2000, 18_000, 6000, 128
 METHODS = (
     "lcdh", "ukd", "olsh", "lemon", "random_projection", "cca", "cca_itq", "classifier_code", "doch", "oasis",
 )  # fmt: skip
@@ -30,37 +33,52 @@ SCORES = ("map", "map:pessimistic", "map:optimistic", "chance")
 
 
 def counts_of(bits: int, quality: float, rng: np.random.Generator) -> npt.NDArray[Any]:
-    """Items and relevant items by query and distance; higher quality puts relevant ones nearer."""
+    """Items and relevant items by query and distance; higher quality puts relevant ones nearer.
+
+    As many are relevant to every query, whatever the codes: the level of chance is that of the labels.
+    """
     x = np.arange(bits + 1)
     share = np.exp(-((x - 0.45 * bits) ** 2) / (bits / 4 + 1) ** 2)
     items = rng.multinomial(ITEMS, share / share.sum(), size=QUERIES)
     hits = rng.binomial(items, np.clip(0.9 - (0.3 + 0.6 * quality) * x / bits, 0.05, 0.95))
+    hits = first(hits, np.full(QUERIES, RELEVANT))
+    hits += first(items - hits, RELEVANT - hits.sum(axis=1))
     return np.stack([items, hits], axis=2).astype(np.uint16)
 
 
-def fill(store: Store, files: Path, seeds: int) -> None:
+def first(counts: npt.NDArray[Any], most: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The counts (Q, D) without what comes after the first ``most`` (Q,)."""
+    return np.diff(np.minimum(counts.cumsum(axis=1), most[:, None]), axis=1, prepend=0)
+
+
+def fill(runs: Path, files: Path, seeds: int) -> None:
     """Five datasets, ten methods, four lengths. Equal arrays are linked, not copied."""
     rng = np.random.default_rng(0)
-    store.check_writable()
+    runs.mkdir(parents=True)
     files.mkdir()
     for bits, (rank, method) in product((16, 32, 64, 128), enumerate(METHODS)):
         arrays, scores = searched(bits, rank / 10, rng)
-        np.savez_compressed(files / f"{method}-{bits}.npz", **arrays)
+        content = packed(arrays)
+        (files / f"{method}-{bits}.npz").write_bytes(content)
         for dataset, seed in product(range(5), range(seeds)):
-            made = record(
-                method, dataset, bits, seed, {k: v + rng.normal() * 0.002 for k, v in scores.items()}
-            )
-            os.link(files / f"{method}-{bits}.npz", store.folder / made.arrays)
-            store.write(made, {})
+            made = record(method, dataset, bits, seed, scores)
+            name = reading.file_name(made.spec)
+            made = made.with_arrays(reading.arrays_name(name, content))
+            os.link(files / f"{method}-{bits}.npz", runs / made.arrays)
+            (runs / name).write_text(json.dumps(made.to_json()))
+    assert len(Store(runs).records()) == 200 * seeds  # remembered: a report of a sweep checks none
 
 
 def searched(bits: int, quality: float, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, float]]:
     """What is stored of a search, and its scores."""
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, Any] = {"rows/database": np.arange(ITEMS, dtype=np.uint16)}
     scores: dict[str, float] = {}
     for direction, modality in (("i2t", "image"), ("t2i", "text")):
         counts = counts_of(bits, quality, rng)
-        arrays[f"{direction}/8/counts"] = counts
+        hits = counts[:, :, 1].sum(axis=1, dtype=np.uint32)
+        arrays[f"{direction}/8/counts"], arrays[f"{direction}/8/gains"] = counts, counts[:, :, 1]
+        arrays[f"{direction}/8/grades"] = np.stack([ITEMS - hits, hits], axis=1).astype(np.uint32)
+        arrays[f"codes/query/{modality}"] = hamming.pack_codes(rng.random((QUERIES, bits)) < 0.5)
         arrays[f"codes/database/{modality}"] = hamming.pack_codes(rng.random((ITEMS, bits)) < 0.5)
         means = metrics.means(SCORES, hamming.Histograms(counts))
         scores |= {f"{name}/{direction}": mean for name, mean in means.items()}
@@ -90,7 +108,6 @@ def record(method: str, dataset: int, bits: int, seed: int, scores: dict[str, fl
         spec=spec,
         status="ok",
         rounds=(last,),
-        arrays=f"{spec.key}.npz",
         code=fingerprint.of_method(method),
         data=str(dataset),
         fidelity="textbook",
@@ -105,7 +122,7 @@ def test_ten_times_the_cells_cost_at_most_ten_times_a_report_with_its_page(
 
     def filled(seeds: int) -> Path:
         home = tmp_path / str(seeds)
-        fill(Store(home / "runs"), home / "files", seeds)
+        fill(home / "runs", home / "files", seeds)
         return home
 
     def report(home: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -16,11 +15,6 @@ from bench.api import Raw
 from bench.datasets.fashion import Fashion
 from bench.errors import DataError
 
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
-DATA = SHARED / "data"
-needs_fashion = pytest.mark.skipif(
-    not (DATA / "fashion").is_dir(), reason="the real photos are not beside the checkout"
-)
 Write = Callable[..., Path]
 HEAD = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
 
@@ -107,19 +101,20 @@ def test_another_table_is_refused(copy: Path, write: Write) -> None:
         parsed(copy)
 
 
-@needs_fashion
-def test_the_real_table_gives_22_kinds_and_22_colours() -> None:
-    raw = Fashion().raw(DATA)
+def test_the_real_table_gives_22_kinds_and_22_colours(real: Callable[[str], Path]) -> None:
+    root = real("fashion/styles.csv").parents[1]
+    raw = Fashion().raw(root)
     assert (len(raw.ids), len(raw.classes), len(raw.query)) == (23_443, 22, 2000)
     assert raw.labels.sum(axis=1).max() == 1
-    assert len(Fashion(labels="subCategory+baseColour").raw(DATA).classes) == 44
+    assert len(Fashion(labels="subCategory+baseColour").raw(root).classes) == 44
 
 
-@needs_fashion
 @pytest.mark.slow
-def test_all_the_real_photos_decode_in_one_pass(record_property: Callable[[str, object], None]) -> None:
+def test_all_the_real_photos_decode_in_one_pass(
+    real: Callable[[str], Path], record_property: Callable[[str, object], None]
+) -> None:
     """The rate, on one core, is in the report that --junit-xml writes."""
-    raw = Fashion(least=1).raw(DATA)
+    raw = Fashion(least=1).raw(real("fashion/images_60x80.zip").parents[1])
     assert len(raw.ids) == 24_000
     start = time.perf_counter()
     sizes, means = set(), np.empty(len(raw.ids))

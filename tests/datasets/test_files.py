@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,7 @@ from bench.datasets import _mat
 from bench.datasets.files import Files
 from bench.errors import DataError, ParameterError
 
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
-DATA = SHARED / "data"
 Array = np.ndarray[Any, Any]
-needs_shared = pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not beside the checkout")
 
 
 def arrays(n: int, *, seed: int = 0) -> tuple[Array, Array, Array]:
@@ -386,39 +383,39 @@ def test_shapes_come_from_headers_alone(tmp_path: Path) -> None:
     }
 
 
-@needs_shared
-def test_the_wiki_bundle_loads_as_the_dataset_wiki_does() -> None:
+def test_the_wiki_bundle_loads_as_the_dataset_wiki_does(real: Callable[[str], Path]) -> None:
     from bench.datasets.wiki import Wiki
 
-    ours, wiki = Files(path="wiki/wikiData.mat").load(DATA), Wiki().load(DATA)
+    root = real("wiki/wikiData.mat").parents[1]
+    ours, wiki = Files(path="wiki/wikiData.mat").load(root), Wiki().load(root)
     np.testing.assert_array_equal(ours.train.text.features, wiki.train.text.features)
     np.testing.assert_array_equal(labels_of(ours, "query"), labels_of(wiki, "query"))
 
 
-@needs_shared
-def test_the_fashion_features_load_with_the_subcategories_as_labels() -> None:
+def test_the_fashion_features_load_with_the_subcategories_as_labels(real: Callable[[str], Path]) -> None:
+    features = real("fashion/features.npz")
     source = Files(
-        path="fashion/features.npz",
+        path=str(features),
         mapping="image:image_pca256;labels:multilabel",
         label_prefix="subCategory",
         unlabelled="drop",
     )
-    data = source.load(DATA)
+    data = source.load(Path())
     validate_dataset(data)
     assert len(data.classes) == 22
     assert (data.train.image.features.shape[1], data.train.text.features.shape[1]) == (256, 616)
     assert labels_of(data).sum(axis=1).max() == 1
     assert len(data.train) + len(data.query) + 557 == 24_000
-    with np.load(DATA / "fashion" / "features.npz", allow_pickle=False) as stored:
+    with np.load(features, allow_pickle=False) as stored:
         item = int(data.query.ids[10])
         words = stored["text_indices"][slice(*stored["text_indptr"][item : item + 2])]
     assert np.flatnonzero(data.query.text.features[10]).tolist() == sorted(set(words.tolist()))
 
 
-@needs_shared
-def test_mirflickr_tags_and_labels_without_images_are_refused() -> None:
+def test_mirflickr_tags_and_labels_without_images_are_refused(real: Callable[[str], Path]) -> None:
+    folder = real("mirflickr25k-tags-labels")
     with pytest.raises(
         DataError,
         match=r"no variable for image \(XAll or IAll or images\); found LAll 20015×24, YAll 20015×1386",
     ):
-        Files(path="mirflickr25k-tags-labels").load(DATA)
+        Files(path=str(folder)).load(Path())

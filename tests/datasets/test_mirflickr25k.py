@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +16,6 @@ from bench.api import Raw
 from bench.datasets.mirflickr25k import RELEVANT, TOPICS, Mirflickr25k
 from bench.errors import DataError
 
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
-REAL = SHARED / "data" / "mirflickr25k-tags-labels"
-needs_real = pytest.mark.skipif(
-    not REAL.is_dir(), reason="the real tags and labels are not beside the checkout"
-)
 Write = Callable[..., Path]
 
 
@@ -129,24 +123,24 @@ def test_a_folder_without_the_distribution_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@needs_real
 def test_real_tags_and_labels_in_the_owners_layout_give_the_published_arrays(
-    tmp_path: Path, write: Write
+    tmp_path: Path, write: Write, real: Callable[[str], Path]
 ) -> None:
     """The owners' files are rebuilt from the published arrays; their vocabulary orders the columns."""
-    labels = scipy.io.loadmat(REAL / "mirflickr25k-lall.mat")["LAll"]
-    words = scipy.io.loadmat(REAL / "mirflickr25k-yall.mat")["YAll"]
-    names = json.loads((REAL / "yall_column_names.json").read_text(encoding="utf-8"))
+    published = real("mirflickr25k-tags-labels")
+    labels = scipy.io.loadmat(published / "mirflickr25k-lall.mat")["LAll"]
+    words = scipy.io.loadmat(published / "mirflickr25k-yall.mat")["YAll"]
+    names = json.loads((published / "yall_column_names.json").read_text(encoding="utf-8"))
     names[next(i for i, name in enumerate(names) if name in names[:i])] = "save8"  # listed twice by mistake
     home = tmp_path / "mirflickr25k" / "mirflickr"
-    tags = (REAL / "all_tags.txt").read_text(encoding="utf-8").splitlines()
+    tags = (published / "all_tags.txt").read_text(encoding="utf-8").splitlines()
     for folder in (home / "meta" / "tags", home.parent / "annotations"):
         folder.mkdir(parents=True)
     for number, line in enumerate(tags, start=1):
         (home / f"im{number}.jpg").touch()
         (home / "meta" / "tags" / f"tags{number}.txt").write_text(line.replace(",", "\n"), encoding="utf-8")
     write(home / "doc" / "common_tags.txt", "".join(f"{name} 20\n" for name in names))
-    for column, name in enumerate((REAL / "label_names.txt").read_text().split()):
+    for column, name in enumerate((published / "label_names.txt").read_text().split()):
         numbers = np.flatnonzero(labels[:, column]) + 1
         write(home.parent / "annotations" / f"{name}.txt", "".join(f"{n}\r\n" for n in numbers))
 
@@ -162,7 +156,6 @@ def test_real_tags_and_labels_in_the_owners_layout_give_the_published_arrays(
     assert not any("expected" in note for note in raw.notes)
 
 
-@needs_real
-def test_two_real_common_tags_give_the_older_variant() -> None:
-    words = scipy.io.loadmat(REAL / "mirflickr25k-yall.mat")["YAll"]
+def test_two_real_common_tags_give_the_older_variant(real: Callable[[str], Path]) -> None:
+    words = scipy.io.loadmat(real("mirflickr25k-tags-labels/mirflickr25k-yall.mat"))["YAll"]
     assert int((words.sum(axis=1) >= 2).sum()) == 16738

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,6 @@ from bench.api import Raw
 from bench.datasets.mscoco import Mscoco
 from bench.errors import DataError
 
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
-REAL = SHARED / "data" / "labels-at-scale" / "coco2014_123287x80.npz"
 Write = Callable[..., Path]
 KINDS = [{"supercategory": "a", "id": 18, "name": "dog"}, {"supercategory": "a", "id": 1, "name": "person"}]
 # photo: kinds of its objects, captions by id; 9 has no object, 25 no caption, 30 no photo
@@ -138,8 +135,7 @@ def test_files_of_another_edition_are_not_read(copy: Path, year: str) -> None:
         parsed(copy, "2017" if year == "2014" else "2014")
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="the real labels are not beside the checkout")
-def test_the_real_labels_give_the_published_number_of_photos() -> None:
-    with np.load(REAL, allow_pickle=False) as stored:
+def test_the_real_labels_give_the_published_number_of_photos(real: Callable[[str], Path]) -> None:
+    with np.load(real("labels-at-scale/coco2014_123287x80.npz"), allow_pickle=False) as stored:
         labelled = int((np.diff(stored["indptr"]) > 0).sum())
         assert (labelled, len(stored["names"])) == (Mscoco.card.counts["2014"].pairs, 80)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from bench.datasets import nuswide
 from bench.datasets.nuswide import SIFT, TAGS, TC10, TC21, Nuswide
 from bench.errors import DataError
 
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
-REAL = SHARED / "data" / "labels-at-scale" / "nuswide_tc21_190421x21.npz"
 Write = Callable[..., Path]
 NUMBERS = (501, 502, 503, 504, 505)
 # photo: concepts, tags; 503 has none of the 21 concepts, 504 no tag, 502 a concept that is not of the 10
@@ -69,9 +66,10 @@ def test_the_ten_concepts_are_among_the_21() -> None:
     assert (len(TC10), len(TC21)) == (10, 21)
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="the real labels are not beside the checkout")
-def test_the_published_labels_have_these_concepts_and_this_number_of_photos() -> None:
-    with np.load(REAL, allow_pickle=False) as stored:
+def test_the_published_labels_have_these_concepts_and_this_number_of_photos(
+    real: Callable[[str], Path],
+) -> None:
+    with np.load(real("labels-at-scale/nuswide_tc21_190421x21.npz"), allow_pickle=False) as stored:
         assert tuple(stored["names"].tolist()) == TC21
         assert len(stored["indptr"]) - 1 == Nuswide.card.counts["tc21"].pairs
         frequent = np.argsort(-np.bincount(stored["indices"]))[:10]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,6 @@ from bench.data import inventory
 from bench.datasets.wiki import CLASSES, SHAPES, Wiki
 from bench.errors import DataError
 
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
-DATA = SHARED / "data"
-needs_wiki = pytest.mark.skipif(
-    not (DATA / "wiki" / "wikiData.mat").is_file(), reason="the real wikiData.mat is not beside the checkout"
-)
-
 
 def write(folder: Path, **changed: np.ndarray[Any, Any] | None) -> Path:
     """A wikiData.mat of random numbers; a variable given as None is left out."""
@@ -33,9 +26,8 @@ def write(folder: Path, **changed: np.ndarray[Any, Any] | None) -> Path:
     return folder / "wikiData.mat"
 
 
-@needs_wiki
-def test_the_real_file_has_the_class_counts_of_its_paper() -> None:
-    data = Wiki().load(DATA)
+def test_the_real_file_has_the_class_counts_of_its_paper(real: Callable[[str], Path]) -> None:
+    data = Wiki().load(real("wiki/wikiData.mat").parent)
     validate_dataset(data)
     assert data.train.labels is not None
     counts = dict(zip(CLASSES, data.train.labels.sum(axis=0, dtype=int).tolist(), strict=True))
@@ -43,10 +35,9 @@ def test_the_real_file_has_the_class_counts_of_its_paper() -> None:
     assert (len(data.train), len(data.query)) == (2173, 693)
 
 
-@needs_wiki
-def test_the_mat_file_and_the_same_arrays_as_npz_agree() -> None:
-    data = Wiki().load(DATA)
-    with np.load(DATA / "wiki" / "wiki.npz", allow_pickle=False) as stored:
+def test_the_mat_file_and_the_same_arrays_as_npz_agree(real: Callable[[str], Path]) -> None:
+    data = Wiki().load(real("wiki/wikiData.mat").parent)
+    with np.load(real("wiki/wiki.npz"), allow_pickle=False) as stored:
         np.testing.assert_array_equal(data.query.image.features, stored["image_test"])
         assert data.train.labels is not None
         np.testing.assert_array_equal(data.train.labels.argmax(axis=1), stored["label_train"])

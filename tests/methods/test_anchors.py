@@ -12,7 +12,7 @@ import pytest
 from bench.api import MODALITIES, Batch, Chunk, Shared
 from bench.contract import state
 from bench.methods import _online
-from bench.methods._anchors import Anchors, anchor_features, fit_anchors
+from bench.methods._anchors import Anchors, anchor_features, fit_anchors, too_few
 
 Array = np.ndarray[Any, Any]
 
@@ -115,3 +115,10 @@ def test_a_saved_map_gives_the_same_features(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         anchor_features(fresh, loaded)["text"], anchor_features(chunk, maps)["text"]
     )
+
+
+@pytest.mark.parametrize(("count", "notes"), [(0, 0), (30, 0), (31, 1)])
+def test_anchors_that_the_first_chunk_does_not_have_are_noted(count: int, notes: int) -> None:
+    found = too_few(fit_anchors(make(30), count, np.random.default_rng(0)), count)
+    assert len(found) == notes
+    assert all("anchors=31 cannot be reached: all 30 items" in note for note in found)

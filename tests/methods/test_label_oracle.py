@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from bench.checks.trial import Trial, items
 from bench.methods.label_oracle import LabelOracle
 
 Array = np.ndarray[Any, Any]
-DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[2] / ".." / "shared" / "data")
 
 
 def of(labels: Labels) -> Split:
@@ -80,11 +79,11 @@ def test_labels_that_tell_nothing_are_safe(labels: Labels) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("bits", "least"), [(16, 0.95), (32, 0.975), (64, 0.985)])
-def test_the_labels_of_mirflickr_are_ranked_nearly_perfectly(bits: int, least: float) -> None:
+def test_the_labels_of_mirflickr_are_ranked_nearly_perfectly(
+    bits: int, least: float, real: Callable[[str], Path]
+) -> None:
     scipy_io = pytest.importorskip("scipy.io")
-    path = DATA / "mirflickr25k-tags-labels" / "mirflickr25k-lall.mat"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
+    path = real("mirflickr25k-tags-labels/mirflickr25k-lall.mat")
     labels = next(v for k, v in scipy_io.loadmat(path).items() if not k.startswith("_")).astype(np.uint8)
     order = np.random.default_rng(0).permutation(len(labels))
     assert score(labels[order[:300]], labels[order[2000:]], bits=bits) > least

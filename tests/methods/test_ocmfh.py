@@ -214,3 +214,15 @@ def test_residual_is_the_norm_of_what_a_basis_leaves() -> None:
     assert found == pytest.approx(float(np.linalg.norm(x - v @ u.T)))
     exact = v @ u.T
     assert residual(float((exact * exact).sum()), exact.T @ v, u, v.T @ v) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("bits", "settings", "count"),
+    [(4, AUTHORS, 0), (16, AUTHORS, 1), (16, {}, 0)],
+    ids=["few", "many", "default"],
+)
+def test_a_record_says_where_a_singular_matrix_was_inverted(
+    bits: int, settings: dict[str, Any], count: int, shifted_stream: Stream
+) -> None:
+    method = fit(OCMFH(bits=bits, **{**settings, "tolerance": 0.0}), shifted_stream(60, 60))
+    assert len(method.notes()) == count

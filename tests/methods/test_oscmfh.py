@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Batch, Chunk, sign
+from bench.api import MODALITIES, Batch, Chunk, Shared, sign
 from bench.errors import ParameterError
 from bench.methods.oscmfh import OSCMFH
 
@@ -220,3 +221,39 @@ def test_items_without_labels_are_safe_and_get_the_code_of_the_threshold(
     require_finite(method)
     codes = method.update_database("image")[all_labels(chunks).sum(axis=1) == 0]
     np.testing.assert_array_equal(codes, np.broadcast_to(sign(-method._mean), codes.shape))
+
+
+def flipped(method: Callable[[], OSCMFH], chunks: list[Chunk]) -> float:
+    """The share of learned bits that another tenth digit in every image feature changes."""
+    rng = np.random.default_rng(1)
+    codes = []
+    for size in (0.0, 1e-9):
+        images = [c.image.features * (1 + size * rng.standard_normal(c.image.features.shape)) for c in chunks]
+        pairs = zip(chunks, images, strict=True)
+        near = [replace(c, image=Batch(image), shared=Shared()) for c, image in pairs]
+        codes.append(fit(method(), near).update_database("image"))
+    return float((codes[0] != codes[1]).mean())
+
+
+def test_the_stable_preset_takes_the_decision_about_bits_from_rounding(label_stream: Stream) -> None:
+    chunks = label_stream(60, 50, 40, classes=6, single=True, noise=1.0)
+    assert flipped(lambda: OSCMFH(bits=32), chunks) > 0.05
+    assert flipped(lambda: OSCMFH(bits=32, **OSCMFH.presets["stable"]), chunks) == 0
+
+
+@pytest.mark.parametrize(
+    ("bits", "settings", "count"),
+    [
+        (4, {}, 0),
+        (8, {}, 1),
+        (8, OSCMFH.presets["stable"], 0),
+        (8, AUTHORS, 1),
+        (8, {**AUTHORS, "noise": 1e-3}, 1),
+    ],
+)
+def test_a_record_says_where_rounding_may_decide(
+    bits: int, settings: dict[str, Any], count: int, shifted_stream: Stream
+) -> None:
+    notes = fit(OSCMFH(bits=bits, **settings), shifted_stream(40)).notes()
+    assert len(notes) == count
+    assert all("3/4 of the bits exceed the 4 classes" in note for note in notes)

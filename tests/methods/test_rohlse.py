@@ -16,6 +16,7 @@ from bench.methods._anchors import anchor_features
 from bench.methods._codes import (
     balanced_orthogonal,
     codes_from_labels,
+    flips,
     leading_directions,
     leading_scores,
     normalise_labels,
@@ -176,3 +177,31 @@ def test_code_lengths_that_run_together_clean_labels_once(monkeypatch: pytest.Mo
         for method in together:
             method.fit_chunk(chunk)
     assert calls == [8, 8]
+
+
+def test_signs_of_directions_are_drawn_or_all_positive() -> None:
+    one, other = (flips("drawn", 100, np.random.default_rng(seed)) for seed in (0, 1))
+    assert set(one) == {-1.0, 1.0}
+    assert (one != other).any()
+    np.testing.assert_array_equal(flips("fixed", 100, np.random.default_rng(0)), 1.0)
+
+
+@pytest.mark.parametrize("anchors", [0, 30])
+def test_codes_depend_on_the_signs_of_directions(anchors: int, codes_of: CodesOf) -> None:
+    fixed, drawn = (
+        codes_of(ROHLSE(bits=4, anchors=anchors, signs=signs), stream(60, 60))  # type: ignore[arg-type]
+        for signs in ("fixed", "drawn")
+    )
+    assert (fixed != drawn).any()
+
+
+def test_drawn_signs_give_the_same_codes_to_code_lengths_together_and_alone() -> None:
+    together = [ROHLSE(bits=b, anchors=30, signs="drawn") for b in (4, 8)]
+    alone = [ROHLSE(bits=b, anchors=30, signs="drawn") for b in (4, 8)]
+    for chunk in stream(60, 60):
+        for one, other in zip(together, alone, strict=True):
+            one.fit_chunk(chunk)
+            other.fit_chunk(replace(chunk, shared=Shared()))
+            np.testing.assert_array_equal(
+                one.encode_database(chunk, "text"), other.encode_database(chunk, "text")
+            )

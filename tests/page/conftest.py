@@ -47,9 +47,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def results(home: Path) -> Results:
     """Two datasets, two protocols, failures, and a method whose name is an attack."""
     with plugged(home) as plugins:
-        common: dict[str, Any] = {"plugin": plugins, "results": str(home / "runs"), "bits": "8,16"}
+        common: dict[str, Any] = {
+            "plugin": plugins,
+            "results": str(home / "runs"),
+            "bits": "8,16",
+            "train": "all",
+        }
         methods = "halves,random_projection,breaks,float_features"
-        bench.run(methods=methods, datasets="tiny,pictures", seeds=2, evaluate="all", **common)
+        bench.run(methods=methods, datasets="tiny,pictures", seeds=3, evaluate="all", **common)
         bench.run(methods="halves", datasets="tiny", seeds=1, database="frozen", **common)
     store = Store(home / "runs")
     records = [*store.records(), *map(attack, store.records()[:1])]

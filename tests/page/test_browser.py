@@ -60,7 +60,7 @@ def test_what_cannot_be_told_from_the_best_is_marked_as_in_the_report(tab: Tab, 
     ]
     assert sorted(map(str, shown)) == sorted(map(str, expected)) and shown
     assert tab.locator(".results .number", has_text="≈").count() == str(tested.blocks[0].rows).count("≈")
-    assert "≈ cannot be told" in tab.locator("#definition").inner_text()
+    assert "≈ not significantly different" in tab.locator("#definition").inner_text()
 
 
 def test_a_heading_sorts_down_then_up_and_references_stay_below(tab: Tab) -> None:
@@ -413,4 +413,4 @@ def test_a_page_of_failed_cells_shows_why(
     tab.wait_for_selector("#main:not([hidden])")
     assert set(tab.locator(".number").all_inner_texts()) == {"failed"}
     assert "No result for this choice" in tab.locator("#chart").inner_text()
-    assert "codes are read from there" in tab.locator("#viewer").inner_text()
+    assert "to read the codes from" in tab.locator("#viewer").inner_text()

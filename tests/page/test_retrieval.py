@@ -44,9 +44,7 @@ def test_a_dataset_that_has_changed_since_has_no_viewer(results: Results, tmp_pa
     changed = Results(
         [replace(r, data="other") for r in of(results, "tiny").records], arrays=results.evidence
     )
-    assert (
-        "not the one that these cells were run on" in retrieval.collect(changed, tmp_path, 1)["tiny"]["why"]
-    )
+    assert "has changed since these cells were run" in retrieval.collect(changed, tmp_path, 1)["tiny"]["why"]
 
 
 def test_vectors_ranked_by_cosine_have_no_viewer(results: Results, tmp_path: Path) -> None:

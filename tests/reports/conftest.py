@@ -44,8 +44,10 @@ def _labels(rng: np.random.Generator, n: int) -> npt.NDArray[np.uint8]:
 def _run(spec: RunSpec, noise: float, rounds: int) -> tuple[RunRecord, Stored]:
     """Codes are noisy projections of labels that get better by the round; old codes are made anew."""
     data = np.random.default_rng(len(spec.dataset))
-    towards = data.standard_normal((CLASSES, spec.bits))
-    labels, asked = _labels(data, CHUNK * rounds), _labels(data, QUERIES)
+    towards = data.standard_normal((CLASSES, 16))
+    labels, asked = _labels(data, CHUNK * rounds), _labels(data, QUERIES)  # the same at every code length
+    if spec.bits != 16:
+        towards = data.standard_normal((CLASSES, spec.bits))
     masks = hamming.pack_labels(asked), hamming.pack_labels(labels)
     rng = np.random.default_rng([spec.seed, spec.bits, sum(map(ord, spec.label))])
     stored: Stored = {}

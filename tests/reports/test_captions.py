@@ -74,7 +74,7 @@ def test_a_report_of_map_says_what_it_is_how_ties_count_and_what_chance_gives(
     shown: Callable[..., Table | Figure], report: str
 ) -> None:
     for caption in captions(shown(report)):
-        assert "mAP over all database items, tie-aware (expected over the orders of tied items)" in caption
+        assert "mAP without a cutoff, tie-aware (expected over the orders of tied items)" in caption
         assert "chance" in caption
 
 

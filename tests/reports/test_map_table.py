@@ -216,6 +216,7 @@ def test_every_rendering_marks_a_teacher_that_saw_the_future() -> None:
     [
         ("reconstruction", "†", "† our reconstruction, not the authors' algorithm: lcdh"),
         ("adaptation", "‡", "‡ an adaptation of the authors' algorithm: lcdh"),
+        ("modified (a=1, b=2)", "⋆", "⋆ the authors' algorithm, modified (a=1, b=2): lcdh"),
         ("authors' algorithm", "", "the authors' algorithm: lcdh"),
         ("textbook", "", "textbook method: lcdh"),
     ],

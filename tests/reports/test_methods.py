@@ -75,7 +75,7 @@ def test_what_a_method_is_comes_from_the_method() -> None:
     assert (rows["lemon"]["labels"], rows["lemon"]["year"], rows["lemon"]["algorithm"]) == (
         "yes",
         "2020",
-        "authors' algorithm",
+        "modified (absolute=False, tolerance=1e-12)",
     )
     assert rows["lcdh"]["labels"] == "optional" and rows["lcdh"]["algorithm"] == "reconstruction"
     assert rows["ocmfh"]["database_codes"] == "learned, re-hashed"
@@ -87,3 +87,10 @@ def test_stale_records_are_marked() -> None:
     old = record("lemon", 0.3)
     table = render([old], stale={old.spec.key: "the code has changed"})
     assert "§ stale: lemon" in table.blocks[0].notes
+
+
+def test_a_modified_default_says_below_the_table_what_differs() -> None:
+    [block] = render([]).blocks
+    row = next(cells for cells in block.rows if cells[0].text == "doch")
+    assert row[5].text == "modified"
+    assert "doch: modified (ridge=1.0); preset=authors is the authors' algorithm" in block.notes

@@ -169,6 +169,7 @@ def test_only_the_features_of_an_equal_protocol_cannot_be_compared() -> None:
         (record(pool="full"), "ours saw the future (pool full)"),
         (record(fidelity="reconstruction"), "ours: reconstruction"),
         (record(fidelity="adaptation"), "ours: adaptation"),
+        (record(fidelity="modified (anchors=300)"), "ours: modified (anchors=300)"),
         (record(params={"alpha": 2.0}), "ours with parameters: lemon[alpha=2.0]"),
         (record(dataset_params={"clip": True}), "ours not in a record of mirflickr25k[clip=True]"),
     ],
@@ -265,6 +266,13 @@ def test_a_stale_result_is_marked_with_its_reason() -> None:
     table = render([ours], stale={ours.spec.key: "the code has changed"})
     assert cells(table)[0][-1] == ".7123 .5900*§"
     assert "§ stale: the code has changed" in notes(table)
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_result_of_a_method_that_fails_the_contract_is_marked() -> None:
+    table = render([replace(record(), contract=("it_remembers_no_rows",))])
+    assert cells(table)[0][-1] == ".7123 .5900*¶"
+    assert "¶ fails checks of the contract (it remembers no rows): lemon" in notes(table)
 
 
 @pytest.mark.usefixtures("theirs")

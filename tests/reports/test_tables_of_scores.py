@@ -107,7 +107,7 @@ def test_intervals_hold_the_mean_and_stars_what_is_worse(study: Any) -> None:
     starred = {e["method"] for e in table.data if (e["against_best_p_holm"] or 1) < 0.05}
     assert starred == {"worse"}
     assert row(table, "worse", 1).count("*") == 2 and "best" in row(table, table.data[0]["best"], 1)
-    assert "mAP over all database items" in table.blocks[0].caption[0]
+    assert "mAP without a cutoff" in table.blocks[0].caption[0]
 
 
 def test_the_value_is_that_of_the_main_table(study: Any) -> None:

@@ -89,18 +89,18 @@ class View:
         return ":".join((self.kind, *self.arguments))
 
 
-def _plugins() -> tuple[Path, ...]:
-    """The files that decide what a name leads to: look-ups are cached, since a run makes many."""
-    return tuple(registry.added_files())
+def _plugins() -> tuple[str, ...]:
+    """Versions of the files that decide what a name leads to: look-ups are cached, since a run makes many."""
+    return tuple(registry.version(path.stem) for path in registry.added_files())
 
 
 @cache
-def _names(plugins: tuple[Path, ...]) -> frozenset[str]:
+def _names(plugins: tuple[str, ...]) -> frozenset[str]:
     return frozenset(registry.names("encoder"))
 
 
 @cache
-def _encoder(name: str, plugins: tuple[Path, ...]) -> type[Encoder]:
+def _encoder(name: str, plugins: tuple[str, ...]) -> type[Encoder]:
     found: type[Encoder] = registry.get("encoder", name)
     return found
 

@@ -4,7 +4,7 @@ const MOST_BANDS = 8; // more of them hide the lines
 const KINDS = [
   ["bits", "by bits", "the metric chosen above, after the last round, against the code length; bands, of up to eight methods, are one standard deviation over seeds"],
   ["rounds", "mAP by round", "mAP against the items in the database, round by round; bands, of up to eight methods, are one standard deviation over seeds"],
-  ["radius", "PR by radius", "precision against recall within every Hamming radius; within a radius that holds nothing precision is 0"],
+  ["radius", "PR by radius", "precision against recall within every Hamming radius; precision is 0 within a radius without items"],
   ["rank", "PR by rank", "precision against recall among the first N items; hits among tied items are expected values"],
   ["precision", "P@N", "precision among the first N items; hits among tied items are expected values"],
   ["recall", "R@N", "recall among the first N items; hits among tied items are expected values"],
@@ -87,13 +87,13 @@ function drawCurves() {
     el("button", { type: "button", class: "download", onclick: () => save(`${stem}.svg`, picture(), "image/svg+xml") }, "SVG"));
 }
 
-// What the vertical axis shows.
+// The label of the vertical axis.
 function valueName() {
   return { bits: metric().title, rounds: "mAP", recall: "recall" }[chosen.kind] || "precision";
 }
 
 function emptyReason(kind) {
-  if (kind === "rounds") return "These cells were evaluated after their last round only; `bench run --evaluate all` gives every round.";
+  if (kind === "rounds") return "These cells were evaluated after their last round only. `bench run --evaluate all` evaluates every round.";
   if (kind === "radius") return "No stored histogram by Hamming distance for this choice.";
   return "No result for this choice.";
 }
@@ -154,7 +154,7 @@ function csvOf(drawn) {
 
 // The chart -------------------------------------------------------------------------------------
 
-const DASHES = ["", "7 4", "2 3", "9 3 2 3"]; // the last is for what is no rival
+const DASHES = ["", "7 4", "2 3", "9 3 2 3"]; // the last is for references
 let redraw = null;
 
 function paint(node, { colour, dash }) {
@@ -212,7 +212,7 @@ function plot(home, spec) {
   const share = (v, n) => (v === 0 ? "0" : short(v, n));
   const compact = (v) => (v >= 1000 ? `${Number((v / 1000).toPrecision(3))}k` : String(v));
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, tabindex: 0, role: "application",
-    "aria-roledescription": "chart", "aria-label": `${spec.title}. Arrow keys read the points, Enter opens what is behind one.` });
+    "aria-roledescription": "chart", "aria-label": `${spec.title}. Arrow keys read the points, Enter opens the runs of one.` });
   root.append(svg("g", { class: "grid" },
     y.ticks.map((v) => [svg("line", { x1: box.left, x2: box.right, y1: toY(v), y2: toY(v) }),
       svg("text", { x: box.left - 8, y: toY(v) + 4, "text-anchor": "end" }, share(v, digits))]),
@@ -291,7 +291,7 @@ function follow(root, spec, mark, toX, toY) {
   });
 }
 
-// The chart as a file of its own: what the style sheet says is written into its elements.
+// The chart as a file: the rules of the style sheet are written into its elements.
 function picture() {
   const shown = byId("chart").querySelector("svg");
   const copy = shown.cloneNode(true);

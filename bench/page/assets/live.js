@@ -1,4 +1,4 @@
-// Ask every two seconds what the results folder holds, and show it.
+// Ask for the state of the results folder every two seconds, and show it.
 
 const EVERY = 2000;
 const ARROWS = { i2t: "I→T", t2i: "T→I", i2i: "I→I", t2t: "T→T" };
@@ -12,9 +12,9 @@ function lasting(seconds) {
 function sweep(s, now) {
   const share = s.total ? s.finished / s.total : 1;
   const where = `process ${s.pid} on ${s.host}`;
-  const said = s.alive === null ? `on another machine, which cannot be asked whether it still runs (${where})`
-    : s.alive ? (s.left === null ? "no cell finished yet, so nothing to tell the time by" : `about ${lasting(s.left)} left at this pace`)
-      : `stopped before its end (${where}); \`bench run\` goes on`;
+  const said = s.alive === null ? `on another machine, so whether it still runs is unknown (${where})`
+    : s.alive ? (s.left === null ? "no cell finished yet, so the time left is unknown" : `about ${lasting(s.left)} left at this pace`)
+      : `stopped before its end (${where}); \`bench run\` resumes it`;
   return el("div", { class: "sweep" },
     el("p", { class: "big" }, `${s.finished} of ${s.total}`, el("span", { class: "quiet" }, ` cells to compute${s.failed ? `, ${s.failed} failed` : ""}`)),
     el("progress", { max: 1, value: share, "aria-label": "cells finished" }),
@@ -41,7 +41,7 @@ function draw(status) {
     ? el("ul", null, status.running.map((r) => el("li", null, r.text, el("span", { class: "quiet" }, ` since ${lasting(status.now - r.since)}`))))
     : el("p", { class: "quiet" }, "Nothing."));
   byId("latest").replaceChildren(status.latest.length ? el("table", { class: "plain-table" }, el("tbody", null, status.latest.map(line)))
-    : el("p", { class: "quiet" }, "No cell is stored yet."));
+    : el("p", { class: "quiet" }, "No stored cells yet."));
   byId("failures").hidden = !status.failed.length;
   byId("failed").replaceChildren(el("ul", null, status.failed.map((f) => el("li", null, el("b", null, f.text), `: ${f.reason}`))));
 }
@@ -50,7 +50,7 @@ async function ask() {
   try {
     draw(await (await fetch("status.json")).json());
   } catch (error) {
-    byId("clock").textContent = "The server has stopped; this is what it last said.";
+    byId("clock").textContent = "The server has stopped; this is its last state.";
   }
   setTimeout(ask, EVERY);
 }

@@ -12,13 +12,13 @@ function drawSummary() {
     counted(unique(DATA.records.map((r) => r.dataset)).length, "dataset"),
     count("failed") ? `${count("failed")} failed` : "", count("skipped") ? `${count("skipped")} skipped` : "", stale ? `${stale} stale` : "",
   ].filter(Boolean).join(" · ");
-  byId("footer").textContent = `Written by hashbench ${DATA.version} from stored records. One file, no network: nothing here was computed anew.`;
+  byId("footer").textContent = `Written by hashbench ${DATA.version} from stored records. One file, no network, nothing recomputed.`;
 }
 
 function drawProtocol() {
   const p = protocol();
   byId("protocol-line").textContent = p.facts.map(([term, value]) => `${term} ${value}`).join(" · ");
-  byId("protocol-words").replaceChildren(rows(p.facts), el("h3", null, "Datasets, and what else is said"),
+  byId("protocol-words").replaceChildren(rows(p.facts), el("h3", null, "Datasets and notes"),
     el("ul", null, p.caption.slice(1).map((line) => el("li", null, line)), p.notes.map((line) => el("li", null, line))));
 }
 

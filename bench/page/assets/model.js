@@ -1,4 +1,4 @@
-// The data of the page, and what follows from it: which records stand behind a number.
+// The data of the page, and which records every number is the mean of.
 
 let DATA = null;
 const state = {
@@ -47,7 +47,7 @@ function valuesOf(found, name, direction) {
   return found.map((r) => (r.values[direction] || [])[at]).filter((v) => v !== null && v !== undefined);
 }
 
-// One number of the table: the mean over the seeds of a cell, with everything that is said beside it.
+// One number of the table: the mean over the seeds of a cell, with its details.
 function number(method, column) {
   const found = cell(method, column.dataset, column.bits);
   if (!found.length) return null;
@@ -63,7 +63,7 @@ function number(method, column) {
   };
 }
 
-const ALIKE = "cannot be told from the best of its column";
+const ALIKE = "not significantly different from the best of its column";
 const alike = (n) => n.p !== null && n.p >= DATA.level;
 
 function columns() {
@@ -81,7 +81,7 @@ function columns() {
   return found;
 }
 
-// What looks the same is marked the same, as in the tables of the command line.
+// Equal texts get equal marks, as in the tables of the command line.
 function marksOf(numbers) {
   const texts = new Map();
   for (const n of numbers) if (n && n.mean !== null) texts.set(short(n.mean), n.mean);

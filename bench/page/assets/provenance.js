@@ -1,4 +1,4 @@
-// What is behind a number: in short beside it, in full in a panel.
+// The details of a number: a summary beside it, everything in a panel.
 
 const tip = () => byId("tip");
 
@@ -71,8 +71,9 @@ function openNumber(n) {
     rows([
       ["method", n.method],
       ["origin", first.fidelity],
+      ["contract", unique(n.records.map((r) => r.contract)).filter(Boolean).join("; ")],
       ["reference", protocol().methods[n.method].reference],
-      ["saw the future", first.future ? "its offline stage was given the items of all rounds" : ""],
+      ["saw the future", first.future ? "its offline stage had the items of all rounds" : ""],
       ["note", unique(n.records.flatMap((r) => r.notes)).join("; ")],
       ["state", first.state === null ? "" : bytes(first.state)],
     ]),
@@ -102,7 +103,7 @@ function runOf(r, direction) {
     ["key", r.key],
     ["code", r.code],
     ["data", r.data],
-    ["trained", r.status === "ok" ? `${r.fit.toFixed(2)} s${environment.jobs > 1 ? `, beside other runs (${environment.jobs} jobs)` : ""}` : ""],
+    ["trained", r.status === "ok" ? `${r.fit.toFixed(2)} s${environment.jobs > 1 ? `, while other cells ran (${environment.jobs} jobs)` : ""}` : ""],
     ["environment", machine],
   ]));
 }

@@ -1,4 +1,4 @@
-// The retrieval viewer: what a query finds, nearest first, tied items together, relevant ones marked.
+// The retrieval viewer: the results of a query, nearest first, tied items together, relevant ones marked.
 
 const seen = { dataset: "", direction: "", method: "", bits: 0, other: "", query: 0 };
 
@@ -14,8 +14,8 @@ function drawViewer() {
   const runs = runsOf(sample);
   const controls = el("div", { class: "controls" });
   if (known.length > 1) controls.append(choice("Dataset", known.map((d) => [d, d]), seen.dataset, (v) => { seen.dataset = v; drawViewer(); }));
-  const why = sample.why || (sample.queries.length ? "" : "The pictures of one query alone are larger than the page may be.")
-    || (runs.length ? "" : "The page holds the codes of some cells only, and none of this protocol.");
+  const why = sample.why || (sample.queries.length ? "" : "The pictures of a single query exceed the size limit of the page.")
+    || (runs.length ? "" : "The page has the codes of some cells only, and none of this protocol.");
   if (why) {
     byId("viewer").replaceChildren(controls, el("p", { class: "notice" }, `No viewer for ${seen.dataset}: ${why}`));
     return;
@@ -39,7 +39,7 @@ function drawViewer() {
   byId("viewer").replaceChildren(controls, strip(sample), el("div", { class: "columns" },
     [seen.method, seen.other].filter(Boolean).map((m) => found(sample, runs, m, query))),
   el("p", { class: "quiet" }, `${counted(sample.queries.length, "query").replace("querys", "queries")}, evenly spread over the test queries; codes of the last round, first seed. `
-    + "Items at the same distance are tied: their order is nobody's result, and of a large group the first to have arrived are shown. "
+    + "Items at the same distance are tied and have no order; of a large group the earliest arrivals are shown. "
     + `${sample.pictures ? "" : "This dataset has features only, so an item is shown by its labels. "}Arrow keys change the query.`));
 }
 

@@ -143,5 +143,5 @@ function drawDownloads() {
   byId("downloads").append(el("details", null, el("summary", null, `${counted(DATA.figures.length, "figure")} as PDF`),
     el("div", { class: "keys" }, DATA.figures.map((file) => button(file.name, () => save(file.name,
       new Blob([Uint8Array.from(atob(file.content), (c) => c.charCodeAt(0))], { type: "application/pdf" }))))),
-    left ? el("p", { class: "quiet" }, `${counted(left, "figure")} had no room in the page; they lie in the report's folder.`) : null));
+    left ? el("p", { class: "quiet" }, `${counted(left, "figure")} did not fit into the page; they are in the report's folder.`) : null));
 }

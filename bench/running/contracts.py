@@ -1,0 +1,100 @@
+"""The contract of methods that are not built in: checked before their cells run, once for every version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.checks.suite import check_method
+from bench.data import cache
+from bench.plugins import fingerprint, registry
+from bench.progress import Task, say
+from bench.records import RunRecord, selector
+from bench.study.planned import PlannedCell
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The checks that a method failed, None where they did not run, and what every reader should know."""
+
+    failed: tuple[str, ...] | None
+    notes: tuple[str, ...] = ()
+
+    def on(self, record: RunRecord) -> RunRecord:
+        """The record with the verdict."""
+        return replace(record, contract=self.failed, notes=(*record.notes, *self.notes))
+
+
+def verdicts(cells: Sequence[PlannedCell], *, run: bool = True, progress: bool = False) -> dict[str, Verdict]:
+    """Key of a cell → the verdict on its method; tests of hashbench check those that are built in.
+
+    One check serves all cells of a version whose parameters differ in numbers alone; its parameters are those
+    of the first of them. ``progress`` prints what it costs. Without ``run`` no method is checked.
+    """
+    built_in = {name: registry.is_built_in("method", name) for name in {cell.spec.method for cell in cells}}
+    known: dict[str, Verdict] = {}
+
+    def verdict(cell: PlannedCell) -> Verdict:
+        if built_in[cell.spec.method]:
+            return Verdict(())
+        if not run:
+            return Verdict(None)
+        setting = selector(cell.spec.method, _switches(cell.spec.params))
+        if setting not in known:
+            known[setting] = _remembered(cell, setting, progress)
+        return known[setting]
+
+    return {cell.spec.key: verdict(cell) for cell in cells}
+
+
+def _switches(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that choose between ways to work, which numbers do not."""
+    return {k: v for k, v in params.items() if isinstance(v, bool) or not isinstance(v, (int, float))}
+
+
+def _remembered(cell: PlannedCell, setting: str, progress: bool) -> Verdict:
+    """The verdict of an earlier check of this version, or of one now."""
+    name = cell.spec.method
+    digest = hashlib.sha256(f"{fingerprint.of_contract(name)} {setting}".encode()).hexdigest()[:16]
+    path = cache.base() / "contract" / f"{name}-{digest}.json"
+    verdict = _read(path)
+    if verdict is None:
+        verdict = _check(cell, setting, progress)
+        _write(path, verdict)
+    return verdict
+
+
+def _check(cell: PlannedCell, setting: str, progress: bool) -> Verdict:
+    started = time.perf_counter()
+    with Task(f"contract of {setting}"):
+        results = check_method(cell.method, **cell.spec.params)
+    failed = tuple(result.name for result in results if not result.ok)
+    if progress:
+        outcome = f"failed {len(failed)}; see `bench check '{setting}'`" if failed else "passed"
+        took = time.perf_counter() - started
+        say(f"contract of {setting}: {outcome}; {len(results)} checks in {took:.1f} s, once for this version")
+    return Verdict(failed, tuple(result.message for result in results if result.ok and result.message))
+
+
+def _read(path: Path) -> Verdict | None:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return Verdict(tuple(stored["failed"]), tuple(stored["notes"]))
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or cut short: checked again
+        return None
+
+
+def _write(path: Path, verdict: Verdict) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(verdict)), encoding="utf-8")
+    except OSError as error:
+        _log.warning("%s is not kept for other runs: %s", path, error)

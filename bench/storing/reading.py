@@ -1,0 +1,175 @@
+"""A stored record is read and checked: its form, its name, its arrays, and the scores that follow from them.
+
+The trap: the folder may come from a stranger. Nothing that a record says leads to a file outside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import StoreError
+from bench.records import SCHEMA, RunRecord, RunSpec
+from bench.storing import recount
+from bench.storing.arrays import Arrays
+from bench.storing.form import mismatch
+
+_VALUES = Mapping[str, str | int | float | bool | None]
+_UNCOUNTABLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)  # from arrays made to fail
+
+
+class RecordError(StoreError):
+    """A stored record that cannot be used; the message is the reason, without the name of the file."""
+
+
+class NewerRecordError(RecordError):
+    """A record in a form that only a newer hashbench reads."""
+
+
+def file_name(spec: RunSpec) -> str:
+    """The file of a cell's record: ``lcdh-wiki-16b-s0-KEY.json``."""
+    words = f"{spec.method}-{spec.dataset}-{spec.bits}b-s{spec.seed}-{spec.key}"
+    return re.sub(r"[^\w.-]", "_", words) + ".json"
+
+
+def arrays_name(record_file: str, content: bytes) -> str:
+    """The file of the arrays beside a record: ``lcdh-wiki-16b-s0-KEY.DIGEST8.npz``."""
+    return f"{record_file.removesuffix('.json')}.{hashlib.sha256(content).hexdigest()[:8]}.npz"
+
+
+def is_arrays_name(name: object, record_file: str) -> bool:
+    """Whether a record in this file may name its arrays so; no other file is read, written or removed."""
+    stem = record_file.removesuffix(".json")
+    return (
+        isinstance(name, str)
+        and name.startswith(stem)
+        and re.fullmatch(r"\.[0-9a-f]{8}\.npz", name[len(stem) :]) is not None
+    )
+
+
+def read_record(path: Path) -> RunRecord:
+    """The record in a file as it stands: its form and name are checked, and that its arrays exist.
+
+    Raises RecordError with the reason why it cannot be used.
+    """
+    record = _record(_parsed(_content(path)), path)
+    if record.arrays:
+        _arrays_file(record.arrays, path)
+    return record
+
+
+def checked_record(path: Path, passed: Container[str]) -> tuple[RunRecord, str]:
+    """The record in a file, whose scores follow from its arrays, and the digest of both files.
+
+    Scores are not computed again where the digest is in ``passed``. Raises RecordError as
+    :func:`read_record` does.
+    """
+    content = _content(path)
+    stored = _parsed(content)
+    name = stored.get("arrays")
+    if name and not is_arrays_name(name, path.name):
+        _record(stored, path)  # raises where the record itself is another cell's: that is the better reason
+    packed = _packed(name, path) if name else b""
+    digest = digest_of(content, packed)
+    if digest in passed:
+        record = RunRecord.from_json(stored)
+        _check_name(record, path)
+    else:
+        record = _record(stored, path)
+        _check_scores(record, packed, path)
+    return record, digest
+
+
+def digest_of(content: bytes, packed: bytes) -> str:
+    """One digest of a record's bytes and its arrays'."""
+    return hashlib.sha256(content + hashlib.sha256(packed).digest()).hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if not path.is_file():  # a pipe would wait for a writer
+            raise RecordError("it is no file")
+        return path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"it cannot be read: {error.strerror or error}") from error
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    try:
+        stored = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"it is cut short or not JSON ({error})") from error
+    if not isinstance(stored, dict) or type(stored.get("schema")) is not int:
+        raise RecordError("it is not a record of hashbench")
+    if stored["schema"] > SCHEMA:
+        raise NewerRecordError(
+            f"it was written by a newer hashbench (schema {stored['schema']}). Upgrade to read it."
+        )
+    return stored
+
+
+def _record(stored: dict[str, Any], path: Path) -> RunRecord:
+    """The record, of the right form and under its own name."""
+    problem = mismatch(stored, RunRecord, "record") or next(filter(None, _mismatches(stored)), "")
+    if problem:
+        raise RecordError(problem)
+    try:
+        json.dumps(stored, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(f"it has text that cannot be printed ({error.reason})") from error
+    record = RunRecord.from_json(stored)
+    _check_name(record, path)
+    return record
+
+
+def _mismatches(stored: dict[str, Any]) -> Iterator[str]:
+    """What the annotations of a record leave open and its readers rely on."""
+    spec, environment = stored["spec"], stored.get("environment", {})
+    for name in ("params", "dataset_params"):
+        yield mismatch(spec.get(name, {}), _VALUES, f"record.spec.{name}")
+    yield mismatch(environment, _VALUES, "record.environment")
+    for name in ("threads", "jobs"):
+        yield mismatch(environment.get(name, 1), int, f"record.environment.{name}")
+
+
+def _check_name(record: RunRecord, path: Path) -> None:
+    if file_name(record.spec) != path.name:
+        raise RecordError(f"it holds {record.spec}, whose file is {file_name(record.spec)}")
+
+
+def _packed(name: object, path: Path) -> bytes:
+    """The bytes of the arrays that a record names."""
+    packed = _content(_arrays_file(name, path))
+    if arrays_name(path.name, packed) != name:
+        raise RecordError(f"its arrays {name} have changed: they do not match the digest in their name")
+    return packed
+
+
+def _arrays_file(name: object, path: Path) -> Path:
+    """The file of the arrays that the record in ``path`` names."""
+    if not is_arrays_name(name, path.name):
+        raise RecordError(f"its arrays are {name!r}; expected {path.stem}.DIGEST8.npz beside it")
+    file = path.with_name(str(name))
+    if not file.is_file():
+        raise RecordError(f"its arrays {name} are missing")
+    return file
+
+
+def _check_scores(record: RunRecord, packed: bytes, path: Path) -> None:
+    """Raise RecordError unless a result follows from its arrays, and a cell without one has none."""
+    if record.status != "ok":
+        if record.rounds or record.arrays:
+            raise RecordError(f"it is {record.status} and has scores or arrays; expected none")
+        return
+    if not record.rounds or not packed:
+        raise RecordError(f"it has a result without {'arrays' if record.rounds else 'a round'}")
+    try:
+        problem = recount.fault(record, dict(Arrays(path.with_name(record.arrays), packed)))
+    except (StoreError, *_UNCOUNTABLE) as error:
+        raise RecordError(f"its arrays cannot be counted: {error}") from error
+    if problem:
+        raise RecordError(problem)
