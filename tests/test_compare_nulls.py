@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bench import metrics
 from bench.archive.compare import compare
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reporting.crossed import Crossed
 from bench.reporting.significance import CONFIDENCE, LEVEL, randomisation_test, seed_test
+from bench.scoring.hamming import Histograms
 from bench.storing.store import Store
 
-ITEMS, BITS, QUERIES = 400, 16, 60
+ITEMS, RELEVANT, BITS, QUERIES = 400, 100, 16, 60
 TRIALS = 2000
 
 
@@ -116,18 +118,31 @@ def write(folder: Path, cells: Cells, rng: np.random.Generator) -> Store:
         )  # fmt: skip
         base = np.random.default_rng(0).normal(0, 0.6, QUERIES)  # of the queries, the same in every run
         logits = base + effect + rng.normal(0, 0.15) + rng.normal(0, 0.2, QUERIES)
-        relevant = rng.binomial(ITEMS // 4, 1 / (1 + np.exp(-logits)))  # in the nearest half
-        counts = np.zeros((QUERIES, BITS + 1, 2), np.uint32)
-        counts[:, 0], counts[:, BITS] = ITEMS // 2, ITEMS // 2
-        counts[:, 0, 1], counts[:, BITS, 1] = relevant, ITEMS // 4 - relevant
-        hist = Histograms(counts)
-        means = metrics.means(["map", "map:pessimistic", "map:optimistic", "chance"], hist)
+        counts = counted(rng.binomial(RELEVANT, 1 / (1 + np.exp(-logits))))
+        scores = metrics.means(["map", "chance"], Histograms(counts))
         last = RoundRecord(
             round=0, items=ITEMS, queries=QUERIES, empty_queries={"i2t": 0}, seconds={}, bits_rewritten=None,
-            state_bytes=0, metrics={f"{name}/i2t": value for name, value in means.items()},
+            state_bytes=0, metrics={f"{name}/i2t": value for name, value in scores.items()},
         )  # fmt: skip
-        store.write(RunRecord(spec=spec, status="ok", rounds=(last,), data="d"), {"i2t/0/counts": counts})
+        store.write(RunRecord(spec=spec, status="ok", rounds=(last,), data="d"), stored_with(counts))
     return store
+
+
+def counted(near: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+    """Half of the items at distance 0, ``near`` of them relevant, and the others at the largest distance."""
+    counts = np.zeros((QUERIES, BITS + 1, 2), np.uint32)
+    counts[:, (0, BITS), 0] = ITEMS // 2
+    counts[:, 0, 1], counts[:, BITS, 1] = near, RELEVANT - near
+    return counts
+
+
+def stored_with(counts: npt.NDArray[np.uint32]) -> dict[str, npt.NDArray[np.unsignedinteger]]:
+    """All that lies beside a record; a relevant item shares one label, and nobody reads the codes."""
+    grades = np.tile(np.array([ITEMS - RELEVANT, RELEVANT], np.uint32), (QUERIES, 1))
+    arrays = {"i2t/0/counts": counts, "i2t/0/gains": counts[:, :, 1], "i2t/0/grades": grades}
+    for side, rows in (("query", QUERIES), ("database", ITEMS)):
+        arrays |= {f"codes/{side}/{m}": np.zeros((1, rows), np.uint64) for m in ("image", "text")}
+    return {**arrays, "rows/database": np.arange(ITEMS, dtype=np.uint32)}
 
 
 def settings(seeds: int, number: int = 150) -> dict[tuple[int, int], float]:
@@ -170,9 +185,6 @@ def test_equal_cells_stay_the_same_however_few_their_seeds(tmp_path: Path) -> No
 
 
 def test_the_scores_of_compare_are_those_of_the_metric(tmp_path: Path) -> None:
-    from bench import metrics
-    from bench.scoring.hamming import Histograms
-
     store = write(tmp_path, settings(seeds=3, number=1), np.random.default_rng(9))
     counts = [store.arrays(r)["i2t/0/counts"] for r in store.records()]
     expected = np.mean([metrics.mean("map", Histograms(c)) for c in counts])
