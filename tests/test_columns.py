@@ -129,7 +129,7 @@ def test_a_column_has_one_dataset() -> None:
 def test_a_table_marks_a_method_that_ran_on_other_threads() -> None:
     records = [record(method="a"), record(method="c"), record(method="b", threads=4)]
     table = Results(records).table().to_text()
-    assert "b¶" in table and "a¶" not in table
-    assert "¶ b on wiki, 16 bits, seed 0: ran on 4 threads, most of the column on 1" in " ".join(
+    assert "b¤" in table and "a¤" not in table
+    assert "¤ b on wiki, 16 bits, seed 0: ran on 4 threads, most of the column on 1" in " ".join(
         table.split()
     )

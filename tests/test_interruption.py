@@ -105,7 +105,7 @@ def test_a_dask_cluster_of_two_processes_runs_the_cells(tmp_path: Path, environm
     distributed = pytest.importorskip("distributed")
     whole = finish(tmp_path / "whole", environment)
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
     ) as cluster:
         address = cluster.scheduler_address
         there = finish(tmp_path / "dask", environment, "--backend", "dask", "--scheduler", address)

@@ -30,6 +30,7 @@ OPTIONS: dict[str, Any] = {
     "datasets": "tiny",
     "bits": "8",
     "seeds": 1,
+    "train": "all",
     "plugin": PLUGINS,
 }
 Edit = Callable[[dict[str, Any]], object]

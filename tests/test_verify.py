@@ -43,8 +43,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_CACHE", str(home / "cache"))
         patch.setattr(registry, "_extra", {})
-        bench.run(methods="halves", seeds=2, results=str(home / "runs"), **options)
-        bench.run(methods="breaks", seeds=1, results=str(home / "runs"), **options)
+        bench.run(methods="halves", seeds=2, train="all", results=str(home / "runs"), **options)
+        bench.run(methods="breaks", seeds=1, train="all", results=str(home / "runs"), **options)
     return home / "runs"
 
 
