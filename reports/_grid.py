@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from bench.reporting import (
     DIRECTION_NAMES,
     DIRECTIONS,
+    LEAST_SEEDS,
     LEVEL,
     Block,
     Column,
@@ -26,14 +27,14 @@ from bench.reporting import (
     protocols,
     short,
 )
-from bench.reports._scores import against_best, columns, corrected
+from bench.reports._scores import against_best, columns, corrected, detectable, power_line
 
 INDISTINCT, UNTESTED = "≈", "?"
 _LEGEND = {
     INDISTINCT: "not significantly different from the best of its column: the larger p of a paired "
     "randomisation test over queries (mean over seeds) and a paired t-test over seeds, Holm-corrected in the "
     "column, is .05 or more",
-    UNTESTED: "not tested: it shares fewer than two seeds with the best of its column",
+    UNTESTED: f"not tested: it shares fewer than {LEAST_SEEDS} seeds with the best of its column",
 }
 Band = Annotated[bool, "show the worst and the best order of tied items"]
 Rounds = Callable[[RunRecord], Sequence[RoundRecord]]
@@ -101,8 +102,8 @@ class Grid:
             for name in (self.chance, f"{metric}:pessimistic", f"{metric}:optimistic")
             if self.chance and self.places and not self._stored(name)
         ]
+        self.least: dict[tuple[str, Place], float] = {}  # detectable differences, where there is a test
         self.p = self._tested() if significance else None
-        self.any_test = any(map(math.isfinite, (self.p or {}).values()))
 
     def _tested(self) -> dict[tuple[str, Place], float]:
         """Corrected p of the difference to the best, by rival and column; NaN where it was not tested."""
@@ -112,8 +113,10 @@ class Grid:
             place = Place(*position, column.bits, -1)
             best = column.best()
             tests.update({(label, place): math.nan for label in column.scores if label != best})
-            p = corrected(against_best(column, self.protocol.results.evidence))
+            comparisons = against_best(column, self.protocol.results.evidence)
+            p = corrected(comparisons)
             tests.update({(label, place): value for label, value in p.items()})
+            self.least |= {(label, place): d for label, d in detectable(comparisons, p).items()}
         return tests
 
     def _fill(self, rounds: Rounds) -> None:
@@ -146,8 +149,9 @@ class Grid:
         below = [row for label, row in rows.items() if label in references]
         chance = bool(self.chance) and self._stored(self.chance)
         level = "chance in the last row" if chance else "chance level not stored"
+        tests = [] if self.p is None else [power_line(self.least.values())]
         return Block(
-            caption=(f"{definition(self.metric)}, {self.when}; {level}", *self.protocol.caption()),
+            caption=(f"{definition(self.metric)}, {self.when}; {level}", *tests, *self.protocol.caption()),
             columns=(Column("method", align="left"), *map(self._column, self.places)),
             rows=tuple(row for label, row in rows.items() if label not in references),
             foot=(*below, self._chance_row()) if chance else tuple(below),
@@ -180,7 +184,7 @@ class Grid:
     def _test(self, label: str, place: Place) -> str:
         """The mark of a rival that does not differ from the best, or was not tested."""
         p = (self.p or {}).get((label, place))
-        if p is None or not self.any_test:
+        if p is None or not self.least:
             return ""
         return UNTESTED if math.isnan(p) else INDISTINCT if p >= LEVEL else ""
 
@@ -219,9 +223,7 @@ class Grid:
             yield "[pessimistic–optimistic] the worst and the best order of tied items, mean over seeds"
         if any(s.gap(self._key(self.metric, place)) is not None for s, place in entries):
             yield "+ or − in the second line: how much higher or lower trained items score, mean over seeds"
-        if self.p is not None and not self.any_test:
-            yield "differences not tested: that takes two methods that share two seeds"
-        elif self.p is not None:
+        if self.p is not None and self.least:
             untested = any(map(math.isnan, self.p.values()))
             yield from (f"{mark} {text}" for mark, text in _LEGEND.items() if mark != UNTESTED or untested)
         if self.missing:
@@ -232,8 +234,10 @@ class Grid:
             for place in self.places:
                 samples = self.entries.get((label, place))
                 if samples is not None:
-                    tested = {} if self.p is None else {"p_against_best": self.p.get((label, place))}
-                    yield {**self._data_row(samples, place), **tested}
+                    row, here = self._data_row(samples, place), (label, place)
+                    if self.p is not None:
+                        row |= {"p_against_best": self.p.get(here), "detectable": self.least.get(here)}
+                    yield row
 
     def _data_row(self, samples: Samples, place: Place) -> dict[str, Any]:
         direction: Direction = DIRECTIONS[place.direction]

@@ -1,6 +1,7 @@
 """Per-query scores of a protocol, lined up so that methods can be compared query by query."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy.typing as npt
 
 from bench.reporting import (
     DIRECTIONS,
+    LEAST_SEEDS,
+    LEVEL,
+    POWER,
     Comparison,
     Direction,
     Evidence,
@@ -18,6 +22,7 @@ from bench.reporting import (
     compare_all,
     grouped,
     holm,
+    short,
 )
 
 BySeed = Mapping[int, npt.NDArray[np.float32]]  # seed → the AP of every query
@@ -82,8 +87,29 @@ def against(column: Compared, reference: str) -> dict[str, Comparison]:
 
 
 def corrected(comparisons: Mapping[str, Comparison]) -> dict[str, float]:
-    """Holm-corrected p of both tests together, one family per column; NaN where one seed allows no test."""
+    """Holm-corrected p of both tests together, one family per column; NaN where seeds are too few."""
     return dict(zip(comparisons, holm([c.p for c in comparisons.values()]), strict=True))
+
+
+def detectable(comparisons: Mapping[str, Comparison], p: Mapping[str, float]) -> dict[str, float]:
+    """The minimum detectable difference of every test of a column, of which ``p`` are the corrected p.
+
+    It holds at the level of Holm's next step: LEVEL over the number of tests that found nothing.
+    """
+    tested = {name: value for name, value in p.items() if math.isfinite(value)}
+    open_tests = sum(value >= LEVEL for value in tested.values())
+    return {name: comparisons[name].crossed.detectable(LEVEL / max(open_tests, 1)) for name in tested}
+
+
+def power_line(differences: Iterable[float]) -> str:
+    """The line of a caption on what the tests below it could have found."""
+    least = np.array([*differences])
+    if not len(least):
+        return f"nothing is tested or marked: that takes two methods that share {LEAST_SEEDS} seeds"
+    low, high = short(least.min()), short(least.max())
+    spread = "" if low == high else f" ({low} to {high} by entry)"
+    typical = math.sqrt(np.square(least).mean())  # their squares, like variances, are estimated without bias
+    return f"a true difference of {short(typical)} would be found with {POWER:.0%} power{spread}"
 
 
 def intervals(column: Compared) -> dict[str, tuple[float, float]]:

@@ -30,7 +30,7 @@ from bench.reporting import (
     short,
 )
 from bench.reports._axes import under_one_name
-from bench.reports._scores import Compared, against, corrected
+from bench.reports._scores import Compared, against, corrected, detectable, power_line
 
 _FULL = "full"
 _CAPTION = (
@@ -42,7 +42,7 @@ _STARS = (
     f"* significant at {LEVEL:g} in both the randomisation test over queries and the t-test over seeds, "
     "Holm-corrected over the variants of a column"
 )
-_ONE_SEED = "one seed: the intervals are over queries alone and say nothing about other runs; no test"
+_ONE_SEED = "one seed: the intervals are over queries alone and say nothing about other runs"
 _NUMBERS = ("difference", "low", "high", "p_queries", "p_seeds", "wins", "ties", "losses")
 
 
@@ -148,8 +148,9 @@ class _Part:
         about = {c.name: [getattr(c, label) for label in labels] for c in self.contrasts}
         nothing = [""] * len(labels)
         title = f"{self.full.records[0].spec.label} and its variants"
+        least = [d for c, p in zip(self.against, self.p, strict=True) for d in detectable(c, p).values()]
         return Block(
-            caption=(title, *_CAPTION, *self.full.caption(metric="map")),
+            caption=(title, *_CAPTION, power_line(least), *self.full.caption(metric="map")),
             columns=tuple(heads),
             rows=tuple(self._row(name, about.get(name, nothing)) for name in self.rows),
             notes=tuple(self._notes()),
@@ -169,9 +170,10 @@ class _Part:
     def _notes(self) -> Iterator[str]:
         if any(len(scores) > 1 for column in self.columns for scores in column.scores.values()):
             yield "± standard deviation over seeds"
-            yield _STARS
         else:
             yield _ONE_SEED
+        if any(math.isfinite(value) for p in self.p for value in p.values()):
+            yield _STARS
         for c in self.contrasts:
             if _changes_nothing(c):
                 yield f"{c.name}: {c.setting or 'nothing changed'}, the same as the full method here"

@@ -57,6 +57,7 @@ def _plot(
             f"Friedman p = {result.friedman:.2g}",
             f"bars join methods that Nemenyi's test does not separate at {LEVEL:g}",
             "blocks of one dataset at several code lengths are not independent, so p is too small",
+            "the tests are over blocks; how much seeds differ plays no part",
             *protocol.caption(metric=metric),
         ),
         notes=protocol.notes(),

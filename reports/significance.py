@@ -7,6 +7,7 @@ from typing import Any
 from bench.reporting import (
     CONFIDENCE,
     DIRECTION_NAMES,
+    LEAST_SEEDS,
     LEVEL,
     Block,
     Column,
@@ -20,7 +21,15 @@ from bench.reporting import (
     protocols,
     short,
 )
-from bench.reports._scores import Compared, against_best, columns, corrected, intervals
+from bench.reports._scores import (
+    Compared,
+    against_best,
+    columns,
+    corrected,
+    detectable,
+    intervals,
+    power_line,
+)
 
 _MAP = f"{definition('map')}, after the last round"
 _CAPTION = f"{_MAP}; in brackets a {CONFIDENCE:.0%} bootstrap interval over queries and seeds"
@@ -32,7 +41,7 @@ _NOTES = (
     "intervals: percentile bootstrap, queries and seeds drawn independently; too narrow where seeds are few",
     "p over queries: paired randomisation test of the AP per query, mean over seeds, two-sided",
     "p over seeds: paired t-test of the mean AP per seed, two-sided",
-    "a star requires both: the larger p, Holm-corrected over the methods of a column; one seed allows none",
+    f"a star requires {LEAST_SEEDS} seeds and both tests: the larger p, Holm-corrected in its column",
     "the best is picked from the same scores, which makes p somewhat too small where methods are many",
 )
 _NUMBERS = ("difference", "low", "high", "p_queries", "p_seeds", "wins", "ties", "losses", "queries")
@@ -47,6 +56,7 @@ class _Tested:
     intervals: Mapping[str, tuple[float, float]]
     comparisons: Mapping[str, Comparison]
     p: Mapping[str, float]
+    least: Mapping[str, float]  # detectable differences, where there is a test
 
     def head(self, **marks: Any) -> Column:
         group = f"{self.column.dataset} {DIRECTION_NAMES[self.column.direction]}"
@@ -66,7 +76,9 @@ def render(results: Results) -> Table:
 
 def _tested(column: Compared, evidence: Evidence) -> _Tested:
     comparisons = against_best(column, evidence)
-    return _Tested(column, column.best(), intervals(column), comparisons, corrected(comparisons))
+    p = corrected(comparisons)
+    least = detectable(comparisons, p)
+    return _Tested(column, column.best(), intervals(column), comparisons, p, least)
 
 
 def _numbers(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
@@ -89,6 +101,8 @@ def _numbers(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
 
 
 def _differences(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
+    least = [value for t in tested for value in t.least.values()]
+
     def entry(t: _Tested, label: str) -> Entry:
         comparison = t.comparisons.get(label)
         if label == t.best or comparison is None:
@@ -98,7 +112,7 @@ def _differences(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
         return Entry(short(comparison.difference), extra=star, below=interval)
 
     return Block(
-        caption=(_DIFFERENCE, *protocol.caption(metric="map")),
+        caption=(_DIFFERENCE, power_line(least), *protocol.caption(metric="map")),
         columns=(Column("method", align="left"), *(t.head() for t in tested)),
         rows=tuple((protocol.name(label), *(entry(t, label) for t in tested)) for label in _labels(tested)),
         notes=_NOTES,
@@ -122,6 +136,7 @@ def _data(protocol: Protocol, tested: _Tested) -> Iterator[dict[str, Any]]:
             "best": tested.best,
             **{f"against_best_{name}": getattr(comparison, name, None) for name in _NUMBERS},
             "against_best_p_holm": tested.p.get(label),
+            "against_best_detectable": tested.least.get(label),
         }
 
 

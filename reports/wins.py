@@ -25,6 +25,7 @@ _CAPTION = (
     "percent of pairs (seed, query) on which the AP of the row is higher / equal / lower than that of the "
     + "column, after the last round, over all directions and code lengths, on the seeds that both have",
     f"AP: the value of one query in {definition('map')}",
+    "counts, not tests: nothing here is called significant",
 )
 _Counts = Mapping[tuple[str, str], tuple[int, int, int]]  # row, column → wins, ties, losses
 

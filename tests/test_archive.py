@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ def rewrite(store: Store, record: RunRecord, arrays: dict[str, Any]) -> None:
     store.write(replace(record, rounds=(replace(last, metrics=scores),)), arrays)
 
 
+def relabel(store: Store, seeds: Mapping[int, int]) -> None:
+    """Give every cell another seed's name; its numbers stay."""
+    cells = [(record, dict(store.arrays(record))) for record in store.records()]
+    for path in store.folder.glob("*.*"):
+        path.unlink()
+    for record, arrays in cells:
+        store.write(replace(record, spec=replace(record.spec, seed=seeds[record.spec.seed])), arrays)
+
+
 def moved(counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Histograms in which every relevant item lies at the largest distance, and every other at the least."""
     worst = np.zeros_like(counts)
@@ -102,14 +112,15 @@ def test_merge_prefers_a_result_to_a_failure(tmp_path: Path) -> None:
 
 
 def test_compare_puts_what_became_worse_first(tmp_path: Path) -> None:
-    a = run(tmp_path / "a", methods="random_projection,lemon")
+    a = run(tmp_path / "a", methods="random_projection,lemon", seeds=3)
     shutil.copytree(a.folder, tmp_path / "b")
     b = Store(tmp_path / "b")
-    lemon = next(r for r in b.records() if r.spec.method == "lemon")
-    arrays = dict(b.arrays(lemon))
-    rewrite(b, lemon, {**arrays, "t2i/2/counts": moved(arrays["t2i/2/counts"])})
+    for lemon in (r for r in b.records() if r.spec.method == "lemon"):
+        arrays = dict(b.arrays(lemon))
+        rewrite(b, lemon, {**arrays, "t2i/2/counts": moved(arrays["t2i/2/counts"])})
     rows = compare(a, b, "map").data
-    assert (rows[0]["method"], rows[0]["direction"], rows[0]["verdict"]) == ("lemon", "t2i", "worse")
+    first = {name: rows[0][name] for name in ("method", "direction", "seeds", "verdict")}
+    assert first == {"method": "lemon", "direction": "t2i", "seeds": "0 1 2", "verdict": "worse"}
     assert rows[0]["low"] <= rows[0]["difference"] <= rows[0]["high"] < 0
     assert [row["verdict"] for row in rows[1:]] == ["same"] * 3
 
@@ -140,7 +151,8 @@ def test_a_result_that_became_a_failure_is_the_first_regression_with_its_reason(
     rewrite(b, worse, {**arrays, "i2t/2/counts": moved(arrays["i2t/2/counts"])})
     b.write(replace(lost, status="failed", reason="round 1: no more memory", rounds=(), arrays=""), {})
     table = compare(a, b, "map")
-    assert [row["verdict"] for row in table.data] == ["lost", "lost", "worse", "same"]
+    assert [row["verdict"] for row in table.data] == ["lost", "lost", "untested", "same"]
+    assert [row["seeds"] for row in table.data] == ["1", "1", "0", "0"]
     assert table.data[0]["reason"] == "failed: round 1: no more memory"
     assert f"lost: {lost.spec}: failed: round 1: no more memory" in table.blocks[0].caption
     assert "failed" in [cell.text for cell in table.blocks[0].rows[0]]
@@ -159,22 +171,22 @@ def test_a_failure_that_became_a_result_comes_last(tmp_path: Path) -> None:
 
 def test_compare_fits_a_panel_with_interval_and_verdict(tmp_path: Path) -> None:
     """What is the same for all cells of each method is told once above them."""
-    store = run(tmp_path / "a", methods="random_projection,lemon", bits="8,16", seeds=2)
+    store = run(tmp_path / "a", methods="random_projection,lemon", bits="8,16", seeds=3)
     table = compare(store, store, "map")
     [block] = table.blocks
-    assert [c.name for c in block.columns] == [
-        *("method", "bits", "seed", "way", "A", "B", "B − A", "interval", "")
-    ]
-    assert any("dataset tiny; database reindexed" in line for line in block.caption)
+    assert [c.name for c in block.columns] == [*("method", "bits", "way", "A", "B", "B − A", "interval", "")]
+    assert any("dataset tiny; seeds 0, 1, 2; database reindexed" in line for line in block.caption)
     lines = table.to_text(width=80).splitlines()
-    assert sum("same" in line and "…" in line for line in lines) == len(block.rows) == 16
+    assert sum("same" in line and "…" in line for line in lines) == len(block.rows) == 8
 
 
 def test_compare_of_other_data_gives_no_interval(tmp_path: Path) -> None:
-    a, b = run(tmp_path / "a"), run(tmp_path / "b")
-    [path] = b.folder.glob("*.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "data": "other"}))
-    assert all(np.isnan(row["low"]) for row in compare(a, b, "map").data)
+    a, b = run(tmp_path / "a", seeds=3), run(tmp_path / "b", seeds=["1", "2", "3"])
+    relabel(b, {1: 0, 2: 1, 3: 2})
+    assert not any(np.isnan(row["low"]) for row in compare(a, b, "map").data)
+    for path in b.folder.glob("*.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "data": "other"}))
+    assert all(row["verdict"] == "untested" for row in compare(a, b, "map").data)
 
 
 def test_two_commits_are_compared_by_what_they_hold(
@@ -189,7 +201,7 @@ def test_two_commits_are_compared_by_what_they_hold(
     for words in (["add", "-A", "results"], ["commit", "-qm", "two"]):
         subprocess.run([*git, *words], check=True)
     assert main(["compare", "HEAD~1", "HEAD", "--format", "csv"]) == 0
-    assert "worse" in capsys.readouterr().out
+    assert "untested" in capsys.readouterr().out
     assert main(["compare", "HEAD~1", "HEAD"]) == 0
     assert "A: HEAD~1:results/reference; B: HEAD:results/reference;" in capsys.readouterr().out
 

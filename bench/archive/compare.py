@@ -1,4 +1,9 @@
-"""Compares two results folders cell by cell: worse, better or unclear, with a confidence interval."""
+"""Compares two results folders, cells that differ in the seed alone together: worse, better or unclear.
+
+The trap: a method that has changed draws other random numbers, so one seed of it differs from one seed of the
+old one as two seeds of the same method do. The interval is over seeds and queries, and fewer than three seeds
+are listed by the size of their difference and not judged.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,10 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +25,47 @@ import numpy.typing as npt
 
 from bench import metrics
 from bench.errors import StoreError
-from bench.records import DIRECTIONS, Direction, RunRecord
+from bench.records import Direction, RunRecord, RunSpec
+from bench.reporting.crossed import Crossed
 from bench.reporting.evidence import Evidence
-from bench.reporting.protocol import DIRECTION_NAMES, dataset_of
+from bench.reporting.protocol import DIRECTION_NAMES, dataset_of, grouped, listed, reasons
+from bench.reporting.significance import CONFIDENCE, LEAST_SEEDS
 from bench.reporting.tables import Block, Column, Entry, Row, Table
+from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store
 
-CONFIDENCE = 0.95
-_PROTOCOL = ("database", "schedule", "pool", "evaluate", "labelled", "paired", "val")
-_AXES = ("dataset", "bits", "seed", *_PROTOCOL)
-_VERDICTS = ("lost", "worse", "unclear", "same", "better", "gained")  # regressions first
+_PROTOCOL = ("database", "schedule", "pool", "train", "evaluate", "labelled", "paired", "val")
+_AXES = ("dataset", "bits", "seeds", *_PROTOCOL)
+_VERDICTS = ("lost", "worse", "untested", "unclear", "same", "better", "gained")  # regressions first
+_FEW = f"untested: fewer than {LEAST_SEEDS} seeds in both, or queries that cannot be paired; listed by size"
 
-_NOTHING = np.empty(0)
+_Pair = tuple[RunRecord, RunRecord]  # the records of one cell in A and B
+_Scores = Sequence[npt.NDArray[np.float64]]  # of every query, by seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One cell and direction: B − A, with the confidence interval of the mean over queries.
+    """Cells that differ in the seed alone, in one direction: B − A, mean over queries, then over seeds.
 
-    The interval is NaN where queries cannot be paired, because the data or their number changed, and
-    where there is one query. ``lost`` is the reason why B has no result where A has one, ``gained`` the
-    reverse; the missing number is NaN.
+    ``low`` and ``high`` are the confidence interval over seeds and queries. It is NaN below three seeds, and
+    where queries cannot be paired because the data or their number changed. ``lost`` is the reason why B has
+    no results where A has them, ``gained`` the reverse; the missing number is NaN.
     """
 
+    before: tuple[RunRecord, ...]  # of A, one for each seed
     direction: Direction
-    before: RunRecord
     a: float
     b: float
     low: float = math.nan
     high: float = math.nan
+    same: bool = False  # every query, to the last bit
     lost: str = ""
     gained: str = ""
+
+    @property
+    def spec(self) -> RunSpec:
+        """Of the first seed."""
+        return self.before[0].spec
 
     @property
     def change(self) -> float:
@@ -56,13 +73,11 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``worse``, ``better``, ``same`` to the last bit, ``unclear`` where the interval includes 0, or
-        ``lost`` and ``gained`` where one side has no result.
-        """
+        """One of ``lost``, ``worse``, ``untested``, ``unclear``, ``same``, ``better``, ``gained``."""
         if self.lost or self.gained:
             return "lost" if self.lost else "gained"
-        if self.a == self.b:
-            return "same"
+        if self.same or math.isnan(self.low):
+            return "same" if self.same else "untested"
         if self.high < 0:
             return "worse"
         return "better" if self.low > 0 else "unclear"
@@ -79,14 +94,19 @@ def compare(a: Store, b: Store, metric: str) -> Table:
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )
     old, new = ({r.spec.key: r for r in s.records()} for s in (a, b))
-    differences = [d for key in old if key in new for d in _differences(a, old[key], b, new[key], metric)]
+    pairs = ((old[key], new[key]) for key in old if key in new)
+    groups = grouped(pairs, lambda pair: replace(pair[0].spec, seed=0).key)
+    with ThreadPoolExecutor(usable_threads()) as pool:  # decompressing lets go of the GIL
+        parts = pool.map(partial(_differences, a, b, metric), groups.values())
+        differences = [difference for part in parts for difference in part]
     if not differences:
         raise StoreError(f"{a.title} and {b.title} have no result in common. Give two folders of one study.")
-    differences.sort(key=lambda d: (_VERDICTS.index(d.verdict), np.nan_to_num(d.change)))
+    differences.sort(key=lambda d: (_VERDICTS.index(d.verdict), -abs(np.nan_to_num(d.change))))
     caption = (
-        f"A: {a.title}; B: {b.title}; {parsed.description}, after the last round",
-        f"B − A, mean over paired queries, with its {CONFIDENCE:.0%} confidence interval (Student's t)",
-        "worse and better where the interval excludes 0, without correction for the number of cells",
+        f"A: {a.title}; B: {b.title}; {parsed.description}, after the last round, mean over seeds",
+        f"B − A, paired, with its {CONFIDENCE:.0%} confidence interval over other seeds and queries",
+        f"worse and better where the interval excludes 0, as in {1 - CONFIDENCE:.0%} of equal rows by chance",
+        *([_FEW] if any(d.verdict == "untested" for d in differences) else ()),
         f"{len(old.keys() - new.keys())} cells only in A",
         f"{len(new.keys() - old.keys())} cells only in B",
     )
@@ -116,38 +136,57 @@ def folder_of(text: str, path: Path, scratch: Path) -> Path:
     return target / path
 
 
-def _differences(a: Store, old: RunRecord, b: Store, new: RunRecord, metric: str) -> Iterator[Difference]:
-    """One for each direction; none where neither side has a result."""
-    spec, trouble = old.spec, [f"{r.word}: {r.trouble}" if r.word else "" for r in (old, new)]
-    for direction in DIRECTIONS:
-        if direction not in spec.directions or all(trouble):
-            continue
-        before, after = (
-            _NOTHING if why else metrics.per_query(metric, Evidence(s.arrays).histograms(r, direction))
-            for why, s, r in zip(trouble, (a, b), (old, new), strict=True)
-        )
-        paired = not any(trouble) and old.data == new.data and len(before) == len(after)
-        low, high = _interval(after - before) if paired else (math.nan, math.nan)
-        yield Difference(
-            direction=direction, before=old, gained=trouble[0], lost=trouble[1],
-            a=_mean(before), b=_mean(after), low=low, high=high,
-        )  # fmt: skip
+def _differences(a: Store, b: Store, metric: str, pairs: Sequence[_Pair]) -> list[Difference]:
+    """Of cells that differ in the seed alone: by direction, those with two results and those with one."""
+    differences = []
+    for (gained, lost), part in grouped(pairs, lambda pair: (reasons(pair[:1]), reasons(pair[1:]))).items():
+        if not (gained and lost):
+            old, new = [x for x, _ in part], [y for _, y in part]
+            before, after = _scores(a, old, metric), _scores(b, new, metric)
+            data = all(x.data == y.data for x, y in part)
+            for direction in old[0].spec.directions:
+                scores = before[direction], after[direction]
+                low, high = _interval(*scores) if data else (math.nan, math.nan)
+                differences.append(Difference(
+                    before=tuple(old), direction=direction, a=_mean(scores[0]), b=_mean(scores[1]),
+                    low=low, high=high, same=_same(*scores), lost=lost, gained=gained,
+                ))  # fmt: skip
+    return differences
 
 
-def _mean(values: npt.NDArray[np.float64]) -> float:
-    return float(np.nanmean(values)) if len(values) else math.nan
+def _scores(store: Store, records: Sequence[RunRecord], metric: str) -> Mapping[Direction, _Scores]:
+    """By direction; none of records without results."""
+    scores: dict[Direction, list[npt.NDArray[np.float64]]] = {d: [] for d in records[0].spec.directions}
+    for record in records:
+        if not record.word:
+            evidence = _opened(store.arrays(record))
+            for direction, values in scores.items():
+                values.append(evidence.per_query(record, direction, metric))
+    return scores
 
 
-def _interval(differences: npt.NDArray[np.float64]) -> tuple[float, float]:
-    from scipy import stats
+def _opened(arrays: Mapping[str, npt.NDArray[Any]]) -> Evidence:
+    """For all directions of one record: opening a file costs as much as reading it."""
+    return Evidence(lambda _: arrays)
 
-    known = differences[~np.isnan(differences)]
-    if len(known) < 2:
+
+def _interval(before: _Scores, after: _Scores) -> tuple[float, float]:
+    """Of the mean difference; NaN for few seeds, and where the numbers of queries differ."""
+    sizes = {len(values) for values in (*before, *after)}
+    if not len(before) == len(after) >= LEAST_SEEDS or len(sizes) > 1:
         return math.nan, math.nan
-    if not known.any():
-        return 0.0, 0.0
-    interval = stats.ttest_1samp(known, 0.0).confidence_interval(CONFIDENCE)
-    return float(interval.low), float(interval.high)
+    change = np.array(after) - np.array(before)
+    return Crossed.of(change[:, ~np.isnan(change).any(axis=0)]).interval(CONFIDENCE)
+
+
+def _same(before: _Scores, after: _Scores) -> bool:
+    return len(before) == len(after) and all(map(partial(np.array_equal, equal_nan=True), before, after))
+
+
+def _mean(scores: _Scores) -> float:
+    """Over queries with a value, then over seeds; NaN without any."""
+    means = [values[~np.isnan(values)].mean() for values in scores if not np.isnan(values).all()]
+    return float(np.mean(means)) if means else math.nan
 
 
 def _table(differences: list[Difference], metric: str, caption: tuple[str, ...]) -> Table:
@@ -157,7 +196,7 @@ def _table(differences: list[Difference], metric: str, caption: tuple[str, ...])
     names = ("method", *varied, "way")
     columns = [Column(n, align="left") for n in names] + [Column(n) for n in ("A", "B", "B − A", "interval")]
     counts = {v: sum(d.verdict == v for d in differences) for v in _VERDICTS}
-    lost = dict.fromkeys(f"lost: {d.before.spec}: {d.lost}" for d in differences if d.lost)
+    lost = dict.fromkeys(f"lost: {r.spec}: {d.lost}" for d in differences if d.lost for r in d.before)
     block = Block(
         caption=(*caption, same, *lost),
         columns=(*columns, Column("", align="left")),
@@ -169,8 +208,8 @@ def _table(differences: list[Difference], metric: str, caption: tuple[str, ...])
 
 
 def _varies(differences: Sequence[Difference], name: str) -> bool:
-    """Whether cells of one method differ in it."""
-    pairs = {(d.before.spec.label, _value(d, name)) for d in differences}
+    """Whether rows of one method differ in it."""
+    pairs = {(d.spec.label, _value(d, name)) for d in differences}
     return len(pairs) > len({label for label, _ in pairs})
 
 
@@ -180,12 +219,14 @@ def _all_values(differences: Sequence[Difference], name: str) -> str:
 
 
 def _value(d: Difference, name: str) -> str:
-    return dataset_of(d.before) if name == "dataset" else str(getattr(d.before.spec, name))
+    if name == "seeds":
+        return listed(r.spec.seed for r in d.before)
+    return dataset_of(d.before[0]) if name == "dataset" else str(getattr(d.spec, name))
 
 
 def _row(d: Difference, varied: Sequence[str]) -> Row:
-    stub = (d.before.spec.label, *(_value(d, name) for name in varied), DIRECTION_NAMES[d.direction])
-    interval = "not paired" if math.isnan(d.low) else f"{_short(d.low, '+')}…{_short(d.high, '+')}"
+    stub = (d.spec.label, *(_value(d, name) for name in varied), DIRECTION_NAMES[d.direction])
+    interval = "–" if math.isnan(d.low) else f"{_short(d.low, '+')}…{_short(d.high, '+')}"
     numbers = (_short(d.a), _short(d.b), _short(d.change, "+"), interval)
     if d.lost or d.gained:
         word = (d.lost or d.gained).partition(":")[0]
@@ -199,10 +240,10 @@ def _short(value: float, sign: str = "") -> str:
 
 
 def _data(d: Difference) -> dict[str, Any]:
-    s = d.before.spec
     return {
-        "method": s.label, "dataset": dataset_of(d.before), "bits": s.bits, "seed": s.seed,
-        **{name: str(getattr(s, name)) for name in _PROTOCOL}, "direction": d.direction, "a": d.a, "b": d.b,
-        "difference": d.change, "low": d.low, "high": d.high, "verdict": d.verdict,
-        "reason": d.lost or d.gained, "key": s.key,
+        "method": d.spec.label, "dataset": dataset_of(d.before[0]), "bits": d.spec.bits,
+        "seeds": " ".join(str(r.spec.seed) for r in d.before),
+        **{name: str(getattr(d.spec, name)) for name in _PROTOCOL}, "direction": d.direction,
+        "a": d.a, "b": d.b, "difference": d.change, "low": d.low, "high": d.high, "verdict": d.verdict,
+        "reason": d.lost or d.gained,
     }  # fmt: skip

@@ -16,8 +16,9 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     compare = commands.add_parser(
         "compare",
         parents=[common],
-        help="compare two results folders, or two commits, cell by cell; regressions first",
-        epilog="examples: bench compare old new; bench compare HEAD~1 HEAD --path results/reference",
+        help="compare two results folders, or two commits, over seeds and queries; regressions first",
+        epilog="Cells of fewer than three seeds are listed and not judged. "
+        "examples: bench compare old new; bench compare HEAD~1 HEAD --path results/reference",
     )
     compare.add_argument("a", metavar="A", help="the older results folder, or git revision")
     compare.add_argument("b", metavar="B", help="the newer results folder, or git revision")

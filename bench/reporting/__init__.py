@@ -28,6 +28,7 @@ from bench.records import (
     origin,
     selector,
 )
+from bench.reporting.crossed import POWER
 from bench.reporting.evidence import Evidence, Health, Search, Values
 from bench.reporting.figures import Figure, Plot
 from bench.reporting.metric import WITHIN_RADIUS, chance_name, check_metric, definition, metric_title, short
@@ -67,6 +68,7 @@ from bench.reporting.protocol import (
 from bench.reporting.results import Results
 from bench.reporting.significance import (
     CONFIDENCE,
+    LEAST_SEEDS,
     LEVEL,
     Comparison,
     Ranks,
@@ -92,7 +94,8 @@ __all__ += ["BREACH", "DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PA
 __all__ += ["chance_level", "chance_name", "check_metric", "definition", "mean", "metric_title"]
 __all__ += ["WITHIN_RADIUS", "parse_metric", "per_query", "pr_curve", "short"]
 # statistics
-__all__ += ["CONFIDENCE", "LEVEL", "Comparison", "Ranks", "bootstrap", "compare_all", "holm", "ranks"]
+__all__ += ["CONFIDENCE", "LEAST_SEEDS", "LEVEL", "POWER", "Comparison", "Ranks", "bootstrap", "compare_all"]
+__all__ += ["holm", "ranks"]
 # figures
 __all__ += ["BASELINE", "PAGE_WIDTH", "Axes", "Curve", "Look", "Panel", "by_direction", "columns_of"]
 __all__ += ["draw_curve", "draw_panels", "grid", "label_edges", "legend", "lines", "log_ticks"]

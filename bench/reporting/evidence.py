@@ -104,6 +104,12 @@ class Evidence:
         number = record.rounds[-1].round if round_ is None else round_
         return _histograms(record, self(record), direction, number, graded=True)
 
+    def per_query(self, record: RunRecord, direction: Direction, metric: str) -> Values:
+        """A metric of every query after the last round (Q,); NaN without a relevant item."""
+        if metric == "map":
+            return _average_precisions(_histograms(record, self(record), direction, record.rounds[-1].round))
+        return per_query(metric, self.histograms(record, direction))
+
     def chance(self, record: RunRecord, direction: Direction, round_: int) -> npt.NDArray[np.float32]:
         """The AP of every query if all codes were equal (Q,); NaN without a relevant item."""
         return per_query("chance", _histograms(record, self(record), direction, round_)).astype(np.float32)
@@ -167,6 +173,22 @@ def _histograms(
         return stored.histograms(arrays, direction, number, record.part, graded=graded)
     except KeyError as error:
         raise _lacking(record, str(error.args[0])) from error
+
+
+def _average_precisions(hist: Histograms) -> Values:
+    """``per_query("map", hist)`` from the compiled pass, in a tenth of the time."""
+    from bench.reporting import _score_kernels
+
+    scores, no_cuts = np.empty(len(hist)), np.empty(0, np.intp)
+    _score_kernels.search(
+        np.ascontiguousarray(hist.counts, np.uint32),
+        no_cuts,
+        _score_kernels.harmonic_numbers(hist.items),
+        scores,
+        np.empty((len(hist), 0)),
+        np.zeros((2, hist.bits + 1)),
+    )
+    return scores
 
 
 def _search_of(hist: Histograms) -> Search:

@@ -345,10 +345,10 @@ def _range(values: Iterable[Any]) -> str:
 
 def _seeds(records: Iterable[RunRecord]) -> str:
     seeds = {r.spec.seed for r in records}
-    return ("seed " if len(seeds) == 1 else "seeds ") + _listed(seeds)
+    return ("seed " if len(seeds) == 1 else "seeds ") + listed(seeds)
 
 
-def _listed(values: Iterable[int]) -> str:
+def listed(values: Iterable[int]) -> str:
     """``0, 1, 2``; a long run as ``0–9``."""
     ordered = sorted(set(values))
     if len(ordered) > 4 and ordered[-1] - ordered[0] == len(ordered) - 1:
@@ -362,6 +362,6 @@ def _gathered(reasons: Iterable[tuple[RunRecord, str]]) -> Iterator[str]:
     lines: dict[str, list[str]] = {}
     for (label, dataset, reason), pairs in by_method.items():
         records = [record for record, _ in pairs]
-        cells = f"on {dataset}, {_listed(r.spec.bits for r in records)} bits, {_seeds(records)}: {reason}"
+        cells = f"on {dataset}, {listed(r.spec.bits for r in records)} bits, {_seeds(records)}: {reason}"
         lines.setdefault(cells, []).append(label)
     return (f"{', '.join(labels)} {cells}" for cells, labels in lines.items())

@@ -54,7 +54,7 @@ def results(home: Path) -> Results:
             "train": "all",
         }
         methods = "halves,random_projection,breaks,float_features"
-        bench.run(methods=methods, datasets="tiny,pictures", seeds=2, evaluate="all", **common)
+        bench.run(methods=methods, datasets="tiny,pictures", seeds=3, evaluate="all", **common)
         bench.run(methods="halves", datasets="tiny", seeds=1, database="frozen", **common)
     store = Store(home / "runs")
     records = [*store.records(), *map(attack, store.records()[:1])]

@@ -109,6 +109,7 @@ def test_one_seed_makes_no_claim_of_significance() -> None:
     found = {stored.add(0.8): stored.add(0.3, params={"x": 0})}
     text = str(stored.table([contrast("A1", found)]))
     assert "one seed: the intervals are over queries alone" in text and "*" not in text
+    assert "nothing is tested or marked" in text
 
 
 def test_a_variant_that_failed_says_so_and_is_compared_where_it_ran() -> None:

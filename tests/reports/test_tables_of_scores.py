@@ -14,6 +14,7 @@ import pytest
 from bench.errors import ParameterError
 from bench.metrics import per_query
 from bench.records import RunRecord
+from bench.reporting.metric import short
 from bench.reporting.tables import Table
 from bench.reports._stream import backward_transfer, forgetting
 from bench.scoring.hamming import Histograms
@@ -36,6 +37,10 @@ def notes(table: Table, block: int = 0) -> str:
     return "\n".join(table.blocks[block].notes)
 
 
+def caption(table: Table, block: int = 0) -> str:
+    return "\n".join(table.blocks[block].caption)
+
+
 def test_the_main_table_marks_what_is_not_told_from_the_best(study: Any) -> None:
     table = study.results().table(significance=True)
     assert "≈" not in row(table, "worse")
@@ -55,7 +60,27 @@ def test_without_being_asked_the_main_table_reads_no_arrays(study: Any) -> None:
 def test_one_seed_marks_nothing_and_says_why(make: Make) -> None:
     table = make(METHODS, seeds=1, evaluate="last").results().table(significance=True)
     assert "≈" not in "".join(row(table, m) for m in METHODS)
-    assert "two methods that share two seeds" in notes(table)
+    assert "nothing is tested or marked" in caption(table)
+
+
+def test_two_seeds_mark_nothing_and_say_why(make: Make) -> None:
+    results = make({**METHODS, "far": 9.0}, seeds=2, evaluate="last").results()
+    table = results.table(significance=True)
+    assert not set("≈?") & set("".join(row(table, m) for m in METHODS))
+    assert "that takes two methods that share 3 seeds" in caption(table)
+    tests = results.table(report="significance")
+    assert "*" not in "".join(row(tests, m, 1) for m in METHODS)
+    assert "that takes two methods that share 3 seeds" in caption(tests, 1)
+
+
+def test_the_caption_gives_the_difference_that_could_have_been_found(study: Any) -> None:
+    table = study.results().table(significance=True)
+    least = [entry["detectable"] for entry in table.data if entry["detectable"] is not None]
+    assert len(least) == 4 and min(least) > 0
+    assert "would be found with 80% power" in caption(table)
+    assert f"{short(min(least))} to {short(max(least))} by entry" in caption(table)
+    tests = study.results().table(report="significance")
+    assert "would be found with 80% power" in caption(tests, 1)
 
 
 def test_a_method_that_could_not_be_tested_is_not_shown_as_different(make: Make) -> None:
@@ -63,7 +88,7 @@ def test_a_method_that_could_not_be_tested_is_not_shown_as_different(make: Make)
     kept = [r for r in made.records if r.spec.method != "lone" or r.spec.seed == 0]
     table = type(made)(kept, made.stored).results().table(significance=True)
     assert row(table, "lone").count("?") == 2 and "?" not in row(table, "worse")
-    assert "? not tested: it shares fewer than two seeds with the best of its column" in notes(table)
+    assert "? not tested: it shares fewer than 3 seeds with the best of its column" in notes(table)
 
 
 def test_a_table_in_which_all_are_tested_has_no_mark_of_the_untested(study: Any) -> None:
