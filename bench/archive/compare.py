@@ -142,7 +142,9 @@ def _differences(a: Store, b: Store, metric: str, pairs: Sequence[_Pair]) -> lis
     for (gained, lost), part in grouped(pairs, lambda pair: (reasons(pair[:1]), reasons(pair[1:]))).items():
         if not (gained and lost):
             old, new = [x for x, _ in part], [y for _, y in part]
-            before, after = _scores(a, old, metric), _scores(b, new, metric)
+            before = _scores(a, old, metric)
+            unchanged = [x.arrays for x in old] == [y.arrays for y in new]  # names with a checked digest
+            after = before if unchanged else _scores(b, new, metric)
             data = all(x.data == y.data for x, y in part)
             for direction in old[0].spec.directions:
                 scores = before[direction], after[direction]

@@ -45,7 +45,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     table.add_argument(
         "--significance",
         action="store_true",
-        help="mark numbers not significantly different from the best; works only with map_table",
+        help="mark numbers not significantly different from the best; needs map_table and three seeds",
     )
     options.add_items(table)
     options.add_output(table)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from bench import metrics
+from bench.archive.compare import compare
 from bench.archive.verify import check
 from bench.plugins import fingerprint
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
@@ -66,13 +67,13 @@ def scored(arrays: dict[str, Any]) -> RoundRecord:
     )
 
 
-def fill(folder: Path) -> None:
+def fill(folder: Path, luck: int = 0) -> None:
     """Five methods, four lengths, five protocols, a hundred seeds; equal arrays are linked."""
     runs, files = folder / "runs", folder / "files"
-    runs.mkdir()
+    runs.mkdir(parents=True)
     files.mkdir()
     for bits, seed in product(BITS, range(10)):
-        arrays = searched(bits, seed)
+        arrays = searched(bits, seed + luck)
         entry = scored(arrays)
         content = packed(arrays)
         (files / "arrays").write_bytes(content)
@@ -112,3 +113,18 @@ def test_ten_thousand_cells_are_verified_in_a_minute_of_cpu_and_then_a_table_in_
     assert benchmark.pedantic(table, args=(folder,)).count("random_projection") >= 5
     benchmark.extra_info["CPU seconds of a table"] = spent = time.process_time() - started
     assert spent < 5
+
+
+def test_ten_thousand_checked_cells_are_compared_in_thirty_seconds_of_cpu(
+    benchmark: Any, tmp_path: Path
+) -> None:
+    """No cell is the same in both, so all arrays of both are read, on as many threads as there are cores."""
+    for side, luck in (("a", 0), ("b", 10)):
+        fill(tmp_path / side, luck)
+        assert len(Store(tmp_path / side / "runs").records()) == 10_000
+    a, b = (Store(tmp_path / side / "runs") for side in "ab")
+    started = time.process_time()
+    rows = benchmark.pedantic(compare, args=(a, b, "map")).data
+    benchmark.extra_info["CPU seconds"] = spent = time.process_time() - started
+    assert len(rows) == 200 and "same" not in {row["verdict"] for row in rows}
+    assert spent < 30
