@@ -175,3 +175,19 @@ def test_an_offline_method_learns_from_the_trained_items_alone(tmp_path: Path) -
     record, arrays = run(tmp_path, methods="scm", evaluate="all")
     assert [r.parts["unseen"].items for r in record.rounds] == [10, 20, 30]
     assert arrays["rows/trained"].sum() == 30
+
+
+@pytest.mark.parametrize("database", ["reindexed", "frozen", "learned"])
+def test_a_round_may_leave_no_item_out_of_training(tmp_path: Path, database: str) -> None:
+    record, _ = run(tmp_path, schedule="shuffled:2", train=0.9, database=database, evaluate="all")
+    assert record.status == "ok", record.traceback
+    first, last = record.rounds[0].parts["unseen"], record.rounds[-1].parts["unseen"]
+    assert (first.items, last.items) == (0, 6)
+    assert first.empty_queries == {"i2t": 12, "t2i": 12}
+    assert last.metrics["map/i2t"] > 0
+
+
+def test_a_record_with_an_empty_part_is_read_again(tmp_path: Path) -> None:
+    record, _ = run(tmp_path, schedule="shuffled:2", train=0.9, evaluate="all")
+    store = Store(tmp_path / "runs")
+    assert store.read(record.spec) is not None, store.faults

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench import metrics
-from bench.records import Direction, RoundRecord, RunRecord, RunSpec, Schedule
+from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec, Schedule
 from bench.reporting.results import Results
 from bench.scoring import hamming
 
@@ -19,7 +20,7 @@ SWEPT = {
     "one parameter": ("lambda1",),
     "two parameters": ("lambda1", "lambda2"),
 }  # of lcdh
-STUDIES = ("shuffled", "class-incremental", *SWEPT)
+STUDIES = ("shuffled", "trained on half", "class-incremental", *SWEPT)
 CLASSES, QUERIES, CHUNK, ROUNDS = 4, 30, 40, 2
 NAMES = (
     *("map", "map:pessimistic", "map:optimistic", "chance", "map@50"),
@@ -40,11 +41,12 @@ def results(study: str = "shuffled", *, failed: bool = False) -> Results:
     cells = [("lcdh", params) for params in [{}, *grid]] if axes else [(method, {}) for method in METHODS]
     stored: dict[str, Stored] = {}
     records = []
+    train = "0.5" if study == "trained on half" else "all"
     for (method, params), bits, seed in itertools.product(cells, (16, 32), (0, 1)):
-        record, stored[record.spec.key] = _run(_spec(method, bits, seed, order, params))
+        record, stored[record.spec.key] = _run(replace(_spec(method, bits, seed, order, params), train=train))
         records.append(record)
     if failed:
-        spec = _spec("olsh", 16, 0, order, {})
+        spec = replace(_spec("olsh", 16, 0, order, {}), train=train)
         records.append(RunRecord(spec=spec, status="failed", reason="round 0: no more", fidelity="textbook"))
     return Results(records, arrays=lambda record: stored[record.spec.key], swept=axes)
 
@@ -71,6 +73,7 @@ def _run(spec: RunSpec) -> tuple[RunRecord, Stored]:
     masks = hamming.pack_labels(asked), hamming.pack_labels(labels)
     stored: Stored = {
         "rows/database": np.arange(CHUNK * ROUNDS),
+        "rows/trained": np.arange(CHUNK * ROUNDS) % 8 < 4,
         "rows/query": np.arange(0),
         "queries/introduced": np.arange(QUERIES) % ROUNDS,
     }
@@ -98,35 +101,52 @@ def _run(spec: RunSpec) -> tuple[RunRecord, Stored]:
 
 
 def _round(spec: RunSpec, t: int, masks: tuple[hamming.Packed, ...], stored: Stored) -> RoundRecord:
-    """Search what has arrived by round ``t``, and keep the histograms."""
-    items = CHUNK * (t + 1)
-    scores: dict[str, float] = {}
-    for direction in spec.directions:
-        found = _search(spec, direction, items, masks, stored)
-        parts = {"counts": found.counts, "gains": found.gains, "grades": found.grades}
-        stored |= {f"{direction}/{t}/{name}": part for name, part in parts.items() if part is not None}
-        scores |= {f"{name}/{direction}": value for name, value in metrics.means(NAMES, found).items()}
+    """Search what has arrived by round ``t``, and keep the histograms: of both parts, where there are two."""
+    rows = np.arange(CHUNK * (t + 1))
+    trained = stored["rows/trained"][rows]
+    parts = {"trained": rows[trained], "unseen": rows[~trained]} if spec.train != "all" else {}
+    scores = {
+        part: PartRecord(**_scores(spec, t, of, masks, stored, f"/{part}")) for part, of in parts.items()
+    }
     return RoundRecord(
         round=t,
-        items=items,
         queries=QUERIES,
-        empty_queries=dict.fromkeys(spec.directions, 0),
-        metrics=scores,
         seconds=SECONDS | {f"{stage}_cpu": value for stage, value in SECONDS.items()},
         bits_rewritten=10 * t if t else None,
         state_bytes=1000 * spec.bits,
+        parts=scores,
+        **_scores(spec, t, rows, masks, dict(stored) if parts else stored, ""),
     )
+
+
+def _scores(
+    spec: RunSpec,
+    t: int,
+    rows: npt.NDArray[Any],
+    masks: tuple[hamming.Packed, ...],
+    stored: Stored,
+    part: str,
+) -> dict[str, Any]:
+    """The fields of a PartRecord over some rows; their histograms are added to ``stored``."""
+    scores: dict[str, float] = {}
+    for direction in spec.directions:
+        found = _search(spec, direction, rows, masks, stored)
+        arrays = {"counts": found.counts, "gains": found.gains, "grades": found.grades}
+        stored |= {f"{direction}/{t}{part}/{name}": a for name, a in arrays.items() if a is not None}
+        scores |= {f"{name}/{direction}": value for name, value in metrics.means(NAMES, found).items()}
+    return {"items": len(rows), "empty_queries": dict.fromkeys(spec.directions, 0), "metrics": scores}
 
 
 def _search(
     spec: RunSpec,
     direction: Direction,
-    items: int,
+    rows: npt.NDArray[Any],
     masks: tuple[hamming.Packed, ...],
     stored: Mapping[str, npt.NDArray[Any]],
 ) -> hamming.Histograms:
     sides = {"i": "image", "t": "text"}
     query = stored[f"codes/query/{sides[direction[0]]}"]
-    database = np.ascontiguousarray(stored[f"codes/database/{sides[direction[2]]}"][:, :items])
-    seen = np.ascontiguousarray(masks[1][:, :items])
-    return hamming.histograms(query, database, masks[0], seen, bits=spec.bits, graded=True, threads=1)
+    database = stored[f"codes/database/{sides[direction[2]]}"][:, rows]
+    return hamming.histograms(
+        query, database, masks[0], masks[1][:, rows], bits=spec.bits, graded=True, threads=1
+    )

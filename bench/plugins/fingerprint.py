@@ -21,6 +21,8 @@ _HARNESS = (
     "protocol/index.py",
     "protocol/outputs.py",
     "running/runner.py",
+    "storing/means.py",
+    "storing/_sums.py",
     "scoring/hamming.py",
     "scoring/_kernels.py",
     "scoring/cosine.py",

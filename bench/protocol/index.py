@@ -34,7 +34,7 @@ class Index:
         known = len(self.rows) if refit else 0
         new = rows[known:]
         self.rows = np.concatenate([self.rows, new])
-        if self.mode == "reindexed":
+        if self.mode == "reindexed" or not len(new):
             return  # refresh() encodes them with everything else
         for modality in MODALITIES:
             with self.clock.measure("encode_database"):
@@ -63,11 +63,13 @@ class Index:
                     self._replace(modality, pack(method, codes))
 
     def _reindex(self, method: Method, modality: Modality, known: int) -> None:
-        with self.clock.measure("rehash"):
-            old = encode(method, self.train, modality, self.rows[:known]) if known else None
-        with self.clock.measure("encode_database"):
-            new = encode(method, self.train, modality, self.rows[known:])
-        self._replace(modality, pack(method, new if old is None else np.concatenate([old, new])))
+        parts = []
+        for stage, rows in (("rehash", self.rows[:known]), ("encode_database", self.rows[known:])):
+            if len(rows):
+                with self.clock.measure(stage):
+                    parts.append(encode(method, self.train, modality, rows))
+        if parts:
+            self._replace(modality, pack(method, np.concatenate(parts)))
 
     def _append(self, modality: Modality, new: Packed) -> None:
         old = self.packed.get(modality)

@@ -41,6 +41,7 @@ from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_
 from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec
 from bench.scoring import cosine, hamming
 from bench.storing.checkpoint import Checkpoints
+from bench.storing.means import means
 from bench.study.planned import PlannedCell
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -268,8 +269,8 @@ class _Session:
         for direction in self.spec.directions:
             for part, hist in self.search(direction, queries).items():
                 asked = [m for m in STANDARD if self.applies(metrics.parse_metric(m), sizes[part])]
-                means = metrics.means(asked, hist)
-                metric[part] |= {f"{name}/{direction}": value for name, value in means.items()}
+                scores = means(asked, hist)
+                metric[part] |= {f"{name}/{direction}": value for name, value in scores.items()}
                 empty[part][direction] = metrics.empty_queries(hist)
         return {
             part: PartRecord(items=size, empty_queries=empty[part], metrics=metric[part])
@@ -294,7 +295,10 @@ class _Session:
         histograms: dict[str, hamming.Histograms] = {}
         for part, index in self.indexes.items():
             with self.clock.measure("search"):
-                histograms[part] = self.scan(direction, queries, index)
+                if len(index.rows):
+                    histograms[part] = self.scan(direction, queries, index)
+                else:  # a small first round may leave no item out of training
+                    histograms[part] = histograms["trained"].emptied()
             prefix = f"{direction}/{self.round}" + (f"/{part}" if part != "all" else "")
             for name in ("counts", "gains", "grades"):
                 self.arrays[f"{prefix}/{name}"] = _narrow(getattr(histograms[part], name))
@@ -335,8 +339,9 @@ class _Session:
 
     def arrived(self, modality: Modality, rows: Rows) -> npt.NDArray[Any]:
         """The packed codes of all parts of the database in the order of ``rows``."""
-        packed = np.concatenate([index.packed[modality] for index in self.indexes.values()], axis=1)
-        held = np.concatenate([index.rows for index in self.indexes.values()])
+        filled = [index for index in self.indexes.values() if len(index.rows)]
+        packed = np.concatenate([index.packed[modality] for index in filled], axis=1)
+        held = np.concatenate([index.rows for index in filled])
         if np.array_equal(held, rows):
             return packed
         place = np.empty(held.max() + 1, dtype=np.intp)

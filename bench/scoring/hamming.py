@@ -69,6 +69,11 @@ class Histograms:
             None if self.grades is None or other.grades is None else _padded_sum(self.grades, other.grades),
         )
 
+    def emptied(self) -> Histograms:
+        """The histograms of the same queries over a database without items."""
+        arrays = (self.counts, self.gains, self.grades)
+        return Histograms(*(None if array is None else np.zeros_like(array) for array in arrays))  # type: ignore[arg-type]
+
     def take(self, rows: slice | npt.NDArray[Any]) -> Histograms:
         """The histograms of some of the queries."""
         return Histograms(

@@ -85,6 +85,9 @@ class Store:
     def _read(self, paths: Sequence[Path], passed: Container[str]) -> dict[Path, RunRecord | RecordError]:
         """Read files on threads: hashing and decompressing let go of the interpreter's lock."""
 
+        if not paths:
+            return {}
+
         def read(path: Path) -> tuple[RunRecord, str] | RecordError:
             try:
                 return reading.checked_record(path, passed)
