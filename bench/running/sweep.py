@@ -124,7 +124,7 @@ def _line(record: RunRecord) -> str:
     """A finished cell in one line."""
     if record.status != "ok":
         return f"{record.spec}  {record.status}: {record.reason}"
-    scores = record.rounds[-1].metrics
+    scores = record.over("unseen").rounds[-1].metrics  # as the tables
     maps = "  ".join(
         f"{d.upper().replace('2', '→')} {scores[f'map/{d}']:.3f}" for d in record.spec.directions
     )
