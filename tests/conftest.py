@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,17 +72,23 @@ def no_process_is_left() -> Iterator[None]:
         from joblib.externals.loky import get_reusable_executor
 
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
-    _, left = psutil.wait_procs(_started(), timeout=5)
-    commands = [" ".join(process.cmdline()) for process in left]
+    psutil.wait_procs(_started(), timeout=5)
+    left = _started()
     for process in left:
         process.kill()
-    assert commands == []
+    assert not list(left.values())
 
 
-def _started() -> list[psutil.Process]:
-    """The children of this process but for the trackers of Python's own pools, which end with it."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+def _started() -> dict[psutil.Process, str]:
+    """The children that run, with their commands, but for the trackers of Python's own pools.
+
+    The trap: a tracker that has just been forked still has its parent's command, so ask again later.
+    """
+    running = {}
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            running[child] = " ".join(child.cmdline())
+    return {child: command for child, command in running.items() if "resource_tracker" not in command}
 
 
 @pytest.fixture(scope="session")
