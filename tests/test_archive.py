@@ -60,7 +60,7 @@ def change(store: Store, part: str, by: Any) -> None:
 def rewrite(store: Store, record: RunRecord, arrays: dict[str, Any]) -> None:
     """Store other arrays of a cell, with the scores that they give."""
     [last] = record.rounds
-    scores = {}
+    scores: dict[str, float] = {}
     for direction in record.spec.directions:
         names = [key.rpartition("/")[0] for key in last.metrics if key.endswith(direction)]
         means = metrics.means(names, stored.histograms(arrays, direction, last.round))

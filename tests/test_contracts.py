@@ -46,7 +46,7 @@ def run() -> Run:
 
     def run(methods: str, **options: Any) -> Results:
         plugins = [str(PLUGINS / f"{name}.py") for name in ("cheats", "halves", "tiny")]
-        study = {"datasets": "tiny", "bits": "8", "seeds": 1, "plugin": plugins} | options
+        study: dict[str, Any] = {"datasets": "tiny", "bits": "8", "seeds": 1, "plugin": plugins} | options
         return bench.run(methods=methods, **study)
 
     return run
@@ -101,7 +101,8 @@ def test_an_edited_file_is_another_version(
 ) -> None:
     source = (PLUGINS / "halves.py").read_text()
     path, tiny = plugin_file("mine", source), str(PLUGINS / "tiny.py")
-    study = {"methods": "mine", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": [str(path), tiny]}
+    study: dict[str, Any] = {"methods": "mine", "datasets": "tiny", "bits": "8", "seeds": 1}
+    study["plugin"] = [str(path), tiny]
     bench.run(**study)
     plugin_file("mine", source.replace("self.scale *", "2 * self.scale *"))
     bench.run(**study)

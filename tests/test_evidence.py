@@ -92,7 +92,7 @@ def test_chance_is_what_equal_codes_would_give_every_query() -> None:
 def test_histograms_and_codes_are_those_that_were_stored() -> None:
     made, codes = histograms(), np.where(np.random.default_rng(1).random((30, BITS)) < 0.5, 1, -1)
     gains, grades = np.ones((len(made), BITS + 1), np.uint64), np.zeros((len(made), 2), np.uint32)
-    parts = {"i2t/2/counts": made.counts, "i2t/2/gains": gains, "i2t/2/grades": grades}
+    parts: dict[str, Any] = {"i2t/2/counts": made.counts, "i2t/2/gains": gains, "i2t/2/grades": grades}
     evidence = Evidence(lambda _: {**parts, "codes/database/text": hamming.pack_codes(codes)})
     found = evidence.histograms(record(), "i2t")
     for array, stored in zip((found.counts, found.gains, found.grades), parts.values(), strict=True):

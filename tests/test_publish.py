@@ -8,6 +8,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +289,7 @@ def test_the_modules_of_an_installed_method_are_published(
     (package / "parts" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path / "site")
     registry.add_file(PLUGINS[1])
-    point = registry.EntryPoint("halves", "theirs.parts.halves:Halves", "bench.methods")
+    point = EntryPoint("halves", "theirs.parts.halves:Halves", "bench.methods")
     monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == "bench.methods" else [])
     publish(Store(home / "runs"), home / "new.zip")
     plugins = {name for name in members(home / "new.zip") if name.startswith("plugins/")}

@@ -45,7 +45,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """The results of a run with these options, which is done once."""
-    home, known = tmp_path_factory.mktemp("made"), {}
+    home = tmp_path_factory.mktemp("made")
+    known: dict[str, Path] = {}
 
     def make(**options: Any) -> Path:
         key = repr(options)
@@ -334,7 +335,12 @@ def test_a_cell_is_counted_once_and_remembered_by_its_bytes(
 ) -> None:
     counted: list[RunRecord] = []
     plain = recount.fault
-    monkeypatch.setattr(recount, "fault", lambda r, arrays: counted.append(r) or plain(r, arrays))
+
+    def fault(record: RunRecord, arrays: Any) -> str:
+        counted.append(record)
+        return plain(record, arrays)
+
+    monkeypatch.setattr(recount, "fault", fault)
     for _ in range(2):
         assert len(Store(folder).records()) == 1
     shutil.copytree(folder, tmp_path / "copy")

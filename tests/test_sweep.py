@@ -92,10 +92,14 @@ def test_the_results_of_a_run_are_the_records_in_the_folder(tmp_path: Path) -> N
 def test_a_run_reads_no_record_again_that_it_has_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, read = reading.checked_record, []
-    monkeypatch.setattr(
-        reading, "checked_record", lambda path, passed: read.append(path) or plain(path, passed)
-    )
+    plain = reading.checked_record
+    read: list[Path] = []
+
+    def counted(path: Path, passed: Any) -> Any:
+        read.append(path)
+        return plain(path, passed)
+
+    monkeypatch.setattr(reading, "checked_record", counted)
     bench.run(**options(tmp_path))
     assert not read
     bench.run(**options(tmp_path))

@@ -135,7 +135,7 @@ def of_other_labels(store: Store) -> None:
         hist = stored.histograms(arrays, direction, entry.round)
         asked = [key.rpartition("/")[0] for key in scores if key.endswith(direction)]
         scores |= {f"{name}/{direction}": value for name, value in metrics.means(asked, hist).items()}
-    empty = dict.fromkeys(record.spec.directions, 1)
+    empty: dict[str, int] = dict.fromkeys(record.spec.directions, 1)
     store.write(replace(record, rounds=(replace(entry, metrics=scores, empty_queries=empty),)), arrays)
 
 
@@ -204,8 +204,8 @@ def test_a_rerun_needs_a_cell_with_a_result(store: Store, tmp_path: Path) -> Non
 
 
 def test_a_split_cell_runs_again_and_is_rescored_over_its_parts(tmp_path: Path) -> None:
-    options = {"methods": "halves", "datasets": "tiny", "bits": "8", "seeds": 1, "plugin": PLUGINS}
-    bench.run(**options, train=0.5, results=str(tmp_path / "split"))
+    options: dict[str, Any] = {"methods": "halves", "datasets": "tiny", "bits": "8", "seeds": 1}
+    bench.run(**options, plugin=PLUGINS, train=0.5, results=str(tmp_path / "split"))
     store = Store(tmp_path / "split")
     rescore(store, "map@20:hits", data_root=tmp_path)
     [record] = store.records(anew=True)

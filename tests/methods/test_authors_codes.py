@@ -103,7 +103,8 @@ def method_of(entry: str, data: dict[str, Array], *, authors: bool = True) -> Me
     _, name, bits = entry.rsplit("_", 2)
     cls: type[Method] = registry.get("method", name.lower())
     settings = dict(cls.presets["authors"]) if authors else {}
-    settings |= {"DOCH": {"anchors": 20}, "ROHLSE": {"anchors": 0, "signs": "fixed"}}.get(name, {})
+    ours: dict[str, dict[str, Any]] = {"DOCH": {"anchors": 20}, "ROHLSE": {"anchors": 0, "signs": "fixed"}}
+    settings |= ours.get(name, {})
     method: Any = cls(bits=int(bits), **settings)
     method.rng = FixedDraws()
     if name == "ROHLSE":  # its program subtracts the mean of all items, which a stream does not know

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Batch, Chunk
+from bench.api import MODALITIES, Batch, Chunk, Modality
 from bench.methods import ohpkl
 from bench.methods._anchors import Anchors
 from bench.methods.docmh import DOCMH
@@ -44,9 +44,15 @@ class FixedDraws:
         return np.arange(n)
 
 
+def batch(modality: Modality, rows: Any) -> Batch:
+    """Items in float64, as the authors' programs have them."""
+    features: Any = DATA[modality][rows]
+    return Batch(features)
+
+
 def chunks(labels: Array) -> Iterator[Chunk]:
     for t, rows in enumerate(np.arange(150).reshape(3, 50)):
-        image, text = (Batch(DATA[m][rows]) for m in MODALITIES)
+        image, text = (batch(m, rows) for m in MODALITIES)
         yield Chunk(round=t, image=image, text=text, labels=labels[rows], ids=rows)
 
 
@@ -65,7 +71,7 @@ def test_docmh_gives_the_codes_of_its_authors_program(entry: str) -> None:
     method = DOCMH(bits=int(bits), **DOCMH.presets["authors"])
     np.testing.assert_array_equal(learned(method, GOLDEN[f"labels_{case}"]), GOLDEN[f"{entry}_B"])
     for m in MODALITIES:
-        codes = method.encode(Batch(DATA[m][150:]), m)
+        codes = method.encode(batch(m, slice(150, None)), m)
         np.testing.assert_array_equal(codes, GOLDEN[f"{entry}_query_{m}"])
 
 

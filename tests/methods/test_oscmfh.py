@@ -228,7 +228,9 @@ def flipped(method: Callable[[], OSCMFH], chunks: list[Chunk]) -> float:
     rng = np.random.default_rng(1)
     codes = []
     for size in (0.0, 1e-9):
-        images = [c.image.features * (1 + size * rng.standard_normal(c.image.features.shape)) for c in chunks]
+        images: list[Any] = [
+            c.image.features * (1 + size * rng.standard_normal(c.image.features.shape)) for c in chunks
+        ]
         pairs = zip(chunks, images, strict=True)
         near = [replace(c, image=Batch(image), shared=Shared()) for c, image in pairs]
         codes.append(fit(method(), near).update_database("image"))

@@ -189,8 +189,7 @@ def test_signs_of_directions_are_drawn_or_all_positive() -> None:
 @pytest.mark.parametrize("anchors", [0, 30])
 def test_codes_depend_on_the_signs_of_directions(anchors: int, codes_of: CodesOf) -> None:
     fixed, drawn = (
-        codes_of(ROHLSE(bits=4, anchors=anchors, signs=signs), stream(60, 60))  # type: ignore[arg-type]
-        for signs in ("fixed", "drawn")
+        codes_of(ROHLSE(bits=4, anchors=anchors, signs=signs), stream(60, 60)) for signs in ("fixed", "drawn")
     )
     assert (fixed != drawn).any()
 

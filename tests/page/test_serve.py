@@ -23,6 +23,7 @@ from bench.errors import BenchError, ParameterError
 from bench.page import live
 from bench.records import RunRecord, RunSpec, Schedule
 from bench.storing import traces
+from bench.storing.reading import read_record
 from bench.storing.store import Store
 
 HOSTILE = "<img src=x onerror='window.pwned=1'>"
@@ -86,8 +87,13 @@ def test_what_changes_is_seen_and_what_does_not_is_not_read_again(
     watch = live.Watch(folder)
     watch.status()
     read: list[Path] = []
-    plain = live.read_record
-    monkeypatch.setattr(live, "read_record", lambda path: read.append(path) or plain(path))
+    plain = read_record
+
+    def counted(path: Path) -> Any:
+        read.append(path)
+        return plain(path)
+
+    monkeypatch.setattr(live, "read_record", counted)
     Store(folder).write(record(5), {})
     watch.status()
     assert len(read) == 1

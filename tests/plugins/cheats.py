@@ -21,11 +21,13 @@ class Cheats(Method):
     source = Source(fidelity="new")
 
     def fit_chunk(self, chunk: Chunk) -> None:
+        assert chunk.labels is not None, "a supervised method is given labels"
         reaches = self.cheat == "future" and len(chunk) >= MANY
-        items: Split = (split_around(chunk) if reaches else None) or chunk
+        items: Any = (split_around(chunk) if reaches else None) or chunk
         if chunk.round == 0:
             self.map_ = self.rng.standard_normal((items.labels.shape[1], self.bits))
-            self.w_, self.rows_ = {}, {m: {} for m in MODALITIES}
+            self.w_: dict[str, Any] = {}
+            self.rows_: dict[str, dict[str, Any]] = {m: {} for m in MODALITIES}
         targets = items.labels @ self.map_
         for m in MODALITIES:
             x = items.batch(m).features.astype(float)
@@ -64,4 +66,6 @@ def labels_of_caller() -> Any:
     """Labels of the items that the harness is encoding."""
     caller = sys._getframe(2).f_locals
     items = caller.get("items")
-    return items.labels[caller["block"]] if isinstance(items, Split) else None
+    if not isinstance(items, Split) or items.labels is None:
+        return None
+    return items.labels[caller["block"]]
