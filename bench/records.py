@@ -129,16 +129,21 @@ class RunSpec:
         """The method as it was asked for: ``lcdh[lambda1=0.1]``."""
         return selector(self.method, self.params)
 
+    @cached_property
+    def dataset_label(self) -> str:
+        """The dataset as it was selected: ``files[path=mine.npz]``."""
+        return selector(self.dataset, self.dataset_params)
+
     @property
     def sees_future(self) -> bool:
         """Whether an offline teacher was shown the items of later rounds."""
         return self.pool == "full"
 
     def __str__(self) -> str:
-        data = selector(self.dataset, self.dataset_params)
         shares = "".join(f", {k} {getattr(self, k)}" for k in SINCE if getattr(self, k) != SINCE[k])
         pool = f", pool {self.pool}" if self.pool not in ("none", "first_chunk") else ""
-        return f"{self.label} on {data}, {self.bits} bits, seed {self.seed}, {self.database}{pool}{shares}"
+        run = f"{self.label} on {self.dataset_label}, {self.bits} bits, seed {self.seed}"
+        return f"{run}, {self.database}{pool}{shares}"
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RunSpec:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.contract.items import MODALITIES, Modality, Split
 from bench.errors import BenchError, DataError, ParameterError, StoreError
-from bench.records import RunRecord, RunSpec, selector
+from bench.records import RunRecord, RunSpec
 from bench.reporting import writing
 from bench.results import Results
 from bench.scoring import hamming
@@ -92,7 +92,7 @@ def _benchopt_rows(record: RunRecord) -> Iterator[dict[str, Any]]:
         scores = {f"objective_{key.replace('/', '_')}": value for key, value in entry.metrics.items()}
         yield {
             "objective_name": _objective(s),
-            "data_name": selector(s.dataset, s.dataset_params),
+            "data_name": s.dataset_label,
             "solver_name": f"{s.label}[bits={s.bits}]",
             "p_solver_bits": s.bits,
             **{f"p_solver_{name}": value for name, value in s.params.items()},

@@ -21,7 +21,6 @@ from bench.records import (
     RunRecord,
     RunSpec,
     origin,
-    selector,
 )
 from bench.reporting.significance import LEVEL
 from bench.reporting.tables import Block, Table
@@ -208,7 +207,7 @@ def _record(
     return {
         "key": spec.key,
         "method": spec.label,
-        "dataset": selector(spec.dataset, spec.dataset_params),
+        "dataset": spec.dataset_label,
         "bits": spec.bits,
         "seed": spec.seed,
         "pool": spec.pool,

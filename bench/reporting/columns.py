@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.errors import StoreError
-from bench.records import RoundRecord, RunRecord, RunSpec, selector
+from bench.records import RoundRecord, RunRecord, RunSpec
 
 _NOISE = 1e-12  # relative
 
@@ -52,7 +52,7 @@ def _levels(record: RunRecord) -> Iterator[tuple[tuple[object, ...], str, float]
 def _searched(record: RunRecord, entry: RoundRecord, part: str) -> tuple[object, ...]:
     """Everything that decides which items a part of the database holds, and which queries search it."""
     spec = record.spec
-    data = selector(spec.dataset, spec.dataset_params), record.data, _carved(spec)
+    data = spec.dataset_label, record.data, _carved(spec)
     if part == "all" and entry is record.rounds[-1] and not _carved(spec):
         return data
     return (*data, str(spec.schedule), spec.seed, entry.round, *((part, spec.train) if part != "all" else ()))
@@ -72,17 +72,13 @@ def uneven_threads(records: Sequence[RunRecord]) -> list[tuple[RunRecord, str]]:
     ran = [(record, record.environment["threads"]) for record in records if "threads" in record.environment]
     counts: dict[str, Counter[int]] = {}
     for record, threads in ran:
-        counts.setdefault(_dataset(record), Counter())[threads] += 1
+        counts.setdefault(record.spec.dataset_label, Counter())[threads] += 1
     usual = {dataset: counted.most_common(1)[0][0] for dataset, counted in counts.items()}
     return [
-        (record, f"ran on {_threads(threads)}, most of the column on {usual[_dataset(record)]}")
+        (record, f"ran on {_threads(threads)}, most of the column on {usual[record.spec.dataset_label]}")
         for record, threads in ran
-        if threads != usual[_dataset(record)]
+        if threads != usual[record.spec.dataset_label]
     ]
-
-
-def _dataset(record: RunRecord) -> str:
-    return selector(record.spec.dataset, record.spec.dataset_params)
 
 
 def _threads(count: int) -> str:

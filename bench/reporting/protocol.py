@@ -19,7 +19,6 @@ from bench.records import (
     RunRecord,
     kind_of,
     origin,
-    selector,
 )
 from bench.reporting import columns
 from bench.reporting.metric import chance_name, short
@@ -280,7 +279,7 @@ def by_row(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
 
 def dataset_of(record: RunRecord) -> str:
     """The dataset as it was selected: ``files[path=mine.npz]``."""
-    return selector(record.spec.dataset, record.spec.dataset_params)
+    return record.spec.dataset_label
 
 
 def parallel(records: Iterable[RunRecord]) -> bool:

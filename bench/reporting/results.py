@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.contract.params import parameters
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.records import PARTS, Contrast, RoundRecord, RunRecord, selector
+from bench.records import PARTS, Contrast, RoundRecord, RunRecord
 from bench.reporting import options, style
 from bench.reporting.evidence import Evidence, Loader
 from bench.reporting.figures import Figure
@@ -187,7 +187,7 @@ def _cell(key: str, record: RunRecord, stale: str) -> tuple[Any, ...]:
     protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate, s.labelled, s.paired, s.train)
     origin = (record.fidelity, record.breach)
     outcome = (*origin, record.status, record.reason, stale, record.data, record.code, key)
-    return (s.label, selector(s.dataset, s.dataset_params), s.bits, *protocol, *outcome)
+    return (s.label, s.dataset_label, s.bits, *protocol, *outcome)
 
 
 def _numbers(r: RoundRecord) -> Iterator[tuple[Any, ...]]:

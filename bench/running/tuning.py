@@ -192,7 +192,7 @@ def tune(
         one = study.but(methods=[_set(given, values)])
         cells = planner.cells(one)
         records = sweep.complete(one, cells, retry=retry, force=force, contract=contract).records
-        data.update({selector(r.spec.dataset, r.spec.dataset_params): r.data for r in records})
+        data.update({r.spec.dataset_label: r.data for r in records})
         done.append(_trial(values, records))
         if progress:
             task.finish(_line(done))
