@@ -39,7 +39,7 @@ from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
 from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec
-from bench.scoring import cosine, hamming
+from bench.scoring import cosine, hamming, stored
 from bench.storing.checkpoint import Checkpoints
 from bench.storing.means import means
 from bench.study.planned import PlannedCell
@@ -128,10 +128,8 @@ class _Stream:
             if not due or (offline and round_ not in self.evaluated):
                 continue
             rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
-            arrived, parts = (
-                self.chunk(self.plan.shown(rows), 0 if offline else round_),
-                self.plan.parts(rows),
-            )
+            arrived = self.chunk(self.plan.shown(rows), 0 if offline else round_)
+            parts = self.plan.parts(rows)
             for session in due:
                 session.attempt(round_, lambda s: s.take(arrived, parts))  # noqa: B023  # called at once
             if round_ < max(self.evaluated):
@@ -299,9 +297,9 @@ class _Session:
                     histograms[part] = self.scan(direction, queries, index)
                 else:  # a small first round may leave no item out of training
                     histograms[part] = histograms["trained"].emptied()
-            prefix = f"{direction}/{self.round}" + (f"/{part}" if part != "all" else "")
-            for name in ("counts", "gains", "grades"):
-                self.arrays[f"{prefix}/{name}"] = _narrow(getattr(histograms[part], name))
+            head = stored.prefix(direction, self.round, part)
+            for name in stored.TYPES:
+                self.arrays[f"{head}/{name}"] = _narrow(getattr(histograms[part], name))
         if "all" not in histograms:
             histograms["all"] = histograms["trained"] + histograms["unseen"]
         return histograms

@@ -21,6 +21,11 @@ TYPES: Mapping[str, type[np.unsignedinteger[Any]]] = {
 }
 
 
+def prefix(direction: str, round_: int, part: str) -> str:
+    """The head of the names under which the histograms of one search are stored: ``i2t/5/unseen``."""
+    return f"{direction}/{round_}" + (f"/{part}" if part != "all" else "")
+
+
 def histograms(
     arrays: Arrays, direction: str, round_: int, part: str = "all", *, graded: bool = True
 ) -> Histograms:
@@ -29,12 +34,12 @@ def histograms(
     ``all`` is the sum of ``trained`` and ``unseen`` where those are stored. Without ``graded`` only counts
     are read. Raises KeyError for arrays that are not stored.
     """
-    prefix = f"{direction}/{round_}" + (f"/{part}" if part != "all" else "")
-    if part == "all" and f"{direction}/{round_}/trained/counts" in arrays:
+    if part == "all" and f"{prefix(direction, round_, 'trained')}/counts" in arrays:
         trained, unseen = (
             histograms(arrays, direction, round_, one, graded=graded) for one in ("trained", "unseen")
         )
         return trained + unseen
     names = TYPES if graded else ("counts",)
-    wide = {name: arrays[f"{prefix}/{name}"].astype(TYPES[name]) for name in names}
+    head = prefix(direction, round_, part)
+    wide = {name: arrays[f"{head}/{name}"].astype(TYPES[name]) for name in names}
     return Histograms(**wide)
