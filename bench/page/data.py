@@ -58,12 +58,19 @@ def _section(part: Results, records: Sequence[RunRecord], index: Mapping[str, in
     protocols = []
     for i, block in enumerate(provenance.blocks):
         shown = _protocol(block, _of(i, provenance.data), records, index)
+        power = [] if tested is None else _only(tested.blocks[i].caption[1:], block.caption)
+        shown["caption"] += power
         protocols.append({**shown, "p": _against_best(_of(i, compared))})
     return {"metrics": list(_metrics(_names(part) or ["map"], part, tested)), "protocols": protocols}
 
 
 def _of(block: int, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["block"] == block]
+
+
+def _only(lines: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The lines that are not known: those of a tested table on what its tests could have found."""
+    return [line for line in lines if line not in known]
 
 
 class _Numbered:

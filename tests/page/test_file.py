@@ -157,3 +157,20 @@ def test_bench_report_writes_the_page_with_its_figures(
     out, html = tmp_path / "report", tmp_path / "deep" / "out.html"
     assert main(["report", "--results", str(store.folder), "--out", str(out), "--html", str(html)]) == 0
     assert 100_000 < html.stat().st_size < 5_000_000
+
+
+def test_a_cell_on_other_threads_is_marked_and_explained(results: Results) -> None:
+    first, *rest = (r for r in results.records if r.status == "ok" and r.spec.database == "reindexed")
+    other = replace(first, environment={**first.environment, "threads": 2})
+    [section] = data.collect(Results([other, *rest]), {})["sections"]
+    [protocol] = [p for p in section["protocols"] if first.spec.label in p["methods"]]
+    assert "¤" in protocol["methods"][first.spec.label]["mark"]
+    assert any("ran on 2 threads" in note for note in protocol["notes"])
+
+
+@pytest.mark.parametrize(("seeds", "line"), [(2, "nothing is tested or marked"), (3, "% power")])
+def test_the_caption_says_what_the_tests_could_find(results: Results, seeds: int, line: str) -> None:
+    tried = [r for r in results.records if r.spec.dataset == "tiny" and r.spec.database == "reindexed"]
+    part = Results([r for r in tried if r.spec.seed < seeds], arrays=results.evidence)
+    for protocol in data.collect(part, {})["sections"][0]["protocols"]:
+        assert sum(line in text for text in protocol["caption"]) == 1
