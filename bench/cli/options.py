@@ -204,6 +204,11 @@ def show(table: Table | Figure) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(table)
+        from bench.printing import Steering
+
+        console = Console()
+        with console.capture() as styled:
+            console.print(table)
+        sys.stdout.write(Steering(styled.get()))
     else:
         print(table)
