@@ -206,7 +206,8 @@ def _file(file: File) -> str:
     expected = file.expected
     size = "size unknown" if expected.bytes is None else amount(expected.bytes, "bytes")
     kind, _ = expected.checksum
-    known = f"{kind} published" if kind else "no checksum published"
+    http = ", unchecked over http" if expected.url.startswith("http:") else ""
+    known = f"{kind} published" if kind else f"no checksum published{http}"
     optional = ", optional" if expected.optional else ""
     optional += f", variant {expected.variant}" if expected.variant else ""
     lines = [f"  {file.state:8}  {expected.path}  ({size}, {known}{optional})"]
