@@ -12,10 +12,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from bench import __version__, printing
-from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
+from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, trust, tune
 from bench.cli.commands import Commands
 from bench.errors import BenchError
 from bench.plugins import registry
@@ -40,7 +41,8 @@ def _execute(argv: Sequence[str] | None) -> int:
         for path in ",".join(getattr(args, "plugin_files", ())).split(","):
             if path:
                 registry.add_file(Path(path))
-        return int(args.execute(args))
+        with registry.asking(partial(trust.announce, yes=getattr(args, "yes", False))):
+            return int(args.execute(args))
     except BenchError as error:
         if args.debug:
             raise

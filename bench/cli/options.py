@@ -69,6 +69,14 @@ def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> No
         group.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=text)
     group.add_argument("--val", type=int, metavar="N", help="use N training items as queries, for tuning")
     add_plugin_files(group)
+    add_yes(group)
+
+
+def add_yes(parser: argparse._ActionsContainer) -> None:
+    """Add --yes, which ``bench.cli.main`` reads."""
+    parser.add_argument(
+        "--yes", action="store_true", help="load the plugin files that the study names without asking"
+    )
 
 
 def study_of(args: argparse.Namespace, **changes: object) -> Study:

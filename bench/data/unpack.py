@@ -36,10 +36,13 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What an archive may unpack to, so that a bomb fills no disk; without ``bytes`` by its own size."""
+    """Most bytes and members that an archive unpacks to, so that a bomb fills no disk.
+
+    Without ``bytes`` they follow from the archive's own size.
+    """
 
     bytes: int | None = None
-    files: int = 1_000_000  # with folders
+    files: int = 1_000_000  # folders included
 
 
 @dataclass(frozen=True, slots=True)

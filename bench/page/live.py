@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
@@ -20,6 +22,7 @@ from bench.errors import BenchError
 from bench.page.build import page
 from bench.records import RunRecord, RunSpec
 from bench.storing import traces
+from bench.storing.form import mismatch
 from bench.storing.reading import RecordError, read_record
 from bench.storing.store import stale_reason
 
@@ -48,7 +51,7 @@ class Watch:
             entries = self._entries()
         if self._wanted:
             entries = [e for e in entries if e["key"] in self._wanted]
-        left = traces.read(self.folder)
+        left = [trace for trace in traces.read(self.folder) if _usable(trace)]
         running = [t for t in left if t.kind == "cells" and t.alive is not False]
         counts = Counter(e["status"] for e in entries)
         if self._wanted:
@@ -104,6 +107,12 @@ def _last(record: RunRecord) -> dict[str, float]:
     return {d: value for d, value in found.items() if value is not None and math.isfinite(value)}
 
 
+def _usable(trace: traces.Trace) -> bool:
+    """Whether a trace has the form that a sweep gives it; anybody may have written the file."""
+    formed = not mismatch(asdict(trace), traces.Trace, "trace")
+    return formed and math.isfinite(trace.since) and 0 < trace.pid < 1 << 31
+
+
 def _sweep(trace: traces.Trace) -> dict[str, Any]:
     """A sweep and, at the pace of what it has finished, the seconds that are left."""
     left = None
@@ -117,6 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Two addresses: the page and its data."""
 
     server: _Server
+    timeout = 10  # seconds that a connection may be silent
 
     def do_GET(self) -> None:
         if self.headers.get("Host") not in self.server.names:  # another site's name for this machine
@@ -151,6 +161,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__((HOST, port), _Handler)
         self.watch = watch
         self.names = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what went wrong, but not that a browser has left."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 def server(watch: Watch, port: int) -> ThreadingHTTPServer:

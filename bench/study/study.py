@@ -91,9 +91,9 @@ class Study:
         return results_folder(self.results)
 
     def add_plugins(self) -> None:
-        """Register the files in ``plugin``."""
+        """Register the files in ``plugin``, which are code."""
         for path in self.plugin:
-            registry.add_file(Path(path))
+            registry.add_named(Path(path))
 
     def check(self) -> None:
         """Raise ParameterError at the first option that no run could use."""
