@@ -26,6 +26,9 @@ def merge(sources: Sequence[Store], target: Store) -> int:
             known = chosen.get(record.spec.key)
             if known is None or _better(record, store, *known):
                 chosen[record.spec.key] = record, store
+    if not chosen:
+        folders = ", ".join(str(store.folder) for store in sources)
+        raise StoreError(f"{folders}: no cells to merge. Give folders that `bench run` has written.")
     copies = [(record, store) for record, store in chosen.values() if store is not target]
     for record, store in copies:
         target.write(record, store.arrays(record) if record.arrays else {})

@@ -48,6 +48,9 @@ def _execute(argv: Sequence[str] | None) -> int:
             raise
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"bench: memory ran out: {error}. Give fewer items, or fewer jobs.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("bench: interrupted. Finished cells are kept; run it again to continue.", file=sys.stderr)
         return 130

@@ -74,10 +74,12 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="how networks compute; auto: bf16 if the device has it, else fp32",
     )
-    parser.add_argument("--batch", type=int, default=32, metavar="N", help="items per batch (default: 32)")
+    parser.add_argument(
+        "--batch", type=options.whole, default=32, metavar="N", help="items per batch (default: 32)"
+    )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=options.whole,
         default=0,
         metavar="N",
         help="processes that decode pictures (default: 0, only this one)",

@@ -28,7 +28,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     options.add_yes(serve)
     serve.add_argument(
         "--port",
-        type=int,
+        type=options.whole,
         default=8642,
         metavar="N",
         help="port to listen on; 0 picks a free one (default %(default)s)",
