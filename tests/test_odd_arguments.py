@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,7 @@ def test_an_option_without_effect_or_sense_is_refused_though_nothing_is_due(
         (["--evaluate", "every:²"], "evaluate must be one of last, all, every:K"),
         (["--pool", "separate:²"], "pool must be one of"),
         (["--schedule", "shuffled:99999999999999999999"], "is not ORDER:SIZE"),
+        (["--directions", "i2t,i2t"], "directions has one twice: i2t, i2t"),
         (["--labelled", "1e400"], "labelled is a share of training items, from 0 to 1; got inf"),
         (["--paired", "nan"], "paired is a share of training items, from 0 to 1; got nan"),
         (["--methods", "lcdh[lambda1=1e400]"], "lambda1 must be float in [0, inf); got '1e400'"),
@@ -94,6 +96,19 @@ def test_an_option_of_a_report_given_twice_is_refused(capsys: pytest.CaptureFixt
     main(["run", *CELL, "--results", "runs"])
     words = ["table", "--results", "runs", "--option", "band=true", "--option", "band=false"]
     assert "option band is given twice" in refused(words, capsys)
+
+
+def test_a_pipe_is_not_replaced_by_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["run", *CELL, "--results", "runs"])
+    os.mkfifo("pipe")
+    assert "it is a device or a pipe" in refused(["table", "--results", "runs", "--out", "pipe"], capsys)
+    assert Path("pipe").is_fifo()
+
+
+def test_a_draw_with_a_negative_seed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["run", *CELL, "--results", "runs"])
+    words = ["verify", "runs", "--rerun", "1", "--seed", "-1"]
+    assert "the seed of the draw is -1; expected 0 or more" in refused(words, capsys)
 
 
 def test_a_metric_that_is_none_is_refused_and_not_advised(capsys: pytest.CaptureFixture[str]) -> None:

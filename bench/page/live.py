@@ -173,6 +173,7 @@ def server(watch: Watch, port: int) -> ThreadingHTTPServer:
     try:
         return _Server(watch, port)
     except (OSError, OverflowError) as error:
+        reason = str(error).rstrip(".")
         raise BenchError(
-            f"port {port} of {HOST} cannot be used: {error}. Choose another, or 0 for a free one."
+            f"port {port} of {HOST} cannot be used: {reason}. Choose another, or 0 for a free one."
         ) from error

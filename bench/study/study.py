@@ -112,6 +112,8 @@ class Study:
             _one_of("database", value, get_args(Database))
         for value in self.directions:
             _one_of("directions", value, DIRECTIONS)
+        if len(set(self.directions)) < len(self.directions):
+            raise ParameterError(f"directions has one twice: {', '.join(self.directions)}. Name each once.")
         for pool in self.pool:
             stream.parse_pool(pool)
         for name in ("labelled", "paired"):
