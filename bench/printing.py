@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import errno
 import io
+import json
 import os
 import re
 import sys
@@ -20,6 +21,9 @@ _ERRORS = "bench.printing"
 _STEERING = re.compile(  # C0 but tab and newline, C1, marks of direction, separators, halves of characters
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_IN_JSON = re.compile(  # the same but halves, which make letters in pairs; two backslashes are one
+    r"(\\\\)|\\u(00[018]\w|007f|009\w|061c|200[ef]|202[89a-e]|206[6-9])"
+)
 _NEAREST = dict(zip("→─–—−×·…≈≤≥±⋆◊∥†‡§¶", ">----x..~<>~^o|+#$P", strict=True))  # as wide as they are
 
 
@@ -30,6 +34,16 @@ def shown(text: str) -> str:
     'red \\x1b[31m'
     """
     return _STEERING.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def json_text(content: Any, **options: Any) -> str:
+    r"""JSON for a page: what would turn the direction of its text is shown as text.
+
+    >>> json_text("\u202egnp")
+    '"\\\\u202egnp"'
+    """
+    dumped = json.dumps(content, **options)
+    return _IN_JSON.sub(lambda match: match[1] or f"\\\\u{match[2]}", dumped)
 
 
 class Steering(str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -83,6 +84,19 @@ def test_a_table_has_no_escapes_in_any_form(form: str) -> None:
     text = getattr(Table(title=name, blocks=(block,), data=[{name: name}]), form)()
     assert shown(text) == text
     assert "x1b" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "as_text"),
+    [
+        ("\u202egnp", r"\u202egnp"),
+        ("\x1b[31m", r"\u001b[31m"),
+        (r"plain \u202e", r"plain \u202e"),
+        ("😀 I→T \\", "😀 I→T \\"),
+    ],
+)
+def test_a_page_shows_marks_of_direction_as_text(text: str, as_text: str) -> None:
+    assert json.loads(printing.json_text({text: [text]})) == {as_text: [as_text]}
 
 
 @pytest.mark.parametrize(

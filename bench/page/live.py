@@ -6,7 +6,6 @@ It only reads. The trap: a cell counts as running only while the process lives t
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.page.build import page
+from bench.printing import json_text
 from bench.records import RunRecord, RunSpec
 from bench.storing import traces
 from bench.storing.form import mismatch
@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
                 200, "text/html", page("live.html", _SCRIPTS, policy="connect-src 'self'; img-src data:")
             )
         elif self.path == "/status.json":
-            self._answer(200, "application/json", json.dumps(self.server.watch.status()))
+            self._answer(200, "application/json", json_text(self.server.watch.status()))
         else:
             self._answer(404, "text/plain", "Not found.")
 
