@@ -74,7 +74,7 @@ class Schedule:
         Schedule(order='drift', size=500, last='merge')
         """
         order, _, size = text.partition(":")
-        if order not in ORDERS or not re.fullmatch("[1-9][0-9]*", size):
+        if order not in ORDERS or not re.fullmatch("[1-9][0-9]{0,17}", size):
             raise ParameterError(
                 f"schedule {text!r} is not ORDER:SIZE with ORDER one of {', '.join(ORDERS)} and SIZE a "
                 "positive whole number. Try shuffled:2000."

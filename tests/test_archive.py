@@ -211,6 +211,23 @@ def test_what_is_neither_a_folder_nor_a_commit_is_named(capsys: pytest.CaptureFi
     assert "'no-such-thing' is neither a folder nor a git revision" in capsys.readouterr().err
 
 
+def test_a_revision_that_would_be_an_option_of_git_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    assert main(["compare", "--", ".", "--output=written"]) == 2
+    assert "'--output=written' is neither a folder nor a git revision" in capsys.readouterr().err
+    assert not (tmp_path / "written").exists()
+
+
+def test_an_absolute_path_in_a_revision_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "HEAD~1", "HEAD", "--path", str(tmp_path)]) == 2
+    assert "is absolute; expected a folder of the repository" in capsys.readouterr().err
+
+
 def test_the_csv_export_holds_every_stored_number(tmp_path: Path) -> None:
     import pandas as pd
 

@@ -139,7 +139,7 @@ def test_plan_tells_every_section_of_a_report(capsys: pytest.CaptureFixture[str]
         """,
         encoding="utf-8",
     )
-    assert main(["plan", "mine.toml", "--bits", "8,16"]) == 0
+    assert main(["plan", "mine.toml", "--bits", "8,16", "--yes"]) == 0
     shown = capsys.readouterr().out
     assert "One: 4 cells: 4 missing" in shown and "Two: 6 cells: 6 missing" in shown
 
@@ -219,7 +219,7 @@ def test_plugin_files_of_the_study_file_and_of_every_option_count(capsys: pytest
     Path("study.toml").write_text(f"plugin = [{files['tiny']!r}]\n", encoding="utf-8")
     words = ["--datasets", "tiny", "--methods", "halves,zeros", "--bits", "8", "--seeds", "1"]
     added = ["--plugin", files["halves"], "--plugin", files["zeros"]]
-    assert main(["plan", "study.toml", *words, *added]) == 0
+    assert main(["plan", "study.toml", "--yes", *words, *added]) == 0
     assert "2 cells" in capsys.readouterr().out
 
 

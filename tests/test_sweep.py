@@ -414,5 +414,5 @@ def test_a_method_without_codes_keeps_no_vectors_and_is_left_out_of_metrics_of_t
 
 
 def test_a_backend_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="backend must be one of"):
+    with pytest.raises(BenchError, match="no value of backend named"):
         bench.run(**options(tmp_path, backend="threads"))

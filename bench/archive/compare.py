@@ -117,6 +117,13 @@ def folder_of(text: str, path: Path, scratch: Path) -> Path:
     """``text`` if it is a folder, else a copy of ``path`` at the git revision ``text``, below ``scratch``."""
     if Path(text).is_dir():
         return Path(text)
+    if text.startswith("-"):
+        raise StoreError(
+            f"{text!r} is neither a folder nor a git revision, which begins with no dash. For a folder of "
+            f"that name give ./{text}."
+        )
+    if path.is_absolute():
+        raise StoreError(f"--path {path} is absolute; expected a folder of the repository, relative to here.")
     if shutil.which("git") is None:
         raise StoreError(
             f"{text!r} is not a folder, and reading a git revision needs git. Install it or give folders."
@@ -125,15 +132,19 @@ def folder_of(text: str, path: Path, scratch: Path) -> Path:
         ["git", "archive", "--format=tar", text, "--", str(path)], capture_output=True, check=False
     )
     if packed.returncode:
+        said = packed.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise StoreError(
-            f"{text!r} is neither a folder nor a git revision with {path} "
-            f"({packed.stderr.decode(errors='replace').strip().splitlines()[-1]}). Give two folders, or two "
+            f"{text!r} is neither a folder nor a git revision with {path} ({said}). Give two folders, or two "
             "commits and --path."
         )
-    target = scratch / text.replace("/", "_")
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-        archive.extractall(target, filter="data")
-    return target / path
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+            archive.extractall(scratch, filter="data")
+    except (tarfile.TarError, OSError) as error:  # a link that leads out, for instance
+        raise StoreError(
+            f"{path} at {text!r} cannot be unpacked: {error}. Check it out and give its folder."
+        ) from error
+    return scratch / path
 
 
 def _differences(a: Store, b: Store, metric: str, pairs: Sequence[_Pair]) -> list[Difference]:

@@ -87,6 +87,11 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
         raise StoreError(
             f"{path} is no archive by `bench publish`: expected {MANIFEST}, and every name once."
         )
+    if sum(sizes.values()) > path.stat().st_size:
+        raise StoreError(
+            f"{path} would unpack to {sum(sizes.values())} bytes and has {path.stat().st_size}; expected "
+            "uncompressed files, as `bench publish` writes them."
+        )
     stored = json.loads(archive.read(MANIFEST))
     if problem := mismatch(stored, Manifest, "manifest"):
         raise StoreError(f"{path}: {problem}. Get the archive again.")
@@ -104,9 +109,4 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
                 f"{path}: {name} has {sizes.get(name, 'no')} bytes, and the manifest lists "
                 f"{listed.get(name, 'no')}. Get the archive again."
             )
-    if sum(sizes.values()) > path.stat().st_size:
-        raise StoreError(
-            f"{path} would unpack to {sum(sizes.values())} bytes and has {path.stat().st_size}; expected "
-            "uncompressed files, as `bench publish` writes them."
-        )
     return manifest

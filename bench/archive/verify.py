@@ -84,6 +84,8 @@ def rerun(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[V
     """
     if cells < 1:
         raise ParameterError(f"cells is {cells}; expected 1 or more to rerun.")
+    if seed < 0:
+        raise ParameterError(f"the seed of the draw is {seed}; expected 0 or more.")
     records = [r for r in store.records() if r.status == "ok"]
     if not records:
         raise StoreError(f"results folder {store.folder} has no cell with a result. Run `bench run` first.")

@@ -41,9 +41,11 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     verify.add_argument("folder", type=Path, help="a results folder, or an archive by bench publish")
     verify.add_argument(
-        "--rerun", type=int, metavar="N", help="run N random cells again and compare every bit"
+        "--rerun", type=options.whole, metavar="N", help="run N random cells again and compare every bit"
     )
-    verify.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draw (default: 0)")
+    verify.add_argument(
+        "--seed", type=options.whole, default=0, metavar="N", help="seed of the draw (default: 0)"
+    )
     _add_data(verify)
     verify.set_defaults(execute=_verify)
 
@@ -84,7 +86,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     export.add_argument(
         "--depth",
-        type=int,
+        type=options.whole,
         metavar="N",
         help="with trec: items per query, 0 for all (default: 1000). Average precision computed from the "
         "files is over this cut and one order of ties, unlike bench's",
@@ -173,7 +175,7 @@ def _merge(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     from bench.archive.export import DEPTH, FORMS, trec_note
-    from bench.errors import ParameterError
+    from bench.errors import ParameterError, StoreError
     from bench.results import Results
     from bench.study.study import data_folder
 
@@ -182,6 +184,8 @@ def _export(args: argparse.Namespace) -> int:
     store = options.store_of(args)
     name, write = FORMS[args.to]
     results = Results(options.records_of(store), arrays=store.arrays)
+    if not results.records:
+        raise StoreError(f"results folder {store.title} has no cells to export. Run `bench run` first.")
     depth = DEPTH if args.depth is None else args.depth
     more = {"depth": depth} if args.to == "trec" else {}
     for path in write(results, args.out or Path(name), data_folder(args.data_root), **more):

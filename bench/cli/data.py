@@ -74,10 +74,12 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="how networks compute; auto: bf16 if the device has it, else fp32",
     )
-    parser.add_argument("--batch", type=int, default=32, metavar="N", help="items per batch (default: 32)")
+    parser.add_argument(
+        "--batch", type=options.whole, default=32, metavar="N", help="items per batch (default: 32)"
+    )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=options.whole,
         default=0,
         metavar="N",
         help="processes that decode pictures (default: 0, only this one)",
@@ -206,7 +208,8 @@ def _file(file: File) -> str:
     expected = file.expected
     size = "size unknown" if expected.bytes is None else amount(expected.bytes, "bytes")
     kind, _ = expected.checksum
-    known = f"{kind} published" if kind else "no checksum published"
+    http = ", unchecked over http" if expected.url.startswith("http:") else ""
+    known = f"{kind} published" if kind else f"no checksum published{http}"
     optional = ", optional" if expected.optional else ""
     optional += f", variant {expected.variant}" if expected.variant else ""
     lines = [f"  {file.state:8}  {expected.path}  ({size}, {known}{optional})"]

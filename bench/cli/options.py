@@ -51,6 +51,16 @@ _TEXT = {
 }
 
 
+def whole(text: str) -> int:
+    """The type of an option that is a whole number."""
+    from bench.contract.params import number
+
+    try:
+        return int(number(text, int))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a whole number; got {text!r}") from error
+
+
 def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> None:
     """Add the options of a study, which override the study file.
 
@@ -67,22 +77,47 @@ def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> No
         if of_method and name == "methods":
             continue
         group.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=text)
-    group.add_argument("--val", type=int, metavar="N", help="use N training items as queries, for tuning")
+    group.add_argument("--val", type=whole, metavar="N", help="use N training items as queries, for tuning")
     add_plugin_files(group)
+    add_yes(group)
+
+
+def add_yes(parser: argparse._ActionsContainer) -> None:
+    """Add --yes, which ``bench.cli.main`` reads."""
+    parser.add_argument(
+        "--yes", action="store_true", help="load the plugin files that the study names without asking"
+    )
 
 
 def study_of(args: argparse.Namespace, **changes: object) -> Study:
     """The study that the options and the study file describe, with ``changes``."""
     from bench.study.study import Study
 
-    return Study.make(args.study, **(given(args) | changes))
+    study = Study.make(args.study, **(given(args) | changes))
+    if args.device:
+        _check_device(study)
+    return study
+
+
+def _check_device(study: Study) -> None:
+    """Raise ParameterError where --device would change nothing."""
+    from bench.errors import ParameterError
+    from bench.study import selectors
+
+    study.add_plugins()
+    methods = {one.plugin.name: one.plugin for one in selectors.expand("method", study.methods)}
+    if not any("device" in plugin.parameters for plugin in methods.values()):
+        raise ParameterError(
+            f"--device {study.device} applies only to methods with a parameter device; expected one besides "
+            f"{', '.join(methods)}. Leave it out."
+        )
 
 
 def given(args: argparse.Namespace) -> dict[str, object]:
     """The options of a study on the command line; None where one is not given."""
     names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler")
     values = {name: getattr(args, name, None) for name in names}
-    if isinstance(values["seeds"], str) and values["seeds"].isdigit():
+    if isinstance(values["seeds"], str) and re.fullmatch("[0-9]{1,18}", values["seeds"]):
         values["seeds"] = int(values["seeds"])
     return values
 
@@ -204,6 +239,11 @@ def show(table: Table | Figure) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(table)
+        from bench.printing import Steering
+
+        console = Console()
+        with console.capture() as styled:
+            console.print(table)
+        sys.stdout.write(Steering(styled.get()))
     else:
         print(table)

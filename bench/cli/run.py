@@ -33,7 +33,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         epilog="examples: bench plan; bench plan study.toml --jobs 2; bench plan paper",
     )
     options.add_study(plan)
-    plan.add_argument("--jobs", type=int, metavar="N", help="cells at once (default 1)")
+    plan.add_argument("--jobs", type=options.whole, metavar="N", help="cells at once (default 1)")
     plan.set_defaults(execute=_plan)
 
     status = commands.add_parser(

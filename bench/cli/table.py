@@ -114,6 +114,8 @@ def _options_of(report: str, args: argparse.Namespace) -> dict[str, object]:
             name, equals, value = text.partition("=")
             if not equals:
                 raise ParameterError(f"--option {text!r} is not NAME=VALUE. Try --option band=false.")
+            if name in chosen:
+                raise ParameterError(f"option {name} is given twice. Give it once.")
             chosen[name] = value
     return chosen
 

@@ -6,11 +6,12 @@ It only reads. The trap: a cell counts as running only while the process lives t
 
 from __future__ import annotations
 
-import json
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
@@ -18,8 +19,10 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.page.build import page
+from bench.printing import json_text
 from bench.records import RunRecord, RunSpec
 from bench.storing import traces
+from bench.storing.form import mismatch
 from bench.storing.reading import RecordError, read_record
 from bench.storing.store import stale_reason
 
@@ -48,7 +51,7 @@ class Watch:
             entries = self._entries()
         if self._wanted:
             entries = [e for e in entries if e["key"] in self._wanted]
-        left = traces.read(self.folder)
+        left = [trace for trace in traces.read(self.folder) if _usable(trace)]
         running = [t for t in left if t.kind == "cells" and t.alive is not False]
         counts = Counter(e["status"] for e in entries)
         if self._wanted:
@@ -104,6 +107,12 @@ def _last(record: RunRecord) -> dict[str, float]:
     return {d: value for d, value in found.items() if value is not None and math.isfinite(value)}
 
 
+def _usable(trace: traces.Trace) -> bool:
+    """Whether a trace has the form that a sweep gives it; anybody may have written the file."""
+    formed = not mismatch(asdict(trace), traces.Trace, "trace")
+    return formed and math.isfinite(trace.since) and 0 < trace.pid < 1 << 31
+
+
 def _sweep(trace: traces.Trace) -> dict[str, Any]:
     """A sweep and, at the pace of what it has finished, the seconds that are left."""
     left = None
@@ -117,6 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Two addresses: the page and its data."""
 
     server: _Server
+    timeout = 10  # seconds that a connection may be silent
 
     def do_GET(self) -> None:
         if self.headers.get("Host") not in self.server.names:  # another site's name for this machine
@@ -126,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
                 200, "text/html", page("live.html", _SCRIPTS, policy="connect-src 'self'; img-src data:")
             )
         elif self.path == "/status.json":
-            self._answer(200, "application/json", json.dumps(self.server.watch.status()))
+            self._answer(200, "application/json", json_text(self.server.watch.status()))
         else:
             self._answer(404, "text/plain", "Not found.")
 
@@ -152,12 +162,18 @@ class _Server(ThreadingHTTPServer):
         self.watch = watch
         self.names = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what went wrong, but not that a browser has left."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
 
 def server(watch: Watch, port: int) -> ThreadingHTTPServer:
     """A server for this machine only; port 0 picks a free one. ``serve_forever()`` starts it."""
     try:
         return _Server(watch, port)
     except (OSError, OverflowError) as error:
+        reason = str(error).rstrip(".")
         raise BenchError(
-            f"port {port} of {HOST} cannot be used: {error}. Choose another, or 0 for a free one."
+            f"port {port} of {HOST} cannot be used: {reason}. Choose another, or 0 for a free one."
         ) from error

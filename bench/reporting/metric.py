@@ -60,6 +60,7 @@ def check_metric(records: Iterable[RunRecord], metric: str) -> None:
         and any(f"{metric}/{d}" not in r.metrics for r in record.rounds[-1:] for d in record.spec.directions)
     ]
     if lacking:
+        parse_metric(metric)  # an error of its own where `bench rescore` could not add it
         raise ParameterError(
             f"no stored metric {metric!r} in {len(lacking)} of {len(records)} cells ({lacking[0].spec}). "
             f"Run `bench rescore --metric {metric}`."

@@ -10,8 +10,11 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from bench.printing import shown
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -144,13 +147,33 @@ class Table:
 
 
 def csv_of(data: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV with one header row; an absent value is an empty field."""
+    """Rows as CSV with one header row, as :func:`csv_cell` writes them; an absent value is an empty field."""
     out = io.StringIO()
     names = dict.fromkeys(key for row in data for key in row)
-    writer = csv.DictWriter(out, list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(data)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(csv_cell, names))
+    writer.writerows([csv_cell(row.get(name, "")) for name in names] for row in data)
     return out.getvalue().rstrip("\n")
+
+
+def csv_cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula: ``'`` stands before text that begins like one.
+
+    Numbers stay numbers. https://owasp.org/www-community/attacks/CSV_Injection
+
+    >>> csv_cell("=1+1"), csv_cell("-0.5"), csv_cell(-0.5)
+    ("'=1+1", '-0.5', -0.5)
+    """
+    if not isinstance(value, str):
+        return value
+    formula = value.startswith(("=", "+", "-", "@", "\t", "\r")) and not _is_number(value)
+    return ("'" if formula else "") + shown(value)
+
+
+def _is_number(text: str) -> bool:
+    with suppress(ValueError):
+        return math.isfinite(float(text))
+    return False
 
 
 def _marks(column: Column, entries: Sequence[Entry]) -> list[Mark]:
@@ -173,6 +196,11 @@ def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
 
 
 def _terminal(table: Table, width: int, *, styled: bool) -> Iterator[Line]:
+    for line in _lines(table, width, styled=styled):
+        yield [(shown(text), style) for text, style in line]
+
+
+def _lines(table: Table, width: int, *, styled: bool) -> Iterator[Line]:
     yield [(table.title, "bold")]
     for block in table.blocks:
         yield []
@@ -534,4 +562,4 @@ def _html_row(row: Row, marks: Sequence[Mark], block: Block) -> str:
 
 
 def _one_line(text: str) -> str:
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)
+    return shown(re.sub(r"[\t-\r]+", " ", text))

@@ -30,8 +30,9 @@ def atomically(out: Path, write: Callable[[Path], Any]) -> Path:
 
 
 def _through_temporary(out: Path, write: Callable[[Path], Any], then: Callable[[Path], Any]) -> Path:
-    if out.is_dir():
-        raise StoreError(f"cannot write {out}: it is a folder. Give the name of a file.")
+    if out.exists() and not out.is_file():  # the rename would put a file in place of a device
+        kind = "a folder" if out.is_dir() else "a device or a pipe"
+        raise StoreError(f"cannot write {out}: it is {kind}. Give the name of a file.")
     temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp{out.suffix}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

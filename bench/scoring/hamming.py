@@ -327,7 +327,7 @@ def usable_threads() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(cpus, int(limit))) if limit.isdigit() else cpus
+    return max(1, min(cpus, int(limit))) if limit.isdecimal() else cpus
 
 
 def kernels() -> ModuleType | None:

@@ -98,6 +98,10 @@ def _choices(owner: str, inside: str) -> dict[str, list[str]]:
         name, equals, value = part.partition("=")
         if equals:
             current = name.strip()
+            if current in choices:
+                raise ParameterError(
+                    f"{owner}[{inside}]: {current} is given twice. List all its values once: {current}=A,B."
+                )
             choices[current] = [value.strip()]
         elif current:
             choices[current].append(part.strip())

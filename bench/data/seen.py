@@ -1,0 +1,40 @@
+"""The checksum of a first download, for a file whose owners publish none: every later one must match it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from bench.contract.card import Expected
+
+
+def checksum(expected: Expected, home: Path) -> tuple[str, str]:
+    """Name and value of the checksum: as published, else of the first download from this address."""
+    digest = first(expected, home)
+    return ("sha256", digest) if digest else expected.checksum
+
+
+def first(expected: Expected, home: Path) -> str:
+    """The SHA-256 of the first download from this address; "" if the owners publish one, or none is kept."""
+    if expected.checksum[0]:
+        return ""
+    try:
+        kept = json.loads(path(expected, home).read_text(encoding="utf-8"))
+        return str(kept["sha256"]) if kept["url"] == expected.url else ""
+    except (OSError, ValueError, KeyError, TypeError):  # not downloaded here
+        return ""
+
+
+def keep(expected: Expected, home: Path) -> None:
+    """Keep the SHA-256 of a file that has just been downloaded."""
+    with (home / expected.path).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    content = json.dumps({"url": expected.url, "sha256": digest})
+    path(expected, home).write_text(content, encoding="utf-8")
+
+
+def path(expected: Expected, home: Path) -> Path:
+    """The file that keeps it, beside the download."""
+    beside = home / expected.path
+    return beside.with_name(f".{beside.name}.first.json")
