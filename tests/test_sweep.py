@@ -343,19 +343,19 @@ def test_validation_never_reads_the_test_queries(tmp_path: Path, monkeypatch: py
     for replaced in (False, True):
         made = options(tmp_path / str(replaced), val=15, train=0.5)
         if replaced:
-            monkeypatch.setattr("bench.data.cache._open_split", _with_empty_queries())
+            monkeypatch.setattr("bench.data.entries._split", _with_empty_queries())
         scores.append(finished(bench.run(**made)))
     assert scores[0] == scores[1]
     assert scores[0]
 
 
 def _with_empty_queries() -> Any:
-    from bench.data import cache
+    from bench.data import entries
 
-    original = cache._open_split
+    original = entries._split
 
-    def opened(folder: Path, part: str, views: Any) -> Any:
-        split = original(folder, part, views)
+    def opened(folder: Path, part: str, entry: Any) -> Any:
+        split = original(folder, part, entry)
         return split.take(slice(0)) if part == "query" else split
 
     return opened
