@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from bench.contract import state
 from bench.contract.state import Tree
+from bench.disk import owners
 from bench.errors import ContractError, StoreError
 
 EVERY = 30.0  # seconds between two checkpoints: a shorter cell writes none
@@ -40,20 +42,40 @@ class Checkpoints:
 
     def __init__(self, paths: Sequence[Path], facts: Mapping[str, Any]) -> None:
         self._paths, self._facts = paths, facts
+        self._resumed: list[tuple[Path, Resumable]] = []
         self._wait, self._last = EVERY, time.monotonic()
 
     def resume(self, cells: Sequence[Resumable]) -> None:
         """Let every cell with a usable checkpoint continue from there."""
         for path, cell in zip(self._paths, cells, strict=False):
-            if cell.failure is not None or not path.is_file():
+            if cell.failure is not None or not path.exists():
                 continue
             try:
                 saved = state.load(path)
+                usable = dict(saved["facts"]) == self._facts
             except StoreError as error:
                 _log.warning("%s The cell starts over.", error)
                 continue
-            if saved["facts"] == self._facts:
-                cell.resume(saved["cell"])
+            except (LookupError, TypeError, ValueError) as error:
+                _log.warning("%s: not a checkpoint (%s). The cell starts over.", path, error)
+                continue
+            if usable:
+                self._resumed.append((path, cell))
+                try:
+                    cell.resume(saved["cell"])
+                except Exception as error:  # noqa: BLE001  # one of another shape can raise anything
+                    cell.failure = f"{type(error).__name__}: {error}", ""
+
+    def misled(self, cells: Sequence[Resumable]) -> list[int]:
+        """The positions of the cells that failed after they resumed, maybe for that reason.
+
+        Their checkpoints are removed, so that they can be run from the start.
+        """
+        misled = [(path, cell) for path, cell in self._resumed if cell.failure is not None]
+        for path, cell in misled:
+            _log.warning("%s: the cell failed with it (%s) and starts over.", path, cell.failure[0])
+            discard(path)
+        return [cells.index(cell) for _, cell in misled]
 
     def offer(self, cells: Sequence[Resumable]) -> None:
         """Save every cell if the last checkpoint is old enough; call this between rounds."""
@@ -72,6 +94,13 @@ class Checkpoints:
 
 
 def discard(path: Path) -> None:
-    """Remove a checkpoint, and the temporary file of one whose writer was killed."""
-    for file in (path, *path.parent.glob(f"{path.name}.*.tmp")):
-        file.unlink(missing_ok=True)
+    """Remove a checkpoint."""
+    owners.remove(path)
+
+
+def tidy(folder: Path) -> None:
+    """Remove the checkpoints of cells that have been stored since, by a process killed before it did so."""
+    for path in folder.glob("[!.]*.partial"):
+        with suppress(OSError):  # not stored, or gone meanwhile
+            if path.with_suffix(".json").stat().st_mtime_ns >= path.stat().st_mtime_ns:
+                discard(path)

@@ -111,19 +111,13 @@ def zeroed(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["features.npy", "ids.npy", "labels.npy"])
 @pytest.mark.parametrize("known", [False, True], ids=["first", "cached"])
-@pytest.mark.usefixtures("settled", "view")
+@pytest.mark.usefixtures("settled")
 def test_zeroed_bytes_of_a_view_are_refused_with_the_command(
-    toy: Any, tmp_path: Path, name: str, known: bool
+    view: Path, toy: Any, tmp_path: Path, name: str, known: bool
 ) -> None:
     if known:
         opened(toy, tmp_path)
-    zeroed(
-        next(
-            path
-            for path in sorted(tmp_path.glob(f"toy/views/*/*/**/{name}"))
-            if "colour" in str(path) or name != "features.npy"
-        )
-    )
+    zeroed(view / name if name == "features.npy" else next(tmp_path.glob(f"toy/views/items/*/{name}")))
     with pytest.raises(DataError, match=rf"{name}: its content has changed .*Run: bench data prepare toy"):
         opened(toy, tmp_path)
 
