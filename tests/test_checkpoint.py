@@ -177,29 +177,6 @@ class Refits(Method):
 """
 
 
-STOPS = """
-from typing import ClassVar
-from bench.api import Method, sign
-
-class Stops(Method):
-    \"\"\"A random projection, interrupted in round 3.\"\"\"
-
-    stop: ClassVar[int] = 3
-    first: ClassVar[list] = []
-
-    def fit_chunk(self, chunk):
-        if chunk.round == self.stop:
-            raise KeyboardInterrupt
-        if chunk.round == 0:
-            widths = {m: chunk.batch(m).features.shape[1] for m in ("image", "text")}
-            self.w_ = {m: self.rng.standard_normal((d, self.bits)) for m, d in widths.items()}
-            self.first.append(self.bits)
-
-    def encode(self, batch, modality):
-        return sign(batch.features @ self.w_[modality])
-"""
-
-
 def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content = state.load(path)
     change(content)
@@ -240,27 +217,25 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_cell_with_a_damaged_checkpoint_starts_over_with_a_line_that_says_so(
-    tmp_path: Path,
-    plugin_file: Callable[[str, str], Path],
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    damage: str,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     monkeypatch.setattr(checkpoint, "_SHARE", 0)
     registry.add_file(PLUGINS / "tiny.py")
-    registry.add_file(plugin_file("stops", STOPS))
+    registry.add_file(PLUGINS / "stops.py")
     stops = registry.get("method", "stops")
     study: dict[str, Any] = {"methods": "stops", "datasets": "tiny", "bits": "8", "seeds": 1}
     study |= {"schedule": "shuffled:10", "results": str(tmp_path / "runs")}
+    stops.begun.clear()
+    monkeypatch.setenv("STOPS_AT", "3")
     with pytest.raises(KeyboardInterrupt):
         bench.run(**study)
     [path] = (tmp_path / "runs").glob("*.partial")
     DAMAGES[damage](path)
-    stops.stop = -1
+    monkeypatch.delenv("STOPS_AT")
     [record] = bench.run(**study).records
     assert record.status == "ok" and len(record.fit_seconds) == 6, record.traceback
-    assert stops.first == [8, 8]
+    assert stops.begun == [8, 8]
     assert path.name in caplog.text and "starts over" in caplog.text
     assert not path.exists()
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy.typing as npt
 
 from bench.contract.dataset import Dataset, DatasetSource
-from bench.contract.items import Batch, Split
+from bench.contract.items import MODALITIES, Batch, Split
 from bench.disk import reading, stamps, writing
 from bench.disk.form import mismatch
 from bench.disk.stamps import Stamp
@@ -52,7 +52,16 @@ def read(folder: Path) -> Entry | None:
     if problem := mismatch(stored, Entry, "manifest"):
         raise FileError(path, problem)
     files = {name: Stamp(**stamp) for name, stamp in stored.pop("files").items()}
-    return Entry(**stored, files=files)
+    entry = Entry(**stored, files=files)
+    if not entry.root and not _needed(entry) <= files.keys():
+        raise FileError(path, "it lists other files than the arrays of a dataset")
+    return entry
+
+
+def _needed(entry: Entry) -> set[str]:
+    """The files that every dataset with these views has."""
+    names = {"ids", *MODALITIES, *(f"{m}.{view}" for m, views in entry.views.items() for view in views)}
+    return {f"{part}.{name}.npy" for part in PARTS for name in names}
 
 
 def write(folder: Path, entry: Entry) -> None:
@@ -80,7 +89,7 @@ def open_dataset(folder: Path, entry: Entry, source: DatasetSource) -> Dataset:
 
 def arrays(split: Split) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """The arrays of a split and their names, in a fixed order."""
-    for modality in ("image", "text"):
+    for modality in MODALITIES:
         batch: Batch = getattr(split, modality)
         yield modality, batch.features
         for view in sorted(batch.views):

@@ -7,6 +7,7 @@ remove it, so a trace counts only as long as the process that wrote it lives.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -68,7 +69,7 @@ def read(folder: Path) -> list[Trace]:
     for path in sorted(folder.glob(".[cs]*.trace")):
         with suppress(FileError):  # removed meanwhile, or not ours
             stored = reading.read_json(path, _MOST)
-            if not mismatch(stored, Trace, "trace"):
+            if not mismatch(stored, Trace, "trace") and math.isfinite(stored["since"]):
                 traces.append(Trace(**stored))
     return traces
 
