@@ -18,6 +18,8 @@ from bench.contract import state
 from bench.contract.state import Tree
 from bench.disk import owners
 from bench.errors import ContractError, StoreError
+from bench.records import RunRecord
+from bench.storing import recount
 
 EVERY = 30.0  # seconds between two checkpoints: a shorter cell writes none
 _SHARE = 20  # and at least this many times what the last one took: saving costs 5 % at most
@@ -41,13 +43,14 @@ class Checkpoints:
     """
 
     def __init__(self, paths: Sequence[Path], facts: Mapping[str, Any]) -> None:
-        self._paths, self._facts = paths, facts
-        self._resumed: list[tuple[Path, Resumable]] = []
+        self._paths = self._places = paths
+        self._facts = facts
+        self._resumed: list[int] = []
         self._wait, self._last = EVERY, time.monotonic()
 
     def resume(self, cells: Sequence[Resumable]) -> None:
         """Let every cell with a usable checkpoint continue from there."""
-        for path, cell in zip(self._paths, cells, strict=False):
+        for at, (path, cell) in enumerate(zip(self._paths, cells, strict=False)):
             if cell.failure is not None or not path.exists():
                 continue
             try:
@@ -60,22 +63,24 @@ class Checkpoints:
                 _log.warning("%s: not a checkpoint (%s). The cell starts over.", path, error)
                 continue
             if usable:
-                self._resumed.append((path, cell))
+                self._resumed.append(at)
                 try:
                     cell.resume(saved["cell"])
                 except Exception as error:  # noqa: BLE001  # one of another shape can raise anything
                     cell.failure = f"{type(error).__name__}: {error}", ""
 
-    def misled(self, cells: Sequence[Resumable]) -> list[int]:
-        """The positions of the cells that failed after they resumed, maybe for that reason.
+    def misled(self, done: Sequence[tuple[RunRecord, Mapping[str, Any]]]) -> list[int]:
+        """The positions of resumed cells that failed or whose scores do not follow from their counts.
 
-        Their checkpoints are removed, so that they can be run from the start.
+        Their checkpoints, which may be why, are removed, so that they can be run from the start.
         """
-        misled = [(path, cell) for path, cell in self._resumed if cell.failure is not None]
-        for path, cell in misled:
-            _log.warning("%s: the cell failed with it (%s) and starts over.", path, cell.failure[0])
-            discard(path)
-        return [cells.index(cell) for _, cell in misled]
+        misled = []
+        for at in self._resumed:
+            if reason := _fault(*done[at]):
+                _log.warning("%s: the resumed cell failed (%s). It starts over.", self._places[at], reason)
+                discard(self._places[at])
+                misled.append(at)
+        return misled
 
     def offer(self, cells: Sequence[Resumable]) -> None:
         """Save every cell if the last checkpoint is old enough; call this between rounds."""
@@ -91,6 +96,15 @@ class Checkpoints:
             self._paths = ()
         self._last = time.monotonic()
         self._wait = max(EVERY, _SHARE * (self._last - started))
+
+
+def _fault(record: RunRecord, arrays: Mapping[str, Any]) -> str:
+    if record.status != "ok":
+        return record.reason
+    try:
+        return recount.fault(record, arrays)
+    except Exception as error:  # noqa: BLE001  # values from a file that anybody wrote
+        return f"{type(error).__name__}: {error}"
 
 
 def discard(path: Path) -> None:
