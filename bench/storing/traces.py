@@ -84,6 +84,7 @@ class Sweep:
         for old in read(self.folder):
             if old.alive is False:
                 old.remove(self.folder)
+                owners.remove_shared_memory(old.pid)
         owners.sweep(self.folder)
         checkpoint.tidy(self.folder)
         self.trace.write(self.folder)
