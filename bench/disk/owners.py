@@ -39,7 +39,7 @@ def _started(pid: int) -> float:
 
 
 def temporary(beside: Path) -> Path:
-    """A hidden name in the same folder, of the same suffix, that tells this process as its owner."""
+    """A hidden name in the same folder, of the same suffix, that names this process as its owner."""
     owner = f"{_host()}-{os.getpid()}-{time.time():.0f}-{uuid.uuid4().hex[:8]}"
     return beside.with_name(f".tmp-{owner}{beside.suffix}")
 
