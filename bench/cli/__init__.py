@@ -18,7 +18,7 @@ from pathlib import Path
 from bench import __version__, printing
 from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, trust, tune
 from bench.cli.commands import Commands
-from bench.errors import BenchError
+from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
 
 
@@ -46,7 +46,7 @@ def _execute(argv: Sequence[str] | None) -> int:
     except BenchError as error:
         if args.debug:
             raise
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {_said(args, error)}", file=sys.stderr)
         return 2
     except MemoryError as error:
         print(f"bench: memory ran out: {error}. Give fewer items, or fewer jobs.", file=sys.stderr)
@@ -54,6 +54,14 @@ def _execute(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("bench: interrupted. Finished cells are kept; run it again to continue.", file=sys.stderr)
         return 130
+
+
+def _said(args: argparse.Namespace, error: BenchError) -> str:
+    """The message, with the study whose values are refused."""
+    study = getattr(args, "study", None)
+    if study is None or not isinstance(error, (ParameterError, UnknownNameError)) or str(study) in str(error):
+        return str(error)
+    return f"study {study}: {error}"
 
 
 def _parser() -> argparse.ArgumentParser:

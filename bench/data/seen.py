@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 from bench.contract.card import Expected
+from bench.disk import form, reading, writing
+from bench.errors import FileError
 
 
 def checksum(expected: Expected, home: Path) -> tuple[str, str]:
@@ -19,11 +21,13 @@ def first(expected: Expected, home: Path) -> str:
     """The SHA-256 of the first download from this address; "" if the owners publish one, or none is kept."""
     if expected.checksum[0]:
         return ""
-    try:
-        kept = json.loads(path(expected, home).read_text(encoding="utf-8"))
-        return str(kept["sha256"]) if kept["url"] == expected.url else ""
-    except (OSError, ValueError, KeyError, TypeError):  # not downloaded here
+    file = path(expected, home)
+    if not file.exists():  # not downloaded here
         return ""
+    kept = reading.read_json(file)
+    if problem := form.mismatch(kept, dict[str, str], "checksum"):
+        raise FileError(file, f"{problem}. Delete it to accept the next download")
+    return str(kept.get("sha256", "")) if kept.get("url") == expected.url else ""
 
 
 def keep(expected: Expected, home: Path) -> None:
@@ -31,7 +35,7 @@ def keep(expected: Expected, home: Path) -> None:
     with (home / expected.path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     content = json.dumps({"url": expected.url, "sha256": digest})
-    path(expected, home).write_text(content, encoding="utf-8")
+    writing.replace_bytes(path(expected, home), content.encode())
 
 
 def path(expected: Expected, home: Path) -> Path:

@@ -11,7 +11,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
@@ -22,7 +21,6 @@ from bench.page.build import page
 from bench.printing import json_text
 from bench.records import RunRecord, RunSpec
 from bench.storing import traces
-from bench.storing.form import mismatch
 from bench.storing.reading import RecordError, read_record
 from bench.storing.store import stale_reason
 
@@ -51,7 +49,7 @@ class Watch:
             entries = self._entries()
         if self._wanted:
             entries = [e for e in entries if e["key"] in self._wanted]
-        left = [trace for trace in traces.read(self.folder) if _usable(trace)]
+        left = traces.read(self.folder)
         running = [t for t in left if t.kind == "cells" and t.alive is not False]
         counts = Counter(e["status"] for e in entries)
         if self._wanted:
@@ -105,12 +103,6 @@ def _last(record: RunRecord) -> dict[str, float]:
         return {}
     found = {d: record.rounds[-1].metrics.get(f"map/{d}") for d in record.spec.directions}
     return {d: value for d, value in found.items() if value is not None and math.isfinite(value)}
-
-
-def _usable(trace: traces.Trace) -> bool:
-    """Whether a trace has the form that a sweep gives it; anybody may have written the file."""
-    formed = not mismatch(asdict(trace), traces.Trace, "trace")
-    return formed and math.isfinite(trace.since) and 0 < trace.pid < 1 << 31
 
 
 def _sweep(trace: traces.Trace) -> dict[str, Any]:

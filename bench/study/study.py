@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bench.contract import params
-from bench.errors import DataError, ParameterError, UnknownNameError
+from bench.disk import reading
+from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
 from bench.records import DIRECTIONS, SINCE, Database
@@ -162,12 +162,9 @@ def _one_of(name: str, value: str, known: Sequence[str]) -> None:
 def read(file: Path) -> dict[str, Any]:
     """The keys of a study file."""
     try:
-        with file.open("rb") as stream_:
-            return tomllib.load(stream_)
-    except OSError as error:
-        raise DataError(f"study file {file}: {error.strerror}. Give the path of a .toml file.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"study file {file} is not TOML: {error}.") from error
+        return reading.read_toml(file)
+    except FileError as error:
+        raise DataError(f"study file {error}. Give the path of a .toml file.") from error
 
 
 def _typed(name: str, value: Any, declared: str) -> Any:
