@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from bench.contract.card import Expected
-from bench.disk import form, reading, writing
+from bench.disk import reading, writing
 from bench.errors import FileError
 
 
@@ -25,8 +25,8 @@ def first(expected: Expected, home: Path) -> str:
     if not file.exists():  # not downloaded here
         return ""
     kept = reading.read_json(file)
-    if problem := form.mismatch(kept, dict[str, str], "checksum"):
-        raise FileError(file, f"{problem}. Delete it to accept the next download")
+    if not isinstance(kept, dict):
+        raise FileError(file, "it holds no checksum; expected url and sha256. Delete it to download anew")
     return str(kept.get("sha256", "")) if kept.get("url") == expected.url else ""
 
 
