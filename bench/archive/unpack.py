@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.disk.form import mismatch
 from bench.errors import StoreError
-from bench.storing.form import mismatch
 
 FORMAT = 1  # of the archive; a reader refuses a newer one
 MANIFEST, RESULTS = "manifest.json", "results"
