@@ -36,8 +36,9 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
         _require_regular(path, path.stat())
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as file:
-            _require_regular(path, os.fstat(descriptor))  # it may have been replaced meanwhile
-            content = file.read(most + 1)
+            status = os.fstat(descriptor)
+            _require_regular(path, status)  # it may have been replaced meanwhile
+            content = file.read(min(status.st_size, most) + 1)  # takes as much memory before it reads
     except OSError as error:
         raise FileError(path, f"it cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # a name with a null character or one that is no text
@@ -110,7 +111,7 @@ def _require_regular(path: Path, status: os.stat_result) -> None:
 
 
 def _require_shallow(path: Path, value: Any) -> None:
-    level = [value]
+    level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(DEPTH):
         nested = [inner.values() if isinstance(inner, dict) else inner for inner in level]
         level = [inner for outer in nested for inner in outer if isinstance(inner, (dict, list))]
