@@ -155,7 +155,7 @@ class RunSpec:
             **{
                 **stored,
                 "schedule": Schedule(**stored["schedule"]),
-                "directions": tuple(stored["directions"]),
+                "directions": tuple(stored.get("directions", cls.directions)),
             }
         )
 
@@ -299,9 +299,9 @@ class RunRecord:
             **{
                 **stored,
                 "spec": RunSpec.from_json(stored["spec"]),
-                "rounds": tuple(RoundRecord.from_json(r) for r in stored["rounds"]),
-                "fit_seconds": tuple(stored["fit_seconds"]),
-                "notes": tuple(stored["notes"]),
+                "rounds": tuple(RoundRecord.from_json(r) for r in stored.get("rounds", ())),
+                "fit_seconds": tuple(stored.get("fit_seconds", ())),
+                "notes": tuple(stored.get("notes", ())),
                 "contract": None if contract is None else tuple(contract),
             }
         )

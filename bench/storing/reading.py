@@ -19,6 +19,7 @@ from bench.errors import FileError, StoreError
 from bench.records import SCHEMA, RunRecord, RunSpec
 from bench.storing import recount
 from bench.storing.arrays import Arrays
+from bench.storing.sense import nonsense
 
 _VALUES = Mapping[str, str | int | float | bool | None]
 _UNCOUNTABLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)  # from arrays made to fail
@@ -118,6 +119,8 @@ def _record(stored: dict[str, Any], path: Path) -> RunRecord:
     if problem:
         raise RecordError(problem)
     record = RunRecord.from_json(stored)
+    if problem := nonsense(record):
+        raise RecordError(problem)
     _check_name(record, path)
     return record
 
