@@ -125,6 +125,18 @@ def test_compare_puts_what_became_worse_first(tmp_path: Path) -> None:
     assert [row["verdict"] for row in rows[1:]] == ["same"] * 3
 
 
+@pytest.mark.parametrize("items", ["unseen", "trained", "all"])
+def test_compare_scores_the_items_that_are_asked_for(tmp_path: Path, items: str) -> None:
+    store = run(tmp_path / "a", train=0.5)
+    table = compare(store, store, "map", items)
+    [record] = store.records()
+    scores = record.over(items).rounds[-1].metrics
+    assert {row["direction"]: row["a"] for row in table.data} == pytest.approx(
+        {d: scores[f"map/{d}"] for d in ("i2t", "t2i")}
+    )
+    assert any("in cells with train below all, scores over" in line for line in table.blocks[0].caption)
+
+
 def test_compare_tells_rows_of_different_protocol_apart(tmp_path: Path) -> None:
     run(tmp_path / "a", schedule="shuffled:8")
     store = run(tmp_path / "a", schedule="shuffled:16")
