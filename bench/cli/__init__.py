@@ -15,7 +15,7 @@ from pathlib import Path
 from bench import __version__
 from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
 from bench.cli.commands import Commands
-from bench.errors import BenchError
+from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
 
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchError as error:
         if args.debug:
             raise
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {_said(args, error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bench: interrupted. Finished cells are kept; run it again to continue.", file=sys.stderr)
@@ -39,6 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.stderr.close()
         return 0
+
+
+def _said(args: argparse.Namespace, error: BenchError) -> str:
+    """The message, with the study whose values are refused."""
+    study = getattr(args, "study", None)
+    if study is None or not isinstance(error, (ParameterError, UnknownNameError)) or str(study) in str(error):
+        return str(error)
+    return f"study {study}: {error}"
 
 
 def _parser() -> argparse.ArgumentParser:

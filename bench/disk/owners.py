@@ -5,10 +5,12 @@ The trap: process numbers mean something on their own machine only, and are give
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
 import shutil
+import tempfile
 import time
 import uuid
 from contextlib import suppress
@@ -20,16 +22,20 @@ _NAME = re.compile(r"\.tmp-(?P<host>.*)-(?P<pid>\d{1,10})-(?P<since>\d{1,12})-[0
 
 def alive(host: str, pid: int, since: float) -> bool | None:
     """Whether the process that ran at ``since`` (seconds since 1970) still runs; None on another machine."""
+    return None if host != platform.node() else _started(pid) <= since + 1  # else a later one has its number
+
+
+def _started(pid: int) -> float:
+    """When the process of this number started, in seconds since 1970; infinity where none runs."""
     import psutil
 
-    if host != platform.node():
-        return None
     try:
-        return bool(psutil.Process(pid).create_time() <= since + 1)  # else a later one has its number
+        process = psutil.Process(pid)
+        return math.inf if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except (psutil.NoSuchProcess, ValueError, OverflowError):
-        return False
-    except psutil.Error:  # it runs, and is not ours
-        return True
+        return math.inf
+    except psutil.Error:  # it runs, and says nothing to us
+        return 0.0
 
 
 def temporary(beside: Path) -> Path:
@@ -52,6 +58,16 @@ def _is_abandoned(path: Path) -> bool:
     if name is None or name["host"] != _host():
         return False
     return alive(platform.node(), int(name["pid"]), int(name["since"])) is False
+
+
+def remove_shared_memory(pid: int) -> None:
+    """Remove the folders and semaphores that joblib made for the workers of a dead process."""
+    if _started(pid) < math.inf:  # a later process has its number
+        return
+    for folder in {Path("/dev/shm"), Path(tempfile.gettempdir())}:
+        for pattern in (f"joblib_memmapping_folder_{pid}_*", f"sem.loky-{pid}-*"):
+            for path in folder.glob(pattern):
+                remove(path)
 
 
 def remove(path: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import stat
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bench.errors import FileError
 
@@ -32,20 +32,33 @@ _KINDS = {
 
 def read_bytes(path: Path, most: int = MOST) -> bytes:
     """The content of a regular file of at most ``most`` bytes."""
+    with open_regular(path) as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(min(size, most) + 1)  # takes as much memory before it reads
+        except OSError as error:
+            raise FileError(path, f"it cannot be read: {error.strerror or error}") from error
+    if len(content) > most:
+        raise FileError(path, f"it is longer than {most} bytes")
+    return content
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """A regular file, opened to be read."""
     try:
         _require_regular(path, path.stat())
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            _require_regular(path, status)  # it may have been replaced meanwhile
-            content = file.read(min(status.st_size, most) + 1)  # takes as much memory before it reads
+        file = os.fdopen(descriptor, "rb")
+        try:
+            _require_regular(path, os.fstat(descriptor))  # it may have been replaced meanwhile
+        except FileError:
+            file.close()
+            raise
+        return file
     except OSError as error:
         raise FileError(path, f"it cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # a name with a null character or one that is no text
         raise FileError(path, f"it cannot be read: {error}") from error
-    if len(content) > most:
-        raise FileError(path, f"it is longer than {most} bytes")
-    return content
 
 
 def read_text(path: Path, most: int = MOST) -> str:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bench.disk import owners
+
+TRIES = 8  # of renaming a folder, while others do the same
 
 
 def replace(path: Path, write: Callable[[Path], Any], *, lasting: bool = True) -> None:
@@ -56,14 +59,27 @@ def settle(grown: Path, path: Path) -> None:
     for file in sorted(grown.iterdir()):
         flush(file)
     flush(grown)
-    old = owners.temporary(path)
-    try:
-        if path.exists():  # a folder that is not empty cannot be replaced
-            path.rename(old)
-        grown.rename(path)
-    finally:
-        owners.remove(old)
+    _exchange(grown, path)
     flush(path.parent)
+
+
+def _exchange(new: Path, path: Path) -> None:
+    """Rename a folder to ``path``, where another may lie, and where others may be doing the same."""
+    for _ in range(TRIES):
+        with suppress(OSError):  # a folder that is not empty cannot be replaced
+            new.rename(path)
+            return
+        old = owners.temporary(path)
+        with suppress(FileNotFoundError):
+            path.rename(old)
+        owners.remove(old)
+    new.rename(path)
+
+
+def flush_all() -> None:
+    """Bring all that was written so far to the disk: for thousands of files, one by one would take long."""
+    if os.environ.get("BENCH_FSYNC") != "0" and hasattr(os, "sync"):
+        os.sync()
 
 
 def flush(path: Path) -> None:

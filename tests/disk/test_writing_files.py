@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.disk import owners, writing
+from bench.storing import traces
 
 WAITS = """
 import sys, time
@@ -158,3 +159,24 @@ def test_an_impossible_process_is_dead(pid: int) -> None:
 
 def test_nobody_knows_of_processes_on_another_machine() -> None:
     assert owners.alive("elsewhere", os.getpid(), time.time()) is None
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="this system has no /dev/shm")
+def test_a_sweep_removes_the_shared_memory_of_a_killed_one_and_of_nobody_else(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as killed:
+        killed.kill()
+    traces.Trace(kind="sweep", pid=killed.pid).write(tmp_path)
+    traces.Trace(kind="sweep").write(tmp_path)
+    folders, semaphores = (
+        [Path("/dev/shm", name.format(pid)) for pid in (killed.pid, os.getpid())]
+        for name in ("joblib_memmapping_folder_{}_test", "sem.loky-{}-test")
+    )
+    try:
+        for folder, semaphore in zip(folders, semaphores, strict=True):
+            folder.mkdir()
+            semaphore.touch()
+        with traces.Sweep(tmp_path, total=1, jobs=2):
+            assert [path.exists() for path in (*folders, *semaphores)] == [False, True, False, True]
+    finally:
+        for path in (*folders, *semaphores):
+            owners.remove(path)
