@@ -103,6 +103,22 @@ def test_merge_refuses_two_results_of_one_cell_and_writes_nothing(tmp_path: Path
     assert not list((tmp_path / "all").glob("*"))
 
 
+def test_merge_copies_the_files_as_they_are(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", methods="random_projection,lemon")
+    assert merge([a], Store(tmp_path / "all")) == 2
+    contents = [{p.name: p.read_bytes() for p in (tmp_path / folder).glob("*.*")} for folder in ("a", "all")]
+    assert contents[0] == contents[1] and len(contents[0]) == 4
+
+
+def test_merge_leaves_no_arrays_of_a_record_that_it_replaces(tmp_path: Path) -> None:
+    a, b = run(tmp_path / "a"), run(tmp_path / "b")
+    for path in a.folder.glob("*.json"):
+        path.write_text(path.read_text().replace('"code": "', '"code": "old'))
+    change(a, "i2t/2/counts", moved)
+    merge([b], a)
+    assert {p.name for p in a.folder.glob("*.npz")} == {p.name for p in b.folder.glob("*.npz")}
+
+
 def test_merge_prefers_a_result_to_a_failure(tmp_path: Path) -> None:
     a, b = run(tmp_path / "a"), run(tmp_path / "b")
     fail(a)

@@ -195,6 +195,16 @@ def test_a_run_makes_malformed_records_again(spoilt: Path, tmp_path: Path, monke
     assert len(Store(Path("runs")).records()) == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_cell_whose_record_is_a_pipe_is_run_again(sound: Path, tmp_path: Path) -> None:
+    folder = copied(sound, tmp_path) / "runs"
+    for path in folder.glob("*.json"):
+        path.unlink()
+        os.mkfifo(path)
+    assert main(["run", *OPTIONS, "--results", str(folder)]) == 0
+    assert len(Store(folder).records()) == 2
+
+
 def test_verify_names_every_malformed_record(spoilt: Path, capsys: Any) -> None:
     assert main(["verify", str(spoilt)]) == 1
     shown = capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -15,11 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import StoreError
+from bench.disk.reading import read_bytes
+from bench.errors import FileError, StoreError
 
 _LENGTHS = 26  # in the header of a file in a .zip: the lengths of its name and of what follows it
 _ENCRYPTED = 1
 _UNREADABLE = (
+    FileError,
     OSError,
     ValueError,
     EOFError,
@@ -41,7 +44,7 @@ class Arrays(Mapping[str, npt.NDArray[Any]]):
     def __init__(self, path: Path, content: bytes | None = None) -> None:
         self._path = path
         try:
-            self._content = path.read_bytes() if content is None else content
+            self._content = read_bytes(path, sys.maxsize - 1) if content is None else content
             with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
                 self._entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         except _UNREADABLE as error:
