@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -52,6 +52,9 @@ REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True)  # json.dumps() makes one every time
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,10 @@ class RunSpec:
     @cached_property  # reports ask for it tens of thousands of times, as for the label
     def key(self) -> str:
         """Content address: the same for equal specs on any machine, in any process."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # asdict() copies deeply
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}  # asdict() copies deeply
         described = {k: v for k, v in values.items() if k not in SINCE or v != SINCE[k]}
-        text = json.dumps({**described, "schedule": asdict(self.schedule)}, sort_keys=True)
+        schedule = {name: getattr(self.schedule, name) for name in self.schedule.__dataclass_fields__}
+        text = _ENCODER.encode({**described, "schedule": schedule})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
@@ -151,7 +155,7 @@ class RunSpec:
             **{
                 **stored,
                 "schedule": Schedule(**stored["schedule"]),
-                "directions": tuple(stored["directions"]),
+                "directions": tuple(stored.get("directions", cls.directions)),
             }
         )
 
@@ -223,7 +227,7 @@ class RoundRecord:
         """
         if part == shown:
             return self
-        names = [f.name for f in fields(PartRecord)]
+        names = PartRecord.__dataclass_fields__
         parts = {**self.parts, shown: PartRecord(**{name: getattr(self, name) for name in names})}
         chosen = parts.pop(part)
         return replace(self, parts=parts, **{name: getattr(chosen, name) for name in names})
@@ -295,9 +299,9 @@ class RunRecord:
             **{
                 **stored,
                 "spec": RunSpec.from_json(stored["spec"]),
-                "rounds": tuple(RoundRecord.from_json(r) for r in stored["rounds"]),
-                "fit_seconds": tuple(stored["fit_seconds"]),
-                "notes": tuple(stored["notes"]),
+                "rounds": tuple(RoundRecord.from_json(r) for r in stored.get("rounds", ())),
+                "fit_seconds": tuple(stored.get("fit_seconds", ())),
+                "notes": tuple(stored.get("notes", ())),
                 "contract": None if contract is None else tuple(contract),
             }
         )

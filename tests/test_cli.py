@@ -123,6 +123,38 @@ def test_plan_says_what_is_done_and_what_the_rest_costs(capsys: pytest.CaptureFi
     assert "estimated:" in shown and "MB" in shown
 
 
+def test_plan_counts_cells_by_method_and_lists_each_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    grid = ["plan", "--datasets", "synthetic", "--methods", "scm,cca", "--bits", "8,16", "--seeds", "2"]
+    assert main([*grid, "--probe", "0"]) == 0
+    assert "  scm: 4 missing\n  cca: 4 missing\n" in capsys.readouterr().out
+    assert main([*grid, "--probe", "0", "--cells"]) == 0
+    assert capsys.readouterr().out.count("  missing  scm on synthetic") == 4
+
+
+def test_plan_says_how_many_settings_of_a_method_there_are_and_why_cells_are_run_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grid = ["--datasets", "synthetic", "--methods", "scm,scm[ridge=0.5]", "--bits", "8", "--seeds", "1"]
+    assert main(["run", *grid]) == 0
+    for file in Path("runs").glob("*.json"):
+        file.write_text(file.read_text().replace('"data": "', '"data": "old'))
+    capsys.readouterr()
+    assert main(["plan", *grid, "--probe", "0"]) == 0
+    assert "scm, 2 settings: 2 stale (the data have changed)" in capsys.readouterr().out
+
+
+def test_plan_takes_the_time_of_another_setting_where_probes_are_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ["--datasets", "synthetic", "--bits", "8", "--seeds", "1"]
+    assert main(["run", *grid, "--methods", "scm"]) == 0
+    capsys.readouterr()
+    assert main(["plan", *grid, "--methods", "scm[ridge=0.5],cca", "--probe", "0"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 from another setting of the method, 1 unknown: no time for a probe" in shown
+    assert "estimated: at least" in shown
+
+
 def test_plan_tells_every_section_of_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     plugins = ", ".join(f'"{p}"' for p in PLUGINS)
     Path("mine.toml").write_text(

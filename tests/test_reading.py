@@ -205,7 +205,7 @@ def test_a_pipe_is_left_out_and_not_waited_for(folder: Path) -> None:
     [path] = folder.glob("*.json")
     path.unlink()
     os.mkfifo(path)
-    assert fault(folder) == "it is no file"
+    assert fault(folder) == "it is a named pipe; expected a file"
 
 
 def test_a_flipped_byte_in_the_arrays_is_found(folder: Path) -> None:

@@ -31,7 +31,7 @@ def merge(sources: Sequence[Store], target: Store) -> int:
     target.check_writable()
     copies = [(record, store) for record, store in chosen.values() if store is not target]
     for record, store in copies:
-        target.write(record, store.arrays(record) if record.arrays else {})
+        target.copy(record, store)
     return len(copies)
 
 

@@ -29,6 +29,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         default=Path("results/reference"),
         help="results folder inside a git revision (default: %(default)s)",
     )
+    options.add_items(compare)
     options.add_output(compare)
     options.add_plugin_files(compare)
     compare.set_defaults(execute=_compare)
@@ -114,7 +115,7 @@ def _compare(args: argparse.Namespace) -> int:
             )
             for text, side in ((args.a, "A"), (args.b, "B"))
         )
-        table = compare(a, b, args.metric)
+        table = compare(a, b, args.metric, args.items)
         for store in (a, b):
             options.report_faults(store)
     options.give_out([table], args)

@@ -34,7 +34,8 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
     """The content of a regular file of at most ``most`` bytes."""
     with open_regular(path) as file:
         try:
-            content = file.read(most + 1)
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(min(size, most) + 1)  # takes as much memory before it reads
         except OSError as error:
             raise FileError(path, f"it cannot be read: {error.strerror or error}") from error
     if len(content) > most:
@@ -123,7 +124,7 @@ def _require_regular(path: Path, status: os.stat_result) -> None:
 
 
 def _require_shallow(path: Path, value: Any) -> None:
-    level = [value]
+    level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(DEPTH):
         nested = [inner.values() if isinstance(inner, dict) else inner for inner in level]
         level = [inner for outer in nested for inner in outer if isinstance(inner, (dict, list))]
