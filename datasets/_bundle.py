@@ -39,6 +39,7 @@ class BundledSource(RawSource):
 
     queries: int = param(2000, "number of random query items, if the files define none", least=1)
     seed: int = param(0, "random seed of the query items", least=0)
+    labels: str = param("auto", _labels.OPTION + " (of a bundle)")
     aliases: ClassVar[tuple[str, ...]] = ()  # other prefixes of the names of bundles, in lower case
     mark: ClassVar[str] = ""  # a file or folder (a glob) that every copy of the owners' files has
 
@@ -51,9 +52,9 @@ class BundledSource(RawSource):
         if bundle is None:
             return self.official(root)
         if bundle.pixels:
-            raw = _of_pixels(bundle, self.queries, self.seed)
+            raw = _of_pixels(bundle, self.labels, self.queries, self.seed)
         elif bundle.paths:
-            raw = _of_paths(bundle, self.home(root), self.queries, self.seed)
+            raw = _of_paths(bundle, self.home(root), self.labels, self.queries, self.seed)
         else:
             raise DataError(
                 f"{bundle.where}: holds features and no pictures, and needs no preparation. Run: bench run "
@@ -138,7 +139,8 @@ class Bundle:
     def reader(self, source: BundledSource) -> Files:
         """The dataset `files`, set to read these arrays."""
         path = str(self.where.absolute())
-        return Files(path=path, queries=source.queries, seed=source.seed, unlabelled="drop")
+        options = {name: getattr(source, name) for name in ("queries", "seed", "labels")}
+        return Files(path=path, unlabelled="drop", **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +184,10 @@ def _hdf5(path: Path, process: int) -> Any:
     return h5py.File(path, "r")
 
 
-def _of_pixels(bundle: Bundle, queries: int, seed: int) -> Raw:
+def _of_pixels(bundle: Bundle, how: str, queries: int, seed: int) -> Raw:
     roles = _mapping.resolve(str(bundle.where), bundle.available, "")
     image, text = roles["image"], roles["text"].numbers()
-    labels, classes, _ = _labels.read([roles["labels"]], "auto")
+    labels, classes, _ = _labels.read([roles["labels"]], how, [len(text)])
     path = image.variable.path
     if not _mat.is_hdf5(path):
         raise DataError(
@@ -235,7 +237,7 @@ def _column_names(where: Path, columns: int) -> tuple[tuple[str, ...], tuple[str
     return words, (note,)
 
 
-def _of_paths(bundle: Bundle, home: Path, queries: int, seed: int) -> Raw:
+def _of_paths(bundle: Bundle, home: Path, how: str, queries: int, seed: int) -> Raw:
     """Parse a bundle of CLIP hashing code: index.mat, caption.mat (or .txt) and label.mat."""
     index = _mat.strings(bundle.available["index"])
     caption = bundle.available.get("caption")
@@ -246,7 +248,7 @@ def _of_paths(bundle: Bundle, home: Path, queries: int, seed: int) -> Raw:
             f"{bundle.where}: has an index and no labels; expected `category` in label.mat. Put it beside "
             "index.mat."
         )
-    labels = _labels.read([Mapped(bundle.available[role])], "auto")[0][0]
+    labels = _labels.read([Mapped(bundle.available[role])], how, [len(index)])[0][0]
     _require_equal(bundle.where, {"paths": len(index), "captions": len(texts), "labels": len(labels)})
     pictures, present = _resolve(index, home)
     kept = np.flatnonzero(present & labels.any(axis=1))

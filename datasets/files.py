@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from bench.api import Batch, DataError, Dataset, DatasetSource, Features, Labels, Rows, Split, finite, param
 from bench.datasets import _labels, _mapping, _mat
-from bench.datasets._labels import LabelKind
 from bench.datasets._mapping import Mapped
 
 
@@ -31,7 +30,7 @@ class Files(DatasetSource):
     mapping: str = param("", "ROLE:VARIABLE;... for unusual names; VARIABLE.T is transposed")
     queries: int = param(2000, "number of random query rows, if the data have no query split", least=1)
     seed: int = param(0, "random seed of the query rows", least=0)
-    labels: LabelKind = param("auto", "how to read labels; auto: a single column holds class numbers")
+    labels: str = param("auto", _labels.OPTION)
     label_prefix: str = param("", "keep only label columns whose name begins with it; separate several by ;")
     unlabelled: Literal["error", "drop", "keep"] = param(
         "error", "items without a label: refuse them, drop them, or keep them in train"
@@ -57,7 +56,7 @@ class Files(DatasetSource):
         notes.append(label_note)
         splits = []
         for part in (train, query):
-            keep, note = self._keep(part, str(roles["labels"]))
+            keep, note = self._keep(part, str(roles["labels"]), label_note)
             notes += [note] if note else []
             splits.append(part.split(keep))
         return Dataset(
@@ -116,8 +115,9 @@ class Files(DatasetSource):
         self, roles: dict[str, Mapped], train: _Part, query: _Part
     ) -> tuple[tuple[str, ...], str]:
         """Fill in the labels of both parts; returns the names of their columns and a note."""
-        variables = [roles[r] for r in ("labels", "query_labels") if r in roles]
-        matrices, names, note = _labels.read(variables, self.labels)
+        given = {r: roles[r] for r in ("labels", "query_labels") if r in roles}
+        rows = [roles[r.replace("labels", "image")].shape[0] for r in given]
+        matrices, names, note = _labels.read(list(given.values()), self.labels, rows)
         width = matrices[0].shape[1]
         if "classes" in roles:
             names = tuple(str(name).strip() for name in roles["classes"].read().ravel())
@@ -136,7 +136,7 @@ class Files(DatasetSource):
             train.labels, query.labels = matrices
         return names, note
 
-    def _keep(self, part: _Part, source: str) -> tuple[npt.NDArray[np.bool_], str]:
+    def _keep(self, part: _Part, source: str, how: str) -> tuple[npt.NDArray[np.bool_], str]:
         """Choose the rows of a part that stay, by the option ``unlabelled``; returns also a note."""
         assert part.labels is not None
         labelled: npt.NDArray[np.bool_] = np.any(part.labels, axis=1)
@@ -146,8 +146,8 @@ class Files(DatasetSource):
         if self.unlabelled == "error":
             raise DataError(
                 f"files: {missing} of {len(labelled)} {part.name} rows of {source} have no label (first: row "
-                f"{int(part.ids[~labelled][0])}); expected at least one each. Write unlabelled=drop or "
-                "unlabelled=keep."
+                f"{int(part.ids[~labelled][0])}); {how}; expected at least one each. Write unlabelled=drop "
+                "or unlabelled=keep."
             )
         if missing == len(labelled):
             raise DataError(
@@ -197,7 +197,9 @@ def _check_shapes(roles: dict[str, Mapped]) -> None:
 
 def _check_rows(split: dict[str, Mapped]) -> None:
     """Refuse an array that has another number of rows than most others of its split."""
-    rows = {role: _rows(role, mapped) for role, mapped in split.items()}
+    matrices = [m.shape[0] for r, m in split.items() if not r.endswith("labels")]
+    one_item = bool(matrices) and set(matrices) == {1}
+    rows = {role: _rows(role, mapped, one_item) for role, mapped in split.items()}
     expected = max(rows.values(), key=list(rows.values()).count, default=0)
     for role, mapped in split.items():
         if rows[role] != expected:
@@ -215,7 +217,7 @@ def _check_twin(role: str, mapped: Mapped, twin: Mapped | None) -> None:
             f"{mapped.where}: the view {role} has no query_{role}; expected it for the queries too. Add it, "
             "or leave the view out."
         )
-    is_vector = len(mapped.shape) < 2 or (role == "labels" and 1 in mapped.shape)
+    is_vector = role == "labels" and (len(mapped.shape) < 2 or 1 in mapped.shape or len(twin.shape) < 2)
     if not is_vector and mapped.shape[1:] != twin.shape[1:]:
         raise DataError(
             f"{twin.where}: has shape {twin.shape}; expected {mapped.shape[1]} columns, as "
@@ -223,10 +225,10 @@ def _check_twin(role: str, mapped: Mapped, twin: Mapped | None) -> None:
         )
 
 
-def _rows(role: str, mapped: Mapped) -> int:
-    """The number of rows; for a vector of labels its length, whichever way it lies."""
-    if role.endswith("labels") and len(mapped.shape) == 2 and mapped.shape[0] == 1:
-        return mapped.shape[1]
+def _rows(role: str, mapped: Mapped, one_item: bool) -> int:
+    """The number of rows; for a vector of labels its length, whichever way it lies, or that of one item."""
+    if role.endswith("labels") and (len(mapped.shape) < 2 or mapped.shape[0] == 1):
+        return 1 if one_item else max(mapped.shape, default=1)
     return mapped.shape[0] if mapped.shape else 0
 
 
