@@ -144,6 +144,11 @@ def plugin_of(text: str) -> tuple[str, str]:
     for kind, names in known.items():
         if name in names:
             return kind, name
+    if "@" in text:
+        from bench.metrics import canonical
+
+        if (plain := canonical(text)) != text:  # as a paper writes it
+            return plugin_of(plain)
     raise UnknownNameError("plugin", name, {name for names in known.values() for name in names})
 
 

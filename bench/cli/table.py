@@ -70,12 +70,14 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _table(args: argparse.Namespace) -> int:
     from bench.archive.rescore import scored
+    from bench.metrics import canonical
     from bench.results import Results
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
     records = [r for r in options.records_of(store) if _wanted(r.spec, args)]
     if args.metric:
+        args.metric = canonical(args.metric)
         records = scored(store, records, args.metric)
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays, items=args.items)
     options.give_out(_tables(results, args), args)
@@ -128,9 +130,10 @@ def _wanted(spec: RunSpec, args: argparse.Namespace) -> bool:
 
 def _rescore(args: argparse.Namespace) -> int:
     from bench.archive.rescore import rescore
+    from bench.metrics import canonical
     from bench.study.study import data_folder
 
-    root = data_folder(args.data_root)
-    changed = rescore(options.store_of(args, written=True), args.metric, data_root=root)
-    print(f"{args.metric}: added to {changed} cells. `bench table --metric {args.metric}` shows it.")
+    root, metric = data_folder(args.data_root), canonical(args.metric)
+    changed = rescore(options.store_of(args, written=True), metric, data_root=root)
+    print(f"{metric}: added to {changed} cells. `bench table --metric {metric}` shows it.")
     return 0

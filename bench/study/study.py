@@ -156,6 +156,8 @@ def read(file: Path) -> dict[str, Any]:
 
 def _typed(name: str, value: Any, declared: str) -> Any:
     """``value`` as the field's type: text is cut at commas, a single value becomes a tuple of one."""
+    if hasattr(value, "tolist"):  # an array, a tensor, or one of its numbers
+        value = value.tolist()
     if name == "seeds" and isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise ParameterError(f"seeds must be at least 1, or a list of seeds; got {value}.")
@@ -186,6 +188,10 @@ def _train(value: Any) -> str:
 def _cast(name: str, value: Any, kind: type) -> Any:
     if name == "train":
         return _train(value)
+    if hasattr(value, "item"):
+        value = value.item()
+    if kind is str and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, str) and kind is not str:
         with suppress(ValueError):
             return kind(value)
