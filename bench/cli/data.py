@@ -96,7 +96,7 @@ def _selected(args: argparse.Namespace) -> PlannedData:
     from bench.study.planner import Planner
 
     planner = Planner()
-    [(plugin, given)] = planner.select("dataset", [args.name])
+    [(plugin, given, _)] = planner.select("dataset", [args.name])
     return planner.data(plugin.name, given, _root(args))
 
 

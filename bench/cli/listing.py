@@ -177,7 +177,7 @@ def _dataset(args: argparse.Namespace) -> list[str]:
     from bench.study.study import data_folder
 
     planner = Planner()
-    [(plugin, given)] = planner.select("dataset", [args.name])
+    [(plugin, given, _)] = planner.select("dataset", [args.name])
     cls = plugin.cls
     lines = [f"{plugin.name}: {registry.docstring(cls)}", ""]
     for title, text in (("citation", cls.citation), ("licence", cls.licence), ("schedule", cls.schedule)):

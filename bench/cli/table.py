@@ -123,7 +123,13 @@ def _options_of(report: str, args: argparse.Namespace) -> dict[str, object]:
 def _wanted(spec: RunSpec, args: argparse.Namespace) -> bool:
     from bench.study.selectors import split
 
-    names = (spec.method, spec.label), (spec.dataset,), (str(spec.bits),), (spec.database,)
+    method, dataset = spec.selectors
+    names = (
+        (spec.method, spec.label, method),
+        (spec.dataset, spec.dataset_label, dataset),
+        (str(spec.bits),),
+        (spec.database,),
+    )
     filters = (getattr(args, name) for name in _FILTERS)
     return all(text is None or set(split(text)) & set(own) for text, own in zip(filters, names, strict=True))
 

@@ -3,7 +3,7 @@
 A report is a function ``render(results, *, …options)`` that returns a :class:`Table`, a :class:`Figure`, or
 anything that ``str()`` makes readable.
 
-May import: contract, data, errors, metrics, plugins, records, scoring.
+May import: contract, data, errors, metrics, plugins, progress, records, scoring.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from bench.records import (
     Direction,
     RoundRecord,
     RunRecord,
+    RunSpec,
     kind_of,
     origin,
 )
@@ -132,7 +133,7 @@ class Protocol:
 
     def notes(self) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
-        lines = list(self._origins())
+        lines = [*self._origins(), *self._selectors()]
         for reference, text in REFERENCES.items():
             labels = [label for label, kind in self.references.items() if kind == reference]
             if labels:
@@ -163,6 +164,11 @@ class Protocol:
         for fidelity in sorted(by_fidelity):
             labels = ", ".join(sorted(by_fidelity[fidelity]))
             yield f"{_FIDELITY_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
+
+    def _selectors(self) -> Iterator[str]:
+        """What is selected by names that are shown in place of selectors."""
+        shown = dict.fromkeys(pair for r in self.records for pair in zip(*_shown(r.spec), strict=True))
+        yield from (f"{name} is {selected}" for name, selected in shown if name != selected)
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
@@ -277,8 +283,13 @@ def by_row(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
     ]
 
 
+def _shown(spec: RunSpec) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Method and dataset as they are shown, and as they are selected."""
+    return (spec.label, spec.dataset_label), spec.selectors
+
+
 def dataset_of(record: RunRecord) -> str:
-    """The dataset as it was selected: ``files[path=mine.npz]``."""
+    """The dataset as it is shown: ``wiki``, ``mine.npz``, or the name that it was given."""
     return record.spec.dataset_label
 
 

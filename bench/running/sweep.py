@@ -99,6 +99,12 @@ def complete(
                 say(f"{one.cell.spec}: is run again: {one.reason}")
     records = {one.cell.spec.key: one.record for one in surveyed if one.record is not None}
     fresh = {cell.spec.key for cell in due}
+    for cell in cells:  # a finished cell gets the names that it is shown under now
+        record = records.get(cell.spec.key)
+        if record is not None and cell.spec.key not in fresh:
+            new = record.shown_as(cell.spec)
+            if new is not record:
+                records[cell.spec.key] = store.write(new, {})
     stay = [cell for cell in cells if cell.spec.key not in fresh]
     unchecked = [cell for cell in stay if contract and records[cell.spec.key].contract is None]
     with threads.limit(study.threads):

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from bench.errors import DataError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
-from bench.records import DIRECTIONS, SINCE, Database
+from bench.records import DIRECTIONS, SINCE, Database, quoted
 from bench.study import selectors
 
 MOST_BITS = 1024
@@ -179,6 +179,26 @@ def _listed(value: Any) -> Iterable[Any]:
     return value
 
 
+def _selector(option: str, table: Mapping[str, Any]) -> str:
+    """A table of a study file, ``{ name = "files", path = "a,b.npz", as = "mine" }``, as a selector."""
+    values = dict(table)
+    name, shown = values.pop("name", None), values.pop("as", "")
+    if not isinstance(name, str) or not isinstance(shown, str) or not all(map(_is_plain, values.values())):
+        raise ParameterError(
+            f"{option}: {dict(table)!r} is not a name with values of parameters. Write "
+            '{ name = "files", path = "mine.npz", as = "mine" }.'
+        )
+    listed = {k: v if isinstance(v, (list, tuple)) else [v] for k, v in values.items()}
+    inside = ",".join(f"{k}={','.join(quoted(one) for one in v)}" for k, v in listed.items())
+    return name + (f"[{inside}]" if inside else "") + (f" as {quoted(shown)}" if shown else "")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a parameter of a selector can have this value, or these values."""
+    many = value if isinstance(value, (list, tuple)) and value else [value]
+    return all(isinstance(one, (str, int, float, bool, os.PathLike)) for one in many)
+
+
 def _train(value: Any) -> str:
     """One text for every way to write the same ``train``, since it is a part of a cell's key."""
     kind, amount = stream.parse_train(str(value))
@@ -195,6 +215,8 @@ def _cast(name: str, value: Any, kind: type) -> Any:
     if isinstance(value, str) and kind is not str:
         with suppress(ValueError):
             return kind(value)
+    if name in ("methods", "datasets") and isinstance(value, Mapping):
+        return _selector(name, value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, kind):
