@@ -32,8 +32,8 @@ SCHEDULES = {
     f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
 }
 _TEXT = {
-    "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh'",
-    "datasets": "datasets, with options or without: synthetic,wiki or 'files[path=mine.npz]'",
+    "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh as baseline'",
+    "datasets": "datasets, with options or without: synthetic,wiki or 'files[path=mine.npz] as mine'",
     "bits": "code lengths: 16,32,64",
     "seeds": "number of seeds (3 means 0,1,2), or a list of them",
     "schedule": f"order of arrival: {', '.join(SCHEDULES)} (default: the dataset's own)",
