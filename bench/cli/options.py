@@ -28,6 +28,14 @@ FORMATS = {
     "latex": "to_latex",
     "html": "to_html",
 }
+_SUFFIXES = {
+    ".txt": "terminal",
+    ".md": "md",
+    ".csv": "csv",
+    ".tex": "latex",
+    ".html": "html",
+    ".htm": "html",
+}  # of --out
 SCHEDULES = {
     f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
 }
@@ -167,8 +175,28 @@ def report_faults(store: Store) -> None:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Add the format of a table and the file to write it to."""
-    parser.add_argument("--format", default="terminal", choices=FORMATS, help="default %(default)s")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="default: that of the suffix of --out, or terminal without --out"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of printing")
+
+
+def format_of(args: argparse.Namespace) -> str:
+    """The format of a table: that of --format, or of the suffix of --out, else ``terminal``.
+
+    Raises ParameterError for another suffix.
+    """
+    from bench.errors import ParameterError
+
+    if args.format is not None or args.out is None:
+        return args.format or "terminal"
+    suffix = args.out.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise ParameterError(
+            f"--out {args.out}: the suffix names no format of a table; expected {', '.join(_SUFFIXES)}. "
+            "Change it, or give --format."
+        )
+    return _SUFFIXES[suffix]
 
 
 def give_out(tables: Sequence[Table | Figure], args: argparse.Namespace) -> None:
@@ -180,12 +208,13 @@ def give_out(tables: Sequence[Table | Figure], args: argparse.Namespace) -> None
     if figures:
         _draw(figures, args)
         return
-    if args.out is None and args.format == "terminal":
+    form = format_of(args)
+    if args.out is None and form == "terminal":
         for i, table in enumerate(tables):
             print("\n" if i else "", end="")
             show(table)
         return
-    text = "\n\n".join(getattr(table, FORMATS[args.format])().rstrip() for table in tables) + "\n"
+    text = "\n\n".join(getattr(table, FORMATS[form])().rstrip() for table in tables) + "\n"
     if args.out is None:
         print(text, end="")
     else:

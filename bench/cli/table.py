@@ -90,7 +90,7 @@ def _tables(results: Results, args: argparse.Namespace) -> list[Table | Figure]:
 
     requested = [args.report] if results.records or not args.published else []
     reports = list(dict.fromkeys([*requested, *(["published"] if args.published else [])]))
-    if args.format == "csv" and len(reports) > 1:
+    if len(reports) > 1 and options.format_of(args) == "csv":
         raise ParameterError("--published adds a table, but CSV holds one. Use --report published.")
     if args.significance and "map_table" not in reports:
         raise ParameterError(
