@@ -35,6 +35,7 @@ DATABASES = {
     "frozen": "an item is encoded when it arrives, and never again",
     "learned": "the codes that training gave the items, which saw their labels",
 }
+CONSTANT = "constant"  # the first word of a note on codes that are all equal
 PARTS = {  # of a database, by what the method was shown
     "all": "all database items",
     "trained": "the database items that the methods were trained on",
@@ -318,6 +319,11 @@ class RunRecord:
         if self.status != "ok":
             return self.reason or "no reason recorded"
         return "" if self.rounds else "no round was evaluated"
+
+    @property
+    def constant(self) -> bool:
+        """Whether all its codes of a modality are equal, so that its scores say nothing."""
+        return any(note.startswith(f"{CONSTANT} ") for note in self.notes)
 
     def over(self, part: str) -> RunRecord:
         """The same record with its scores over a part of the database, a key of PARTS, if it has parts."""

@@ -150,6 +150,8 @@ def _capabilities(needs: Capabilities) -> str:
         words.append(f"hashes the view {needs.encodes}, also of queries")
     if needs.pool:
         words.append("has an offline stage (--pool)")
+    if needs.scaled or needs.lengths:
+        words.append("depends on the scale of the features")
     words.append("assigns database codes (--database learned)" if needs.learned_codes else "no learned codes")
     return "; ".join(words)
 

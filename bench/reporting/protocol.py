@@ -29,7 +29,7 @@ from bench.reporting.tables import Entry
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
 APART = ("database", "schedule", "evaluate", "labelled", "paired", "train", "val", "directions")
-FUTURE, STALE, PARALLEL, BREACH, THREADS = "◊", "§", "∥", "¶", "¤"
+FUTURE, STALE, PARALLEL, BREACH, THREADS, CONSTANT = "◊", "§", "∥", "¶", "¤", "∅"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
 )
@@ -97,7 +97,8 @@ class Protocol:
     ) -> Entry:
         """The mean of the values of some records, with spread, and their number if it is below ``seeds``.
 
-        Without values it is the word of a record that has none: ``failed`` or ``skipped``.
+        Without values it is the word of a record that has none: ``failed`` or ``skipped``. Scores of constant
+        codes are marked, and never the best.
         """
         old = STALE if any(r.spec.key in self.results.stale for r in records) else ""
         if not values:
@@ -105,6 +106,8 @@ class Protocol:
         mean = statistics.fmean(values)
         spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
         count = f" (n={len(values)})" if len(values) < seeds else ""
+        if any(r.constant for r in records):
+            return Entry(short(mean), None, CONSTANT + mark + old + spread + count, below)
         return Entry(short(mean), mean, mark + old + spread + count, below)
 
     def caption(self, *, metric: str = "", swept: Sequence[str] = ()) -> tuple[str, ...]:
@@ -146,6 +149,8 @@ class Protocol:
         stale = self.results.stale
         old = [(r, stale[r.spec.key]) for r in self.records if r.spec.key in stale]
         lines += (f"{STALE} stale: {text}" for text in _gathered(old))
+        if any(r.constant for r in self.records):
+            lines.append(f"{CONSTANT} constant codes: the score says nothing, and is neither best nor second")
         for status in ("skipped", "failed"):
             lines += (
                 f"{status}: {text}"

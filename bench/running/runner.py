@@ -38,7 +38,7 @@ from bench.protocol import stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
-from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec
+from bench.records import CONSTANT, Direction, PartRecord, RoundRecord, RunRecord, RunSpec
 from bench.scoring import cosine, hamming, stored
 from bench.storing.checkpoint import Checkpoints
 from bench.storing.means import means
@@ -372,8 +372,11 @@ class _Session:
                 _, where, modality = name.split("/")
                 count = _distinct(codes)
                 if count < min(_FEW, 2**self.spec.bits, _distinct(labels[where])):
-                    plural = "codes" if count > 1 else "code"
-                    yield f"only {count} distinct {modality} {plural} for {codes.shape[1]} {where} items"
+                    items = f"{codes.shape[1]} {where} items"
+                    if count == 1:
+                        yield f"{CONSTANT} {modality} codes: all {items} have the same one"
+                    else:
+                        yield f"only {count} distinct {modality} codes for {items}"
 
 
 def _distinct(codes: npt.NDArray[np.uint64]) -> int:

@@ -134,7 +134,8 @@ def _line(record: RunRecord) -> str:
     maps = "  ".join(
         f"{d.upper().replace('2', '→')} {scores[f'map/{d}']:.3f}" for d in record.spec.directions
     )
-    return f"{record.spec}  mAP {maps}  fit {sum(record.fit_seconds):.2f} s"
+    codes = "  CONSTANT CODES" if record.constant else ""
+    return f"{record.spec}  mAP {maps}{codes}  fit {sum(record.fit_seconds):.2f} s"
 
 
 def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
