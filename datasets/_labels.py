@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.api import DataError, Labels
 from bench.datasets._mapping import Mapped
-from bench.datasets._mat import Array
+from bench.datasets._reading import Array
 
 LabelKind = Literal["auto", "multi-hot", "class-number"]
 

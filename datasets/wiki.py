@@ -24,7 +24,7 @@ from bench.api import (
     finite,
     param,
 )
-from bench.datasets import _mat, _official, _pictures
+from bench.datasets import _official, _pictures, _reading
 
 SHAPES = {
     "I_tr": (2173, 128),
@@ -184,7 +184,7 @@ def _article(path: Path) -> str:
 
 def _read(path: Path, without: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
     """The variables of a bundle, with their usual shapes."""
-    available = _mat.variables(path)
+    available = _reading.variables(path)
     wanted = {name: shape for name, shape in SHAPES.items() if name not in without}
     for name, shape in wanted.items():
         known = available.get(name)

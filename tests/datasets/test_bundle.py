@@ -14,7 +14,8 @@ import scipy.io
 import scipy.sparse
 
 from bench.contract.validate import validate_dataset
-from bench.datasets import _mat
+from bench.datasets import _reading
+from bench.datasets._reading import variable as reading_variable
 from bench.datasets.files import Files
 from bench.datasets.mirflickr25k import Mirflickr25k
 from bench.datasets.mscoco import Mscoco
@@ -115,16 +116,16 @@ def test_a_matrix_in_hdf5_is_converted_block_by_block(
     import tracemalloc
 
     write_h5(tmp_path / "a.mat", {"I_tr": np.ones((4000, 500))}, matlab=True)
-    monkeypatch.setattr(_mat, "STEP", 10_000)
-    variable = _mat.variables(tmp_path / "a.mat")["I_tr"]
-    assert isinstance(variable, _mat.Variable)
+    monkeypatch.setattr(reading_variable, "STEP", 10_000)
+    variable = _reading.variables(tmp_path / "a.mat")["I_tr"]
+    assert isinstance(variable, _reading.Variable)
     tracemalloc.start()
-    found = variable.stream()
+    streamed = variable.stream()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found is not None
-    assert (found.shape, float(found.sum())) == ((4000, 500), 2e6)
-    assert peak < found.nbytes * 1.1
+    assert streamed is not None
+    assert (streamed.shape, float(streamed.sum())) == ((4000, 500), 2e6)
+    assert peak < streamed.nbytes * 1.1
 
 
 @pytest.mark.parametrize("name", ["IAll/mirflickr25k-iall.mat", "FLICKR-25K.mat"])
