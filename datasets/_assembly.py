@@ -172,30 +172,46 @@ def _check_shapes(roles: dict[str, Mapped]) -> None:
     data = {r: m for r, m in roles.items() if r not in NOT_ITEMS}
     for role, mapped in data.items():
         if not role.endswith("labels") and len(mapped.shape) != 2:
+            if len(mapped.shape) < 2:
+                mapped.numbers()  # raises the reason for text and for Python objects
             raise DataError(
-                f"{mapped.where}: has shape {mapped.shape}; expected 2-d features (items, d). Extract "
-                "features from raw images first, or map another variable."
+                f"{mapped.where}: has shape {mapped.shape}; expected 2-d features (items, d). "
+                f"{_advice(mapped)}"
             )
     own = {r: m for r, m in data.items() if not r.startswith("query_")}
     asked = {r: m for r, m in data.items() if r.startswith("query_")}
-    _check_rows(own)
-    _check_rows(asked)
+    _check_rows(own, asked)
+    _check_rows(asked, {})
     if asked:
         for role, mapped in own.items():
             _check_twin(role, mapped, asked.get(f"query_{role}"))
 
 
-def _check_rows(split: dict[str, Mapped]) -> None:
-    """Refuse an array that has another number of rows than most others of its split."""
+def _advice(mapped: Mapped) -> str:
+    """How to make features of an array with too few or too many axes."""
+    if len(mapped.shape) == 3:
+        return (
+            "If the middle axis is a sequence (tokens, patches), save its mean, x.mean(axis=1); or map "
+            "another variable."
+        )
+    return "Extract features from raw images first, or map another variable."
+
+
+def _check_rows(split: dict[str, Mapped], asked: dict[str, Mapped]) -> None:
+    """Refuse an array that has another number of rows than most others of its split.
+
+    The advice to transpose it covers its twin among the arrays of the queries ``asked``.
+    """
     rows = {role: _rows(role, mapped) for role, mapped in split.items()}
     expected = max(rows.values(), key=list(rows.values()).count, default=0)
     for role, mapped in split.items():
         if rows[role] != expected:
-            name = mapped.variable.name
             other = next(split[r].variable.name for r, n in rows.items() if n == expected)
+            across = {role: mapped} | {r: m for r, m in asked.items() if r == f"query_{role}"}
+            advice = ";".join(f"{r}:{m.variable.name}.T" for r, m in across.items())
             raise DataError(
                 f"{mapped.where}: has shape {mapped.shape}; expected {expected} rows, as {other} has. "
-                f"If its columns are the items, map {role}:{name}.T."
+                f"If its columns are the items, write mapping={advice}."
             )
 
 

@@ -100,7 +100,8 @@ class BundledSource(RawSource):
         inside = Bundle.read(home) if home.is_dir() and _reading.data_files(home) else None
         if inside is not None and inside.usable(self.mapping):
             return inside
-        candidates = [Bundle.read(path) for path in self._named_below(root)]
+        several = _mapping.complete_files(inside.available) if inside is not None else []
+        candidates = [Bundle.read(path) for path in several or self._named_below(root)]
         bundle = self._one(root, candidates, inside)
         if bundle is None and not (home / "views").is_dir():
             self._refuse_parts(root, [*([inside] if inside else []), *candidates])

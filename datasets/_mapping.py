@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +30,7 @@ _BARE_Y = (
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A variable in its role; axes of length 1 between items and columns are left out."""
+    """A variable in its role; if it has more than two axes, those of length 1 are left out."""
 
     variable: AnyVariable
     transposed: bool = False
@@ -37,8 +38,10 @@ class Mapped:
     @property
     def shape(self) -> tuple[int, ...]:
         shape = self.variable.shape[::-1] if self.transposed else self.variable.shape
-        inner = tuple(n for n in shape[1:] if n != 1)
-        return (shape[0], *inner) if len(shape) > 2 and len(inner) == 1 else shape
+        long, inner = (tuple(n for n in axes if n != 1) for axes in (shape, shape[1:]))
+        if len(shape) < 3 or len(long) > 2:
+            return shape
+        return long if len(long) == 2 else (shape[0], *inner)
 
     @property
     def where(self) -> str:
@@ -124,6 +127,14 @@ def parse(mapping: str) -> dict[str, str]:
     return pairs
 
 
+def complete_files(available: Mapping[str, AnyVariable]) -> list[Path]:
+    """The files that have images, texts and labels each, in the order of their names."""
+    by_file: dict[Path, dict[str, AnyVariable]] = {}
+    for variable in available.values():
+        by_file.setdefault(variable.path, {})[variable.name] = variable
+    return [path for path, named in sorted(by_file.items()) if find(named).keys() >= set(REQUIRED)]
+
+
 def unused(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) -> list[str]:
     """The shortest names of the variables that no role reads, sorted."""
     read = {id(m.variable) for m in roles.values()}
@@ -161,11 +172,14 @@ def _best(available: Mapping[str, AnyVariable], chosen: dict[str, Mapped]) -> di
     return _items_first(max(streams, key=fit)) | chosen  # the first of equals
 
 
+_Candidate = tuple[Meaning, str, AnyVariable]
+
+
 class _Known:
     """The variables whose names say something, by part and role."""
 
     def __init__(self, available: Mapping[str, AnyVariable]) -> None:
-        self.named: dict[tuple[str, str], list[tuple[Meaning, str, AnyVariable]]] = {}
+        self.named: dict[tuple[str, str], list[_Candidate]] = {}
         for name, variable in _once(available):
             longer = (n for n, v in available.items() if v is variable)
             said = next((m for m in map(meaning, (name, *longer)) if m.role), None)
@@ -197,17 +211,19 @@ class _Known:
     def _one(self, part: str, role: str) -> AnyVariable | None:
         """The variable of the best name; None if two are equally good, which only a mapping decides."""
         names = self.candidates(part, role)
-        if len(names) > 1 and role != "labels" and names[0][0].rank == names[1][0].rank:
+        if len(names) > 1 and role != "labels" and self._key(role, names[0]) == self._key(role, names[1]):
             return None
         return names[0][2] if names else None
 
-    def candidates(self, part: str, role: str) -> list[tuple[Meaning, str, AnyVariable]]:
-        """From the best name; a vector is never features."""
-        modality = role.partition("_")[0] in ("image", "text")
-        return sorted(
-            self.named.get((part, role), []),
-            key=lambda c: (modality and len(c[2].shape) < 2, c[0].rank, c[1]),
-        )
+    @staticmethod
+    def _key(role: str, candidate: _Candidate) -> tuple[bool, tuple[int, int]]:
+        """Orders candidates: a vector is never features."""
+        said, _, variable = candidate
+        return role.partition("_")[0] in ("image", "text") and len(variable.shape) < 2, said.rank
+
+    def candidates(self, part: str, role: str) -> list[_Candidate]:
+        """From the best name."""
+        return sorted(self.named.get((part, role), []), key=lambda c: (*self._key(role, c), c[1]))
 
     def _bare_y(self, part: str, text: AnyVariable | None) -> AnyVariable | None:
         """Labels that are called Y, as beside X1 and X2."""
@@ -261,6 +277,13 @@ def _refuse_closed(variable: AnyVariable) -> None:
 
 def _lacking(available: Mapping[str, AnyVariable], first: str, missing: Iterable[str]) -> str:
     """The end of a message on roles without a variable, or with several that are equally good."""
+    bundles = complete_files(available)
+    if len(bundles) > 1:
+        names = [path.name for path in bundles]
+        return (
+            f"holds {len(bundles)} bundles: {', '.join(names)}; expected one. Choose it: "
+            f"files[path={bundles[0]}], or bundle={names[0]} for a dataset with a name."
+        )
     known = _Known(available)
     for part in (*STREAMS, "query"):
         equal = [name for _, name, _ in known.candidates(part, first)]

@@ -28,7 +28,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "all": ("all", "full", "total"),
 }
 INDEX = ("index", "indexes", "indices", "idx", "idxs", "idxes", "ind", "inds", "inx", "mask", "rows", "split",
-         "list", "ids", "id")  # fmt: skip
+         "list", "ids", "id", "is")  # fmt: skip
 SPLITS = ("split", "splits", "fold", "folds", "partition", "subset")  # of a column that says each item's part
 WEAK = ("ids", "id", "list")  # an index only beside a part, and only if nothing else is one
 FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "dataset", "array", "vector",
@@ -81,13 +81,15 @@ def meaning(name: str) -> Meaning:
 
 def speaks_of_split(name: str) -> bool:
     """Whether some word of a name says that it belongs to a split, whatever else the name says."""
-    words = set(_words(name, strict=False))
-    parts = {word for part in ("query", "val") for word in PARTS[part]} - {"q", "va", "re"}
+    words = set(_words(name))
     rows = set(INDEX) - set(WEAK)
-    owned = words & {*PARTS["train"], *PARTS["database"]}
+    query = {*PARTS["query"], *PARTS["val"], *SPLITS} - {"q", "va"}
     named = words & {*MODALITIES["image"], *MODALITIES["text"], *MODALITIES["labels"]} - LETTERS
-    only_index = bool(words) and words <= rows
-    return bool(words & parts or words & set(SPLITS) or (words & rows and owned and not named) or only_index)
+    if words & query or any(word.startswith(("test", "quer")) for word in words):
+        return True
+    if words & rows and words & {*PARTS["train"], *PARTS["database"]} and not named:
+        return True
+    return bool(words) and words <= rows
 
 
 KNOWN = frozenset(
@@ -97,12 +99,12 @@ KNOWN = frozenset(
 ) | frozenset(str(number) for number in range(3, 1025))
 
 
-def _words(name: str, *, strict: bool = True) -> list[str]:
+def _words(name: str) -> list[str]:
     """The words of a name in lower case; two known words that are written as one are cut apart."""
-    return [word for raw in _WORD.findall(name) for word in _cut(raw.lower(), strict)]
+    return [word for raw in _WORD.findall(name) for word in _cut(raw.lower())]
 
 
-def _cut(word: str, strict: bool) -> Iterator[str]:
+def _cut(word: str) -> Iterator[str]:
     if word in KNOWN:
         yield word
         return
@@ -140,7 +142,7 @@ def _modality(words: list[str]) -> tuple[str, int]:
             if any(word in known for word in candidates):
                 numbered = [_NUMBERED[word] for word in words if word in _NUMBERED]
                 if modality == "image" and numbered and candidates is words:
-                    modality = numbered[0]
+                    return numbered[0], len(words) - 2
                 return modality, sum(word not in known and word != "clip" for word in words)
     numbered = [_NUMBERED[word] for word in words if word in _NUMBERED]
     if numbered and any(word in ("view", "modality") for word in words):

@@ -38,8 +38,8 @@ def _load(path: Path) -> Any:
         raise DataError(
             f"{path}: holds Python objects besides tensors; expected a dictionary of tensors, since loading "
             f"objects may run code. If you trust the file, save its tensors: import torch; data = "
-            f"torch.load('{path.name}', weights_only=False); torch.save({{'image': data['image'], 'text': "
-            f"data['text'], 'labels': data['labels']}}, '{path.stem}_tensors.pt')"
+            f"torch.load('{path.name}', weights_only=False); torch.save({{name: "
+            f"torch.as_tensor(value) for name, value in data.items()}}, '{path.stem}_tensors.pt')"
         ) from error
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.datasets import _official
 from bench.datasets._reading.variable import Array, Shape, text_array
+from bench.datasets._words import meaning
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".lst", ".list")
 SEPARATORS = ("\t", ",", ";", "|")
@@ -41,7 +42,7 @@ def shapes(path: Path) -> dict[str, Shape]:
     lines, form = _parsed(path)
     rows = len(lines) - bool(form.header)
     found: dict[str, Shape] = {path.stem: (rows,) if form.columns < 2 else (rows, form.columns)}
-    return found | ({f"{path.stem}_names": (form.columns,)} if form.header else {})
+    return found | ({f"{path.stem}_names": (form.columns,)} if form.header and form.columns else {})
 
 
 def read(path: Path, name: str) -> Array:
@@ -49,7 +50,8 @@ def read(path: Path, name: str) -> Array:
     if name != path.stem:
         return text_array(list(form.header), (len(form.header),))
     if not form.columns:
-        return text_array(lines, (len(lines),))
+        body = lines[bool(form.header) :]
+        return text_array(body, (len(body),))
     body = lines[1:] if form.header else lines
     width = form.skipped + form.columns
     columns = tuple(range(form.skipped, width))
@@ -72,8 +74,9 @@ def _form(lines: list[str]) -> _Form:
     head, cells = _cut(first, separator), _cut(second, separator)
     named = bool(cells) and not _is_number(cells[0]) and (separator is not None or _is_file(cells[0]))
     numbers = cells[named:]
-    if not numbers or not all(map(_is_number, numbers)) or len(head) != len(cells):
-        return _Form(None, (), 0, 0)
+    ragged = len(head) != len(cells) and not all(map(_is_number, head[named:]))
+    if not numbers or not all(map(_is_number, numbers)) or ragged:
+        return _Form(None, (first,) if meaning(first).role else (), 0, 0)
     header = () if all(map(_is_number, head[named:])) else tuple(head)
     if header and not named and len(cells) > 1 and header[0].lower() in ITEM:
         named = True

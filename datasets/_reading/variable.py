@@ -49,6 +49,8 @@ class Variable:
         """The array, dense and in MATLAB's orientation; :class:`DataError` if it cannot be read."""
         with reading(self.path, self.name):
             array = self.container.read(self.path, self.name)
+        if array.dtype.kind == "S":
+            array = np.char.decode(array, "utf-8", "replace")
         if array.dtype.kind not in "biufUO":
             raise DataError(
                 f"{self.path}, variable {self.name}: holds {array.dtype} values; expected a matrix of "

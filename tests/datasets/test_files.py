@@ -121,7 +121,9 @@ def test_the_mapping_can_be_overridden(tmp_path: Path) -> None:
 def test_a_matrix_with_items_in_columns_can_be_mapped_transposed(tmp_path: Path) -> None:
     variables = bundle()
     scipy.io.savemat(tmp_path / "data.mat", variables | {"I_tr": variables["I_tr"].T})
-    fails(tmp_path / "data.mat", r"variable I_tr: has shape \(5, 30\); expected 30 rows.* map image:I_tr\.T")
+    fails(
+        tmp_path / "data.mat", r"variable I_tr: has shape \(5, 30\); expected 30 rows.* mapping=image:I_tr\.T"
+    )
     data = load(tmp_path / "data.mat", mapping="image:I_tr.T")
     np.testing.assert_array_equal(data.train.image.features, variables["I_tr"].astype(np.float32))
 
