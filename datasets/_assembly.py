@@ -44,11 +44,9 @@ class Assembly:
 
     def roles(self) -> dict[str, Mapped]:
         """The role of each variable, checked; an unknown variable that may define queries is refused."""
-        roles = _mapping.resolve(str(self.where), self.available, self.mapping)
-        if self.split != "auto":
-            own = ("query_", "database_index", "split")
-            roles = {role: m for role, m in roles.items() if not role.startswith(own)}
-        elif not any(role.startswith("query_") or role == "split" for role in roles):
+        as_given = self.split == "auto"
+        roles = _mapping.resolve(str(self.where), self.available, self.mapping, ignore_split=not as_given)
+        if as_given and not any(role.startswith("query_") or role == "split" for role in roles):
             self._refuse_unknown_splits(roles)
         _check_shapes(roles)
         return roles

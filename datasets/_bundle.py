@@ -98,9 +98,9 @@ class BundledSource(RawSource):
         if _official.find(home, self.mark) is not None:
             return None
         inside = Bundle.read(home) if home.is_dir() and _reading.data_files(home) else None
-        if inside is not None and inside.usable(self.mapping):
-            return inside
         several = _mapping.complete_files(inside.available) if inside is not None else []
+        if len(several) < 2 and inside is not None and inside.usable(self.mapping):
+            return inside
         candidates = [Bundle.read(path) for path in several or self._named_below(root)]
         bundle = self._one(root, candidates, inside)
         if bundle is None and not (home / "views").is_dir():
@@ -137,8 +137,9 @@ class BundledSource(RawSource):
             shown = "; ".join(bundle.described for bundle in parts)
             raise DataError(
                 f"{root}: has no images of {self.card.name}: {shown}; expected features or pictures, texts "
-                f"and labels. Put the file of the images beside them, or the owners' files into "
-                f"{self.home(root)}; `bench data info {self.card.name}` says where to get them."
+                f"and labels. Put the file of the images beside them, or name a variable, "
+                f"mapping=image:VARIABLE, or put the owners' files into {self.home(root)}; "
+                f"`bench data info {self.card.name}` says where to get them."
             )
 
     def _assembly(self, bundle: Bundle) -> Assembly:
@@ -161,7 +162,9 @@ class BundledSource(RawSource):
         return counts.differences(self.card.counts[variant_of(self)])
 
     def _of_pixels(self, bundle: Bundle) -> Raw:
-        roles = _mapping.resolve(str(bundle.where), bundle.available, self.mapping)
+        roles = _mapping.resolve(
+            str(bundle.where), bundle.available, self.mapping, ignore_split=self.split != "auto"
+        )
         image, text = roles["image"], roles["text"].numbers()
         labels, classes, _ = _labels.read([roles["labels"]], "auto")
         assert isinstance(image.variable, _reading.Variable)

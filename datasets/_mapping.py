@@ -8,7 +8,7 @@ and further views of a modality, such as ``image_clip`` and ``query_image_clip``
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.api import DataError, Features, ParameterError
 from bench.datasets._reading import AnyVariable, Array, Variable
-from bench.datasets._words import MODALITIES, Meaning, meaning, speaks_of_split
+from bench.datasets._words import MODALITIES, Meaning, meaning, names_a_part, speaks_of_split
 
 REQUIRED = ("image", "text", "labels")
 EXAMPLES = {"image": "I_tr, XAll or image", "text": "T_tr, YAll or text", "labels": "L_tr, LAll or labels"}
@@ -82,7 +82,9 @@ class Mapped:
         return f"{self.variable}{', transposed' if self.transposed else ''} ({size})"
 
 
-def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> dict[str, Mapped]:
+def resolve(
+    where: str, available: Mapping[str, AnyVariable], mapping: str, *, ignore_split: bool = False
+) -> dict[str, Mapped]:
     """Map roles to variables by their names and by ``mapping`` (``role:variable;...``).
 
     Raises :class:`DataError`, which lists all variables, if a required role is missing.
@@ -90,10 +92,13 @@ def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> d
     chosen = {role: _named(where, available, role, name) for role, name in parse(mapping).items()}
     roles = _best(available, chosen)
     missing = [role for role in REQUIRED if role not in roles]
-    if missing:
+    if missing or (not chosen and len(complete_files(available)) > 1):
         for variable in available.values():
             _refuse_closed(variable)
-        raise DataError(f"{where}: {_lacking(available, missing[0], missing)}")
+        raise DataError(f"{where}: {_lacking(available, missing)}")
+    if ignore_split:
+        split = ("query_", "database_index", "split")
+        roles = {role: mapped for role, mapped in roles.items() if not role.startswith(split)}
     for mapped in roles.values():
         _refuse_closed(mapped.variable)
     _check_queries(where, roles)
@@ -128,10 +133,15 @@ def parse(mapping: str) -> dict[str, str]:
 
 
 def complete_files(available: Mapping[str, AnyVariable]) -> list[Path]:
-    """The files that have images, texts and labels each, in the order of their names."""
+    """The files that have images, texts and labels each, in the order of their names.
+
+    Halves of one bundle, such as train.npz and test.npz, do not count.
+    """
     by_file: dict[Path, dict[str, AnyVariable]] = {}
     for variable in available.values():
-        by_file.setdefault(variable.path, {})[variable.name] = variable
+        path = variable.path
+        if not names_a_part(path.stem) and not names_a_part(path.parent.name):
+            by_file.setdefault(path, {})[variable.name] = variable
     return [path for path, named in sorted(by_file.items()) if find(named).keys() >= set(REQUIRED)]
 
 
@@ -275,7 +285,7 @@ def _refuse_closed(variable: AnyVariable) -> None:
         variable.read()
 
 
-def _lacking(available: Mapping[str, AnyVariable], first: str, missing: Iterable[str]) -> str:
+def _lacking(available: Mapping[str, AnyVariable], missing: Sequence[str]) -> str:
     """The end of a message on roles without a variable, or with several that are equally good."""
     bundles = complete_files(available)
     if len(bundles) > 1:
@@ -284,7 +294,7 @@ def _lacking(available: Mapping[str, AnyVariable], first: str, missing: Iterable
             f"holds {len(bundles)} bundles: {', '.join(names)}; expected one. Choose it: "
             f"files[path={bundles[0]}], or bundle={names[0]} for a dataset with a name."
         )
-    known = _Known(available)
+    known, first = _Known(available), missing[0]
     for part in (*STREAMS, "query"):
         equal = [name for _, name, _ in known.candidates(part, first)]
         if len(equal) > 1:

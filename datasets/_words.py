@@ -1,4 +1,4 @@
-"""What the names of variables mean: the words that published code uses, and the role that they make together.
+"""The meaning of the names of variables, by the words that published code uses.
 
 ``VDatabase``, ``I_db``, ``image_database`` and ``database/img`` all name the images of the database. A name
 is cut into words at underscores, capitals and digits; a word that is in no table makes the name unknown.
@@ -42,7 +42,7 @@ _NUMBERED = {"1": "image", "2": "text"}  # X1 and X2, view1 and view2, X{1} and 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a name says: a ``role`` of an array or index, the ``part`` of the items, and its preference."""
+    """A name, understood: the ``role`` of an array or index, the ``part`` of the items, and a preference."""
 
     role: str  # image, text, labels, image_clip, text_clip, index, split; "" if unknown
     part: str  # query, database, train, val or all
@@ -77,6 +77,16 @@ def meaning(name: str) -> Meaning:
         weak = any(word in WEAK for word in rest) or not rest
         return Meaning("index", part, (int(weak), 0))
     return Meaning("split", part, (0, 0)) if any(word in SPLITS for word in rest) else UNKNOWN
+
+
+def names_a_part(name: str) -> bool:
+    """Whether a file or folder is called after a part, such as train.npz: it is one half of a bundle.
+
+    >>> names_a_part("train-00000-of-00001"), names_a_part("mirflickr_cnn")
+    (True, False)
+    """
+    words = set(_words(name))
+    return any(words & set(known) for part, known in PARTS.items() if part != "all")
 
 
 def speaks_of_split(name: str) -> bool:

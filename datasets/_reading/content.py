@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its suffix says: a container of arrays, or no data file."""
+"""Recognises a file by its first bytes, whatever its suffix: a container of arrays, or no data file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PICKLES = (".pkl", ".pickle", ".p", ".joblib")
 SUFFIXES = (*BY_SUFFIX, *PICKLES)
 EXPECTED = "expected .npy, .npz, .mat, .h5, .txt, .csv, .parquet or .pt"
 
-# First bytes of what is no data file → what it is and what to do.
+# First bytes of other files → their kind, and what to do.
 STRANGERS: tuple[tuple[bytes, str], ...] = (
     (
         b"version https://git-lfs",
