@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bench.api import DataError, Labels, ParameterError
 from bench.datasets._mapping import Mapped
-from bench.datasets._mat import Array
+from bench.datasets._reading import Array
 
 KINDS = {
     "auto": "by shape and values: a single column holds class numbers",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import DataError, Labels, Rows
+from bench.api import RANDOM_QUERIES, DataError, Labels, Rows
 
 EDGES = ".,;:!?\"'()[]"  # punctuation to strip from the ends of a word
 DEPTH = 3  # how many folders below ROOT/NAME a distribution may lie
@@ -86,13 +86,23 @@ def most_frequent(documents: Iterable[Iterable[str]], *, least: int = 1, most: i
     return tuple(ordered[:most] if most else ordered)
 
 
-def split_at_random(labels: Labels, queries: int, seed: int) -> tuple[Rows, Rows]:
-    """Draw ``queries`` random labelled items; returns the rows of train and query, in rising order."""
+def split(labels: Labels, queries: int, seed: int, kind: str = "random") -> tuple[Rows, Rows, str]:
+    """Choose ``queries`` labelled items; returns the rows of train and query, in rising order, and a note.
+
+    ``first`` and ``last`` take the first and the last of them, any other ``kind`` random ones.
+    """
     labelled = np.flatnonzero(labels.any(axis=1))
     if queries >= len(labelled):
         raise DataError(
             f"queries={queries} of {len(labelled)} labelled items; expected fewer, since the rest is the "
             "database. Lower queries, or complete the files."
         )
-    query = np.sort(np.random.default_rng(seed).choice(labelled, queries, replace=False))
-    return np.setdiff1d(np.arange(len(labels), dtype=np.intp), query), query
+    note = f"queries: the {kind} {queries} of {len(labelled)} labelled items, by split={kind}"
+    if kind == "first":
+        query = labelled[:queries]
+    elif kind == "last":
+        query = labelled[len(labelled) - queries :]
+    else:
+        query = np.sort(np.random.default_rng(seed).choice(labelled, queries, replace=False))
+        note = f"{RANDOM_QUERIES}: {queries} of {len(labelled)} labelled items, seed {seed}"
+    return np.setdiff1d(np.arange(len(labels), dtype=np.intp), query), query, note

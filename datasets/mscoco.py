@@ -128,12 +128,13 @@ class Mscoco(BundledSource):
         labels = _labels(home, objects, names.keys(), ids, columns)
         labelled = labels[rows].any(axis=1)
         kept = rows[labelled]
-        train, query = _official.split_at_random(labels[kept], self.queries, self.seed)
+        train, query, drawn = _official.split(labels[kept], self.queries, self.seed, self.split)
         counts = Counts(pairs=len(kept), queries=len(query), classes=len(columns))
         notes = (
             f"dropped photos without a labelled object: {int((~labelled).sum())}",
             f"dropped photos without a caption: {len(names) - len(ids)}" if len(names) > len(ids) else "",
             missing,
+            drawn,
             *counts.differences(CARD.counts[self.variant]),
         )
         return Raw(

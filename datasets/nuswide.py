@@ -107,7 +107,7 @@ class Nuswide(BundledSource):
         numbers = [Path(name).stem.rpartition("_")[2] for name in chosen.names]
         pictures, rows, missing = _pictures.choose(home, by_number, numbers)
         labels = chosen.labels[rows]
-        train, query = _official.split_at_random(labels, self.queries, self.seed)
+        train, query, drawn = _official.split(labels, self.queries, self.seed, self.split)
         return Raw(
             ids=chosen.rows[rows],
             image=pictures,
@@ -117,25 +117,25 @@ class Nuswide(BundledSource):
             train=train,
             query=query,
             vocabulary=chosen.words,
-            notes=tuple(filter(None, (missing, *self._notes(chosen, len(rows), len(query))))),
+            notes=tuple(filter(None, (missing, drawn, *self._notes(chosen, len(rows), len(query))))),
         )
 
     def files(self, root: Path) -> list[Path]:
         home = self.home(root)
-        if self.features == "views" or self.bundle(root) is not None:
+        if self.features == "views" or self.chosen_bundle(root) is not None:
             return super().files(root)
         names = [*OWNERS, *(f"Labels_{concept}.txt" for concept in self._concepts())]
         return [_official.expect(home, name, "a file of the owners") for name in names]
 
     def load(self, root: Path) -> Dataset:
-        if self.features == "views" or self.bundle(root) is not None:
+        if self.features == "views" or self.chosen_bundle(root) is not None:
             return super().load(root)
         chosen = self._chosen(root)
         image = _sift(self.home(root), chosen)
         text = np.zeros((len(chosen.rows), TAGS), np.float32)
         for i, tags in enumerate(chosen.tags):
             text[i, tags] = 1
-        train, query = _official.split_at_random(chosen.labels, self.queries, self.seed)
+        train, query, drawn = _official.split(chosen.labels, self.queries, self.seed, self.split)
 
         def split(rows: Rows) -> Split:
             return Split(
@@ -150,7 +150,11 @@ class Nuswide(BundledSource):
             train=split(train),
             query=split(query),
             classes=chosen.concepts,
-            notes=("read the owners' SIFT words and tags", *self._notes(chosen, len(image), len(query))),
+            notes=(
+                "read the owners' SIFT words and tags",
+                drawn,
+                *self._notes(chosen, len(image), len(query)),
+            ),
         )
 
     def _concepts(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from bench import metrics, threads
 from bench.contract import state
+from bench.contract.dataset import RANDOM_QUERIES
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.contract.method import Method, fidelity
 from bench.contract.state import Tree
@@ -105,6 +106,7 @@ class _Stream:
     def __init__(self, cell: PlannedCell) -> None:
         spec, dataset = cell.spec, cell.data.dataset
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
+        self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
         self.kept = kept_folder(spec.method)
         self.val = np.sort(self.plan.val)
         self.query = self.train.take(self.val) if spec.val else dataset.query
@@ -152,7 +154,7 @@ class _Session:
         self.round = 0
         self.started, self.next_round = False, 0  # how far a resumed cell has come
         self.failure: tuple[str, str] | None = None  # reason, traceback
-        self.notes = tuple(stand_ins(stream_.train, stream_.cls.capabilities))
+        self.notes = (*stream_.notes, *stand_ins(stream_.train, stream_.cls.capabilities))
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
     def attempt(self, round_: int, act: Callable[[_Session], None]) -> None:
