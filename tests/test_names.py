@@ -16,6 +16,7 @@ from bench.errors import ParameterError
 from bench.records import RunRecord, RunSpec, Schedule, selector
 from bench.reporting import fonts
 from bench.reporting.names import distinct
+from bench.reporting.tables import wide
 from bench.results import Results
 from bench.storing.store import Store
 from bench.study.planner import Planner
@@ -318,3 +319,9 @@ def test_a_file_with_a_comma_in_its_name_runs(
     data = "files[path='v1,final [a].npz',queries=10] as mine"
     assert main([*words, "--schedule", "shuffled:30", "--datasets", data]) == 0
     assert "mine" in capsys.readouterr().out
+
+
+def test_wide_letters_keep_the_columns_of_a_table_aligned(named: Path) -> None:
+    lines = str(stored(named).table()).splitlines()
+    ours, other = (next(x for x in lines if x.startswith(name)) for name in ("ours", "随机"))
+    assert wide(ours.partition(".")[0]) == wide(other.partition(".")[0]) != len(other.partition(".")[0])

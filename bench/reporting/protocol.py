@@ -171,9 +171,11 @@ class Protocol:
             yield f"{_FIDELITY_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
 
     def _selectors(self) -> Iterator[str]:
-        """What is selected by names that are shown in place of selectors."""
+        """The selectors of methods and datasets that are shown under other names."""
         shown = dict.fromkeys(pair for r in self.records for pair in zip(*_shown(r.spec), strict=True))
-        yield from (f"{name} is {selected}" for name, selected in shown if name != selected)
+        for name, selected in shown:
+            if name != selected and f"path={name}]" not in selected:
+                yield f"{name} is {selected}"
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
