@@ -133,8 +133,9 @@ class BundledSource(RawSource):
 
     def _refuse_parts(self, root: Path, parts: list[Bundle]) -> None:
         """Name files that bear the dataset's name, or lie in its folder, and hold only parts of a bundle."""
-        if any(bundle.roles for bundle in parts):
-            shown = "; ".join(bundle.described for bundle in parts)
+        known = [bundle for bundle in parts if bundle.roles]
+        if known:
+            shown = "; ".join(bundle.described for bundle in known[:5])
             raise DataError(
                 f"{root}: has no images of {self.card.name}: {shown}; expected features or pictures, texts "
                 f"and labels. Put the file of the images beside them, or name a variable, "
@@ -270,8 +271,7 @@ class Bundle:
     @property
     def described(self) -> str:
         """Its name and variables, for a message."""
-        variables = ", ".join(f"{n} {'×'.join(map(str, v.shape))}" for n, v in self.available.items())
-        return f"{self.where.name} has {variables}"
+        return f"{self.where.name} has {_mapping.listed(self.available, most=8)}"
 
     @property
     def roles(self) -> dict[str, Mapped]:

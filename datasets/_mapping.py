@@ -274,7 +274,7 @@ def _named(where: str, available: Mapping[str, AnyVariable], role: str, name: st
     if name.endswith(".T") and name.removesuffix(".T") in available:
         return Mapped(available[name.removesuffix(".T")], transposed=True)
     raise DataError(
-        f"{where}: no variable {name!r} for the mapping's {role}; found {_listed(available)}. "
+        f"{where}: no variable {name!r} for the mapping's {role}; found {listed(available)}. "
         "Correct the name, upper and lower case included."
     )
 
@@ -304,7 +304,7 @@ def _lacking(available: Mapping[str, AnyVariable], missing: Sequence[str]) -> st
             )
     wanted = " and ".join(f"{role} (such as {EXAMPLES[role]})" for role in missing)
     return (
-        f"no variable for {wanted}; found {_listed(available)}; expected image and text "
+        f"no variable for {wanted}; found {listed(available)}; expected image and text "
         f"features and labels. Add it, or name it: mapping={first}:VARIABLE."
     )
 
@@ -330,7 +330,7 @@ def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:
         )
 
 
-def _listed(available: Mapping[str, AnyVariable], most: int = 20) -> str:
+def listed(available: Mapping[str, AnyVariable], most: int = 20) -> str:
     """Every variable once, by its shortest name, with its shape."""
     shown = sorted(f"{name} {'×'.join(map(str, v.shape))}" for name, v in _once(available))
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
