@@ -24,6 +24,7 @@ from bench.datasets._assembly import Assembly
 from bench.datasets._mapping import Mapped
 from bench.datasets._pictures import Pictures
 from bench.datasets._splitting import SplitKind
+from bench.datasets._words import speaks_of_split
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -124,12 +125,20 @@ class BundledSource(RawSource):
                 f'Choose it: "{self.card.name}[bundle={names[0]}]".'
             )
         if usable:
-            return usable[0]
+            return self._with_split(root, usable[0], candidates)
         together = Bundle.of_files(root, [b.where for b in candidates if not b.where.is_dir()])
         if together is not None and together.usable(self.mapping):
             return together
         parts = [*([inside] if inside else []), *candidates]
         return next((bundle for bundle in parts if "image" in bundle.roles or bundle.paths), None)
+
+    @staticmethod
+    def _with_split(root: Path, usable: Bundle, candidates: list[Bundle]) -> Bundle:
+        """A bundle without queries together with the files beside it that speak of a split."""
+        others = [b.where for b in candidates if b is not usable and any(map(speaks_of_split, b.available))]
+        if not others or usable.where.is_dir() or any(role.startswith("query_") for role in usable.roles):
+            return usable
+        return Bundle.of_files(root, [usable.where, *others]) or usable
 
     def _refuse_parts(self, root: Path, parts: list[Bundle]) -> None:
         """Name files that bear the dataset's name, or lie in its folder, and hold only parts of a bundle."""

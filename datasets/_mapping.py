@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.api import DataError, Features, ParameterError
 from bench.datasets._reading import AnyVariable, Array, Variable
-from bench.datasets._words import MODALITIES, Meaning, meaning, names_a_part, speaks_of_split
+from bench.datasets._words import MODALITIES, Meaning, meaning, part_of, speaks_of_split
 
 REQUIRED = ("image", "text", "labels")
 EXAMPLES = {"image": "I_tr, XAll or image", "text": "T_tr, YAll or text", "labels": "L_tr, LAll or labels"}
@@ -140,7 +140,7 @@ def complete_files(available: Mapping[str, AnyVariable]) -> list[Path]:
     by_file: dict[Path, dict[str, AnyVariable]] = {}
     for variable in available.values():
         path = variable.path
-        if not names_a_part(path.stem) and not names_a_part(path.parent.name):
+        if part_of(path.stem) == part_of(path.parent.name) == "all":
             by_file.setdefault(path, {})[variable.name] = variable
     return [path for path, named in sorted(by_file.items()) if find(named).keys() >= set(REQUIRED)]
 
@@ -193,6 +193,8 @@ class _Known:
         for name, variable in _once(available):
             longer = (n for n, v in available.items() if v is variable)
             said = next((m for m in map(meaning, (name, *longer)) if m.role), None)
+            if _is_list(variable) and (said is None or said.role != "labels") and part_of(name) != "all":
+                said = Meaning("index", part_of(name), (1, 0))  # such as TestImagelist.txt
             if said is not None:
                 self.named.setdefault((said.part, said.role), []).append((said, name, variable))
 
@@ -246,6 +248,11 @@ class _Known:
         database = found["database"] if found["database"] is not None else found["train"]
         pairs = {"query_index": found["query"], "database_index": database}
         return {role: v for role, v in pairs.items() if v is not None}
+
+
+def _is_list(variable: AnyVariable) -> bool:
+    """Whether a variable is a text file with one entry per line."""
+    return isinstance(variable, Variable) and variable.container.name == "text" and len(variable.shape) == 1
 
 
 def _items_first(roles: dict[str, Mapped]) -> dict[str, Mapped]:
