@@ -62,8 +62,8 @@ def read(path: Path, name: str) -> Array:
         )
     except ValueError as error:
         raise DataError(
-            f"{path}: not every line has {form.columns} numbers ({error}); expected a table, or one number per "
-            "line. Write lists of classes as 0 and 1, a column for each class."
+            f"{path}: not every line has {form.columns} numbers ({error}); expected a table, or one number "
+            "per line. Write lists of classes as 0 and 1, a column for each class."
         ) from error
     return table[:, 0] if form.columns == 1 else table
 
