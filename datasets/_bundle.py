@@ -24,6 +24,7 @@ from bench.datasets._assembly import Assembly
 from bench.datasets._mapping import Mapped
 from bench.datasets._pictures import Pictures
 from bench.datasets._splitting import SplitKind
+from bench.datasets._words import speaks_of_split
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -125,17 +126,26 @@ class BundledSource(RawSource):
                 f'Choose it: "{self.card.name}[bundle={names[0]}]".'
             )
         if usable:
-            return usable[0]
+            return self._with_split(root, usable[0], candidates)
         together = Bundle.of_files(root, [b.where for b in candidates if not b.where.is_dir()])
         if together is not None and together.usable(self.mapping):
             return together
         parts = [*([inside] if inside else []), *candidates]
         return next((bundle for bundle in parts if "image" in bundle.roles or bundle.paths), None)
 
+    @staticmethod
+    def _with_split(root: Path, usable: Bundle, candidates: list[Bundle]) -> Bundle:
+        """A bundle without queries together with the files beside it that speak of a split."""
+        others = [b.where for b in candidates if b is not usable and any(map(speaks_of_split, b.available))]
+        if not others or usable.where.is_dir() or any(role.startswith("query_") for role in usable.roles):
+            return usable
+        return Bundle.of_files(root, [usable.where, *others]) or usable
+
     def _refuse_parts(self, root: Path, parts: list[Bundle]) -> None:
         """Name files that bear the dataset's name, or lie in its folder, and hold only parts of a bundle."""
-        if any(bundle.roles for bundle in parts):
-            shown = "; ".join(bundle.described for bundle in parts)
+        known = [bundle for bundle in parts if bundle.roles]
+        if known:
+            shown = "; ".join(bundle.described for bundle in known[:5])
             raise DataError(
                 f"{root}: has no images of {self.card.name}: {shown}; expected features or pictures, texts "
                 f"and labels. Put the file of the images beside them, or name a variable, "
@@ -273,8 +283,7 @@ class Bundle:
     @property
     def described(self) -> str:
         """Its name and variables, for a message."""
-        variables = ", ".join(f"{n} {'×'.join(map(str, v.shape))}" for n, v in self.available.items())
-        return f"{self.where.name} has {variables}"
+        return f"{self.where.name} has {_mapping.listed(self.available, most=8)}"
 
     @property
     def roles(self) -> dict[str, Mapped]:

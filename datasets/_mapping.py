@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.api import DataError, Features, ParameterError
 from bench.datasets._reading import AnyVariable, Array, Variable
-from bench.datasets._words import MODALITIES, Meaning, meaning, names_a_part, speaks_of_split
+from bench.datasets._words import MODALITIES, Meaning, meaning, part_of, speaks_of_split
 
 REQUIRED = ("image", "text", "labels")
 EXAMPLES = {"image": "I_tr, XAll or image", "text": "T_tr, YAll or text", "labels": "L_tr, LAll or labels"}
@@ -140,7 +140,7 @@ def complete_files(available: Mapping[str, AnyVariable]) -> list[Path]:
     by_file: dict[Path, dict[str, AnyVariable]] = {}
     for variable in available.values():
         path = variable.path
-        if not names_a_part(path.stem) and not names_a_part(path.parent.name):
+        if part_of(path.stem) == part_of(path.parent.name) == "all":
             by_file.setdefault(path, {})[variable.name] = variable
     return [path for path, named in sorted(by_file.items()) if find(named).keys() >= set(REQUIRED)]
 
@@ -193,6 +193,8 @@ class _Known:
         for name, variable in _once(available):
             longer = (n for n, v in available.items() if v is variable)
             said = next((m for m in map(meaning, (name, *longer)) if m.role), None)
+            if _is_list(variable) and (said is None or said.role != "labels") and part_of(name) != "all":
+                said = Meaning("index", part_of(name), (1, 0))  # such as TestImagelist.txt
             if said is not None:
                 self.named.setdefault((said.part, said.role), []).append((said, name, variable))
 
@@ -248,6 +250,11 @@ class _Known:
         return {role: v for role, v in pairs.items() if v is not None}
 
 
+def _is_list(variable: AnyVariable) -> bool:
+    """Whether a variable is a text file with one entry per line."""
+    return isinstance(variable, Variable) and variable.container.name == "text" and len(variable.shape) == 1
+
+
 def _items_first(roles: dict[str, Mapped]) -> dict[str, Mapped]:
     """Transpose arrays with items in the last axis: MATLAB's pixels, and files with items in columns.
 
@@ -274,7 +281,7 @@ def _named(where: str, available: Mapping[str, AnyVariable], role: str, name: st
     if name.endswith(".T") and name.removesuffix(".T") in available:
         return Mapped(available[name.removesuffix(".T")], transposed=True)
     raise DataError(
-        f"{where}: no variable {name!r} for the mapping's {role}; found {_listed(available)}. "
+        f"{where}: no variable {name!r} for the mapping's {role}; found {listed(available)}. "
         "Correct the name, upper and lower case included."
     )
 
@@ -304,7 +311,7 @@ def _lacking(available: Mapping[str, AnyVariable], missing: Sequence[str]) -> st
             )
     wanted = " and ".join(f"{role} (such as {EXAMPLES[role]})" for role in missing)
     return (
-        f"no variable for {wanted}; found {_listed(available)}; expected image and text "
+        f"no variable for {wanted}; found {listed(available)}; expected image and text "
         f"features and labels. Add it, or name it: mapping={first}:VARIABLE."
     )
 
@@ -330,7 +337,7 @@ def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:
         )
 
 
-def _listed(available: Mapping[str, AnyVariable], most: int = 20) -> str:
+def listed(available: Mapping[str, AnyVariable], most: int = 20) -> str:
     """Every variable once, by its shortest name, with its shape."""
     shown = sorted(f"{name} {'×'.join(map(str, v.shape))}" for name, v in _once(available))
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

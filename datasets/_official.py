@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.api import RANDOM_QUERIES, DataError, Labels, Rows
 
@@ -84,6 +85,17 @@ def most_frequent(documents: Iterable[Iterable[str]], *, least: int = 1, most: i
     counts = Counter(word for document in documents for word in set(document))
     ordered = sorted((w for w, n in counts.items() if n >= least), key=lambda w: (-counts[w], w))
     return tuple(ordered[:most] if most else ordered)
+
+
+def by_owners(labels: Labels, asked: npt.NDArray[np.bool_], source: str) -> tuple[Rows, Rows, str]:
+    """Make the labelled items that are ``asked`` the queries; returns the rows of both splits, and a note."""
+    query = np.flatnonzero(asked & labels.any(axis=1))
+    train = np.flatnonzero(~asked)
+    if not len(query) or not len(train):
+        raise DataError(
+            f"{source}: splits {len(asked)} items into {len(train)} and {len(query)}; expected both."
+        )
+    return train, query, f"queries: the {len(query)} labelled items of {source}"
 
 
 def split(labels: Labels, queries: int, seed: int, kind: str = "random") -> tuple[Rows, Rows, str]:

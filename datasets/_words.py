@@ -34,7 +34,8 @@ WEAK = ("ids", "id", "list")  # an index only beside a part, and only if nothing
 FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "dataset", "array", "vector",
            "vectors", "embedding", "embeddings", "emb", "embs", "vgg", "cnn", "resnet", "fc", "vec", "matrix",
            "mat", "view", "modality", "param", "params", "item", "items", "set", "npy", "npz",
-           "h", "hdf", "csv", "onehot", "pt", "parquet")  # fmt: skip
+           "h", "hdf", "csv", "onehot", "vit", "bert", "sift", "gist", "hog", "lda", "norm",
+           "alexnet", "pt", "parquet")  # fmt: skip
 LETTERS = {word for words in MODALITIES.values() for word in words if len(word) == 1}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _NUMBERED = {"1": "image", "2": "text"}  # X1 and X2, view1 and view2, X{1} and X{2}
@@ -79,14 +80,13 @@ def meaning(name: str) -> Meaning:
     return Meaning("split", part, (0, 0)) if any(word in SPLITS for word in rest) else UNKNOWN
 
 
-def names_a_part(name: str) -> bool:
-    """Whether a file or folder is called after a part, such as train.npz: it is one half of a bundle.
+def part_of(name: str) -> str:
+    """The part that some word of a name speaks of, whatever else it says.
 
-    >>> names_a_part("train-00000-of-00001"), names_a_part("mirflickr_cnn")
-    (True, False)
+    >>> part_of("train-00000-of-00001"), part_of("TestImagelist"), part_of("mirflickr_cnn")
+    ('train', 'query', 'all')
     """
-    words = set(_words(name))
-    return any(words & set(known) for part, known in PARTS.items() if part != "all")
+    return _part(_words(name))[0]
 
 
 def speaks_of_split(name: str) -> bool:

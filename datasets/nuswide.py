@@ -94,6 +94,7 @@ class Nuswide(BundledSource):
     features: Literal["views", "owners"] = param(
         "views", "features: prepared views, or the owners' SIFT words and tags"
     )
+    owners_split: bool = param(False, "queries: the photos of the owners' TestImagelist.txt")
     schedule = "shuffled:10000"
     card = CARD
     aliases = ("nus-wide", "nus_wide")
@@ -107,7 +108,7 @@ class Nuswide(BundledSource):
         numbers = [Path(name).stem.rpartition("_")[2] for name in chosen.names]
         pictures, rows, missing = _pictures.choose(home, by_number, numbers)
         labels = chosen.labels[rows]
-        train, query, drawn = _official.split(labels, self.queries, self.seed, self.split)
+        train, query, drawn = self._split(home, [chosen.names[i] for i in rows], labels)
         return Raw(
             ids=chosen.rows[rows],
             image=pictures,
@@ -135,7 +136,7 @@ class Nuswide(BundledSource):
         text = np.zeros((len(chosen.rows), TAGS), np.float32)
         for i, tags in enumerate(chosen.tags):
             text[i, tags] = 1
-        train, query, drawn = _official.split(chosen.labels, self.queries, self.seed, self.split)
+        train, query, drawn = self._split(self.home(root), chosen.names, chosen.labels)
 
         def split(rows: Rows) -> Split:
             return Split(
@@ -156,6 +157,13 @@ class Nuswide(BundledSource):
                 *self._notes(chosen, len(image), len(query)),
             ),
         )
+
+    def _split(self, home: Path, names: list[str], labels: Labels) -> tuple[Rows, Rows, str]:
+        if not self.owners_split:
+            return _official.split(labels, self.queries, self.seed, self.split)
+        path = _official.expect(home, "TestImagelist.txt", "the owners' list of test photos")
+        listed = {line.replace("\\", "/") for line in _official.lines(path)}
+        return _official.by_owners(labels, np.array([name in listed for name in names]), path.name)
 
     def _concepts(self) -> tuple[str, ...]:
         return TC10 if self.variant == "tc10" else TC21

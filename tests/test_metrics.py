@@ -540,6 +540,8 @@ def test_no_query_and_no_database_are_refused(side: str) -> None:
         (np.array([[0.5, -1.5]]), "Binarise with bench.api.sign"),
         (np.array([[0.5, 1.5]]), "subtract a threshold first"),
         (np.array([[7, 255]], np.uint8), "np.unpackbits"),
+        (np.array([[7, 1 << 60]], np.uint64), r"np.unpackbits\(codes.view\(np.uint8\), axis=1\)"),
+        (np.array([[7, -100]], np.int8), r"np.unpackbits\(codes.view\(np.uint8\), axis=1\)"),
     ],
 )
 def test_advice_for_what_is_no_code_makes_codes_that_differ(codes: np.ndarray, advice: str) -> None:

@@ -35,6 +35,11 @@ def read(path: Path, name: str) -> Array:
     flat = column.combine_chunks()
     while _is_list(flat.type):
         flat = flat.flatten()
+    if pa.types.is_struct(flat.type) or pa.types.is_binary(flat.type):
+        raise DataError(
+            f"{path}, variable {name}: holds {flat.type}, such as pictures; expected numbers. Extract "
+            "features from them first, or map another variable."
+        )
     values = flat.to_numpy(zero_copy_only=False)
     if values.size != np.prod(shape):
         raise ValueError(f"its lists hold {values.size} values and no matrix of shape {shape}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.api import Features
-from bench.datasets._reading.matlab import VIEWS
+from bench.datasets._reading.matlab import VIEWS, unequal
 from bench.datasets._reading.variable import Array, Shape, by_blocks, text_array
 
 
@@ -48,6 +48,8 @@ def read_matlab(path: Path, name: str) -> Array:
         if "MATLAB_empty" in item.attrs:
             return np.zeros(tuple(int(n) for n in item[()]))
         if _is_cells(item):
+            if not _is_text(file, file[item[()].flat[0]]) and not _are_rows(file, item):
+                raise unequal(path, name, item.size)
             return _of_cells(file, item)
         if _is_chars(item):
             return _chars(item)
@@ -162,9 +164,6 @@ def _of_cells(file: Any, item: Any) -> Array:
     cells = [file[reference] for reference in references.flat]
     if cells and _is_text(file, cells[0]):
         return text_array([_joined(file, cell) for cell in cells], references.shape)
-    lengths = {int(cell.size) for cell in cells}
-    if len(lengths) > 1:
-        raise ValueError(f"its cells hold from {min(lengths)} to {max(lengths)} numbers, and no matrix")
     return np.stack([np.asarray(cell[()]).ravel() for cell in cells])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.api import DataError
 from bench.datasets._reading.variable import Array, Shape, text_array
 
 NESTED = ("struct", "cell", "object")
@@ -38,7 +39,17 @@ def read(path: Path, name: str) -> Array:
     value = dict(_leaves(top, _load(path, top)))[name]
     if scipy.sparse.issparse(value):
         value = value.astype(np.float32).toarray()
+    if value.dtype == object and not isinstance(value.flat[0], str):
+        raise unequal(path, name, value.size)
     return text_array(list(value.flat), value.shape) if value.dtype.kind == "U" else np.asarray(value)
+
+
+def unequal(path: Path, name: str, cells: int) -> DataError:
+    """The error for a cell array that is neither a matrix nor a list of strings."""
+    return DataError(
+        f"{path}, variable {name}: is a cell array of {cells} cells of different sizes; expected a matrix "
+        "with a row for each item. Save one in MATLAB: lists of classes as 0 and 1, a column for each class."
+    )
 
 
 def _load(path: Path, name: str) -> Any:
@@ -69,6 +80,8 @@ def _cells(name: str, value: Array) -> Iterator[tuple[str, Any]]:
     elif len(cells) <= VIEWS:
         for number, cell in enumerate(value.ravel(order="F"), start=1):
             yield from _leaves(f"{name}{{{number}}}", cell)
+    else:
+        yield name, value
 
 
 def is_text(cell: Any) -> bool:

@@ -16,7 +16,7 @@ SPARSE = {"format", "shape", "data"}  # entries of every file of scipy.sparse.sa
 
 def npy_shapes(path: Path) -> dict[str, Shape]:
     with path.open("rb") as stream:
-        return {path.stem: _header(stream)}
+        return {path.stem: _described(stream)[0]}
 
 
 def npz_shapes(path: Path) -> dict[str, Shape]:
@@ -25,7 +25,7 @@ def npz_shapes(path: Path) -> dict[str, Shape]:
     with zipfile.ZipFile(path) as archive:
         for entry in archive.namelist():
             with archive.open(entry) as stream:
-                shapes[entry.removesuffix(".npy")] = _header(stream)  # type: ignore[arg-type]
+                shapes[entry.removesuffix(".npy")] = _described(stream)[0]  # type: ignore[arg-type]
     if not _is_sparse(shapes):
         return shapes
     with np.load(path, allow_pickle=False) as stored:
@@ -35,10 +35,9 @@ def npz_shapes(path: Path) -> dict[str, Shape]:
 
 def npy_read(path: Path, name: str) -> Array:
     with path.open("rb") as stream:
-        _header(stream)
-        kind = _dtype(path)
-        if kind.hasobject:
-            raise objects(path, name, npy_shapes(path)[path.stem])
+        shape, dtype = _described(stream)
+    if dtype.hasobject:
+        raise objects(path, name, shape)
     array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
@@ -87,15 +86,6 @@ def objects(path: Path, name: str, shape: Shape) -> DataError:
 
 def _is_sparse(names: Any) -> bool:
     return set(names) >= SPARSE
-
-
-def _header(stream: BinaryIO) -> Shape:
-    return _described(stream)[0]
-
-
-def _dtype(path: Path) -> np.dtype[Any]:
-    with path.open("rb") as stream:
-        return _described(stream)[1]
 
 
 def _described(stream: BinaryIO) -> tuple[Shape, np.dtype[Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.api import DataError
 from bench.datasets import _official
 from bench.datasets._reading.variable import Array, Shape, text_array
 from bench.datasets._words import meaning
@@ -55,7 +56,15 @@ def read(path: Path, name: str) -> Array:
     body = lines[1:] if form.header else lines
     width = form.skipped + form.columns
     columns = tuple(range(form.skipped, width))
-    table = np.loadtxt(body, delimiter=form.separator, comments=None, ndmin=2, usecols=columns, quotechar='"')
+    try:
+        table = np.loadtxt(
+            body, delimiter=form.separator, comments=None, ndmin=2, usecols=columns, quotechar='"'
+        )
+    except ValueError as error:
+        raise DataError(
+            f"{path}: not every line has {form.columns} numbers ({error}); expected a table, or one number "
+            "per line. Write lists of classes as 0 and 1, a column for each class."
+        ) from error
     return table[:, 0] if form.columns == 1 else table
 
 

@@ -318,6 +318,16 @@ def test_several_bundles_are_listed_and_an_option_chooses_one(tmp_path: Path, ho
     assert len(Mirflickr25k(bundle="mirflickr_b.mat").load(tmp_path).query) == 4
 
 
+@pytest.mark.parametrize("parts", [["image", "text", "labels"], ["all"]])
+def test_a_split_in_a_file_beside_the_bundle_is_used(tmp_path: Path, parts: list[str]) -> None:
+    variables = dict(zip(("XAll", "YAll", "LAll"), arrays().values(), strict=True))
+    for part, name in zip(["all"] * 3 if parts == ["all"] else parts, variables, strict=True):
+        own = variables if part == "all" else {name: variables[name]}
+        scipy.io.savemat(tmp_path / f"mirflickr_{part}.mat", own)
+    scipy.io.savemat(tmp_path / "mirflickr_split.mat", {"param": {"indexTest": np.array([[2, 5]])}})
+    assert Mirflickr25k().load(tmp_path).query.ids.tolist() == [1, 4]
+
+
 def test_a_mapping_names_the_variables_of_a_bundle(tmp_path: Path) -> None:
     stored = split_bundle()
     stored["odd"] = stored.pop("I_tr")

@@ -347,6 +347,24 @@ def test_axes_of_length_one_are_left_out(tmp_path: Path, shape: tuple[int, ...])
     np.testing.assert_array_equal(data.train.image.features, IMAGE[6:])
 
 
+@pytest.mark.parametrize("form", ["v5", "v7.3", "txt"])
+def test_lists_of_classes_of_different_lengths_are_refused_as_such(tmp_path: Path, form: str) -> None:
+    lists = [np.arange(1 + i % 3)[None] for i in range(N)]
+    folder(tmp_path, without="labels")
+    if form == "v5":
+        scipy.io.savemat(tmp_path / "labels.mat", {"labels": cell(*lists).T})
+    elif form == "v7.3":
+        with h5py.File(tmp_path / "labels.mat", "w") as file:
+            for i, row in enumerate(lists):
+                file[f"#refs#/{i}"] = row.T
+            references = [[file[f"#refs#/{i}"].ref for i in range(N)]]
+            file.create_dataset("labels", data=np.array(references, dtype=h5py.ref_dtype))
+    else:
+        (tmp_path / "labels.txt").write_text("\n".join(" ".join(map(str, row[0])) for row in lists))
+    with pytest.raises(DataError, match=r"(cells of different sizes|not every line has).* as 0 and 1"):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
 def test_the_fix_for_columns_covers_the_queries_too(tmp_path: Path) -> None:
     parts = {"tr": slice(6, None), "te": slice(0, 6)}
     variables = {f"{r[0].upper()}_{p}": a[rows] for p, rows in parts.items() for r, a in arrays().items()}

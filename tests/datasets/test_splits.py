@@ -126,6 +126,15 @@ def test_a_list_of_names_gives_the_queries(tmp_path: Path) -> None:
     assert load(tmp_path).query.ids.tolist() == QUERIES
 
 
+def test_the_owners_lists_beside_features_give_the_split(tmp_path: Path) -> None:
+    for name, value in arrays().items():
+        np.save(tmp_path / f"{name}.npy", value)
+    for name, rows in {"": range(N), "Test": QUERIES, "Train": range(10, N)}.items():
+        (tmp_path / f"{name}Imagelist.txt").write_text("".join(f"actor\\{i}.jpg\r\n" for i in rows))
+    data = load(tmp_path)
+    assert (data.query.ids.tolist(), data.train.ids.tolist()) == (QUERIES, list(range(10, N)))
+
+
 def test_a_list_of_unknown_names_is_refused(tmp_path: Path) -> None:
     for name, value in arrays().items():
         np.save(tmp_path / f"{name}.npy", value)

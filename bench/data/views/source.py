@@ -70,7 +70,9 @@ class RawSource(DatasetSource):
     def items_folder(self, root: Path) -> Path:
         """The folder of ids, labels and split under these options."""
         options = {name: getattr(self, name) for name in parameters(type(self), without=VIEWS)}
-        own = {name: value for name, value in options.items() if value not in ("", "auto")}  # say nothing
+        own = {
+            name: value for name, value in options.items() if value not in ("", "auto", False)
+        }  # say nothing
         words = ",".join(f"{name}={value}" for name, value in sorted(own.items()))
         return self.home(root) / "views" / "items" / tidy(words or "all")
 
