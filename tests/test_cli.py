@@ -237,6 +237,24 @@ def test_a_table_can_go_to_a_file(tmp_path: Path) -> None:
     assert "halves" in (tmp_path / "t.csv").read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [("t.csv", "block,"), ("t.CSV", "block,"), ("t.tex", "\\begin"), ("t.html", "<table"), ("t.md", "| ")],
+)
+def test_a_table_has_the_format_of_its_suffix(tmp_path: Path, name: str, mark: str) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--out", str(tmp_path / name)]) == 0
+    text = (tmp_path / name).read_text(encoding="utf-8")
+    assert mark in text and "───" not in text
+
+
+def test_a_suffix_that_is_no_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--out", str(tmp_path / "t.xlsx")]) == 2
+    assert "expected .txt, .md, .csv, .tex, .html, .htm. Change it, or give" in capsys.readouterr().err
+    assert main(["table", "--format", "csv", "--out", str(tmp_path / "t.xlsx")]) == 0
+
+
 def test_rescore_adds_a_metric_that_table_then_shows(capsys: pytest.CaptureFixture[str]) -> None:
     run("--seeds", "1")
     assert main(["table", "--metric", "map@10:lemon"]) == 2

@@ -25,7 +25,7 @@ def specs(**options: object) -> list[RunSpec]:
 
 def test_lists_of_values_make_a_grid_and_defaults_are_left_out() -> None:
     selected = expand("method", ["lemon[beta=1.0,2.0,gamma=0.5]"])
-    assert [values for _, values in selected] == [{"beta": 1.0, "gamma": 0.5}, {"beta": 2.0, "gamma": 0.5}]
+    assert [one.params for one in selected] == [{"beta": 1.0, "gamma": 0.5}, {"beta": 2.0, "gamma": 0.5}]
 
 
 def test_a_value_equal_to_the_default_is_the_same_cell() -> None:

@@ -145,7 +145,7 @@ def _trec_cell(
             arrays[f"codes/query/{_SIDES[direction[0]]}"],
             arrays[f"codes/database/{_SIDES[direction[2]]}"],
         )
-        lines = _run_lines(*packed, topics, documents, tag=spec.label, depth=depth)
+        lines = _run_lines(*packed, topics, documents, tag=re.sub(r"\s+", "_", spec.label), depth=depth)
         yield _lines(out / f"{name}.{direction}.run", lines)
     pairs = f"{spec.dataset}-{record.data[:8]}-s{spec.seed}-{spec.pool}-val{spec.val}"
     judged = out / f"{_file_name(pairs)}.qrels"

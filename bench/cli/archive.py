@@ -105,6 +105,7 @@ def _compare(args: argparse.Namespace) -> int:
     import tempfile
 
     from bench.archive.compare import compare, folder_of
+    from bench.metrics import canonical
     from bench.storing.store import Store
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -115,7 +116,7 @@ def _compare(args: argparse.Namespace) -> int:
             )
             for text, side in ((args.a, "A"), (args.b, "B"))
         )
-        table = compare(a, b, args.metric, args.items)
+        table = compare(a, b, canonical(args.metric), args.items)
         for store in (a, b):
             options.report_faults(store)
     options.give_out([table], args)

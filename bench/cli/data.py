@@ -98,7 +98,7 @@ def _selected(args: argparse.Namespace) -> PlannedData:
     from bench.study.planner import Planner
 
     planner = Planner()
-    [(plugin, given)] = planner.select("dataset", [args.name])
+    [(plugin, given, _)] = planner.select("dataset", [args.name])
     return planner.data(plugin.name, given, _root(args))
 
 
@@ -119,7 +119,7 @@ def _raw_source(args: argparse.Namespace) -> tuple[str, RawSource]:
 
 def _prepare(args: argparse.Namespace) -> int:
     from bench.contract.encoder import Setting
-    from bench.data.views import prepare
+    from bench.data.views import prepare, readiness
     from bench.data.views.extract import Pace
     from bench.data.views.names import View
     from bench.plugins import fingerprint
@@ -131,11 +131,13 @@ def _prepare(args: argparse.Namespace) -> int:
     setting = Setting(root=root, checkpoints=source.checkpoints, device=args.device, precision=args.precision)
     raw = prepare.items(source, root, fingerprint.of_dataset(name))
     print(f"{name}: {len(raw.train)} train and {len(raw.query)} query pairs, {len(raw.classes)} classes")
+    unusual = prepare.differences(source, raw)
     for note in prepare.notes(source, root):
-        print(f"note: {note}")
+        print(f"note: {note}" if note not in unusual else f"WARNING, unlike the published dataset: {note}")
     pace = Pace(batch=args.batch, workers=args.workers)
     prepare.views(source, raw, root, wanted, setting, pace, anew=args.anew)
-    print(prepare.verdict(source, root))
+    for line in readiness.report(source, root, wanted):
+        print(line)
     return 0
 
 

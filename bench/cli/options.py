@@ -28,12 +28,20 @@ FORMATS = {
     "latex": "to_latex",
     "html": "to_html",
 }
+_SUFFIXES = {
+    ".txt": "terminal",
+    ".md": "md",
+    ".csv": "csv",
+    ".tex": "latex",
+    ".html": "html",
+    ".htm": "html",
+}  # of --out
 SCHEDULES = {
     f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
 }
 _TEXT = {
-    "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh'",
-    "datasets": "datasets, with options or without: synthetic,wiki or 'files[path=mine.npz]'",
+    "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh as baseline'",
+    "datasets": "datasets, with options or without: synthetic,wiki or 'files[path=mine.npz] as mine'",
     "bits": "code lengths: 16,32,64",
     "seeds": "number of seeds (3 means 0,1,2), or a list of them",
     "schedule": f"order of arrival: {', '.join(SCHEDULES)} (default: the dataset's own)",
@@ -179,6 +187,11 @@ def plugin_of(text: str) -> tuple[str, str]:
     for kind, names in known.items():
         if name in names:
             return kind, name
+    if "@" in text:
+        from bench.metrics import canonical
+
+        if (plain := canonical(text)) != text:  # as a paper writes it
+            return plugin_of(plain)
     raise UnknownNameError("plugin", name, {name for names in known.values() for name in names})
 
 
@@ -197,8 +210,28 @@ def report_faults(store: Store) -> None:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Add the format of a table and the file to write it to."""
-    parser.add_argument("--format", default="terminal", choices=FORMATS, help="default %(default)s")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="default: that of the suffix of --out, or terminal without --out"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of printing")
+
+
+def format_of(args: argparse.Namespace) -> str:
+    """The format of a table: that of --format, or of the suffix of --out, else ``terminal``.
+
+    Raises ParameterError for another suffix.
+    """
+    from bench.errors import ParameterError
+
+    if args.format is not None or args.out is None:
+        return args.format or "terminal"
+    suffix = args.out.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise ParameterError(
+            f"--out {args.out}: the suffix names no format of a table; expected {', '.join(_SUFFIXES)}. "
+            "Change it, or give --format."
+        )
+    return _SUFFIXES[suffix]
 
 
 def give_out(tables: Sequence[Table | Figure], args: argparse.Namespace) -> None:
@@ -210,12 +243,13 @@ def give_out(tables: Sequence[Table | Figure], args: argparse.Namespace) -> None
     if figures:
         _draw(figures, args)
         return
-    if args.out is None and args.format == "terminal":
+    form = format_of(args)
+    if args.out is None and form == "terminal":
         for i, table in enumerate(tables):
             print("\n" if i else "", end="")
             show(table)
         return
-    text = "\n\n".join(getattr(table, FORMATS[args.format])().rstrip() for table in tables) + "\n"
+    text = "\n\n".join(getattr(table, FORMATS[form])().rstrip() for table in tables) + "\n"
     if args.out is None:
         print(text, end="")
     else:

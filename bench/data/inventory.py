@@ -13,7 +13,7 @@ from bench.contract.card import Card, Counts, Expected, variant_of
 from bench.data import doctor, download, seen
 from bench.data.doctor import Finding
 from bench.data.views.files import read_manifest
-from bench.data.views.prepare import validate_raw
+from bench.data.views.prepare import differences, validate_raw
 from bench.data.views.source import RawSource
 from bench.errors import DataError
 from bench.progress import amount
@@ -94,21 +94,15 @@ def _of_raw(source: RawSource, root: Path) -> Iterator[Finding]:
     except DataError as error:
         yield Finding("WARN", "raw files", str(error))
         return
-    here = Counts(
-        pairs=len(raw.train) + len(raw.query),
-        queries=len(raw.query),
-        classes=len(raw.classes),
-        words=len(raw.vocabulary),
-    )
-    usual = source.card.counts.get(variant_of(source), Counts())
-    other = here.differences(usual) if usual.pairs else ()  # else nobody has published numbers
-    if other:
+    published = source.card.counts.get(variant_of(source), Counts()).pairs  # else nobody has numbers
+    if other := differences(source, raw):
         yield Finding(
             "WARN", "counts", f"{'; '.join(other)}. Results are not comparable with published ones."
         )
     else:
-        shown = f"{here.pairs} pairs, {here.queries} queries, {here.classes} classes"
-        yield Finding("PASS", "counts", f"{shown}, as published" if usual.pairs else shown)
+        pairs = len(raw.train) + len(raw.query)
+        shown = f"{pairs} pairs, {len(raw.query)} queries, {len(raw.classes)} classes"
+        yield Finding("PASS", "counts", f"{shown}, as published" if published else shown)
     for note in raw.notes:
         yield Finding("PASS", "note", note)
     used = np.concatenate([raw.train, raw.query])

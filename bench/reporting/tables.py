@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from unicodedata import combining, east_asian_width
 
 from bench.printing import shown
 
@@ -247,17 +248,28 @@ def _widths(block: Block, *, styled: bool) -> list[int]:
     widths = []
     for i, column in enumerate(block.columns):
         entries = [_entry_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
-        widths.append(max([len(column.name), *(_length(line) for lines in entries for line in lines)]))
+        widths.append(max([wide(column.name), *(_length(line) for lines in entries for line in lines)]))
     start = 0
     for group, length in _groups(block.columns):
         spare = sum(widths[start : start + length]) + len(GAP) * (length - 1)
-        widths[start] += max(0, max(map(len, _broken(group))) - spare)
+        widths[start] += max(0, max(map(wide, _broken(group))) - spare)
         start += length
     return widths
 
 
 def _length(line: Line) -> int:
-    return sum(len(text) for text, _ in line)
+    return sum(wide(text) for text, _ in line)
+
+
+def wide(text: str) -> int:
+    """The columns of a terminal that a text takes: two for a letter of Chinese, Japanese or Korean.
+
+    >>> wide("数据 a")
+    6
+    """
+    if text.isascii():
+        return len(text)
+    return sum(2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1 for c in text)
 
 
 def _entry_lines(entry: Entry, column: Column, mark: Mark, *, styled: bool) -> list[Line]:
@@ -303,8 +315,14 @@ def _group_lines(columns: Sequence[Column], widths: Sequence[int]) -> Iterator[L
     height = max(map(len, names))
     for level in range(height):
         parts = [([""] * (height - len(name)) + name)[level] for name in names]
-        yield [(GAP.join(part.strip().center(span) for part, span in zip(parts, spans, strict=True)), "bold")]
+        yield [
+            (GAP.join(_centred(part.strip(), span) for part, span in zip(parts, spans, strict=True)), "bold")
+        ]
     yield [(GAP.join(("─" if name else " ") * span for name, span in zip(names, spans, strict=True)), "dim")]
+
+
+def _centred(text: str, span: int) -> str:
+    return text.center(span - wide(text) + len(text))
 
 
 def _row_lines(
@@ -377,6 +395,7 @@ _LATEX = {
     "†": "$^\\dagger$",
     "‡": "$^\\ddagger$",
     "◊": "$^\\diamond$",
+    "∅": "$^\\emptyset$",
     "∥": "$^\\parallel$",
     "§": "\\S{}",
     "¶": "\\P{}",

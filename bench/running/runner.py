@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from bench import metrics, threads
 from bench.contract import state
+from bench.contract.dataset import RANDOM_QUERIES
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.contract.method import Method, fidelity
 from bench.contract.state import Tree
@@ -40,7 +41,7 @@ from bench.protocol import stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
-from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec
+from bench.records import CONSTANT, Direction, PartRecord, RoundRecord, RunRecord, RunSpec
 from bench.scoring import cosine, hamming, stored
 from bench.storing.checkpoint import Checkpoints
 from bench.storing.means import means
@@ -111,6 +112,7 @@ class _Stream:
     def __init__(self, cell: PlannedCell) -> None:
         spec, dataset = cell.spec, cell.data.dataset
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
+        self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
         self.kept = kept_folder(spec.method)
         self.val = np.sort(self.plan.val)
         self.query = self.train.take(self.val) if spec.val else dataset.query
@@ -158,7 +160,7 @@ class _Session:
         self.round = 0
         self.started, self.next_round = False, 0  # how far a resumed cell has come
         self.failure: tuple[str, str] | None = None  # reason, traceback
-        self.notes = tuple(stand_ins(stream_.train, stream_.cls.capabilities))
+        self.notes = (*stream_.notes, *stand_ins(stream_.train, stream_.cls.capabilities))
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
     def attempt(self, round_: int, act: Callable[[_Session], None]) -> None:
@@ -386,8 +388,11 @@ class _Session:
                 _, where, modality = name.split("/")
                 count = _distinct(codes)
                 if count < min(_FEW, 2**self.spec.bits, _distinct(labels[where])):
-                    plural = "codes" if count > 1 else "code"
-                    yield f"only {count} distinct {modality} {plural} for {codes.shape[1]} {where} items"
+                    items = f"{codes.shape[1]} {where} items"
+                    if count == 1:
+                        yield f"{CONSTANT} {modality} codes: all {items} have the same one"
+                    else:
+                        yield f"only {count} distinct {modality} codes for {items}"
 
 
 def _distinct(codes: npt.NDArray[np.uint64]) -> int:

@@ -14,7 +14,7 @@ from bench.disk import reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
-from bench.records import DIRECTIONS, SINCE, Database
+from bench.records import DIRECTIONS, SINCE, Database, quoted
 from bench.study import selectors
 
 MOST_BITS = 1024
@@ -169,6 +169,8 @@ def read(file: Path) -> dict[str, Any]:
 
 def _typed(name: str, value: Any, declared: str) -> Any:
     """``value`` as the field's type: text is cut at commas, a single value becomes a tuple of one."""
+    if hasattr(value, "tolist"):  # an array, a tensor, or one of its numbers
+        value = value.tolist()
     if name == "seeds" and isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= MOST_SEEDS:
             raise ParameterError(f"seeds must be from 1 to {MOST_SEEDS}, or a list of seeds; got {value}.")
@@ -190,6 +192,26 @@ def _listed(value: Any) -> Iterable[Any]:
     return value
 
 
+def _selector(option: str, table: Mapping[str, Any]) -> str:
+    """A table of a study file, ``{ name = "files", path = "a,b.npz", as = "mine" }``, as a selector."""
+    values = dict(table)
+    name, shown = values.pop("name", None), values.pop("as", "")
+    if not isinstance(name, str) or not isinstance(shown, str) or not all(map(_is_plain, values.values())):
+        raise ParameterError(
+            f"{option}: {dict(table)!r} is not a name with values of parameters. Write "
+            '{ name = "files", path = "mine.npz", as = "mine" }.'
+        )
+    listed = {k: v if isinstance(v, (list, tuple)) else [v] for k, v in values.items()}
+    inside = ",".join(f"{k}={','.join(quoted(one) for one in v)}" for k, v in listed.items())
+    return name + (f"[{inside}]" if inside else "") + (f" as {quoted(shown)}" if shown else "")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a parameter of a selector can have this value, or these values."""
+    many = value if isinstance(value, (list, tuple)) and value else [value]
+    return all(isinstance(one, (str, int, float, bool, os.PathLike)) for one in many)
+
+
 def _train(value: Any) -> str:
     """One text for every way to write the same ``train``, since it is a part of a cell's key."""
     kind, amount = stream.parse_train(str(value))
@@ -199,9 +221,15 @@ def _train(value: Any) -> str:
 def _cast(name: str, value: Any, kind: type) -> Any:
     if name == "train":
         return _train(value)
+    if hasattr(value, "item"):
+        value = value.item()
+    if kind is str and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, str) and kind is not str:
         with suppress(ValueError):
             return params.number(value, kind)
+    if name in ("methods", "datasets") and isinstance(value, Mapping):
+        return _selector(name, value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, kind):
