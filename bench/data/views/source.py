@@ -70,8 +70,8 @@ class RawSource(DatasetSource):
     def items_folder(self, root: Path) -> Path:
         """The folder of ids, labels and split under these options."""
         options = {name: getattr(self, name) for name in parameters(type(self), without=VIEWS)}
-        own = {name: value for name, value in options.items() if value is not False}
-        words = ",".join(f"{name}={value}" for name, value in sorted(own.items()) if value not in ("", "auto"))
+        said = {n: v for n, v in options.items() if v is not False and v not in ("", "auto")}
+        words = ",".join(f"{name}={value}" for name, value in sorted(said.items()))
         return self.home(root) / "views" / "items" / tidy(words or "all")
 
     def view_folder(self, root: Path, modality: Modality, view: View, rows: Mapping[str, str]) -> Path:
