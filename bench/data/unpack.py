@@ -1,4 +1,4 @@
-"""Unpacks zip and tar archives: only plain files and folders, below one folder, all or none."""
+"""Unpacks zip, tar and deb archives: only plain files and folders, below one folder, all or none."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
+from bench.data import deb
 from bench.errors import DataError, StoreError
 from bench.progress import Task
 
@@ -79,6 +80,9 @@ def _opened(archive: Path) -> Iterator[list[_Entry]]:
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as taped:
                 yield list(_of_tar(archive, taped))
+        elif deb.is_deb(archive):
+            with deb.opened(archive) as taped:  # its links name duplicates, which we leave out
+                yield list(_of_tar(archive, taped, links=True))
         else:
             raise DataError(f"{archive}: is neither zip nor tar, or is truncated. Download it again.")
     except _DAMAGE as error:
@@ -97,9 +101,11 @@ def _of_zip(archive: Path, packed: zipfile.ZipFile) -> Iterator[_Entry]:
             yield _Entry(name, info.file_size, _later(packed.open, info))
 
 
-def _of_tar(archive: Path, taped: tarfile.TarFile) -> Iterator[_Entry]:
+def _of_tar(archive: Path, taped: tarfile.TarFile, *, links: bool = False) -> Iterator[_Entry]:
     for member in taped:
         name = _safe_name(archive, member.name)
+        if links and member.issym():
+            continue
         if not (member.isreg() or member.isdir()):
             raise DataError(f"{archive}: member {member.name!r} is a link or device; expected plain files.")
         if member.isreg():
