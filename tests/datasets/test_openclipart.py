@@ -31,11 +31,11 @@ def svg(title: str = "", keywords: str = "", licence: str = PUBLIC, about: str =
     ).encode()
 
 
-def png(grey: int, opaque: bool = True) -> bytes:
+def png(grey: int, opaque: bool = True, size: tuple[int, int] = (3, 2)) -> bytes:
     from PIL import Image
 
     stored = io.BytesIO()
-    Image.new("LA", (3, 2), (grey, 255 if opaque else 0)).save(stored, "png")
+    Image.new("LA", size, (grey, 255 if opaque else 0)).save(stored, "png")
     return stored.getvalue()
 
 
@@ -100,6 +100,14 @@ def test_what_is_left_out_is_counted(copy: Path) -> None:
         "left out, star polygons made by a program: 1",
         "left out, with the pixels of another: 1",
     ]
+
+
+def test_a_picture_of_many_pixels_is_left_out(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openclipart, "WIDEST", 5)
+    for name in ("animals/cat_01", "flags/flag_of_x"):
+        path = copy / "openclipart" / f"usr/share/openclipart/png/{name}.png"
+        path.write_bytes(png(len(name), size=(1, 1)))
+    assert parsed(copy).texts == ["Cat. cat. A cat.", "Flag. flag of x"]
 
 
 def test_keywords_give_classes(copy: Path) -> None:
