@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 INSTALLED = Path("/usr/share/openclipart")  # where the packages put their files
 LARGEST = 4 << 20  # bytes of an SVG that is read; the largest of the package has 1.7 MB
-WIDEST = 4_000_000  # pixels of a picture; 17 have more, up to 623 million
+WIDEST = 4_000_000  # pixels of a picture; 18 have more, up to 623 million
 PUBLIC_DOMAIN = {
     "http://web.resource.org/cc/PublicDomain",
     "http://creativecommons.org/licenses/publicdomain/",

@@ -35,7 +35,8 @@ CARD = Card(
     licence="none stated; the owners give the data for research, on request",
     citation=(
         "X. Zhai, Y. Peng and J. Xiao. Learning Cross-Media Joint Representation with Sparse and "
-        "Semisupervised Regularization. IEEE Transactions on Circuits and Systems for Video Technology 24, 2014."
+        "Semisupervised Regularization. IEEE Transactions on Circuits and Systems for Video Technology "
+        "24, 2014."
     ),
     files=tuple(
         Expected(path=name.format(part), note=note)
