@@ -27,6 +27,7 @@ from bench.storing.arrays import Arrays, packed
 from bench.storing.passed import Passed
 from bench.storing.reading import NewerRecordError, RecordError
 
+Stamp = tuple[int, int] | None  # of a record's file, which every writer replaces; None where there is none
 CellStatus = Literal["done", "skipped", "failed", "stale", "missing"]
 _SHOWN = 5  # files left out that are named one by one
 
@@ -126,6 +127,14 @@ class Store:
         lines = [f"  {name}: {reason}" for name, reason in list(self.faults.items())[:_SHOWN]]
         rest = [f"  and {count - _SHOWN} more; `bench verify {self.title}` names all"]
         return [head.format(self.title), *lines, *(rest if count > _SHOWN else [])]
+
+    def stamp(self, spec: RunSpec) -> Stamp:
+        """Tells a cell's record from any stored after it: the time and the number of its file."""
+        try:
+            status = (self.folder / reading.file_name(spec)).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino
 
     def checkpoint(self, spec: RunSpec) -> Path:
         """Where a cell under way is saved between rounds (bench/storing/checkpoint.py)."""
