@@ -190,7 +190,7 @@ def test_cells_that_differ_in_another_parameter_share_nothing(shared: Shared) ->
 
 
 def test_a_pass_has_no_more_cells_than_fit_in_memory(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.running.sweep.PASS", 3)
+    monkeypatch.setattr("bench.study.passes.MOST", 3)
     kept, computed = shared("all", "shares[weight=0,1,2,3]")
     assert (len(kept), computed) == (4, 2 * (1 + 3))
 

@@ -71,6 +71,12 @@ def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> No
     add_plugin_files(group)
 
 
+def add_shard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shard", metavar="I/N", help="only part I of N parts that divide the study, such as 1/4"
+    )
+
+
 def study_of(args: argparse.Namespace, **changes: object) -> Study:
     """The study that the options and the study file describe, with ``changes``."""
     from bench.study.study import Study
@@ -80,7 +86,7 @@ def study_of(args: argparse.Namespace, **changes: object) -> Study:
 
 def given(args: argparse.Namespace) -> dict[str, object]:
     """The options of a study on the command line; None where one is not given."""
-    names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler")
+    names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler", "shard")
     values = {name: getattr(args, name, None) for name in names}
     if isinstance(values["seeds"], str) and values["seeds"].isdigit():
         values["seeds"] = int(values["seeds"])

@@ -23,6 +23,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         epilog="examples: bench run; bench run --methods lcdh,ukd --bits 16; bench run study.toml --seeds 5",
     )
     options.add_study(run)
+    options.add_shard(run)
     running.add_how(run)
     run.set_defaults(execute=_run)
 
@@ -33,6 +34,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         epilog="examples: bench plan; bench plan study.toml --jobs 2; bench plan paper",
     )
     options.add_study(plan)
+    options.add_shard(plan)
     plan.add_argument("--jobs", type=int, metavar="N", help="cells at once (default 1)")
     plan.set_defaults(execute=_plan)
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,12 @@ from bench.running.runner import Arrays, run_cells
 from bench.storing import claims, traces
 from bench.storing.claims import Claims
 from bench.storing.store import CellStatus, Stamp, Store, standing
+from bench.study import passes
 from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
 from bench.study.study import Study
 
 _PAUSE = 0.2, 5.0  # seconds between two looks at cells that other runs compute: at first, and at most
-PASS = 32  # cells of one pass at most; each holds a method and its database codes
 BACKENDS = ("loky", "threading", "multiprocessing", "dask", "ray")
 
 
@@ -240,17 +239,8 @@ def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
 
 
 def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:
-    """Cells that run in one pass over the stream: they differ in code length and in what may vary.
-
-    The cells of a pass are in memory together, so it has at most ``PASS``, and few enough that every
-    job gets one.
-    """
-    most = min(PASS, math.ceil(len(due) / jobs))
-    groups: defaultdict[str, list[PlannedCell]] = defaultdict(list)
-    for cell in due:
-        fixed = {k: value for k, value in cell.spec.params.items() if k not in cell.method.varies}
-        groups[replace(cell.spec, bits=0, params=fixed).key].append(cell)
-    return [group[i : i + most] for group in groups.values() for i in range(0, len(group), most)]
+    """Cells that run in one pass over the stream, few enough that every job gets one."""
+    return passes.of(due, min(passes.MOST, math.ceil(len(due) / jobs)))
 
 
 def _task(

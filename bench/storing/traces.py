@@ -46,7 +46,8 @@ class Trace:
         if self.host != platform.node():
             return None
         try:  # a later process may have been given the same number
-            return bool(psutil.Process(self.pid).create_time() <= self.since + 1)
+            process = psutil.Process(self.pid)
+            return bool(process.create_time() <= self.since + 1 and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
 

@@ -14,7 +14,7 @@ from bench.errors import DataError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
 from bench.records import DIRECTIONS, SINCE, Database
-from bench.study import selectors
+from bench.study import passes, selectors
 
 MOST_BITS = 1024
 TUNED = "tuned"  # a table of a study file with the origin of its values, which nothing reads
@@ -50,6 +50,7 @@ class Study:
     threads: int = 1
     backend: str = "loky"
     scheduler: str = ""
+    shard: str = ""  # "2/4" is the second of four parts, "" all
 
     @classmethod
     def make(cls, file: Path | None = None, **options: Any) -> Study:
@@ -121,6 +122,7 @@ class Study:
                 "Set train to a share, for instance 0.5."
             )
         stream.parse_evaluate(self.evaluate, 1)
+        passes.parse_shard(self.shard)
         for name, least in (("val", 0), ("jobs", 1), ("threads", 1)):
             if getattr(self, name) < least:
                 raise ParameterError(f"{name} must be at least {least}; got {getattr(self, name)}.")
