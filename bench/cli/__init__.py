@@ -1,28 +1,46 @@
 """The command line: one file per group of commands; each only parses and prints.
 
-Exit codes: 0 done, 1 some cells failed or a check failed, 2 bad input, 130 interrupted.
+Exit codes: 0 done, 1 some cells failed or a check failed, 2 bad input, 130 interrupted,
+143 terminated.
 
 May import: every other room.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from bench import __version__
-from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
-from bench.cli.commands import Commands
-from bench.errors import BenchError
-from bench.plugins import registry
+try:
+    from bench.cli import stopping
+except KeyboardInterrupt:  # a Ctrl-C before main() can handle it
+    sys.exit(130)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    parser = _parser()
-    args = parser.parse_args(argv)
+    """Run one command and return its exit code; without ``argv`` that of this process, which then ends."""
+    with stopping.handled(to_the_end=argv is None) as arrived:
+        try:
+            return _execute(argv)
+        except BaseException:  # a library may have made another exception of the interrupt
+            if not arrived:
+                raise
+    how = stopping.HOW[arrived[-1]]
+    print(f"bench: {how}. Finished cells are kept; run it again to continue.", file=sys.stderr)
+    return 128 + arrived[-1]
+
+
+def _execute(argv: Sequence[str] | None) -> int:
+    from pathlib import Path
+
+    from bench.errors import BenchError
+    from bench.plugins import registry
+
+    args = _parser().parse_args(argv)
     try:
         for path in ",".join(getattr(args, "plugin_files", ())).split(","):
             if path:
@@ -33,15 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"bench: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("bench: interrupted. Finished cells are kept; run it again to continue.", file=sys.stderr)
-        return 130
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.stderr.close()
         return 0
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    from bench import __version__
+    from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
+    from bench.cli.commands import Commands
+
     parser = argparse.ArgumentParser(
         prog="bench",
         usage="bench COMMAND [options]",
