@@ -20,6 +20,7 @@ PLUGINS = ",".join(
 )
 RUN = ["run", "--plugin", PLUGINS, "--datasets", "tiny", "--methods", "slow", "--bits", "8", "--seeds", "4"]
 RUN += ["--no-contract"]
+TUNE = ["tune", "counts", *RUN[1:5], "--val", "10", "--space", "pause=50..99", "--no-contract"]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -84,9 +85,7 @@ def test_a_stopped_run_ends_its_workers_and_leaves_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command", [["serve", "--port", "0"], ["tune", "counts", *RUN[1:5], "--space", "pause=50..99"]]
-)
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], TUNE])
 def test_sigterm_ends_other_commands_alike(start: Start, tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "runs").mkdir()
     running = start(*command)
