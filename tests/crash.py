@@ -2,7 +2,7 @@
 
 ``python -m tests.crash --kills 1000`` from the root of the checkout; ``--seed`` repeats a sequence and
 ``--only run,get`` chooses. All files a command left must be equal, but for times; so nothing may be left over
-either. No process may outlive its command. Prints a line for every difference, and then ends with exit code 1.
+either. No process may outlive its command. Prints every difference; exit code 1 if there is one.
 """
 
 from __future__ import annotations
