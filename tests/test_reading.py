@@ -16,12 +16,12 @@ import pytest
 
 import bench
 from bench.cli import main
+from bench.disk.form import mismatch
 from bench.errors import StoreError
 from bench.plugins import registry
 from bench.records import RunRecord, Schedule
 from bench.storing import reading, recount
 from bench.storing.arrays import Arrays, packed
-from bench.storing.form import mismatch
 from bench.storing.store import Store
 
 PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]

@@ -81,6 +81,7 @@ def test_options_override_the_study_file_and_the_file_the_defaults(tmp_path: Pat
         ({"evaluate": "first"}, "evaluate must be one of"),
         ({"directions": "i2v"}, "no value of directions named 'i2v'"),
         ({"seeds": 0}, "seeds must be at least 1"),
+        ({"seeds": 10**12}, "seeds must be at most 10000"),
         ({"jobs": 0}, "jobs must be at least 1"),
         ({"methods": ""}, "methods is empty"),
         ({"last": "drop"}, "last must be one of merge, short"),
@@ -100,6 +101,22 @@ def test_a_study_file_that_is_not_toml_says_so(tmp_path: Path) -> None:
         Study.make(file)
     with pytest.raises(DataError, match="No such file"):
         Study.make(tmp_path / "absent.toml")
+
+
+def test_a_value_that_is_refused_is_said_with_the_study_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text("database = []")
+    assert main(["plan", str(file)]) == 2
+    assert capsys.readouterr().err == f"bench: study {file}: database is empty. Name at least one.\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_study_file_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s.toml")
+    with pytest.raises(DataError, match="it is a named pipe; expected a file"):
+        Study.make(tmp_path / "s.toml")
 
 
 def test_the_device_reaches_the_methods_that_have_one() -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from bench.errors import BenchError
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; without ``argv`` that of this process, which then ends."""
@@ -49,11 +51,21 @@ def _execute(argv: Sequence[str] | None) -> int:
     except BenchError as error:
         if args.debug:
             raise
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {_said(args, error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader, `head` for instance, has seen enough
         sys.stderr.close()
         return 0
+
+
+def _said(args: argparse.Namespace, error: BenchError) -> str:
+    """The message, with the study whose values are refused."""
+    from bench.errors import ParameterError, UnknownNameError
+
+    study = getattr(args, "study", None)
+    if study is None or not isinstance(error, (ParameterError, UnknownNameError)) or str(study) in str(error):
+        return str(error)
+    return f"study {study}: {error}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -133,6 +133,8 @@ def _verify(args: argparse.Namespace) -> int:
             print(f"FAULT    {name}: {reason}")
         for text in checked.disagreements:
             print(f"FAULT    {text}")
+        for name, reason in checked.damaged.items():
+            print(f"DAMAGED  data of {name}: {reason}. The next run repairs or refuses them")
         for metric, cells in checked.unchecked.items():
             print(f"         {metric} of {cells} cells does not follow from counts; --rerun checks it")
         print(f"{checked.passed} records follow from their arrays, {len(checked.faults)} do not")

@@ -18,7 +18,8 @@ import requests
 
 from bench.contract.card import Card, Expected
 from bench.data import unpack
-from bench.errors import DataError, StoreError
+from bench.disk import reading, writing
+from bench.errors import DataError, FileError, StoreError
 from bench.progress import Task, amount
 
 BLOCK = 1 << 16  # bytes that a broken connection loses at most
@@ -53,7 +54,8 @@ def get(card: Card, expected: Expected, home: Path, patience: Patience | None = 
         done = f"downloaded, {amount(target.stat().st_size, 'bytes')}"
     if expected.unpack:
         count = unpack.unpack(target, home / expected.unpack)
-        _mark(expected, home).write_text(json.dumps(_status(target)), encoding="utf-8")
+        writing.flush_all()  # the files before the mark that says they are complete
+        writing.replace_bytes(_mark(expected, home), json.dumps(_status(target)).encode())
         done += f", unpacked {count} files"
     return done
 
@@ -62,8 +64,8 @@ def is_unpacked(expected: Expected, home: Path) -> bool:
     """Whether the archive, which may have been deleted since, has been unpacked completely."""
     target = home / expected.path
     try:
-        status = json.loads(_mark(expected, home).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        status = reading.read_json(_mark(expected, home))
+    except FileError:
         return False
     return bool(expected.unpack) and (not target.exists() or status == _status(target))
 
@@ -158,7 +160,9 @@ class _Transfer:
                 reason = " ".join(str(error).split())
                 raise DataError(f"{url}: cannot be requested ({reason}). {self._by_hand()}") from error
         self._version_file().unlink(missing_ok=True)
+        writing.flush(self.part)
         self.part.replace(output_file)
+        writing.flush(self.part.parent)
 
     def _once(self, url: str) -> None:
         """Request the rest of the file once; :class:`DataError` if another attempt would be pointless."""
@@ -209,8 +213,8 @@ class _Transfer:
         """Request the rest alone, and only if the server still has the version that the part belongs to."""
         headers = {"Accept-Encoding": "identity"}  # compressed, Content-Length would count other bytes
         try:
-            version = json.loads(self._version_file().read_text(encoding="utf-8"))["version"]
-        except (OSError, ValueError, KeyError):
+            version = str(reading.read_json(self._version_file())["version"])
+        except (FileError, KeyError, TypeError):
             version = ""
         if begin and version:
             headers |= {"Range": f"bytes={begin}-", "If-Range": version}
@@ -219,7 +223,7 @@ class _Transfer:
     def _remember(self, headers: Mapping[str, str]) -> None:
         tag = headers.get("ETag", "")
         version = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
-        self._version_file().write_text(json.dumps({"version": version}), encoding="utf-8")
+        writing.replace_bytes(self._version_file(), json.dumps({"version": version}).encode())
 
     def _failed(self, reason: str, *, gained: bool) -> None:
         self.failures = [] if gained else [*self.failures, reason]

@@ -7,7 +7,6 @@ import lzma
 import shutil
 import stat
 import tarfile
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
+from bench.disk import owners
 from bench.errors import DataError, StoreError
 from bench.progress import Task
 
@@ -47,7 +47,8 @@ def unpack(archive: Path, into: Path) -> int:
     A member that would land outside ``into``, a link, a device, and an encrypted or damaged member
     raise :class:`DataError`; then no file is put in place.
     """
-    aside = into / f".unpacking-{uuid.uuid4().hex[:8]}"
+    owners.sweep(into)
+    aside = owners.temporary(into / "unpacking")
     try:
         with _opened(archive) as entries:
             total, free = sum(entry.size for entry in entries), shutil.disk_usage(archive.parent).free

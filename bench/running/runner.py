@@ -12,6 +12,7 @@ Without timing, guards, several code lengths and evaluation every K rounds it is
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import platform
 import traceback
@@ -31,6 +32,7 @@ from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.contract.method import Method, fidelity
 from bench.contract.state import Tree
 from bench.data.cache import kept_folder
+from bench.disk.form import mismatch
 from bench.errors import BenchError
 from bench.plugins import fingerprint
 from bench.progress import Task
@@ -96,7 +98,11 @@ def run_cells(
         sessions = [_Session(cell.spec, stream_, thread_count, task) for cell in cells]
         saved.resume(sessions)
         stream_.send_to(sessions, saved)
-    return [(session.record(common), session.arrays) for session in sessions]
+    done = [(session.record(common), session.arrays) for session in sessions]
+    for at in saved.misled(done):
+        path = checkpoints[at : at + 1]
+        [done[at]] = run_cells([cells[at]], thread_count=thread_count, jobs=jobs, checkpoints=path)
+    return done
 
 
 class _Stream:
@@ -221,15 +227,23 @@ class _Session:
         }
 
     def resume(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`save` gave."""
-        self.started, self.next_round = saved["started"], saved["next_round"]
+        """Go on from what :meth:`save` gave; raises where that does not fit."""
+        stored = json.loads(json.dumps(saved["rounds"]))
+        problems = (mismatch(record, RoundRecord, "a round") for record in stored)
+        if problem := next(filter(None, problems), ""):
+            raise ValueError(problem)
+        rounds = [RoundRecord.from_json(record) for record in stored]
+        evaluated = [round_ for round_ in sorted(self.stream.evaluated) if round_ < saved["next_round"]]
+        if saved["next_round"] > len(self.stream.plan.rounds) or [r.round for r in rounds] != evaluated:
+            raise ValueError("it has other rounds")
         self.method.load_state_dict(saved["method"])
         for part, kept in saved["indexes"].items():
             for name, value in kept.items():
                 setattr(self.indexes[part], name, value)
         self.clock.go_on(saved["seconds"])
-        self.rounds = [RoundRecord.from_json(record) for record in saved["rounds"]]
-        self.fit_seconds, self.arrays = saved["fit_seconds"], saved["arrays"]
+        self.rounds, self.arrays = rounds, dict(saved["arrays"])
+        self.fit_seconds = [float(seconds) for seconds in saved["fit_seconds"]]
+        self.started, self.next_round = saved["started"], saved["next_round"]
 
     def evaluate(self, method: Method) -> None:
         for index in self.indexes.values():

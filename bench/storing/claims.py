@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
-import stat
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
-from bench.storing.form import mismatch
-from bench.storing.traces import Trace
+from bench.disk import owners, reading, writing
+from bench.disk.form import mismatch
+from bench.errors import FileError
 
 BEAT = 15.0  # seconds between two touches of a lease
 SILENT = 180.0  # after which a run on another machine counts as dead; on this one its process is looked up
@@ -85,7 +87,7 @@ class Claims:
     def _lives(self, holder: _Holder | None) -> bool:
         if holder is None:
             return False
-        alive = Trace(kind="sweep", host=holder.host, pid=holder.pid, since=holder.since).alive
+        alive = owners.alive(holder.host, holder.pid, holder.since)
         if alive is not None:
             return alive
         # Both times are by the clock of the machine that has the folder.
@@ -128,17 +130,15 @@ class Claims:
 @contextmanager
 def of_this_run(folder: Path) -> Iterator[Claims]:
     """The claims of this run, which end with the block; those of dead runs are removed."""
-    trace = Trace(kind="sweep")
-    host = re.sub(r"[^\w-]", "_", trace.host)
-    claims = Claims(folder, f"run-{host}-{trace.pid}-{uuid.uuid4().hex[:8]}")
+    holder = {"host": platform.node(), "pid": os.getpid(), "since": time.time()}
+    name = re.sub(r"[^\w-]", "_", f"run-{holder['host']}-{holder['pid']}-{uuid.uuid4().hex[:8]}")
+    claims = Claims(folder, name)
     lease = claims._lease
     ended = Event()
     beat = Thread(target=claims._beat, args=(ended,), daemon=True)
     try:
-        new = lease.with_suffix(".tmp")
-        holder = {"run": claims.run, "host": trace.host, "pid": trace.pid, "since": trace.since}
-        new.write_text(json.dumps(holder), encoding="utf-8")
-        new.replace(lease)
+        content = json.dumps({"run": claims.run, **holder}).encode()
+        writing.replace_bytes(lease, content, lasting=False)
         claims._bury_the_dead()
         beat.start()
         yield claims
@@ -149,15 +149,18 @@ def of_this_run(folder: Path) -> Iterator[Claims]:
 
 def _read(path: Path) -> _Holder | None:
     """The holder of a claim or a lease; None if the file names none. Raises OSError."""
-    status = path.lstat()
-    if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST:
-        return None
+    touched = path.lstat().st_mtime
     try:
-        holder = _Holder(**json.loads(path.read_bytes()), touched=status.st_mtime)
-    except (ValueError, TypeError, RecursionError):
+        stored = {**reading.read_json(path, _MOST), "touched": touched}
+    except FileError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise error.__cause__ from None
         return None
-    if mismatch(asdict(holder), _Holder, "lease") or not 0 < holder.pid < 1 << 31:
+    except TypeError:  # not an object
         return None
+    if mismatch(stored, _Holder, "lease"):
+        return None
+    holder = _Holder(**stored)
     return holder if re.fullmatch(r"run-[\w-]+", holder.run) else None
 
 

@@ -12,11 +12,11 @@ from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.disk.form import mismatch
 from bench.errors import StoreError
 from bench.records import SCHEMA, RunRecord, RunSpec
 from bench.storing import recount
 from bench.storing.arrays import Arrays
-from bench.storing.form import mismatch
 
 _VALUES = Mapping[str, str | int | float | bool | None]
 _UNCOUNTABLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)  # from arrays made to fail

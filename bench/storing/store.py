@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import uuid
 from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
+from bench.disk import owners, writing
 from bench.errors import BenchError, StoreError
 from bench.plugins import fingerprint
 from bench.progress import Task
@@ -47,7 +46,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Raise :class:`StoreError` now and not after the first cell has run."""
-        probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}"
+        probe = owners.temporary(self.folder / "probe")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe.touch()
@@ -160,8 +159,8 @@ class Store:
         text = json.dumps(record.to_json(), indent=1).encode()
         try:
             if content:
-                _replace(self.folder / record.arrays, content)
-            _replace(target, text)
+                writing.replace_bytes(self.folder / record.arrays, content)
+            writing.replace_bytes(target, text)
             if before is not None and before.name != record.arrays:
                 before.unlink(missing_ok=True)
             checkpoint.discard(self.checkpoint(record.spec))
@@ -215,12 +214,3 @@ def stale_reasons(records: Iterable[RunRecord]) -> dict[str, str]:
     """Key → reason of the records whose code has changed since they were made."""
     reasons = {record.spec.key: stale_reason(record) for record in records}
     return {key: reason for key, reason in reasons.items() if reason}
-
-
-def _replace(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

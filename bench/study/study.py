@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.errors import DataError, ParameterError, UnknownNameError
+from bench.disk import reading
+from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
 from bench.records import DIRECTIONS, SINCE, Database
 from bench.study import passes, selectors
 
 MOST_BITS = 1024
+MOST_SEEDS = 10_000
 TUNED = "tuned"  # a table of a study file with the origin of its values, which nothing reads
 
 
@@ -148,12 +149,9 @@ def _one_of(name: str, value: str, known: Sequence[str]) -> None:
 def read(file: Path) -> dict[str, Any]:
     """The keys of a study file."""
     try:
-        with file.open("rb") as stream_:
-            return tomllib.load(stream_)
-    except OSError as error:
-        raise DataError(f"study file {file}: {error.strerror}. Give the path of a .toml file.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"study file {file} is not TOML: {error}.") from error
+        return reading.read_toml(file)
+    except FileError as error:
+        raise DataError(f"study file {error}. Give the path of a .toml file.") from error
 
 
 def _typed(name: str, value: Any, declared: str) -> Any:
@@ -161,6 +159,8 @@ def _typed(name: str, value: Any, declared: str) -> Any:
     if name == "seeds" and isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise ParameterError(f"seeds must be at least 1, or a list of seeds; got {value}.")
+        if value > MOST_SEEDS:
+            raise ParameterError(f"seeds must be at most {MOST_SEEDS}; got {value}.")
         return tuple(range(value))
     if declared.startswith("tuple"):
         return tuple(_cast(name, v, _kind(declared)) for v in _listed(value))

@@ -68,6 +68,7 @@ def views(
             inputs, made = _inputs(raw, modality), view.load(modality, raw, setting)
             auto = setting.precision == "auto"
             if not anew and extract.is_finished(folder, inputs, made.about, any_precision=auto):
+                extract.tidy(folder)
                 say(f"{modality} {view}: already prepared")
                 continue
             extract.write(folder, inputs, made, pace, f"{modality} {view}", f"{modality}s", anew=anew)

@@ -22,7 +22,7 @@ from bench.contract.params import param, parameters
 from bench.data.views import files
 from bench.data.views.files import Items
 from bench.data.views.names import View, tidy
-from bench.errors import DataError, ParameterError
+from bench.errors import DataError, FileError, ParameterError
 from bench.progress import Task
 from bench.records import selector
 
@@ -152,7 +152,10 @@ class RawSource(DatasetSource):
     def _items(self, root: Path) -> Items:
         folder = self.items_folder(root)
         self._require_prepared(root, folder)
-        items = files.open_items(folder)
+        try:
+            items = files.open_items(folder)
+        except FileError as error:
+            raise self.damaged(root, error) from error
         assert items is not None
         for name, (size, changed) in items.files.items():
             path = self.home(root) / name
@@ -163,18 +166,29 @@ class RawSource(DatasetSource):
     def _open(self, root: Path, modality: Modality, view: View, items: Items) -> Features:
         folder = self.view_folder(root, modality, view, items.rows)
         self._require_prepared(root, folder)
-        features = files.open_features(folder)
+        try:
+            features = files.open_features(folder)
+        except FileError as error:
+            raise self.damaged(root, error) from error
         assert features is not None
         if len(features) != len(items.ids):
             raise DataError(
-                f"{folder}: has {len(features)} rows; expected {len(items.ids)}, one for every item. Delete "
-                "the folder and prepare the view again."
+                f"{folder}: has {len(features)} rows; expected {len(items.ids)}, one for every item. Run: "
+                f"{self.command(root)}"
             )
         return features
 
     def _require_prepared(self, root: Path, folder: Path) -> None:
-        if files.read_manifest(folder) is None:
+        try:
+            manifest = files.read_manifest(folder)
+        except FileError as error:
+            raise self.damaged(root, error) from error
+        if manifest is None:
             raise DataError(f"{folder}: has not been prepared. Run: {self.command(root)}")
+
+    def damaged(self, root: Path, error: FileError) -> DataError:
+        """The error to raise for a damaged file of a view."""
+        return DataError(f"{error}. It belongs to a prepared view. Run: {self.command(root)}")
 
     def command(self, root: Path) -> str:
         """The command that prepares all views under these options."""
