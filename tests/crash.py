@@ -60,7 +60,7 @@ SIGNALS = (*[signal.SIGKILL] * 6, signal.SIGTERM, signal.SIGTERM, signal.SIGINT,
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 STARTED = 0.15  # seconds after which a traceback is not one of Python's own start
 PATIENCE = 8.0  # seconds that processes have to end after their command
-_TIMES = ("seconds", "fit_seconds", "environment", "since")  # of a JSON file, on which nothing depends
+_TIMES = ("seconds", "fit_seconds", "environment", "changed")  # in JSON files; "changed" is when a file was
 _NAMED = ("cache", "tmp")  # folders whose files are compared by name and number alone
 
 Words = list[str]

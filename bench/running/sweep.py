@@ -91,6 +91,7 @@ def complete(
     """
     store = Store(study.results_folder)
     store.check_writable()
+    store.tidy()
     stamps = {cell.spec.key: store.stamp(cell.spec) for cell in cells}
     surveyed = survey(study, cells)
     due = [one.cell for one in surveyed if one.due(retry=retry, force=force)]

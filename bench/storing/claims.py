@@ -137,9 +137,10 @@ def of_this_run(folder: Path) -> Iterator[Claims]:
     ended = Event()
     beat = Thread(target=claims._beat, args=(ended,), daemon=True)
     try:
-        content = json.dumps({"run": claims.run, **holder}).encode()
-        writing.replace_bytes(lease, content, lasting=False)
-        claims._bury_the_dead()
+        with suppress(OSError):  # on a full disk the run goes on without claims
+            content = json.dumps({"run": claims.run, **holder}).encode()
+            writing.replace_bytes(lease, content, lasting=False)
+            claims._bury_the_dead()
         beat.start()
         yield claims
     finally:

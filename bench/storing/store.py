@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import errno
 import json
+import time
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +31,7 @@ from bench.storing.reading import NewerRecordError, RecordError
 
 Stamp = tuple[int, int] | None  # of a record's file, which every writer replaces; None where there is none
 CellStatus = Literal["done", "skipped", "failed", "stale", "missing"]
+_RECENT = 600.0  # seconds
 _SHOWN = 5  # files left out that are named one by one
 
 
@@ -148,6 +152,24 @@ class Store:
                 "again."
             )
         return Arrays(self.folder / record.arrays)
+
+    def tidy(self) -> None:
+        """Remove arrays that no record names: those of a process killed between two steps of :meth:`write`.
+
+        Another process may be between them now, so arrays of the last ten minutes stay.
+        """
+        cells: defaultdict[str, list[Path]] = defaultdict(list)
+        for path in self.folder.glob("[!.]*.npz"):
+            record = f"{path.name.rsplit('.', 2)[0]}.json"
+            if reading.is_arrays_name(path.name, record):
+                cells[record].append(path)
+        for record, arrays in cells.items():
+            if len(arrays) > 1 or not (self.folder / record).exists():
+                named = _arrays_of(self.folder / record)
+                for path in arrays:
+                    with suppress(OSError):  # gone meanwhile
+                        if path != named and time.time() - path.stat().st_mtime > _RECENT:
+                            path.unlink()
 
     def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
         """Store a cell in place of what was there, and return the record as stored."""
