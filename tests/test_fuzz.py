@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-INPUTS = 6
+INPUTS = 4
 
 
 def script() -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from bench.cli import main
 from bench.errors import BenchError, DataError, ParameterError, UnknownNameError
 from bench.records import RunSpec
 from bench.study.planner import Planner

@@ -7,6 +7,7 @@ file and the damage.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,25 +50,23 @@ def read(folder: Path) -> Entry | None:
     if not folder.exists():
         return None
     stored = reading.read_json(path)
-    if problem := mismatch(stored, Entry, "manifest"):
+    if not isinstance(stored, dict) or stored.get("digest") != _digest(stored.get("entry")):
+        raise FileError(path, "its content has changed since it was written")
+    if problem := mismatch(stored["entry"], Entry, "manifest"):
         raise FileError(path, problem)
-    files = {name: Stamp(**stamp) for name, stamp in stored.pop("files").items()}
-    entry = Entry(**stored, files=files)
-    if not entry.root and not _needed(entry) <= files.keys():
-        raise FileError(path, "it lists other files than the arrays of a dataset")
-    return entry
-
-
-def _needed(entry: Entry) -> set[str]:
-    """The files that every dataset with these views has."""
-    names = {"ids", *MODALITIES, *(f"{m}.{view}" for m, views in entry.views.items() for view in views)}
-    return {f"{part}.{name}.npy" for part in PARTS for name in names}
+    files = {name: Stamp(**stamp) for name, stamp in stored["entry"].pop("files").items()}
+    return Entry(**stored["entry"], files=files)
 
 
 def write(folder: Path, entry: Entry) -> None:
     """Write the manifest of ``entry``; raises OSError."""
-    text = json.dumps(dataclasses.asdict(entry), indent=1)
+    fields = json.loads(json.dumps(dataclasses.asdict(entry)))
+    text = json.dumps({"digest": _digest(fields), "entry": fields}, indent=1)
     writing.replace_bytes(folder / _MANIFEST, text.encode())
+
+
+def _digest(fields: Any) -> str:
+    return hashlib.blake2b(json.dumps(fields).encode(), digest_size=16).hexdigest()
 
 
 def checked(folder: Path, entry: Entry, *, anew: bool = False) -> Entry:

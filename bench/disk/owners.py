@@ -17,12 +17,12 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-_NAME = re.compile(r"\.tmp-(?P<host>.*)-(?P<pid>\d{1,10})-(?P<since>\d{1,12})-[0-9a-f]{8}(\.\w+)?")
+_NAME = re.compile(r"\.tmp-(?P<host>.*)-(?P<pid>\d{1,10})-(?P<since>\d{1,12})-[0-9a-f]{8}(\..*)?")
 
 
 def alive(host: str, pid: int, since: float) -> bool | None:
     """Whether the process that ran at ``since`` (seconds since 1970) still runs; None on another machine."""
-    return None if host != platform.node() else _started(pid) <= since + 1  # else a later one has its number
+    return None if host != platform.node() else _started(pid) <= since + 2  # later: another one of its number
 
 
 def _started(pid: int) -> float:

@@ -24,7 +24,8 @@ from bench.contract.dataset import DatasetSource
 from bench.contract.encoder import Encoder
 from bench.contract.method import Method
 from bench.contract.metric import Metric
-from bench.errors import BenchError, ContractError, UnknownNameError
+from bench.disk.reading import read_bytes
+from bench.errors import BenchError, ContractError, FileError, UnknownNameError
 from bench.plugins import reading
 
 KINDS = {  # each with its folder, which is its group of entry points too: bench.methods
@@ -266,11 +267,9 @@ def _module_of(name: str) -> str:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ContractError(
-            f"plugin {path} cannot be read: {error.strerror}. Give the path of a .py file."
-        ) from error
+        return read_bytes(path)
+    except FileError as error:
+        raise ContractError(f"plugin {error}. Give the path of a .py file.") from error
 
 
 def _version(content: bytes) -> str:

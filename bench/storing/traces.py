@@ -69,8 +69,9 @@ def read(folder: Path) -> list[Trace]:
     for path in sorted(folder.glob(".[cs]*.trace")):
         with suppress(FileError):  # removed meanwhile, or not ours
             stored = reading.read_json(path, _MOST)
-            if not mismatch(stored, Trace, "trace") and math.isfinite(stored["since"]):
-                traces.append(Trace(**stored))
+            if not mismatch(stored, Trace, "trace"):
+                trace = Trace(**stored)
+                traces += [trace] if math.isfinite(trace.since) else []
     return traces
 
 
