@@ -311,7 +311,7 @@ def _split(texts: Sequence[str], labels: Labels, queries: int, seed: int) -> tup
     """Rows of train and of random queries; a drawing whose text another has is no query."""
     repeated = Counter(text.lower() for text in texts)
     single = np.array([repeated[text.lower()] == 1 for text in texts], dtype=bool)
-    _, query = _official.split_at_random(labels * single[:, None], queries, seed)
+    _, query, _ = _official.split(labels * single[:, None], queries, seed)
     return np.setdiff1d(np.arange(len(texts), dtype=np.intp), query), query
 
 

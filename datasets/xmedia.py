@@ -21,8 +21,8 @@ from bench.api import (
     Split,
     finite,
 )
-from bench.datasets import _mat
-from bench.datasets._mat import Array
+from bench.datasets._reading import folder
+from bench.datasets._reading.variable import Array
 
 PARTS = ("database", "test")
 CARD = Card(
@@ -120,7 +120,7 @@ def _matrix(path: Path) -> Array:
     """The matrix of one .npy file."""
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected a matrix. Run: bench data info xmedia")
-    (variable,) = _mat.variables(path).values()
+    (variable,) = folder.variables(path).values()
     array = variable.read()
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         raise DataError(
