@@ -14,6 +14,7 @@ Any other exception is a bug of ours or of a plugin and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -60,3 +61,22 @@ class ContractError(BenchError):
 
 class StoreError(BenchError):
     """A results folder that cannot be read or written."""
+
+
+def account(error: BaseException) -> tuple[str, str]:
+    """An exception in one line that is not empty, and its traceback, even where its ``__str__`` raises.
+
+    >>> account(ValueError("\\nno more"))[0], account(KeyError())[0]
+    ('ValueError: no more', 'KeyError')
+    """
+    try:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    except BaseException:  # noqa: BLE001  # a plugin's exception may do anything
+        lines = ["its message cannot be read"]
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001
+        trace = ""
+    if isinstance(error, BenchError) and lines:
+        return lines[0], trace
+    return ": ".join([type(error).__name__, *lines[:1]]), trace

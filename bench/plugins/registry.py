@@ -6,12 +6,13 @@ fast, and one broken plugin does not hide the others.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.abc import SourceLoader
 from importlib.metadata import EntryPoint, entry_points
@@ -167,6 +168,22 @@ def _owner(kind: str, target: _Target) -> str:
 def added_files() -> list[Path]:
     """The --plugin files, so that a worker process can add them too."""
     return list(_extra.values())
+
+
+def adopted() -> dict[str, str]:
+    """The --plugin files by module, as :func:`adopt` takes them."""
+    return {module: str(path) for module, path in _extra.items()}
+
+
+def adopt(files: Mapping[str, str]) -> None:
+    """Know the files that another process has checked and added."""
+    _extra.update({module: Path(path) for module, path in files.items()})
+
+
+def member(module: str, name: str) -> Any:
+    """A plugin's class where another process found it: quick, since nothing is searched."""
+    loaded = _import_file(module, _extra[module]) if module in _extra else importlib.import_module(module)
+    return functools.reduce(getattr, name.split("."), loaded)
 
 
 def version(name: str) -> str:

@@ -2,15 +2,16 @@
 
 The guards are absences: a chunk has no labels for a method that did not declare them, a batch
 holds one modality and no views, the rows of later rounds are never in memory that a method is
-handed, and query rows come only to :meth:`Method.encode`. They prevent mistakes, not fraud: a plugin
-runs in the same process and could still reach everything.
+handed, and query rows come only to :meth:`Method.encode`. A method runs in a process of its own, to
+which nothing else is sent (:mod:`bench.running.hosts`), unless ``--in-process`` leaves it in this one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,32 +27,53 @@ from bench.scoring.cosine import pack_vectors
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method
 Packed = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
+Empty = Callable[[tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]]  # new arrays: np.empty, or shared memory
 _NOTHING = Withheld()
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
 
 
+class Hasher(Protocol):
+    """A method, in this process or another, as far as an index needs it."""
+
+    bits: int
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+    def encode(self, batch: Batch, modality: Modality) -> Output: ...
+    def encode_database(self, chunk: Chunk, modality: Modality) -> Output: ...
+    def update_database(self, modality: Modality) -> Output | None: ...
+
+
 def shown(
-    train: Split, rows: Rows, needs: Capabilities, withheld: Withheld = _NOTHING, kept: Path | None = None
+    train: Split,
+    rows: Rows,
+    needs: Capabilities,
+    withheld: Withheld = _NOTHING,
+    kept: Path | None = None,
+    empty: Empty = np.empty,
 ) -> Split:
     """Rows of the training split as a method may see them: read-only copies, labels if declared.
 
     The plain features of the modality stand in for a view that the dataset lacks. A withheld label
     is a row of zeros; so is a withheld modality, and ``absent`` says where. ``kept`` is the folder
-    for values that other runs can use again.
+    for values that other runs can use again. ``empty`` makes the arrays.
     """
     labels = None
     if needs.supervised and train.labels is not None:
-        labels = _frozen(train.labels[rows], None if withheld.labels is None else withheld.labels[rows])
+        labels = _frozen(
+            train.labels, rows, None if withheld.labels is None else withheld.labels[rows], empty=empty
+        )
     image, text = (
         _visible(
             train.batch(m).seen_as(needs.encodes),
             rows,
             needs.views,
-            None if withheld.absent is None else _frozen(withheld.absent[m][rows]),
+            None if withheld.absent is None else _frozen(withheld.absent[m], rows, empty=empty),
+            empty,
         )
         for m in MODALITIES
     )
-    ids = _frozen(train.ids[rows])
+    ids = _frozen(train.ids, rows, empty=empty)
     return Split(image=image, text=text, labels=labels, ids=ids, shared=Shared(kept))
 
 
@@ -62,9 +84,10 @@ def chunk(
     round_: int,
     withheld: Withheld = _NOTHING,
     kept: Path | None = None,
+    empty: Empty = np.empty,
 ) -> Chunk:
     """The chunk of one round, as :func:`shown`."""
-    split = shown(train, rows, needs, withheld, kept)
+    split = shown(train, rows, needs, withheld, kept, empty)
     return Chunk(**{f.name: getattr(split, f.name) for f in fields(split)}, round=round_)
 
 
@@ -78,11 +101,13 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
     return notes
 
 
-def encode(method: Method, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
+def encode(
+    method: Hasher, items: Split, modality: Modality, rows: Rows | None = None, empty: Empty = np.empty
+) -> Output:
     """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
 
     An oracle sees the labels as well, a fused method both modalities, and a method that ``encodes`` a
-    view sees that view as the features; every table says so.
+    view sees that view as the features; every table says so. ``empty`` makes the arrays it sees.
     """
     seen = items.batch(modality).seen_as(method.capabilities.encodes)
     total = len(items) if rows is None else len(rows)
@@ -92,10 +117,10 @@ def encode(method: Method, items: Split, modality: Modality, rows: Rows | None =
         block = slice(start, stop) if rows is None else rows[start:stop]
         views: dict[str, Features] = {}
         if method.capabilities.reference == "oracle" and items.labels is not None:
-            views["labels"] = _frozen(items.labels[block].astype(np.float32))
+            views["labels"] = _frozen(items.labels[block].astype(np.float32), empty=empty)
         if method.capabilities.reference == "fused":
-            views |= {m: _frozen(clip_or_plain(items.batch(m))[block]) for m in MODALITIES}
-        batch = Batch(_frozen(seen.features[block]), views)
+            views |= {m: _frozen(clip_or_plain(items.batch(m)), block, empty=empty) for m in MODALITIES}
+        batch = Batch(_frozen(seen.features, block, empty=empty), views)
         parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
 
@@ -105,30 +130,50 @@ def clip_or_plain(batch: Batch) -> Features:
     return batch.views.get("clip", batch.features)
 
 
-def pack(method: Method, codes: Output) -> Packed:
+def pack(method: Hasher, codes: Output) -> Packed:
     """Checked output of a method as the index stores it: a column for every item."""
     real_valued = method.capabilities.reference == "real-valued"
     return pack_vectors(codes) if real_valued else hamming.pack_codes(codes)
 
 
-def _visible(items: Batch, rows: Rows, views: tuple[str, ...], absent: npt.NDArray[np.bool_] | None) -> Batch:
-    features = _frozen(items.features[rows], absent)
-    seen = {v: _frozen(items.views[v][rows], absent) if v in items.views else features for v in views}
+def _visible(
+    items: Batch,
+    rows: Rows,
+    views: tuple[str, ...],
+    absent: npt.NDArray[np.bool_] | None,
+    empty: Empty,
+) -> Batch:
+    features = _frozen(items.features, rows, absent, empty=empty)
+    seen = {
+        v: _frozen(items.views[v], rows, absent, empty=empty) if v in items.views else features for v in views
+    }
     return Batch(features, seen, absent)
 
 
-def _frozen(array: npt.NDArray[Any], blank: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[Any]:
-    """A read-only copy in memory, never the memory map, with zeros in the rows that are ``blank``."""
-    plain = np.array(array)
+def _frozen(
+    array: npt.NDArray[Any],
+    rows: Rows | slice = slice(None),
+    blank: npt.NDArray[np.bool_] | None = None,
+    *,
+    empty: Empty = np.empty,
+) -> npt.NDArray[Any]:
+    """A read-only copy of rows in memory, never the memory map, with zeros in those that are ``blank``."""
+    if isinstance(rows, slice):
+        part = array[rows]
+        plain = empty(part.shape, part.dtype)
+        plain[...] = part
+    else:
+        plain = empty((len(rows), *array.shape[1:]), array.dtype)
+        np.take(array, rows, axis=0, out=plain, mode="clip")  # which needs no buffer of its own
     if blank is not None:
         plain[blank] = 0
     plain.setflags(write=False)
     return plain
 
 
-def checked(method: Method, codes: Any, rows: int, call: str) -> Output:
+def checked(method: Hasher, codes: Any, rows: int, call: str) -> Output:
     """The output of a call to a method, which must be (rows, bits) codes or (rows, k) vectors."""
-    owner = type(method).__name__
+    owner = getattr(method, "owner", type(method).__name__)
     if method.capabilities.reference == "real-valued":
         return validate_vectors(codes, rows=rows, owner=owner, call=call)
     return validate_codes(codes, rows=rows, bits=method.bits, owner=owner, call=call)

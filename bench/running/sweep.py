@@ -22,6 +22,7 @@ from bench.progress import Task, say
 from bench.records import RunRecord
 from bench.results import Results
 from bench.running import contracts
+from bench.running.hosts import APART, Isolation
 from bench.running.runner import Arrays, run_cells
 from bench.storing import traces
 from bench.storing.store import CellStatus, Store, standing
@@ -54,6 +55,7 @@ def run(
     force: bool = False,
     contract: bool = True,
     progress: bool = False,
+    isolation: Isolation = APART,
     **options: Any,
 ) -> Results:
     """Run a study and return its results; finished cells are skipped.
@@ -63,14 +65,16 @@ def run(
     ``retry`` runs failed cells again, ``force`` all cells. Methods that are not built in are checked first,
     once for every version (:mod:`bench.running.contracts`): what they fail is marked wherever their numbers
     are shown, as it is with ``contract=False``, which checks nothing. ``progress`` prints a line for each
-    cell on standard error.
+    cell on standard error. Cells run in processes of their own, within the limits of ``isolation``.
     """
     if not isinstance(study, Study):
         study = Study.make(Path(study) if study is not None else None, **options)
     elif options:
         raise ParameterError("give either a Study or its options, not both. Use dataclasses.replace().")
     cells = Planner().cells(study)
-    return complete(study, cells, retry=retry, force=force, contract=contract, progress=progress)
+    return complete(
+        study, cells, retry=retry, force=force, contract=contract, progress=progress, isolation=isolation
+    )
 
 
 def complete(
@@ -82,6 +86,7 @@ def complete(
     force: bool = False,
     contract: bool = True,
     progress: bool = False,
+    isolation: Isolation = APART,
 ) -> Results:
     """Run the unfinished ones of these cells, the way ``study`` says, and return the results of all.
 
@@ -109,7 +114,7 @@ def complete(
         traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
         Task(title, len(due), each="cell") as task,
     ):
-        for record, arrays in _compute(due, study):
+        for record, arrays in _compute(due, study, isolation):
             kept = store.write(verdicts[record.spec.key].on(record), arrays)
             records[kept.spec.key] = kept
             trace.finished(kept)
@@ -154,7 +159,9 @@ def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
             cell.stream.cut()
 
 
-def _compute(due: Sequence[PlannedCell], study: Study) -> Iterator[tuple[RunRecord, Arrays]]:
+def _compute(
+    due: Sequence[PlannedCell], study: Study, isolation: Isolation
+) -> Iterator[tuple[RunRecord, Arrays]]:
     from joblib import delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -165,7 +172,8 @@ def _compute(due: Sequence[PlannedCell], study: Study) -> Iterator[tuple[RunReco
     with _backend(study) as jobs:
         task = delayed(_task)
         folder = study.results_folder.resolve()
-        tasks = [task(group, study.threads, jobs, plugins, folder) for group in _groups(due, jobs)]
+        groups = _groups(due, jobs)
+        tasks = [task(group, study.threads, jobs, plugins, folder, isolation) for group in groups]
         try:
             for finished in _as_finished(tasks, study.backend, jobs):
                 yield from finished
@@ -202,14 +210,19 @@ def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:
 
 
 def _task(
-    cells: Sequence[PlannedCell], thread_count: int, jobs: int, plugins: Sequence[Path], folder: Path
+    cells: Sequence[PlannedCell],
+    thread_count: int,
+    jobs: int,
+    plugins: Sequence[Path],
+    folder: Path,
+    isolation: Isolation,
 ) -> list[tuple[RunRecord, Arrays]]:
     for path in plugins:
         registry.add_file(path)
     specs = [cell.spec for cell in cells]
     with traces.running(folder, specs):
         kept = [Store(folder).checkpoint(spec) for spec in specs]
-        return run_cells(cells, thread_count=thread_count, jobs=jobs, checkpoints=kept)
+        return run_cells(cells, thread_count=thread_count, jobs=jobs, checkpoints=kept, isolation=isolation)
 
 
 @contextmanager
