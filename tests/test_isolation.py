@@ -1,4 +1,4 @@
-"""Methods run in a process of their own: the codes are the same, and what they do there ends no other cell."""
+"""Methods run in a process of their own: the codes are the same, and a death there ends no other cell."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bench
+from bench.errors import ParameterError
 from bench.plugins import registry
 from bench.running.hosts import Isolation
 from bench.storing.store import Store
@@ -50,3 +51,96 @@ def test_codes_are_the_same_in_the_process_of_the_harness_bit_for_bit(
     assert here.keys() == apart.keys()
     for what, array in here.items():
         np.testing.assert_array_equal(array, apart[what], err_msg=what)
+
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `poison` with some deeds in one pass; the records by deed."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(registry, "_extra", {})
+
+    def run(deeds: str, **limits: Any) -> dict[str, Any]:
+        results = bench.run(
+            methods=f"poison[deed={deeds}]",
+            datasets="tiny",
+            bits="8",
+            seeds=1,
+            plugin=[str(PLUGINS / "poison.py"), str(PLUGINS / "tiny.py")],
+            results=str(tmp_path / "runs"),
+            isolation=Isolation(**limits),
+        )
+        return {record.spec.params.get("deed", "nothing"): record for record in results.records}
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        ("sys.exit", "round 1: SystemExit: 0"),
+        ("os._exit", "round 1: the process ended itself with exit code 3"),
+        ("segfault", "round 1: the process ended with SIGSEGV"),
+        ("kill", "round 1: the process was killed by SIGKILL; the system may have run out of memory"),
+        ("interrupt", "round 1: KeyboardInterrupt"),
+        ("generator", "round 1: GeneratorExit"),
+        ("mute", "round 1: MuteError: its message cannot be read"),
+        ("newline", "round 1: ValueError: second line"),
+        ("empty", "round 1: ValueError"),
+    ],
+)
+def test_a_method_that_breaks_off_is_a_failed_cell_and_ends_no_other(
+    run: Run, deed: str, reason: str
+) -> None:
+    records = run(f"nothing,{deed},print")
+    assert {deed: record.status for deed, record in records.items()} == {
+        "nothing": "ok",
+        deed: "failed",
+        "print": "ok",
+    }
+    assert records[deed].reason == reason
+
+
+def test_a_cell_that_hangs_fails_after_its_time(run: Run) -> None:
+    records = run("nothing,loop", timeout=1.0)
+    assert records["loop"].reason == "round 1: took longer than --timeout 1 s"
+    assert records["nothing"].status == "ok"
+
+
+def test_a_cell_that_takes_too_much_memory_fails(run: Run) -> None:
+    records = run("nothing,hog", memory=1.0)
+    assert records["hog"].reason.startswith("round 1: used 1.")
+    assert records["hog"].reason.endswith(" GB, more than --memory 1 GB")
+    assert records["nothing"].status == "ok"
+
+
+def test_bytes_that_are_no_answer_fail_the_cell(run: Run) -> None:
+    records = run("nothing,garbage", timeout=20.0)
+    assert records["garbage"].reason.startswith("round 1: the process sent no proper answer")
+    assert records["nothing"].status == "ok"
+
+
+def test_a_method_that_patches_the_metrics_changes_no_score(run: Run) -> None:
+    records = run("nothing,patch")
+    assert records["patch"].rounds[-1].metrics == records["nothing"].rounds[-1].metrics
+
+
+def test_what_a_method_prints_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("print")
+    assert capsys.readouterr().out == "said by the method\n" * 2
+
+
+def test_a_warning_of_a_method_meets_the_filters_of_the_caller(run: Run) -> None:
+    assert run("warn")["warn"].reason == "round 1: RuntimeWarning: mind the gap"
+
+
+@pytest.mark.parametrize("limit", ["timeout", "memory"])
+def test_limits_need_a_process_to_end(limit: str) -> None:
+    with pytest.raises(ParameterError, match=f"{limit} limits cells in processes of their own"):
+        Isolation(in_process=True, **{limit: 1.0})
+
+
+def test_the_record_says_that_a_cell_ran_in_process(run: Run) -> None:
+    assert run("nothing", in_process=True)["nothing"].environment["in_process"] is True

@@ -52,7 +52,8 @@ class Child:
     def __init__(
         self, server: str, modules: Sequence[str], *, memory: float | None = None, **arguments: Any
     ) -> None:
-        self.memory, self.deadline, self.timeout = memory, float("inf"), 0.0
+        self._memory = memory
+        self.allow(None)
         self._nursery = nursery(modules)
         end, other = socket.socketpair()
         with other:
@@ -75,6 +76,11 @@ class Child:
     def close(self, *, at_once: bool = False) -> None:
         """End the child, which may remove its temporary files first."""
         self._finish(0.0 if at_once else _GRACE)
+
+    def allow(self, seconds: float | None, spent: float = 0.0) -> None:
+        """Limit what is asked from now on to ``seconds``, of which some are ``spent`` already."""
+        self._timeout = float("inf") if seconds is None else seconds
+        self._deadline = time.monotonic() + self._timeout - spent
 
     def start(self) -> None:
         """Make the server."""
@@ -128,18 +134,18 @@ class Child:
 
     def _wait(self) -> None:
         """Return when there is something to read; raise where a limit is exceeded."""
-        if self.memory is None and self.deadline == float("inf"):
+        if self._memory is None and self._deadline == float("inf"):
             return
         while True:
             self._check_memory()
-            left = self.deadline - time.monotonic()
+            left = self._deadline - time.monotonic()
             if left <= 0:
-                raise self._dead(f"took longer than --timeout {self.timeout:g} s")
-            if self._poll.poll(1000 * (left if self.memory is None else min(left, _POLL))):
+                raise self._dead(f"took longer than --timeout {self._timeout:g} s")
+            if self._poll.poll(1000 * (left if self._memory is None else min(left, _POLL))):
                 return
 
     def _check_memory(self) -> None:
-        if self.memory is None:
+        if self._memory is None:
             return
         import psutil
 
@@ -147,8 +153,8 @@ class Child:
             used = psutil.Process(self.pid).memory_info().rss / _GIGABYTE
         except psutil.Error:  # it has ended, which reading tells
             return
-        if used > self.memory:
-            raise self._dead(f"used {used:.1f} GB, more than --memory {self.memory:g} GB", shared=True)
+        if used > self._memory:
+            raise self._dead(f"used {used:.1f} GB, more than --memory {self._memory:g} GB", shared=True)
 
     def _dead(self, reason: str, *, shared: bool = False) -> DiedError:
         self._died = DiedError(reason, shared=shared)

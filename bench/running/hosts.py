@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from bench.contract import state
+from bench.contract import params, state
 from bench.contract.items import Batch, Chunk, Modality, Split
 from bench.contract.method import Method
 from bench.contract.state import Tree
@@ -27,7 +27,15 @@ T = TypeVar("T")
 _WIDEST = 1 << 16  # columns of real-valued vectors
 _MOST_ROWS = 1 << 32  # of a database
 _STATE = 1 << 36  # bytes of a saved state
-_MODULES = ("threadpoolctl", "scipy.linalg", "scipy.special", "bench.api", "bench.running.hosted")
+MODULES = (  # what a child has imported when it starts
+    *("threadpoolctl", "scipy.linalg", "scipy.special"),
+    *("bench.api", "bench.running.hosted", "bench.running.checked"),
+)
+
+
+def imports_of(cls: type[Method]) -> tuple[str, ...]:
+    """What a method needs beyond that, which takes long to import."""
+    return ("torch",) if "device" in params.parameters(cls) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +79,12 @@ class Hosting(Hasher, Protocol):
 class Apart:
     """A process for the methods of one pass: each has the limit of time, and all together that of memory."""
 
-    def __init__(
-        self, cls: type[Method], limits: Isolation, thread_count: int, imports: Sequence[str]
-    ) -> None:
+    def __init__(self, cls: type[Method], limits: Isolation, thread_count: int) -> None:
+        imports = imports_of(cls)
         self.cls, self.limits, self.empty = cls, limits, memory.empty
         self.child = Child(
             "bench.running.hosted:Hosted",
-            (*_MODULES, *imports),
+            (*MODULES, *imports),
             memory=limits.memory,
             module=cls.__module__,
             name=cls.__qualname__,
@@ -99,9 +106,7 @@ class Apart:
 
     def allow(self, spent: float) -> None:
         """What is asked from now on is for a cell that has taken so many seconds already."""
-        if self.limits.timeout is not None:
-            self.child.timeout = self.limits.timeout
-            self.child.deadline = time.monotonic() + self.limits.timeout - spent
+        self.child.allow(self.limits.timeout, spent)
 
     def show(self, items: Split) -> None:
         """Send a pool or a chunk, once for all cells."""
@@ -173,8 +178,8 @@ def _seconds(answer: Message) -> list[float]:
 class InProcess:
     """This process hosts the methods, which can then be debugged; they reach everything."""
 
-    def __init__(self, cls: type[Method], imports: Sequence[str]) -> None:
-        self.cls, self.imports = cls, imports
+    def __init__(self, cls: type[Method]) -> None:
+        self.cls = cls
 
     def __enter__(self) -> Self:
         return self
@@ -182,7 +187,7 @@ class InProcess:
     def __exit__(self, *how: object) -> None: ...
 
     def start(self) -> None:
-        for needed in self.imports:  # seconds that belong to no cell
+        for needed in imports_of(self.cls):  # seconds that belong to no cell
             importlib.import_module(needed)
 
     def cpu(self) -> float:
@@ -248,8 +253,6 @@ def _caught(act: Callable[[], T]) -> T:
         raise RaisedError(*account(error)) from error
 
 
-def host(
-    cls: type[Method], limits: Isolation, thread_count: int, imports: Sequence[str]
-) -> Apart | InProcess:
+def host(cls: type[Method], limits: Isolation, thread_count: int) -> Apart | InProcess:
     """The host of one pass, to be used in a ``with`` block."""
-    return Apart(cls, limits, thread_count, imports) if limits.apart else InProcess(cls, imports)
+    return Apart(cls, limits, thread_count) if limits.apart else InProcess(cls)

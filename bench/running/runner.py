@@ -123,9 +123,8 @@ def _pass(
     machine = {k: v for k, v in how.facts["environment"].items() if k != "jobs"}
     kept = [paths[cell.spec.key] for cell in cells if cell.spec.key in paths]
     saved = Checkpoints(kept, {**how.facts, "environment": machine})
-    imports = ("torch",) if "device" in first.plugin.parameters else ()
     sessions: list[_Session] = []
-    with hosts.host(first.method, how.isolation, how.thread_count, imports) as host:
+    with hosts.host(first.method, how.isolation, how.thread_count) as host:
         stream_ = _Stream(first, host)
         sessions += [_Session(cell, n, stream_, how.thread_count, task) for n, cell in enumerate(cells)]
         try:

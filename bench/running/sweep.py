@@ -107,7 +107,8 @@ def complete(
     stay = [cell for cell in cells if cell.spec.key not in fresh]
     unchecked = [cell for cell in stay if contract and records[cell.spec.key].contract is None]
     with threads.limit(study.threads):
-        verdicts = contracts.verdicts([*due, *unchecked], run=contract, progress=progress)
+        how = contracts.How(study.threads, isolation, progress)
+        verdicts = contracts.verdicts([*due, *unchecked], how, run=contract)
     for key in (cell.spec.key for cell in unchecked):  # stored by a run that checked no contract
         records[key] = store.write(verdicts[key].on(records[key]), {})
     with (
