@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 import bench
@@ -144,3 +150,45 @@ def test_limits_need_a_process_to_end(limit: str) -> None:
 
 def test_the_record_says_that_a_cell_ran_in_process(run: Run) -> None:
     assert run("nothing", in_process=True)["nothing"].environment["in_process"] is True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_after_a_kill_of_the_main_process_nothing_lives_on(jobs: str, tmp_path: Path) -> None:
+    plugins = ",".join(str(PLUGINS / f"{name}.py") for name in ("slow", "tiny"))
+    study = f"--plugin {plugins} --datasets tiny --methods slow --bits 8 --seeds 4 --jobs {jobs}"
+    mark, results = str(tmp_path / "mark"), str(tmp_path / "runs")
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "bench.cli",
+            "run",
+            *study.split(),
+            "--no-contract",
+            "--results",
+            str(tmp_path / "runs"),
+        ],
+        cwd=Path(bench.__file__).parents[1],
+        env={**os.environ, "HELD": mark, "BENCH_CACHE": str(tmp_path / "cache")},
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        deadline = time.monotonic() + 60
+        while len(held_by(mark)) < {"1": 3, "2": 8}[jobs]:  # children included
+            assert time.monotonic() < deadline, held_by(mark)
+            time.sleep(0.1)
+        running.kill()
+    deadline = time.monotonic() + 5
+    while left := held_by(mark):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def held_by(mark: str) -> list[str]:
+    """The commands of processes with HELD=mark in their environment."""
+    commands = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("HELD") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                commands.append(" ".join(process.cmdline())[:200])
+    return commands

@@ -8,6 +8,7 @@ the cells that it runs, and saves long ones between rounds (bench.storing).
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 
 from bench import threads
 from bench.errors import BenchError, ParameterError
+from bench.isolation.orphans import end_with
 from bench.plugins import registry
 from bench.progress import Task, say
 from bench.records import RunRecord
@@ -174,7 +176,8 @@ def _compute(
         task = delayed(_task)
         folder = study.results_folder.resolve()
         groups = _groups(due, jobs)
-        tasks = [task(group, study.threads, jobs, plugins, folder, isolation) for group in groups]
+        owner = os.getpid() if study.backend in ("loky", "multiprocessing") else 0
+        tasks = [task(group, study.threads, jobs, plugins, folder, isolation, owner) for group in groups]
         try:
             for finished in _as_finished(tasks, study.backend, jobs):
                 yield from finished
@@ -217,7 +220,10 @@ def _task(
     plugins: Sequence[Path],
     folder: Path,
     isolation: Isolation,
+    owner: int,
 ) -> list[tuple[RunRecord, Arrays]]:
+    if os.getppid() == owner:
+        end_with(owner)
     for path in plugins:
         registry.add_file(path)
     specs = [cell.spec for cell in cells]
