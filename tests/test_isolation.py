@@ -157,7 +157,7 @@ def test_the_record_says_that_a_cell_ran_in_process(run: Run) -> None:
 def test_after_a_kill_of_the_main_process_nothing_lives_on(jobs: str, tmp_path: Path) -> None:
     plugins = ",".join(str(PLUGINS / f"{name}.py") for name in ("slow", "tiny"))
     study = f"--plugin {plugins} --datasets tiny --methods slow --bits 8 --seeds 4 --jobs {jobs}"
-    mark, results = str(tmp_path / "mark"), str(tmp_path / "runs")
+    mark = str(tmp_path / "mark")
     with subprocess.Popen(
         [
             sys.executable,

@@ -1,14 +1,13 @@
 """Messages between two processes: JSON and arrays, in frames of checked sizes. Reading one runs no code.
 
 A frame is the length of a header (8 bytes), the header (JSON), and the bytes of the arrays that it describes.
-Arrays in shared memory (:mod:`bench.isolation.memory`) travel as files.
+Shared memory would not be quicker: filling new pages of it costs more than sending the bytes.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import socket
 import struct
@@ -20,12 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.isolation import memory
-
 Arrays = Mapping[str, npt.NDArray[Any]]
 _LENGTH = struct.Struct("<Q")
 _HEADER = 1 << 26  # bytes of a header at most: state and codes are arrays
-_FILES = 64  # of one message at most
 _DTYPE = re.compile(r"[<>|][biufc]\d{1,2}")
 
 
@@ -46,91 +42,54 @@ class Channel:
     """One end of a connected pair of sockets."""
 
     def __init__(self, end: socket.socket) -> None:
-        self.end = end
+        self._end = end
         self._lock = threading.Lock()  # a method's threads may print while it answers
 
     def send(self, kind: str, arrays: Arrays | None = None, **values: Any) -> None:
         """Send one message; ``values`` must be JSON."""
-        plain, files, described = [], [], []
+        plain, described = [], []
         for name, array in (arrays or {}).items():
-            file = memory.file_of(array)
-            if file is None:
-                array = np.ascontiguousarray(array) if not array.flags.f_contiguous else array
-                plain.append(array)
-            else:
-                files.append(file)
-            order = "C" if array.flags.c_contiguous else "F"
-            described.append([name, array.dtype.str, array.shape, order, file is not None])
+            whole = array if array.flags.f_contiguous else np.ascontiguousarray(array)
+            plain.append(whole)
+            described.append([name, whole.dtype.str, whole.shape, "C" if whole.flags.c_contiguous else "F"])
         header = json.dumps([kind, values, described]).encode()
         with self._lock:
-            length = _LENGTH.pack(len(header))
-            if files:
-                socket.send_fds(self.end, [length], files)
-            else:
-                self.end.sendall(length)
-            self.end.sendall(header)
+            self._end.sendall(_LENGTH.pack(len(header)) + header)
             for array in plain:
-                self.end.sendall(array.reshape(-1, order="A").view(np.uint8).data)
+                self._end.sendall(array.reshape(-1, order="A").view(np.uint8).data)
 
-    def receive(
-        self, *, most: int = 1 << 40, files: bool = False, wait: Callable[[], None] | None = None
-    ) -> Message:
-        """The next message. ``most`` limits the bytes of its arrays, and only ``files`` admits shared memory.
+    def receive(self, *, most: int = 1 << 40, wait: Callable[[], None] = lambda: None) -> Message:
+        """The next message, whose arrays have at most ``most`` bytes.
 
         ``wait`` is called before each read, and returns when there is something to read. Raises EOFError
         at the end of the connection, and :class:`MalformedError` where the bytes are no message.
         """
-        read = _Reader(self.end, wait or (lambda: None))
-        received: list[int] = []
         try:
-            (length,) = _LENGTH.unpack(read.length(received if files else None))
+            (length,) = _LENGTH.unpack(self._read(_LENGTH.size, wait).data)
             if length > _HEADER:
                 raise MalformedError(f"a header of {length} bytes; expected at most {_HEADER}")
-            kind, values, described = json.loads(read.some(length))
+            kind, values, described = json.loads(bytes(self._read(length, wait)))
             if not isinstance(kind, str) or not isinstance(values, dict):
                 raise MalformedError(f"a header of {type(kind).__name__} and {type(values).__name__}")
-            arrays, total = {}, 0
-            for name, dtype, shape, order, shared in described:
-                size = _size(dtype, shape)
-                total += size
-                if total > most:
-                    raise MalformedError(f"arrays of {total} bytes and more; expected at most {most}")
-                if shared:
-                    arrays[str(name)] = memory.opened(received.pop(0), tuple(shape), dtype)
-                else:
-                    data = np.frombuffer(read.some(size), dtype)
-                    arrays[str(name)] = data.reshape(shape, order="F" if order == "F" else "C")
+            sizes = [_size(dtype, shape) for _, dtype, shape, _ in described]
+            if sum(sizes) > most:
+                raise MalformedError(f"arrays of {sum(sizes)} bytes; expected at most {most}")
+            arrays = {}
+            for size, (name, dtype, shape, order) in zip(sizes, described, strict=True):
+                data = self._read(size, wait).view(dtype)
+                arrays[str(name)] = data.reshape(shape, order="F" if order == "F" else "C")
             return Message(kind, values, arrays)
-        except (ValueError, TypeError, IndexError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise MalformedError(f"{type(error).__name__}: {error}") from error
-        finally:
-            for file in received:
-                os.close(file)
 
-
-class _Reader:
-    def __init__(self, end: socket.socket, wait: Callable[[], None]) -> None:
-        self.end, self.wait = end, wait
-
-    def length(self, received: list[int] | None) -> bytes:
-        """The first bytes of a frame, with which files arrive."""
-        if received is None:
-            return bytes(self.some(_LENGTH.size))
-        data, files, *_ = socket.recv_fds(self.end, _LENGTH.size, _FILES)
-        received += files
-        if not data:
-            raise EOFError
-        return data + bytes(self.some(_LENGTH.size - len(data)))
-
-    def some(self, size: int) -> bytearray:
-        data, have = bytearray(size), 0
-        view = memoryview(data)
+    def _read(self, size: int, wait: Callable[[], None]) -> npt.NDArray[np.uint8]:
+        data, have = np.empty(size, np.uint8), 0
         while have < size:
-            self.wait()
-            got = self.end.recv_into(view[have:])
-            if not got:
+            wait()
+            count = self._end.recv_into(data[have:].data)
+            if not count:
                 raise EOFError
-            have += got
+            have += count
         return data
 
 

@@ -28,7 +28,7 @@ def serve(end: socket.socket) -> None:
     server: Server | None = None
     while True:
         try:
-            message = channel.receive(files=True)
+            message = channel.receive()
         except (EOFError, ConnectionError):
             break
         try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.protocol.clock import Clock
-from bench.protocol.shown import Empty, Hasher, Packed, checked, encode, pack
+from bench.protocol.shown import Hasher, Packed, checked, encode, pack
 from bench.records import Database
 
 
@@ -27,7 +27,6 @@ class Index:
     rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     packed: dict[Modality, Packed] = field(default_factory=dict)
     rewritten: int | None = None
-    empty: Empty = np.empty  # makes the arrays that a method is shown
 
     def arrive(self, method: Hasher, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
         """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
@@ -42,7 +41,7 @@ class Index:
                     codes = method.encode_database(arrived, modality)
                     codes = checked(method, codes, len(rows), "encode_database")
                 else:
-                    codes = encode(method, self.train, modality, new, self.empty)
+                    codes = encode(method, self.train, modality, new)
             if self.mode == "learned" and known:
                 self._replace(modality, pack(method, codes))
             else:
@@ -67,7 +66,7 @@ class Index:
         for stage, rows in (("rehash", self.rows[:known]), ("encode_database", self.rows[known:])):
             if len(rows):
                 with self.clock.measure(stage):
-                    parts.append(encode(method, self.train, modality, rows, self.empty))
+                    parts.append(encode(method, self.train, modality, rows))
         if parts:
             self._replace(modality, pack(method, np.concatenate(parts)))
 

@@ -8,7 +8,6 @@ which nothing else is sent (:mod:`bench.running.hosts`), unless ``--in-process``
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +26,6 @@ from bench.scoring.cosine import pack_vectors
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method
 Packed = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
-Empty = Callable[[tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]]  # new arrays: np.empty, or shared memory
 _NOTHING = Withheld()
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
 
@@ -50,30 +48,26 @@ def shown(
     needs: Capabilities,
     withheld: Withheld = _NOTHING,
     kept: Path | None = None,
-    empty: Empty = np.empty,
 ) -> Split:
     """Rows of the training split as a method may see them: read-only copies, labels if declared.
 
     The plain features of the modality stand in for a view that the dataset lacks. A withheld label
     is a row of zeros; so is a withheld modality, and ``absent`` says where. ``kept`` is the folder
-    for values that other runs can use again. ``empty`` makes the arrays.
+    for values that other runs can use again.
     """
     labels = None
     if needs.supervised and train.labels is not None:
-        labels = _frozen(
-            train.labels, rows, None if withheld.labels is None else withheld.labels[rows], empty=empty
-        )
+        labels = _frozen(train.labels, rows, None if withheld.labels is None else withheld.labels[rows])
     image, text = (
         _visible(
             train.batch(m).seen_as(needs.encodes),
             rows,
             needs.views,
-            None if withheld.absent is None else _frozen(withheld.absent[m], rows, empty=empty),
-            empty,
+            None if withheld.absent is None else _frozen(withheld.absent[m], rows),
         )
         for m in MODALITIES
     )
-    ids = _frozen(train.ids, rows, empty=empty)
+    ids = _frozen(train.ids, rows)
     return Split(image=image, text=text, labels=labels, ids=ids, shared=Shared(kept))
 
 
@@ -84,10 +78,9 @@ def chunk(
     round_: int,
     withheld: Withheld = _NOTHING,
     kept: Path | None = None,
-    empty: Empty = np.empty,
 ) -> Chunk:
     """The chunk of one round, as :func:`shown`."""
-    split = shown(train, rows, needs, withheld, kept, empty)
+    split = shown(train, rows, needs, withheld, kept)
     return Chunk(**{f.name: getattr(split, f.name) for f in fields(split)}, round=round_)
 
 
@@ -101,13 +94,11 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
     return notes
 
 
-def encode(
-    method: Hasher, items: Split, modality: Modality, rows: Rows | None = None, empty: Empty = np.empty
-) -> Output:
+def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
     """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
 
     An oracle sees the labels as well, a fused method both modalities, and a method that ``encodes`` a
-    view sees that view as the features; every table says so. ``empty`` makes the arrays it sees.
+    view sees that view as the features; every table says so.
     """
     seen = items.batch(modality).seen_as(method.capabilities.encodes)
     total = len(items) if rows is None else len(rows)
@@ -117,10 +108,10 @@ def encode(
         block = slice(start, stop) if rows is None else rows[start:stop]
         views: dict[str, Features] = {}
         if method.capabilities.reference == "oracle" and items.labels is not None:
-            views["labels"] = _frozen(items.labels[block].astype(np.float32), empty=empty)
+            views["labels"] = _frozen(items.labels[block].astype(np.float32))
         if method.capabilities.reference == "fused":
-            views |= {m: _frozen(clip_or_plain(items.batch(m)), block, empty=empty) for m in MODALITIES}
-        batch = Batch(_frozen(seen.features, block, empty=empty), views)
+            views |= {m: _frozen(clip_or_plain(items.batch(m)), block) for m in MODALITIES}
+        batch = Batch(_frozen(seen.features, block), views)
         parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
 
@@ -141,12 +132,9 @@ def _visible(
     rows: Rows,
     views: tuple[str, ...],
     absent: npt.NDArray[np.bool_] | None,
-    empty: Empty,
 ) -> Batch:
-    features = _frozen(items.features, rows, absent, empty=empty)
-    seen = {
-        v: _frozen(items.views[v], rows, absent, empty=empty) if v in items.views else features for v in views
-    }
+    features = _frozen(items.features, rows, absent)
+    seen = {v: _frozen(items.views[v], rows, absent) if v in items.views else features for v in views}
     return Batch(features, seen, absent)
 
 
@@ -154,17 +142,9 @@ def _frozen(
     array: npt.NDArray[Any],
     rows: Rows | slice = slice(None),
     blank: npt.NDArray[np.bool_] | None = None,
-    *,
-    empty: Empty = np.empty,
 ) -> npt.NDArray[Any]:
     """A read-only copy of rows in memory, never the memory map, with zeros in those that are ``blank``."""
-    if isinstance(rows, slice):
-        part = array[rows]
-        plain = empty(part.shape, part.dtype)
-        plain[...] = part
-    else:
-        plain = empty((len(rows), *array.shape[1:]), array.dtype)
-        np.take(array, rows, axis=0, out=plain, mode="clip")  # which needs no buffer of its own
+    plain = np.array(array[rows]) if isinstance(rows, slice) else np.take(np.asarray(array), rows, axis=0)
     if blank is not None:
         plain[blank] = 0
     plain.setflags(write=False)

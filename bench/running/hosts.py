@@ -9,15 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from bench.contract import params, state
 from bench.contract.items import Batch, Chunk, Modality, Split
 from bench.contract.method import Method
 from bench.contract.state import Tree
 from bench.errors import ParameterError, account
-from bench.isolation import memory
 from bench.isolation.channel import Arrays, Message
 from bench.isolation.process import AVAILABLE, Child, RaisedError
 from bench.protocol.shown import Hasher, Output
@@ -81,7 +77,7 @@ class Apart:
 
     def __init__(self, cls: type[Method], limits: Isolation, thread_count: int) -> None:
         imports = imports_of(cls)
-        self.cls, self.limits, self.empty = cls, limits, memory.empty
+        self.cls, self.limits = cls, limits
         self.child = Child(
             "bench.running.hosted:Hosted",
             (*MODULES, *imports),
@@ -196,9 +192,6 @@ class InProcess:
     def allow(self, spent: float) -> None: ...
 
     def show(self, items: Split) -> None: ...
-
-    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        return np.empty(shape, dtype)
 
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
         return _Local(_caught(lambda: self.cls(bits=bits, seed=seed, **params)))

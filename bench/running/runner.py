@@ -166,7 +166,7 @@ class _Stream:
         fresh = [session for session in sessions if not session.started]
         if fresh and self.plan.pool is not None and self.cls.capabilities.pool and not offline:
             needs, withheld = self.cls.capabilities, self.plan.withheld
-            pool = shown(self.train, self.plan.pool, needs, withheld, self.kept, self.host.empty)
+            pool = shown(self.train, self.plan.pool, needs, withheld, self.kept)
             self.host.show(pool)
             for session in fresh:
                 session.attempt(0, lambda s: s.fit_pool(pool))
@@ -186,7 +186,7 @@ class _Stream:
 
     def chunk(self, rows: Rows, round_: int) -> Chunk:
         needs, withheld = self.cls.capabilities, self.plan.withheld
-        return chunk(self.train, rows, needs, round_, withheld, self.kept, self.host.empty)
+        return chunk(self.train, rows, needs, round_, withheld, self.kept)
 
 
 class _Session:
@@ -248,7 +248,7 @@ class _Session:
         """Training gives no codes to unseen items: where it gives codes to the others, they are encoded."""
         learned = self.spec.database == "learned" and part == "unseen"
         mode = "reindexed" if learned else self.spec.database
-        return Index(mode, self.stream.train, self.clock, empty=self.stream.host.empty)
+        return Index(mode, self.stream.train, self.clock)
 
     def fit_pool(self, pool: Split) -> None:
         with self.clock.measure("fit_pool"):
@@ -308,7 +308,7 @@ class _Session:
         queries = {}
         for modality in MODALITIES:
             with self.clock.measure("encode_query"):
-                codes = encode(method, self.stream.query, modality, empty=self.stream.host.empty)
+                codes = encode(method, self.stream.query, modality)
             queries[modality] = pack(method, codes)
         parts = self.score(queries)
         rewritten = [index.rewritten for index in self.indexes.values() if index.rewritten is not None]
