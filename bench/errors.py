@@ -63,16 +63,21 @@ class StoreError(BenchError):
     """A results folder that cannot be read or written."""
 
 
+def said(error: BaseException) -> list[str]:
+    """The lines of an exception's message that are not empty, even where its ``__str__`` raises."""
+    try:
+        return [line.strip() for line in str(error).splitlines() if line.strip()]
+    except BaseException:  # noqa: BLE001  # a plugin's exception may do anything
+        return ["its message cannot be read"]
+
+
 def account(error: BaseException) -> tuple[str, str]:
     """An exception in one line that is not empty, and its traceback, even where its ``__str__`` raises.
 
     >>> account(ValueError("\\nno more"))[0], account(KeyError())[0]
     ('ValueError: no more', 'KeyError')
     """
-    try:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    except BaseException:  # noqa: BLE001  # a plugin's exception may do anything
-        lines = ["its message cannot be read"]
+    lines = said(error)
     try:
         trace = "".join(traceback.format_exception(error))
     except BaseException:  # noqa: BLE001

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.contract.dataset import DatasetSource
 from bench.contract.method import Method
-from bench.errors import BenchError, ContractError, account
+from bench.errors import BenchError, ContractError, said
 from bench.plugins import registry
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _timed(name: str, code: Any, run: Callable[[], str | None]) -> CheckResult:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; its check fails and the others go on
-        message = f"{account(error)[0]} ({_place(error, code)})"
+        message = f"{type(error).__name__}: {' '.join(said(error))} ({_place(error, code)})"
     return CheckResult(name, ok, " ".join(message.split()), time.perf_counter() - started)
 
 

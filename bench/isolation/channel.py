@@ -31,7 +31,7 @@ class MalformedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is said, with values that JSON can hold, and arrays."""
+    """A kind, values that JSON can hold, and arrays."""
 
     kind: str
     values: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What a child process does: it answers requests, and passes on all that a method says beside."""
+"""A child process: it answers requests, and passes on what a method prints, logs and warns of."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
+from bench import threads
+
 REQUEST = struct.Struct("<cqd")  # FORK or END, the child to end, and the seconds that it has left to do so
 REPLY = struct.Struct("<q")  # the child that was forked, or the status with which it ended
 FORK, END = b"F", b"E"
@@ -32,7 +34,7 @@ def serve(control: int, modules: Sequence[str]) -> None:
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     gc.freeze()  # a child that collects garbage then copies no pages
     children: set[int] = set()
-    with socket.socket(fileno=control) as end:
+    with socket.socket(fileno=control) as end, threads.limit(1):  # which takes children 10 ms the first time
         try:
             while True:
                 data, files, *_ = socket.recv_fds(end, REQUEST.size, 1)

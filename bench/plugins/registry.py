@@ -252,11 +252,12 @@ def _import(kind: str, target: _Target) -> ModuleType:
         return importlib.import_module(target.module)
     except BenchError:
         raise
-    except (Exception, SystemExit) as error:  # whatever a foreign module raises while it is imported
-        said = " ".join(str(error).split())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a foreign module raises while it is imported
         place = locate(target.module) or target.module
         raise ContractError(
-            f"{kind} {target.name!r} cannot be imported: {type(error).__name__}: {said}. See {place}."
+            f"{kind} {target.name!r} cannot be imported: {type(error).__name__}: {' '.join(said(error))}. See {place}."
         ) from error
 
 

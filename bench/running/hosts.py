@@ -30,7 +30,7 @@ MODULES = (  # what a child has imported when it starts
 
 
 def imports_of(cls: type[Method]) -> tuple[str, ...]:
-    """What a method needs beyond that, which takes long to import."""
+    """The modules beyond those that a method needs and that take long to import."""
     return ("torch",) if "device" in params.parameters(cls) else ()
 
 
@@ -101,7 +101,7 @@ class Apart:
         return time.process_time() + self.child.cpu()
 
     def allow(self, spent: float) -> None:
-        """What is asked from now on is for a cell that has taken so many seconds already."""
+        """Go on with a cell that has taken so many seconds already."""
         self.child.allow(self.limits.timeout, spent)
 
     def show(self, items: Split) -> None:
