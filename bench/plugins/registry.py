@@ -256,9 +256,8 @@ def _import(kind: str, target: _Target) -> ModuleType:
         raise
     except BaseException as error:  # whatever a foreign module raises while it is imported
         place = locate(target.module) or target.module
-        raise ContractError(
-            f"{kind} {target.name!r} cannot be imported: {type(error).__name__}: {' '.join(said(error))}. See {place}."
-        ) from error
+        reason = f"{type(error).__name__}: {' '.join(said(error))}"
+        raise ContractError(f"{kind} {target.name!r} cannot be imported: {reason}. See {place}.") from error
 
 
 def _import_file(module_name: str, path: Path) -> ModuleType:
