@@ -25,7 +25,7 @@ from bench.contract.dataset import DatasetSource
 from bench.contract.encoder import Encoder
 from bench.contract.method import Method
 from bench.contract.metric import Metric
-from bench.errors import BenchError, ContractError, UnknownNameError
+from bench.errors import BenchError, ContractError, UnknownNameError, said
 from bench.plugins import reading
 
 KINDS = {  # each with its folder, which is its group of entry points too: bench.methods
