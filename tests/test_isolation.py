@@ -16,8 +16,10 @@ import psutil
 import pytest
 
 import bench
-from bench.errors import ParameterError
-from bench.plugins import registry
+from bench.checks.suite import checks_for
+from bench.errors import BenchError, ParameterError
+from bench.plugins import fingerprint, registry
+from bench.running import checked
 from bench.running.hosts import Isolation
 from bench.storing.store import Store
 
@@ -192,3 +194,22 @@ def held_by(mark: str) -> list[str]:
             if process.environ().get("HELD") == mark and process.status() != psutil.STATUS_ZOMBIE:
                 commands.append(" ".join(process.cmdline())[:200])
     return commands
+
+
+def test_a_method_that_is_edited_during_a_run_stops_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child would run the new code, and the record would name the old."""
+    run("nothing")
+    monkeypatch.setattr(fingerprint, "_stamp", lambda path: (1, 1))
+    with pytest.raises(BenchError, match="its files have changed since this run began"):
+        run("print")
+
+
+def test_a_check_that_ends_its_process_has_failed_and_the_others_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_extra", {})
+    registry.add_file(PLUGINS / "poison.py")
+    results, complete = checked.check(registry.get("method", "poison"), {"deed": "os._exit"})
+    failed = {result.message for result in results if "ended itself with exit code 3" in result.message}
+    assert failed == {"the process ended itself with exit code 3"}
+    assert len(results) == len(checks_for(registry.get("method", "poison"))) and not complete

@@ -23,7 +23,6 @@ from bench.plugins import registry
 AVAILABLE = hasattr(os, "fork") and hasattr(socket, "send_fds")
 _GIGABYTE = 1e9
 _POLL = 0.02  # seconds between two looks at the memory of a child
-_BUFFER = 1 << 22  # bytes
 _GRACE = 1.0  # seconds to end by itself
 _seen: dict[Any, Any] = {}  # warnings that were shown
 
@@ -57,7 +56,6 @@ class Child:
         self.allow(None)
         self._nursery = nursery(modules)
         end, other = socket.socketpair()
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)  # a chunk goes in fewer pieces
         with other:
             self.pid = self._nursery.fork(other)
         self._channel, self._end = Channel(end), end

@@ -29,7 +29,7 @@ from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.contract.method import fidelity
 from bench.contract.state import Tree
 from bench.data.cache import kept_folder
-from bench.errors import account
+from bench.errors import BenchError, account
 from bench.isolation.process import DiedError, RaisedError
 from bench.plugins import fingerprint
 from bench.progress import Task
@@ -89,6 +89,11 @@ def run_cells(
     if reason:
         skipped = partial(RunRecord, status="skipped", reason=reason, **common)
         return [(skipped(spec=c.spec, fidelity=fidelity(c.method, c.spec.params)), {}) for c in cells]
+    if isolation.apart and fingerprint.edited(first.spec.method):
+        raise BenchError(
+            f"method {first.spec.method!r}: its files have changed since this run began, so its cells "
+            "would mix two versions. Run it again; finished cells of the old version are then stale."
+        )
     how = _How(thread_count, isolation, common)
     paths = dict(zip((cell.spec.key for cell in cells), checkpoints, strict=False))
     outcomes: dict[str, tuple[RunRecord, Arrays]] = {}
