@@ -16,11 +16,13 @@ import psutil
 import pytest
 
 import bench
+from bench import metrics
 from bench.checks.suite import checks_for
 from bench.errors import BenchError, ParameterError
 from bench.plugins import fingerprint, registry
-from bench.running import checked
+from bench.running import checked, runner
 from bench.running.hosts import Isolation
+from bench.storing import means
 from bench.storing.store import Store
 
 PLUGINS = Path(__file__).with_name("plugins")
@@ -130,9 +132,18 @@ def test_bytes_that_are_no_answer_fail_the_cell(run: Run) -> None:
     assert records["nothing"].status == "ok"
 
 
-def test_a_method_that_patches_the_metrics_changes_no_score(run: Run) -> None:
-    records = run("nothing,patch")
-    assert records["patch"].rounds[-1].metrics == records["nothing"].rounds[-1].metrics
+@pytest.mark.parametrize("deed", ["patch", "labels"])
+def test_a_method_that_patches_metrics_or_labels_changes_no_score(run: Run, deed: str) -> None:
+    records = run(f"nothing,{deed}")
+    assert records[deed].rounds[-1].metrics == records["nothing"].rounds[-1].metrics
+
+
+@pytest.mark.parametrize("deed", ["patch", "labels"])
+def test_in_process_it_would(run: Run, deed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (metrics, means, runner):
+        monkeypatch.setattr(module, "means", module.means)  # is restored
+    metric = run(f"nothing,{deed}", in_process=True)[deed].rounds[-1].metrics["map/i2t"]
+    assert metric >= 0.999
 
 
 def test_what_a_method_prints_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
