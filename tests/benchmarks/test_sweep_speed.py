@@ -88,7 +88,7 @@ def test_a_process_of_its_own_costs_a_cell_at_most_30_milliseconds(benchmark: An
     assert seconds <= 0.030
 
 
-def test_rounds_of_2000_by_512_take_at_most_a_fifth_longer_apart(benchmark: Any, tmp_path: Path) -> None:
+def test_rounds_of_2000_by_512_take_at_most_half_as_long_again_apart(benchmark: Any, tmp_path: Path) -> None:
     """Ten rounds and an evaluation at their end: the median of pairs, in process and apart."""
     cell = planned(tmp_path, "lemon", "wide", "stored:2000")
 
@@ -98,7 +98,7 @@ def test_rounds_of_2000_by_512_take_at_most_a_fifth_longer_apart(benchmark: Any,
     took(cell, Isolation())
     ratio = statistics.median(benchmark.pedantic(ratios, rounds=1))
     benchmark.extra_info["times as long"] = ratio
-    assert ratio <= 1.2
+    assert ratio <= 1.5
 
 
 def planned(tmp_path: Path, method: str, dataset: str, schedule: str) -> Any:
