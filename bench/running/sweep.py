@@ -8,6 +8,7 @@ of a pass when it begins, leaves a trace of them, and saves long ones between ro
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,11 +18,13 @@ from typing import Any
 
 from bench import threads
 from bench.errors import BenchError, ParameterError
+from bench.isolation.orphans import end_with
 from bench.plugins import registry
 from bench.progress import Task, say
 from bench.records import RunRecord
 from bench.results import Results
 from bench.running import contracts
+from bench.running.hosts import APART, Isolation
 from bench.running.runner import Arrays, run_cells
 from bench.storing import claims, traces
 from bench.storing.claims import Claims
@@ -55,6 +58,7 @@ def run(
     force: bool = False,
     contract: bool = True,
     progress: bool = False,
+    isolation: Isolation = APART,
     **options: Any,
 ) -> Results:
     """Run a study and return its results; finished cells are skipped.
@@ -64,14 +68,16 @@ def run(
     ``retry`` runs failed cells again, ``force`` all cells. Methods that are not built in are checked first,
     once for every version (:mod:`bench.running.contracts`): what they fail is marked wherever their numbers
     are shown, as it is with ``contract=False``, which checks nothing. ``progress`` prints a line for each
-    cell on standard error.
+    cell on standard error. Cells run in processes of their own, within the limits of ``isolation``.
     """
     if not isinstance(study, Study):
         study = Study.make(Path(study) if study is not None else None, **options)
     elif options:
         raise ParameterError("give either a Study or its options, not both. Use dataclasses.replace().")
     cells = Planner().cells(study)
-    return complete(study, cells, retry=retry, force=force, contract=contract, progress=progress)
+    return complete(
+        study, cells, retry=retry, force=force, contract=contract, progress=progress, isolation=isolation
+    )
 
 
 def complete(
@@ -83,6 +89,7 @@ def complete(
     force: bool = False,
     contract: bool = True,
     progress: bool = False,
+    isolation: Isolation = APART,
 ) -> Results:
     """Run the unfinished ones of these cells, the way ``study`` says, and return the results of all.
 
@@ -111,7 +118,8 @@ def complete(
     stay = [cell for cell in cells if cell.spec.key not in fresh]
     unchecked = [cell for cell in stay if contract and records[cell.spec.key].contract is None]
     with threads.limit(study.threads):
-        verdicts = contracts.verdicts([*due, *unchecked], run=contract, progress=progress)
+        how = contracts.How(study.threads, isolation, progress)
+        verdicts = contracts.verdicts([*due, *unchecked], how, run=contract)
     for key in (cell.spec.key for cell in unchecked):  # stored by a run that checked no contract
         records[key] = store.write(verdicts[key].on(records[key]), {})
     with (
@@ -119,7 +127,7 @@ def complete(
         traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
         Task(title, len(due), each="cell") as task,
     ):
-        for record, arrays in _divided(due, study, claimed, stamps):
+        for record, arrays in _divided(due, study, isolation, claimed, stamps):
             key, kept = record.spec.key, record
             if arrays is not None:
                 kept = store.write(verdicts[key].on(record), arrays)
@@ -171,7 +179,11 @@ def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
 
 
 def _divided(
-    due: Sequence[PlannedCell], study: Study, claimed: Claims, stamps: dict[str, Stamp]
+    due: Sequence[PlannedCell],
+    study: Study,
+    isolation: Isolation,
+    claimed: Claims,
+    stamps: dict[str, Stamp],
 ) -> Iterator[tuple[RunRecord, Arrays | None]]:
     """The records of all cells: those that this run computes and, without arrays, those of other runs.
 
@@ -180,7 +192,7 @@ def _divided(
     left = {cell.spec.key: cell for cell in due}
     free, pause = list(due), _PAUSE[0]
     while left:
-        for record, arrays in _compute(free, study, claimed, stamps):
+        for record, arrays in _compute(free, study, isolation, claimed, stamps):
             del left[record.spec.key]
             yield record, arrays
         for record in _stored_since(left.values(), Store(claimed.folder), stamps):
@@ -207,7 +219,11 @@ def _stored_since(
 
 
 def _compute(
-    due: Sequence[PlannedCell], study: Study, claimed: Claims, stamps: Mapping[str, Stamp]
+    due: Sequence[PlannedCell],
+    study: Study,
+    isolation: Isolation,
+    claimed: Claims,
+    stamps: Mapping[str, Stamp],
 ) -> Iterator[tuple[RunRecord, Arrays]]:
     from joblib import delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -218,10 +234,10 @@ def _compute(
     plugins = registry.added_files()
     with _backend(study) as jobs:
         task = delayed(_task)
+        owner = os.getpid() if study.backend in ("loky", "multiprocessing") else 0
+        how = study.threads, jobs, plugins, isolation, owner
         tasks = [
-            task(
-                group, study.threads, jobs, plugins, claimed, {c.spec.key: stamps[c.spec.key] for c in group}
-            )
+            task(group, *how, claimed, {c.spec.key: stamps[c.spec.key] for c in group})
             for group in _groups(due, jobs)
         ]
         try:
@@ -255,9 +271,13 @@ def _task(
     thread_count: int,
     jobs: int,
     plugins: Sequence[Path],
+    isolation: Isolation,
+    owner: int,
     claimed: Claims,
     stamps: Mapping[str, Stamp],
 ) -> list[tuple[RunRecord, Arrays]]:
+    if os.getppid() == owner:
+        end_with(owner)
     for path in plugins:
         registry.add_file(path)
     store = Store(claimed.folder)
@@ -267,7 +287,7 @@ def _task(
     specs = [cell.spec for cell in cells]
     with traces.running(store.folder, specs):
         kept = [store.checkpoint(spec) for spec in specs]
-        return run_cells(cells, thread_count=thread_count, jobs=jobs, checkpoints=kept)
+        return run_cells(cells, thread_count=thread_count, jobs=jobs, checkpoints=kept, isolation=isolation)
 
 
 def _claim(
