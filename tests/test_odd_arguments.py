@@ -102,7 +102,7 @@ def test_a_pipe_is_not_replaced_by_a_table(tmp_path: Path, capsys: pytest.Captur
     main(["run", *CELL, "--results", "runs"])
     os.mkfifo("pipe.txt")
     assert "it is a device or a pipe" in refused(["table", "--results", "runs", "--out", "pipe.txt"], capsys)
-    assert Path("pipe").is_fifo()
+    assert Path("pipe.txt").is_fifo()
 
 
 def test_a_draw_with_a_negative_seed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
