@@ -32,6 +32,8 @@ from bench.api import (
     sign,
 )
 from bench.methods._online import Array
+from bench.methods._student import Student
+from bench.methods.lcdh.balanced import Balanced
 from bench.methods.lcdh.history import History, Signals, UnitRows
 from bench.methods.lcdh.linear import Kernel, Projection, rotated_axes, unit_rows
 from bench.methods.lcdh.past import Past
@@ -83,20 +85,22 @@ class LCDH(Method):
     alpha: float = param(0.3, "weight of the hash functions in the choice of codes (cf)", least=0)
     eta: float = param(0.1, "ridge penalty per item so far (cf)", above=0)
     iterations: int = param(2, "updates of codes and hash functions per chunk (cf)", least=0)
+    mu: float = param(0.1, "weight of the rotation between codes and embedding (codes=balanced)", least=0)
     sweeps: int = param(2, "sweeps over the bits per update (cf)", least=1)
     codes: Choice = param(
         "dcc",
-        "dcc: bit by bit; sign: signs of the pull; relaxed: real codes, rounded; teacher: its codes (cf)",
+        "balanced: with a balanced embedding; dcc: bit by bit; sign: signs of the pull; relaxed: real codes, rounded; teacher: its codes (cf)",
     )
     anchors: int = param(1000, "pool items that start the history; use at least 8 per bit", least=1)
     welcome: bool = param(True, "add anchors for classes that are new to the history")
     forget: float = param(1.0, "factor on the weight of older chunks at each new chunk", above=0, most=1)
-    student: Literal["linear", "rbf", "mlp"] = param(
+    student: Literal["linear", "rbf", "mlp", "hidden"] = param(
         "linear", "hash functions on plain features; RBF to items of the first chunk; hidden units (sgd only)"
     )
     centres: int = param(500, "RBF centres", least=1)
     hidden: int = param(512, "hidden units of student=mlp", least=1)
     solver: Literal["cf", "sgd"] = param("cf", "cf: closed form; sgd: gradients through tanh")
+    memory: int = param(2000, "items kept for the student with hidden units", least=0)
     epochs: int = param(20, "training epochs per chunk (sgd)", least=1)
     rate: float = param(1e-3, "learning rate of Adam (sgd)", above=0)
     gamma: float = param(0.1, "weight of the quantisation loss (sgd)", least=0)
@@ -122,6 +126,8 @@ class LCDH(Method):
         self.axes_: Array | None = None  # projection for the first codes, without a teacher
         self.features_: dict[Modality, Projection | Kernel] = {}
         self.history_ = History.empty(self.bits)
+        self.taught_ = Student.new(self.bits, memory=self.memory)
+        self.balanced_ = Balanced.empty(self.bits)
         hidden = self.hidden if self.student == "mlp" else 0
         self.student_: ClosedForm | Networks = (
             ClosedForm.new() if self.solver == "cf" else Networks.new(bits=self.bits, hidden=hidden)
@@ -159,13 +165,18 @@ class LCDH(Method):
         if self.past_ is not None:
             self._refit(chunk, self.past_)
         self.history_.fade(self.forget)
+        self.balanced_.fade(self.forget)
         ends = np.linspace(0, len(chunk), math.ceil(len(chunk) / PART) + 1).astype(int)
         parts = enumerate(slice(a, b) for a, b in pairwise(ends))
         coded = [self._fit_part(chunk, i, rows) for i, rows in parts]
         self._codes = np.concatenate(coded).astype(np.int8)
+        if self.student == "hidden":
+            self.taught_.fit(chunk, self._codes, hidden=self.hidden, epochs=self.epochs, rng=self.rng)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         """Return the signs of one modality's hash function; reads no CLIP, labels or other modality."""
+        if self.student == "hidden":
+            return sign(self.taught_.project(batch.features, modality))
         phi, x = self.features_[modality], batch.features
         codes = np.empty((len(x), self.bits), dtype=np.int8)
         for i in range(0, len(x), BLOCK):
@@ -198,7 +209,8 @@ class LCDH(Method):
             self.axes_ = rotated_axes(signals.features.array(), self.bits, iterations=0, rng=rng)
         elif self.teacher == "past":
             self.past_ = Past.begin(Seen.of(anchors), self._given_teacher)
-        self.history_.add(signals, self._first_codes(signals))
+        if self.codes != "balanced":
+            self.history_.add(signals, self._first_codes(signals))
 
     def _first_codes(self, signals: Signals) -> Array:
         """Codes that do not depend on the history: the teacher's, or randomly rotated principal axes."""
@@ -217,12 +229,54 @@ class LCDH(Method):
 
     def _fit_part(self, chunk: Chunk, number: int, rows: slice) -> Array:
         narrow, phis, signals = self._seen(chunk.take(rows), chunk.shared, number)
+        if self.codes == "balanced":
+            return self._fit_balanced(narrow, phis, signals, chunk.shared, number)
         if self.welcome and self.lambda2:
             self._welcome(signals, chunk.round)
         groups = self.history_.groups(signals, lambda1=self.lambda1, lambda2=self.lambda2)
         keep = 1.0 if number else self.forget
         codes = self._solve(Part(groups, signals, phis, narrow, chunk.shared, self._key(number), keep))
         self.history_.add(signals, codes)
+        return codes
+
+    def _fit_balanced(
+        self,
+        narrow: dict[Modality, Features],
+        phis: dict[Modality, Array],
+        signals: Signals,
+        shared: Shared,
+        number: int,
+    ) -> Array:
+        assert isinstance(self.student_, ClosedForm)
+        keep = 1.0 if number else self.forget
+        key = self._key(number)
+        functions = self.student_.functions
+        factors = {
+            m: f.take_in(phis[m], keep=keep, eta=self.eta, shared=shared, key=(*key, m))
+            for m, f in functions.items()
+        }
+        if self.balanced_.started:
+            zero = np.zeros((len(signals.labels), self.bits))
+            pull = self.balanced_.pull(signals, zero, zero, lambda1=self.lambda1, lambda2=self.lambda2)
+            codes = signs(pull.by_embedding)
+        else:
+            codes = self._first_codes(signals)
+        codes, learned = self.balanced_.fit(
+            signals,
+            codes,
+            functions,
+            factors,
+            phis,
+            narrow,
+            lambda1=self.lambda1,
+            lambda2=self.lambda2,
+            alpha=self.alpha,
+            mu=self.mu,
+            iterations=self.iterations,
+            rng=self.rng,
+        )
+        for m, function in functions.items():
+            function.cross = function.learn(factors[m], phis[m], codes, learned.get(m)).cross
         return codes
 
     def _solve(self, part: Part) -> Array:

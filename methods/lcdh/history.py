@@ -7,7 +7,7 @@ grows with the stream, and nothing is n × n.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -150,13 +150,22 @@ class History(State):
     classes: npt.NDArray[np.bool_] | None = None  # (c,): classes with an item in the history
 
     @classmethod
-    def empty(cls, bits: int) -> Self:
+    def empty(cls, bits: int, columns: int | None = None) -> Self:
         """Start without items; the targets are ``Ĥ Ĥᵀ``, ``k (2 G Gᵀ - 1)`` and ``2 k X̂ X̂ᵀ``.
 
         The features are centred, so a cosine of 0 already means unrelated: their target has no offset.
         """
         return cls(
-            bits, Similarity(1.0, 0.0), Similarity(2.0 * bits, -1.0 * bits), Similarity(2.0 * bits, 0.0)
+            columns or bits,
+            Similarity(1.0, 0.0),
+            Similarity(2.0 * bits, -1.0 * bits),
+            Similarity(2.0 * bits, 0.0),
+        )
+
+    def copy(self) -> Self:
+        """The same sums in other parts: adding to them leaves these."""
+        return replace(
+            self, taught=replace(self.taught), labels=replace(self.labels), features=replace(self.features)
         )
 
     def add(self, signals: Signals, codes: Array) -> None:

@@ -17,7 +17,7 @@ from bench.api import MODALITIES, Features, Modality, Shared, State
 from bench.methods._online import Array, Factor, RunningGram, dot
 from bench.methods.lcdh.history import Group, Signals, narrow_dot
 
-Choice = Literal["dcc", "sign", "relaxed", "teacher"]
+Choice = Literal["balanced", "dcc", "sign", "relaxed", "teacher"]
 
 
 class Gram(State):
