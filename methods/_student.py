@@ -1,19 +1,19 @@
 """A light student with hidden units: one network per modality that learns codes and labels chunk by chunk.
 
-Ours, no paper's. The trap: weights and dropout must be drawn from the method's generator, not from torch's own.
+Ours, no paper's. The trap: weights and dropout must be drawn from the method's generator, not torch's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Batch, Features, Modality, Split, State, param, passes
+from bench.api import MODALITIES, Features, Modality, Split, State, param, passes
 from bench.methods._online import Array, RunningGram, blocks, dot
 from bench.methods._rehearsal import Memory
+from bench.methods._scaling import Scaling
 
 BATCH = 128  # pairs per step
 RATE, DECAY = 2e-3, 1e-2  # of AdamW
@@ -25,41 +25,17 @@ EPOCHS: Any = param(20, "training epochs per chunk (student=hidden)", least=1)
 MEMORY: Any = param(2000, "earlier items that every chunk is trained with (student=hidden)", least=0)
 
 
-class Softened(State):
-    """Features minus their mean, divided by the geometric mean of their own and the overall deviation.
-
-    Half of a standardisation: columns of large variance keep some of their weight. ``mean`` and ``scale`` are
-    (d,) float64.
-    """
-
-    mean: Array
-    scale: Array
-
-    @classmethod
-    def fit(cls, batch: Batch) -> Self:
-        """Mean and deviation of the items that have this modality (of all items if none has)."""
-        x = batch.features
-        if batch.absent is not None and not batch.absent.all():
-            x = x[~batch.absent]
-        own = x.std(axis=0, dtype=np.float64)
-        overall = float(np.sqrt(np.mean(own**2)))
-        return cls(x.mean(axis=0, dtype=np.float64), np.where(own > 0, np.sqrt(own * overall), 1.0))
-
-    def __call__(self, x: npt.NDArray[Any]) -> Array:
-        return (x - self.mean) / self.scale
-
-
 class Student(State):
     """``relu(x V + a) W + b`` per modality: ``bits`` logits of the code, then a logit for every label.
 
-    Every chunk is learned together with ``memory``, a uniform sample of earlier items and their codes. An
-    item's code is ``sign(tanh(l/2) + s σ(m) K)``: l are the logits of its code, m those of its labels, K (c, k)
+    Every chunk is learned together with ``memory``, a uniform sample of earlier items and their codes. The
+    code of an item is ``sign(tanh(l/2) + s σ(m) K)``, with logits l of its code and m of its labels; K (c, k)
     is the ridge regression of all codes so far on their labels, and s the share of items with labels.
     """
 
     bits: int
     memory: Memory
-    scaling: dict[Modality, Softened]
+    scaling: dict[Modality, Scaling]
     layers: dict[Modality, list[Features]]  # V (d, h), a (h,), W (h, k + c), b (k + c,)
     gram: RunningGram  # of the labels
     cross: Array | float = 0.0  # the sum of labelsᵀ codes, (c, k)
@@ -73,12 +49,12 @@ class Student(State):
     def fit(
         self, items: Split, codes: npt.NDArray[Any], *, hidden: int, epochs: int, rng: np.random.Generator
     ) -> None:
-        """Learn the codes (n, bits), -1 or +1, and the labels of some items; a row without labels has none."""
+        """Learn codes (n, bits), -1 or +1, and the labels of some items, where they have any."""
         labels = np.zeros((len(items), 0), np.uint8) if items.labels is None else items.labels
         if not self.layers:
             self._start(items, labels.shape[1], hidden, rng)
         self._learn_labels(labels, codes)
-        new = {"codes": codes.astype(np.int8), "labels": labels}
+        new: dict[str, npt.NDArray[Any]] = {"codes": codes.astype(np.int8), "labels": labels}
         for m in MODALITIES:
             batch = items.batch(m)
             new[m] = batch.features
@@ -86,7 +62,7 @@ class Student(State):
         rows = self.memory.before(new)
         for m in MODALITIES:
             present = rows[f"{m} present"]
-            x = self.scaling[m](rows[m][present]).astype(np.float32)
+            x = self.scaling[m](rows[m][present])
             targets = rows["codes"][present], rows["labels"][present]
             self.layers[m] = train(self.layers[m], x, *targets, epochs=epochs, rng=rng)
         self.memory.add(new, rng)
@@ -94,7 +70,7 @@ class Student(State):
     def _start(self, items: Split, classes: int, hidden: int, rng: np.random.Generator) -> None:
         for m in MODALITIES:
             batch = items.batch(m)
-            self.scaling[m] = Softened.fit(batch)
+            self.scaling[m] = Scaling.of(batch, power=0.5)
             self.layers[m] = start(batch.features.shape[1], hidden, self.bits + classes, rng)
 
     def _learn_labels(self, labels: npt.NDArray[Any], codes: npt.NDArray[Any]) -> None:

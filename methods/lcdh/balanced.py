@@ -1,28 +1,20 @@
 """LCDH's codes in balanced, asymmetric form: codes B and an embedding V of the same items, on running sums.
 
-Our reconstruction (docs/lcdh.md); the asymmetric form with a balanced V is that of LEMON and its kin. Nothing here
-grows with the stream, and nothing is n × n.
+Our reconstruction (docs/lcdh.md); the asymmetric form with a balanced V is that of LEMON and its kin.
+Nothing here grows with the stream, and nothing is n × n.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
-from bench.api import Features, Modality, State
+from bench.api import State
 from bench.methods._codes import balanced_orthogonal, procrustes
-from bench.methods._online import Array, Factor, dot
+from bench.methods._online import Array, dot
 from bench.methods.lcdh.history import History, Signals
-from bench.methods.lcdh.student import Change, HashFunction, signs
-
-
-class Pull(NamedTuple):
-    """Where similarities to all items pull the rows of new items: (n, k) each."""
-
-    by_codes: Array  # pull of B on V
-    by_embedding: Array  # pull of V on B
+from bench.methods.lcdh.student import Regressions, signs
 
 
 class Balanced(State):
@@ -52,23 +44,15 @@ class Balanced(State):
         self.history.fade(keep)
         self.cross = self.cross * keep
 
-    def pull(self, signals: Signals, codes: Array, v: Array, *, lambda1: float, lambda2: float) -> Pull:
-        """The pull of all earlier items and of the new ones themselves, with these codes and embedding."""
-        now = self.history.copy()
-        now.add(signals, np.hstack([codes, v]))
-        both = np.empty((len(codes), 2 * self.bits))
-        for group in now.groups(signals, lambda1=lambda1, lambda2=lambda2):
-            both[group.rows] = group.pull
-        return Pull(both[:, : self.bits], both[:, self.bits :])
+    def started_with(self, signals: Signals, *, lambda1: float, lambda2: float) -> Array:
+        """Codes (n, k) of new items by the pull of the embedding of earlier ones."""
+        return signs(self._pull(self.history, signals, lambda1, lambda2)[:, self.bits :])
 
-    def fit(
+    def codes(
         self,
         signals: Signals,
-        codes: Array,
-        functions: Mapping[Modality, HashFunction],
-        factors: Mapping[Modality, Factor],
-        phis: Mapping[Modality, Array],
-        narrow: Mapping[Modality, Features],
+        start: Array,
+        regressions: Regressions,
         *,
         lambda1: float,
         lambda2: float,
@@ -76,22 +60,30 @@ class Balanced(State):
         mu: float,
         iterations: int,
         rng: np.random.Generator,
-    ) -> tuple[Array, dict[Modality, Change]]:
-        """Choose codes (n, k) for new items, from initial ``codes``; returns them and the last regressions."""
-        learned: dict[Modality, Change] = {}
-        rotation = procrustes(np.asarray(self.cross)) if self.started else np.eye(self.bits)
-        v = codes
+    ) -> Array:
+        """Choose codes (n, k) for new items, from those of ``start``, and add them to the sums."""
+        codes, v, k = start, start, self.bits
+        rotation = procrustes(np.asarray(self.cross)) if self.started else np.eye(k)
         for _ in range(iterations):
-            z = self.pull(signals, codes, v, lambda1=lambda1, lambda2=lambda2).by_codes
-            v = balanced_orthogonal(z + mu * dot(codes, rotation.T), rng)
+            pull = self._pull(self._with(signals, codes, v), signals, lambda1, lambda2)[:, :k]
+            v = balanced_orthogonal(pull + mu * dot(codes, rotation.T), rng)
             rotation = procrustes(self.cross + dot(codes.T, v))
-            target = self.pull(signals, codes, v, lambda1=lambda1, lambda2=lambda2).by_embedding
-            target = target + mu * dot(v, rotation)
-            if alpha:
-                for m, f in functions.items():
-                    learned[m] = f.learn(factors[m], phis[m], codes, learned.get(m))
-                target += alpha * np.sum([f.guess(narrow[m]) for m, f in functions.items()], axis=0)
-            codes = signs(target)
-        self.history.add(signals, np.hstack([codes, v]))
+            regressions.learn(codes)
+            pull = self._pull(self._with(signals, codes, v), signals, lambda1, lambda2)[:, k:]
+            codes = signs(pull + mu * dot(v, rotation) + alpha * regressions.guess())
+        self.history = self._with(signals, codes, v)
         self.cross = self.cross + dot(codes.T, v)
-        return codes, learned
+        return codes
+
+    def _with(self, signals: Signals, codes: Array, v: Array) -> History:
+        """The history with new items."""
+        history = self.history.copy()
+        history.add(signals, np.hstack([codes, v]))
+        return history
+
+    def _pull(self, history: History, signals: Signals, lambda1: float, lambda2: float) -> Array:
+        """The pull on V by all codes and on B by all embeddings, side by side (n, 2k)."""
+        both = np.empty((len(signals.labels), 2 * self.bits))
+        for group in history.groups(signals, lambda1=lambda1, lambda2=lambda2):
+            both[group.rows] = group.pull
+        return both
