@@ -63,22 +63,23 @@ class Balanced(State):
     ) -> Array:
         """Choose codes (n, k) for new items, from those of ``start``, and add them to the sums."""
         codes, v, k = start, start, self.bits
+        mixed = not signals.labels.any(axis=1).all()  # some items are compared by features
         rotation = procrustes(np.asarray(self.cross)) if self.started else np.eye(k)
         for _ in range(iterations):
-            pull = self._pull(self._with(signals, codes, v), signals, lambda1, lambda2)[:, :k]
+            pull = self._pull(self._with(signals, codes, v, mixed), signals, lambda1, lambda2)[:, :k]
             v = balanced_orthogonal(pull + mu * dot(codes, rotation.T), rng)
             rotation = procrustes(self.cross + dot(codes.T, v))
             regressions.learn(codes)
-            pull = self._pull(self._with(signals, codes, v), signals, lambda1, lambda2)[:, k:]
+            pull = self._pull(self._with(signals, codes, v, mixed), signals, lambda1, lambda2)[:, k:]
             codes = signs(pull + mu * dot(v, rotation) + alpha * regressions.guess())
-        self.history = self._with(signals, codes, v)
+        self.history.add(signals, np.hstack([codes, v]))
         self.cross = self.cross + dot(codes.T, v)
         return codes
 
-    def _with(self, signals: Signals, codes: Array, v: Array) -> History:
-        """The history with new items."""
+    def _with(self, signals: Signals, codes: Array, v: Array, mixed: bool) -> History:
+        """The history with new items; their features count only if ``mixed``."""
         history = self.history.copy()
-        history.add(signals, np.hstack([codes, v]))
+        history.add(signals, np.hstack([codes, v]), features=mixed)
         return history
 
     def _pull(self, history: History, signals: Signals, lambda1: float, lambda2: float) -> Array:

@@ -168,13 +168,17 @@ class History(State):
             self, taught=replace(self.taught), labels=replace(self.labels), features=replace(self.features)
         )
 
-    def add(self, signals: Signals, codes: Array) -> None:
-        """Append items with codes (n, k): -1.0 and +1.0, or a student's real outputs."""
+    def add(self, signals: Signals, codes: Array, *, features: bool = True) -> None:
+        """Append items with codes (n, k): -1.0 and +1.0, or a student's real outputs.
+
+        ``features=False`` leaves out the features, by which no item with labels is compared.
+        """
         known = signals.labels.any(axis=1)
         if signals.taught is not None:
             self.taught.add(signals.taught, codes)
         self.labels.add(signals.labels[known], codes[known])
-        self.features.add(signals.features, codes)
+        if features:
+            self.features.add(signals.features, codes)
         if known.any():
             present = np.asarray(signals.labels.any(axis=0))
             self.classes = present if self.classes is None else self.classes | present
