@@ -9,7 +9,7 @@ May import: contract, data.views, errors, progress.
 from __future__ import annotations
 
 from bench.contract.card import Card, Counts, Expected, variant_of
-from bench.contract.dataset import Dataset, DatasetSource, Raw
+from bench.contract.dataset import RANDOM_QUERIES, Dataset, DatasetSource, Raw
 from bench.contract.encoder import Encoder, Extractor, Setting
 from bench.contract.items import (
     MODALITIES,
@@ -34,6 +34,7 @@ from bench.progress import passes
 
 __all__ = [
     "MODALITIES",
+    "RANDOM_QUERIES",
     "Batch",
     "BenchError",
     "Capabilities",

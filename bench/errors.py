@@ -5,7 +5,8 @@ BenchError                 printed without a traceback, exit code 2
 ├── ParameterError         a value outside what a parameter allows
 ├── DataError              a file, an array or a split that cannot be used
 ├── ContractError          a plugin that breaks bench.contract
-└── StoreError             a results folder that cannot be read or written
+├── StoreError             a results folder that cannot be read or written
+└── FileError              a file that cannot be used, with the reason alone in ``reason``
 
 Every message says, in this order: the thing, the fact, what was expected, the fix.
 Any other exception is a bug of ours or of a plugin and keeps its traceback.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class BenchError(Exception):
@@ -60,3 +62,18 @@ class ContractError(BenchError):
 
 class StoreError(BenchError):
     """A results folder that cannot be read or written."""
+
+
+class FileError(BenchError):
+    """A file that cannot be used; ``reason`` is the message without the name of the file.
+
+    >>> print(FileError(Path("a.json"), "it is a folder; expected a file"))
+    a.json: it is a folder; expected a file
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"

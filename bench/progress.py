@@ -3,6 +3,8 @@
 At a terminal one line is rewritten, at most ten times a second, and shows the tasks under way from the
 outermost to the innermost. Elsewhere only counted tasks print, a line in 30 s. Every process, worker or not,
 may write: a line is one write, so that those of several workers take turns and never mix.
+
+May import: printing.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Self
+
+from bench.printing import Steering, shown
 
 _ERASE = "\r\x1b[K"
 _PAUSE = 0.1  # seconds between two lines at a terminal: nobody reads faster, and work must not wait for it
@@ -129,7 +134,7 @@ def passes(stage: str, count: int) -> Iterator[int]:
 
 def say(text: str) -> None:
     """Print a line that stays, in place of the one that is rewritten."""
-    _write((_ERASE if _at_terminal() else "") + text + "\n")
+    _write((_ERASE if _at_terminal() else "") + shown(text) + "\n")
 
 
 def _at_terminal() -> bool:
@@ -138,13 +143,14 @@ def _at_terminal() -> bool:
 
 def _rewrite(text: str) -> None:
     if _at_terminal():
-        room = shutil.get_terminal_size().columns - 1
+        room, text = shutil.get_terminal_size().columns - 1, shown(text)
         _write(_ERASE + (text if len(text) <= room else f"…{text[1 - room :]}"))  # the end tells most
 
 
 def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    with suppress(OSError):  # a closed pipe or a full disk ends the lines and not the work
+        sys.stderr.write(Steering(text))
+        sys.stderr.flush()
 
 
 def amount(count: float, unit: str, *, bare: bool = False) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -28,12 +28,14 @@ ORDERS = {
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
 SINCE = {"labelled": 1.0, "paired": 1.0, "train": "all"}  # newer fields: a key has them where they are set
+SHOWN = ("method_shown", "dataset_shown")  # fields of a spec that are no part of its key
 AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
 DATABASES = {
     "reindexed": "after every round the current hash functions encode all items seen so far",
     "frozen": "an item is encoded when it arrives, and never again",
     "learned": "the codes that training gave the items, which saw their labels",
 }
+CONSTANT = "constant"  # the first word of a note on codes that are all equal
 PARTS = {  # of a database, by what the method was shown
     "all": "all database items",
     "trained": "the database items that the methods were trained on",
@@ -52,6 +54,9 @@ REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True)  # json.dumps() makes one every time
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Schedule:
         Schedule(order='drift', size=500, last='merge')
         """
         order, _, size = text.partition(":")
-        if order not in ORDERS or not re.fullmatch("[1-9][0-9]*", size):
+        if order not in ORDERS or not re.fullmatch("[1-9][0-9]{0,17}", size):
             raise ParameterError(
                 f"schedule {text!r} is not ORDER:SIZE with ORDER one of {', '.join(ORDERS)} and SIZE a "
                 "positive whole number. Try shuffled:2000."
@@ -115,24 +120,32 @@ class RunSpec:
     labelled: float = 1.0
     paired: float = 1.0
     train: str = "all"
+    method_shown: str = field(default="", compare=False)  # names that the user gave, no part of the key
+    dataset_shown: str = field(default="", compare=False)
 
     @cached_property  # reports ask for it tens of thousands of times, as for the label
     def key(self) -> str:
         """Content address: the same for equal specs on any machine, in any process."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # asdict() copies deeply
-        described = {k: v for k, v in values.items() if k not in SINCE or v != SINCE[k]}
-        text = json.dumps({**described, "schedule": asdict(self.schedule)}, sort_keys=True)
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}  # asdict() copies deeply
+        described = {k: v for k, v in values.items() if k not in SHOWN and (k not in SINCE or v != SINCE[k])}
+        schedule = {name: getattr(self.schedule, name) for name in self.schedule.__dataclass_fields__}
+        text = _ENCODER.encode({**described, "schedule": schedule})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
     def label(self) -> str:
-        """The method as it was asked for: ``lcdh[lambda1=0.1]``."""
-        return selector(self.method, self.params)
+        """The method as tables and figures show it: ``lcdh[lambda1=0.1]``, or the name that it was given."""
+        return self.method_shown or heading(self.method, self.params)
 
     @cached_property
     def dataset_label(self) -> str:
-        """The dataset as it was selected: ``files[path=mine.npz]``."""
-        return selector(self.dataset, self.dataset_params)
+        """The dataset as it is shown: ``wiki``, ``mine.npz``, or the name that it was given."""
+        return self.dataset_shown or dataset_heading(self.dataset, self.dataset_params)
+
+    @property
+    def selectors(self) -> tuple[str, str]:
+        """Method and dataset as they are selected on the command line, whatever they are shown as."""
+        return selector(self.method, self.params), selector(self.dataset, self.dataset_params)
 
     @property
     def sees_future(self) -> bool:
@@ -151,15 +164,57 @@ class RunSpec:
             **{
                 **stored,
                 "schedule": Schedule(**stored["schedule"]),
-                "directions": tuple(stored["directions"]),
+                "directions": tuple(stored.get("directions", cls.directions)),
             }
         )
 
 
 def selector(name: str, values: Mapping[str, Any]) -> str:
     """The text that selects a plugin with these parameters on the command line."""
-    inside = ",".join(f"{k}={v}" for k, v in sorted(values.items()))
+    inside = ",".join(f"{k}={quoted(v)}" for k, v in sorted(values.items()))
     return f"{name}[{inside}]" if inside else name
+
+
+def quoted(value: Any) -> str:
+    """A value as a selector has it: in quotes where it would be cut otherwise.
+
+    >>> print(quoted("v1,final.npz"), quoted(0.5), quoted("it's [1].npz"))
+    'v1,final.npz' 0.5 "it's [1].npz"
+    """
+    text = str(value)
+    if not re.search(r"[,\[\]'\"]|\sas\s", text) and text == text.strip():
+        return text
+    mark = "'" if "'" not in text or '"' in text else '"'
+    return mark + text.replace(mark, mark * 2) + mark
+
+
+def heading(name: str, values: Mapping[str, Any], parts: int = 1) -> str:
+    """A selector as a heading, in which only the last ``parts`` of paths are left.
+
+    >>> heading("ours", {"weights": "/data/clip/vitb32.npz", "seed": 1})
+    'ours[seed=1,weights=vitb32.npz]'
+    """
+    return selector(name, {key: _ending(value, parts) for key, value in values.items()})
+
+
+def dataset_heading(name: str, values: Mapping[str, Any], parts: int = 1) -> str:
+    """The same of a dataset; one that reads a ``path`` is called by it.
+
+    >>> dataset_heading("files", {"path": "/data/clip/vitb32.npz", "seed": 1})
+    'vitb32.npz[seed=1]'
+    """
+    path = values.get("path")
+    if not isinstance(path, str) or not path:
+        return heading(name, values, parts)
+    return heading(_ending(path, parts), {k: v for k, v in values.items() if k != "path"}, parts)
+
+
+def _ending(value: Any, parts: int) -> Any:
+    """The last parts of a path; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    windows = re.match(r"[A-Za-z]:\\|\\\\", value)
+    return "/".join(re.split(r"[/\\]+" if windows else "/+", value.rstrip("/"))[-parts:])
 
 
 def origin(fidelity: str) -> str:
@@ -223,7 +278,7 @@ class RoundRecord:
         """
         if part == shown:
             return self
-        names = [f.name for f in fields(PartRecord)]
+        names = PartRecord.__dataclass_fields__
         parts = {**self.parts, shown: PartRecord(**{name: getattr(self, name) for name in names})}
         chosen = parts.pop(part)
         return replace(self, parts=parts, **{name: getattr(chosen, name) for name in names})
@@ -269,6 +324,11 @@ class RunRecord:
             return self.reason or "no reason recorded"
         return "" if self.rounds else "no round was evaluated"
 
+    @property
+    def constant(self) -> bool:
+        """Whether all its codes of a modality are equal, so that its scores say nothing."""
+        return any(note.startswith(f"{CONSTANT} ") for note in self.notes)
+
     def over(self, part: str) -> RunRecord:
         """The same record with its scores over a part of the database, a key of PARTS, if it has parts."""
         if self.spec.train == SINCE["train"] or part == self.part:
@@ -286,6 +346,9 @@ class RunRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self.over("all"))
         del values["part"]
+        for name in SHOWN:
+            if not values["spec"][name]:
+                del values["spec"][name]
         return values
 
     @classmethod
@@ -295,12 +358,19 @@ class RunRecord:
             **{
                 **stored,
                 "spec": RunSpec.from_json(stored["spec"]),
-                "rounds": tuple(RoundRecord.from_json(r) for r in stored["rounds"]),
-                "fit_seconds": tuple(stored["fit_seconds"]),
-                "notes": tuple(stored["notes"]),
+                "rounds": tuple(RoundRecord.from_json(r) for r in stored.get("rounds", ())),
+                "fit_seconds": tuple(stored.get("fit_seconds", ())),
+                "notes": tuple(stored.get("notes", ())),
                 "contract": None if contract is None else tuple(contract),
             }
         )
+
+    def shown_as(self, spec: RunSpec) -> RunRecord:
+        """The same record under the names that ``spec`` was given; without one the old name stays."""
+        names = {name: getattr(spec, name) or getattr(self.spec, name) for name in SHOWN}
+        if all(getattr(self.spec, name) == value for name, value in names.items()):
+            return self
+        return replace(self, spec=replace(self.spec, **names))
 
     def with_arrays(self, name: str) -> RunRecord:
         return replace(self, arrays=name)

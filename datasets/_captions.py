@@ -8,12 +8,13 @@ query photos, and image to text partly measures memory.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bench.api import Card, Counts, DataError, Labels, Raw
+from bench.api import RANDOM_QUERIES, Card, Counts, DataError, Labels, Raw
 from bench.datasets import _official, _pictures
 
 Captions = Mapping[str, Sequence[str]]  # photo → its captions, in the order of their numbers
@@ -33,6 +34,47 @@ def of_tokens(path: Path) -> Captions:
         if tab and caption.strip():
             numbered.setdefault(photo, {})[int(which)] = caption.strip()
     return {photo: [by_number[k] for k in sorted(by_number)] for photo, by_number in numbered.items()}
+
+
+def of_kaggle(path: Path) -> Captions:
+    """Read captions from Kaggle's table: ``image,caption``, or ``image_name| comment_number| comment``.
+
+    Captions keep the order of the lines. Trap: one line of results.csv lacks its second separator.
+    """
+    head, *rows = _official.lines(path) or [""]
+    separator = "|" if "|" in head else ","
+    names = [name.strip().lower() for name in head.split(separator)]
+    if len(names) not in (2, 3) or not names[0].startswith("image"):
+        raise DataError(
+            f"{path}: begins {head[:60]!r}; expected the header image,caption or image_name|comment_number|"
+            "comment of Kaggle's copy. Copy the file again."
+        )
+    captions: dict[str, list[str]] = {}
+    for number, row in enumerate(rows, start=2):
+        photo, cut, rest = row.partition(separator)
+        if not cut:
+            raise DataError(
+                f"{path}: line {number} is {row[:40]!r}; expected {' and '.join(names)}, separated by "
+                f"{separator!r}. Copy the file again."
+            )
+        if len(names) == 3:
+            rest = re.sub(r"^\s*\d+\s*[|,]?", "", rest)  # the number of the caption
+        caption = rest.strip()
+        if len(caption) > 1 and caption[0] == caption[-1] == '"':
+            caption = caption[1:-1].replace('""', '"')
+        if caption:
+            captions.setdefault(photo.strip(), []).append(caption)
+    return captions
+
+
+def draw(captions: Captions, queries: int, seed: int) -> tuple[list[str], list[str], str]:
+    """Photos of train and test for a copy without a split, in the order of their names, and a note."""
+    photos = sorted(captions)
+    if queries >= len(photos):
+        raise DataError(f"queries={queries} of {len(photos)} photos; expected fewer. Lower queries.")
+    test = set(np.random.default_rng(seed).choice(photos, queries, replace=False).tolist())
+    note = f"{RANDOM_QUERIES}: {queries} of {len(photos)} photos, seed {seed}; the files define no split"
+    return [p for p in photos if p not in test], [p for p in photos if p in test], note
 
 
 def of_karpathy(path: Path) -> tuple[Captions, dict[str, list[str]]]:
@@ -59,10 +101,11 @@ def raw(
     train: Iterable[str],
     test: Iterable[str],
     related: Iterable[tuple[str, str]] = (),
+    drawn: str = "",
 ) -> Raw:
     """Pair test photos with their first caption as queries, and all photos with the others as database.
 
-    ``related`` are further pairs of photos whose captions fit each other's pictures.
+    ``related`` are further pairs of photos whose captions fit each other's pictures; ``drawn`` is a note.
     """
     usable = {photo for photo, sentences in captions.items() if len(sentences) > 1}
     asked = [photo for photo in test if photo in usable]
@@ -86,6 +129,7 @@ def raw(
     notes = (
         "relevance by pair: each test photo is a label, which its entry in the database shares",
         "test photos are in the stream too, with their other captions: I→T partly measures memory",
+        drawn,
         missing,
         *counts.differences(card.counts[""]),
     )

@@ -1,38 +1,60 @@
-"""Converts the labels of bundles, multi-hot or class numbers, into uint8 multi-hot matrices."""
+"""Converts the labels of bundles into uint8 multi-hot matrices.
+
+The trap: people write the same labels in many ways. A reading that can mean only one thing is taken and
+noted; where two are likely, the error names the value of the option ``labels`` that decides.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from bench.api import DataError, Labels
+from bench.api import DataError, Labels, ParameterError
 from bench.datasets._mapping import Mapped
-from bench.datasets._mat import Array
+from bench.datasets._reading import Array
 
-LabelKind = Literal["auto", "multi-hot", "class-number"]
+KINDS = {
+    "auto": "by shape and values: a single column holds class numbers",
+    "multi-hot": "a column per class, of 0 and 1 or of -1 and 1",
+    "class-number": "one number per item; -1 and NaN are no label",
+    "signed-class-number": "one number per item; negative numbers are classes too",
+    "above:X": "values above X are labels: for soft labels, votes, or -1, 0 and 1",
+}
+OPTION = "how to read labels: " + ", ".join(KINDS) + "; auto takes a single column as class numbers"
+Column = npt.NDArray[np.float64]
 
 
-def read(variables: list[Mapped], kind: LabelKind) -> tuple[list[Labels], tuple[str, ...], str]:
+def read(
+    variables: Sequence[Mapped], how: str, rows: Sequence[int]
+) -> tuple[list[Labels], tuple[str, ...], str]:
     """Return one matrix (n, classes) per variable, column names if the values define them, and a note.
 
-    ``auto`` reads a single column (or row, or vector) as class numbers. The class numbers of all
+    ``how`` is one of :data:`KINDS`; ``rows`` are the items of each variable. The class numbers of all
     variables together become the columns, in rising order.
     """
-    raw = [_stored(v) for v in variables]
-    if kind == "class-number" or (kind == "auto" and all(x.ndim == 1 for x in raw)):
-        for v, x in zip(variables, raw, strict=True):
-            _check_numbers(v, x)
-        values = np.unique(np.concatenate(raw))
-        if not len(values):
+    bound = _bound(how)
+    raw = [_stored(v, n) for v, n in zip(variables, rows, strict=True)]
+    above = "" if bound is None else f", values above {bound:g} taken as labels"
+    if bound is not None:
+        with np.errstate(invalid="ignore"):  # NaN is above nothing
+            raw = [x > bound for x in raw]
+    numbers = how in ("class-number", "signed-class-number")
+    if numbers or (how != "multi-hot" and all(x.ndim == 1 for x in raw)):
+        matrices, names, note = _of_numbers(variables, raw, how)
+        return matrices, names, note + above
+    pairs = [_multi_hot(v, x) for v, x in zip(variables, raw, strict=True)]
+    matrices = [matrix for matrix, _ in pairs]
+    for variable, matrix in zip(variables, matrices, strict=True):
+        if matrix.shape[1] != matrices[0].shape[1]:
             raise DataError(
-                f"{variables[0].where}: is empty; expected a label per item. Map another variable."
+                f"{variable.where}: has {matrix.shape[1]} label columns; expected {matrices[0].shape[1]}, as "
+                f"{variables[0].variable.name} has. Write both as multi-hot, or both as class numbers."
             )
-        matrices = [(x[:, None] == values[None, :]).astype(np.uint8) for x in raw]
-        note = f"labels read as class numbers {values[0]} to {values[-1]}: {len(values)} columns"
-        return matrices, tuple(str(int(v)) for v in values), note
-    matrices = [_multi_hot(v, x) for v, x in zip(variables, raw, strict=True)]
-    return matrices, (), f"labels read as multi-hot, {matrices[0].shape[1]} columns"
+    read_as = "".join(dict.fromkeys(note for _, note in pairs))
+    return matrices, (), f"labels read as multi-hot, {matrices[0].shape[1]} columns{read_as}{above}"
 
 
 def select(names: tuple[str, ...], prefixes: str, source: object) -> list[int]:
@@ -48,30 +70,131 @@ def select(names: tuple[str, ...], prefixes: str, source: object) -> list[int]:
     return columns
 
 
-def _stored(variable: Mapped) -> Array:
-    array = variable.numbers()
-    if array.ndim not in (1, 2):
+def _bound(how: str) -> float | None:
+    """The number in ``above:0.5``; None for the other kinds."""
+    match = re.fullmatch(r"above:([-+]?[0-9]*\.?[0-9]+)", how)
+    if match is None and how not in KINDS:
+        raise ParameterError(
+            f"labels={how!r} is not one of {', '.join(KINDS)}, with X a number. Try labels=auto."
+        )
+    if how == "above:X":
+        raise ParameterError("labels=above:X needs a number in place of X. Try labels=above:0.5.")
+    return None if match is None else float(match[1])
+
+
+def _stored(variable: Mapped, rows: int) -> Array:
+    """A matrix (items, classes), or a vector of one value per item, whichever way it lies."""
+    array = np.atleast_1d(variable.numbers())
+    if array.ndim > 2:
         raise DataError(
             f"{variable.where}: has shape {array.shape}; expected labels (items, classes) or class numbers "
             "(items,). Map another variable."
         )
+    if rows == 1 and array.size > 1 and (array.ndim == 1 or len(array) == 1):
+        return array.reshape(1, -1)  # one item in multi-hot form, and no row of class numbers
     return array.ravel() if 1 in array.shape else array
 
 
-def _check_numbers(variable: Mapped, x: Array) -> None:
-    if x.ndim != 1 or not np.isfinite(x).all() or (x != np.round(x)).any():
+def _of_numbers(
+    variables: Sequence[Mapped], raw: Sequence[Array], how: str
+) -> tuple[list[Labels], tuple[str, ...], str]:
+    columns = [_whole(v, x) for v, x in zip(variables, raw, strict=True)]
+    every = np.concatenate(columns)
+    values = np.unique(every[~np.isnan(every)])
+    if not len(values):
+        raise DataError(f"{variables[0].where}: is empty; expected a label per item. Map another variable.")
+    missing = ["NaN"] if np.isnan(every).any() else []
+    if values[0] < 0 and _minus_one_is_no_label(variables[0], values, how):
+        values = values[values != -1]
+        missing.append("-1")
+    matrices = [(x[:, None] == values[None, :]).astype(np.uint8) for x in columns]
+    names = tuple(str(int(v)) for v in values)
+    note = f"labels read as class numbers {names[0]} to {names[-1]}: {len(names)} columns"
+    if len(names) == 2:
+        note = f"labels read as two classes, {names[0]} and {names[1]}"
+    return matrices, names, note + (f"; {' and '.join(missing)} read as no label" if missing else "")
+
+
+def _whole(variable: Mapped, x: Array) -> Column:
+    """A vector of class numbers in float64; NaN stays."""
+    if x.ndim != 1:
         raise DataError(
             f"{variable.where}: shape {variable.shape} does not hold class numbers; expected one whole "
             "number per item. Write labels=multi-hot, or map another variable."
         )
-
-
-def _multi_hot(variable: Mapped, x: Array) -> Labels:
-    matrix = x[:, None] if x.ndim == 1 else x
-    good = (matrix == 0) | (matrix == 1)
-    if not good.all():
+    numbers: Column = x.astype(np.float64)
+    odd = numbers[(numbers != np.round(numbers)) & ~np.isnan(numbers)]
+    if len(odd) or np.isinf(numbers).any():
+        shown = odd[0] if len(odd) else "inf"
         raise DataError(
-            f"{variable.where}: shape {variable.shape} holds {matrix[~good][0]}; expected labels of 0 and 1, "
-            "a column per class. Give one column of class numbers, or map another variable."
+            f"{variable.where}: holds {shown}, shape {variable.shape} does not hold class numbers; expected "
+            "one whole number per item. Write labels=above:0.5 for scores of one class, or map another "
+            "variable."
         )
-    return np.ascontiguousarray(matrix, dtype=np.uint8)
+    return numbers
+
+
+def _minus_one_is_no_label(variable: Mapped, values: Column, how: str) -> bool:
+    """Whether -1 marks items without a label; asks where it may as well be a class."""
+    if how == "signed-class-number":
+        return False
+    if values[0] < -1:
+        raise DataError(
+            f"{variable.where}: holds class number {values[0]:g}; expected numbers from 0, and -1 for items "
+            "without a label. Write labels=signed-class-number if negative numbers are classes."
+        )
+    if how == "class-number":
+        return True
+    known = set(values.tolist())
+    if known == {-1.0, 1.0}:
+        return False  # two classes, as classifiers write them
+    if known <= {-1.0, 0.0, 1.0}:
+        raise DataError(
+            f"{variable.where}: holds {_shown(values)} as class numbers; expected to know whether -1 is a "
+            "class or marks items without a label. Write labels=signed-class-number if -1 is a class, or "
+            "labels=class-number if it is no label."
+        )
+    return True
+
+
+def _multi_hot(variable: Mapped, x: Array) -> tuple[Labels, str]:
+    """The matrix as 0 and 1, and how its values were read, where they are others."""
+    matrix = x[:, None] if x.ndim == 1 else x
+    ones = matrix == 1
+    if (ones | (matrix == 0)).all():
+        return np.ascontiguousarray(ones, dtype=np.uint8), ""
+    if (ones | (matrix == -1)).all():
+        return np.ascontiguousarray(ones, dtype=np.uint8), "; -1 read as no label"
+    values = np.unique(matrix)
+    if len(values) == 2 and values[0] == 0 and values[1] > 0:
+        return np.ascontiguousarray(matrix != 0, dtype=np.uint8), f"; {values[1]:g} read as a label"
+    raise DataError(
+        f"{variable.where}: shape {variable.shape} holds {_shown(values)}; expected labels of 0 and 1 (or -1 "
+        f"and 1), a column per class. {_advice(values)}"
+    )
+
+
+def _advice(values: Array) -> str:
+    if np.isnan(values).any():
+        return "Write labels=above:0.5, by which NaN is no label, or map another variable."
+    if set(values.tolist()) == {-1, 0, 1}:
+        return (
+            "If 0 means absent or unknown, write labels=above:0, which takes only 1 as a label; if it means "
+            "possibly present, write labels=above:-1, which takes 0 too."
+        )
+    if values[0] >= 0 and values[-1] <= 1:
+        return "For soft labels write labels=above:0.5, or another bound."
+    if values[0] < 0 or (values == np.round(values)).all():
+        return (
+            "If every positive value is a label, write labels=above:0; else give one column of class "
+            "numbers, or map another variable."
+        )
+    return "Write labels=above:X with the bound X of your scores, or map another variable."
+
+
+def _shown(values: Array) -> str:
+    """Up to five of the values."""
+    listed = [f"{v:g}" for v in values[:5].astype(np.float64)]
+    if len(values) > 5:
+        return f"{', '.join(listed)}, ... ({len(values)} values)"
+    return " and ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))

@@ -1,72 +1,47 @@
-"""Assigns the variables of a bundle to roles, by their usual names or by the user's mapping.
+"""Assigns the variables of a bundle to roles, by the words of their names or by the user's mapping.
 
 Roles are ``image``, ``text``, ``labels``, the same with the prefix ``query_``, ``query_index``,
-``database_index``, ``classes`` (names of label columns), and further views of a modality, such as
-``image_clip`` and ``query_image_clip``.
+``database_index``, ``split`` (a column that says each item's part), ``classes`` (names of label columns),
+and further views of a modality, such as ``image_clip`` and ``query_image_clip``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from bench.api import DataError, Features, ParameterError
-from bench.datasets._mat import AnyVariable, Array, Variable
+from bench.datasets._reading import AnyVariable, Array, Variable
+from bench.datasets._words import MODALITIES, Meaning, meaning, part_of, speaks_of_split
 
 REQUIRED = ("image", "text", "labels")
-_ROLE = re.compile(r"(query_)?(image|text)(_[a-z0-9]+)?|(query_)?labels|(query|database)_index|classes")
-
-
-def _three(image: str, text: str, labels: str, prefix: str = "") -> dict[str, tuple[str, ...]]:
-    names = zip(REQUIRED, (image, text, labels), strict=True)
-    return {prefix + role: tuple(name.split("|")) for role, name in names}
-
-
-# Tried in this order. If a bundle has a database (I_db) beside a training set (I_tr), the stream
-# is the database: I_tr is the part of it that offline methods learn from.
-LAYOUTS: tuple[dict[str, tuple[str, ...]], ...] = (
-    _three("I_db", "T_db", "L_db") | _three("I_te", "T_te", "L_te", "query_"),
-    _three("I_tr", "T_tr", "L_tr")
-    | _three("I_te", "T_te", "L_te", "query_")
-    | {
-        "image_clip": ("I_tr_clip",),
-        "text_clip": ("T_tr_clip",),
-        "query_image_clip": ("I_te_clip",),
-        "query_text_clip": ("T_te_clip",),
-    },
-    _three("XAll|IAll|images", "YAll", "LAll")
-    | {
-        "query_index": ("indexTest", "param/indexTest"),
-        "database_index": ("indexDatabase", "param/indexDatabase"),
-    },
-    _three("image_train", "text_train", "label_train|labels_train")
-    | _three("image_test", "text_test", "label_test|labels_test", "query_"),
-    _three("image|images", "text|texts|tags", "labels|label")
-    | _three("query_image", "query_text", "query_labels", "query_")
-    | {
-        "query_index": ("query_index",),
-        "database_index": ("database_index", "retrieval_index"),
-        "image_clip": ("image_clip",),
-        "text_clip": ("text_clip",),
-        "query_image_clip": ("query_image_clip",),
-        "query_text_clip": ("query_text_clip",),
-    },
-)
+EXAMPLES = {"image": "I_tr, XAll or image", "text": "T_tr, YAll or text", "labels": "L_tr, LAll or labels"}
+VIEWS = ("image_clip", "text_clip")
+STREAMS = ("database", "train", "all")  # a database beside a training set is the stream
+_ROLE = re.compile(r"(query_)?(image|text)(_[a-z0-9]+)?|(query_)?labels|(query|database)_index|split|classes")
+_BARE_Y = (
+    len(MODALITIES["text"]) - 1
+)  # the preference of a text that is called Y: beside another, it is labels
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A variable in its role."""
+    """A variable in its role; if it has more than two axes, those of length 1 are left out."""
 
     variable: AnyVariable
     transposed: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.variable.shape[::-1] if self.transposed else self.variable.shape
+        shape = self.variable.shape[::-1] if self.transposed else self.variable.shape
+        long, inner = (tuple(n for n in axes if n != 1) for axes in (shape, shape[1:]))
+        if len(shape) < 3 or len(long) > 2:
+            return shape
+        return long if len(long) == 2 else (shape[0], *inner)
 
     @property
     def where(self) -> str:
@@ -76,11 +51,12 @@ class Mapped:
     @property
     def counts_from(self) -> int:
         """The number of the first row in an index: MATLAB counts from 1."""
-        return 1 if self.variable.path.suffix.lower() == ".mat" else 0
+        return self.variable.counts_from
 
     def read(self) -> Array:
         array = self.variable.read()
-        return array.T if self.transposed else array
+        turned = array.T if self.transposed else array
+        return turned.reshape(self.shape) if turned.ndim > len(self.shape) else turned
 
     def features(self) -> Features:
         """The matrix in float32, if possible without holding the stored one in memory."""
@@ -92,8 +68,13 @@ class Mapped:
     def numbers(self) -> Array:
         """The array; :class:`DataError` if it is text."""
         array = self.read()
-        if array.dtype.kind == "U":
-            raise DataError(f"{self.where}: is text; expected numbers. Map another variable.")
+        if array.dtype.kind in "UO":
+            shown = f" (first: {str(array.flat[0])[:40]!r})" if array.size else ""
+            raise DataError(
+                f"{self.where}: is text{shown}; expected numbers. Map another variable, or convert it: "
+                "digits by x.astype(np.float32), names of classes by np.unique(x, return_inverse=True)[1], "
+                "sentences by an encoder (docs/datasets.md, Views)."
+            )
         return array
 
     def __str__(self) -> str:
@@ -101,20 +82,25 @@ class Mapped:
         return f"{self.variable}{', transposed' if self.transposed else ''} ({size})"
 
 
-def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> dict[str, Mapped]:
-    """Map roles to variables by the layout that fits best and by ``mapping`` (``role:variable;...``).
+def resolve(
+    where: str, available: Mapping[str, AnyVariable], mapping: str, *, ignore_split: bool = False
+) -> dict[str, Mapped]:
+    """Map roles to variables by their names and by ``mapping`` (``role:variable;...``).
 
     Raises :class:`DataError`, which lists all variables, if a required role is missing.
     """
     chosen = {role: _named(where, available, role, name) for role, name in parse(mapping).items()}
-    best, roles = _best(available, chosen)
+    roles = _best(available, chosen)
     missing = [role for role in REQUIRED if role not in roles]
-    if missing:
-        wanted = " and ".join(f"{role} ({' or '.join(LAYOUTS[best][role])})" for role in missing)
-        raise DataError(
-            f"{where}: no variable for {wanted}; found {_listed(available)}; expected image and text "
-            f"features and labels. Add it, or name it: mapping={missing[0]}:VARIABLE."
-        )
+    if missing or (not chosen and len(complete_files(available)) > 1):
+        for variable in available.values():
+            _refuse_closed(variable)
+        raise DataError(f"{where}: {_lacking(available, missing)}")
+    if ignore_split:
+        split = ("query_", "database_index", "split")
+        roles = {role: mapped for role, mapped in roles.items() if not role.startswith(split)}
+    for mapped in roles.values():
+        _refuse_closed(mapped.variable)
     _check_queries(where, roles)
     for name in (f"{roles['labels'].variable.name}_names", "classes"):
         if name in available and "classes" not in roles:
@@ -124,7 +110,7 @@ def resolve(where: str, available: Mapping[str, AnyVariable], mapping: str) -> d
 
 def find(available: Mapping[str, AnyVariable]) -> dict[str, Mapped]:
     """Map roles to variables as far as names allow; roles may be missing, and nothing is validated."""
-    return _best(available, {})[1]
+    return _best(available, {})
 
 
 def parse(mapping: str) -> dict[str, str]:
@@ -139,34 +125,138 @@ def parse(mapping: str) -> dict[str, str]:
         if not _ROLE.fullmatch(role) or not name:
             raise ParameterError(
                 f"files: mapping entry {entry!r} is not ROLE:VARIABLE with ROLE one of image, text, labels, "
-                "query_image, query_text, query_labels, query_index, database_index, classes, or a view such "
-                "as image_clip. Write mapping=image:I_tr;text:T_tr."
+                "query_image, query_text, query_labels, query_index, database_index, split, classes, or a "
+                "view such as image_clip. Write mapping=image:I_tr;text:T_tr."
             )
         pairs[role] = name
     return pairs
 
 
+def complete_files(available: Mapping[str, AnyVariable]) -> list[Path]:
+    """The files that have images, texts and labels each, in the order of their names.
+
+    Halves of one bundle, such as train.npz and test.npz, do not count.
+    """
+    by_file: dict[Path, dict[str, AnyVariable]] = {}
+    for variable in available.values():
+        path = variable.path
+        if part_of(path.stem) == part_of(path.parent.name) == "all":
+            by_file.setdefault(path, {})[variable.name] = variable
+    return [path for path, named in sorted(by_file.items()) if find(named).keys() >= set(REQUIRED)]
+
+
 def unused(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) -> list[str]:
-    """The names of the variables that no role reads, sorted."""
+    """The shortest names of the variables that no role reads, sorted."""
     read = {id(m.variable) for m in roles.values()}
     for mapped in roles.values():
         read |= {id(part) for part in getattr(mapped.variable, "parts", {}).values()}
-    return sorted(name for name, v in available.items() if id(v) not in read and "/" not in name)
+    return sorted(name for name, v in _once(available) if id(v) not in read)
 
 
-def _best(available: Mapping[str, AnyVariable], chosen: dict[str, Mapped]) -> tuple[int, dict[str, Mapped]]:
-    """The index of the layout that fits best, and its roles, overridden by ``chosen``."""
-    layouts = [_of_layout(available, layout) for layout in LAYOUTS]
+def not_understood(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) -> list[str]:
+    """The unread variables whose names speak of queries or of an index of rows, each with its shape."""
+    sizes = dict(available)
+    return [
+        f"{name} ({'×'.join(map(str, sizes[name].shape))})"
+        for name in unused(available, roles)
+        if speaks_of_split(name) and np.prod(sizes[name].shape) > 1
+    ]
 
-    def fit(i: int) -> tuple[int, int]:
-        return sum(role in layouts[i] or role in chosen for role in REQUIRED), len(layouts[i])
 
-    best = max(range(len(layouts)), key=fit)  # the first of equals
-    return best, _items_first(layouts[best]) | chosen
+def _once(available: Mapping[str, AnyVariable]) -> list[tuple[str, AnyVariable]]:
+    """Every variable once, by its shortest name."""
+    names: dict[int, str] = {}
+    for name in sorted(available, key=len):
+        names.setdefault(id(available[name]), name)
+    return [(name, available[name]) for name in names.values()]
+
+
+def _best(available: Mapping[str, AnyVariable], chosen: dict[str, Mapped]) -> dict[str, Mapped]:
+    """The roles of the stream that names fit best, overridden by ``chosen``."""
+    known = _Known(available)
+    streams = [known.roles(part) for part in STREAMS]
+
+    def fit(roles: Mapping[str, Mapped]) -> tuple[int, int]:
+        return sum(role in roles or role in chosen for role in REQUIRED), len(roles)
+
+    return _items_first(max(streams, key=fit)) | chosen  # the first of equals
+
+
+_Candidate = tuple[Meaning, str, AnyVariable]
+
+
+class _Known:
+    """The variables whose names say something, by part and role."""
+
+    def __init__(self, available: Mapping[str, AnyVariable]) -> None:
+        self.named: dict[tuple[str, str], list[_Candidate]] = {}
+        for name, variable in _once(available):
+            longer = (n for n, v in available.items() if v is variable)
+            said = next((m for m in map(meaning, (name, *longer)) if m.role), None)
+            if _is_list(variable) and (said is None or said.role != "labels") and part_of(name) != "all":
+                said = Meaning("index", part_of(name), (1, 0))  # such as TestImagelist.txt
+            if said is not None:
+                self.named.setdefault((said.part, said.role), []).append((said, name, variable))
+
+    def roles(self, part: str) -> dict[str, Mapped]:
+        """The roles of the items of ``part``, and of the queries beside them."""
+        roles = self._arrays(part, "")
+        asked = self._arrays("query", "query_")
+        index = self._index()
+        weak = "query_index" in index and self.named["query", "index"][0][0].rank[0] > 0
+        if asked and weak:
+            index = {}
+        split = self._one("all", "split")
+        if split is not None and not asked and not index:
+            index = {"split": split}
+        return roles | asked | {role: Mapped(variable) for role, variable in index.items()}
+
+    def _arrays(self, part: str, prefix: str) -> dict[str, Mapped]:
+        found = {role: self._one(part, role) for role in (*REQUIRED, *VIEWS)}
+        if found["labels"] is None:
+            found["labels"] = self._bare_y(part, found["text"])
+        for role in ("image", "text"):
+            if found[role] is None:
+                found[role], found[f"{role}_clip"] = found[f"{role}_clip"], None
+        return {prefix + role: Mapped(v) for role, v in found.items() if v is not None}
+
+    def _one(self, part: str, role: str) -> AnyVariable | None:
+        """The variable of the best name; None if two are equally good, which only a mapping decides."""
+        names = self.candidates(part, role)
+        if len(names) > 1 and role != "labels" and self._key(role, names[0]) == self._key(role, names[1]):
+            return None
+        return names[0][2] if names else None
+
+    @staticmethod
+    def _key(role: str, candidate: _Candidate) -> tuple[bool, tuple[int, int]]:
+        """Orders candidates: a vector is never features."""
+        said, _, variable = candidate
+        return role.partition("_")[0] in ("image", "text") and len(variable.shape) < 2, said.rank
+
+    def candidates(self, part: str, role: str) -> list[_Candidate]:
+        """From the best name."""
+        return sorted(self.named.get((part, role), []), key=lambda c: (*self._key(role, c), c[1]))
+
+    def _bare_y(self, part: str, text: AnyVariable | None) -> AnyVariable | None:
+        """Labels that are called Y, as beside X1 and X2."""
+        others = (v for m, _, v in self.candidates(part, "text") if m.rank[1] == _BARE_Y and v is not text)
+        return next(others, None)
+
+    def _index(self) -> dict[str, AnyVariable]:
+        """The rows of queries and database; a training index stands for the database if that has none."""
+        found = {part: self._one(part, "index") for part in ("query", "database", "train")}
+        database = found["database"] if found["database"] is not None else found["train"]
+        pairs = {"query_index": found["query"], "database_index": database}
+        return {role: v for role, v in pairs.items() if v is not None}
+
+
+def _is_list(variable: AnyVariable) -> bool:
+    """Whether a variable is a text file with one entry per line."""
+    return isinstance(variable, Variable) and variable.container.name == "text" and len(variable.shape) == 1
 
 
 def _items_first(roles: dict[str, Mapped]) -> dict[str, Mapped]:
-    """Transpose arrays with items in the last axis: MATLAB's pixels, and v7.3 files not by MATLAB.
+    """Transpose arrays with items in the last axis: MATLAB's pixels, and files with items in columns.
 
     A single matrix that lies across is left alone and refused later: it may be the wrong variable.
     """
@@ -191,31 +281,49 @@ def _named(where: str, available: Mapping[str, AnyVariable], role: str, name: st
     if name.endswith(".T") and name.removesuffix(".T") in available:
         return Mapped(available[name.removesuffix(".T")], transposed=True)
     raise DataError(
-        f"{where}: no variable {name!r} for the mapping's {role}; found {_listed(available)}. "
+        f"{where}: no variable {name!r} for the mapping's {role}; found {listed(available)}. "
         "Correct the name, upper and lower case included."
     )
 
 
-def _of_layout(
-    available: Mapping[str, AnyVariable], layout: Mapping[str, tuple[str, ...]]
-) -> dict[str, Mapped]:
-    by_lower = {name.lower(): v for name, v in available.items()}
-    roles = {}
-    for role, names in layout.items():
-        known = [available.get(n, by_lower.get(n.lower())) for n in names]
-        first = next((v for v in known if v is not None), None)
-        if first is not None:
-            roles[role] = Mapped(first)
-    return roles
+def _refuse_closed(variable: AnyVariable) -> None:
+    """Raise the error of a file that is listed but never opened, such as a pickle."""
+    if variable.shape == ():
+        variable.read()
+
+
+def _lacking(available: Mapping[str, AnyVariable], missing: Sequence[str]) -> str:
+    """The end of a message on roles without a variable, or with several that are equally good."""
+    bundles = complete_files(available)
+    if len(bundles) > 1:
+        names = [path.name for path in bundles]
+        return (
+            f"holds {len(bundles)} bundles: {', '.join(names)}; expected one. Choose it: "
+            f"files[path={bundles[0]}], or bundle={names[0]} for a dataset with a name."
+        )
+    known, first = _Known(available), missing[0]
+    for part in (*STREAMS, "query"):
+        equal = [name for _, name, _ in known.candidates(part, first)]
+        if len(equal) > 1:
+            return (
+                f"several variables for {first}: {', '.join(equal)}; expected one. "
+                f"Choose it: mapping={first}:{equal[0]}."
+            )
+    wanted = " and ".join(f"{role} (such as {EXAMPLES[role]})" for role in missing)
+    return (
+        f"no variable for {wanted}; found {listed(available)}; expected image and text "
+        f"features and labels. Add it, or name it: mapping={first}:VARIABLE."
+    )
 
 
 def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:
     given = [f"query_{role}" for role in REQUIRED if f"query_{role}" in roles]
     if given and len(given) < len(REQUIRED):
         missing = [f"query_{role}" for role in REQUIRED if f"query_{role}" not in roles]
+        shown = ", ".join(f"{role} ({roles[role].variable.name})" for role in given)
         raise DataError(
-            f"{where}: {', '.join(given)} without {', '.join(missing)}; expected all three or none. "
-            f"Name the rest: mapping={missing[0]}:VARIABLE."
+            f"{where}: {shown} without {', '.join(missing)}; expected all three or none. "
+            f"Name the rest: mapping={missing[0]}:VARIABLE, or ignore them: split=random."
         )
     if given and ("query_index" in roles or "database_index" in roles):
         raise DataError(
@@ -225,33 +333,11 @@ def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:
     if "database_index" in roles and "query_index" not in roles:
         raise DataError(
             f"{where}: has {roles['database_index']} but no query_index; expected the rows of the queries "
-            "too. Name them: mapping=query_index:VARIABLE."
+            "too. Name them: mapping=query_index:VARIABLE, or ignore them: split=random."
         )
 
 
-def _listed(available: Mapping[str, AnyVariable], most: int = 20) -> str:
+def listed(available: Mapping[str, AnyVariable], most: int = 20) -> str:
     """Every variable once, by its shortest name, with its shape."""
-    once: dict[int, str] = {}
-    for name, v in sorted(available.items(), key=lambda item: len(item[0])):
-        once.setdefault(id(v), f"{name} {'×'.join(map(str, v.shape))}")
-    shown = sorted(once.values())
+    shown = sorted(f"{name} {'×'.join(map(str, v.shape))}" for name, v in _once(available))
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
-
-
-def as_index(mapped: Mapped, rows: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Read row numbers, counted from 0; :class:`DataError` if one is out of range."""
-    numbers = mapped.numbers().ravel()
-    index: np.ndarray[tuple[int], np.dtype[np.intp]] = numbers.astype(np.intp) - mapped.counts_from
-    if (
-        not len(index)
-        or (index != numbers - mapped.counts_from).any()
-        or index.min() < 0
-        or index.max() >= rows
-    ):
-        span = f"runs from {numbers.min()} to {numbers.max()}" if len(index) else "is empty"
-        raise DataError(
-            f"{mapped.where}: {span}; expected whole row numbers from "
-            f"{mapped.counts_from} to {rows - 1 + mapped.counts_from}. Count from {mapped.counts_from} "
-            "(MATLAB files from 1, NumPy files from 0)."
-        )
-    return index

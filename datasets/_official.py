@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from bench.api import DataError, Labels, Rows
+from bench.api import RANDOM_QUERIES, DataError, Labels, Rows
 
 EDGES = ".,;:!?\"'()[]"  # punctuation to strip from the ends of a word
 DEPTH = 3  # how many folders below ROOT/NAME a distribution may lie
@@ -86,13 +87,34 @@ def most_frequent(documents: Iterable[Iterable[str]], *, least: int = 1, most: i
     return tuple(ordered[:most] if most else ordered)
 
 
-def split_at_random(labels: Labels, queries: int, seed: int) -> tuple[Rows, Rows]:
-    """Draw ``queries`` random labelled items; returns the rows of train and query, in rising order."""
+def by_owners(labels: Labels, asked: npt.NDArray[np.bool_], source: str) -> tuple[Rows, Rows, str]:
+    """Make the labelled items that are ``asked`` the queries; returns the rows of both splits, and a note."""
+    query = np.flatnonzero(asked & labels.any(axis=1))
+    train = np.flatnonzero(~asked)
+    if not len(query) or not len(train):
+        raise DataError(
+            f"{source}: splits {len(asked)} items into {len(train)} and {len(query)}; expected both."
+        )
+    return train, query, f"queries: the {len(query)} labelled items of {source}"
+
+
+def split(labels: Labels, queries: int, seed: int, kind: str = "random") -> tuple[Rows, Rows, str]:
+    """Choose ``queries`` labelled items; returns the rows of train and query, in rising order, and a note.
+
+    ``first`` and ``last`` take the first and the last of them, any other ``kind`` random ones.
+    """
     labelled = np.flatnonzero(labels.any(axis=1))
     if queries >= len(labelled):
         raise DataError(
             f"queries={queries} of {len(labelled)} labelled items; expected fewer, since the rest is the "
             "database. Lower queries, or complete the files."
         )
-    query = np.sort(np.random.default_rng(seed).choice(labelled, queries, replace=False))
-    return np.setdiff1d(np.arange(len(labels), dtype=np.intp), query), query
+    note = f"queries: the {kind} {queries} of {len(labelled)} labelled items, by split={kind}"
+    if kind == "first":
+        query = labelled[:queries]
+    elif kind == "last":
+        query = labelled[len(labelled) - queries :]
+    else:
+        query = np.sort(np.random.default_rng(seed).choice(labelled, queries, replace=False))
+        note = f"{RANDOM_QUERIES}: {queries} of {len(labelled)} labelled items, seed {seed}"
+    return np.setdiff1d(np.arange(len(labels), dtype=np.intp), query), query, note

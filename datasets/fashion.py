@@ -60,7 +60,7 @@ class Fashion(RawSource):
         table = [table[i] for i in rows]
         labels, classes = _labels(table, self.labels.split("+"), self.least)
         kept = np.flatnonzero(labels.any(axis=1))
-        train, query = _official.split_at_random(labels[kept], self.queries, self.seed)
+        train, query, drawn = _official.split(labels[kept], self.queries, self.seed)
         rare = f"dropped products without a label of {self.least} products: {len(table) - len(kept)}"
         return Raw(
             ids=np.array([int(table[i]["id"]) for i in kept], dtype=np.intp),
@@ -70,7 +70,7 @@ class Fashion(RawSource):
             classes=classes,
             train=train,
             query=query,
-            notes=tuple(filter(None, (*dropped, missing, rare if len(kept) < len(table) else ""))),
+            notes=tuple(filter(None, (*dropped, missing, drawn, rare if len(kept) < len(table) else ""))),
         )
 
 

@@ -42,22 +42,40 @@ class Flickr8k(RawSource):
     photos and, for each query, the photo with its other captions. That entry is relevant to the query
     (``pair``); if experts or the crowd judged that a caption of one test photo describes another, so is the
     other's entry. A judgement holds for all captions of the photo and in both directions.
+
+    Kaggle's copy (``captions.txt`` and ``Images``) has no split: A. Karpathy's ``dataset_flickr8k.json`` or
+    the owners' two lists give it, or else ``queries`` photos are drawn at random.
     """
 
     relevance: Literal["pair", "expert", "crowd"] = param(
         "pair", "relevance by pair alone, or also by ExpertAnnotations.txt or CrowdFlowerAnnotations.txt"
     )
+    queries: int = param(1000, "number of test photos, if the files define no split", least=1)
+    seed: int = param(0, "random seed of these test photos", least=0)
     card = CARD
 
     def raw(self, root: Path) -> Raw:
         home = self.home(root)
-        captions = _captions.of_tokens(_official.expect(home, "Flickr8k.token.txt", "the captions"))
-        train, test = (
-            _official.lines(_official.expect(home, f"Flickr_8k.{part}Images.txt", "the owners' split"))
-            for part in ("train", "test")
-        )
+        kaggle = _official.find(home, "captions.txt")
+        karpathy = _official.find(home, "dataset_flickr8k.json")
+        if kaggle is not None and _official.find(home, "Flickr8k.token.txt") is None:
+            captions = _captions.of_kaggle(kaggle)
+        else:
+            captions = _captions.of_tokens(_official.expect(home, "Flickr8k.token.txt", "the captions"))
+        listed = any(_official.find(home, f"Flickr_8k.{part}Images.txt") for part in ("train", "test"))
+        drawn = ""
+        if karpathy is not None and not listed:
+            _, parts = _captions.of_karpathy(karpathy)
+            train, test = parts["train"], parts["test"]
+        elif kaggle is not None and not listed:
+            train, test, drawn = _captions.draw(captions, self.queries, self.seed)
+        else:
+            train, test = (
+                _official.lines(_official.expect(home, f"Flickr_8k.{part}Images.txt", "the owners' split"))
+                for part in ("train", "test")
+            )
         judged = () if self.relevance == "pair" else _judged(home, self.relevance)
-        return _captions.raw(home, CARD, captions, train, test, related=judged)
+        return _captions.raw(home, CARD, captions, train, test, related=judged, drawn=drawn)
 
 
 def _judged(home: Path, who: str) -> Iterator[tuple[str, str]]:

@@ -66,7 +66,7 @@ class Iaprtc12(BundledSource):
         labels = np.zeros((len(numbers), len(columns)), np.uint8)
         for i, number in enumerate(numbers):
             labels[i, np.searchsorted(columns, sorted(regions[number]))] = 1
-        train, query = _official.split_at_random(labels, self.queries, self.seed)
+        train, query, drawn = _official.split(labels, self.queries, self.seed, self.split)
         vocabulary = _official.most_frequent(
             (_official.words(texts[numbers[row]]) for row in train), most=self.words
         )
@@ -82,7 +82,7 @@ class Iaprtc12(BundledSource):
             train=train,
             query=query,
             vocabulary=vocabulary,
-            notes=tuple(filter(None, (left_out, missing, *counts.differences(CARD.counts[""])))),
+            notes=tuple(filter(None, (left_out, missing, drawn, *counts.differences(CARD.counts[""])))),
         )
 
 

@@ -96,7 +96,7 @@ class Mirflickr25k(BundledSource):
             if self.topics == "relevant":
                 keep &= labels.any(axis=1)
         rows = np.flatnonzero(keep)
-        train, query = _official.split_at_random(labels[rows], self.queries, self.seed)
+        train, query, drawn = _official.split(labels[rows], self.queries, self.seed, self.split)
         expected = CARD.counts[self.variant]
         counts = Counts(pairs=len(rows), queries=len(query), classes=len(TOPICS), words=len(words))
         return Raw(
@@ -111,6 +111,7 @@ class Mirflickr25k(BundledSource):
             notes=(
                 f"variant {self.variant}: {CARD.variants[self.variant]}",
                 rule,
+                drawn,
                 *missing,
                 *note,
                 *counts.differences(expected),

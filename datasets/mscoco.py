@@ -100,6 +100,7 @@ class Mscoco(BundledSource):
     variant: Literal["2014", "2017"] = param("2014", "edition of photos and annotations")
     captions: Literal["all", "first"] = param("all", "captions in a text: all of them, or the first")
     queries: int = param(5000, "number of random query items, if the files define none", least=1)
+    owners_split: bool = param(False, "queries: the photos of the owners' val part")
     card = CARD
     aliases = ("coco", "ms-coco", "ms_coco")
     mark = "instances_*.json"
@@ -113,6 +114,7 @@ class Mscoco(BundledSource):
         for part in ("train", "val"):
             instances = _parse(home, f"instances_{part}{self.variant}.json", "categories")
             names |= dict(instances["images"])
+            val = {image for image, _ in instances["images"]}  # of the second part, in the end
             objects |= set(instances["annotations"])
             kinds |= {kind["id"]: kind["name"] for kind in instances["categories"]}
             for image, _, caption in sorted(
@@ -128,12 +130,17 @@ class Mscoco(BundledSource):
         labels = _labels(home, objects, names.keys(), ids, columns)
         labelled = labels[rows].any(axis=1)
         kept = rows[labelled]
-        train, query = _official.split_at_random(labels[kept], self.queries, self.seed)
+        if self.owners_split:
+            asked = np.array([ids[i] in val for i in kept], dtype=bool)
+            train, query, drawn = _official.by_owners(labels[kept], asked, f"val{self.variant}")
+        else:
+            train, query, drawn = _official.split(labels[kept], self.queries, self.seed, self.split)
         counts = Counts(pairs=len(kept), queries=len(query), classes=len(columns))
         notes = (
             f"dropped photos without a labelled object: {int((~labelled).sum())}",
             f"dropped photos without a caption: {len(names) - len(ids)}" if len(names) > len(ids) else "",
             missing,
+            drawn,
             *counts.differences(CARD.counts[self.variant]),
         )
         return Raw(

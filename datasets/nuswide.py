@@ -94,6 +94,7 @@ class Nuswide(BundledSource):
     features: Literal["views", "owners"] = param(
         "views", "features: prepared views, or the owners' SIFT words and tags"
     )
+    owners_split: bool = param(False, "queries: the photos of the owners' TestImagelist.txt")
     schedule = "shuffled:10000"
     card = CARD
     aliases = ("nus-wide", "nus_wide")
@@ -107,7 +108,7 @@ class Nuswide(BundledSource):
         numbers = [Path(name).stem.rpartition("_")[2] for name in chosen.names]
         pictures, rows, missing = _pictures.choose(home, by_number, numbers)
         labels = chosen.labels[rows]
-        train, query = _official.split_at_random(labels, self.queries, self.seed)
+        train, query, drawn = self._split(home, [chosen.names[i] for i in rows], labels)
         return Raw(
             ids=chosen.rows[rows],
             image=pictures,
@@ -117,25 +118,25 @@ class Nuswide(BundledSource):
             train=train,
             query=query,
             vocabulary=chosen.words,
-            notes=tuple(filter(None, (missing, *self._notes(chosen, len(rows), len(query))))),
+            notes=tuple(filter(None, (missing, drawn, *self._notes(chosen, len(rows), len(query))))),
         )
 
     def files(self, root: Path) -> list[Path]:
         home = self.home(root)
-        if self.features == "views" or self.bundle(root) is not None:
+        if self.features == "views" or self.chosen_bundle(root) is not None:
             return super().files(root)
         names = [*OWNERS, *(f"Labels_{concept}.txt" for concept in self._concepts())]
         return [_official.expect(home, name, "a file of the owners") for name in names]
 
     def load(self, root: Path) -> Dataset:
-        if self.features == "views" or self.bundle(root) is not None:
+        if self.features == "views" or self.chosen_bundle(root) is not None:
             return super().load(root)
         chosen = self._chosen(root)
         image = _sift(self.home(root), chosen)
         text = np.zeros((len(chosen.rows), TAGS), np.float32)
         for i, tags in enumerate(chosen.tags):
             text[i, tags] = 1
-        train, query = _official.split_at_random(chosen.labels, self.queries, self.seed)
+        train, query, drawn = self._split(self.home(root), chosen.names, chosen.labels)
 
         def split(rows: Rows) -> Split:
             return Split(
@@ -150,8 +151,19 @@ class Nuswide(BundledSource):
             train=split(train),
             query=split(query),
             classes=chosen.concepts,
-            notes=("read the owners' SIFT words and tags", *self._notes(chosen, len(image), len(query))),
+            notes=(
+                "read the owners' SIFT words and tags",
+                drawn,
+                *self._notes(chosen, len(image), len(query)),
+            ),
         )
+
+    def _split(self, home: Path, names: list[str], labels: Labels) -> tuple[Rows, Rows, str]:
+        if not self.owners_split:
+            return _official.split(labels, self.queries, self.seed, self.split)
+        path = _official.expect(home, "TestImagelist.txt", "the owners' list of test photos")
+        listed = {line.replace("\\", "/") for line in _official.lines(path)}
+        return _official.by_owners(labels, np.array([name in listed for name in names]), path.name)
 
     def _concepts(self) -> tuple[str, ...]:
         return TC10 if self.variant == "tc10" else TC21

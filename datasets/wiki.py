@@ -19,12 +19,12 @@ from bench.api import (
     Expected,
     Labels,
     Raw,
-    RawSource,
     Split,
     finite,
     param,
 )
-from bench.datasets import _mat, _official, _pictures
+from bench.datasets import _official, _pictures, _reading
+from bench.datasets._bundle import BundledSource
 
 SHAPES = {
     "I_tr": (2173, 128),
@@ -74,29 +74,32 @@ CARD = Card(
 )
 
 
-class Wiki(RawSource):
+class Wiki(BundledSource):
     """2173 train and 693 query pairs; images 128-d SIFT bags of words, texts 10-d LDA topics, or views.
 
     The split is the authors'. ``features=owners`` reads ``wikiData.mat`` (in any case) in the data root or
     its folder ``wiki``, with I_tr, T_tr, L_tr, I_te, T_te and L_te (classes 1 to 10); or, below
     ``ROOT/wiki``, the owners' ``raw_features.mat`` and lists of pairs. ``features=views`` reads the views
-    that `bench data prepare` extracted from the owners' pictures and articles.
+    that `bench data prepare` extracted from the owners' pictures and articles. Without these files, a
+    bundle is read (docs/datasets.md).
     """
 
     features: Literal["owners", "views"] = param("owners", "features: the owners', or prepared views")
+    queries: int = param(693, "number of query items, if the files define none", least=1)
     schedule = "shuffled:400"
     card = CARD
+    mark = LISTS["tr"]
 
     def files(self, root: Path) -> list[Path]:
-        if self.features == "views":
+        path = self._usual(root)
+        if self.features == "views" or (path is None and self.chosen_bundle(root) is not None):
             return super().files(root)
-        path = _bundle(root)
         return [path] if path else [_owners(self.home(root)), *_lists(self.home(root)).values()]
 
     def load(self, root: Path) -> Dataset:
-        if self.features == "views":
+        path = self._usual(root)
+        if self.features == "views" or (path is None and self.chosen_bundle(root) is not None):
             return super().load(root)
-        path = _bundle(root)
         if path is None:
             path = _owners(self.home(root))
             numbers = {f"L_{part}": _pairs(listed)[2] for part, listed in _lists(self.home(root)).items()}
@@ -112,7 +115,12 @@ class Wiki(RawSource):
             notes=(f"read {path.name}: {', '.join(n for n in SHAPES if n not in numbers)}", labels_from),
         )
 
-    def raw(self, root: Path) -> Raw:
+    def _usual(self, root: Path) -> Path | None:
+        """``wikiData.mat``, unless an option asks for another bundle or another use of it."""
+        chosen = self.bundle or self.mapping or self.split != "auto"
+        return None if chosen else _bundle(root)
+
+    def official(self, root: Path) -> Raw:
         home = self.home(root)
         lists = _lists(home)
         texts, images, numbers = (
@@ -184,7 +192,7 @@ def _article(path: Path) -> str:
 
 def _read(path: Path, without: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
     """The variables of a bundle, with their usual shapes."""
-    available = _mat.variables(path)
+    available = _reading.variables(path)
     wanted = {name: shape for name, shape in SHAPES.items() if name not in without}
     for name, shape in wanted.items():
         known = available.get(name)

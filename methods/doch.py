@@ -69,7 +69,7 @@ class DOCH(Method):
     outer: int = param(7, "updates of P per chunk", least=1)
     ridge: float = param(1.0, "ridge penalty of the hash functions; 0: pseudo-inverse", least=0)
 
-    capabilities = Capabilities(supervised=True, learned_codes=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"authors": {"ridge": 0.0}}
     source = Source(
         paper="Y.-W. Zhan, Y. Wang, Y. Sun, X.-M. Wu, X. Luo, X.-S. Xu. Discrete online cross-modal hashing. "

@@ -85,7 +85,7 @@ class DOCMH(Method):
     )
     absolute: bool = param(False, "compare eigenvalues with the tolerance itself, as the authors' code does")
 
-    capabilities = Capabilities(supervised=True, learned_codes=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "authors": {
             "scaled": "code",

@@ -92,7 +92,7 @@ class LEMON(Method):
     tolerance: float = TOLERANCE
     absolute: bool = ABSOLUTE
 
-    capabilities = Capabilities(supervised=True, learned_codes=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
     presets = AS_AUTHORS
     source = Source(
         paper="Y. Wang, X. Luo, X.-S. Xu. Label Embedding Online Hashing for Cross-Modal Retrieval. "

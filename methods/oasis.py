@@ -57,7 +57,7 @@ class OASIS(Method):
     tolerance: float = TOLERANCE
     absolute: bool = ABSOLUTE
 
-    capabilities = Capabilities(supervised=True, learned_codes=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
     presets = AS_AUTHORS
     source = Source(
         paper="X.-M. Wu, X. Luo, Y.-W. Zhan, C.-L. Ding, Z.-D. Chen, X.-S. Xu. Online enhanced semantic "

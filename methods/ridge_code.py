@@ -20,7 +20,7 @@ class RidgeCode(Method):
 
     ridge: float = param(1.0, "penalty on the squared weights", above=0)
 
-    capabilities = Capabilities(supervised=True, learned_codes=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
     source = Source(
         fidelity="textbook",
         note="Random hyperplanes (Charikar, STOC 2002) on labels, then ridge regression; our combination.",

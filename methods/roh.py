@@ -108,7 +108,7 @@ class ROH(Method):
     directions: int = param(1, "principal directions that the codes of a modality keep", least=1)
     iterations: int = param(10, "alternating updates per chunk", least=1)
 
-    capabilities = Capabilities(supervised=True, learned_codes=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
     source = Source(
         paper="K. Jiang et al. Random Online Hashing for Cross-Modal Retrieval. TNNLS 2023",
         fidelity="reconstruction",

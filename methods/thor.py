@@ -63,7 +63,7 @@ class THOR(Method):
     )
     absolute: bool = param(False, "compare eigenvalues with the tolerance itself, as the authors' code does")
 
-    capabilities = Capabilities(supervised=True, learned_codes=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True, lengths=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "authors": {"first_weight": "alpha", "tolerance": 1e-6, "absolute": True},
         "nus": {"alpha": 1.0, "beta": 1e-3, "gamma": 1e3},

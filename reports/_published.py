@@ -1,16 +1,17 @@
 """Published numbers, from results/published/*.toml. The trap: each has its own protocol."""
 
-import tomllib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.reporting import DATABASES, DIRECTIONS, BenchError, DataError, parse_metric
+from bench.reporting import DATABASES, DIRECTIONS, BenchError, DataError, FileError, parse_metric, read_toml
 
 NOT_STATED = "not stated"
 TIES = ("stored order", "unstable sort", NOT_STATED)
 ROUNDS = ("last", "average", NOT_STATED)
+_log = logging.getLogger(__name__)
 FUSED = "fused"  # a query is an image with its text; no direction of ours is like it
 
 
@@ -59,18 +60,27 @@ def home() -> Path:
 def load(folder: Path | None = None) -> tuple[Published, ...]:
     """Every value of every file, in the order of files, tables, methods, directions and bits.
 
+    A file that :func:`read` refuses is left out, with a warning.
+    """
+    numbers: list[Published] = []
+    for file in sorted((folder or home()).glob("*.toml")):
+        try:
+            numbers += read(file)
+        except DataError as error:
+            _log.warning("%s The file is left out.", error)
+    return tuple(numbers)
+
+
+def read(file: Path) -> list[Published]:
+    """The values of one file.
+
     Raises DataError, with the file and the key, for an unknown or missing key and for a value that
     its key does not allow.
     """
-    files = sorted((folder or home()).glob("*.toml"))
-    return tuple(number for file in files for number in _read(file))
-
-
-def _read(file: Path) -> list[Published]:
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"published numbers {file}: cannot be read: {error}. Correct the file.") from error
+        content = read_toml(file)
+    except FileError as error:
+        raise DataError(f"published numbers {error}. Correct the file.") from error
     tables = content.pop("numbers", None)
     if not (isinstance(tables, list) and tables and all(isinstance(t, dict) for t in tables)):
         raise DataError(f"published numbers {file.name}: no [[numbers]]. Add one for every table.")

@@ -48,7 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Neither the folders nor the settings of whoever starts the tests decide what they find."""
-    bench_s, terminal_s = ("BENCH_DATA", "BENCH_NO_NUMBA", "BENCH_RESULTS"), ("COLUMNS", "NO_COLOR", "TERM")
+    bench_s, terminal_s = (
+        ("BENCH_DATA", "BENCH_FSYNC", "BENCH_NO_NUMBA", "BENCH_RESULTS"),
+        ("COLUMNS", "NO_COLOR", "TERM"),
+    )
     with pytest.MonkeyPatch.context() as patch:
         for name in (*bench_s, *terminal_s):
             patch.delenv(name, raising=False)

@@ -103,6 +103,22 @@ def test_merge_refuses_two_results_of_one_cell_and_writes_nothing(tmp_path: Path
     assert not list((tmp_path / "all").glob("*"))
 
 
+def test_merge_copies_the_files_as_they_are(tmp_path: Path) -> None:
+    a = run(tmp_path / "a", methods="random_projection,lemon")
+    assert merge([a], Store(tmp_path / "all")) == 2
+    contents = [{p.name: p.read_bytes() for p in (tmp_path / folder).glob("*.*")} for folder in ("a", "all")]
+    assert contents[0] == contents[1] and len(contents[0]) == 4
+
+
+def test_merge_leaves_no_arrays_of_a_record_that_it_replaces(tmp_path: Path) -> None:
+    a, b = run(tmp_path / "a"), run(tmp_path / "b")
+    for path in a.folder.glob("*.json"):
+        path.write_text(path.read_text().replace('"code": "', '"code": "old'))
+    change(a, "i2t/2/counts", moved)
+    merge([b], a)
+    assert {p.name for p in a.folder.glob("*.npz")} == {p.name for p in b.folder.glob("*.npz")}
+
+
 def test_merge_prefers_a_result_to_a_failure(tmp_path: Path) -> None:
     a, b = run(tmp_path / "a"), run(tmp_path / "b")
     fail(a)
@@ -123,6 +139,18 @@ def test_compare_puts_what_became_worse_first(tmp_path: Path) -> None:
     assert first == {"method": "lemon", "direction": "t2i", "seeds": "0 1 2", "verdict": "worse"}
     assert rows[0]["low"] <= rows[0]["difference"] <= rows[0]["high"] < 0
     assert [row["verdict"] for row in rows[1:]] == ["same"] * 3
+
+
+@pytest.mark.parametrize("items", ["unseen", "trained", "all"])
+def test_compare_scores_the_items_that_are_asked_for(tmp_path: Path, items: str) -> None:
+    store = run(tmp_path / "a", train=0.5)
+    table = compare(store, store, "map", items)
+    [record] = store.records()
+    scores = record.over(items).rounds[-1].metrics
+    assert {row["direction"]: row["a"] for row in table.data} == pytest.approx(
+        {d: scores[f"map/{d}"] for d in ("i2t", "t2i")}
+    )
+    assert any("in cells with train below all, scores over" in line for line in table.blocks[0].caption)
 
 
 def test_compare_tells_rows_of_different_protocol_apart(tmp_path: Path) -> None:
@@ -209,6 +237,23 @@ def test_two_commits_are_compared_by_what_they_hold(
 def test_what_is_neither_a_folder_nor_a_commit_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "no-such-thing", "nor-this"]) == 2
     assert "'no-such-thing' is neither a folder nor a git revision" in capsys.readouterr().err
+
+
+def test_a_revision_that_would_be_an_option_of_git_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    assert main(["compare", "--", ".", "--output=written"]) == 2
+    assert "'--output=written' is neither a folder nor a git revision" in capsys.readouterr().err
+    assert not (tmp_path / "written").exists()
+
+
+def test_an_absolute_path_in_a_revision_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "HEAD~1", "HEAD", "--path", str(tmp_path)]) == 2
+    assert "is absolute; expected a folder of the repository" in capsys.readouterr().err
 
 
 def test_the_csv_export_holds_every_stored_number(tmp_path: Path) -> None:

@@ -118,3 +118,55 @@ def test_a_file_that_is_no_archive_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("<html>")
     with pytest.raises(DataError, match="neither zip nor tar"):
         unpack.unpack(tmp_path / "archive", tmp_path / "out")
+
+
+def test_a_bomb_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(3_000_000))
+    with pytest.raises(DataError, match=r"more than 0\.002 GB, as a bomb would\. If you trust it"):
+        unpack.unpack(path, tmp_path / "out", unpack.Limits(bytes=2_000_000))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("make", [zipped, lambda p, *names: taped(p, *map(member, names))])
+def test_an_archive_of_too_many_files_is_refused(tmp_path: Path, make: Callable[..., Path]) -> None:
+    path = make(tmp_path / "archive", "one", "two", "three")
+    with pytest.raises(DataError, match="more than 2 files"):
+        unpack.unpack(path, tmp_path / "out", unpack.Limits(files=2))
+
+
+def test_folders_count_as_files_of_an_archive(tmp_path: Path) -> None:
+    path = taped(tmp_path / "archive", *(member(f"d{i}", tarfile.DIRTYPE) for i in range(3)))
+    with pytest.raises(DataError, match="more than 2 files"):
+        unpack.unpack(path, tmp_path / "out", unpack.Limits(files=2))
+
+
+def test_a_small_archive_may_unpack_to_a_gigabyte_without_a_limit_of_its_card(tmp_path: Path) -> None:
+    path = tmp_path / "zeros.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(3_000_000))
+    assert path.stat().st_size * unpack.RATIO < 3_000_000
+    assert unpack.unpack(path, tmp_path / "out") == 1
+
+
+@pytest.mark.parametrize("make", [zipped, lambda p, n: taped(p, member(n))])
+def test_a_file_without_a_name_is_refused_and_leaves_nothing(
+    tmp_path: Path, make: Callable[[Path, str], Path]
+) -> None:
+    path = make(tmp_path / "archive", ".")
+    with pytest.raises(DataError, match="is a file without a name"):
+        unpack.unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_the_archive_itself_is_passed_over(tmp_path: Path) -> None:
+    path = taped(tmp_path / "archive", member(".", tarfile.DIRTYPE), member("./one.txt"))
+    assert unpack.unpack(path, tmp_path / "out") == 1
+    assert left(tmp_path / "out") == ["one.txt"]
+
+
+def test_a_member_below_a_thousand_folders_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "archive", "d/" * 1000 + "f")
+    with pytest.raises(DataError, match="lies 1001 folders deep"):
+        unpack.unpack(path, tmp_path / "out")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bench
 from bench.contract import state
 from bench.plugins import registry
 from bench.records import RunRecord
-from bench.storing import checkpoint
+from bench.storing import checkpoint, traces
 from bench.storing.checkpoint import Checkpoints
 from bench.storing.store import Store
 from bench.study.planner import Planner
@@ -26,7 +29,7 @@ RUN = """
 import sys, bench
 from pathlib import Path
 from bench.plugins import registry
-from bench.storing import checkpoint
+from bench.storing import checkpoint, traces
 checkpoint.EVERY, checkpoint._SHARE = 0.0, 0
 for name in ("dies", "tiny"):
     registry.add_file(Path(sys.argv[1]) / f"{name}.py")
@@ -174,6 +177,85 @@ class Refits(Method):
 """
 
 
+def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = state.load(path)
+    change(content)
+    state.save(path, content)
+
+
+def piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def compressed(path: Path) -> None:
+    content = np.array(json.dumps({"dict": {}}))
+    with path.open("wb") as file:
+        np.savez_compressed(file, tree=content)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "a pipe": piped,
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a terabyte": lambda path: os.truncate(path, 1 << 40),
+    "compressed": compressed,
+    "a list": lambda path: state.save(path, [1, 2]),
+    "other facts": lambda path: changed(path, lambda c: c.update(facts=[1])),
+    "no cell": lambda path: changed(path, lambda c: c.pop("cell")),
+    "a cell of another type": lambda path: changed(path, lambda c: c.update(cell=3)),
+    "rounds of another type": lambda path: changed(path, lambda c: c["cell"].update(rounds=[{"a": 1}])),
+    "a count of another type": lambda path: changed(path, lambda c: c["cell"].update(next_round="x")),
+    "a state of another shape": lambda path: changed(
+        path, lambda c: c["cell"]["method"].update(w_=np.ones(3))
+    ),
+    "no state": lambda path: changed(path, lambda c: c["cell"].update(method={})),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_cell_with_a_damaged_checkpoint_starts_over_with_a_line_that_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "_SHARE", 0)
+    registry.add_file(PLUGINS / "tiny.py")
+    registry.add_file(PLUGINS / "stops.py")
+    stops = registry.get("method", "stops")
+    study: dict[str, Any] = {"methods": "stops", "datasets": "tiny", "bits": "8", "seeds": 1}
+    study |= {"schedule": "shuffled:10", "results": str(tmp_path / "runs")}
+    stops.begun.clear()
+    monkeypatch.setenv("STOPS_AT", "3")
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(**study)
+    [path] = (tmp_path / "runs").glob("*.partial")
+    DAMAGES[damage](path)
+    monkeypatch.delenv("STOPS_AT")
+    [record] = bench.run(**study).records
+    assert record.status == "ok" and len(record.fit_seconds) == 6, record.traceback
+    assert stops.begun == [8, 8]
+    assert path.name in caplog.text and "starts over" in caplog.text
+    assert not path.exists()
+
+
+def test_the_checkpoint_of_a_stored_cell_is_removed_by_the_next_sweep(tmp_path: Path) -> None:
+    (tmp_path / "old.partial").touch()
+    (tmp_path / "old.json").touch()
+    (tmp_path / "begun.partial").touch()
+    with traces.Sweep(tmp_path, total=1, jobs=1):
+        assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["begun.partial", "old.json"]
+
+
+def test_the_checkpoint_of_a_cell_that_runs_again_stays(tmp_path: Path) -> None:
+    (tmp_path / "cell.json").touch()
+    (tmp_path / "cell.partial").touch()
+    os.utime(tmp_path / "cell.json", (0, 0))
+    checkpoint.tidy(tmp_path)
+    assert (tmp_path / "cell.partial").exists()
+
+
 class Cell:
     """Counts what is asked of it."""
 
@@ -227,8 +309,6 @@ def test_a_stored_cell_needs_no_checkpoint(tmp_path: Path) -> None:
     )
     (cell,) = Planner().cells(study)
     store, spec = Store(tmp_path), cell.spec
-    left = [store.checkpoint(spec), Path(f"{store.checkpoint(spec)}.123.tmp")]
-    for path in left:
-        path.write_text("")
+    store.checkpoint(spec).write_text("")
     store.write(RunRecord(spec=spec, status="failed", reason="x"), {})
-    assert not any(path.exists() for path in left)
+    assert not store.checkpoint(spec).exists()

@@ -123,6 +123,38 @@ def test_plan_says_what_is_done_and_what_the_rest_costs(capsys: pytest.CaptureFi
     assert "estimated:" in shown and "MB" in shown
 
 
+def test_plan_counts_cells_by_method_and_lists_each_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    grid = ["plan", "--datasets", "synthetic", "--methods", "scm,cca", "--bits", "8,16", "--seeds", "2"]
+    assert main([*grid, "--probe", "0"]) == 0
+    assert "  scm: 4 missing\n  cca: 4 missing\n" in capsys.readouterr().out
+    assert main([*grid, "--probe", "0", "--cells"]) == 0
+    assert capsys.readouterr().out.count("  missing  scm on synthetic") == 4
+
+
+def test_plan_says_how_many_settings_of_a_method_there_are_and_why_cells_are_run_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grid = ["--datasets", "synthetic", "--methods", "scm,scm[ridge=0.5]", "--bits", "8", "--seeds", "1"]
+    assert main(["run", *grid]) == 0
+    for file in Path("runs").glob("*.json"):
+        file.write_text(file.read_text().replace('"data": "', '"data": "old'))
+    capsys.readouterr()
+    assert main(["plan", *grid, "--probe", "0"]) == 0
+    assert "scm, 2 settings: 2 stale (the data have changed)" in capsys.readouterr().out
+
+
+def test_plan_takes_the_time_of_another_setting_where_probes_are_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ["--datasets", "synthetic", "--bits", "8", "--seeds", "1"]
+    assert main(["run", *grid, "--methods", "scm"]) == 0
+    capsys.readouterr()
+    assert main(["plan", *grid, "--methods", "scm[ridge=0.5],cca", "--probe", "0"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 from another setting of the method, 1 unknown: no time for a probe" in shown
+    assert "estimated: at least" in shown
+
+
 def test_plan_tells_every_section_of_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     plugins = ", ".join(f'"{p}"' for p in PLUGINS)
     Path("mine.toml").write_text(
@@ -139,7 +171,7 @@ def test_plan_tells_every_section_of_a_report(capsys: pytest.CaptureFixture[str]
         """,
         encoding="utf-8",
     )
-    assert main(["plan", "mine.toml", "--bits", "8,16"]) == 0
+    assert main(["plan", "mine.toml", "--bits", "8,16", "--yes"]) == 0
     shown = capsys.readouterr().out
     assert "One: 4 cells: 4 missing" in shown and "Two: 6 cells: 6 missing" in shown
 
@@ -205,6 +237,24 @@ def test_a_table_can_go_to_a_file(tmp_path: Path) -> None:
     assert "halves" in (tmp_path / "t.csv").read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [("t.csv", "block,"), ("t.CSV", "block,"), ("t.tex", "\\begin"), ("t.html", "<table"), ("t.md", "| ")],
+)
+def test_a_table_has_the_format_of_its_suffix(tmp_path: Path, name: str, mark: str) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--out", str(tmp_path / name)]) == 0
+    text = (tmp_path / name).read_text(encoding="utf-8")
+    assert mark in text and "───" not in text
+
+
+def test_a_suffix_that_is_no_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--out", str(tmp_path / "t.xlsx")]) == 2
+    assert "expected .txt, .md, .csv, .tex, .html, .htm. Change it, or give" in capsys.readouterr().err
+    assert main(["table", "--format", "csv", "--out", str(tmp_path / "t.xlsx")]) == 0
+
+
 def test_rescore_adds_a_metric_that_table_then_shows(capsys: pytest.CaptureFixture[str]) -> None:
     run("--seeds", "1")
     assert main(["table", "--metric", "map@10:lemon"]) == 2
@@ -219,7 +269,7 @@ def test_plugin_files_of_the_study_file_and_of_every_option_count(capsys: pytest
     Path("study.toml").write_text(f"plugin = [{files['tiny']!r}]\n", encoding="utf-8")
     words = ["--datasets", "tiny", "--methods", "halves,zeros", "--bits", "8", "--seeds", "1"]
     added = ["--plugin", files["halves"], "--plugin", files["zeros"]]
-    assert main(["plan", "study.toml", *words, *added]) == 0
+    assert main(["plan", "study.toml", "--yes", *words, *added]) == 0
     assert "2 cells" in capsys.readouterr().out
 
 

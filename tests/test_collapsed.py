@@ -54,10 +54,10 @@ def run(
 
 def test_equal_codes_are_noted_with_modality_and_number(run: Callable[..., RunRecord]) -> None:
     assert run().notes == (
-        "only 1 distinct image code for 12 query items",
-        "only 1 distinct image code for 60 database items",
-        "only 1 distinct text code for 12 query items",
-        "only 1 distinct text code for 60 database items",
+        "constant image codes: all 12 query items have the same one",
+        "constant image codes: all 60 database items have the same one",
+        "constant text codes: all 12 query items have the same one",
+        "constant text codes: all 60 database items have the same one",
     )
 
 
@@ -77,7 +77,20 @@ def test_the_note_is_in_the_table(run: Callable[..., RunRecord]) -> None:
     from bench.results import Results
 
     text = " ".join(Results([run()]).table().to_text(width=200).split())
-    assert "note: few on tiny, 8 bits, seed 0: only 1 distinct image code for 12 query items" in text
+    assert (
+        "note: few on tiny, 8 bits, seed 0: constant image codes: all 12 query items have the same one"
+        in text
+    )
+
+
+def test_constant_codes_are_marked_and_never_the_best(run: Callable[..., RunRecord]) -> None:
+    from bench.results import Results
+
+    table = Results([run(), run(methods="random_projection")]).table()
+    [row] = [row for block in table.blocks for row in block.rows if row[0].text == "few"]
+    assert all(entry.value is None and entry.extra.startswith("∅") for entry in row[1:])
+    assert "∅ constant codes: the score says nothing, and is neither best nor second" in str(table)
+    assert "∅" not in table.to_latex()
 
 
 def test_codes_that_differ_and_vectors_are_not_noted(run: Callable[..., RunRecord]) -> None:

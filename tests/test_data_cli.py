@@ -207,3 +207,42 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert data(*words) == 2
     err = capsys.readouterr().err
     assert says in err and "Traceback" not in err
+
+
+def test_prepare_of_one_view_names_what_is_missing_and_for_whom(
+    data: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert data("prepare", "toy", "--views", "colour") == 0
+    out = capsys.readouterr().out
+    assert "prepared: image colour\nstill missing: text bow:1, for every method\n" in out
+    assert "prepare the rest: bench data prepare toy --views bow:1 --data-root" in out
+    assert "not ready" not in out and "ready without it" not in out
+
+
+def test_a_missing_clip_names_the_methods_that_need_it_and_the_run_without_it(
+    data: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert data("prepare", "toy[clip=ViT-B-32:openai]", "--views", "colour,bow:1") == 0
+    out = capsys.readouterr().out
+    assert "still missing: image clip:ViT-B-32:openai, text clip:ViT-B-32:openai, for " in out
+    listed = out.partition("text clip:ViT-B-32:openai, for ")[2].partition("\n")[0].partition(" and ")[0]
+    needs = [registry.get("method", name).capabilities for name in listed.split(", ")]
+    assert all("clip" in (*one.views, one.encodes) for one in needs)
+    assert "ready without it: bench run --datasets toy --data-root" in out
+
+
+def test_a_prepared_view_may_stand_in_for_the_one_of_the_options(
+    data: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert data("prepare", "toy", "--views", "gist,bow:1") == 0
+    assert "ready without it: bench run --datasets 'toy[image=gist]'" in capsys.readouterr().out
+
+
+def test_counts_unlike_the_published_ones_are_warned_of_at_prepare(
+    data: Bench, toy: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy, "card", replace(toy.card, counts={"": Counts(pairs=61, queries=10)}))
+    assert data("prepare", "toy") == 0
+    assert "WARNING, unlike the published dataset: pairs: found 60, expected 61" in capsys.readouterr().out
+    notes = Planner().data("toy", {}, Path("data")).dataset.notes
+    assert "pairs: found 60, expected 61" in notes

@@ -207,3 +207,91 @@ def test_wiki_repeats_pictures_in_train_and_query_and_has_no_failure(real: Calla
     findings = examine(Wiki().load(real("wiki/wikiData.mat").parent))
     assert of(findings, "duplicates").text.startswith("3 of 693 queries have the image of a training item")
     assert all(f.level != "FAIL" for f in findings)
+
+
+def small_methods() -> dict[str, Any]:
+    from bench.plugins import registry
+
+    return {name: registry.get("method", name).capabilities for name in ("thor", "docmh", "cca")}
+
+
+def both(data: Dataset, change: Callable[[Array, Array], Array]) -> Dataset:
+    """The dataset with changed image features; ``change`` takes features and labels."""
+    assert data.train.labels is not None and data.query.labels is not None
+    return map_image(
+        data,
+        change(data.train.image.features, data.train.labels),
+        change(data.query.image.features, data.query.labels),
+    )
+
+
+def test_labels_among_the_features_fail(sound: Dataset) -> None:
+    data = both(sound, lambda x, labels: np.hstack([x, 3.0 * labels]))
+    finding = of(examine(data), "labels in image")
+    assert finding.level == "FAIL"
+    assert "label columns are columns of the features too (first: label" in finding.text
+    assert of(examine(data), "labels in text").level == "PASS"
+
+
+def test_one_label_among_the_features_warns(sound: Dataset) -> None:
+    assert sound.train.labels is not None
+    common = int(sound.train.labels.sum(axis=0).argmax())
+    data = both(sound, lambda x, labels: np.hstack([x, 1.0 - labels[:, [common]]]))
+    finding = of(examine(data), "labels in image")
+    assert finding.level == "WARN"
+    assert f"(first: label {common} is feature 128)" in finding.text
+
+
+@pytest.mark.parametrize("form", ["labels", "a rotation of the labels"])
+def test_features_that_are_labels_fail(sound: Dataset, form: str) -> None:
+    turn = np.random.default_rng(0).standard_normal((24, 30))
+    data = both(sound, lambda x, labels: labels @ turn if form != "labels" else labels)
+    finding = of(examine(data), "labels in image")
+    assert finding.level == "FAIL"
+    assert "items with the same labels have the same features" in finding.text
+
+
+def test_labels_in_a_view_fail(sound: Dataset) -> None:
+    assert sound.train.labels is not None and sound.query.labels is not None
+    parts = {}
+    for name, part in (("train", sound.train), ("query", sound.query)):
+        image = Batch(part.image.features, {"clip": part.labels.astype(np.float32)})  # type: ignore[union-attr]
+        text = Batch(part.text.features, {"clip": part.text.views["clip"]})
+        parts[name] = dataclasses.replace(part, image=image, text=text)
+    findings = examine(dataclasses.replace(sound, **parts))
+    assert of(findings, "labels in image view clip").level == "FAIL"
+
+
+def test_small_features_name_the_methods_that_collapse_on_them(sound: Dataset) -> None:
+    data = both(sound, lambda x, labels: x * 0.01)
+    finding = of(examine(data, methods=small_methods()), "image scale")
+    assert finding.level == "WARN"
+    assert "thor, docmh may collapse" in finding.text
+    assert "methods with fixed weights may collapse" in of(examine(data), "image scale").text
+
+
+def test_rows_of_one_length_warn_where_a_method_loses_by_it(sound: Dataset) -> None:
+    data = both(sound, lambda x, labels: x / np.linalg.norm(x, axis=1, keepdims=True))
+    finding = of(examine(data, methods=small_methods()), "image row lengths")
+    assert finding.level == "WARN"
+    assert "L2-normalised" in finding.text and "lower the scores of thor." in finding.text
+    assert of(examine(data), "image row lengths").level == "PASS"
+
+
+def test_the_command_names_the_methods_of_the_study(
+    sound: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    arrays = {"L_tr": sound.train.labels, "L_te": sound.query.labels}
+    for name, part in (("tr", sound.train), ("te", sound.query)):
+        x = part.image.features
+        arrays |= {f"I_{name}": x / np.linalg.norm(x, axis=1, keepdims=True), f"T_{name}": part.text.features}
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    words = ["doctor", "--datasets", "files[path=a.npz]", "--bits", "8", "--seeds", "1", "--methods"]
+    assert main([*words, "thor,cca"]) == 0
+    assert "WARN  image row lengths" in capsys.readouterr().out
+    assert main([*words, "cca"]) == 0
+    assert "PASS  image row lengths" in capsys.readouterr().out

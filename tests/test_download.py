@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,7 +19,7 @@ import pytest
 from bench.api import Card, Expected
 from bench.data import download
 from bench.data.download import Patience
-from bench.errors import DataError
+from bench.errors import DataError, StoreError
 
 CONTENT = np.random.default_rng(0).bytes(500_000)
 SUM = hashlib.sha256(CONTENT).hexdigest()
@@ -35,6 +38,7 @@ class Server(ThreadingHTTPServer):
         self.cuts: list[int] = []
         self.stalls, self.over = False, threading.Event()
         self.ranges = True
+        self.endless = False
         self.asked: list[str] = []
 
     @property
@@ -57,6 +61,13 @@ class Handler(BaseHTTPRequestHandler):
             return
         if wanted and server.ranges and self.headers.get("If-Range") == server.tag:
             begin = int(wanted.removeprefix("bytes=").rstrip("-"))
+        if server.endless:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(ConnectionError):
+                while True:
+                    self.wfile.write(server.content)
+            return
         body = server.content[begin:]
         self.send_response(206 if begin else 200)
         self.send_header("ETag", server.tag)
@@ -187,6 +198,93 @@ def test_a_published_md5_is_compared(server: Server, tmp_path: Path) -> None:
     server.content = CONTENT[::-1]
     with pytest.raises(DataError, match=f"does not match md5 {known.lower()}"):
         get(server, tmp_path, sha256="", md5=known)
+
+
+def left(home: Path) -> list[str]:
+    return [path.name for path in home.iterdir()]
+
+
+def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    usage = type(shutil.disk_usage("/"))(10**12, 0, size)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage)
+
+
+def test_an_endless_answer_ends_at_the_size_of_the_card(server: Server, tmp_path: Path) -> None:
+    server.endless = True
+    with pytest.raises(DataError, match=r"sends more than the 700000 bytes of the file; discarded"):
+        get(server, tmp_path, bytes=700_000)
+    assert left(tmp_path) == []
+
+
+def test_an_endless_answer_of_unknown_size_ends_at_a_tenth_of_the_free_disk(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.endless = True
+    free(monkeypatch, 8_000_000)
+    with pytest.raises(DataError, match=r"unknown size, more than 800 kB; expected at most 10% of the free"):
+        get(server, tmp_path)
+    assert left(tmp_path) == []
+
+
+def test_a_file_larger_than_the_free_disk_is_refused_before_its_first_byte(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free(monkeypatch, 400_000)
+    with pytest.raises(StoreError, match=r"has 500 kB; 400 kB are free\. Make room"):
+        get(server, tmp_path)
+    assert not (tmp_path / ".file.bin.part").exists()
+
+
+def test_a_first_download_without_a_published_checksum_keeps_its_own_and_says_so(
+    server: Server, tmp_path: Path
+) -> None:
+    note = get(server, tmp_path, sha256="")
+    assert "its owners publish no checksum: .file.bin.first.json keeps its sha256" in note
+    assert json.loads((tmp_path / ".file.bin.first.json").read_text()) == {"url": server.url, "sha256": SUM}
+
+
+def test_http_without_a_published_checksum_is_said_to_be_unchecked(server: Server, tmp_path: Path) -> None:
+    assert "unchecked: it came over http" in get(server, tmp_path, sha256="")
+
+
+def test_http_with_a_published_checksum_is_checked(server: Server, tmp_path: Path) -> None:
+    assert "http" not in get(server, tmp_path)
+
+
+def test_a_later_download_must_match_the_first(server: Server, tmp_path: Path) -> None:
+    get(server, tmp_path, sha256="")
+    (tmp_path / "file.bin").unlink()
+    server.content = CONTENT[::-1]
+    with pytest.raises(
+        DataError, match=rf"does not match sha256 {SUM}, that of the first download; .*delete"
+    ):
+        get(server, tmp_path, sha256="")
+    assert left(tmp_path) == [".file.bin.first.json"]
+
+
+def test_a_new_version_is_accepted_once_the_first_checksum_is_deleted(server: Server, tmp_path: Path) -> None:
+    get(server, tmp_path, sha256="")
+    for path in tmp_path.iterdir():
+        path.unlink()
+    server.content = CONTENT[::-1]
+    get(server, tmp_path, sha256="")
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT[::-1]
+
+
+def test_a_file_that_changed_on_disk_differs_from_its_first_download(server: Server, tmp_path: Path) -> None:
+    get(server, tmp_path, sha256="")
+    (tmp_path / "file.bin").write_bytes(b"other")
+    with pytest.raises(DataError, match=rf"expected {SUM}, that of its first download"):
+        get(server, tmp_path, sha256="")
+
+
+def test_an_archive_is_unpacked_up_to_the_limit_of_the_card(server: Server, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb", bytes(2_000_000))
+    server.content = packed.getvalue()
+    with pytest.raises(DataError, match=r"unpacks to more than 0\.001 GB, as a bomb would"):
+        get(server, tmp_path, path="a.zip", sha256="", unpack="all", unpacked_bytes=1_000_000)
 
 
 def test_an_unpacked_archive_may_be_deleted(server: Server, tmp_path: Path) -> None:

@@ -71,16 +71,16 @@ def test_a_killed_sweep_goes_on_and_ends_in_the_same_table(
             start_new_session=True,
         )
         deadline = time.monotonic() + 120
-        while len(list(broken.glob("*.json"))) < cells and running.poll() is None:
+        while len(list(broken.glob("[!.]*.json"))) < cells and running.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
-    left = {p.name: p.stat().st_mtime_ns for p in broken.glob("*.json")}
+    left = {p.name: p.stat().st_mtime_ns for p in broken.glob("[!.]*.json")}
     assert len(left) == 6
     assert finish(broken, environment) == whole
-    assert len(list(broken.glob("*.json"))) == 12
-    kept = {p.name: p.stat().st_mtime_ns for p in broken.glob("*.json") if p.name in left}
+    assert len(list(broken.glob("[!.]*.json"))) == 12
+    kept = {p.name: p.stat().st_mtime_ns for p in broken.glob("[!.]*.json") if p.name in left}
     assert kept == left  # what was done was not done again
 
 
@@ -96,7 +96,7 @@ def test_two_runs_on_one_folder_lose_nothing(tmp_path: Path, environment: dict[s
         output, _ = process.communicate(timeout=300)
         assert process.returncode == 0
         assert table(output) == whole
-    assert len(list(shared.glob("*.json"))) == 12
+    assert len(list(shared.glob("[!.]*.json"))) == 12
     assert not list(shared.glob(".*"))
 
 

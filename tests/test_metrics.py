@@ -70,6 +70,11 @@ BY_HAND: dict[str, tuple[Callable[[list[int], int], float], Callable[[list[float
         lambda v: float(np.mean(v)),
     ),
     "ndcg@{}": (ndcg, lambda v: float(np.mean(v))),
+    "mrr@{}": (
+        lambda r, k: next((1 / (j + 1) for j, x in enumerate(r[:k]) if x > 0), 0.0),
+        lambda v: float(np.mean(v)),
+    ),
+    "hit@{}": (lambda r, k: float(any(x > 0 for x in r[:k])), lambda v: float(np.mean(v))),
 }
 
 
@@ -88,7 +93,9 @@ def test_metrics_equal_brute_force_over_all_orders_of_tied_items(name: str, seed
         np.testing.assert_allclose(found, [wanted], rtol=1e-12, err_msg=f"{groups} at {cut}")
 
 
-@pytest.mark.parametrize("base", ["map", "map:optimistic", "map:pessimistic", "map:hits", "chance", "ndcg"])
+@pytest.mark.parametrize(
+    "base", ["map", "map:optimistic", "map:pessimistic", "map:hits", "chance", "ndcg", "mrr"]
+)
 def test_without_a_cut_the_whole_database_counts(base: str) -> None:
     hist = random_histograms(seed=3)
     name, colon, variant = base.partition(":")
@@ -99,7 +106,7 @@ def test_without_a_cut_the_whole_database_counts(base: str) -> None:
 
 def test_a_cut_beyond_the_database_is_the_database() -> None:
     hist = random_histograms(seed=3)
-    for name in ("map@{}", "precision@{}", "recall@{}", "ndcg@{}", "map@{}:hits"):
+    for name in ("map@{}", "precision@{}", "recall@{}", "ndcg@{}", "map@{}:hits", "mrr@{}", "hit@{}"):
         np.testing.assert_array_equal(
             per_query(name.format(10**6), hist), per_query(name.format(hist.items), hist)
         )
@@ -284,7 +291,7 @@ def test_a_metric_is_read_from_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["precision", "map@0", "precision@r", "map@50:dcmh", "MAP", "map@-1", "map:", ""]
+    "name", ["precision", "map@0", "precision@r", "map@50:dcmh", "mapp", "map@-1", "map:", ""]
 )
 def test_a_name_that_is_not_a_metric_is_refused(name: str) -> None:
     with pytest.raises((ParameterError, UnknownNameError)):
@@ -510,7 +517,7 @@ def test_one_column_of_class_numbers_is_read_as_class_numbers(labels: list[Any])
 
 def test_one_column_that_is_no_class_number_is_refused() -> None:
     codes = np.array([[1, 1], [1, -1]])
-    with pytest.raises(DataError, match="one column of float64"):
+    with pytest.raises(DataError, match=r"class numbers hold the values 0.5, 1.0; expected whole numbers"):
         metrics.evaluate(codes, codes, [[0.5], [1.0]], [[0.5], [1.0]])
 
 
@@ -533,6 +540,8 @@ def test_no_query_and_no_database_are_refused(side: str) -> None:
         (np.array([[0.5, -1.5]]), "Binarise with bench.api.sign"),
         (np.array([[0.5, 1.5]]), "subtract a threshold first"),
         (np.array([[7, 255]], np.uint8), "np.unpackbits"),
+        (np.array([[7, 1 << 60]], np.uint64), r"np.unpackbits\(codes.view\(np.uint8\), axis=1\)"),
+        (np.array([[7, -100]], np.int8), r"np.unpackbits\(codes.view\(np.uint8\), axis=1\)"),
     ],
 )
 def test_advice_for_what_is_no_code_makes_codes_that_differ(codes: np.ndarray, advice: str) -> None:

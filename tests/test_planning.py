@@ -83,7 +83,7 @@ def test_an_estimate_of_what_is_missing_looks_nothing_up_again(
 ) -> None:
     study = Study.make(None, **options(tmp_path, seeds=1))
     surveyed = survey(study, Planner().cells(study))
-    estimate.of([one.cell for one in surveyed], study)
+    estimate.costs([(study, [one.cell for one in surveyed])])
     assert set(looked_up.values()) == set(cuts.values()) == {1}
 
 

@@ -214,7 +214,7 @@ def test_a_name_that_comes_twice_is_refused(home: Path) -> None:
     ("manifest", "reason"),
     [
         (b"[]", "manifest is a list"),
-        (b"{", "cannot be read"),
+        (b"{", "is cut short or not JSON"),
         (b'{"format": 1, "hashbench": "1", "files": {"a": {"bytes": "1", "sha256": ""}}}', "bytes is '1'"),
         (b'{"format": 9, "hashbench": "7.0", "files": {}}', "newer hashbench"),
     ],
@@ -241,7 +241,7 @@ def test_a_folder_is_opened_as_it_is(home: Path) -> None:
 
 def test_a_path_that_does_not_exist_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "nowhere"]) == 2
-    assert "nowhere cannot be read" in capsys.readouterr().err
+    assert "nowhere: it cannot be read" in capsys.readouterr().err
 
 
 def test_a_record_with_a_fault_is_not_published(home: Path) -> None:

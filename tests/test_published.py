@@ -11,7 +11,7 @@ import pytest
 from bench.errors import DataError
 from bench.records import DIRECTIONS, ORDERS, Schedule
 from bench.reports import _published as published
-from bench.reports._published import FUSED, home, load
+from bench.reports._published import FUSED, home, load, read
 
 GOOD = """
 paper = "A: B, C 2020"
@@ -104,20 +104,35 @@ def test_what_a_key_does_not_allow_is_an_error_with_file_and_key(
 ) -> None:
     assert old in GOOD
     with pytest.raises(DataError) as error:
-        load(write(GOOD.replace(old, new)))
+        read(write(GOOD.replace(old, new)) / "mine.toml")
     assert "mine.toml" in str(error.value)
     assert says in str(error.value)
 
 
 def test_a_value_that_is_there_twice_is_an_error(write: Write) -> None:
     with pytest.raises(DataError, match="twice"):
-        load(write(GOOD + GOOD[GOOD.index("[[numbers]]") :]))
+        read(write(GOOD + GOOD[GOOD.index("[[numbers]]") :]) / "mine.toml")
 
 
 @pytest.mark.parametrize("text", ["paper = ", 'paper = "A"', "numbers = 3", "numbers = []"])
 def test_a_file_without_numbers_is_an_error(write: Write, text: str) -> None:
     with pytest.raises(DataError, match=r"mine\.toml"):
-        load(write(text))
+        read(write(text) / "mine.toml")
+
+
+def test_a_bad_file_is_left_out_by_name_and_the_others_are_read(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write(GOOD)
+    expected = load(folder)
+    (folder / "broken.toml").write_bytes(b"\xff")
+    assert load(folder) == expected
+    assert "broken.toml: it is not UTF-8" in caplog.text
+
+
+@pytest.mark.parametrize("file", sorted(home().glob("*.toml")), ids=lambda file: file.stem)
+def test_every_shipped_file_is_read(file: Path) -> None:
+    assert read(file)
 
 
 def test_the_data_of_a_wheel_is_inside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,12 @@ import pytest
 
 import bench
 from bench.cli import main
+from bench.disk.form import mismatch
 from bench.errors import StoreError
 from bench.plugins import registry
 from bench.records import RunRecord, Schedule
 from bench.storing import reading, recount
 from bench.storing.arrays import Arrays, packed
-from bench.storing.form import mismatch
 from bench.storing.store import Store
 
 PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]
@@ -205,7 +205,7 @@ def test_a_pipe_is_left_out_and_not_waited_for(folder: Path) -> None:
     [path] = folder.glob("*.json")
     path.unlink()
     os.mkfifo(path)
-    assert fault(folder) == "it is no file"
+    assert fault(folder) == "it is a named pipe; expected a file"
 
 
 def test_a_flipped_byte_in_the_arrays_is_found(folder: Path) -> None:

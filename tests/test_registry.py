@@ -251,7 +251,7 @@ def test_a_file_that_is_gone_is_one_line_that_names_it(plugin_file: Write) -> No
     registry.add_file(path)
     path.unlink()
     for look_up in (lambda: registry.get("method", "halves"), lambda: registry.version("halves")):
-        with pytest.raises(ContractError, match=f"plugin {path} cannot be read: No such file"):
+        with pytest.raises(ContractError, match=f"plugin {path}: it cannot be read: No such file"):
             look_up()
 
 

@@ -67,7 +67,7 @@ def test_a_figure_of_a_plugin_file_is_drawn_in_a_process_that_has_not_read_the_f
     Path("wave.py").write_text(WAVE, encoding="utf-8")
     study = STUDY.partition("[[section]]")[0].replace("plugin = [", 'plugin = ["wave.py", ')
     Path("waves.toml").write_text(study + 'reports = ["wave"]\n', encoding="utf-8")
-    assert main(["report", "waves.toml", "--out", "out"]) == 0
+    assert main(["report", "waves.toml", "--yes", "--out", "out"]) == 0
     assert "height 4" in Path("out/tiny-study/wave.svg").read_text(encoding="utf-8")
 
 
@@ -77,13 +77,13 @@ def test_an_error_in_one_report_does_not_cut_the_others_off_in_silence() -> None
     study = STUDY.replace("plugin = [", 'plugin = ["broken.py", ')
     Path("broken.toml").write_text(study.replace('"learning"', '"broken", "learning"'), encoding="utf-8")
     with pytest.raises(LookupError):
-        main(["report", "broken.toml", "--out", "out"])
+        main(["report", "broken.toml", "--yes", "--out", "out"])
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     Path("out").mkdir()
     Path("out/main-results").touch()
-    assert main(["report", "study.toml", "--out", "out"]) == 2
+    assert main(["report", "study.toml", "--yes", "--out", "out"]) == 2
     assert "cannot write" in capsys.readouterr().err
 
 
@@ -92,7 +92,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("file").touch()
-    assert main(["report", "study.toml", option, "file/inside"]) == 2
+    assert main(["report", "study.toml", "--yes", option, "file/inside"]) == 2
     told = capsys.readouterr().err
     assert "cannot write file/inside" in told and "Choose a place you can write to." in told
     assert not Path("runs").exists()
@@ -105,7 +105,7 @@ def test_a_folder_without_a_cell_makes_no_report(capsys: pytest.CaptureFixture[s
 
 
 def test_cells_that_lost_their_arrays_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "study.toml", "--out", "out"]) == 0
+    assert main(["report", "study.toml", "--yes", "--out", "out"]) == 0
     lost = min(Path("runs").glob("*.npz"))
     lost.unlink()
     assert main(["table"]) == main(["status"]) == 0
@@ -116,7 +116,7 @@ def test_cells_that_lost_their_arrays_are_reported(capsys: pytest.CaptureFixture
 def test_cells_whose_arrays_are_cut_short_are_left_out_by_name(
     kept: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["report", "study.toml", "--out", "out"]) == 0
+    assert main(["report", "study.toml", "--yes", "--out", "out"]) == 0
     for path in Path("runs").glob("halves*.npz"):
         content = path.read_bytes()
         path.write_bytes(content[: int(kept * len(content))])
@@ -131,14 +131,14 @@ def test_a_study_that_nobody_has_leaves_no_folder(capsys: pytest.CaptureFixture[
 
 
 def test_a_page_is_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "study.toml", "--html", "."]) == 2
+    assert main(["report", "study.toml", "--yes", "--html", "."]) == 2
     assert "it is a folder" in capsys.readouterr().err
 
 
 def test_a_study_becomes_a_folder_with_an_index_whose_links_lead_somewhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["report", "study.toml", "--out", "out"]) == 0
+    assert main(["report", "study.toml", "--yes", "--out", "out"]) == 0
     index = Path("out/README.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)]+)\)", index)
     assert links and all(Path("out", link).is_file() for link in links)
@@ -157,16 +157,16 @@ def test_again_it_runs_nothing_and_writes_the_same_bytes(capsys: pytest.CaptureF
     def files() -> dict[str, bytes]:
         return {str(p): p.read_bytes() for p in sorted(Path("out").rglob("*")) if p.is_file()}
 
-    main(["report", "study.toml", "--out", "out"])
+    main(["report", "study.toml", "--yes", "--out", "out"])
     first = files()
     capsys.readouterr()
-    main(["report", "study.toml", "--out", "out"])
+    main(["report", "study.toml", "--yes", "--out", "out"])
     assert capsys.readouterr().err == ""
     assert files() == first
 
 
 def test_without_running_it_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "study.toml", "--no-run"]) == 1
+    assert main(["report", "study.toml", "--yes", "--no-run"]) == 1
     shown = capsys.readouterr().err
     assert "Main results: 4 of 4 cells are not stored and left out" in shown
     assert shown.count("not made: Main results: none of its cells is stored") == 1
@@ -182,7 +182,7 @@ def test_without_running_it_needs_no_files_of_the_datasets(capsys: pytest.Captur
 def test_stored_results_need_no_study_and_leave_out_what_does_not_apply(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    main(["report", "study.toml", "--out", "out"])
+    main(["report", "study.toml", "--yes", "--out", "out"])
     assert main(["report", "--results", "runs", "--out", "all"]) == 0
     index = Path("all/README.md").read_text(encoding="utf-8")
     assert "*bits: left out.* report 'bits'" in index
@@ -195,7 +195,7 @@ def test_a_name_of_no_study_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_figure_is_written_and_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["report", "study.toml", "--out", "out"])
+    main(["report", "study.toml", "--yes", "--out", "out"])
     capsys.readouterr()
     assert main(["table", "--report", "pareto"]) == 2
     assert "Give --out FILE.pdf" in capsys.readouterr().err
@@ -207,7 +207,7 @@ def test_a_figure_is_written_and_not_printed(capsys: pytest.CaptureFixture[str])
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_the_latex_document_compiles_as_it_is() -> None:
-    main(["report", "study.toml", "--out", "out"])
+    main(["report", "study.toml", "--yes", "--out", "out"])
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "report.tex"]
     ran = subprocess.run(command, cwd="out", capture_output=True, text=True, check=False, errors="replace")
     assert ran.returncode == 0, ran.stdout[-2000:]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from bench.cli import main
 from bench.errors import BenchError, DataError, ParameterError, UnknownNameError
 from bench.records import RunSpec
 from bench.study.planner import Planner
@@ -23,7 +25,7 @@ def specs(**options: object) -> list[RunSpec]:
 
 def test_lists_of_values_make_a_grid_and_defaults_are_left_out() -> None:
     selected = expand("method", ["lemon[beta=1.0,2.0,gamma=0.5]"])
-    assert [values for _, values in selected] == [{"beta": 1.0, "gamma": 0.5}, {"beta": 2.0, "gamma": 0.5}]
+    assert [one.params for one in selected] == [{"beta": 1.0, "gamma": 0.5}, {"beta": 2.0, "gamma": 0.5}]
 
 
 def test_a_value_equal_to_the_default_is_the_same_cell() -> None:
@@ -80,8 +82,9 @@ def test_options_override_the_study_file_and_the_file_the_defaults(tmp_path: Pat
         ({"pool": "half"}, "pool must be one of"),
         ({"evaluate": "first"}, "evaluate must be one of"),
         ({"directions": "i2v"}, "no value of directions named 'i2v'"),
-        ({"seeds": 0}, "seeds must be at least 1"),
-        ({"jobs": 0}, "jobs must be at least 1"),
+        ({"seeds": 0}, "seeds must be from 1 to 10000"),
+        ({"seeds": 10**12}, "seeds must be from 1 to 10000"),
+        ({"jobs": 0}, "jobs must be from 1 to 1024"),
         ({"methods": ""}, "methods is empty"),
         ({"last": "drop"}, "last must be one of merge, short"),
         ({"methods": "lemon[beta"}, "has no closing bracket"),
@@ -100,6 +103,22 @@ def test_a_study_file_that_is_not_toml_says_so(tmp_path: Path) -> None:
         Study.make(file)
     with pytest.raises(DataError, match="No such file"):
         Study.make(tmp_path / "absent.toml")
+
+
+def test_a_value_that_is_refused_is_said_with_the_study_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text("database = []")
+    assert main(["plan", str(file)]) == 2
+    assert capsys.readouterr().err == f"bench: study {file}: database is empty. Name at least one.\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_study_file_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s.toml")
+    with pytest.raises(DataError, match="it is a named pipe; expected a file"):
+        Study.make(tmp_path / "s.toml")
 
 
 def test_the_device_reaches_the_methods_that_have_one() -> None:

@@ -327,7 +327,11 @@ def test_a_results_folder_that_cannot_be_written_is_found_out_at_once(tmp_path: 
 def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    plain = Path.write_bytes
+
     def full(self: Path, content: bytes) -> int:
+        if self.parent != tmp_path / "runs":
+            return plain(self, content)
         self.touch()
         raise OSError(28, "No space left on device")
 
@@ -343,19 +347,19 @@ def test_validation_never_reads_the_test_queries(tmp_path: Path, monkeypatch: py
     for replaced in (False, True):
         made = options(tmp_path / str(replaced), val=15, train=0.5)
         if replaced:
-            monkeypatch.setattr("bench.data.cache._open_split", _with_empty_queries())
+            monkeypatch.setattr("bench.data.entries._split", _with_empty_queries())
         scores.append(finished(bench.run(**made)))
     assert scores[0] == scores[1]
     assert scores[0]
 
 
 def _with_empty_queries() -> Any:
-    from bench.data import cache
+    from bench.data import entries
 
-    original = cache._open_split
+    original = entries._split
 
-    def opened(folder: Path, part: str, views: Any) -> Any:
-        split = original(folder, part, views)
+    def opened(folder: Path, part: str, entry: Any) -> Any:
+        split = original(folder, part, entry)
         return split.take(slice(0)) if part == "query" else split
 
     return opened
@@ -414,5 +418,5 @@ def test_a_method_without_codes_keeps_no_vectors_and_is_left_out_of_metrics_of_t
 
 
 def test_a_backend_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="backend must be one of"):
+    with pytest.raises(BenchError, match="no value of backend named"):
         bench.run(**options(tmp_path, backend="threads"))

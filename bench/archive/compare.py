@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from bench import metrics
 from bench.errors import StoreError
-from bench.records import Direction, RunRecord, RunSpec
+from bench.records import PARTS, SINCE, Direction, RunRecord, RunSpec
 from bench.reporting.crossed import Crossed
 from bench.reporting.evidence import Evidence
 from bench.reporting.protocol import DIRECTION_NAMES, dataset_of, grouped, listed, reasons
@@ -83,17 +83,18 @@ class Difference:
         return "better" if self.low > 0 else "unclear"
 
 
-def compare(a: Store, b: Store, metric: str) -> Table:
+def compare(a: Store, b: Store, metric: str, items: str = "unseen") -> Table:
     """A table of every cell that is in both folders and has a result in one, regressions first.
 
-    Scores are computed from the stored counts.
+    Scores are computed from the stored counts, over ``items``, a key of PARTS, where methods were not trained
+    on all of the database.
     """
     parsed = metrics.parse_metric(metric)
     if parsed.ordered:
         raise StoreError(
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )
-    old, new = ({r.spec.key: r for r in s.records()} for s in (a, b))
+    old, new = ({r.spec.key: r.over(items) for r in s.records()} for s in (a, b))
     pairs = ((old[key], new[key]) for key in old if key in new)
     groups = grouped(pairs, lambda pair: replace(pair[0].spec, seed=0).key)
     with ThreadPoolExecutor(usable_threads()) as pool:  # decompressing lets go of the GIL
@@ -104,6 +105,7 @@ def compare(a: Store, b: Store, metric: str) -> Table:
     differences.sort(key=lambda d: (_VERDICTS.index(d.verdict), -abs(np.nan_to_num(d.change))))
     caption = (
         f"A: {a.title}; B: {b.title}; {parsed.description}, after the last round, mean over seeds",
+        *_over(differences, items),
         f"B − A, paired, with its {CONFIDENCE:.0%} confidence interval over other seeds and queries",
         f"worse and better where the interval excludes 0, as in {1 - CONFIDENCE:.0%} of equal rows by chance",
         *([_FEW] if any(d.verdict == "untested" for d in differences) else ()),
@@ -113,10 +115,24 @@ def compare(a: Store, b: Store, metric: str) -> Table:
     return _table(differences, metric, caption)
 
 
+def _over(differences: Sequence[Difference], items: str) -> list[str]:
+    """The items that scores are over, where cells have parts of the database apart."""
+    if all(d.spec.train == SINCE["train"] for d in differences):
+        return []
+    return [f"in cells with train below all, scores over {PARTS[items]}"]
+
+
 def folder_of(text: str, path: Path, scratch: Path) -> Path:
     """``text`` if it is a folder, else a copy of ``path`` at the git revision ``text``, below ``scratch``."""
     if Path(text).is_dir():
         return Path(text)
+    if text.startswith("-"):
+        raise StoreError(
+            f"{text!r} is neither a folder nor a git revision, which begins with no dash. For a folder of "
+            f"that name give ./{text}."
+        )
+    if path.is_absolute():
+        raise StoreError(f"--path {path} is absolute; expected a folder of the repository, relative to here.")
     if shutil.which("git") is None:
         raise StoreError(
             f"{text!r} is not a folder, and reading a git revision needs git. Install it or give folders."
@@ -125,15 +141,19 @@ def folder_of(text: str, path: Path, scratch: Path) -> Path:
         ["git", "archive", "--format=tar", text, "--", str(path)], capture_output=True, check=False
     )
     if packed.returncode:
+        said = packed.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise StoreError(
-            f"{text!r} is neither a folder nor a git revision with {path} "
-            f"({packed.stderr.decode(errors='replace').strip().splitlines()[-1]}). Give two folders, or two "
+            f"{text!r} is neither a folder nor a git revision with {path} ({said}). Give two folders, or two "
             "commits and --path."
         )
-    target = scratch / text.replace("/", "_")
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-        archive.extractall(target, filter="data")
-    return target / path
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+            archive.extractall(scratch, filter="data")
+    except (tarfile.TarError, OSError) as error:  # a link that leads out, for instance
+        raise StoreError(
+            f"{path} at {text!r} cannot be unpacked: {error}. Check it out and give its folder."
+        ) from error
+    return scratch / path
 
 
 def _differences(a: Store, b: Store, metric: str, pairs: Sequence[_Pair]) -> list[Difference]:
@@ -245,7 +265,8 @@ def _data(d: Difference) -> dict[str, Any]:
     return {
         "method": d.spec.label, "dataset": dataset_of(d.before[0]), "bits": d.spec.bits,
         "seeds": " ".join(str(r.spec.seed) for r in d.before),
-        **{name: str(getattr(d.spec, name)) for name in _PROTOCOL}, "direction": d.direction,
+        **{name: str(getattr(d.spec, name)) for name in _PROTOCOL}, "items": d.before[0].part,
+        "direction": d.direction,
         "a": d.a, "b": d.b, "difference": d.change, "low": d.low, "high": d.high, "verdict": d.verdict,
         "reason": d.lost or d.gained,
     }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from bench.contract.items import MODALITIES, Modality, Split
 from bench.errors import BenchError, DataError, ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
 from bench.reporting import writing
+from bench.reporting.tables import csv_cell
 from bench.results import Results
 from bench.scoring import hamming
 from bench.study.planned import PlannedData
@@ -25,7 +27,10 @@ DEPTH = 1000  # items of a TREC run per query, as trec_eval reads by default
 
 def to_csv(results: Results, out: Path, data_root: Path) -> list[Path]:
     """The tidy frame of :meth:`bench.results.Results.frame`: a row per cell, round, metric and direction."""
-    frame = results.frame()
+    frame, cell = results.frame(), lru_cache(maxsize=None, typed=True)(csv_cell)  # few texts, many rows
+    for name in frame.select_dtypes(exclude=["number", "bool"]):
+        frame[name] = frame[name].map(cell)
+    frame = frame.rename(columns=csv_cell)
     return [writing.atomically(out, lambda path: frame.to_csv(path, index=False))]
 
 
@@ -140,7 +145,7 @@ def _trec_cell(
             arrays[f"codes/query/{_SIDES[direction[0]]}"],
             arrays[f"codes/database/{_SIDES[direction[2]]}"],
         )
-        lines = _run_lines(*packed, topics, documents, tag=spec.label, depth=depth)
+        lines = _run_lines(*packed, topics, documents, tag=re.sub(r"\s+", "_", spec.label), depth=depth)
         yield _lines(out / f"{name}.{direction}.run", lines)
     pairs = f"{spec.dataset}-{record.data[:8]}-s{spec.seed}-{spec.pool}-val{spec.val}"
     judged = out / f"{_file_name(pairs)}.qrels"

@@ -19,16 +19,19 @@ def merge(sources: Sequence[Store], target: Store) -> int:
     current results must have the same histograms and codes (their timings may differ, the first one
     stays): otherwise :class:`StoreError` names the cell, before anything is written.
     """
-    target.check_writable()
     chosen: dict[str, tuple[RunRecord, Store]] = {r.spec.key: (r, target) for r in target.records()}
     for store in sources:
         for record in store.records():
             known = chosen.get(record.spec.key)
             if known is None or _better(record, store, *known):
                 chosen[record.spec.key] = record, store
+    if not chosen:
+        folders = ", ".join(str(store.folder) for store in sources)
+        raise StoreError(f"{folders}: no cells to merge. Give folders that `bench run` has written.")
+    target.check_writable()
     copies = [(record, store) for record, store in chosen.values() if store is not target]
     for record, store in copies:
-        target.write(record, store.arrays(record) if record.arrays else {})
+        target.copy(record, store)
     return len(copies)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from bench import __version__
 from bench.archive.unpack import FORMAT, MANIFEST, RESULTS
-from bench.errors import StoreError
+from bench.disk.reading import read_bytes
+from bench.errors import FileError, StoreError
 from bench.plugins import registry
 from bench.records import RunRecord
 from bench.reporting import columns, writing
@@ -60,9 +61,9 @@ def publish(store: Store, target: Path, *, study: Path | None = None) -> Publish
 
 def _read(study: Path) -> bytes:
     try:
-        return study.read_bytes()
-    except OSError as error:
-        raise StoreError(f"study file {study} cannot be read: {error.strerror}. Check --study.") from error
+        return read_bytes(study)
+    except FileError as error:
+        raise StoreError(f"study file {study} cannot be read: {error.reason}. Check --study.") from error
 
 
 def _results(store: Store, records: Sequence[RunRecord]) -> Iterator[tuple[str, Content]]:

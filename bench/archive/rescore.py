@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import metrics
-from bench.errors import DataError
+from bench.errors import DataError, StoreError
 from bench.records import RoundRecord, RunRecord
 from bench.running.runner import SIDES
 from bench.scoring import hamming, stored
@@ -25,8 +25,10 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
     codes is left out.
     """
     metric = metrics.parse_metric(name)
-    planner, changed = Planner(), 0
-    for record in store.records():
+    planner, changed, records = Planner(), 0, store.records()
+    if not records:
+        raise StoreError(f"results folder {store.folder} has no cells. Run `bench run` first.")
+    for record in records:
         if not _lacks(record, metric, name):
             continue
         if metric.ordered:
@@ -49,7 +51,9 @@ def scored(store: Store, records: Sequence[RunRecord], name: str) -> list[RunRec
 
     A metric that depends on the order of the database is left to :func:`rescore`, which reads labels.
     """
-    if all(_has(record, name) for record in records):  # it may be that of a plugin that is not given now
+    if records and all(
+        _has(record, name) for record in records
+    ):  # it may be that of a plugin that is not given now
         return list(records)
     metric = metrics.parse_metric(name)
     return [

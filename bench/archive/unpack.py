@@ -7,7 +7,6 @@ takes no more room there than it has itself, and the sources in it are never run
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import tempfile
 import zipfile
@@ -17,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import StoreError
-from bench.storing.form import mismatch
+from bench.disk.form import mismatch
+from bench.disk.reading import open_regular, parse_json
+from bench.errors import FileError, StoreError
 
 FORMAT = 1  # of the archive; a reader refuses a newer one
 MANIFEST, RESULTS = "manifest.json", "results"
@@ -64,7 +64,7 @@ def unpack(path: Path, folder: Path) -> Path:
     would take more room than it has itself; names and sizes are checked before anything is written.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             for name, member in _manifest(archive, path).files.items():
                 content = archive.read(name)
                 if hashlib.sha256(content).hexdigest() != member.sha256:
@@ -72,6 +72,8 @@ def unpack(path: Path, folder: Path) -> Path:
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
+    except FileError as error:
+        raise StoreError(f"{error}. Give a results folder, or an archive by `bench publish`.") from error
     except _UNREADABLE as error:
         raise StoreError(
             f"{path} cannot be read: {error}. Give a results folder, or an archive by `bench publish`."
@@ -87,7 +89,12 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
         raise StoreError(
             f"{path} is no archive by `bench publish`: expected {MANIFEST}, and every name once."
         )
-    stored = json.loads(archive.read(MANIFEST))
+    if sum(sizes.values()) > path.stat().st_size:
+        raise StoreError(
+            f"{path} would unpack to {sum(sizes.values())} bytes and has {path.stat().st_size}; expected "
+            "uncompressed files, as `bench publish` writes them."
+        )
+    stored = parse_json(path, archive.read(MANIFEST))
     if problem := mismatch(stored, Manifest, "manifest"):
         raise StoreError(f"{path}: {problem}. Get the archive again.")
     manifest = Manifest(**{**stored, "files": {n: Member(**m) for n, m in stored["files"].items()}})
@@ -104,9 +111,4 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
                 f"{path}: {name} has {sizes.get(name, 'no')} bytes, and the manifest lists "
                 f"{listed.get(name, 'no')}. Get the archive again."
             )
-    if sum(sizes.values()) > path.stat().st_size:
-        raise StoreError(
-            f"{path} would unpack to {sum(sizes.values())} bytes and has {path.stat().st_size}; expected "
-            "uncompressed files, as `bench publish` writes them."
-        )
     return manifest

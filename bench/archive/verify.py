@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.archive.rescore import scores_from_codes
+from bench.data import cache
 from bench.errors import ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
 from bench.reporting import columns
@@ -27,17 +28,19 @@ class Checked:
     """The state of a results folder: how many records passed, and what is wrong.
 
     ``faults`` maps the file of a record to the reason why it fails; ``disagreements`` are chance levels that
-    should be equal; ``unchecked`` maps a metric that counts alone do not give to its number of cells.
+    should be equal; ``unchecked`` maps a metric that counts alone do not give to its number of cells;
+    ``damaged`` maps a cached dataset of the records to its damage.
     """
 
     passed: int
     faults: Mapping[str, str] = field(default_factory=dict)
     disagreements: tuple[str, ...] = ()
     unchecked: Mapping[str, int] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:
-        return not self.faults and not self.disagreements
+        return not (self.faults or self.disagreements or self.damaged)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Verdict:
 
 
 def check(store: Store) -> Checked:
-    """Compute the scores of every stored cell again from its counts; nothing is run.
+    """Compute the scores of all stored cells again from their counts, and the digests of their cached data.
 
     Raises StoreError where the folder holds no record.
     """
@@ -69,6 +72,7 @@ def check(store: Store) -> Checked:
         faults=dict(store.faults),
         disagreements=tuple(columns.chance_faults(records)),
         unchecked=unchecked,
+        damaged=cache.check({record.data for record in records}),
     )
 
 
@@ -84,6 +88,8 @@ def rerun(store: Store, *, cells: int, seed: int, data_root: Path) -> Iterator[V
     """
     if cells < 1:
         raise ParameterError(f"cells is {cells}; expected 1 or more to rerun.")
+    if seed < 0:
+        raise ParameterError(f"the seed of the draw is {seed}; expected 0 or more.")
     records = [r for r in store.records() if r.status == "ok"]
     if not records:
         raise StoreError(f"results folder {store.folder} has no cell with a result. Run `bench run` first.")

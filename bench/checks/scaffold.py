@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import keyword
-import os
 import sys
 from pathlib import Path
 
 import bench
+from bench.disk import writing
 from bench.errors import ContractError
 from bench.plugins import registry
 
@@ -83,7 +83,7 @@ def new(kind: str, name: str, folder: Path) -> list[Path]:
             raise ContractError(f"{path} exists. Choose another name, or remove the file.")
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, text)
+        writing.replace_bytes(path, text.encode())
     return list(texts)
 
 
@@ -131,9 +131,3 @@ def _require_no_module(name: str) -> None:
     """A file beside one's scripts hides the module of its name from all of them."""
     if name in sys.stdlib_module_names or registry.locate(name) is not None:
         raise ContractError(f"{name}.py would hide the Python module {name!r}. Choose another name.")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -1,6 +1,7 @@
 """The command line: one file per group of commands; each only parses and prints.
 
-Exit codes: 0 done, 1 some cells failed or a check failed, 2 bad input, 130 interrupted.
+Exit codes: 0 done; 1 some cells failed, a check failed, or the output cannot be written; 2 bad input;
+130 interrupted.
 
 May import: every other room.
 """
@@ -8,37 +9,59 @@ May import: every other room.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from bench import __version__
-from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
+from bench import __version__, printing
+from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, trust, tune
 from bench.cli.commands import Commands
-from bench.errors import BenchError
+from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parser = _parser()
-    args = parser.parse_args(argv)
+    os.environ.setdefault("PYTHON_COLORS", "0")  # else argparse writes escapes, from Python 3.14 on
+    with printing.guarded() as doors:
+        try:
+            code = _execute(argv)
+        except SystemExit:  # argparse ends --help, --version and a wrong option
+            if doors.complete():
+                raise
+            return 1
+        return code if doors.complete() else max(code, 1)
+
+
+def _execute(argv: Sequence[str] | None) -> int:
+    args = _parser().parse_args(argv)
     try:
         for path in ",".join(getattr(args, "plugin_files", ())).split(","):
             if path:
                 registry.add_file(Path(path))
-        return int(args.execute(args))
+        with registry.asking(partial(trust.announce, yes=getattr(args, "yes", False))):
+            return int(args.execute(args))
     except BenchError as error:
         if args.debug:
             raise
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {_said(args, error)}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"bench: memory ran out: {error}. Give fewer items, or fewer jobs.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bench: interrupted. Finished cells are kept; run it again to continue.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
-        sys.stderr.close()
-        return 0
+
+
+def _said(args: argparse.Namespace, error: BenchError) -> str:
+    """The message, with the study whose values are refused."""
+    study = getattr(args, "study", None)
+    if study is None or not isinstance(error, (ParameterError, UnknownNameError)) or str(study) in str(error):
+        return str(error)
+    return f"study {study}: {error}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -65,12 +65,13 @@ def _ablate(args: argparse.Namespace) -> int:
     from bench.study import ablation, selectors
     from bench.study.planner import Planner
 
+    form = options.format_of(args)  # a wrong suffix is an error before anything runs
     study, run = options.study_of(args, methods=[args.method]), running.Run(args)
     names = None if args.variants is None else selectors.split(args.variants)
     plan = ablation.plan(Planner(), study, names)
     results = sweep.complete(study, plan.cells, **run.how)
     options.give_out([results.but(contrasts=plan.contrasts).table(report="ablation")], args)
-    return run.close(results, study, sys.stderr if args.format != "terminal" else None)
+    return run.close(results, study, sys.stderr if form != "terminal" else None)
 
 
 def _sweep(args: argparse.Namespace) -> int:
@@ -80,9 +81,10 @@ def _sweep(args: argparse.Namespace) -> int:
     from bench.study.planner import Planner
 
     run, planner = running.Run(args), Planner()
-    metrics.parse_metric(args.metric)  # a wrong name is an error before anything runs
+    form = options.format_of(args)  # a wrong suffix or name is an error before anything runs
+    metrics.parse_metric(args.metric)
     study, axes = grid.over(planner, options.study_of(args, methods=[args.method]), args.grid)
     results = sweep.complete(study, planner.cells(study), **run.how)
     report = "surface" if len(axes) == 2 else "sensitivity"
     options.give_out([results.table(args.metric, report=report, axes=axes)], args)
-    return run.close(results, study, sys.stderr if args.format != "terminal" else None)
+    return run.close(results, study, sys.stderr if form != "terminal" else None)

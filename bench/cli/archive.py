@@ -29,6 +29,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         default=Path("results/reference"),
         help="results folder inside a git revision (default: %(default)s)",
     )
+    options.add_items(compare)
     options.add_output(compare)
     options.add_plugin_files(compare)
     compare.set_defaults(execute=_compare)
@@ -41,9 +42,11 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     verify.add_argument("folder", type=Path, help="a results folder, or an archive by bench publish")
     verify.add_argument(
-        "--rerun", type=int, metavar="N", help="run N random cells again and compare every bit"
+        "--rerun", type=options.whole, metavar="N", help="run N random cells again and compare every bit"
     )
-    verify.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draw (default: 0)")
+    verify.add_argument(
+        "--seed", type=options.whole, default=0, metavar="N", help="seed of the draw (default: 0)"
+    )
     _add_data(verify)
     verify.set_defaults(execute=_verify)
 
@@ -84,7 +87,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     export.add_argument(
         "--depth",
-        type=int,
+        type=options.whole,
         metavar="N",
         help="with trec: items per query, 0 for all (default: 1000). Average precision computed from the "
         "files is over this cut and one order of ties, unlike bench's",
@@ -102,6 +105,7 @@ def _compare(args: argparse.Namespace) -> int:
     import tempfile
 
     from bench.archive.compare import compare, folder_of
+    from bench.metrics import canonical
     from bench.storing.store import Store
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -112,7 +116,7 @@ def _compare(args: argparse.Namespace) -> int:
             )
             for text, side in ((args.a, "A"), (args.b, "B"))
         )
-        table = compare(a, b, args.metric)
+        table = compare(a, b, canonical(args.metric), args.items)
         for store in (a, b):
             options.report_faults(store)
     options.give_out([table], args)
@@ -133,6 +137,8 @@ def _verify(args: argparse.Namespace) -> int:
             print(f"FAULT    {name}: {reason}")
         for text in checked.disagreements:
             print(f"FAULT    {text}")
+        for name, reason in checked.damaged.items():
+            print(f"DAMAGED  data of {name}: {reason}. The next run repairs or refuses them")
         for metric, cells in checked.unchecked.items():
             print(f"         {metric} of {cells} cells does not follow from counts; --rerun checks it")
         print(f"{checked.passed} records follow from their arrays, {len(checked.faults)} do not")
@@ -173,7 +179,7 @@ def _merge(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     from bench.archive.export import DEPTH, FORMS, trec_note
-    from bench.errors import ParameterError
+    from bench.errors import ParameterError, StoreError
     from bench.results import Results
     from bench.study.study import data_folder
 
@@ -182,6 +188,8 @@ def _export(args: argparse.Namespace) -> int:
     store = options.store_of(args)
     name, write = FORMS[args.to]
     results = Results(options.records_of(store), arrays=store.arrays)
+    if not results.records:
+        raise StoreError(f"results folder {store.title} has no cells to export. Run `bench run` first.")
     depth = DEPTH if args.depth is None else args.depth
     more = {"depth": depth} if args.to == "trec" else {}
     for path in write(results, args.out or Path(name), data_folder(args.data_root), **more):

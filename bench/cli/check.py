@@ -77,7 +77,7 @@ def _results(kind: str, name: str, args: argparse.Namespace) -> list[CheckResult
         return suite.check_metric(name)
     if kind == "encoder":
         return suite.check_encoder(args.name, data_folder(args.data_root))
-    [(_, values)] = selectors.expand(kind, [args.name])
+    [(_, values, _)] = selectors.expand(kind, [args.name])
     if kind == "method":
         return suite.check_method(name, **values)
     return suite.check_dataset(name, data_folder(args.data_root), **values)

@@ -18,7 +18,9 @@ class Commands:
     """Adds commands to the parser of `bench`; :meth:`overview` lists them for `bench --help`."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self._parsers = parser.add_subparsers(required=True, metavar="COMMAND", help=argparse.SUPPRESS)
+        self._parsers = parser.add_subparsers(
+            prog=parser.prog, required=True, metavar="COMMAND", help=argparse.SUPPRESS
+        )
         self._help: dict[str, str] = {}
 
     def add_parser(

@@ -74,10 +74,12 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="how networks compute; auto: bf16 if the device has it, else fp32",
     )
-    parser.add_argument("--batch", type=int, default=32, metavar="N", help="items per batch (default: 32)")
+    parser.add_argument(
+        "--batch", type=options.whole, default=32, metavar="N", help="items per batch (default: 32)"
+    )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=options.whole,
         default=0,
         metavar="N",
         help="processes that decode pictures (default: 0, only this one)",
@@ -96,7 +98,7 @@ def _selected(args: argparse.Namespace) -> PlannedData:
     from bench.study.planner import Planner
 
     planner = Planner()
-    [(plugin, given)] = planner.select("dataset", [args.name])
+    [(plugin, given, _)] = planner.select("dataset", [args.name])
     return planner.data(plugin.name, given, _root(args))
 
 
@@ -117,7 +119,7 @@ def _raw_source(args: argparse.Namespace) -> tuple[str, RawSource]:
 
 def _prepare(args: argparse.Namespace) -> int:
     from bench.contract.encoder import Setting
-    from bench.data.views import prepare
+    from bench.data.views import prepare, readiness
     from bench.data.views.extract import Pace
     from bench.data.views.names import View
     from bench.plugins import fingerprint
@@ -129,11 +131,13 @@ def _prepare(args: argparse.Namespace) -> int:
     setting = Setting(root=root, checkpoints=source.checkpoints, device=args.device, precision=args.precision)
     raw = prepare.items(source, root, fingerprint.of_dataset(name))
     print(f"{name}: {len(raw.train)} train and {len(raw.query)} query pairs, {len(raw.classes)} classes")
+    unusual = prepare.differences(source, raw)
     for note in prepare.notes(source, root):
-        print(f"note: {note}")
+        print(f"note: {note}" if note not in unusual else f"WARNING, unlike the published dataset: {note}")
     pace = Pace(batch=args.batch, workers=args.workers)
     prepare.views(source, raw, root, wanted, setting, pace, anew=args.anew)
-    print(prepare.verdict(source, root))
+    for line in readiness.report(source, root, wanted):
+        print(line)
     return 0
 
 
@@ -206,7 +210,8 @@ def _file(file: File) -> str:
     expected = file.expected
     size = "size unknown" if expected.bytes is None else amount(expected.bytes, "bytes")
     kind, _ = expected.checksum
-    known = f"{kind} published" if kind else "no checksum published"
+    http = ", unchecked over http" if expected.url.startswith("http:") else ""
+    known = f"{kind} published" if kind else f"no checksum published{http}"
     optional = ", optional" if expected.optional else ""
     optional += f", variant {expected.variant}" if expected.variant else ""
     lines = [f"  {file.state:8}  {expected.path}  ({size}, {known}{optional})"]

@@ -10,6 +10,7 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
+    from bench.contract.method import Capabilities
     from bench.records import Schedule
     from bench.study.planned import PlannedCell
 
@@ -31,13 +32,18 @@ def _doctor(args: argparse.Namespace) -> int:
 
     study = options.study_of(args)
     streams: dict[tuple[str, Schedule], PlannedCell] = {}
+    methods: dict[str, Capabilities] = {}
     for cell in Planner().cells(study):
         streams.setdefault((str(cell.data), cell.spec.schedule), cell)
+        methods[cell.spec.method] = cell.method.capabilities
     levels: Counter[str] = Counter()
     for (name, schedule), cell in streams.items():
         sizes = [len(rows) for rows in cell.plan.rounds]
         print(f"{name}, {schedule}")
-        for finding in doctor.examine(cell.data.dataset, sizes, schedule=schedule, bits=max(study.bits)):
+        findings = doctor.examine(
+            cell.data.dataset, sizes, schedule=schedule, bits=max(study.bits), methods=methods
+        )
+        for finding in findings:
             levels[finding.level] += 1
             print(f"  {finding.level:4}  {finding.topic}: {finding.text}")
     print(", ".join(f"{count} {level}" for level, count in sorted(levels.items())))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bench.cli.commands import Commands
     from bench.contract.method import Capabilities
     from bench.contract.params import Parameter
+    from bench.study.planned import PlannedData
 
 PLUGINS = {folder: kind for kind, folder in registry.KINDS.items()}
 
@@ -81,8 +82,10 @@ def _metric_rows(entry: registry.Listing) -> Iterator[tuple[str, str]]:
 
 def _info(args: argparse.Namespace) -> int:
     kind, name = options.plugin_of(args.name)
+    if kind == "dataset":
+        return _dataset(args)
     describe = {"method": _method, "report": _report, "metric": _metric, "encoder": _encoder}
-    print("\n".join(_dataset(args) if kind == "dataset" else describe[kind](name)))
+    print("\n".join(describe[kind](name)))
     return 0
 
 
@@ -147,6 +150,8 @@ def _capabilities(needs: Capabilities) -> str:
         words.append(f"hashes the view {needs.encodes}, also of queries")
     if needs.pool:
         words.append("has an offline stage (--pool)")
+    if needs.scaled or needs.lengths:
+        words.append("depends on the scale of the features")
     words.append("assigns database codes (--database learned)" if needs.learned_codes else "no learned codes")
     return "; ".join(words)
 
@@ -170,22 +175,38 @@ def _parameters(known: Mapping[str, Parameter]) -> list[str]:
     return [f"  {n:{widths[0]}}  {d:{widths[1]}}  {e:{widths[2]}}  {doc}".rstrip() for n, d, e, doc in rows]
 
 
-def _dataset(args: argparse.Namespace) -> list[str]:
+def _dataset(args: argparse.Namespace) -> int:
+    """Print a dataset's description and statistics; 2 where its files cannot be read."""
     from bench.data.describe import describe
     from bench.errors import DataError
     from bench.study.planner import Planner
     from bench.study.study import data_folder
 
     planner = Planner()
-    [(plugin, given)] = planner.select("dataset", [args.name])
+    [(plugin, given, _)] = planner.select("dataset", [args.name])
     cls = plugin.cls
     lines = [f"{plugin.name}: {registry.docstring(cls)}", ""]
     for title, text in (("citation", cls.citation), ("licence", cls.licence), ("schedule", cls.schedule)):
         if text:
             lines.append(f"{title + ':':14} {text}")
     lines += ["options:", *_parameters(plugin.parameters), ""]
+    print("\n".join(lines))
+    data = planner.data(plugin.name, given, data_folder(args.data_root))
     try:
-        dataset = planner.data(plugin.name, given, data_folder(args.data_root)).dataset
-    except DataError as error:  # what it is can be told before its files are there
-        return [*lines, f"no statistics: {error}"]
-    return [*lines, *(f"note: {note}" for note in dataset.notes), str(describe(dataset))]
+        dataset = data.dataset
+    except DataError as error:
+        print(f"no statistics: {error}")
+        return 2 if "path" in given or _has_files(data) else 0  # it can be described before its files exist
+    print("\n".join([*(f"note: {note}" for note in dataset.notes), str(describe(dataset))]))
+    return 0
+
+
+def _has_files(data: PlannedData) -> bool:
+    """Whether any file of a dataset exists below the data root."""
+    from bench.errors import DataError
+
+    try:
+        return any(path.is_file() for path in data.source.files(data.root))
+    except DataError:
+        home = data.root / data.plugin.name
+        return home.is_dir() and any(home.iterdir())

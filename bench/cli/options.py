@@ -28,12 +28,20 @@ FORMATS = {
     "latex": "to_latex",
     "html": "to_html",
 }
+_SUFFIXES = {
+    ".txt": "terminal",
+    ".md": "md",
+    ".csv": "csv",
+    ".tex": "latex",
+    ".html": "html",
+    ".htm": "html",
+}  # of --out
 SCHEDULES = {
     f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
 }
 _TEXT = {
-    "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh'",
-    "datasets": "datasets, with options or without: synthetic,wiki or 'files[path=mine.npz]'",
+    "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh as baseline'",
+    "datasets": "datasets, with options or without: synthetic,wiki or 'files[path=mine.npz] as mine'",
     "bits": "code lengths: 16,32,64",
     "seeds": "number of seeds (3 means 0,1,2), or a list of them",
     "schedule": f"order of arrival: {', '.join(SCHEDULES)} (default: the dataset's own)",
@@ -49,6 +57,16 @@ _TEXT = {
     "data_root": "folder of the data files (default: BENCH_DATA, or the current folder)",
     "results": "results folder (default: BENCH_RESULTS, or results/runs)",
 }
+
+
+def whole(text: str) -> int:
+    """The type of an option that is a whole number."""
+    from bench.contract.params import number
+
+    try:
+        return int(number(text, int))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a whole number; got {text!r}") from error
 
 
 def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> None:
@@ -67,22 +85,47 @@ def add_study(parser: argparse.ArgumentParser, *, of_method: bool = False) -> No
         if of_method and name == "methods":
             continue
         group.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=text)
-    group.add_argument("--val", type=int, metavar="N", help="use N training items as queries, for tuning")
+    group.add_argument("--val", type=whole, metavar="N", help="use N training items as queries, for tuning")
     add_plugin_files(group)
+    add_yes(group)
+
+
+def add_yes(parser: argparse._ActionsContainer) -> None:
+    """Add --yes, which ``bench.cli.main`` reads."""
+    parser.add_argument(
+        "--yes", action="store_true", help="load the plugin files that the study names without asking"
+    )
 
 
 def study_of(args: argparse.Namespace, **changes: object) -> Study:
     """The study that the options and the study file describe, with ``changes``."""
     from bench.study.study import Study
 
-    return Study.make(args.study, **(given(args) | changes))
+    study = Study.make(args.study, **(given(args) | changes))
+    if args.device:
+        _check_device(study)
+    return study
+
+
+def _check_device(study: Study) -> None:
+    """Raise ParameterError where --device would change nothing."""
+    from bench.errors import ParameterError
+    from bench.study import selectors
+
+    study.add_plugins()
+    methods = {one.plugin.name: one.plugin for one in selectors.expand("method", study.methods)}
+    if not any("device" in plugin.parameters for plugin in methods.values()):
+        raise ParameterError(
+            f"--device {study.device} applies only to methods with a parameter device; expected one besides "
+            f"{', '.join(methods)}. Leave it out."
+        )
 
 
 def given(args: argparse.Namespace) -> dict[str, object]:
     """The options of a study on the command line; None where one is not given."""
     names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler")
     values = {name: getattr(args, name, None) for name in names}
-    if isinstance(values["seeds"], str) and values["seeds"].isdigit():
+    if isinstance(values["seeds"], str) and re.fullmatch("[0-9]{1,18}", values["seeds"]):
         values["seeds"] = int(values["seeds"])
     return values
 
@@ -144,6 +187,11 @@ def plugin_of(text: str) -> tuple[str, str]:
     for kind, names in known.items():
         if name in names:
             return kind, name
+    if "@" in text:
+        from bench.metrics import canonical
+
+        if (plain := canonical(text)) != text:  # as a paper writes it
+            return plugin_of(plain)
     raise UnknownNameError("plugin", name, {name for names in known.values() for name in names})
 
 
@@ -162,8 +210,28 @@ def report_faults(store: Store) -> None:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Add the format of a table and the file to write it to."""
-    parser.add_argument("--format", default="terminal", choices=FORMATS, help="default %(default)s")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="default: that of the suffix of --out, or terminal without --out"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of printing")
+
+
+def format_of(args: argparse.Namespace) -> str:
+    """The format of a table: that of --format, or of the suffix of --out, else ``terminal``.
+
+    Raises ParameterError for another suffix.
+    """
+    from bench.errors import ParameterError
+
+    if args.format is not None or args.out is None:
+        return args.format or "terminal"
+    suffix = args.out.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise ParameterError(
+            f"--out {args.out}: the suffix names no format of a table; expected {', '.join(_SUFFIXES)}. "
+            "Change it, or give --format."
+        )
+    return _SUFFIXES[suffix]
 
 
 def give_out(tables: Sequence[Table | Figure], args: argparse.Namespace) -> None:
@@ -175,12 +243,13 @@ def give_out(tables: Sequence[Table | Figure], args: argparse.Namespace) -> None
     if figures:
         _draw(figures, args)
         return
-    if args.out is None and args.format == "terminal":
+    form = format_of(args)
+    if args.out is None and form == "terminal":
         for i, table in enumerate(tables):
             print("\n" if i else "", end="")
             show(table)
         return
-    text = "\n\n".join(getattr(table, FORMATS[args.format])().rstrip() for table in tables) + "\n"
+    text = "\n\n".join(getattr(table, FORMATS[form])().rstrip() for table in tables) + "\n"
     if args.out is None:
         print(text, end="")
     else:
@@ -204,6 +273,11 @@ def show(table: Table | Figure) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(table)
+        from bench.printing import Steering
+
+        console = Console()
+        with console.capture() as styled:
+            console.print(table)
+        sys.stdout.write(Steering(styled.get()))
     else:
         print(table)

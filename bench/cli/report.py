@@ -28,6 +28,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     options.add_results(report)
     options.add_plugin_files(report)
+    options.add_yes(report)
     report.add_argument(
         "--out",
         type=Path,

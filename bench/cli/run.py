@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.cli import options, running
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
+    from bench.running.sweep import Surveyed
     from bench.study.planned import PlannedCell
     from bench.study.study import Study
 
@@ -29,11 +30,18 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     plan = commands.add_parser(
         "plan",
         parents=[common],
-        help="list the cells of a study, with their state and the time and memory still to spend",
+        help="count the cells of a study by method and state, with the time and memory still to spend",
         epilog="examples: bench plan; bench plan study.toml --jobs 2; bench plan paper",
     )
     options.add_study(plan)
-    plan.add_argument("--jobs", type=int, metavar="N", help="cells at once (default 1)")
+    plan.add_argument("--cells", action="store_true", help="list every cell")
+    plan.add_argument("--jobs", type=options.whole, metavar="N", help="cells at once (default 1)")
+    plan.add_argument(
+        "--probe",
+        type=float,
+        metavar="SECONDS",
+        help="time to measure methods that have not run yet, by their first chunk (default 3)",
+    )
     plan.set_defaults(execute=_plan)
 
     status = commands.add_parser(
@@ -57,36 +65,54 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
+    from bench.running import estimate, sweep
+
+    parts = [(title, study, sweep.survey(study, cells)) for title, study, cells in _parts(args)]
+    due = [(study, [one.cell for one in surveyed if one.due()]) for _, study, surveyed in parts]
+    budget = {} if args.probe is None else {"budget": args.probe}
+    for (title, study, surveyed), cost in zip(parts, estimate.costs(due, **budget), strict=True):
+        statuses = Counter(one.status for one in surveyed)
+        print(f"{title}{len(surveyed)} cells: " + ", ".join(f"{n} {s}" for s, n in sorted(statuses.items())))
+        for line in _cells_of(surveyed) if args.cells else _methods_of(surveyed):
+            print(f"  {line}")
+        if any(one.due() for one in surveyed):
+            seconds = f"{'' if cost.complete else 'at least '}{cost.seconds:.0f} s"
+            print(f"estimated: {seconds} with {study.jobs} job(s), {cost.megabytes:.0f} MB per job")
+            print(f"           ({cost.basis})")
+    return 0
+
+
+def _parts(args: argparse.Namespace) -> list[tuple[str, Study, list[PlannedCell]]]:
+    """The title, study and cells of every section."""
     from bench.study.planner import Planner
 
     planner = Planner()
     if args.study is None:
         study = options.study_of(args)
-        _plan_of("", study, planner.cells(study))
-        return 0
+        return [("", study, planner.cells(study))]
     from bench.study.sections import load
 
     sections = load(str(args.study), **options.given(args)).sections
-    for section in sections:
-        study, cells, _ = section.plan(planner)
-        _plan_of(f"{section.title}: " if len(sections) > 1 else "", study, cells)
-    return 0
+    planned = [(section.title, *section.plan(planner)[:2]) for section in sections]
+    return [(f"{t}: " if len(planned) > 1 else "", study, cells) for t, study, cells in planned]
 
 
-def _plan_of(title: str, study: Study, cells: Sequence[PlannedCell]) -> None:
-    from bench.running import estimate, sweep
-
-    surveyed = sweep.survey(study, cells)
-    statuses = Counter(one.status for one in surveyed)
-    print(f"{title}{len(cells)} cells: " + ", ".join(f"{n} {s}" for s, n in sorted(statuses.items())))
+def _cells_of(surveyed: Sequence[Surveyed]) -> Iterator[str]:
     for one in surveyed:
         reason = f" ({one.reason})" if one.reason else ""
-        print(f"  {one.status:8} {one.cell.spec}, {one.cell.spec.schedule}{reason}")
-    due = [one.cell for one in surveyed if one.due()]
-    if due:
-        cost = estimate.of(due, study)
-        print(f"estimated: {cost.seconds:.0f} s with {study.jobs} job(s), {cost.megabytes:.0f} MB per job")
-        print(f"           ({cost.basis})")
+        yield f"{one.status:8} {one.cell.spec}, {one.cell.spec.schedule}{reason}"
+
+
+def _methods_of(surveyed: Sequence[Surveyed]) -> Iterator[str]:
+    """A line for each method, with its settings, and the states of its cells with their reasons."""
+    methods: dict[str, list[Surveyed]] = {}
+    for one in surveyed:
+        methods.setdefault(one.cell.spec.method, []).append(one)
+    for name, of_method in methods.items():
+        settings = len({one.cell.spec.label for one in of_method})
+        states = Counter((one.status, one.reason) for one in of_method)
+        texts = (f"{n} {s} ({reason})" if reason else f"{n} {s}" for (s, reason), n in sorted(states.items()))
+        yield f"{name}{f', {settings} settings' if settings > 1 else ''}: {', '.join(texts)}"
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO, TypedDict
 
+from bench.cli import options
+
 if TYPE_CHECKING:
     from bench.results import Results
     from bench.study.study import Study
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
 def add_how(parser: argparse.ArgumentParser) -> None:
     """The options that change no number."""
     how = parser.add_argument_group("how to run it")
-    how.add_argument("--jobs", type=int, metavar="N", help="cells at once, each on its own core (default 1)")
-    how.add_argument("--threads", type=int, metavar="N", help="threads of each cell (default 1)")
+    how.add_argument(
+        "--jobs", type=options.whole, metavar="N", help="cells at once, each on its own core (default 1)"
+    )
+    how.add_argument("--threads", type=options.whole, metavar="N", help="threads of each cell (default 1)")
     how.add_argument("--backend", metavar="NAME", help="joblib backend: loky (default), dask or ray")
     how.add_argument("--scheduler", metavar="ADDRESS", help="address of the Dask or Ray scheduler")
     how.add_argument("--retry", choices=["failed"], help="run failed cells again")

@@ -25,9 +25,10 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         help="show the progress of this study: a file, or smoke, online or paper (default: all stored cells)",
     )
     options.add_results(serve)
+    options.add_yes(serve)
     serve.add_argument(
         "--port",
-        type=int,
+        type=options.whole,
         default=8642,
         metavar="N",
         help="port to listen on; 0 picks a free one (default %(default)s)",

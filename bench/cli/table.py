@@ -70,12 +70,14 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _table(args: argparse.Namespace) -> int:
     from bench.archive.rescore import scored
+    from bench.metrics import canonical
     from bench.results import Results
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
     records = [r for r in options.records_of(store) if _wanted(r.spec, args)]
     if args.metric:
+        args.metric = canonical(args.metric)
         records = scored(store, records, args.metric)
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays, items=args.items)
     options.give_out(_tables(results, args), args)
@@ -88,7 +90,7 @@ def _tables(results: Results, args: argparse.Namespace) -> list[Table | Figure]:
 
     requested = [args.report] if results.records or not args.published else []
     reports = list(dict.fromkeys([*requested, *(["published"] if args.published else [])]))
-    if args.format == "csv" and len(reports) > 1:
+    if len(reports) > 1 and options.format_of(args) == "csv":
         raise ParameterError("--published adds a table, but CSV holds one. Use --report published.")
     if args.significance and "map_table" not in reports:
         raise ParameterError(
@@ -114,6 +116,8 @@ def _options_of(report: str, args: argparse.Namespace) -> dict[str, object]:
             name, equals, value = text.partition("=")
             if not equals:
                 raise ParameterError(f"--option {text!r} is not NAME=VALUE. Try --option band=false.")
+            if name in chosen:
+                raise ParameterError(f"option {name} is given twice. Give it once.")
             chosen[name] = value
     return chosen
 
@@ -121,16 +125,23 @@ def _options_of(report: str, args: argparse.Namespace) -> dict[str, object]:
 def _wanted(spec: RunSpec, args: argparse.Namespace) -> bool:
     from bench.study.selectors import split
 
-    names = (spec.method, spec.label), (spec.dataset,), (str(spec.bits),), (spec.database,)
+    method, dataset = spec.selectors
+    names = (
+        (spec.method, spec.label, method),
+        (spec.dataset, spec.dataset_label, dataset),
+        (str(spec.bits),),
+        (spec.database,),
+    )
     filters = (getattr(args, name) for name in _FILTERS)
     return all(text is None or set(split(text)) & set(own) for text, own in zip(filters, names, strict=True))
 
 
 def _rescore(args: argparse.Namespace) -> int:
     from bench.archive.rescore import rescore
+    from bench.metrics import canonical
     from bench.study.study import data_folder
 
-    root = data_folder(args.data_root)
-    changed = rescore(options.store_of(args, written=True), args.metric, data_root=root)
-    print(f"{args.metric}: added to {changed} cells. `bench table --metric {args.metric}` shows it.")
+    root, metric = data_folder(args.data_root), canonical(args.metric)
+    changed = rescore(options.store_of(args, written=True), metric, data_root=root)
+    print(f"{metric}: added to {changed} cells. `bench table --metric {metric}` shows it.")
     return 0

@@ -26,7 +26,9 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         "then bench run lcdh-tuned.toml",
     )
     options.add_study(tune, of_method=True)
-    tune.add_argument("--trials", type=int, default=30, metavar="N", help="settings to try (default 30)")
+    tune.add_argument(
+        "--trials", type=options.whole, default=30, metavar="N", help="settings to try (default 30)"
+    )
     tune.add_argument(
         "--space",
         nargs="+",
@@ -36,7 +38,11 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         "from a tenth of it to ten times it)",
     )
     tune.add_argument(
-        "--search-seed", type=int, default=0, metavar="N", help="random seed of the search (default 0)"
+        "--search-seed",
+        type=options.whole,
+        default=0,
+        metavar="N",
+        help="random seed of the search (default 0)",
     )
     tune.add_argument(
         "--out", type=Path, metavar="FILE", help="study file to write (default: METHOD-tuned.toml)"

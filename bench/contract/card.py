@@ -19,6 +19,8 @@ class Expected:
     sha256: str = ""
     md5: str = ""  # if the owners publish this instead
     unpack: str = ""  # the folder below ROOT/NAME that an archive is unpacked into ("." is NAME itself)
+    unpacked_bytes: int | None = None  # at most; else 100 times the archive, or 1 GB if that is more
+    unpacked_files: int = 1_000_000  # at most, with folders
     optional: bool = False  # the dataset can be used without it
     variant: str = ""  # the variant that needs it; "" if all do
     note: str = ""  # its content, or how to request it

@@ -15,6 +15,8 @@ from bench.contract.items import Labels, Rows, Split
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+RANDOM_QUERIES = "queries drawn at random"  # begins a note that the records of a run repeat
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:

@@ -28,6 +28,8 @@ class Capabilities:
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
     learned_codes: bool = False  # training assigns database codes: encode_database() is its own
     pool: bool = False  # has an offline stage: fit_pool() is its own
+    scaled: bool = False  # loses where features are small: its weights and kernels have fixed sizes
+    lengths: bool = False  # loses where the rows of features were normalised to one length
     # Set for a method that is no rival of hashing methods. encode() of an oracle is shown the labels of its
     # items, as batch.views["labels"]; of a fused one, the view "clip" of BOTH modalities, as batch.views;
     # of a real-valued one, nothing more: it returns float32 (n, k) vectors, which are ranked by cosine.

@@ -149,6 +149,17 @@ def parse(owner: str, parameter: Parameter, text: str) -> Any:
     return value
 
 
+def number(text: str, kind: Any) -> Any:
+    """Read an int or a float as it is written in a file: ASCII digits, without ``_``; else ValueError.
+
+    >>> number("0.5", float)
+    0.5
+    """
+    if not text.isascii() or "_" in text:
+        raise ValueError(f"{text!r} is no number in ASCII digits")
+    return kind(text)
+
+
 def _options(declared: Any) -> tuple[Any, ...]:
     union = get_origin(declared) in (typing.Union, types.UnionType)
     return get_args(declared) if union else (declared,)
@@ -196,7 +207,7 @@ def _read(text: str, declared: Any) -> Any:
             return None
         elif option in (int, float):
             try:
-                return option(text)
+                return number(text, option)
             except ValueError:
                 continue
         elif option is str:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import uuid
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 
-from bench.errors import ContractError, StoreError
+from bench.disk import reading, writing
+from bench.errors import ContractError, FileError, StoreError
 
 Tree = Any  # None, bool, int, float, str, ndarray, list, tuple, dict with str keys, State
 
@@ -68,27 +67,29 @@ def copy(tree: Tree) -> Tree:
 
 
 def save(path: Path, tree: Tree) -> None:
-    """Write ``tree`` to ``path``, by a temporary name and a rename."""
+    """Write ``tree`` to ``path``, completely or not at all; raises OSError."""
     arrays: list[Any] = []
     text = json.dumps(_describe(tree, arrays, "state"))
-    temporary = path.with_name(
-        f"{path.name}.{uuid.uuid4().hex[:8]}.tmp"
-    )  # threads may write the same teacher
-    try:
+
+    def write(temporary: Path) -> None:
         with temporary.open("wb") as stream:
             np.savez(stream, tree=np.array(text), **{f"a{i}": a for i, a in enumerate(arrays)})
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    writing.replace(path, write)
 
 
 def load(path: Path) -> Tree:
-    """Read what :func:`save` wrote."""
+    """Read what :func:`save` wrote; raises StoreError for anything else."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return _build(json.loads(str(stored["tree"])), lambda i: stored[f"a{i}"])
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise StoreError(f"{path}: not a file of saved state ({error}). Save it again.") from error
+        with reading.open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise ValueError("it is compressed")  # and may unpack to any size
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as stored:
+                return _build(json.loads(str(stored["tree"])), lambda i: stored[f"a{i}"])
+    except Exception as error:  # what anybody wrote can raise anything
+        reason = error.reason if isinstance(error, FileError) else error
+        raise StoreError(f"{path}: not a file of saved state ({reason}). Save it again.") from error
 
 
 def _describe(tree: Tree, arrays: list[Any], where: str) -> Any:

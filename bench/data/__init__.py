@@ -1,4 +1,4 @@
 """Datasets on disk: download, unpack, cache, statistics, and problems that would invalidate results.
 
-May import: contract, data.views, errors, plugins, progress, records, threads.
+May import: contract, data.views, disk, errors, plugins, progress, records, threads.
 """

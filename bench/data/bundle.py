@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contract.dataset import Dataset
+from bench.disk import writing
 from bench.errors import DataError, ParameterError, StoreError
 
 Content = Mapping[str, npt.NDArray[Any]]
@@ -28,17 +28,13 @@ def write(dataset: Dataset, path: Path, kind: str) -> dict[str, tuple[int, ...]]
     too_large = [name for name, x in arrays.items() if x.nbytes >= LARGEST]
     if kind == "mat" and too_large:
         raise DataError(f"{path}: {too_large[0]} exceeds the 2 GB that a .mat variable holds. Use --to h5.")
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[kind](temporary, arrays)
-        temporary.replace(path)
+        writing.replace(path, lambda temporary: _WRITERS[kind](temporary, arrays))
     except OSError as error:
         raise StoreError(
             f"{path}: cannot be written ({error.strerror or error}). Choose another --out."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return {name: x.shape for name, x in arrays.items()}
 
 

@@ -1,56 +1,65 @@
 """Datasets as memory-mapped arrays: loaded and validated once, then shared by every process.
 
 The cache lies outside the results folder, in `BENCH_CACHE` or the user's cache folder, and
-may be deleted at any time. Prepared views are memory maps already, with a digest of their own:
-the cache only records where they lie.
+may be deleted at any time. What is damaged in it is made again. Prepared views are memory maps already,
+with digests of their own: the cache only records where they lie.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
+import logging
 import os
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bench import threads
 from bench.contract.dataset import Dataset, DatasetSource
-from bench.contract.items import Batch, Split
+from bench.data import entries
+from bench.data.entries import PARTS, Entry
 from bench.data.views import files
-from bench.errors import DataError, StoreError
+from bench.data.views.source import RawSource
+from bench.disk import stamps, writing
+from bench.disk.stamps import Stamp
+from bench.errors import DataError, FileError, StoreError
 from bench.plugins import fingerprint
 from bench.records import selector
 
-_PARTS = ("train", "query")
+_FORM = 2  # of an entry; one of another form lies in another folder
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CachedDataset:
-    """A dataset in the cache: its folder and the fingerprint of its arrays."""
+    """A dataset in the cache: its folder, the fingerprint of its arrays, and how it was made."""
 
     folder: Path
     fingerprint: str
+    name: str  # of the plugin
+    options: Mapping[str, Any]
+    root: Path
 
     def open(self, source: DatasetSource) -> Dataset:
-        """The dataset, with every array mapped read-only from disk; ``source`` maps prepared views."""
-        manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
-        if "mapped" in manifest:
-            return dataclasses.replace(source.load(Path(manifest["mapped"]["root"])), name=manifest["name"])
-        parts = {part: _open_split(self.folder, part, manifest["views"]) for part in _PARTS}
-        return Dataset(
-            name=manifest["name"],
-            classes=tuple(manifest["classes"]),
-            notes=tuple(manifest["notes"]),
-            **parts,
-        )
+        """The dataset, mapped read-only; it is made again where the cache has been deleted or damaged since.
+
+        ``source`` is the plugin with its options. Raises DataError where the data are others now.
+        """
+        entry = _intact(self.folder, source, self.root)
+        if entry is None:
+            again = prepare(self.name, source, self.options, self.root)
+            if again.fingerprint != self.fingerprint:
+                raise DataError(
+                    f"{selector(self.name, self.options)}: the data changed during the run. Run again."
+                )
+            entry = entries.read(again.folder)
+            assert entry is not None
+        return entries.open_dataset(self.folder, entry, source)
 
 
 def base() -> Path:
@@ -72,31 +81,73 @@ def kept_folder(method: str) -> Path:
 
 
 def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_root: Path) -> CachedDataset:
-    """Return a dataset from the cache; load, validate and store it first if it is not cached yet.
+    """Return a dataset from the cache; load, validate and store it first unless it is there and undamaged.
 
-    ``name`` is that of the plugin, and ``source`` the plugin with ``options``.
+    ``name`` is that of the plugin, and ``source`` the plugin with ``options``. Raises DataError where a
+    prepared view is damaged.
     """
     target = folder() / f"{name}-{_identity(name, source, data_root)}"
-    if not (target / "manifest.json").is_file():
+    entry = _intact(target, source, data_root)
+    if entry is None:
         with threads.limit(1):  # the last bits of a matrix product depend on the number of threads
             dataset, title = source.load(data_root), selector(name, options)
-        if contents := _prepared(dataset):
-            if files.noted(dataset.train.ids, "code") != fingerprint.of_dataset(name):
-                raise DataError(
-                    f"{title}: was parsed by another version of its plugin. Run `bench data prepare` again; "
-                    "views that are still valid are kept."
-                )
-            where = {"dataset": name, "options": dict(options), "root": str(data_root.resolve())}
-            _publish({"name": title, "fingerprint": _named(dataset, contents), "mapped": where}, target)
-        else:
-            _write(dataset, target, title)
-    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
-    return CachedDataset(target, manifest["fingerprint"])
+        try:
+            entry = _write(target, name, title, dataset, source, data_root)
+        except OSError as error:
+            raise StoreError(
+                f"dataset cache {target.parent}: cannot be written ({error.strerror or error}). "
+                "Set BENCH_CACHE to a writable folder with enough space."
+            ) from error
+    return CachedDataset(target, entry.fingerprint, name, options, data_root)
+
+
+def check(fingerprints: Container[str]) -> dict[str, str]:
+    """Compare the arrays of cached datasets of these fingerprints with their digests, byte by byte.
+
+    Returns the damage of each by the dataset's name. The next run makes a damaged one again, or refuses it
+    where it consists of prepared views.
+    """
+    faults = {}
+    for target in sorted(folder().glob("[!.]*")):
+        try:
+            entry = entries.read(target)
+        except FileError:  # of no known dataset; the next run of it makes it again
+            continue
+        if entry is None or entry.fingerprint not in fingerprints:
+            continue
+        try:
+            entries.checked(target, entry, anew=True)
+        except FileError as error:
+            faults[entry.name] = str(error)
+            distrusted = {file: dataclasses.replace(known, changed=0) for file, known in entry.files.items()}
+            with suppress(OSError):
+                entries.write(target, dataclasses.replace(entry, files=distrusted))
+    return faults
+
+
+def _intact(target: Path, source: DatasetSource, data_root: Path) -> Entry | None:
+    """The entry if all its files are as they were written; None where it has to be made (again)."""
+    entry = None
+    try:
+        entry = entries.read(target)
+        if entry is None:
+            return None
+        current = entries.checked(target, entry)
+    except FileError as error:
+        if entry is not None and entry.root:
+            assert isinstance(source, RawSource), "nobody else maps prepared views"
+            raise source.damaged(data_root, error) from error
+        _log.warning("%s. The dataset is cached again.", error)
+        return None
+    if current != entry:  # same content, other times: the next opening need not read it
+        with suppress(OSError):
+            entries.write(target, current)
+    return current
 
 
 def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
     """A digest of the plugin's code and options, and of the size and date of the files it reads."""
-    described = [name, repr(sorted(vars(source).items())), fingerprint.of_dataset(name)]
+    described = [f"{_FORM}", name, repr(sorted(vars(source).items())), fingerprint.of_dataset(name)]
     for path in source.files(data_root):
         try:
             status = path.stat()
@@ -106,101 +157,85 @@ def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
     return hashlib.sha256("\n".join(described).encode()).hexdigest()[:16]
 
 
-def _prepared(dataset: Dataset) -> dict[str, str]:
-    """The digest of every feature array if all are maps of prepared views; otherwise empty."""
-    contents = {}
-    for part in _PARTS:
-        for entry, array in _entries(getattr(dataset, part)):
-            if entry not in ("labels", "ids"):
-                content = files.noted(array, "content")
-                if content is None:
-                    return {}
-                contents[f"{part}.{entry}"] = content
-    return contents
+def _write(
+    target: Path, name: str, title: str, dataset: Dataset, source: DatasetSource, data_root: Path
+) -> Entry:
+    """Write a dataset, or where its prepared views lie, and return its entry."""
+    written: list[Entry] = []
+
+    def fill(temporary: Path) -> None:
+        if contents := _prepared(dataset):
+            written.append(_mapped(name, title, dataset, contents, source, data_root))
+        else:
+            written.append(_copied(temporary, title, dataset))
+        entries.write(temporary, written[0])
+
+    writing.replace_folder(target, fill)
+    return written[0]
 
 
-def _named(dataset: Dataset, contents: Mapping[str, str]) -> str:
-    """The fingerprint of a dataset whose feature arrays already have digests."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in _PARTS:
-        for entry, array in _entries(getattr(dataset, part)):
-            name = f"{part}.{entry}"
-            digest.update(f"{name} {array.dtype} {array.shape} {contents.get(name, '')}".encode())
-            if name not in contents:
-                digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-def _write(dataset: Dataset, target: Path, name: str) -> None:
-    """Validate ``dataset`` and store its arrays."""
+def _copied(folder: Path, title: str, dataset: Dataset) -> Entry:
+    """Validate a dataset and write its arrays."""
     from bench.contract.validate import validate_dataset
 
     validate_dataset(dataset)
-    manifest = {
-        "name": name,
-        "classes": list(dataset.classes),
-        "notes": list(dataset.notes),
-        "views": {m: sorted(getattr(dataset.train, m).views) for m in ("image", "text")},
-    }
-    _publish(manifest, target, dataset)
-
-
-def _publish(manifest: dict[str, Any], target: Path, dataset: Dataset | None = None) -> None:
-    """Write the arrays, if any, and the manifest under a temporary name, then rename the folder."""
-    temporary = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.mkdir(parents=True)
-        if dataset is not None:
-            manifest = manifest | {"fingerprint": _copy(dataset, temporary)}
-        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        _rename(temporary, target)
-    except OSError as error:
-        raise StoreError(
-            f"dataset cache {target.parent}: cannot be written ({error.strerror or error}). "
-            "Set BENCH_CACHE to a writable folder with enough space."
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _copy(dataset: Dataset, folder: Path) -> str:
-    """Write every array into ``folder``; returns their fingerprint."""
     digest = hashlib.blake2b(digest_size=8)
-    for part in _PARTS:
-        for entry, array in _entries(getattr(dataset, part)):
-            plain = np.ascontiguousarray(array)
-            np.save(folder / f"{part}.{entry}.npy", plain)
-            digest.update(f"{part}.{entry} {plain.dtype} {plain.shape}".encode())
+    known: dict[str, Stamp] = {}
+    for part in PARTS:
+        for name, array in entries.arrays(getattr(dataset, part)):
+            plain, file = np.ascontiguousarray(array), f"{part}.{name}.npy"
+            np.save(folder / file, plain)
+            known[file] = stamps.stamp(folder / file)
+            digest.update(f"{part}.{name} {plain.dtype} {plain.shape}".encode())
             digest.update(plain.data)
-    return digest.hexdigest()
+    return Entry(
+        name=title,
+        fingerprint=digest.hexdigest(),
+        files=known,
+        classes=dataset.classes,
+        notes=dataset.notes,
+        views={m: tuple(sorted(getattr(dataset.train, m).views)) for m in ("image", "text")},
+    )
 
 
-def _rename(temporary: Path, target: Path) -> None:
-    try:
-        temporary.rename(target)
-    except OSError:
-        if not (target / "manifest.json").is_file():  # else another process wrote the same arrays first
-            raise
+def _prepared(dataset: Dataset) -> dict[str, str]:
+    """The digest of every feature array if all are maps of prepared views; otherwise empty."""
+    contents = {}
+    for part in PARTS:
+        for name, array in entries.arrays(getattr(dataset, part)):
+            if name not in ("labels", "ids"):
+                content = files.noted(array, "content")
+                if content is None:
+                    return {}
+                contents[f"{part}.{name}"] = content
+    return contents
 
 
-def _entries(split: Split) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    for modality in ("image", "text"):
-        batch: Batch = getattr(split, modality)
-        yield modality, batch.features
-        for view in sorted(batch.views):
-            yield f"{modality}.{view}", batch.views[view]
-    if split.labels is not None:
-        yield "labels", split.labels
-    yield "ids", split.ids
-
-
-def _open_split(folder: Path, part: str, views: Mapping[str, list[str]]) -> Split:
-    def array(entry: str) -> npt.NDArray[Any]:
-        mapped: npt.NDArray[Any] = np.load(folder / f"{part}.{entry}.npy", mmap_mode="r")
-        return mapped
-
-    def batch(modality: str) -> Batch:
-        return Batch(array(modality), {v: array(f"{modality}.{v}") for v in views[modality]})
-
-    labels = array("labels") if (folder / f"{part}.labels.npy").is_file() else None
-    return Split(image=batch("image"), text=batch("text"), labels=labels, ids=array("ids"))
+def _mapped(
+    name: str,
+    title: str,
+    dataset: Dataset,
+    contents: Mapping[str, str],
+    source: DatasetSource,
+    data_root: Path,
+) -> Entry:
+    """Where the prepared views of a dataset lie, and what they contain."""
+    if files.noted(dataset.train.ids, "code") != fingerprint.of_dataset(name):
+        raise DataError(
+            f"{title}: was parsed by another version of its plugin. Run `bench data prepare` again; "
+            "views that are still valid are kept."
+        )
+    digest = hashlib.blake2b(digest_size=8)
+    known: dict[str, Stamp] = {}
+    for part in PARTS:
+        for entry, array in entries.arrays(getattr(dataset, part)):
+            key, file = f"{part}.{entry}", Path(getattr(array, "filename", ""))
+            try:
+                known[str(file)] = known.get(str(file)) or files.stamp(file)
+            except FileError as error:
+                assert isinstance(source, RawSource), "nobody else maps prepared views"
+                raise source.damaged(data_root, error) from error
+            digest.update(f"{key} {array.dtype} {array.shape} {contents.get(key, '')}".encode())
+            if key not in contents:
+                digest.update(np.ascontiguousarray(array).data)
+    return Entry(name=title, fingerprint=digest.hexdigest(), files=known, root=str(data_root.resolve()))

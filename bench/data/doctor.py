@@ -5,37 +5,31 @@ A finding is advice, not an error; :mod:`bench.contract.validate` refuses arrays
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Features, Labels
+from bench.contract.method import Capabilities
 from bench.contract.validate import validate_dataset
+from bench.data import leaks
 from bench.data.describe import DatasetStatistics, blocks, constant_columns, describe, moments
+from bench.data.finding import Finding
 from bench.errors import DataError
 from bench.records import Schedule
 
-Level = Literal["PASS", "WARN", "FAIL"]
+__all__ = ["Finding", "examine"]
+
 Floats = npt.NDArray[np.float64]
 Moments = tuple[Floats, Floats]
 
 SAMPLE = 500  # queries whose nearest training image is searched
 NEAR = 0.999  # cosine of centred image features from which two items count as near-duplicates
 PAIRS = 100_000  # random pairs that estimate how often two training items share a label
+SHORT = 0.3  # root mean square length of rows below which methods with fixed weights collapse
 EXACT = 1e-4  # a column mean below this share of its sd was set to zero: chance leaves about 1/sqrt(n)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One piece of advice: its level, its topic, and a text that says what it means and what to do."""
-
-    level: Level
-    topic: str
-    text: str
 
 
 def examine(
@@ -45,11 +39,12 @@ def examine(
     bits: int | None = None,
     schedule: Schedule | None = None,
     statistics: DatasetStatistics | None = None,
+    methods: Mapping[str, Capabilities] | None = None,
 ) -> list[Finding]:
     """List the findings on a dataset and, if ``chunk_sizes`` are given, on the stream made of it.
 
-    ``bits`` is the longest code that will be learned from a chunk. ``statistics`` saves
-    computing them again. Equal arguments give equal findings.
+    ``bits`` is the longest code that will be learned from a chunk, ``methods`` are those that will learn.
+    ``statistics`` saves computing them again. Equal arguments give equal findings.
     """
     try:
         validate_dataset(dataset)
@@ -73,7 +68,9 @@ def examine(
             for m in MODALITIES
         ),
         _constant(known),
-        *(_scale(m, train[m]) for m in MODALITIES),
+        *(_scale(m, train[m], methods or {}) for m in MODALITIES),
+        *(leaks.lengths(m, dataset.train.batch(m).features, methods or {}) for m in MODALITIES),
+        *leaks.of_labels(dataset.train),
     ]
     return [*findings, *_chunks(chunk_sizes, bits, schedule)]
 
@@ -286,14 +283,22 @@ def _constant(known: DatasetStatistics) -> Finding:
     return Finding("PASS", topic, "every column varies in train")
 
 
-def _scale(modality: str, train: Moments) -> Finding:
+def _scale(modality: str, train: Moments, methods: Mapping[str, Capabilities]) -> Finding:
     topic = f"{modality} scale"
     varying = np.setdiff1d(np.arange(len(train[1])), constant_columns(*train))
     if not len(varying):
         return Finding("PASS", topic, "not tested: no column varies")
-    sd = train[1][varying]
-    rms, ratio = float(np.sqrt(np.mean(train[0] ** 2 + train[1] ** 2))), float(sd.max() / sd.min())
+    sd, squares = train[1][varying], train[0] ** 2 + train[1] ** 2
+    rms, ratio = float(np.sqrt(np.mean(squares))), float(sd.max() / sd.min())
     size = f"root mean square {rms:.3g}, standard deviations of columns differ by a factor of {ratio:.3g}"
+    if (length := float(np.sqrt(squares.sum()))) < SHORT:
+        named = ", ".join(name for name, needs in methods.items() if needs.scaled)
+        return Finding(
+            "WARN",
+            topic,
+            f"rows are only {length:.2g} long: {named or 'methods with fixed weights'} may collapse to equal "
+            "codes on features this small. Multiply the features until rows are 1 long or longer.",
+        )
     if 1e-3 <= rms <= 1e2 and ratio <= 1e3:
         return Finding("PASS", topic, size)
     return Finding(

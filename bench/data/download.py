@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,12 +18,14 @@ import pooch
 import requests
 
 from bench.contract.card import Card, Expected
-from bench.data import unpack
-from bench.errors import DataError, StoreError
+from bench.data import seen, unpack
+from bench.disk import reading, writing
+from bench.errors import DataError, FileError, StoreError
 from bench.progress import Task, amount
 
 BLOCK = 1 << 16  # bytes that a broken connection loses at most
 TRIES = 4  # in a row without a single byte, then we give up
+SHARE = 0.1  # of the free disk, for a file whose size neither the card nor the server states
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +47,18 @@ def get(card: Card, expected: Expected, home: Path, patience: Patience | None = 
         return "already unpacked"
     done = "already downloaded"
     if target.is_file():
-        if problem := wrong(expected, target):
+        if problem := wrong(expected, home):
             raise DataError(f"{target}: {problem}. Delete it and download it again, or see {_pages(card)}.")
     elif not expected.url:
         raise DataError(f"{target}: cannot be downloaded: {expected.note or 'ask its owners'}.")
     else:
-        _fetch(card, expected, target, patience)
-        done = f"downloaded, {amount(target.stat().st_size, 'bytes')}"
+        transfer = _fetch(card, expected, home, patience)
+        done = f"downloaded, {amount(target.stat().st_size, 'bytes')}{_trust(expected, home, transfer)}"
     if expected.unpack:
-        count = unpack.unpack(target, home / expected.unpack)
-        _mark(expected, home).write_text(json.dumps(_status(target)), encoding="utf-8")
+        limits = unpack.Limits(bytes=expected.unpacked_bytes, files=expected.unpacked_files)
+        count = unpack.unpack(target, home / expected.unpack, limits)
+        writing.flush_all()  # the files before the mark that says they are complete
+        writing.replace_bytes(_mark(expected, home), json.dumps(_status(target)).encode())
         done += f", unpacked {count} files"
     return done
 
@@ -62,24 +67,37 @@ def is_unpacked(expected: Expected, home: Path) -> bool:
     """Whether the archive, which may have been deleted since, has been unpacked completely."""
     target = home / expected.path
     try:
-        status = json.loads(_mark(expected, home).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        status = reading.read_json(_mark(expected, home))
+    except FileError:
         return False
     return bool(expected.unpack) and (not target.exists() or status == _status(target))
 
 
-def wrong(expected: Expected, path: Path) -> str:
-    """How a file differs from the card, or "" if it does not; reads all of it if the card has a checksum."""
+def wrong(expected: Expected, home: Path) -> str:
+    """How a file differs from the card or from its first download, or "" if it does not.
+
+    Reads all of it if there is a checksum.
+    """
+    path = home / expected.path
     size = path.stat().st_size
     if expected.bytes is not None and size != expected.bytes:
         return f"has {size} bytes; expected {expected.bytes}"
-    kind, value = expected.checksum
+    kind, value = seen.checksum(expected, home)
     if kind:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, kind).hexdigest()
         if digest != value:
-            return f"has the {kind} {digest}; expected {value}"
+            origin = "" if expected.checksum[0] else ", that of its first download"
+            return f"has the {kind} {digest}; expected {value}{origin}"
     return ""
+
+
+def _trust(expected: Expected, home: Path, transfer: _Transfer) -> str:
+    """A note on a download that no published checksum vouches for."""
+    if expected.checksum[0]:
+        return ""
+    http = "; unchecked: it came over http, where anybody on the way can alter it" if transfer.plain else ""
+    return f"; its owners publish no checksum: {seen.path(expected, home).name} keeps its sha256{http}"
 
 
 def _mark(expected: Expected, home: Path) -> Path:
@@ -95,27 +113,41 @@ def _pages(card: Card) -> str:
     return " or ".join(card.sources) or "its owners' page"
 
 
-def _fetch(card: Card, expected: Expected, target: Path, patience: Patience) -> None:
+def _fetch(card: Card, expected: Expected, home: Path, patience: Patience) -> _Transfer:
     pooch.get_logger().setLevel("WARNING")
+    target, (kind, value) = home / expected.path, seen.checksum(expected, home)
     transfer = _Transfer(card, expected, target.with_name(f".{target.name}.part"), patience)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         pooch.retrieve(
             expected.url,
-            known_hash=":".join(expected.checksum) if expected.checksum[0] else None,
+            known_hash=f"{kind}:{value}" if kind else None,
             fname=target.name,
             path=target.parent,
             downloader=transfer,
         )
+        if not kind:
+            seen.keep(expected, home)
     except ValueError as error:  # how pooch reports another checksum; it has deleted the file
         raise DataError(
-            f"{expected.url}: the download does not match {' '.join(expected.checksum)}; discarded. The "
-            f"owners may have changed the file, or a proxy altered it: see {_pages(card)}."
+            f"{expected.url}: the download does not match {kind} {value}{_changed(card, expected, home)}"
         ) from error
     except OSError as error:
         raise StoreError(
             f"{target}: cannot be written ({error.strerror or error}). Check --data-root."
         ) from error
+    return transfer
+
+
+def _changed(card: Card, expected: Expected, home: Path) -> str:
+    """The end of the message on another checksum."""
+    reason = "The owners may have changed the file, or a proxy altered it"
+    if expected.checksum[0]:
+        return f"; discarded. {reason}: see {_pages(card)}."
+    return (
+        f", that of the first download; discarded. {reason}: see {_pages(card)}. If they announce a new "
+        f"version, delete {seen.path(expected, home)} and run the same command again."
+    )
 
 
 class _Again(Exception):
@@ -139,6 +171,7 @@ class _Transfer:
     part: Path
     patience: Patience
     failures: list[str] = field(default_factory=list)
+    plain: bool = False  # over http, at least in part
 
     def __call__(self, url: str, output_file: Any, _: object) -> None:
         while True:
@@ -158,7 +191,9 @@ class _Transfer:
                 reason = " ".join(str(error).split())
                 raise DataError(f"{url}: cannot be requested ({reason}). {self._by_hand()}") from error
         self._version_file().unlink(missing_ok=True)
+        writing.flush(self.part)
         self.part.replace(output_file)
+        writing.flush(self.part.parent)
 
     def _once(self, url: str) -> None:
         """Request the rest of the file once; :class:`DataError` if another attempt would be pointless."""
@@ -166,6 +201,7 @@ class _Transfer:
         with requests.get(
             url, headers=self._headers(begin), stream=True, timeout=self.patience.stall
         ) as answer:
+            self.plain |= any(one.url.lower().startswith("http:") for one in (*answer.history, answer))
             if answer.status_code == 416:  # the part is as long as the file or longer
                 if answer.headers.get("Content-Range", "").endswith(f"/{begin}"):
                     return
@@ -182,21 +218,47 @@ class _Transfer:
             self._receive(answer, begin, total)
 
     def _receive(self, answer: Any, begin: int, total: int | None) -> None:
+        most = self._most(begin, total)
         with self.part.open("ab") as file, Task(f"get {self._target().name}", total, "bytes") as task:
             file.truncate(begin)
             task.skip(begin)
             for block in answer.iter_content(BLOCK):
-                file.write(block)
                 task.advance(len(block))
+                if task.done > most:
+                    self._discard()
+                    raise DataError(f"{answer.url}: sends {self._excess(most, total)}. {self._by_hand()}")
+                file.write(block)
             if total is not None and task.done != total:
                 raise _Again("the connection was cut off")
 
+    def _most(self, begin: int, total: int | None) -> int:
+        """Bytes that the file may have: its size, or a share of the disk; StoreError if the disk is full."""
+        room = shutil.disk_usage(self.part.parent).free + begin
+        if total is not None and total > room:
+            raise StoreError(
+                f"{self._target()}: has {amount(total, 'bytes')}; {amount(room, 'bytes')} are free. Make "
+                "room, or give another --data-root."
+            )
+        return int(room * SHARE) if total is None else total
+
+    def _excess(self, most: int, total: int | None) -> str:
+        if total is not None:
+            return f"more than the {total} bytes of the file; discarded"
+        return (
+            f"a file of unknown size, more than {amount(most, 'bytes')}; expected at most {SHARE:.0%} of the "
+            "free disk; discarded"
+        )
+
+    def _discard(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self._version_file().unlink(missing_ok=True)
+
     def _total(self, answer: Any, begin: int) -> int | None:
         """Bytes of the complete file as the server states them, which must agree with the card."""
-        said, wanted = answer.headers.get("Content-Length"), self.expected.bytes
-        total = wanted if said is None else begin + int(said)
+        said, wanted = answer.headers.get("Content-Length", ""), self.expected.bytes
+        total = begin + int(said) if said.isascii() and said.isdigit() else wanted
         if wanted is not None and total != wanted:
-            self.part.unlink(missing_ok=True)
+            self._discard()
             raise DataError(
                 f"{answer.url}: the server has {total} bytes; expected {wanted}. The owners may have changed "
                 f"the file: see {_pages(self.card)}."
@@ -209,8 +271,8 @@ class _Transfer:
         """Request the rest alone, and only if the server still has the version that the part belongs to."""
         headers = {"Accept-Encoding": "identity"}  # compressed, Content-Length would count other bytes
         try:
-            version = json.loads(self._version_file().read_text(encoding="utf-8"))["version"]
-        except (OSError, ValueError, KeyError):
+            version = str(reading.read_json(self._version_file())["version"])
+        except (FileError, KeyError, TypeError):
             version = ""
         if begin and version:
             headers |= {"Range": f"bytes={begin}-", "If-Range": version}
@@ -219,7 +281,7 @@ class _Transfer:
     def _remember(self, headers: Mapping[str, str]) -> None:
         tag = headers.get("ETag", "")
         version = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
-        self._version_file().write_text(json.dumps({"version": version}), encoding="utf-8")
+        writing.replace_bytes(self._version_file(), json.dumps({"version": version}).encode())
 
     def _failed(self, reason: str, *, gained: bool) -> None:
         self.failures = [] if gained else [*self.failures, reason]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from bench.contract.card import Card, Counts, Expected, variant_of
-from bench.data import doctor, download
+from bench.data import doctor, download, seen
 from bench.data.doctor import Finding
 from bench.data.views.files import read_manifest
-from bench.data.views.prepare import validate_raw
+from bench.data.views.prepare import differences, validate_raw
 from bench.data.views.source import RawSource
 from bench.errors import DataError
 from bench.progress import amount
@@ -33,7 +33,7 @@ def files(card: Card, home: Path, *, checksums: bool = False) -> Iterator[File]:
     for expected in card.files:
         path = home / expected.path
         if path.is_file():
-            problem = download.wrong(expected, path) if checksums else ""
+            problem = download.wrong(expected, home) if checksums else ""
             yield File(expected, "wrong" if problem else "present", problem)
         elif download.is_unpacked(expected, home):
             yield File(expected, "unpacked", "")
@@ -75,9 +75,15 @@ def _of_files(card: Card, home: Path, variant: str) -> Iterator[Finding]:
             yield Finding("WARN", topic, f"is missing: {file.text}")
         elif file.state == "present":
             size = amount((home / topic).stat().st_size, "bytes")
-            kind, _ = file.expected.checksum
-            known = f"{kind} matches" if kind else "no checksum is published"
-            yield Finding("PASS", topic, f"{size}; {known}")
+            yield Finding("PASS", topic, f"{size}; {_checked(file.expected, home)}")
+
+
+def _checked(expected: Expected, home: Path) -> str:
+    """Which checksum of a file matches."""
+    if seen.first(expected, home):
+        return "sha256 matches the first download; the owners publish none"
+    kind, _ = expected.checksum
+    return f"{kind} matches" if kind else "no checksum is published"
 
 
 def _of_raw(source: RawSource, root: Path) -> Iterator[Finding]:
@@ -88,21 +94,15 @@ def _of_raw(source: RawSource, root: Path) -> Iterator[Finding]:
     except DataError as error:
         yield Finding("WARN", "raw files", str(error))
         return
-    here = Counts(
-        pairs=len(raw.train) + len(raw.query),
-        queries=len(raw.query),
-        classes=len(raw.classes),
-        words=len(raw.vocabulary),
-    )
-    usual = source.card.counts.get(variant_of(source), Counts())
-    other = here.differences(usual) if usual.pairs else ()  # else nobody has published numbers
-    if other:
+    published = source.card.counts.get(variant_of(source), Counts()).pairs  # else nobody has numbers
+    if other := differences(source, raw):
         yield Finding(
             "WARN", "counts", f"{'; '.join(other)}. Results are not comparable with published ones."
         )
     else:
-        shown = f"{here.pairs} pairs, {here.queries} queries, {here.classes} classes"
-        yield Finding("PASS", "counts", f"{shown}, as published" if usual.pairs else shown)
+        pairs = len(raw.train) + len(raw.query)
+        shown = f"{pairs} pairs, {len(raw.query)} queries, {len(raw.classes)} classes"
+        yield Finding("PASS", "counts", f"{shown}, as published" if published else shown)
     for note in raw.notes:
         yield Finding("PASS", "note", note)
     used = np.concatenate([raw.train, raw.query])

@@ -7,7 +7,6 @@ import lzma
 import shutil
 import stat
 import tarfile
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
+from bench.disk import owners
 from bench.errors import DataError, StoreError
 from bench.progress import Task
 
 BLOCK = 1 << 20
+RATIO, LEAST = 100, 10**9  # unpacked bytes for one of the archive, and what any archive may unpack to
+DEPTH = 100  # folders in one another
 _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -32,6 +34,17 @@ _DAMAGE = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Most bytes and members that an archive unpacks to, so that a bomb fills no disk.
+
+    Without ``bytes`` they follow from the archive's own size.
+    """
+
+    bytes: int | None = None
+    files: int = 1_000_000  # folders included
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """One plain file in an archive."""
@@ -41,15 +54,16 @@ class _Entry:
     open: Callable[[], IO[bytes] | None]
 
 
-def unpack(archive: Path, into: Path) -> int:
+def unpack(archive: Path, into: Path, limits: Limits | None = None) -> int:
     """Unpack ``archive`` below ``into`` once all of it has been read; returns the number of files.
 
-    A member that would land outside ``into``, a link, a device, and an encrypted or damaged member
-    raise :class:`DataError`; then no file is put in place.
+    A member that would land outside ``into``, a link, a device, an encrypted or damaged member, and more
+    than ``limits`` allow raise :class:`DataError`; then no file is put in place.
     """
-    aside = into / f".unpacking-{uuid.uuid4().hex[:8]}"
+    owners.sweep(into)
+    aside = owners.temporary(into / "unpacking")
     try:
-        with _opened(archive) as entries:
+        with _opened(archive, limits or Limits()) as entries:
             total, free = sum(entry.size for entry in entries), shutil.disk_usage(archive.parent).free
             if total > free:
                 raise StoreError(
@@ -70,22 +84,41 @@ def unpack(archive: Path, into: Path) -> int:
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[list[_Entry]]:
+def _opened(archive: Path, limits: Limits) -> Iterator[list[_Entry]]:
     """Open the plain files of an archive after a look at every member; names damage met while reading."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
-                yield list(_of_zip(archive, packed))
+                yield list(_within(limits, archive, _of_zip(archive, packed)))
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as taped:
-                yield list(_of_tar(archive, taped))
+                yield list(_within(limits, archive, _of_tar(archive, taped)))
         else:
             raise DataError(f"{archive}: is neither zip nor tar, or is truncated. Download it again.")
     except _DAMAGE as error:
         raise DataError(f"{archive}: is damaged ({error}). Delete it and download it again.") from error
 
 
-def _of_zip(archive: Path, packed: zipfile.ZipFile) -> Iterator[_Entry]:
+def _within(limits: Limits, archive: Path, entries: Iterator[_Entry | None]) -> Iterator[_Entry]:
+    """The files among the members; ends at the first one too many, before anything is written."""
+    most = limits.bytes or max(RATIO * archive.stat().st_size, LEAST)
+    total = 0
+    for count, entry in enumerate(entries, 1):
+        total += entry.size if entry else 0
+        if count > limits.files or total > most:
+            allowed = f"{limits.files} files" if count > limits.files else f"{most / 1e9:.3g} GB"
+            raise DataError(
+                f"{archive}: unpacks to more than {allowed}, as a bomb would. If you trust it, "
+                "unpack it by hand."
+            )
+        if entry and not PurePosixPath(entry.name).parts:
+            raise DataError(f"{archive}: member {entry.name!r} is a file without a name. Do not trust it.")
+        if entry:
+            yield entry
+
+
+def _of_zip(archive: Path, packed: zipfile.ZipFile) -> Iterator[_Entry | None]:
+    """The members; None is a folder."""
     for info in packed.infolist():
         name = _safe_name(archive, info.filename)
         kind = stat.S_IFMT(info.external_attr >> 16)
@@ -93,17 +126,16 @@ def _of_zip(archive: Path, packed: zipfile.ZipFile) -> Iterator[_Entry]:
             raise DataError(f"{archive}: member {info.filename!r} is a link or device; expected plain files.")
         if info.flag_bits & 1:
             raise DataError(f"{archive}: is encrypted. Unpack it by hand with the owners' password.")
-        if not info.is_dir():
-            yield _Entry(name, info.file_size, _later(packed.open, info))
+        yield None if info.is_dir() else _Entry(name, info.file_size, _later(packed.open, info))
 
 
-def _of_tar(archive: Path, taped: tarfile.TarFile) -> Iterator[_Entry]:
+def _of_tar(archive: Path, taped: tarfile.TarFile) -> Iterator[_Entry | None]:
+    """The members; None is a folder."""
     for member in taped:
         name = _safe_name(archive, member.name)
         if not (member.isreg() or member.isdir()):
             raise DataError(f"{archive}: member {member.name!r} is a link or device; expected plain files.")
-        if member.isreg():
-            yield _Entry(name, member.size, _later(taped.extractfile, member))
+        yield None if member.isdir() else _Entry(name, member.size, _later(taped.extractfile, member))
 
 
 def _later(opener: Callable[[Any], Any], member: Any) -> Callable[[], Any]:
@@ -114,6 +146,10 @@ def _safe_name(archive: Path, name: str) -> str:
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts):
         raise DataError(f"{archive}: member {name!r} lies outside the folder. Do not trust this archive.")
+    if len(posix.parts) > DEPTH:
+        raise DataError(
+            f"{archive}: member {name[:40]!r}… lies {len(posix.parts)} folders deep. Do not trust it."
+        )
     return name
 
 

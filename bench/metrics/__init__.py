@@ -23,11 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contract.metric import Metric, Values, metric
-from bench.errors import DataError, ParameterError, UnknownNameError
+from bench.errors import BenchError, DataError, ParameterError, UnknownNameError
+from bench.metrics._labels import both_sides, dense
+from bench.metrics._names import canonical
 from bench.plugins import registry
 from bench.scoring import compat, ties
 from bench.scoring.compat import Orders
-from bench.scoring.hamming import Histograms, Packed, histograms, pack_codes, pack_labels
+from bench.scoring.hamming import Histograms, Packed, histograms, pack_codes
 from bench.scoring.ties import Ranking
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Orders",
     "Ranking",
     "Values",
+    "canonical",
     "compat",
     "declared",
     "empty_queries",
@@ -57,11 +60,23 @@ _BLOCK = 512  # queries worked on at once: what lies in between stays in the cac
 def parse_metric(name: str) -> Metric:
     """Read ``NAME``, ``NAME@R`` or ``NAME@rRADIUS``, each with ``:VARIANT`` or without.
 
+    Also reads the names of papers, such as ``mAP@50`` and ``P@100`` (:func:`canonical`).
+
     >>> parse_metric("map@50:hits").cutoff
     50
     >>> parse_metric("precision@r2").form
     'precision@rRADIUS'
     """
+    try:
+        return _parsed(name)
+    except BenchError:
+        plain = canonical(name)
+        if plain == name:
+            raise
+    return _parsed(plain)
+
+
+def _parsed(name: str) -> Metric:
     form = re.fullmatch(r"([a-z0-9_]+)(?:@(r?)([0-9]+))?(?::([a-z0-9_]+))?", name)
     if form is None:
         raise ParameterError(
@@ -150,29 +165,31 @@ def pr_curve(hist: Histograms) -> tuple[Values, Values]:
 def evaluate(
     query_codes: npt.ArrayLike,
     database_codes: npt.ArrayLike,
-    query_labels: npt.ArrayLike,
-    database_labels: npt.ArrayLike,
+    query_labels: Any,
+    database_labels: Any,
     metrics: str | Sequence[str] = ("map", "map:pessimistic", "map:optimistic", "chance"),
     threads: int | None = None,
 ) -> dict[str, float]:
     """Metrics of anyone's codes, without the rest of the harness.
 
-    Codes are (n, bits) of two symbols: -1/+1, 0/1 or bool. Labels are (n, classes) of 0 and 1, or
-    class numbers from 0, (n,) or (n, 1). ``metrics`` is one name or several. Returns the means by name,
-    and ``empty_queries``. Raises DataError for arrays that are anything else, and without a query.
+    Codes are (n, bits) of two symbols: -1/+1, 0/1 or bool. Labels are (n, classes) of 0 and 1 or of -1 and
+    1; class numbers from 0, (n,) or (n, 1); or a list of the class numbers of every item. All may be torch
+    tensors, labels also sparse matrices. ``metrics`` is one name or several. Returns the means by name, and
+    ``empty_queries``. Raises DataError for arrays that are anything else, and without a query.
 
     >>> codes = np.array([[1, 1], [1, -1], [-1, -1]])
     >>> evaluate(codes[:1], codes, [0], [0, 0, 1], metrics=["map"])
     {'map': 1.0, 'empty_queries': 0}
     """
-    packed = pack_codes(query_codes), pack_codes(database_codes)
-    for side, codes in (("query", query_codes), ("database", database_codes)):
-        if not len(np.shape(codes)) or not np.shape(codes)[0]:
+    queries, items = dense(query_codes), dense(database_codes)
+    packed = pack_codes(queries), pack_codes(items)
+    for side, codes in (("query", queries), ("database", items)):
+        if not len(codes):
             raise DataError(f"there are no {side} codes; expected at least one row.")
-    bits, other = np.shape(query_codes)[1], np.shape(database_codes)[1]
+    bits, other = queries.shape[1], items.shape[1]
     if bits != other:
         raise DataError(f"query codes have {bits} bits and database codes {other}; expected the same length.")
-    masks = _pack_both(np.asarray(query_labels), np.asarray(database_labels))
+    masks = both_sides(query_labels, database_labels, len(queries))
     names = [metrics] if isinstance(metrics, str) else metrics
     scores, hist = evaluate_packed(*packed, *masks, bits=bits, metrics=names, threads=threads)
     return {**scores, "empty_queries": empty_queries(hist)}
@@ -203,30 +220,6 @@ def evaluate_packed(
     else:
         hist = orders.histograms
     return means(metrics, hist, orders), hist
-
-
-def _pack_both(query: npt.NDArray[Any], database: npt.NDArray[Any]) -> tuple[Packed, Packed]:
-    if query.ndim != database.ndim or query.shape[1:] != database.shape[1:]:
-        raise DataError(
-            f"query labels have shape {query.shape} and database labels {database.shape}; "
-            "expected the same classes on both sides."
-        )
-    if query.ndim == 2 and query.shape[1] == 1:
-        query, database = _column(query), _column(database)
-    if query.ndim != 1:
-        return pack_labels(query), pack_labels(database)
-    classes = 1 + max((int(a.max()) for a in (query, database) if a.size and a.dtype.kind in "iu"), default=0)
-    return pack_labels(query, classes=max(classes, 1)), pack_labels(database, classes=max(classes, 1))
-
-
-def _column(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Class numbers given as one column, (n, 1); a multi-hot matrix of one class would say nothing."""
-    if labels.dtype.kind not in "iu":
-        raise DataError(
-            f"labels are one column of {labels.dtype}; expected whole class numbers from 0, or a multi-hot "
-            "matrix with a column for every class."
-        )
-    return labels[:, 0]
 
 
 def _values(metrics: Sequence[Metric], source: Histograms | Orders | None) -> list[Values]:

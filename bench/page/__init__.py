@@ -1,6 +1,6 @@
 """One self-contained HTML page of stored results, and a live page of a running sweep.
 
-May import: contract, errors, metrics, protocol, records, reporting, results,
+May import: contract, errors, metrics, printing, protocol, records, reporting, results,
 running, scoring, storing, study.
 """
 

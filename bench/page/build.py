@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from bench import __version__
 from bench.errors import StoreError
 from bench.page import curves, data, retrieval
+from bench.printing import json_text
 from bench.reporting import writing
 from bench.results import Results
 
@@ -111,5 +111,5 @@ def _hash(text: str) -> str:
 
 def _packed(content: Any) -> str:
     """JSON, compressed, in letters that mean nothing to HTML."""
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    text = json_text(content, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()

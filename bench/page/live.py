@@ -6,8 +6,8 @@ It only reads. The trap: a cell counts as running only while the process lives t
 
 from __future__ import annotations
 
-import json
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.page.build import page
+from bench.printing import json_text
 from bench.records import RunRecord, RunSpec
 from bench.storing import traces
 from bench.storing.reading import RecordError, read_record
@@ -117,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Two addresses: the page and its data."""
 
     server: _Server
+    timeout = 10  # seconds that a connection may be silent
 
     def do_GET(self) -> None:
         if self.headers.get("Host") not in self.server.names:  # another site's name for this machine
@@ -126,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
                 200, "text/html", page("live.html", _SCRIPTS, policy="connect-src 'self'; img-src data:")
             )
         elif self.path == "/status.json":
-            self._answer(200, "application/json", json.dumps(self.server.watch.status()))
+            self._answer(200, "application/json", json_text(self.server.watch.status()))
         else:
             self._answer(404, "text/plain", "Not found.")
 
@@ -152,12 +154,18 @@ class _Server(ThreadingHTTPServer):
         self.watch = watch
         self.names = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what went wrong, but not that a browser has left."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
 
 def server(watch: Watch, port: int) -> ThreadingHTTPServer:
     """A server for this machine only; port 0 picks a free one. ``serve_forever()`` starts it."""
     try:
         return _Server(watch, port)
     except (OSError, OverflowError) as error:
+        reason = str(error).rstrip(".")
         raise BenchError(
-            f"port {port} of {HOST} cannot be used: {error}. Choose another, or 0 for a free one."
+            f"port {port} of {HOST} cannot be used: {reason}. Choose another, or 0 for a free one."
         ) from error

@@ -1,4 +1,4 @@
 """How a plugin is found by name, and how its versions are distinguished.
 
-May import: contract, errors.
+May import: contract, disk, errors.
 """

@@ -11,7 +11,9 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.abc import SourceLoader
 from importlib.metadata import EntryPoint, entry_points
@@ -24,7 +26,8 @@ from bench.contract.dataset import DatasetSource
 from bench.contract.encoder import Encoder
 from bench.contract.method import Method
 from bench.contract.metric import Metric
-from bench.errors import BenchError, ContractError, UnknownNameError
+from bench.disk.reading import read_bytes
+from bench.errors import BenchError, ContractError, FileError, UnknownNameError
 from bench.plugins import reading
 
 KINDS = {  # each with its folder, which is its group of entry points too: bench.methods
@@ -38,6 +41,7 @@ _BASES = {"method": Method, "dataset": DatasetSource, "encoder": Encoder}
 _BUILT_IN = "built-in"  # the origin of a plugin of hashbench
 _extra: dict[str, Path] = {}  # --plugin files: module name → path
 _imported: dict[str, str] = {}  # module name → the version of its file that was imported
+_admit: ContextVar[Callable[[Path], None] | None] = ContextVar("admit", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,24 @@ def add_file(path: Path) -> str:
     return path.stem
 
 
+def add_named(path: Path) -> None:
+    """Add a file that a study names, once whoever asks (:func:`asking`) has let it in."""
+    admit, known = _admit.get(), path.resolve() in _extra.values()
+    if admit is not None and not known:
+        admit(path.resolve())
+    add_file(path)
+
+
+@contextmanager
+def asking(admit: Callable[[Path], None]) -> Iterator[None]:
+    """Inside the block, ``admit`` sees each plugin file of a study before it is read, and may raise."""
+    before = _admit.set(admit)
+    try:
+        yield
+    finally:
+        _admit.reset(before)
+
+
 def _owner(kind: str, target: _Target) -> str:
     return f"a built-in {kind}" if target.origin == _BUILT_IN else f"a {kind} from {target.origin}"
 
@@ -266,11 +288,9 @@ def _module_of(name: str) -> str:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ContractError(
-            f"plugin {path} cannot be read: {error.strerror}. Give the path of a .py file."
-        ) from error
+        return read_bytes(path)
+    except FileError as error:
+        raise ContractError(f"plugin {error}. Give the path of a .py file.") from error
 
 
 def _version(content: bytes) -> str:

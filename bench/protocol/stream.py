@@ -187,7 +187,7 @@ def introduced(spec: RunSpec, stream: Plan, train: Labels, query: Labels) -> Row
 def parse_pool(text: str) -> tuple[str, int]:
     """``separate:500`` as ``("separate", 500)``; the other kinds have size 0."""
     kind, _, size = text.partition(":")
-    if kind == "separate" and size.isdigit() and int(size) > 0:
+    if kind == "separate" and re.fullmatch("[1-9][0-9]*", size):
         return kind, int(size)
     if text in ("none", "first_chunk", "full"):
         return text, 0
@@ -205,7 +205,7 @@ def parse_evaluate(text: str, rounds: int) -> list[int]:
         return [rounds - 1]
     if text == "all":
         return list(range(rounds))
-    if kind == "every" and step.isdigit() and int(step) > 0:
+    if kind == "every" and re.fullmatch("[1-9][0-9]*", step):
         return sorted({*range(int(step) - 1, rounds, int(step)), rounds - 1})
     raise ParameterError(f"evaluate must be one of last, all, every:K; got {text!r}.")
 

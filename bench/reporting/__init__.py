@@ -3,14 +3,23 @@
 A report is a function ``render(results, *, …options)`` that returns a :class:`Table`, a :class:`Figure`, or
 anything that ``str()`` makes readable.
 
-May import: contract, data, errors, metrics, plugins, records, scoring.
+May import: contract, data, disk, errors, metrics, plugins, printing, progress, records, scoring.
 """
 
 from __future__ import annotations
 
 from bench.contract.items import MODALITIES, Modality
 from bench.contract.method import Method, fidelity
-from bench.errors import BenchError, ContractError, DataError, ParameterError, StoreError, UnknownNameError
+from bench.disk.reading import read_toml
+from bench.errors import (
+    BenchError,
+    ContractError,
+    DataError,
+    FileError,
+    ParameterError,
+    StoreError,
+    UnknownNameError,
+)
 from bench.metrics import mean, parse_metric, per_query, pr_curve
 from bench.records import (
     AXES,
@@ -86,7 +95,7 @@ __all__ = ["Block", "Column", "Entry", "Figure", "Metric", "Plot", "Row", "Table
 __all__ += ["Contrast", "Direction", "Evidence", "Health", "Method", "Modality", "Results", "RoundRecord"]
 __all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "Values", "dataset_of", "grouped", "origin"]
 __all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES", "selector"]
-__all__ += ["fidelity", "kind_of"]
+__all__ += ["fidelity", "kind_of", "read_toml"]
 # which records stand together, and the text around them
 __all__ += ["Protocol", "breaches", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
 __all__ += ["BREACH", "DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE"]
@@ -101,4 +110,5 @@ __all__ += ["BASELINE", "PAGE_WIDTH", "Axes", "Curve", "Look", "Panel", "by_dire
 __all__ += ["draw_curve", "draw_panels", "grid", "label_edges", "legend", "lines", "log_ticks"]
 __all__ += ["part_name", "parts"]
 # errors
-__all__ += ["BenchError", "ContractError", "DataError", "ParameterError", "StoreError", "UnknownNameError"]
+__all__ += ["BenchError", "ContractError", "DataError", "FileError", "ParameterError", "StoreError"]
+__all__ += ["UnknownNameError"]

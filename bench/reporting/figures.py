@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ParameterError
-from bench.reporting import writing
+from bench.reporting import fonts, writing
 from bench.reporting.style import RC
 from bench.reporting.tables import csv_of
 
@@ -60,6 +60,7 @@ class Drawing:
 
         with matplotlib.rc_context(dict(self.rc)):
             drawn = self.plot.draw()
+            fonts.fit(drawn)
             if engine := drawn.get_layout_engine():
                 engine.execute(drawn)
                 drawn.set_layout_engine(None)  # laid out once; with an engine every file is drawn twice

@@ -10,7 +10,8 @@ from bench.errors import BenchError, ParameterError
 from bench.metrics import parse_metric
 from bench.records import RunRecord
 
-_NAMES = {"map": "mAP", "precision": "P", "recall": "R", "ndcg": "NDCG", "chance": "chance level"}
+_NAMES = {"map": "mAP", "precision": "P", "recall": "recall", "hit": "hit", "mrr": "MRR", "ndcg": "NDCG"}
+_NAMES |= {"chance": "chance level"}
 WITHIN_RADIUS = (  # of precision and recall within a Hamming radius
     "a radius includes all items at a distance: no ties to break; a query that finds nothing has precision 0",
     "chance level: the precision at the largest radius (recall 1), which includes the whole database",
@@ -60,6 +61,7 @@ def check_metric(records: Iterable[RunRecord], metric: str) -> None:
         and any(f"{metric}/{d}" not in r.metrics for r in record.rounds[-1:] for d in record.spec.directions)
     ]
     if lacking:
+        parse_metric(metric)  # an error of its own where `bench rescore` could not add it
         raise ParameterError(
             f"no stored metric {metric!r} in {len(lacking)} of {len(records)} cells ({lacking[0].spec}). "
             f"Run `bench rescore --metric {metric}`."

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from bench.contract import params
 from bench.errors import ContractError, ParameterError
+from bench.metrics import canonical
 from bench.plugins import registry
 
 Metric = Annotated[str, "metric to show; `bench list metrics` names them"]
@@ -61,6 +62,8 @@ def checked(report: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _value(report: str, option: params.Parameter, value: Any) -> Any:
     owner = f"report {report!r}"
+    if option.name == "metric" and isinstance(value, str):
+        value = canonical(value)
     if option.type == _NAMES:
         listed = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
         if isinstance(listed, (list, tuple)) and all(isinstance(part, str) for part in listed):

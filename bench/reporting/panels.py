@@ -123,7 +123,7 @@ def parts(results: Results, *, swept: Sequence[str] = ()) -> dict[str, Protocol]
 
 def part_name(number: int, text: str) -> str:
     """Part of a file name; the number keeps two protocols of one dataset apart."""
-    return f"{number + 1}-" + re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")
+    return f"{number + 1}-{re.sub(r'[^a-z0-9_]+', '-', text.lower()).strip('-')}".strip("-")
 
 
 def _panels(part: Protocol, curve: MakeCurve, chance: MakeCurve | None) -> Iterator[Panel]:

@@ -17,6 +17,7 @@ from bench.records import (
     Direction,
     RoundRecord,
     RunRecord,
+    RunSpec,
     kind_of,
     origin,
 )
@@ -28,7 +29,7 @@ from bench.reporting.tables import Entry
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
 APART = ("database", "schedule", "evaluate", "labelled", "paired", "train", "val", "directions")
-FUTURE, STALE, PARALLEL, BREACH, THREADS = "◊", "§", "∥", "¶", "¤"
+FUTURE, STALE, PARALLEL, BREACH, THREADS, CONSTANT = "◊", "§", "∥", "¶", "¤", "∅"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
 )
@@ -96,7 +97,8 @@ class Protocol:
     ) -> Entry:
         """The mean of the values of some records, with spread, and their number if it is below ``seeds``.
 
-        Without values it is the word of a record that has none: ``failed`` or ``skipped``.
+        Without values it is the word of a record that has none: ``failed`` or ``skipped``. Scores of constant
+        codes are marked, and never the best.
         """
         old = STALE if any(r.spec.key in self.results.stale for r in records) else ""
         if not values:
@@ -104,6 +106,8 @@ class Protocol:
         mean = statistics.fmean(values)
         spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
         count = f" (n={len(values)})" if len(values) < seeds else ""
+        if any(r.constant for r in records):
+            return Entry(short(mean), None, CONSTANT + mark + old + spread + count, below)
         return Entry(short(mean), mean, mark + old + spread + count, below)
 
     def caption(self, *, metric: str = "", swept: Sequence[str] = ()) -> tuple[str, ...]:
@@ -132,7 +136,7 @@ class Protocol:
 
     def notes(self) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
-        lines = list(self._origins())
+        lines = [*self._origins(), *self._selectors()]
         for reference, text in REFERENCES.items():
             labels = [label for label, kind in self.references.items() if kind == reference]
             if labels:
@@ -145,6 +149,8 @@ class Protocol:
         stale = self.results.stale
         old = [(r, stale[r.spec.key]) for r in self.records if r.spec.key in stale]
         lines += (f"{STALE} stale: {text}" for text in _gathered(old))
+        if any(r.constant for r in self.records):
+            lines.append(f"{CONSTANT} constant codes: the score says nothing, and is neither best nor second")
         for status in ("skipped", "failed"):
             lines += (
                 f"{status}: {text}"
@@ -163,6 +169,13 @@ class Protocol:
         for fidelity in sorted(by_fidelity):
             labels = ", ".join(sorted(by_fidelity[fidelity]))
             yield f"{_FIDELITY_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
+
+    def _selectors(self) -> Iterator[str]:
+        """The selectors of methods and datasets that are shown under other names."""
+        shown = dict.fromkeys(pair for r in self.records for pair in zip(*_shown(r.spec), strict=True))
+        for name, selected in shown:
+            if name != selected and f"path={name}]" not in selected:
+                yield f"{name} is {selected}"
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
@@ -277,8 +290,13 @@ def by_row(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
     ]
 
 
+def _shown(spec: RunSpec) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Method and dataset as they are shown, and as they are selected."""
+    return (spec.label, spec.dataset_label), spec.selectors
+
+
 def dataset_of(record: RunRecord) -> str:
-    """The dataset as it was selected: ``files[path=mine.npz]``."""
+    """The dataset as it is shown: ``wiki``, ``mine.npz``, or the name that it was given."""
     return record.spec.dataset_label
 
 

@@ -13,6 +13,7 @@ from bench.records import PARTS, Contrast, RoundRecord, RunRecord
 from bench.reporting import options, style
 from bench.reporting.evidence import Evidence, Loader
 from bench.reporting.figures import Figure
+from bench.reporting.names import distinct
 from bench.reporting.tables import Table
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class Results:
         if items not in PARTS:
             raise UnknownNameError("part of the database", items, PARTS)
         self.items = items
-        self._by_key = {record.spec.key: record.over(items) for record in records}
-        self.records = list(self._by_key.values())
+        by_key = {record.spec.key: record.over(items) for record in records}
+        self.records = distinct(list(by_key.values()))
+        self._by_key = dict(zip(by_key, self.records, strict=True))
         self.stale = dict(stale or {})
         self.evidence = arrays if isinstance(arrays, Evidence) else Evidence(arrays)
         labels = dict.fromkeys([*cast, *(record.spec.label for record in self.records)])

@@ -10,8 +10,12 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from unicodedata import combining, east_asian_width
+
+from bench.printing import shown
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -144,13 +148,33 @@ class Table:
 
 
 def csv_of(data: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV with one header row; an absent value is an empty field."""
+    """Rows as CSV with one header row, as :func:`csv_cell` writes them; an absent value is an empty field."""
     out = io.StringIO()
     names = dict.fromkeys(key for row in data for key in row)
-    writer = csv.DictWriter(out, list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(data)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(csv_cell, names))
+    writer.writerows([csv_cell(row.get(name, "")) for name in names] for row in data)
     return out.getvalue().rstrip("\n")
+
+
+def csv_cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula: ``'`` stands before text that begins like one.
+
+    Numbers stay numbers. https://owasp.org/www-community/attacks/CSV_Injection
+
+    >>> csv_cell("=1+1"), csv_cell("-0.5"), csv_cell(-0.5)
+    ("'=1+1", '-0.5', -0.5)
+    """
+    if not isinstance(value, str):
+        return value
+    formula = value.startswith(("=", "+", "-", "@", "\t", "\r")) and not _is_number(value)
+    return ("'" if formula else "") + shown(value)
+
+
+def _is_number(text: str) -> bool:
+    with suppress(ValueError):
+        return math.isfinite(float(text))
+    return False
 
 
 def _marks(column: Column, entries: Sequence[Entry]) -> list[Mark]:
@@ -173,6 +197,11 @@ def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
 
 
 def _terminal(table: Table, width: int, *, styled: bool) -> Iterator[Line]:
+    for line in _lines(table, width, styled=styled):
+        yield [(shown(text), style) for text, style in line]
+
+
+def _lines(table: Table, width: int, *, styled: bool) -> Iterator[Line]:
     yield [(table.title, "bold")]
     for block in table.blocks:
         yield []
@@ -219,17 +248,28 @@ def _widths(block: Block, *, styled: bool) -> list[int]:
     widths = []
     for i, column in enumerate(block.columns):
         entries = [_entry_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
-        widths.append(max([len(column.name), *(_length(line) for lines in entries for line in lines)]))
+        widths.append(max([wide(column.name), *(_length(line) for lines in entries for line in lines)]))
     start = 0
     for group, length in _groups(block.columns):
         spare = sum(widths[start : start + length]) + len(GAP) * (length - 1)
-        widths[start] += max(0, max(map(len, _broken(group))) - spare)
+        widths[start] += max(0, max(map(wide, _broken(group))) - spare)
         start += length
     return widths
 
 
 def _length(line: Line) -> int:
-    return sum(len(text) for text, _ in line)
+    return sum(wide(text) for text, _ in line)
+
+
+def wide(text: str) -> int:
+    """The columns of a terminal that a text takes: two for a letter of Chinese, Japanese or Korean.
+
+    >>> wide("数据 a")
+    6
+    """
+    if text.isascii():
+        return len(text)
+    return sum(2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1 for c in text)
 
 
 def _entry_lines(entry: Entry, column: Column, mark: Mark, *, styled: bool) -> list[Line]:
@@ -275,8 +315,14 @@ def _group_lines(columns: Sequence[Column], widths: Sequence[int]) -> Iterator[L
     height = max(map(len, names))
     for level in range(height):
         parts = [([""] * (height - len(name)) + name)[level] for name in names]
-        yield [(GAP.join(part.strip().center(span) for part, span in zip(parts, spans, strict=True)), "bold")]
+        yield [
+            (GAP.join(_centred(part.strip(), span) for part, span in zip(parts, spans, strict=True)), "bold")
+        ]
     yield [(GAP.join(("─" if name else " ") * span for name, span in zip(names, spans, strict=True)), "dim")]
+
+
+def _centred(text: str, span: int) -> str:
+    return text.center(span - wide(text) + len(text))
 
 
 def _row_lines(
@@ -349,6 +395,7 @@ _LATEX = {
     "†": "$^\\dagger$",
     "‡": "$^\\ddagger$",
     "◊": "$^\\diamond$",
+    "∅": "$^\\emptyset$",
     "∥": "$^\\parallel$",
     "§": "\\S{}",
     "¶": "\\P{}",
@@ -534,4 +581,4 @@ def _html_row(row: Row, marks: Sequence[Mark], block: Block) -> str:
 
 
 def _one_line(text: str) -> str:
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)
+    return shown(re.sub(r"[\t-\r]+", " ", text))

@@ -1,13 +1,13 @@
-"""Writes files completely or not at all: under a temporary name, then renamed."""
+"""Writes the files that a user asked for, and says where that is not possible."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.disk import owners, writing
 from bench.errors import StoreError
 
 
@@ -18,7 +18,10 @@ def text(out: Path, content: str) -> Path:
 
 def check(out: Path) -> None:
     """Raise :class:`StoreError` now if ``out`` could not be written after hours of work. Makes its folder."""
-    _through_temporary(out, Path.touch, lambda _: None)
+    with _writable(out):
+        probe = owners.temporary(out)
+        probe.touch()
+        probe.unlink()
 
 
 def atomically(out: Path, write: Callable[[Path], Any]) -> Path:
@@ -26,22 +29,20 @@ def atomically(out: Path, write: Callable[[Path], Any]) -> Path:
 
     Folders on the way are made. Raises :class:`StoreError` where the file cannot be written.
     """
-    return _through_temporary(out, write, lambda temporary: temporary.replace(out))
+    with _writable(out):
+        writing.replace(out, write)
+    return out
 
 
-def _through_temporary(out: Path, write: Callable[[Path], Any], then: Callable[[Path], Any]) -> Path:
-    if out.is_dir():
-        raise StoreError(f"cannot write {out}: it is a folder. Give the name of a file.")
-    temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp{out.suffix}")
+@contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    if out.exists() and not out.is_file():  # the rename would put a file in place of a device
+        kind = "a folder" if out.is_dir() else "a device or a pipe"
+        raise StoreError(f"cannot write {out}: it is {kind}. Give the name of a file.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        then(temporary)
+        yield
     except OSError as error:
         raise StoreError(
             f"cannot write {out}: {error.strerror or error}. Choose a place you can write to."
         ) from error
-    finally:
-        with suppress(OSError):  # gone already, or never made
-            temporary.unlink()
-    return out

@@ -13,6 +13,9 @@ from typing import Any
 
 from bench.checks.suite import check_method
 from bench.data import cache
+from bench.disk import reading, writing
+from bench.disk.form import mismatch
+from bench.errors import FileError
 from bench.plugins import fingerprint, registry
 from bench.progress import Task, say
 from bench.records import RunRecord, selector
@@ -86,15 +89,17 @@ def _check(cell: PlannedCell, setting: str, progress: bool) -> Verdict:
 
 def _read(path: Path) -> Verdict | None:
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return Verdict(tuple(stored["failed"]), tuple(stored["notes"]))
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or cut short: checked again
+        stored = reading.read_json(path)
+    except FileError:  # missing, or damaged: checked again
         return None
+    if mismatch(stored, Verdict, "verdict") or stored["failed"] is None:
+        return None
+    return Verdict(tuple(stored["failed"]), tuple(stored["notes"]))
 
 
 def _write(path: Path, verdict: Verdict) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(verdict)), encoding="utf-8")
+        writing.replace_bytes(path, json.dumps(asdict(verdict)).encode())
     except OSError as error:
         _log.warning("%s is not kept for other runs: %s", path, error)

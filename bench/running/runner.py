@@ -12,6 +12,7 @@ Without timing, guards, several code lengths and evaluation every K rounds it is
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import platform
 import traceback
@@ -27,10 +28,12 @@ import numpy.typing as npt
 
 from bench import metrics, threads
 from bench.contract import state
+from bench.contract.dataset import RANDOM_QUERIES
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.contract.method import Method, fidelity
 from bench.contract.state import Tree
 from bench.data.cache import kept_folder
+from bench.disk.form import mismatch
 from bench.errors import BenchError
 from bench.plugins import fingerprint
 from bench.progress import Task
@@ -38,7 +41,7 @@ from bench.protocol import stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
-from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec
+from bench.records import CONSTANT, Direction, PartRecord, RoundRecord, RunRecord, RunSpec
 from bench.scoring import cosine, hamming, stored
 from bench.storing.checkpoint import Checkpoints
 from bench.storing.means import means
@@ -96,7 +99,11 @@ def run_cells(
         sessions = [_Session(cell.spec, stream_, thread_count, task) for cell in cells]
         saved.resume(sessions)
         stream_.send_to(sessions, saved)
-    return [(session.record(common), session.arrays) for session in sessions]
+    done = [(session.record(common), session.arrays) for session in sessions]
+    for at in saved.misled(done):
+        path = checkpoints[at : at + 1]
+        [done[at]] = run_cells([cells[at]], thread_count=thread_count, jobs=jobs, checkpoints=path)
+    return done
 
 
 class _Stream:
@@ -105,6 +112,7 @@ class _Stream:
     def __init__(self, cell: PlannedCell) -> None:
         spec, dataset = cell.spec, cell.data.dataset
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
+        self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
         self.kept = kept_folder(spec.method)
         self.val = np.sort(self.plan.val)
         self.query = self.train.take(self.val) if spec.val else dataset.query
@@ -152,7 +160,7 @@ class _Session:
         self.round = 0
         self.started, self.next_round = False, 0  # how far a resumed cell has come
         self.failure: tuple[str, str] | None = None  # reason, traceback
-        self.notes = tuple(stand_ins(stream_.train, stream_.cls.capabilities))
+        self.notes = (*stream_.notes, *stand_ins(stream_.train, stream_.cls.capabilities))
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
     def attempt(self, round_: int, act: Callable[[_Session], None]) -> None:
@@ -221,15 +229,23 @@ class _Session:
         }
 
     def resume(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`save` gave."""
-        self.started, self.next_round = saved["started"], saved["next_round"]
+        """Go on from what :meth:`save` gave; raises where that does not fit."""
+        stored = json.loads(json.dumps(saved["rounds"]))
+        problems = (mismatch(record, RoundRecord, "a round") for record in stored)
+        if problem := next(filter(None, problems), ""):
+            raise ValueError(problem)
+        rounds = [RoundRecord.from_json(record) for record in stored]
+        evaluated = [round_ for round_ in sorted(self.stream.evaluated) if round_ < saved["next_round"]]
+        if saved["next_round"] > len(self.stream.plan.rounds) or [r.round for r in rounds] != evaluated:
+            raise ValueError("it has other rounds")
         self.method.load_state_dict(saved["method"])
         for part, kept in saved["indexes"].items():
             for name, value in kept.items():
                 setattr(self.indexes[part], name, value)
         self.clock.go_on(saved["seconds"])
-        self.rounds = [RoundRecord.from_json(record) for record in saved["rounds"]]
-        self.fit_seconds, self.arrays = saved["fit_seconds"], saved["arrays"]
+        self.rounds, self.arrays = rounds, dict(saved["arrays"])
+        self.fit_seconds = [float(seconds) for seconds in saved["fit_seconds"]]
+        self.started, self.next_round = saved["started"], saved["next_round"]
 
     def evaluate(self, method: Method) -> None:
         for index in self.indexes.values():
@@ -372,8 +388,11 @@ class _Session:
                 _, where, modality = name.split("/")
                 count = _distinct(codes)
                 if count < min(_FEW, 2**self.spec.bits, _distinct(labels[where])):
-                    plural = "codes" if count > 1 else "code"
-                    yield f"only {count} distinct {modality} {plural} for {codes.shape[1]} {where} items"
+                    items = f"{codes.shape[1]} {where} items"
+                    if count == 1:
+                        yield f"{CONSTANT} {modality} codes: all {items} have the same one"
+                    else:
+                        yield f"only {count} distinct {modality} codes for {items}"
 
 
 def _distinct(codes: npt.NDArray[np.uint64]) -> int:

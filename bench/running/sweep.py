@@ -30,7 +30,6 @@ from bench.study.planner import Planner
 from bench.study.study import Study
 
 PASS = 32  # cells of one pass at most; each holds a method and its database codes
-BACKENDS = ("loky", "threading", "multiprocessing", "dask", "ray")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,12 @@ def complete(
                 say(f"{one.cell.spec}: is run again: {one.reason}")
     records = {one.cell.spec.key: one.record for one in surveyed if one.record is not None}
     fresh = {cell.spec.key for cell in due}
+    for cell in cells:  # a finished cell gets the names that it is shown under now
+        record = records.get(cell.spec.key)
+        if record is not None and cell.spec.key not in fresh:
+            new = record.shown_as(cell.spec)
+            if new is not record:
+                records[cell.spec.key] = store.write(new, {})
     stay = [cell for cell in cells if cell.spec.key not in fresh]
     unchecked = [cell for cell in stay if contract and records[cell.spec.key].contract is None]
     with threads.limit(study.threads):
@@ -128,7 +133,8 @@ def _line(record: RunRecord) -> str:
     maps = "  ".join(
         f"{d.upper().replace('2', '→')} {scores[f'map/{d}']:.3f}" for d in record.spec.directions
     )
-    return f"{record.spec}  mAP {maps}  fit {sum(record.fit_seconds):.2f} s"
+    codes = "  CONSTANT CODES" if record.constant else ""
+    return f"{record.spec}  mAP {maps}{codes}  fit {sum(record.fit_seconds):.2f} s"
 
 
 def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
@@ -217,8 +223,6 @@ def _backend(study: Study) -> Iterator[int]:
     """Set joblib up as the study says; gives the number of cells that run at once."""
     from joblib import parallel_config
 
-    if study.backend not in BACKENDS:
-        raise ParameterError(f"backend must be one of {', '.join(BACKENDS)}; got {study.backend!r}.")
     with ExitStack() as stack:
         if study.backend == "dask":
             jobs = _connect_dask(stack, study.scheduler)

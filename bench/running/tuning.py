@@ -109,6 +109,8 @@ def space_of(method: Plugin, texts: Sequence[str] = (), *, fixed: Sequence[str] 
         name, _, values = text.partition("=")
         if name not in known:
             raise UnknownNameError(f"parameter of {method.name}", name, known)
+        if name in space:
+            raise ParameterError(f"--space has {name} twice. Give one range, or list values: {name}=A,B,C.")
         space[name] = _dimension(method.name, known[name], values)
     if not texts:
         space = {name: _around(p) for name, p in known.items() if name not in fixed and _is_scale(p)}

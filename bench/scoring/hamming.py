@@ -115,9 +115,18 @@ def _repair(array: npt.NDArray[Any]) -> str:
     """How to turn what is no code into codes; the sign of values that are never negative is always +1."""
     if array.dtype == np.uint8:
         return "If each byte holds eight bits, unpack them: np.unpackbits(codes, axis=1)."
+    packed = ""
+    if array.dtype.kind in "iu":
+        bits = 8 * array.dtype.itemsize
+        packed = (
+            f"If each holds {bits} bits, unpack them: np.unpackbits(codes.view(np.uint8), axis=1). Else: "
+        )
     if array.size and array.min() < 0:
-        return "Binarise with bench.api.sign, which maps 0 to +1."
-    return "None is negative, so signs would all be +1: subtract a threshold first, then use bench.api.sign."
+        return f"{packed}Binarise with bench.api.sign, which maps 0 to +1."
+    return (
+        f"{packed}None is negative, so signs would all be +1: subtract a threshold first, then use "
+        "bench.api.sign."
+    )
 
 
 def unpack_codes(packed: Packed, bits: int) -> Codes:
@@ -327,7 +336,7 @@ def usable_threads() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(cpus, int(limit))) if limit.isdigit() else cpus
+    return max(1, min(cpus, int(limit))) if limit.isdecimal() else cpus
 
 
 def kernels() -> ModuleType | None:

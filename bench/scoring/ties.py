@@ -192,3 +192,45 @@ def _hypergeometric(k: Values, n: Values, r: Values, draws: Values) -> Values:
     weight = np.exp(log - log.max(axis=1, keepdims=True))
     normal: Values = weight / weight.sum(axis=1, keepdims=True)
     return normal
+
+
+def no_hit(g: Ranking, cut: int) -> Values:
+    """Probability that none of the first ``cut`` items is relevant.
+
+    Only the group that the cut divides is left to chance: t of its n items, r of them relevant, are drawn,
+    and miss all of these with probability C(n - r, t) / C(n, t) = Π_{i<r} (n - t - i) / (n - i), in which
+    t and r may change places.
+    """
+    n, r, before, found = g.group_at(cut)
+    draws = cut - before
+    few, many = np.minimum(draws, r), np.maximum(draws, r)
+    missed: Values = np.where(found > 0, 0.0, 1.0)
+    for i in range(int(few.max(initial=0, where=found == 0))):
+        missed *= np.where(i < few, np.maximum(n - many - i, 0) / np.maximum(n - i, 1), 1)
+    return missed
+
+
+def reciprocal_rank(g: Ranking, cut: int) -> Values:
+    """Expectation of 1 / rank of the first relevant item, 0 where that is after ``cut``.
+
+    It is in the first group with a relevant item: n items, r relevant, after N others. Its rank is N + x
+    with probability S(x - 1) r / (n - x + 1), where S(x) = Π_{i<x} (n - r - i) / (n - i) is the probability
+    that the first x items of the group are irrelevant.
+    """
+    first = (g.relevant > 0).argmax(axis=1)
+    rows = np.arange(len(first))
+    n, r, before = (field[rows, first] for field in (g.items, g.relevant, g.items_before))
+    most = np.maximum(np.minimum(n - r + 1, cut - before), 0)  # ranks in the group that it may have
+    values, irrelevant = np.zeros(len(n)), np.ones(len(n))
+    step = max(1, _TERMS // max(1, len(n)))
+    for start in range(0, int(most.max(initial=0)), step):
+        x = np.arange(start, start + step)[None, :]  # items of the group before that rank
+        left = np.maximum(n[:, None] - x, 1)
+        survives = irrelevant[:, None] * np.cumprod(np.maximum(left - r[:, None], 0) / left, axis=1)
+        before_x = np.hstack([irrelevant[:, None], survives[:, :-1]])
+        terms = before_x * r[:, None] / left / (before[:, None] + x + 1)
+        values += row_sums(np.where(x < most[:, None], terms, 0))
+        irrelevant = survives[:, -1]
+        if not irrelevant.any():
+            break
+    return values

@@ -1,4 +1,4 @@
 """The results folder: finished cells, checkpoints between rounds, and traces of what is running.
 
-May import: contract, data, errors, metrics, plugins, progress, records, scoring.
+May import: contract, data, disk, errors, metrics, plugins, progress, protocol, records, scoring.
 """

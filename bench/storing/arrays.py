@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import io
+import math
+import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import StoreError
+from bench.disk.reading import read_bytes
+from bench.errors import FileError, StoreError
 
+_LENGTHS = 26  # in the header of a file in a .zip: the lengths of its name and of what follows it
+_ENCRYPTED = 1
 _UNREADABLE = (
+    FileError,
     OSError,
     ValueError,
     EOFError,
     MemoryError,
+    OverflowError,
+    struct.error,
     NotImplementedError,
     zipfile.BadZipFile,
     zlib.error,
@@ -26,43 +36,74 @@ _UNREADABLE = (
 
 
 class Arrays(Mapping[str, npt.NDArray[Any]]):
-    """The arrays in ``path``, or in ``content``, its bytes. A broken entry is found only when it is read.
+    """The arrays in ``path``, or in ``content``, its bytes; each is inflated when it is read.
 
     Raises StoreError for a file, and on access for an entry, that cannot be read.
     """
 
     def __init__(self, path: Path, content: bytes | None = None) -> None:
         self._path = path
-        source = path if content is None else io.BytesIO(content)
         try:
-            if not zipfile.is_zipfile(source):  # numpy would leave it open
-                raise ValueError("the file is cut short or no .npz")
-            self._loaded = np.load(source, allow_pickle=False)
+            self._content = read_bytes(path, sys.maxsize - 1) if content is None else content
+            with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
+                self._entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         except _UNREADABLE as error:
             raise self._unreadable(error) from error
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        if name not in self:
-            raise KeyError(name)
+        entry = self._entries[name]
         try:
-            array: npt.NDArray[Any] = self._loaded[name]
-            return array
+            return _array(_inflated(self._content, entry))
         except _UNREADABLE as error:
             raise self._unreadable(error) from error
 
     def __contains__(self, name: object) -> bool:
-        return name in self._loaded.files
+        return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._loaded.files)
+        return iter(self._entries)
 
     def __len__(self) -> int:
-        return len(self._loaded.files)
+        return len(self._entries)
 
     def _unreadable(self, error: Exception) -> StoreError:
         return StoreError(
             f"{self._path}: cannot read its arrays ({error}). Delete it and run the cell again."
         )
+
+
+def _inflated(content: bytes, entry: zipfile.ZipInfo) -> bytes:
+    """The bytes of one file in a .zip, in half the time of :meth:`zipfile.ZipFile.read`."""
+    names = struct.unpack_from("<HH", content, entry.header_offset + _LENGTHS)
+    start = entry.header_offset + _LENGTHS + 4 + sum(names)
+    data = memoryview(content)[start : start + entry.compress_size]
+    if entry.flag_bits & _ENCRYPTED or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{entry.filename} is encrypted or compressed in another way")
+    if entry.compress_type == zipfile.ZIP_DEFLATED:
+        inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, entry.file_size + 1)
+    else:
+        inflated = bytes(data)
+    if len(inflated) != entry.file_size or zlib.crc32(inflated) != entry.CRC:
+        raise ValueError(f"{entry.filename} is damaged")
+    return inflated
+
+
+def _array(data: bytes) -> npt.NDArray[Any]:
+    """The array in the bytes of an .npy file."""
+    if data[:8] != np.lib.format.magic(1, 0):
+        raise ValueError("an entry is no .npy file of version 1.0")
+    size = 10 + int.from_bytes(data[8:10], "little")
+    shape, fortran, dtype = _header(data[8:size])
+    return np.frombuffer(data, dtype, math.prod(shape), size).reshape(shape, order="F" if fortran else "C")
+
+
+@lru_cache(maxsize=1024)
+def _header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type. Numpy takes as long to read them as the array; a study has the same few."""
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(data))
+    if dtype.hasobject:
+        raise ValueError("an entry holds objects of Python; expected numbers")
+    return shape, fortran, dtype
 
 
 def packed(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

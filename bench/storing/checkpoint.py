@@ -10,12 +10,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from bench.contract import state
 from bench.contract.state import Tree
+from bench.disk import owners
 from bench.errors import ContractError, StoreError
+from bench.records import RunRecord
+from bench.storing import recount
 
 EVERY = 30.0  # seconds between two checkpoints: a shorter cell writes none
 _SHARE = 20  # and at least this many times what the last one took: saving costs 5 % at most
@@ -39,21 +43,44 @@ class Checkpoints:
     """
 
     def __init__(self, paths: Sequence[Path], facts: Mapping[str, Any]) -> None:
-        self._paths, self._facts = paths, facts
+        self._paths = self._places = paths
+        self._facts = facts
+        self._resumed: list[int] = []
         self._wait, self._last = EVERY, time.monotonic()
 
     def resume(self, cells: Sequence[Resumable]) -> None:
         """Let every cell with a usable checkpoint continue from there."""
-        for path, cell in zip(self._paths, cells, strict=False):
-            if cell.failure is not None or not path.is_file():
+        for at, (path, cell) in enumerate(zip(self._paths, cells, strict=False)):
+            if cell.failure is not None or not path.exists():
                 continue
             try:
                 saved = state.load(path)
+                usable = dict(saved["facts"]) == self._facts
             except StoreError as error:
                 _log.warning("%s The cell starts over.", error)
                 continue
-            if saved["facts"] == self._facts:
-                cell.resume(saved["cell"])
+            except (LookupError, TypeError, ValueError) as error:
+                _log.warning("%s: not a checkpoint (%s). The cell starts over.", path, error)
+                continue
+            if usable:
+                self._resumed.append(at)
+                try:
+                    cell.resume(saved["cell"])
+                except Exception as error:  # noqa: BLE001  # one of another shape can raise anything
+                    cell.failure = f"{type(error).__name__}: {error}", ""
+
+    def misled(self, done: Sequence[tuple[RunRecord, Mapping[str, Any]]]) -> list[int]:
+        """The positions of resumed cells that failed or whose scores do not follow from their counts.
+
+        Their checkpoints, which may be why, are removed, so that they can be run from the start.
+        """
+        misled = []
+        for at in self._resumed:
+            if reason := _fault(*done[at]):
+                _log.warning("%s: the resumed cell failed (%s). It starts over.", self._places[at], reason)
+                discard(self._places[at])
+                misled.append(at)
+        return misled
 
     def offer(self, cells: Sequence[Resumable]) -> None:
         """Save every cell if the last checkpoint is old enough; call this between rounds."""
@@ -71,7 +98,23 @@ class Checkpoints:
         self._wait = max(EVERY, _SHARE * (self._last - started))
 
 
+def _fault(record: RunRecord, arrays: Mapping[str, Any]) -> str:
+    if record.status != "ok":
+        return record.reason
+    try:
+        return recount.fault(record, arrays)
+    except Exception as error:  # noqa: BLE001  # values from a file that anybody wrote
+        return f"{type(error).__name__}: {error}"
+
+
 def discard(path: Path) -> None:
-    """Remove a checkpoint, and the temporary file of one whose writer was killed."""
-    for file in (path, *path.parent.glob(f"{path.name}.*.tmp")):
-        file.unlink(missing_ok=True)
+    """Remove a checkpoint."""
+    owners.remove(path)
+
+
+def tidy(folder: Path) -> None:
+    """Remove the checkpoints of cells that have been stored since, by a process killed before it did so."""
+    for path in folder.glob("[!.]*.partial"):
+        with suppress(OSError):  # not stored, or gone meanwhile
+            if path.with_suffix(".json").stat().st_mtime_ns >= path.stat().st_mtime_ns:
+                discard(path)

@@ -6,17 +6,20 @@ The trap: the folder may come from a stranger. Nothing that a record says leads 
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import re
+import sys
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.errors import StoreError
+from bench.disk import reading
+from bench.disk.form import mismatch
+from bench.errors import FileError, StoreError
 from bench.records import SCHEMA, RunRecord, RunSpec
 from bench.storing import recount
 from bench.storing.arrays import Arrays
-from bench.storing.form import mismatch
+from bench.storing.sense import nonsense
 
 _VALUES = Mapping[str, str | int | float | bool | None]
 _UNCOUNTABLE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)  # from arrays made to fail
@@ -56,7 +59,7 @@ def read_record(path: Path) -> RunRecord:
 
     Raises RecordError with the reason why it cannot be used.
     """
-    record = _record(_parsed(_content(path)), path)
+    record = _record(_parsed(_content(path), path), path)
     if record.arrays:
         _arrays_file(record.arrays, path)
     return record
@@ -69,12 +72,12 @@ def checked_record(path: Path, passed: Container[str]) -> tuple[RunRecord, str]:
     :func:`read_record` does.
     """
     content = _content(path)
-    stored = _parsed(content)
+    stored = _parsed(content, path)
     name = stored.get("arrays")
     if name and not is_arrays_name(name, path.name):
         _record(stored, path)  # raises where the record itself is another cell's: that is the better reason
-    packed = _packed(name, path) if name else b""
-    digest = digest_of(content, packed)
+    packed, of_arrays = _packed(name, path) if name else (b"", hashlib.sha256())
+    digest = hashlib.sha256(content + of_arrays.digest()).hexdigest()
     if digest in passed:
         record = RunRecord.from_json(stored)
         _check_name(record, path)
@@ -89,20 +92,18 @@ def digest_of(content: bytes, packed: bytes) -> str:
     return hashlib.sha256(content + hashlib.sha256(packed).digest()).hexdigest()
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, most: int = reading.MOST) -> bytes:
     try:
-        if not path.is_file():  # a pipe would wait for a writer
-            raise RecordError("it is no file")
-        return path.read_bytes()
-    except OSError as error:
-        raise RecordError(f"it cannot be read: {error.strerror or error}") from error
+        return reading.read_bytes(path, most)
+    except FileError as error:
+        raise RecordError(error.reason) from error
 
 
-def _parsed(content: bytes) -> dict[str, Any]:
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        stored = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"it is cut short or not JSON ({error})") from error
+        stored = reading.parse_json(path, content)
+    except FileError as error:
+        raise RecordError(error.reason) from error
     if not isinstance(stored, dict) or type(stored.get("schema")) is not int:
         raise RecordError("it is not a record of hashbench")
     if stored["schema"] > SCHEMA:
@@ -117,11 +118,9 @@ def _record(stored: dict[str, Any], path: Path) -> RunRecord:
     problem = mismatch(stored, RunRecord, "record") or next(filter(None, _mismatches(stored)), "")
     if problem:
         raise RecordError(problem)
-    try:
-        json.dumps(stored, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise RecordError(f"it has text that cannot be printed ({error.reason})") from error
     record = RunRecord.from_json(stored)
+    if problem := nonsense(record):
+        raise RecordError(problem)
     _check_name(record, path)
     return record
 
@@ -141,12 +140,17 @@ def _check_name(record: RunRecord, path: Path) -> None:
         raise RecordError(f"it holds {record.spec}, whose file is {file_name(record.spec)}")
 
 
-def _packed(name: object, path: Path) -> bytes:
-    """The bytes of the arrays that a record names."""
-    packed = _content(_arrays_file(name, path))
-    if arrays_name(path.name, packed) != name:
+def _packed(name: object, path: Path) -> tuple[bytes, hashlib._Hash]:
+    """The bytes of the arrays that a record names, and their digest."""
+    file = _arrays_file(name, path)
+    try:
+        packed = _content(file, most=sys.maxsize - 1)
+    except RecordError as error:
+        raise RecordError(f"its arrays {name}: {error}") from error
+    digest = hashlib.sha256(packed)
+    if f".{digest.hexdigest()[:8]}" != file.suffixes[-2]:
         raise RecordError(f"its arrays {name} have changed: they do not match the digest in their name")
-    return packed
+    return packed, digest
 
 
 def _arrays_file(name: object, path: Path) -> Path:
@@ -154,7 +158,7 @@ def _arrays_file(name: object, path: Path) -> Path:
     if not is_arrays_name(name, path.name):
         raise RecordError(f"its arrays are {name!r}; expected {path.stem}.DIGEST8.npz beside it")
     file = path.with_name(str(name))
-    if not file.is_file():
+    if not os.path.lexists(file):
         raise RecordError(f"its arrays {name} are missing")
     return file
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import uuid
-from collections.abc import Container, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy.typing as npt
 
-from bench.errors import BenchError, StoreError
+from bench.disk import owners, writing
+from bench.disk.reading import read_json
+from bench.errors import BenchError, FileError, StoreError
 from bench.plugins import fingerprint
 from bench.progress import Task
 from bench.records import RunRecord, RunSpec
@@ -46,7 +49,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Raise :class:`StoreError` now and not after the first cell has run."""
-        probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}"
+        probe = owners.temporary(self.folder / "probe")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe.touch()
@@ -144,15 +147,35 @@ class Store:
     def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
         """Store a cell in place of what was there, and return the record as stored."""
         target = self.folder / reading.file_name(record.spec)
-        before = _arrays_of(target)
         content = packed(arrays) if arrays else b""
         if content:
             record = record.with_arrays(reading.arrays_name(target.name, content))
         text = json.dumps(record.to_json(), indent=1).encode()
-        try:
+        with self._replacing(record):
             if content:
-                _replace(self.folder / record.arrays, content)
-            _replace(target, text)
+                writing.replace_bytes(self.folder / record.arrays, content)
+            writing.replace_bytes(target, text)
+        if content and record.rounds and not recount.fault(record, arrays):  # else the next reader says so
+            self._passed.add([reading.digest_of(text, content)])
+        return record
+
+    def copy(self, record: RunRecord, source: Store) -> None:
+        """Copy the files of a cell from another store, in place of what was there.
+
+        They are not read again: whoever uses them checks them by their digests. After a power cut a copy may
+        be damaged, which its reader reports; the source is not.
+        """
+        with self._replacing(record):
+            for name in filter(None, (record.arrays, reading.file_name(record.spec))):
+                original = source.folder / name
+                writing.replace(self.folder / name, partial(shutil.copyfile, original), lasting=False)
+
+    @contextmanager
+    def _replacing(self, record: RunRecord) -> Iterator[None]:
+        """Around the writing of a cell's files; the arrays and the checkpoint of its earlier record go."""
+        before = _arrays_of(self.folder / reading.file_name(record.spec))
+        try:
+            yield
             if before is not None and before.name != record.arrays:
                 before.unlink(missing_ok=True)
             checkpoint.discard(self.checkpoint(record.spec))
@@ -162,16 +185,13 @@ class Store:
                 f"results folder {self.folder}: cannot write {record.spec}: {error.strerror or error}. "
                 f"{full} and run again; finished cells are kept."
             ) from error
-        if content and record.rounds and not recount.fault(record, arrays):  # else the next reader says so
-            self._passed.add([reading.digest_of(text, content)])
-        return record
 
 
 def _arrays_of(path: Path) -> Path | None:
     """The arrays of the record in ``path``, if it has any."""
     try:
-        name = json.loads(path.read_bytes())["arrays"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        name = read_json(path)["arrays"]
+    except (FileError, LookupError, TypeError):
         return None
     return path.with_name(name) if reading.is_arrays_name(name, path.name) else None
 
@@ -206,12 +226,3 @@ def stale_reasons(records: Iterable[RunRecord]) -> dict[str, str]:
     """Key → reason of the records whose code has changed since they were made."""
     reasons = {record.spec.key: stale_reason(record) for record in records}
     return {key: reason for key, reason in reasons.items() if reason}
-
-
-def _replace(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ remove it, so a trace counts only as long as the process that wrote it lives.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -16,7 +17,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
+from bench.disk import owners, reading, writing
+from bench.disk.form import mismatch
+from bench.errors import FileError
 from bench.records import RunRecord, RunSpec
+from bench.storing import checkpoint
+
+_MOST = 1 << 20  # bytes of a trace
 
 
 @dataclass(kw_only=True)
@@ -41,22 +48,12 @@ class Trace:
     @property
     def alive(self) -> bool | None:
         """Whether the process still runs; None if it is on another machine."""
-        import psutil
-
-        if self.host != platform.node():
-            return None
-        try:  # a later process may have been given the same number
-            return bool(psutil.Process(self.pid).create_time() <= self.since + 1)
-        except psutil.Error:
-            return False
+        return owners.alive(self.host, self.pid, self.since)
 
     def write(self, folder: Path) -> None:
         """Write the trace; if that fails the work goes on, unseen."""
-        path = self._path(folder)
-        temporary = path.with_suffix(".tmp")
         with suppress(OSError):
-            temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
-            temporary.replace(path)
+            writing.replace_bytes(self._path(folder), json.dumps(asdict(self)).encode(), lasting=False)
 
     def remove(self, folder: Path) -> None:
         with suppress(OSError):
@@ -69,14 +66,18 @@ class Trace:
 def read(folder: Path) -> list[Trace]:
     """Every trace in ``folder``, also those of processes that have ended."""
     traces = []
-    for path in sorted(folder.glob(".*.trace")):
-        with suppress(OSError, ValueError, TypeError):  # removed meanwhile, or not ours
-            traces.append(Trace(**json.loads(path.read_bytes())))
+    for path in sorted(folder.glob(".[cs]*.trace")):
+        with suppress(FileError):  # removed meanwhile, or not ours
+            stored = reading.read_json(path, _MOST)
+            if not mismatch(stored, Trace, "trace"):
+                trace = Trace(**stored)
+                possible = math.isfinite(trace.since) and 0 < trace.pid < 1 << 31
+                traces += [trace] if possible else []
     return traces
 
 
 class Sweep:
-    """The trace of a sweep over ``total`` cells; removes those of killed sweeps on this machine."""
+    """The trace of a sweep over ``total`` cells; removes what killed sweeps on this machine left."""
 
     def __init__(self, folder: Path, *, total: int, jobs: int) -> None:
         self.folder, self.trace = folder, Trace(kind="sweep", total=total, jobs=jobs)
@@ -85,6 +86,9 @@ class Sweep:
         for old in read(self.folder):
             if old.alive is False:
                 old.remove(self.folder)
+                owners.remove_shared_memory(old.pid)
+        owners.sweep(self.folder)
+        checkpoint.tidy(self.folder)
         self.trace.write(self.folder)
         return self
 

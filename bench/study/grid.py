@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.errors import ParameterError, UnknownNameError
-from bench.records import AXES
+from bench.records import AXES, quoted
 from bench.study.planner import Planner
 from bench.study.study import Study
 
@@ -23,12 +23,12 @@ def over(planner: Planner, study: Study, texts: Sequence[str]) -> tuple[Study, l
     selected = planner.select("method", study.methods)
     if len(selected) != 1:
         raise ParameterError("a grid takes one method with one setting; `bench run` compares several.")
-    [(method, given)] = selected
+    [(method, given, _)] = selected
     known = method.parameters
     for name in values:
         if name not in known and name not in AXES:
             raise UnknownNameError(f"parameter of {method.name} or axis of a study", name, [*known, *AXES])
-    fixed = [f"{k}={v}" for k, v in given.items() if k not in values]
+    fixed = [f"{k}={quoted(v)}" for k, v in given.items() if k not in values]
     inside = ",".join([*fixed, *(f"{k}={v}" for k, v in values.items() if k in known)])
     axes = {k: v for k, v in values.items() if k not in known}
     return study.but(methods=[f"{method.name}[{inside}]" if inside else method.name], **axes), list(values)

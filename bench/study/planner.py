@@ -35,7 +35,7 @@ class Planner:
         study.check()
         methods = [_on_device(chosen, study.device) for chosen in self.select("method", study.methods)]
         datasets = [
-            self.data(chosen.plugin.name, chosen.params, study.data_folder)
+            (self.data(chosen.plugin.name, chosen.params, study.data_folder), chosen.shown)
             for chosen in self.select("dataset", study.datasets)
         ]
         return self._cross(study, methods, datasets)
@@ -54,7 +54,8 @@ class Planner:
         one.check()
         merged = {**spec.params, **values}
         params = cell.plugin.differing({name: merged[name] for name in sorted(merged)})
-        cells = self._cross(one, [Selected(cell.plugin, params)], [cell.data])
+        shown = spec.method_shown if params == spec.params else ""
+        cells = self._cross(one, [Selected(cell.plugin, params, shown)], [(cell.data, spec.dataset_shown)])
         if len(cells) != 1:
             given = ", ".join(f"{name}={value}" for name, value in axes.items())
             raise ParameterError(f"a variant of a cell is one cell; {given} makes {len(cells)}.")
@@ -84,15 +85,16 @@ class Planner:
         return self._streams.setdefault(key, PlannedStream(data, spec))
 
     def _cross(
-        self, study: Study, methods: Sequence[Selected], datasets: Sequence[PlannedData]
+        self, study: Study, methods: Sequence[Selected], datasets: Sequence[tuple[PlannedData, str]]
     ) -> list[PlannedCell]:
-        """The cells of every method on every dataset, at all that the study varies."""
-        for (plugin, params), bits in itertools.product(methods, study.bits):
+        """The cells of every method on every dataset with its name, at all that the study varies."""
+        for (plugin, params, _), bits in itertools.product(methods, study.bits):
             plugin.cls(bits=bits, **params)  # it refuses bits or values here, before a run
         cells: dict[str, PlannedCell] = {}
         axes = itertools.product(study.database, study.pool, study.labelled, study.paired, study.train)
         grid = itertools.product(datasets, axes, methods, study.bits, study.seeds)
-        for data, (database, pool, labelled, paired, train), (plugin, params), bits, seed in grid:
+        for (data, data_shown), (database, pool, labelled, paired, train), chosen, bits, seed in grid:
+            plugin, params, shown = chosen
             uses_pool = plugin.cls.capabilities.pool or pool.startswith("separate")
             for schedule in study.schedule or (data.plugin.cls.schedule,):
                 spec = RunSpec(
@@ -111,6 +113,8 @@ class Planner:
                     labelled=labelled,
                     paired=paired,
                     train=train,
+                    method_shown=shown,
+                    dataset_shown=data_shown,
                 )
                 cells.setdefault(spec.key, PlannedCell(spec, plugin, self._stream(data, spec)))
         return list(cells.values())
@@ -120,5 +124,5 @@ def _on_device(chosen: Selected, device: str) -> Selected:
     """With the study's device, where the method has one and its selector does not name another."""
     known = chosen.plugin.parameters
     if device and "device" in known and device != known["device"].default:
-        return Selected(chosen.plugin, {"device": device, **chosen.params})
+        return chosen._replace(params={"device": device, **chosen.params})
     return chosen

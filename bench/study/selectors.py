@@ -1,8 +1,12 @@
-"""Reads ``lcdh[lambda1=0.1,1],olsh``: names of plugins with values, or lists of values, of parameters."""
+"""Reads ``lcdh[lambda1=0.1,1],olsh as ours``: names of plugins, values of their parameters, names to show.
+
+A value with a comma or a bracket stands in quotes: ``files[path='v1,final.npz']``.
+"""
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +15,8 @@ from typing import Any, NamedTuple
 from bench.contract import params
 from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import registry
+
+MOST_LETTERS = 60  # of a name to show
 
 
 @dataclass(frozen=True)
@@ -46,64 +52,121 @@ class Plugin:
 
 
 class Selected(NamedTuple):
-    """A plugin and the parameters that differ from its defaults."""
+    """A plugin, the parameters that differ from its defaults, and the name to show, or ""."""
 
     plugin: Plugin
     params: dict[str, Any]
+    shown: str = ""
 
 
 def split(text: str) -> list[str]:
-    """Cut at the commas that stand outside brackets.
+    """Cut at the commas that stand outside brackets and quotes.
 
-    >>> split("lcdh[lambda1=0.1,1],olsh")
-    ['lcdh[lambda1=0.1,1]', 'olsh']
+    >>> split("lcdh[lambda1=0.1,1],files[path='a],b.npz'] as mine")
+    ['lcdh[lambda1=0.1,1]', "files[path='a],b.npz'] as mine"]
     """
-    parts, depth = [""], 0
-    for letter in text:
-        depth += {"[": 1, "]": -1}.get(letter, 0)
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [p.strip() for p in parts if p.strip()]
+    return [part.strip() for part in _cut(text) if part.strip()]
 
 
 def expand(kind: str, texts: Iterable[str], plugin: Callable[[str, str], Plugin] = Plugin) -> list[Selected]:
     """Every combination of parameters that the selectors ask for, each checked and once.
 
-    ``plugin`` gives the plugin of a kind and a name.
+    ``plugin`` gives the plugin of a kind and a name. Raises ParameterError where two settings are to be
+    shown under one name, or one under two.
     """
     selected: dict[str, Selected] = {}
+    names: dict[str, str] = {}
     for text in texts:
         for one in _expand_one(kind, text, plugin):
-            selected.setdefault(f"{one.plugin.name}{sorted(one.params.items())}", one)
+            key = f"{one.plugin.name}{sorted(one.params.items())}"
+            before = selected.setdefault(key, one)
+            if one.shown and before.shown != one.shown:
+                if before.shown:
+                    raise ParameterError(
+                        f"{text}: this {kind} is already shown as {before.shown!r}. Name it once."
+                    )
+                selected[key] = one
+            if one.shown and names.setdefault(one.shown, key) != key:
+                raise ParameterError(
+                    f"{text}: another {kind} is already shown as {one.shown!r}. Give each its own name."
+                )
     return list(selected.values())
 
 
 def _expand_one(kind: str, text: str, plugin: Callable[[str, str], Plugin]) -> Iterator[Selected]:
-    name, bracket, inside = text.partition("[")
+    chosen_text, shown = _named(text)
+    name, bracket, inside = chosen_text.partition("[")
     if bracket and not inside.endswith("]"):
         raise ParameterError(f"selector {text!r} has no closing bracket. Write {name}[parameter=value].")
     chosen = plugin(kind, name.strip())
     choices = _choices(name, inside[:-1]) if bracket else {}
     for values in itertools.product(*choices.values()):
-        yield Selected(chosen, _resolve(chosen, dict(zip(choices, values, strict=True))))
+        yield Selected(chosen, _resolve(chosen, dict(zip(choices, values, strict=True))), shown)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """``files[path=x] as mine`` as the selector and the name to show."""
+    match = re.fullmatch(rf"(.*?\S)\s+as\s+({_QUOTED}|[^\[\]]+)", text.strip(), re.DOTALL)
+    if match is None:
+        return text.strip(), ""
+    shown = _unquoted(match[2])
+    if not shown.isprintable() or len(shown) > MOST_LETTERS or not shown.strip():
+        raise ParameterError(
+            f"{match[1]}: the name {shown!r} cannot be shown; expected 1 to {MOST_LETTERS} printable "
+            "letters. Choose another after `as`."
+        )
+    return match[1], shown
 
 
 def _choices(owner: str, inside: str) -> dict[str, list[str]]:
     """``lambda1=0.1,1,mode=x`` as ``{"lambda1": ["0.1", "1"], "mode": ["x"]}``."""
     choices: dict[str, list[str]] = {}
     current = ""
-    for part in inside.split(","):
+    for part in _cut(inside):
         name, equals, value = part.partition("=")
-        if equals:
+        if equals and name.strip()[:1] not in ("'", '"'):
             current = name.strip()
-            choices[current] = [value.strip()]
+            if current in choices:
+                raise ParameterError(
+                    f"{owner}[{inside}]: {current} is given twice. List all its values once: {current}=A,B."
+                )
+            choices[current] = [_unquoted(value)]
         elif current:
-            choices[current].append(part.strip())
+            choices[current].append(_unquoted(part))
         else:
             raise ParameterError(f"{owner}[{inside}]: {part!r} is not parameter=value.")
     return choices
+
+
+_QUOTED = r"""(?:'(?:[^']|'')*'|"(?:[^"]|"")*")"""  # a quote inside is doubled
+_OPENS = re.compile(r"(?:^|[=,\[]|\sas)\s*$")  # what stands before a quoted value: elsewhere ' is a letter
+
+
+def _cut(text: str) -> list[str]:
+    """Cut at the commas that stand outside brackets and quotes; nothing is stripped or unquoted."""
+    parts, start, depth, i = [], 0, 0, 0
+    while i < len(text):
+        if text[i] in "'\"" and _OPENS.search(text[start:i]):
+            quoted = re.compile(_QUOTED).match(text, i)
+            if quoted is None:
+                raise ParameterError(
+                    f"{text}: a quote is not closed. Write '...' around a value, and a quote inside it twice."
+                )
+            i = quoted.end()
+            continue
+        depth += {"[": 1, "]": -1}.get(text[i], 0)
+        if text[i] == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+        i += 1
+    return [*parts, text[start:]]
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    if re.fullmatch(_QUOTED, text, re.DOTALL):
+        return text[1:-1].replace(text[0] * 2, text[0])
+    return text
 
 
 def _resolve(plugin: Plugin, texts: Mapping[str, str]) -> dict[str, Any]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.errors import DataError, ParameterError, UnknownNameError
+from bench.contract import params
+from bench.disk import reading
+from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
-from bench.records import DIRECTIONS, SINCE, Database
+from bench.records import DIRECTIONS, SINCE, Database, quoted
 from bench.study import selectors
 
 MOST_BITS = 1024
+MOST_AT_ONCE = 1024  # jobs, and threads of each
+MOST_SEEDS = 10_000
+MOST_NUMBER = 1 << 63  # a record holds no larger one
+BACKENDS = ("loky", "threading", "multiprocessing", "dask", "ray")
 TUNED = "tuned"  # a table of a study file with the origin of its values, which nothing reads
 
 
@@ -91,9 +96,9 @@ class Study:
         return results_folder(self.results)
 
     def add_plugins(self) -> None:
-        """Register the files in ``plugin``."""
+        """Register the files in ``plugin``, which are code."""
         for path in self.plugin:
-            registry.add_file(Path(path))
+            registry.add_named(Path(path))
 
     def check(self) -> None:
         """Raise ParameterError at the first option that no run could use."""
@@ -107,6 +112,8 @@ class Study:
             _one_of("database", value, get_args(Database))
         for value in self.directions:
             _one_of("directions", value, DIRECTIONS)
+        if len(set(self.directions)) < len(self.directions):
+            raise ParameterError(f"directions has one twice: {', '.join(self.directions)}. Name each once.")
         for pool in self.pool:
             stream.parse_pool(pool)
         for name in ("labelled", "paired"):
@@ -121,11 +128,20 @@ class Study:
                 "Set train to a share, for instance 0.5."
             )
         stream.parse_evaluate(self.evaluate, 1)
-        for name, least in (("val", 0), ("jobs", 1), ("threads", 1)):
-            if getattr(self, name) < least:
-                raise ParameterError(f"{name} must be at least {least}; got {getattr(self, name)}.")
-        if any(seed < 0 for seed in self.seeds):
-            raise ParameterError(f"seeds must be 0 or more; got {min(self.seeds)}.")
+        if not 0 <= self.val < MOST_NUMBER:
+            raise ParameterError(f"val must be a number of items, 0 or more; got {self.val}.")
+        for name in ("jobs", "threads"):
+            if not 1 <= getattr(self, name) <= MOST_AT_ONCE:
+                raise ParameterError(f"{name} must be from 1 to {MOST_AT_ONCE}; got {getattr(self, name)}.")
+        for seed in self.seeds:
+            if not 0 <= seed < MOST_NUMBER:
+                raise ParameterError(f"seeds must be from 0 to {MOST_NUMBER - 1}; got {seed}.")
+        _one_of("backend", self.backend, BACKENDS)
+        if self.scheduler and self.backend not in ("dask", "ray"):
+            raise ParameterError(
+                f"scheduler applies only to the backends dask and ray; got backend {self.backend}. Leave it "
+                "out."
+            )
 
 
 def data_folder(given: str = "") -> Path:
@@ -146,19 +162,18 @@ def _one_of(name: str, value: str, known: Sequence[str]) -> None:
 def read(file: Path) -> dict[str, Any]:
     """The keys of a study file."""
     try:
-        with file.open("rb") as stream_:
-            return tomllib.load(stream_)
-    except OSError as error:
-        raise DataError(f"study file {file}: {error.strerror}. Give the path of a .toml file.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"study file {file} is not TOML: {error}.") from error
+        return reading.read_toml(file)
+    except FileError as error:
+        raise DataError(f"study file {error}. Give the path of a .toml file.") from error
 
 
 def _typed(name: str, value: Any, declared: str) -> Any:
     """``value`` as the field's type: text is cut at commas, a single value becomes a tuple of one."""
+    if hasattr(value, "tolist"):  # an array, a tensor, or one of its numbers
+        value = value.tolist()
     if name == "seeds" and isinstance(value, int) and not isinstance(value, bool):
-        if value < 1:
-            raise ParameterError(f"seeds must be at least 1, or a list of seeds; got {value}.")
+        if not 1 <= value <= MOST_SEEDS:
+            raise ParameterError(f"seeds must be from 1 to {MOST_SEEDS}, or a list of seeds; got {value}.")
         return tuple(range(value))
     if declared.startswith("tuple"):
         return tuple(_cast(name, v, _kind(declared)) for v in _listed(value))
@@ -177,6 +192,26 @@ def _listed(value: Any) -> Iterable[Any]:
     return value
 
 
+def _selector(option: str, table: Mapping[str, Any]) -> str:
+    """A table of a study file, ``{ name = "files", path = "a,b.npz", as = "mine" }``, as a selector."""
+    values = dict(table)
+    name, shown = values.pop("name", None), values.pop("as", "")
+    if not isinstance(name, str) or not isinstance(shown, str) or not all(map(_is_plain, values.values())):
+        raise ParameterError(
+            f"{option}: {dict(table)!r} is not a name with values of parameters. Write "
+            '{ name = "files", path = "mine.npz", as = "mine" }.'
+        )
+    listed = {k: v if isinstance(v, (list, tuple)) else [v] for k, v in values.items()}
+    inside = ",".join(f"{k}={','.join(quoted(one) for one in v)}" for k, v in listed.items())
+    return name + (f"[{inside}]" if inside else "") + (f" as {quoted(shown)}" if shown else "")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a parameter of a selector can have this value, or these values."""
+    many = value if isinstance(value, (list, tuple)) and value else [value]
+    return all(isinstance(one, (str, int, float, bool, os.PathLike)) for one in many)
+
+
 def _train(value: Any) -> str:
     """One text for every way to write the same ``train``, since it is a part of a cell's key."""
     kind, amount = stream.parse_train(str(value))
@@ -186,9 +221,15 @@ def _train(value: Any) -> str:
 def _cast(name: str, value: Any, kind: type) -> Any:
     if name == "train":
         return _train(value)
+    if hasattr(value, "item"):
+        value = value.item()
+    if kind is str and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, str) and kind is not str:
         with suppress(ValueError):
-            return kind(value)
+            return params.number(value, kind)
+    if name in ("methods", "datasets") and isinstance(value, Mapping):
+        return _selector(name, value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, kind):

@@ -64,7 +64,8 @@ def write_view(folder: Path, width: int) -> None:
         np.lib.format.write_array_header_1_0(file, described)
         for _ in range(N // len(block)):
             file.write(block.data)
-    files.write_manifest(folder, {"content": folder.name})
+    shape = {"rows": N, "columns": width, "dtype": "float32"}
+    files.write_manifest(folder, {"about": {}, **shape, "content": folder.name, "sample": {}})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")

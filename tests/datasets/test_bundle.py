@@ -14,11 +14,14 @@ import scipy.io
 import scipy.sparse
 
 from bench.contract.validate import validate_dataset
-from bench.datasets import _mat
+from bench.datasets import _reading
+from bench.datasets._reading import variable as reading_variable
 from bench.datasets.files import Files
+from bench.datasets.iaprtc12 import Iaprtc12
 from bench.datasets.mirflickr25k import Mirflickr25k
 from bench.datasets.mscoco import Mscoco
 from bench.datasets.nuswide import Nuswide
+from bench.datasets.wiki import Wiki
 from bench.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -115,16 +118,16 @@ def test_a_matrix_in_hdf5_is_converted_block_by_block(
     import tracemalloc
 
     write_h5(tmp_path / "a.mat", {"I_tr": np.ones((4000, 500))}, matlab=True)
-    monkeypatch.setattr(_mat, "STEP", 10_000)
-    variable = _mat.variables(tmp_path / "a.mat")["I_tr"]
-    assert isinstance(variable, _mat.Variable)
+    monkeypatch.setattr(reading_variable, "STEP", 10_000)
+    variable = _reading.variables(tmp_path / "a.mat")["I_tr"]
+    assert isinstance(variable, _reading.Variable)
     tracemalloc.start()
-    found = variable.stream()
+    streamed = variable.stream()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found is not None
-    assert (found.shape, float(found.sum())) == ((4000, 500), 2e6)
-    assert peak < found.nbytes * 1.1
+    assert streamed is not None
+    assert (streamed.shape, float(streamed.sum())) == ((4000, 500), 2e6)
+    assert peak < streamed.nbytes * 1.1
 
 
 @pytest.mark.parametrize("name", ["IAll/mirflickr25k-iall.mat", "FLICKR-25K.mat"])
@@ -253,3 +256,112 @@ def test_a_truncated_h5_is_an_error_of_one_line(tmp_path: Path, part: float) -> 
     with pytest.raises(DataError, match=r"a\.h5.*truncated") as caught:
         Files(path=str(path), queries=2).load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def published(rows: dict[str, Array], asked: dict[str, Array], names: str) -> dict[str, Array]:
+    """Arrays under the names of a layout: six words for images, texts and labels, and for their queries."""
+    return dict(zip(names.split(), [*rows.values(), *asked.values()], strict=True))
+
+
+DLFH = "VDatabase YDatabase databaseL VTest YTest testL"
+SEHA = "img_train text_train label_train img_test text_test label_test"
+HASHING = "XTrain YTrain LTrain XTest YTest LTest"
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "names"),
+    [
+        (Iaprtc12, "iapr-tc12-rand.mat", DLFH),
+        (Mirflickr25k, "flickr-25k.mat", DLFH.replace("V", "X")),
+        (Nuswide, "NUSWIDE10.mat", HASHING),
+        (Wiki, "wiki.mat", SEHA),
+        (Wiki, "wiki/wiki.mat", SEHA),
+        (Mscoco, "coco_cnn.mat", "I_ret T_ret L_ret I_qu T_qu L_qu"),
+    ],
+)
+def test_the_layouts_that_code_passes_around_are_known(
+    tmp_path: Path, source: Any, name: str, names: str
+) -> None:
+    rows, asked = arrays(seed=1), arrays(5, seed=2)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    scipy.io.savemat(tmp_path / name, published(rows, asked, names))
+    data = source().load(tmp_path)
+    validate_dataset(data)
+    np.testing.assert_array_equal(data.query.image.features, asked["image"].astype(np.float32))
+    np.testing.assert_array_equal(data.train.labels, rows["labels"])
+
+
+def test_a_struct_with_items_in_columns_is_the_wiki_of_roph(tmp_path: Path) -> None:
+    rows = dict(zip(("X1", "X2", "Y"), (a.T for a in arrays().values()), strict=True))
+    scipy.io.savemat(tmp_path / "wiki.mat", {"data": rows})
+    data = Wiki(queries=3).load(tmp_path)
+    assert (len(data.train), len(data.query)) == (N - 3, 3)
+
+
+@pytest.mark.parametrize("folder", ["", "NUS-WIDE-TC10"])
+def test_files_of_one_bundle_lie_side_by_side(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    for variable, (part, value) in zip(("XAll", "YAll", "LAll"), arrays().items(), strict=True):
+        scipy.io.savemat(tmp_path / folder / f"nus-wide-tc10-{part}.mat", {variable: value})
+    data = Nuswide(queries=3, split="last").load(tmp_path)
+    assert data.query.ids.tolist() == [N - 3, N - 2, N - 1]
+    assert data.notes[0].startswith("read the bundle nus-wide-tc10-image.mat + ")
+
+
+@pytest.mark.parametrize("home", ["", "mirflickr25k"])
+def test_several_bundles_are_listed_and_an_option_chooses_one(tmp_path: Path, home: str) -> None:
+    (tmp_path / home).mkdir(exist_ok=True)
+    scipy.io.savemat(tmp_path / home / "mirflickr_a.mat", split_bundle())
+    scipy.io.savemat(tmp_path / home / "mirflickr_b.mat", published(arrays(), arrays(4), DLFH))
+    with pytest.raises(DataError, match=r"2 bundles of mirflickr25k: mirflickr_a\.mat, mirflickr_b\.mat"):
+        Mirflickr25k().load(tmp_path)
+    assert len(Mirflickr25k(bundle="mirflickr_b.mat").load(tmp_path).query) == 4
+
+
+@pytest.mark.parametrize("parts", [["image", "text", "labels"], ["all"]])
+def test_a_split_in_a_file_beside_the_bundle_is_used(tmp_path: Path, parts: list[str]) -> None:
+    variables = dict(zip(("XAll", "YAll", "LAll"), arrays().values(), strict=True))
+    for part, name in zip(["all"] * 3 if parts == ["all"] else parts, variables, strict=True):
+        own = variables if part == "all" else {name: variables[name]}
+        scipy.io.savemat(tmp_path / f"mirflickr_{part}.mat", own)
+    scipy.io.savemat(tmp_path / "mirflickr_split.mat", {"param": {"indexTest": np.array([[2, 5]])}})
+    assert Mirflickr25k().load(tmp_path).query.ids.tolist() == [1, 4]
+
+
+def test_a_mapping_names_the_variables_of_a_bundle(tmp_path: Path) -> None:
+    stored = split_bundle()
+    stored["odd"] = stored.pop("I_tr")
+    scipy.io.savemat(tmp_path / "mirflickr.mat", stored)
+    with pytest.raises(DataError, match=r"has no images of mirflickr25k: .*odd 12×5.*mapping=image:VARIABLE"):
+        Mirflickr25k().load(tmp_path)
+    assert len(Mirflickr25k(mapping="image:odd").load(tmp_path).train) == N
+
+
+def test_tags_and_labels_without_images_are_named_and_not_prepared(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "mirflickr25k-yall.mat", {"YAll": arrays()["text"]})
+    scipy.io.savemat(tmp_path / "mirflickr25k-lall.mat", {"LAll": arrays()["labels"]})
+    with pytest.raises(DataError, match=r"has no images of mirflickr25k: .*LAll 12×3.*YAll 12×4"):
+        Mirflickr25k().load(tmp_path)
+
+
+def test_pictures_that_are_not_on_this_machine_are_named(tmp_path: Path, photo: Write) -> None:
+    paths_bundle(tmp_path / "mscoco", photo, [f"text {i}" for i in range(N)])
+    for path in (tmp_path / "mscoco").rglob("*.jpg"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"none of the 12 pictures .* \(first: /data/somebody/coco/train/000"):
+        Mscoco(queries=2).raw(tmp_path)
+
+
+def test_cell_arrays_of_strings_in_v73_are_paths_and_captions(tmp_path: Path, photo: Write) -> None:
+    home = tmp_path / "mscoco"
+    paths_bundle(home, photo, [f"text {i}" for i in range(N)])
+    expected = Mscoco(queries=2).raw(tmp_path)
+    for name in ("index", "caption"):
+        rows = _reading.strings(_reading.variables(home / f"{name}.mat")[name])
+        with h5py.File(home / f"{name}.mat", "w") as file:
+            for i, text in enumerate(rows):
+                file[f"#refs#/{i}"] = np.array([[ord(letter)] for letter in text], np.uint16)
+            references = [file[f"#refs#/{i}"].ref for i in range(N)]
+            file.create_dataset(name, data=np.array([references], dtype=h5py.ref_dtype))
+    raw = Mscoco(queries=2).raw(tmp_path)
+    assert (list(raw.texts), raw.ids.tolist()) == (list(expected.texts), expected.ids.tolist())

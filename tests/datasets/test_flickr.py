@@ -149,3 +149,50 @@ def test_a_copy_without_test_photos_is_refused(flickr30k: Path, missing: str, sa
         path.unlink()
     with pytest.raises(DataError, match=says):
         Flickr30k().raw(flickr30k)
+
+
+@pytest.fixture
+def kaggle8k(tmp_path: Path, write: Write, photo: Write) -> Path:
+    """Kaggle's Flickr8k: one table of captions, one folder of photos, and no split."""
+    home = tmp_path / "flickr8k"
+    lines = ["image,caption", *(f'{p}.jpg,"{p}, caption {k} ."' for p in PHOTOS for k in range(5))]
+    write(home / "captions.txt", "\n".join(lines) + "\n")
+    for p in PHOTOS:
+        photo(home / "Images" / f"{p}.jpg")
+    return tmp_path
+
+
+def test_kaggles_flickr8k_is_split_at_random_and_says_so(kaggle8k: Path) -> None:
+    raw = Flickr8k(queries=2).raw(kaggle8k)
+    assert (len(raw.train), len(raw.query)) == (len(PHOTOS), 2)
+    assert raw.texts[raw.query[0]].endswith(", caption 0 .")
+    assert "queries drawn at random: 2 of 7 photos, seed 0; the files define no split" in raw.notes
+
+
+def test_karpathys_list_splits_kaggles_flickr8k(kaggle8k: Path, write: Write) -> None:
+    images = [
+        {"filename": f"{p}.jpg", "split": "test" if p == "u" else "train", "sentences": [{"raw": "x"}]}
+        for p in PHOTOS
+    ]
+    write(kaggle8k / "flickr8k" / "dataset_flickr8k.json", json.dumps({"images": images}))
+    raw = Flickr8k(queries=2).raw(kaggle8k)
+    assert raw.texts[raw.query[0]] == "u, caption 0 ."
+    assert len(raw.query) == 1
+
+
+def test_kaggles_flickr30k_is_read_with_its_broken_line(tmp_path: Path, write: Write, photo: Write) -> None:
+    home = tmp_path / "flickr30k"
+    lines = [f"{p}.jpg| {k}| {p} runs, {k} ." for p in PHOTOS for k in range(5)]
+    lines[4] = "a.jpg| 4   a runs across the grass ."
+    write(home / "results.csv", "\n".join(["image_name| comment_number| comment", *lines]) + "\n")
+    for p in PHOTOS:
+        photo(home / "flickr30k_images" / f"{p}.jpg")
+    raw = Flickr30k(queries=2, seed=1).raw(tmp_path)
+    assert "a runs across the grass ." in " ".join(raw.texts)
+    assert len(raw.query) == 2
+
+
+def test_a_table_of_captions_without_its_header_is_named(kaggle8k: Path, write: Write) -> None:
+    write(kaggle8k / "flickr8k" / "captions.txt", "a.jpg\ta dog\n")
+    with pytest.raises(DataError, match=r"captions\.txt: begins 'a\.jpg.*expected the header image,caption"):
+        Flickr8k(queries=2).raw(kaggle8k)

@@ -139,3 +139,8 @@ def test_the_real_labels_give_the_published_number_of_photos(real: Callable[[str
     with np.load(real("labels-at-scale/coco2014_123287x80.npz"), allow_pickle=False) as stored:
         labelled = int((np.diff(stored["indptr"]) > 0).sum())
         assert (labelled, len(stored["names"])) == (Mscoco.card.counts["2014"].pairs, 80)
+
+
+def test_an_option_makes_the_owners_val_part_the_queries(copy: Path, year: str) -> None:
+    raw = parsed(copy, year, owners_split=True)
+    assert (raw.ids[raw.query].tolist(), raw.ids[raw.train].tolist()) == ([7, 8], [42])

@@ -135,3 +135,13 @@ def test_features_with_text_are_named(copy: Path, write: Write) -> None:
     write(copy / "nuswide" / "Low_Level_Features" / "BoW_Test_int.dat", "1 2 x\n")
     with pytest.raises(DataError, match=r"BoW_Test_int\.dat: holds more than numbers"):
         Nuswide(queries=1, features="owners").load(copy)
+
+
+def test_an_option_takes_the_queries_of_the_owners_list(copy: Path) -> None:
+    raw = parsed(copy, variant="tc21-195834", owners_split=True)
+    assert (raw.ids[raw.query].tolist(), raw.ids[raw.train].tolist()) == ([1, 3], [0, 4])
+    assert "queries: the 2 labelled items of TestImagelist.txt" in raw.notes
+
+
+def test_a_random_split_is_noted_for_the_records(copy: Path) -> None:
+    assert "queries drawn at random: 1 of 3 labelled items, seed 0" in parsed(copy).notes

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 import bench
+from bench.data import cache
 from bench.data.views import files
+from bench.disk import stamps
 from bench.errors import DataError
 
 KILLED = """
@@ -42,13 +44,15 @@ def view(toy: Any, prepared: Any, tmp_path: Path) -> Path:
 
 def test_a_truncated_array_is_named(view: Path, toy: Any, tmp_path: Path) -> None:
     os.truncate(view / "features.npy", 1000)
-    with pytest.raises(DataError, match=r"features\.npy: cannot be read .*prepare it again"):
+    with pytest.raises(DataError, match=r"features\.npy: it cannot be read: .*Run: bench data prepare toy"):
         toy().load(tmp_path)
 
 
 def test_a_broken_manifest_is_named(view: Path, toy: Any, tmp_path: Path) -> None:
     (view / "manifest.json").write_text("{")
-    with pytest.raises(DataError, match="cannot read its manifest"):
+    with pytest.raises(
+        DataError, match=r"manifest\.json: it is cut short or not JSON .*Run: bench data prepare toy"
+    ):
         toy().load(tmp_path)
 
 
@@ -84,3 +88,76 @@ def test_a_process_that_was_killed_leaves_whole_batches_and_nothing_that_a_run_r
     assert rows == 24
     prepared(toy())
     assert toy().load(tmp_path).train.image.features.any(axis=1).all()
+
+
+def opened(toy: Any, root: Path) -> cache.CachedDataset:
+    """The dataset as a run opens it."""
+    source = toy()
+    cached = cache.prepare("toy", source, {}, root)
+    cached.open(source)
+    return cached
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`prepared` names another version of the plugin than the tests have."""
+    monkeypatch.setattr("bench.plugins.fingerprint.of_dataset", lambda name: "test")
+
+
+def zeroed(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-64] + bytes(64))
+
+
+@pytest.mark.parametrize("name", ["features.npy", "ids.npy", "labels.npy"])
+@pytest.mark.parametrize("known", [False, True], ids=["first", "cached"])
+@pytest.mark.usefixtures("settled")
+def test_zeroed_bytes_of_a_view_are_refused_with_the_command(
+    view: Path, toy: Any, tmp_path: Path, name: str, known: bool
+) -> None:
+    if known:
+        opened(toy, tmp_path)
+    zeroed(view / name if name == "features.npy" else next(tmp_path.glob(f"toy/views/items/*/{name}")))
+    with pytest.raises(DataError, match=rf"{name}: its content has changed .*Run: bench data prepare toy"):
+        opened(toy, tmp_path)
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_damaged_view_is_extracted_again_with_a_line_that_says_so(
+    view: Path, toy: Any, prepared: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = opened(toy, tmp_path).fingerprint
+    zeroed(view / "features.npy")
+    prepared(toy())
+    assert f"{view}: damaged, and extracted again: " in caplog.text
+    assert opened(toy, tmp_path).fingerprint == before
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"format": 1}', '{"format": 1, "about": 1}'])
+def test_a_view_with_a_damaged_manifest_is_extracted_again(
+    view: Path, toy: Any, prepared: Any, tmp_path: Path, damage: str
+) -> None:
+    (view / "manifest.json").write_text(damage)
+    with pytest.raises(DataError, match=r"manifest\.json: .*Run: bench data prepare toy"):
+        toy().load(tmp_path)
+    prepared(toy())
+    assert toy().load(tmp_path).train.image.features.any()
+
+
+@pytest.mark.usefixtures("settled", "view")
+def test_copied_views_are_read_once(toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in tmp_path.glob("toy/views/**/*.npy"):
+        os.utime(file, (0, 0))
+    opened(toy, tmp_path)
+    monkeypatch.setattr(stamps, "digest", None)  # calling it would raise
+    opened(toy, tmp_path)
+
+
+def test_what_a_killed_attempt_left_beside_a_finished_view_is_removed(
+    view: Path, toy: Any, prepared: Any
+) -> None:
+    growing = view.with_name(f".{view.name}.partial")
+    growing.mkdir()
+    growing.with_suffix(".lock").touch()
+    prepared(toy())
+    assert [path.name for path in view.parent.iterdir()] == [view.name]

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -119,6 +120,46 @@ def test_a_running_sweep_tells_its_cells_and_the_time_left_at_its_pace(folder: P
         status = live.Watch(folder).status()
     assert [r["text"] for r in status["running"]] == [str(record(3).spec)]
     assert status["sweeps"][0]["left"] == pytest.approx(3 * (status["now"] - since), abs=1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cells": "x"},
+        {"since": "x"},
+        {"since": float("nan")},
+        {"pid": -1},
+        {"pid": 10**30},
+        {"kind": "other"},
+    ],
+)
+def test_a_trace_of_another_form_is_passed_over(folder: Path, port: int, wrong: dict[str, Any]) -> None:
+    for kind in ("cells", "sweep"):
+        content = {"kind": kind, "pid": os.getpid(), "since": 1.0, **wrong}
+        (folder / f".{kind}-bad.trace").write_text(json.dumps(content))
+    code, text = get(port, "/status.json")
+    status = json.loads(text)
+    assert (code, status["running"], status["sweeps"]) == (200, [], [])
+
+
+def test_a_silent_connection_is_closed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live._Handler, "timeout", 0.1)
+    with socket.create_connection((live.HOST, port), timeout=60) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        assert connection.recv(1) == b""
+
+
+def test_a_browser_that_leaves_prints_nothing(
+    port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def left(*_: Any) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(live._Handler, "_answer", left)
+    with socket.create_connection((live.HOST, port), timeout=60) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert connection.recv(1) == b""
+    assert capfd.readouterr().err == ""
 
 
 def test_serving_writes_nothing_into_the_folder(folder: Path, port: int) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -23,11 +24,12 @@ from bench.contract.encoder import Extractor
 from bench.contract.items import Features, Rows
 from bench.contract.validate import finite
 from bench.data.views import files
-from bench.errors import DataError, ParameterError, StoreError
+from bench.disk import owners, reading, stamps, writing
+from bench.errors import DataError, FileError, ParameterError, StoreError
 from bench.progress import Task
 
 SAMPLE = 16  # pictures whose pixels are compared, to notice replaced files
-BLOCK = 1 << 24  # bytes of a finished file that are hashed together
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,21 +78,22 @@ def is_finished(
     folder: Path, inputs: Inputs, about: Mapping[str, Any], *, any_precision: bool = False
 ) -> bool:
     """Whether the view is complete and came from this model, these files, and this precision or any."""
-    manifest = files.read_manifest(folder)
-    if manifest is None or not _is_complete(folder, (manifest["rows"], manifest["columns"])):
-        return False
-    made = dict(manifest["about"])
-    if any_precision and "precision" in made:
-        made["precision"] = about.get("precision")
-    return made == about and inputs.agrees(manifest["sample"])
-
-
-def _is_complete(folder: Path, shape: tuple[int, int]) -> bool:
-    """Whether the features have the shape that their manifest states."""
     try:
-        return files.open_array(folder / "features.npy").shape == shape
-    except DataError:
+        manifest = files.read_manifest(folder)
+        if manifest is None:
+            return False
+        made = dict(manifest["about"])
+        if any_precision and "precision" in made:
+            made["precision"] = about.get("precision")
+        if made != about or not inputs.agrees(manifest["sample"]):
+            return False
+        for name in ("features.npy", "keys.npy"):
+            files.stamp(folder / name, anew=True)
+        features = reading.map_array(folder / "features.npy")
+    except (FileError, LookupError, ValueError) as error:
+        _log.warning("%s: damaged, and extracted again: %s", folder, error)
         return False
+    return features.shape == (manifest["rows"], manifest["columns"])
 
 
 def write(
@@ -104,7 +107,7 @@ def write(
     anew: bool = False,
 ) -> None:
     """Extract a view into ``folder``; unless ``anew``, reuse rows of earlier attempts and other splits."""
-    growing = folder.with_name(f".{folder.name}.partial")
+    growing = _growing(folder)
     about = json.loads(json.dumps(extractor.about))  # as a manifest returns it
     try:
         growing.mkdir(parents=True, exist_ok=True)
@@ -116,6 +119,19 @@ def write(
             _finish(growing, folder, inputs, about)
     except OSError as error:
         raise files.unwritable(folder, error) from error
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a killed attempt left beside a view that has been finished since."""
+    growing = _growing(folder)
+    with suppress(OSError, StoreError):  # not ours to write, or somebody is extracting it anew
+        if growing.exists() or growing.with_suffix(".lock").exists():
+            with _alone(growing.with_suffix(".lock")):
+                owners.remove(growing)
+
+
+def _growing(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.partial")
 
 
 @contextmanager
@@ -141,13 +157,13 @@ def _start(growing: Path, plan: Mapping[str, Any], anew: bool) -> None:
     """Start over unless the partial view came from the same model and the same files."""
     described, features = growing / "plan.json", growing / "features.npy"
     try:
-        same = not anew and json.loads(described.read_text(encoding="utf-8")) == plan
-    except (OSError, ValueError):
+        same = not anew and reading.read_json(described) == plan
+    except FileError:
         same = False
     if not same:
         for path in (described, features, growing / "manifest.json"):
-            path.unlink(missing_ok=True)
-        described.write_text(json.dumps(plan), encoding="utf-8")
+            owners.remove(path)
+        writing.replace_bytes(described, json.dumps(plan).encode())
     features.touch()
 
 
@@ -180,15 +196,16 @@ def _rows_in(file: IO[bytes], n: int) -> int:
     size = os.fstat(file.fileno()).st_size
     try:
         np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    except ValueError:  # an empty file, or a truncated header
-        shape, dtype = (0, 0), np.dtype(np.float32)
-    if shape[0] != n:
+        (rows, columns), _, dtype = np.lib.format.read_array_header_1_0(file)
+        usable = rows == n and columns > 0 and dtype == np.float32
+    except Exception:  # noqa: BLE001  # an empty file, or a header that no parser knows
+        usable = False
+    if not usable:
         file.seek(0)
         file.truncate()
         return 0
-    width = shape[1] * dtype.itemsize
-    done = (size - file.tell()) // width
+    width = columns * dtype.itemsize
+    done = min((size - file.tell()) // width, n)
     file.seek(done * width, os.SEEK_CUR)
     file.truncate()
     return int(done)
@@ -207,28 +224,19 @@ def _header(file: IO[bytes], folder: Path, shape: tuple[int, int]) -> None:
 
 def _finish(growing: Path, folder: Path, inputs: Inputs, about: Mapping[str, Any]) -> None:
     """Write the manifest, and only then move the folder into place."""
-    features = files.open_array(growing / "features.npy")
+    features = reading.map_array(growing / "features.npy")
     np.save(growing / "keys.npy", inputs.keys)
     manifest = {
         "about": about,
         "rows": features.shape[0],
         "columns": features.shape[1],
         "dtype": str(features.dtype),
-        "content": _content(growing / "features.npy"),
+        "content": stamps.digest(growing / "features.npy"),
         "sample": inputs.sample(),
     }
     files.write_manifest(growing, manifest)
-    shutil.rmtree(folder, ignore_errors=True)
-    growing.rename(folder)
-    (folder / "plan.json").unlink()
-
-
-def _content(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    writing.settle(growing, folder)
+    (folder / "plan.json").unlink()  # last: without it a killed attempt would begin again
 
 
 class _Known:
@@ -239,7 +247,7 @@ class _Known:
         for path in sorted(manifests):
             if is_finished(path.parent, inputs, about):
                 keys, features = (
-                    files.open_array(path.with_name("keys.npy")),
+                    reading.map_array(path.with_name("keys.npy")),
                     files.open_features(path.parent),
                 )
                 assert features is not None

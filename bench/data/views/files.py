@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contract.items import Features, Labels, Rows
-from bench.errors import DataError, StoreError
+from bench.disk import reading, stamps, writing
+from bench.disk.form import mismatch
+from bench.disk.stamps import Stamp
+from bench.errors import DataError, FileError, StoreError
 
 FORMAT = 1
 Keys = npt.NDArray[np.uint64]
@@ -41,29 +42,60 @@ class Items:
     code: str  # fingerprint of the plugin that parsed it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfItems:
+    """The manifest of a folder of items: :class:`Items` without the arrays."""
+
+    format: int
+    train: int
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+    rows: Mapping[str, str]
+    files: Mapping[str, tuple[int, ...]]
+    code: str
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfView:
+    """The manifest of a view: the encoder that made it, its shape, and a sample of its items."""
+
+    format: int
+    about: Mapping[str, Any]
+    rows: int
+    columns: int
+    dtype: str
+    content: str  # digest of the features
+    sample: Mapping[str, str]
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+
+
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a finished folder; None if it has none."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    """The manifest of a finished folder; None if it has none.
+
+    Raises FileError for a damaged one, and DataError for one of another version.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{folder}: cannot read its manifest ({error}). Delete the folder and prepare it again."
-        ) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    manifest = reading.read_json(path)
+    if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
+        raise FileError(path, "it is not a manifest of hashbench")
+    if manifest["format"] != FORMAT:
         raise DataError(f"{folder}: comes from another version of hashbench. Delete it and prepare it again.")
+    if problem := mismatch(manifest, _OfView if "about" in manifest else _OfItems, "manifest"):
+        raise FileError(path, problem)
     return manifest
 
 
 def open_items(folder: Path) -> Items | None:
-    """The items in ``folder``, mapped; None if they have not been prepared."""
+    """The items in ``folder``, mapped; None if they have not been prepared. Raises FileError for damage."""
     manifest = read_manifest(folder)
     if manifest is None:
         return None
     return Items(
-        ids=open_array(folder / "ids.npy"),
-        labels=open_array(folder / "labels.npy"),
+        ids=reading.map_array(folder / "ids.npy"),
+        labels=reading.map_array(folder / "labels.npy"),
         train=manifest["train"],
         classes=tuple(manifest["classes"]),
         notes=tuple(manifest["notes"]),
@@ -75,7 +107,6 @@ def open_items(folder: Path) -> Items | None:
 
 def write_items(folder: Path, items: Items) -> None:
     """Write ``items`` to ``folder`` in place of earlier ones."""
-    temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
     manifest = {
         "train": items.train,
         "classes": list(items.classes),
@@ -84,29 +115,44 @@ def write_items(folder: Path, items: Items) -> None:
         "files": dict(items.files),
         "code": items.code,
     }
-    try:
-        temporary.mkdir(parents=True)
+
+    def fill(temporary: Path) -> None:
         np.save(temporary / "ids.npy", items.ids)
         np.save(temporary / "labels.npy", items.labels)
         write_manifest(temporary, manifest)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+
+    try:
+        writing.replace_folder(folder, fill)
     except OSError as error:
         raise unwritable(folder, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest, which marks the folder as finished."""
-    temporary = folder / ".manifest.json"
-    temporary.write_text(json.dumps({"format": FORMAT, **manifest}, indent=1), encoding="utf-8")
-    temporary.replace(folder / "manifest.json")
+    """Write the manifest, which marks the folder as finished and has a stamp of every array in it."""
+    known = {path.name: asdict(stamps.stamp(path)) for path in sorted(folder.glob("*.npy"))}
+    text = json.dumps({"format": FORMAT, **manifest, "stamps": known}, indent=1)
+    writing.replace_bytes(folder / "manifest.json", text.encode())
+
+
+def stamp(path: Path, *, anew: bool = False) -> Stamp:
+    """The stamp of an array in a finished folder; raises FileError unless it is as it was written.
+
+    It is read if its size or time differ from the manifest's, or ``anew``.
+    """
+    manifest = read_manifest(path.parent)
+    if manifest is None:
+        raise FileError(path, "it has no manifest beside it")
+    if path.name in manifest.get("stamps", {}):
+        return stamps.checked(path, Stamp(**manifest["stamps"][path.name]), anew=anew)
+    new = stamps.stamp(path)  # an earlier hashbench kept the digests of features alone
+    if path.name == "features.npy" and new.digest != manifest.get("content"):
+        raise FileError(path, "its content has changed since it was written")
+    return new
 
 
 def open_features(folder: Path) -> Features | None:
-    """The features of a view, mapped; None if it has not been prepared."""
-    return None if read_manifest(folder) is None else open_array(folder / "features.npy")
+    """The features of a view, mapped; None if it has not been prepared. Raises FileError for damage."""
+    return None if read_manifest(folder) is None else reading.map_array(folder / "features.npy")
 
 
 def noted(array: npt.NDArray[Any], key: str) -> str | None:
@@ -119,20 +165,9 @@ def noted(array: npt.NDArray[Any], key: str) -> str | None:
         return None
     try:
         manifest = read_manifest(Path(name).parent)
-    except DataError:  # the map of a foreign file, beside a manifest of another kind
+    except (DataError, FileError):  # the map of a foreign file, beside a manifest of another kind
         return None
     return None if manifest is None else manifest.get(key)
-
-
-def open_array(path: Path) -> npt.NDArray[Any]:
-    """An array mapped read-only; :class:`DataError` if the file is damaged."""
-    try:
-        mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}). Delete its folder and prepare it again."
-        ) from error
-    return mapped
 
 
 def digest(*keys: Keys) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.card import Counts, variant_of
 from bench.contract.dataset import Raw
 from bench.contract.encoder import Setting
 from bench.contract.items import Modality
-from bench.contract.validate import validate_dataset
 from bench.data.views import extract, files
 from bench.data.views.extract import Inputs, Pace
 from bench.data.views.names import View
@@ -35,7 +34,7 @@ def items(source: RawSource, root: Path, code: str) -> Raw:
         labels=np.ascontiguousarray(raw.labels[order]),
         train=len(raw.train),
         classes=raw.classes,
-        notes=raw.notes,
+        notes=tuple(dict.fromkeys([*raw.notes, *differences(source, raw)])),
         rows={
             "image": files.digest(image),
             "text": files.digest(text),
@@ -68,6 +67,7 @@ def views(
             inputs, made = _inputs(raw, modality), view.load(modality, raw, setting)
             auto = setting.precision == "auto"
             if not anew and extract.is_finished(folder, inputs, made.about, any_precision=auto):
+                extract.tidy(folder)
                 say(f"{modality} {view}: already prepared")
                 continue
             extract.write(folder, inputs, made, pace, f"{modality} {view}", f"{modality}s", anew=anew)
@@ -82,15 +82,18 @@ def notes(source: RawSource, root: Path) -> tuple[str, ...]:
     return () if known is None else known.notes
 
 
-def verdict(source: RawSource, root: Path) -> str:
-    """Validate what a run would load; returns the command for the run, or what is missing."""
-    try:
-        dataset = source.load(root)
-    except DataError as error:
-        return f"not ready for a run with these options: {error}"
-    validate_dataset(dataset)
-    words = ["bench", "run", "--datasets", source.selector(), "--data-root", str(root)]
-    return f"ready: {shlex.join(words)}"
+def differences(source: RawSource, raw: Raw) -> tuple[str, ...]:
+    """Counts of the parsed items that are not those of the dataset's card, where that has any."""
+    published = source.card.counts.get(variant_of(source))
+    if published is None or not published.pairs:
+        return ()
+    here = Counts(
+        pairs=len(raw.train) + len(raw.query),
+        queries=len(raw.query),
+        classes=len(raw.classes),
+        words=len(raw.vocabulary),
+    )
+    return here.differences(published)
 
 
 def validate_raw(name: str, raw: Raw) -> None:

@@ -22,7 +22,7 @@ from bench.contract.params import param, parameters
 from bench.data.views import files
 from bench.data.views.files import Items
 from bench.data.views.names import View, tidy
-from bench.errors import DataError, ParameterError
+from bench.errors import DataError, FileError, ParameterError
 from bench.progress import Task
 from bench.records import selector
 
@@ -69,8 +69,9 @@ class RawSource(DatasetSource):
 
     def items_folder(self, root: Path) -> Path:
         """The folder of ids, labels and split under these options."""
-        own = {name: getattr(self, name) for name in parameters(type(self), without=VIEWS)}
-        words = ",".join(f"{name}={value}" for name, value in sorted(own.items()))
+        options = {name: getattr(self, name) for name in parameters(type(self), without=VIEWS)}
+        said = {n: v for n, v in options.items() if v is not False and v not in ("", "auto")}
+        words = ",".join(f"{name}={value}" for name, value in sorted(said.items()))
         return self.home(root) / "views" / "items" / tidy(words or "all")
 
     def view_folder(self, root: Path, modality: Modality, view: View, rows: Mapping[str, str]) -> Path:
@@ -152,7 +153,10 @@ class RawSource(DatasetSource):
     def _items(self, root: Path) -> Items:
         folder = self.items_folder(root)
         self._require_prepared(root, folder)
-        items = files.open_items(folder)
+        try:
+            items = files.open_items(folder)
+        except FileError as error:
+            raise self.damaged(root, error) from error
         assert items is not None
         for name, (size, changed) in items.files.items():
             path = self.home(root) / name
@@ -163,18 +167,29 @@ class RawSource(DatasetSource):
     def _open(self, root: Path, modality: Modality, view: View, items: Items) -> Features:
         folder = self.view_folder(root, modality, view, items.rows)
         self._require_prepared(root, folder)
-        features = files.open_features(folder)
+        try:
+            features = files.open_features(folder)
+        except FileError as error:
+            raise self.damaged(root, error) from error
         assert features is not None
         if len(features) != len(items.ids):
             raise DataError(
-                f"{folder}: has {len(features)} rows; expected {len(items.ids)}, one for every item. Delete "
-                "the folder and prepare the view again."
+                f"{folder}: has {len(features)} rows; expected {len(items.ids)}, one for every item. Run: "
+                f"{self.command(root)}"
             )
         return features
 
     def _require_prepared(self, root: Path, folder: Path) -> None:
-        if files.read_manifest(folder) is None:
+        try:
+            manifest = files.read_manifest(folder)
+        except FileError as error:
+            raise self.damaged(root, error) from error
+        if manifest is None:
             raise DataError(f"{folder}: has not been prepared. Run: {self.command(root)}")
+
+    def damaged(self, root: Path, error: FileError) -> DataError:
+        """The error to raise for a damaged file of a view."""
+        return DataError(f"{error}. It belongs to a prepared view. Run: {self.command(root)}")
 
     def command(self, root: Path) -> str:
         """The command that prepares all views under these options."""

@@ -1,0 +1,128 @@
+"""Labels as people have them, on both sides of a search: one reading for both, into packed masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.errors import DataError
+from bench.scoring.hamming import Packed, pack_labels
+
+Array = npt.NDArray[Any]
+_LISTS = (list, tuple, set, frozenset, np.ndarray)
+
+
+def dense(values: Any) -> Array:
+    """An array, a list, a torch tensor or a sparse matrix as an array."""
+    if hasattr(values, "detach"):  # a tensor: of torch, maybe on a GPU, sparse or in bfloat16
+        values = values.detach().cpu()
+        values = values.to_dense() if values.is_sparse else values
+        values = values.float().numpy() if values.is_floating_point() else values.numpy()
+    return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+
+
+def both_sides(query: Any, database: Any, queries: int) -> tuple[Packed, Packed]:
+    """Masks of both sides, as :func:`bench.scoring.hamming.pack_labels` makes them.
+
+    Multi-hot matrices of 0 and 1 or of -1 and 1, class numbers in a column or vector, or a list of class
+    numbers for every item. Raises DataError for anything else, and where the two sides do not match.
+    """
+    sides = (query, database)
+    if any(map(_ragged, sides)) or (all(map(_listed, sides)) and not all(map(_zero_one, sides))):
+        numbers = _of_lists("query", query), _of_lists("database", database)
+        classes = 1 + max((max(one, default=0) for side in numbers for one in side), default=0)
+        return _masks(numbers[0], classes), _masks(numbers[1], classes)
+    asked, stored = dense(query), dense(database)
+    if queries == 1 and stored.ndim == 2 and asked.shape == stored.shape[1:] != (1,):
+        asked = asked[None, :]  # one query in multi-hot form
+    if asked.ndim != stored.ndim or asked.shape[1:] != stored.shape[1:]:
+        raise DataError(
+            f"query labels have shape {asked.shape} and database labels {stored.shape}; "
+            "expected the same classes on both sides."
+        )
+    if asked.ndim == 2 and asked.shape[1] == 1:
+        asked, stored = asked[:, 0], stored[:, 0]  # a multi-hot matrix of one class would say nothing
+    if asked.ndim == 1:
+        asked, stored = _whole(asked), _whole(stored)
+        classes = 1 + max(
+            (int(a.max()) for a in (asked, stored) if a.size and a.dtype.kind in "iu"), default=0
+        )
+        return pack_labels(asked, classes=max(classes, 1)), pack_labels(stored, classes=max(classes, 1))
+    return pack_labels(_multi_hot(asked)), pack_labels(_multi_hot(stored))
+
+
+def _whole(labels: Array) -> Array:
+    """Class numbers that are stored as floats or booleans as integers; others as they are."""
+    if labels.dtype.kind == "b":
+        return labels.astype(np.int64)
+    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.round(labels)).all():
+        return labels.astype(np.int64)
+    return labels
+
+
+def _multi_hot(labels: Array) -> Array:
+    """-1 and 1 as 0 and 1; DataError for values that need a decision."""
+    ones: Array = labels == 1
+    if (ones | (labels == 0)).all() or (ones | (labels == -1)).all():
+        return ones
+    if labels.dtype.kind not in "iuf":
+        raise DataError(
+            f"labels are a matrix of {labels.dtype}; expected numbers. Give a multi-hot matrix of 0 and 1."
+        )
+    shown = ", ".join(f"{value:g}" for value in np.unique(labels)[:5].astype(float))
+    raise DataError(
+        f"labels hold the values {shown}; expected 0 and 1, or -1 and 1, with a column for every class. Give "
+        "labels > 0 for votes or where 0 means no label, labels > 0.5 for soft labels."
+    )
+
+
+def _listed(labels: Any) -> bool:
+    """Whether these are lists in a list, which may be rows of a matrix or class numbers of items."""
+    nested = isinstance(labels, (list, tuple)) or (isinstance(labels, np.ndarray) and labels.dtype == object)
+    return (
+        nested
+        and len(labels) > 0
+        and all(isinstance(one, _LISTS) and getattr(one, "ndim", 1) == 1 for one in labels)
+    )
+
+
+def _ragged(labels: Any) -> bool:
+    return _listed(labels) and (
+        len({len(one) for one in labels}) > 1 or isinstance(labels[0], (set, frozenset))
+    )
+
+
+def _zero_one(labels: Any) -> bool:
+    """Whether lists in a list of equal lengths are a matrix of 0 and 1, or of -1 and 1, or one column."""
+    array = np.asarray(labels)
+    return array.shape[1:] == (1,) or bool(np.isin(array, (0, 1)).all() or np.isin(array, (-1, 1)).all())
+
+
+def _of_lists(side: str, labels: Any) -> list[list[int]]:
+    if not _listed(labels):
+        raise DataError(
+            f"{side} labels are not lists of class numbers, but the other side's are; expected the same form "
+            "on both sides. Give a list for every item, or multi-hot matrices."
+        )
+    items = [one.tolist() if isinstance(one, np.ndarray) else list(one) for one in labels]
+    strange = next((n for one in items for n in one if not _is_class(n)), None)
+    if strange is not None:
+        raise DataError(
+            f"{side} labels: a list of class numbers holds {strange!r}; expected whole numbers from 0, and "
+            "an empty list for an item without a label. Number the classes from 0."
+        )
+    return [[int(n) for n in one] for one in items]
+
+
+def _is_class(number: Any) -> bool:
+    real = isinstance(number, (int, float, np.integer, np.floating))
+    return real and bool(number >= 0) and bool(number == np.floor(number)) and bool(np.isfinite(number))
+
+
+def _masks(items: list[list[int]], classes: int) -> Packed:
+    matrix = np.zeros((len(items), classes), dtype=np.bool_)
+    for row, numbers in enumerate(items):
+        matrix[row, numbers] = True
+    return pack_labels(matrix)

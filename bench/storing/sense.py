@@ -1,0 +1,93 @@
+"""Whether a record of the right form says what a run can say: values in their ranges, text in one line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench.errors import ParameterError
+from bench.protocol import stream
+from bench.records import REFERENCES, RoundRecord, RunRecord, RunSpec, Schedule
+
+_MOST_TEXT = 1000  # characters of a name or of a value
+_MOST_SECONDS = 1e9  # thirty years
+
+
+def nonsense(record: RunRecord) -> str:
+    """The first value of a record that no run stores, with what was expected; "" if there is none."""
+    return next(_nonsense(record), "")
+
+
+def _nonsense(record: RunRecord) -> Iterator[str]:
+    yield from (f"record.spec.{text}" for text in _of_spec(record.spec))
+    yield from _of_values(record.environment, "record.environment")
+    yield from _of_counts({"schema": record.schema}, "record", least=1)
+    for name in ("code", "data", "fidelity"):
+        if not _is_line(getattr(record, name)):
+            yield f"record.{name} is {getattr(record, name)[:40]!r}; expected text in one line"
+    if record.reference and record.reference not in REFERENCES:
+        yield f"record.reference is {record.reference!r}; expected one of {', '.join(REFERENCES)}"
+    yield from _of_seconds(dict(enumerate(record.fit_seconds)), "record.fit_seconds")
+    for number, entry in enumerate(record.rounds):
+        yield from _of_round(entry, f"record.rounds[{number}]")
+
+
+def _of_spec(spec: RunSpec) -> Iterator[str]:
+    for name in ("method", "dataset"):
+        text = getattr(spec, name)
+        if not text or not _is_line(text):
+            yield f"{name} is {text[:40]!r}; expected the name of a plugin"
+    yield from _of_counts({"bits": spec.bits}, "", least=1)
+    yield from _of_counts({"seed": spec.seed, "val": spec.val}, "")
+    for name in ("labelled", "paired"):
+        if not 0 <= getattr(spec, name) <= 1:
+            yield f"{name} is {getattr(spec, name)}; expected a share from 0 to 1"
+    if not spec.directions or len(set(spec.directions)) < len(spec.directions):
+        yield f"directions is {list(spec.directions)}; expected each once, and at least one"
+    try:
+        Schedule.parse(f"{spec.schedule.order}:{spec.schedule.size}")
+        stream.parse_pool(spec.pool)
+        stream.parse_train(spec.train)
+        stream.parse_evaluate(spec.evaluate, 1)
+    except (ParameterError, ValueError) as error:  # ValueError: a number of thousands of digits
+        yield f"protocol: {error}"
+    yield from _of_values(spec.params, "params")
+    yield from _of_values(spec.dataset_params, "dataset_params")
+
+
+def _of_round(entry: RoundRecord, where: str) -> Iterator[str]:
+    counts = {"round": entry.round, "items": entry.items, "queries": entry.queries}
+    yield from _of_counts({**counts, "state_bytes": entry.state_bytes}, where)
+    if entry.bits_rewritten is not None:
+        yield from _of_counts({"bits_rewritten": entry.bits_rewritten}, where)
+    yield from _of_seconds(entry.seconds, f"{where}.seconds")
+    for name, score in entry.metrics.items():
+        if math.isinf(score):
+            yield f"{where}.metrics.{name} is {score}; expected a finite number"
+
+
+def _of_counts(values: Mapping[str, int], where: str, *, least: int = 0) -> Iterator[str]:
+    for name, value in values.items():
+        if value < least:
+            yield f"{where}{'.' if where else ''}{name} is {value}; expected {least} or more"
+
+
+def _of_seconds(values: Mapping[Any, float], where: str) -> Iterator[str]:
+    for name, value in values.items():
+        if not 0 <= value < _MOST_SECONDS:
+            yield f"{where}.{name} is {value}; expected seconds"
+
+
+def _of_values(values: Mapping[str, Any], where: str) -> Iterator[str]:
+    for name, value in values.items():
+        if not name or not _is_line(name):
+            yield f"{where} has the name {name[:40]!r}; expected text in one line"
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield f"{where}.{name} is {value}; expected a finite number"
+        elif isinstance(value, str) and not _is_line(value):
+            yield f"{where}.{name} is {value[:40]!r}; expected text in one line"
+
+
+def _is_line(text: str) -> bool:
+    return text.isprintable() and len(text) <= _MOST_TEXT

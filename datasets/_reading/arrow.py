@@ -1,0 +1,107 @@
+"""Parquet files and Hugging Face's dataset folders (Arrow), through pyarrow, an extra.
+
+A column of lists of equal length is a matrix. The shards of one split are read together.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.api import DataError
+from bench.datasets._reading.variable import Array, Shape, text_array
+
+SUFFIXES = (".parquet", ".arrow")
+_SHARD = re.compile(r"(.*)-\d+-of-\d+$")  # train-00000-of-00002.parquet
+
+
+def shapes(path: Path) -> dict[str, Shape]:
+    table = _table(path)
+    return {name: _shape(table.column(name)) for name in table.column_names}
+
+
+def read(path: Path, name: str) -> Array:
+    import pyarrow as pa
+
+    column = _table(path).column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if _is_text(column.type):
+        return text_array([value or "" for value in column.to_pylist()], (len(column),))
+    shape = _shape(column)
+    flat = column.combine_chunks()
+    while _is_list(flat.type):
+        flat = flat.flatten()
+    if pa.types.is_struct(flat.type) or pa.types.is_binary(flat.type):
+        raise DataError(
+            f"{path}, variable {name}: holds {flat.type}, such as pictures; expected numbers. Extract "
+            "features from them first, or map another variable."
+        )
+    values = flat.to_numpy(zero_copy_only=False)
+    if values.size != np.prod(shape):
+        raise ValueError(f"its lists hold {values.size} values and no matrix of shape {shape}")
+    return values.reshape(shape)
+
+
+def shards(path: Path) -> list[Path]:
+    """The files that hold one split together; a file without a shard's name is alone."""
+    name = split_of(path)
+    return sorted(p for p in path.parent.glob(f"*{path.suffix}") if split_of(p) == name) if name else [path]
+
+
+def split_of(path: Path) -> str:
+    """``train`` of ``train-00000-of-00002.parquet``; "" if the name is not a shard's."""
+    match = _SHARD.match(path.stem)
+    return match[1] if match else ""
+
+
+def _table(path: Path) -> Any:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DataError(
+            f"{path}: reading {path.suffix} files needs pyarrow. Run: pip install 'hashbench[parquet]'"
+        ) from error
+    parts = []
+    for shard in shards(path):
+        if path.suffix == ".parquet":
+            parts.append(parquet.read_table(shard))
+        else:
+            parts.append(_arrow(pa, shard))
+    return pa.concat_tables(parts)
+
+
+def _arrow(pa: Any, path: Path) -> Any:
+    """Hugging Face saves streams; other programs save files, which begin with ARROW1."""
+    source = pa.memory_map(str(path))
+    with path.open("rb") as stream:
+        is_file = stream.read(6) == b"ARROW1"
+    return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source).read_all()
+
+
+def _shape(column: Any) -> Shape:
+    """Rows, and for lists the length of the first; lists inside lists add axes."""
+    shape: list[int] = [len(column)]
+    kind, value = column.type, column[0] if len(column) else None
+    while _is_list(kind):
+        inner = value.values if value is not None and value.is_valid else []
+        shape.append(len(inner))
+        value = inner[0] if len(inner) else None
+        kind = kind.value_type
+    return tuple(shape)
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

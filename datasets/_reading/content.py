@@ -1,0 +1,158 @@
+"""Recognises a file by its first bytes, whatever its suffix: a container of arrays, or no data file."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from bench.api import DataError
+from bench.datasets._reading import arrow, hdf5, matlab, npy, tensors, text
+from bench.datasets._reading.variable import Array, Container
+
+NPY = Container(".npy", npy.npy_shapes, npy.npy_read, npy.npy_stream)
+NPZ = Container(".npz", npy.npz_shapes, npy.npz_read)
+MATLAB = Container(".mat", matlab.shapes, matlab.read, counts_from=1)
+MATLAB73 = Container(".mat v7.3", hdf5.shapes_matlab, hdf5.read_matlab, hdf5.stream_matlab, counts_from=1)
+HDF5 = Container(".h5", hdf5.shapes_plain, hdf5.read_plain, hdf5.stream_plain)
+TEXT = Container("text", text.shapes, text.read)
+ARROW = Container(".parquet", arrow.shapes, arrow.read)
+TENSORS = Container(".pt", tensors.shapes, tensors.read)
+
+HDF5_SUFFIXES = (".h5", ".hdf5", ".h5py", ".hdf", ".he5", ".hd5")
+BY_SUFFIX = {  # for a file whose first bytes say nothing
+    ".npy": NPY,
+    ".npz": NPZ,
+    ".mat": MATLAB,
+    **dict.fromkeys(HDF5_SUFFIXES, HDF5),
+    **dict.fromkeys(text.SUFFIXES, TEXT),
+    **dict.fromkeys(arrow.SUFFIXES, ARROW),
+    **dict.fromkeys(tensors.SUFFIXES, TENSORS),
+}
+PICKLES = (".pkl", ".pickle", ".p", ".joblib")
+SUFFIXES = (*BY_SUFFIX, *PICKLES)
+EXPECTED = "expected .npy, .npz, .mat, .h5, .txt, .csv, .parquet or .pt"
+
+# First bytes of other files → their kind, and what to do.
+STRANGERS: tuple[tuple[bytes, str], ...] = (
+    (
+        b"version https://git-lfs",
+        (
+            "is a Git LFS pointer, a text that stands for the file; expected the file itself. Run `git lfs "
+            "pull` in its clone, or download the file from the repository's page"
+        ),
+    ),
+    (
+        b"\x00\x05\x16\x07",
+        (
+            "is an AppleDouble file, which macOS writes beside a file for its attributes; expected the file "
+            "whose name lacks the leading `._`. Give that one"
+        ),
+    ),
+    *(
+        (magic, f"is {kind}; expected the files in it. Unpack it, and give the folder")
+        for magic, kind in (
+            (b"\x1f\x8b", "a gzip archive"),
+            (b"BZh", "a bzip2 archive"),
+            (b"\xfd7zXZ", "an xz archive"),
+            (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+            (b"7z\xbc\xaf", "a 7z archive"),
+            (b"Rar!", "a rar archive"),
+        )
+    ),
+    (b"%PDF", f"is a PDF; {EXPECTED}. Download the data, not the paper"),
+)
+HTML = (b"<!doctype", b"<html", b"<head", b"<body", b"<script", b"<!--", b"<?xml")
+
+
+def container(path: Path) -> Container:
+    """How to read a file, by its content; :class:`DataError` for what holds no arrays."""
+    with path.open("rb") as stream:
+        start = stream.read(512)
+    refuse_stranger(path, start)
+    if start.startswith(b"PK"):
+        return _of_zip(path)
+    known = _of_magic(path, start)
+    if known is not None:
+        return known
+    suffix = path.suffix.lower()
+    if suffix in PICKLES or (start[:1] == b"\x80" and suffix not in tensors.SUFFIXES):
+        raise _pickled(path)
+    if suffix not in BY_SUFFIX:
+        raise DataError(f"{path}: cannot read this kind of file; {EXPECTED}. Convert it.")
+    return BY_SUFFIX[suffix]
+
+
+def is_container(path: Path) -> bool:
+    """Whether the first bytes are those of a container, for files with an unusual suffix or none."""
+    with path.open("rb") as stream:
+        return _of_magic(path, stream.read(512)) is not None
+
+
+def _of_magic(path: Path, start: bytes) -> Container | None:
+    if start.startswith(b"\x93NUMPY"):
+        return NPY
+    if start.startswith(b"MATLAB 5"):
+        return MATLAB
+    if start.startswith((b"MATLAB 7", b"\x89HDF")) or hdf5.is_hdf5(path):
+        return MATLAB73 if hdf5.is_matlab(path) else HDF5
+    return ARROW if start.startswith((b"PAR1", b"ARROW1")) else None
+
+
+def refuse_stranger(path: Path, start: bytes) -> None:
+    """Raise :class:`DataError` for empty files, pointers, web pages, archives and other texts."""
+    if not start:
+        raise DataError(
+            f"{path}: is empty (0 bytes); {EXPECTED}. Its download or copy was truncated: get it again."
+        )
+    for magic, advice in STRANGERS:
+        if start.startswith(magic):
+            raise DataError(f"{path}: {advice}.")
+    if start[257:262] == b"ustar":
+        raise DataError(
+            f"{path}: is a tar archive; expected the files in it. Unpack it, and give the folder."
+        )
+    if start.lstrip().lower().startswith(HTML):
+        raise DataError(
+            f"{path}: is a web page (HTML), not data; expected the file that the page offers. Open the "
+            "address in a browser and use its download link (on GitHub: Raw)."
+        )
+    if path.suffix.lower() not in text.SUFFIXES and _is_prose(start):
+        shown = start.decode("ascii", "replace").splitlines()[0][:60]
+        raise DataError(
+            f"{path}: is a text that begins {shown!r}; {EXPECTED}. If it is a server's message, download "
+            "the file again; if it is a table, name it .txt or .csv."
+        )
+
+
+def _is_prose(start: bytes) -> bool:
+    """Whether a file begins as text does, and not as a MATLAB file, whose header is text too."""
+    return not start.startswith(b"MATLAB") and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start)
+
+
+def _of_zip(path: Path) -> Container:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return BY_SUFFIX.get(path.suffix.lower(), NPZ)  # whose reader says that it is truncated
+    if any(name.endswith("data.pkl") for name in names):
+        return TENSORS
+    if names and all(name.endswith(".npy") for name in names):
+        return NPZ
+    raise DataError(f"{path}: is a zip archive; expected the files in it. Unpack it, and give the folder.")
+
+
+def _refuse_pickle(path: Path, name: str) -> Array:
+    raise _pickled(path)
+
+
+def _pickled(path: Path) -> DataError:
+    return DataError(
+        f"{path}: is a Python pickle, which may run code when it is loaded and is never unpickled here; "
+        f"{EXPECTED}. If you trust the file, convert it: import pickle, numpy as np; data = "
+        f"pickle.load(open('{path.name}', 'rb')); np.savez('{path.stem}.npz', **(data if isinstance(data, "
+        f"dict) else {{'{path.stem}': data}}))"
+    )
+
+
+CLOSED = Container("pickle", lambda path: {path.stem: ()}, _refuse_pickle)  # listed, and never opened

@@ -1,0 +1,135 @@
+"""The arrays of a file, or of all files of a folder, by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bench.api import DataError
+from bench.datasets import _pictures
+from bench.datasets._reading import arrow, content, text
+from bench.datasets._reading.variable import AnyVariable, SparseRows, Variable, reading
+
+OTHERS = (  # suffixes of files that a folder may hold besides arrays
+    *_pictures.SUFFIXES,
+    *(".py", ".m", ".md", ".json", ".yaml", ".yml", ".sh", ".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"),
+    *(".log", ".html", ".xml", ".pdf", ".eng"),
+)
+
+
+def variables(path: Path) -> dict[str, AnyVariable]:
+    """The arrays of a file, or of all files in a folder, by name; reads only headers.
+
+    An .npy or text file holds one array, named like the file. In a folder each array is also called
+    ``file/name``, and has its bare name only if no other file uses it.
+    """
+    if path.is_dir():
+        return _of_folder(path)
+    if not path.is_file():
+        raise DataError(
+            f"{path}: no such file or folder; expected a folder of .npy files, an .npz or a .mat. "
+            "Give the path relative to --data-root, or an absolute one."
+        )
+    return _of_file(path)
+
+
+def data_files(folder: Path) -> list[Path]:
+    """The files of a folder that hold arrays or, if it has none, those of its subfolders.
+
+    Hidden files are left out, and of the shards of a split all but the first.
+    """
+
+    def among(paths: Iterable[Path]) -> list[Path]:
+        files = [path for path in sorted(paths) if is_data(path)]
+        return [p for p in files if p.suffix not in arrow.SUFFIXES or arrow.shards(p)[0] == p]
+
+    return among(folder.iterdir()) or among(folder.glob("*/*"))
+
+
+def is_data(path: Path) -> bool:
+    """Whether a file may hold arrays, by its suffix or else its first bytes."""
+    hidden = path.name.startswith(".") or path.parent.name in ("__MACOSX", "views")
+    suffix = path.suffix.lower()
+    if hidden or suffix in OTHERS or not path.is_file():
+        return False
+    return suffix in content.SUFFIXES or content.is_container(path)
+
+
+def _of_file(path: Path) -> dict[str, AnyVariable]:
+    with reading(path):
+        kind = content.container(path)
+        shapes = kind.shapes(path)
+    dense: dict[str, AnyVariable] = {name: Variable(path, name, s, kind) for name, s in shapes.items()}
+    return {**dense, **_sparse(path, dense)}
+
+
+def _of_folder(folder: Path) -> dict[str, AnyVariable]:
+    files = data_files(folder)
+    if not files:
+        _refuse_archives(folder)
+        raise DataError(f"{folder}: holds no data files; {content.EXPECTED}. Put them there.")
+    return side_by_side(folder, files)
+
+
+def side_by_side(folder: Path, files: list[Path]) -> dict[str, AnyVariable]:
+    """The arrays of several files below ``folder``; a text file leaves its name to another container."""
+    by_file = {file: _listed(file) for file in files}
+    binary = Counter(n for file, named in by_file.items() if not _is_text(file) for n in named)
+    texts = Counter(n for file, named in by_file.items() if _is_text(file) for n in named)
+    bare = {
+        name: variable
+        for file, named in by_file.items()
+        for name, variable in named.items()
+        if (texts[name] == 1 and not binary[name] if _is_text(file) else binary[name] == 1)
+    }
+    bare.update(_sparse(folder, {n: v for n, v in bare.items() if isinstance(v, Variable)}))
+    qualified = {
+        f"{_label(folder, file)}/{n}": v for file, named in by_file.items() for n, v in named.items()
+    }
+    return {**qualified, **bare}
+
+
+def _label(folder: Path, file: Path) -> str:
+    """The file's name; the split of a shard, or the file's path below the folder."""
+    split = arrow.split_of(file) if file.suffix in arrow.SUFFIXES else ""
+    if split:
+        return file.parent.name if split == "data" else split
+    return file.relative_to(folder).as_posix()
+
+
+def _listed(file: Path) -> dict[str, AnyVariable]:
+    """The arrays of a file of a folder; a pickle has none, and is refused only if it is needed."""
+    if file.suffix.lower() in content.PICKLES:
+        return {file.stem: Variable(file, file.stem, (), content.CLOSED)}
+    return _of_file(file)
+
+
+def _is_text(file: Path) -> bool:
+    return file.suffix.lower() in text.SUFFIXES
+
+
+def _refuse_archives(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in _pictures.SUFFIXES:
+            content.container(path)
+
+
+def _sparse(path: Path, named: Mapping[str, AnyVariable]) -> dict[str, AnyVariable]:
+    """The matrices whose CSR parts are among ``named``; as wide as their vocabulary, if that is known."""
+    sparse: dict[str, AnyVariable] = {}
+    for name in (n.removesuffix("_indptr") for n in named if n.endswith("_indptr")):
+        parts = {p: named.get(f"{name}_{p}") for p in ("indptr", "indices", "data")}
+        plain = {p: v for p, v in parts.items() if isinstance(v, Variable)}
+        if name in named or "indices" not in plain:
+            continue
+        vocabulary = named.get(f"{name}_vocab")
+        if vocabulary is not None:
+            width = int(np.prod(vocabulary.shape))
+        else:
+            width = int(plain["indices"].read().max(initial=-1)) + 1
+        rows = int(np.prod(plain["indptr"].shape)) - 1
+        sparse[name] = SparseRows(plain["indptr"].path if path.is_dir() else path, name, (rows, width), plain)
+    return sparse

@@ -1,0 +1,166 @@
+"""The meaning of the names of variables, by the words that published code uses.
+
+``VDatabase``, ``I_db``, ``image_database`` and ``database/img`` all name the images of the database. A name
+is cut into words at underscores, capitals and digits; a word that is in no table makes the name unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+# Words in the order of preference. A single letter counts only where no longer word says otherwise.
+MODALITIES: dict[str, tuple[str, ...]] = {
+    "labels": ("l", "label", "labels", "lab", "labs", "lbl", "gnd", "gt", "target", "targets", "category",
+               "categories", "cate", "cat", "annotation", "annotations", "concepts", "multilabel"),
+    "text": ("t", "text", "texts", "txt", "txts", "tag", "tags", "word", "words", "bow", "doc", "docs",
+             "caption", "captions", "sentence", "sentences", "y"),
+    "image": ("x", "i", "image", "images", "img", "imgs", "im", "picture", "pictures", "pic", "pics", "photo",
+              "photos", "visual", "vision", "v"),
+}  # fmt: skip
+PARTS: dict[str, tuple[str, ...]] = {
+    "query": ("te", "test", "tst", "testing", "query", "queries", "qu", "qry", "que", "q"),
+    "database": ("db", "database", "base", "retrieval", "retrieve", "ret", "retri", "gallery", "re"),
+    "train": ("tr", "train", "training", "trn"),
+    "val": ("val", "valid", "validation", "va", "dev"),
+    "all": ("all", "full", "total"),
+}
+INDEX = ("index", "indexes", "indices", "idx", "idxs", "idxes", "ind", "inds", "inx", "mask", "rows", "split",
+         "list", "ids", "id", "is")  # fmt: skip
+SPLITS = ("split", "splits", "fold", "folds", "partition", "subset")  # of a column that says each item's part
+WEAK = ("ids", "id", "list")  # an index only beside a part, and only if nothing else is one
+FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "dataset", "array", "vector",
+           "vectors", "embedding", "embeddings", "emb", "embs", "vgg", "cnn", "resnet", "fc", "vec", "matrix",
+           "mat", "view", "modality", "param", "params", "item", "items", "set", "npy", "npz",
+           "h", "hdf", "csv", "onehot", "vit", "bert", "sift", "gist", "hog", "lda", "norm",
+           "alexnet", "pt", "parquet")  # fmt: skip
+LETTERS = {word for words in MODALITIES.values() for word in words if len(word) == 1}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_NUMBERED = {"1": "image", "2": "text"}  # X1 and X2, view1 and view2, X{1} and X{2}
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A name, understood: the ``role`` of an array or index, the ``part`` of the items, and a preference."""
+
+    role: str  # image, text, labels, image_clip, text_clip, index, split; "" if unknown
+    part: str  # query, database, train, val or all
+    rank: tuple[int, int]  # the lowest is read, if several names have one meaning
+
+
+UNKNOWN = Meaning("", "all", (0, 0))
+
+
+@cache
+def meaning(name: str) -> Meaning:
+    """The role of a variable by the words of its name.
+
+    >>> meaning("VDatabase").role, meaning("VDatabase").part
+    ('image', 'database')
+    >>> meaning("param/indexTest").role, meaning("idx_ret").part
+    ('index', 'database')
+    """
+    words = _words(name)
+    parts = [part for part, known in PARTS.items() if part != "all" and set(words) & set(known)]
+    if not set(words) <= KNOWN or len(parts) > 1:  # such as cateTrainTest
+        return UNKNOWN
+    part, rest = _part(words)
+    modality, fillers = _modality(rest)
+    clip = "clip" in words and modality in ("image", "text")
+    if modality:
+        rank = (fillers, _order(rest, modality))
+        return Meaning(f"{modality}_clip" if clip else modality, part, rank)
+    if any(word in INDEX for word in rest) or (not rest and part != "all"):
+        if any(word in SPLITS for word in rest) and part == "all":
+            return Meaning("split", part, (0, 0))
+        weak = any(word in WEAK for word in rest) or not rest
+        return Meaning("index", part, (int(weak), 0))
+    return Meaning("split", part, (0, 0)) if any(word in SPLITS for word in rest) else UNKNOWN
+
+
+def part_of(name: str) -> str:
+    """The part that some word of a name speaks of, whatever else it says.
+
+    >>> part_of("train-00000-of-00001"), part_of("TestImagelist"), part_of("mirflickr_cnn")
+    ('train', 'query', 'all')
+    """
+    return _part(_words(name))[0]
+
+
+def speaks_of_split(name: str) -> bool:
+    """Whether some word of a name says that it belongs to a split, whatever else the name says."""
+    words = set(_words(name))
+    rows = set(INDEX) - set(WEAK)
+    query = {*PARTS["query"], *PARTS["val"], *SPLITS} - {"q", "va"}
+    named = words & {*MODALITIES["image"], *MODALITIES["text"], *MODALITIES["labels"]} - LETTERS
+    if words & query or any(word.startswith(("test", "quer")) for word in words):
+        return True
+    if words & rows and words & {*PARTS["train"], *PARTS["database"]} and not named:
+        return True
+    return bool(words) and words <= rows
+
+
+KNOWN = frozenset(
+    word
+    for words in (*MODALITIES.values(), *PARTS.values(), INDEX, SPLITS, FILLERS, ("clip", "1", "2"))
+    for word in words
+) | frozenset(str(number) for number in range(3, 1025))
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in lower case; two known words that are written as one are cut apart."""
+    return [word for raw in _WORD.findall(name) for word in _cut(raw.lower())]
+
+
+def _cut(word: str) -> Iterator[str]:
+    if word in KNOWN:
+        yield word
+        return
+    for at in range(1, len(word)):
+        one, other = word[:at], word[at:]
+        pair = {_kind(one), _kind(other)}
+        if pair in ({"modality", "part"}, {"index", "part"}):
+            yield from (one, other)
+            return
+    yield word
+
+
+@cache
+def _kind(word: str) -> str:
+    if any(word in words for words in MODALITIES.values()):
+        return "modality"
+    if any(word in words and len(word) > 1 for words in PARTS.values()):
+        return "part"
+    return "index" if word in INDEX and len(word) > 2 else ""
+
+
+def _part(words: list[str]) -> tuple[str, list[str]]:
+    """The part that a name speaks of, and its other words."""
+    for part, known in PARTS.items():
+        if any(word in known for word in words):
+            return part, [word for word in words if word not in known]
+    return "all", words
+
+
+def _modality(words: list[str]) -> tuple[str, int]:
+    """The modality, and the number of words that say nothing; labels go before text before images."""
+    long = [word for word in words if word not in LETTERS]
+    for candidates in (long, words):
+        for modality, known in MODALITIES.items():
+            if any(word in known for word in candidates):
+                numbered = [_NUMBERED[word] for word in words if word in _NUMBERED]
+                if modality == "image" and numbered and candidates is words:
+                    return numbered[0], len(words) - 2
+                return modality, sum(word not in known and word != "clip" for word in words)
+    numbered = [_NUMBERED[word] for word in words if word in _NUMBERED]
+    if numbered and any(word in ("view", "modality") for word in words):
+        return numbered[0], 0
+    return "", 0
+
+
+def _order(words: list[str], modality: str) -> int:
+    """The place of the word that names the modality in its table; a bare ``Y`` is the last of texts."""
+    known = MODALITIES[modality]
+    return min((known.index(word) for word in words if word in known), default=0)

@@ -1,0 +1,377 @@
+"""Every container gives the same arrays, and a file that holds none is called by its name."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+
+from bench.contract.validate import validate_dataset
+from bench.datasets import _reading
+from bench.datasets.files import Files
+from bench.errors import DataError
+
+Array = np.ndarray[Any, Any]
+Make = Callable[[Path], Path]
+N = 24
+
+
+def arrays() -> dict[str, Array]:
+    rng = np.random.default_rng(0)
+    labels = np.eye(3, dtype=np.uint8)[rng.integers(3, size=N)]
+    text = (rng.random((N, 4)) < 0.5).astype(np.float32)
+    return {"image": rng.random((N, 5), dtype=np.float32), "text": text, "labels": labels}
+
+
+INDEX = np.arange(6)
+IMAGE, TEXT, LABELS = arrays().values()
+
+
+def cell(*values: Any) -> Array:
+    row = np.empty((1, len(values)), dtype=object)
+    row[0] = [None] * len(values)
+    for i, value in enumerate(values):
+        row[0, i] = value
+    return row
+
+
+def folder(path: Path, without: str = "") -> Path:
+    for name, value in (arrays() | {"query_index": INDEX}).items():
+        if name != without:
+            np.save(path / f"{name}.npy", value)
+    return path
+
+
+def struct(path: Path) -> Path:
+    data = {"X1": IMAGE.T, "X2": TEXT.T, "Y": LABELS.T}
+    split = {"ind_train": np.arange(7, N + 1)[None], "ind_test": INDEX[None] + 1}
+    scipy.io.savemat(path / "a.mat", {"data": data, "split": split})
+    return path / "a.mat"
+
+
+def nested_struct(path: Path) -> Path:
+    test = {"image": IMAGE[:6], "text": TEXT[:6], "label": LABELS[:6]}
+    train = {"image": IMAGE[6:], "text": TEXT[6:], "label": LABELS[6:]}
+    scipy.io.savemat(path / "a.mat", {"data": {"train": train, "test": test}})
+    return path / "a.mat"
+
+
+def cells(path: Path) -> Path:
+    scipy.io.savemat(path / "a.mat", {"X": cell(IMAGE, TEXT), "L": LABELS, "indexTest": INDEX + 1})
+    return path / "a.mat"
+
+
+def cells_of_rows(path: Path) -> Path:
+    variables = arrays() | {"image": cell(*IMAGE[:, None]).T, "query_index": INDEX + 1}
+    scipy.io.savemat(path / "a.mat", variables)
+    return path / "a.mat"
+
+
+def cells73(path: Path) -> Path:
+    with h5py.File(path / "a.mat", "w") as file:
+        for name, value in (("a", IMAGE), ("b", TEXT)):
+            file[f"#refs#/{name}"] = value.T
+        references = [[file[f"#refs#/{name}"].ref] for name in "ab"]
+        file.create_dataset("X", data=np.array(references, dtype=h5py.ref_dtype))
+        file["L"], file["indexTest"] = LABELS.T, INDEX[:, None] + 1.0
+    return path / "a.mat"
+
+
+def struct73(path: Path) -> Path:
+    with h5py.File(path / "a.mat", "w") as file:
+        for name, value in arrays().items():
+            file[f"data/{name}"] = value.T
+        file["data/param/indexTest"] = INDEX[:, None] + 1.0
+    return path / "a.mat"
+
+
+def hdf5_of(name: str) -> Make:
+    def make(path: Path) -> Path:
+        with h5py.File(path / name, "w") as file:
+            for variable, value in (arrays() | {"query_index": INDEX}).items():
+                file[variable] = value
+        return path / name
+
+    return make
+
+
+def sparse_of(form: str) -> Make:
+    def make(path: Path) -> Path:
+        folder(path, without="text")
+        scipy.sparse.save_npz(path / "text.npz", scipy.sparse.csr_matrix(TEXT).asformat(form))
+        return path
+
+    return make
+
+
+def labels_of(name: str, lines: list[str]) -> Make:
+    def make(path: Path) -> Path:
+        folder(path, without="labels")
+        (path / name).write_text("\n".join(lines) + "\n")
+        return path
+
+    return make
+
+
+def joined(separator: str) -> list[str]:
+    return [separator.join(map(str, row)) for row in LABELS]
+
+
+def renamed(path: Path) -> Path:
+    np.savez(path / "a.npz", **arrays(), query_index=INDEX)
+    return (path / "a.npz").rename(path / "features.bin")
+
+
+def tensors(path: Path) -> Path:
+    import torch
+
+    torch.save(
+        {n: torch.from_numpy(a) for n, a in (arrays() | {"query_index": INDEX}).items()}, path / "a.pth"
+    )
+    return path / "a.pth"
+
+
+def halves(path: Path) -> Path:
+    for name, rows in (("test", slice(0, 6)), ("train", slice(6, None))):
+        np.savez(path / f"{name}.npz", **{n: a[rows] for n, a in arrays().items()})
+    return path
+
+
+def from_a_mac(path: Path) -> Path:
+    for file in list(folder(path).iterdir()):
+        (path / f"._{file.name}").write_bytes(b"\x00\x05\x16\x07" + bytes(200))
+    (path / ".DS_Store").write_bytes(bytes(99))
+    return path
+
+
+FORMS: dict[str, Make] = {
+    "a struct, items in columns": struct,
+    "a struct of structs": nested_struct,
+    "a cell array of matrices": cells,
+    "a cell array of rows": cells_of_rows,
+    "a cell array in v7.3": cells73,
+    "a struct in v7.3": struct73,
+    **{f"HDF5 named {name}": hdf5_of(name) for name in ("a.h5py", "a.hdf5", "a.bin", "a.mat")},
+    **{f"scipy's sparse {form}": sparse_of(form) for form in ("csr", "csc", "coo", "bsr")},
+    "labels.txt": labels_of("labels.txt", joined(" ")),
+    "labels.csv": labels_of("labels.csv", joined(",")),
+    "labels.csv with a header": labels_of("labels.csv", ["sea,sky,sun", *joined(",")]),
+    "labels.csv of pandas": labels_of(
+        "labels.csv", [",sea,sky,sun", *(f"{i},{line}" for i, line in enumerate(joined(",")))]
+    ),
+    "labels.txt after paths": labels_of(
+        "labels.txt", [f"im/{i}.jpg {line}" for i, line in enumerate(joined(" "))]
+    ),
+    "an .npz under another suffix": renamed,
+    "a dictionary of tensors": tensors,
+    "train.npz and test.npz": halves,
+    "a folder that came from a Mac": from_a_mac,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_arrays(tmp_path: Path, form: str) -> None:
+    path = FORMS[form](tmp_path)
+    data = Files(path=str(path)).load(Path("/nowhere"))
+    validate_dataset(data)
+    for part, rows in ((data.query, slice(0, 6)), (data.train, slice(6, None))):
+        np.testing.assert_array_equal(part.image.features, IMAGE[rows])
+        np.testing.assert_array_equal(part.text.features, TEXT[rows])
+        np.testing.assert_array_equal(part.labels, LABELS[rows])
+
+
+def test_the_header_of_a_table_names_its_classes(tmp_path: Path) -> None:
+    path = FORMS["labels.csv of pandas"](tmp_path)
+    assert Files(path=str(path)).load(tmp_path).classes == ("sea", "sky", "sun")
+
+
+def table(rows: slice) -> Any:
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow, the extra parquet")
+    return pa.table({name: [row.tolist() for row in a[rows]] for name, a in arrays().items()})
+
+
+def test_a_parquet_file_with_a_column_of_parts_is_read(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow, the extra parquet")
+    pa = pytest.importorskip("pyarrow")
+    parts = pa.array(["test"] * 6 + ["train"] * (N - 6))
+    pq.write_table(table(slice(None)).append_column("split", parts), tmp_path / "a.parquet")
+    data = Files(path=str(tmp_path / "a.parquet")).load(tmp_path)
+    np.testing.assert_array_equal(data.query.image.features, IMAGE[:6])
+
+
+@pytest.mark.parametrize("form", ["hub", "saved to disk"])
+def test_a_hugging_face_folder_is_read_with_its_shards(tmp_path: Path, form: str) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow, the extra parquet")
+    pa = pytest.importorskip("pyarrow")
+    rows = {("test", 0, 1): slice(0, 6), ("train", 0, 2): slice(6, 15), ("train", 1, 2): slice(15, None)}
+    for (part, shard, shards), own in rows.items():
+        stem = f"{shard:05}-of-{shards:05}"
+        if form == "hub":
+            (tmp_path / "data").mkdir(exist_ok=True)
+            pq.write_table(table(own), tmp_path / "data" / f"{part}-{stem}.parquet")
+            continue
+        (tmp_path / part).mkdir(exist_ok=True)
+        with pa.ipc.new_stream(tmp_path / part / f"data-{stem}.arrow", table(own).schema) as sink:
+            sink.write_table(table(own))
+    data = Files(path=str(tmp_path)).load(tmp_path)
+    np.testing.assert_array_equal(data.query.image.features, IMAGE[:6])
+    np.testing.assert_array_equal(data.train.text.features, TEXT[6:])
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(9))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match=r"needs pyarrow\. Run: pip install 'hashbench\[parquet\]'"):
+        Files(path=str(tmp_path / "a.parquet")).load(tmp_path)
+
+
+def test_a_float32_npy_is_mapped_and_not_copied(tmp_path: Path) -> None:
+    variable = _reading.variables(folder(tmp_path))["image"]
+    assert isinstance(variable, _reading.Variable)
+    assert isinstance(variable.stream(), np.memmap)
+
+
+class Opened:
+    """Fails the test if it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("a pickle was opened",)
+
+
+def pickled(name: str) -> Make:
+    def make(path: Path) -> Path:
+        (path / name).write_bytes(pickle.dumps(Opened()))
+        return path / name
+
+    return make
+
+
+def written(name: str, content: bytes) -> Make:
+    def make(path: Path) -> Path:
+        (path / name).write_bytes(content)
+        return path / name
+
+    return make
+
+
+def zipped(path: Path) -> Path:
+    with zipfile.ZipFile(path / "a.zip", "w") as archive:
+        archive.writestr("image.csv", "1,2")
+    return path / "a.zip"
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 50402256\n"
+STRANGERS: dict[str, tuple[Make, str]] = {
+    **{f"a pointer .{s}": (written(f"a.{s}", LFS), "is a Git LFS pointer") for s in ("mat", "npy", "h5")},
+    "a web page": (written("a.mat", b"\n<!DOCTYPE html><html>"), r"is a web page \(HTML\), not data"),
+    "a web page .csv": (written("a.csv", b"<html><head>"), r"is a web page \(HTML\), not data"),
+    "an error message": (written("a.npz", b"404: Not Found"), "is a text that begins '404: Not Found'"),
+    "AppleDouble": (written("._a.mat", b"\x00\x05\x16\x07" + bytes(99)), "is an AppleDouble file"),
+    "nothing": (written("a.mat", b""), r"is empty \(0 bytes\)"),
+    "gzip": (written("a.mat.gz", b"\x1f\x8b\x08" + bytes(99)), "is a gzip archive"),
+    "tar": (written("a.tar", b"a" + bytes(256) + b"ustar" + bytes(300)), "is a tar archive"),
+    "zip": (zipped, "is a zip archive"),
+    "a pickle": (pickled("a.pkl"), r"pickle\.load\(open\('a\.pkl', 'rb'\)\); np\.savez\('a\.npz'"),
+    "a pickle named .npy": (pickled("a.npy"), "is a Python pickle"),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_a_file_without_arrays_is_called_by_its_name(tmp_path: Path, kind: str) -> None:
+    make, says = STRANGERS[kind]
+    with pytest.raises(DataError, match=says) as caught:
+        Files(path=str(make(tmp_path))).load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickle_of_the_labels_is_named_with_its_conversion(tmp_path: Path) -> None:
+    pickled("labels.pkl")(folder(tmp_path, without="labels"))
+    with pytest.raises(DataError, match=r"labels\.pkl: is a Python pickle"):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
+def test_a_pickle_that_nobody_needs_is_left_alone(tmp_path: Path) -> None:
+    pickled("model.pkl")(folder(tmp_path))
+    assert len(Files(path=str(tmp_path)).load(tmp_path).query) == 6
+
+
+def test_objects_in_a_pt_are_not_loaded(tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"image": Opened()}, tmp_path / "a.pt")
+    with pytest.raises(DataError, match="holds Python objects besides tensors"):
+        Files(path=str(tmp_path / "a.pt")).load(tmp_path)
+
+
+def ragged(rows: Array) -> Array:
+    values = np.empty(len(rows), dtype=object)
+    for i, row in enumerate(rows):
+        values[i] = row
+    return values
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "objects": (IMAGE.astype(object), r"np\.load\('image\.npy', allow_pickle=True\)\.astype"),
+    "objects of rows": (ragged(IMAGE), r"np\.stack\(np\.load\('image\.npy', allow_pickle=True\)\)"),
+    "strings": (IMAGE.astype(str), r"image: is text \(first: .*x\.astype\(np\.float32\)"),
+    "bytes": (IMAGE.astype("S"), r"image: is text \(first: "),
+    "items in columns": (IMAGE.T.copy(), "mapping=image:image.T"),
+    "tokens": (np.zeros((N, 7, 5)), r"x\.mean\(axis=1\)"),
+    "complex numbers": (IMAGE * 1j, "holds complex64 values"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_array_is_refused_with_a_fix(tmp_path: Path, kind: str) -> None:
+    array, says = WRONG[kind]
+    np.save(folder(tmp_path) / "image.npy", array, allow_pickle=True)
+    with pytest.raises(DataError, match=says):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(N, 1, 5), (N, 5, 1, 1), (1, N, 5)])
+def test_axes_of_length_one_are_left_out(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(folder(tmp_path) / "image.npy", IMAGE.reshape(shape))
+    data = Files(path=str(tmp_path)).load(tmp_path)
+    np.testing.assert_array_equal(data.train.image.features, IMAGE[6:])
+
+
+@pytest.mark.parametrize("form", ["v5", "v7.3", "txt"])
+def test_lists_of_classes_of_different_lengths_are_refused_as_such(tmp_path: Path, form: str) -> None:
+    lists = [np.arange(1 + i % 3)[None] for i in range(N)]
+    folder(tmp_path, without="labels")
+    if form == "v5":
+        scipy.io.savemat(tmp_path / "labels.mat", {"labels": cell(*lists).T})
+    elif form == "v7.3":
+        with h5py.File(tmp_path / "labels.mat", "w") as file:
+            for i, row in enumerate(lists):
+                file[f"#refs#/{i}"] = row.T
+            references = [[file[f"#refs#/{i}"].ref for i in range(N)]]
+            file.create_dataset("labels", data=np.array(references, dtype=h5py.ref_dtype))
+    else:
+        (tmp_path / "labels.txt").write_text("\n".join(" ".join(map(str, row[0])) for row in lists))
+    with pytest.raises(DataError, match=r"(cells of different sizes|not every line has).* as 0 and 1"):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
+def test_the_fix_for_columns_covers_the_queries_too(tmp_path: Path) -> None:
+    parts = {"tr": slice(6, None), "te": slice(0, 6)}
+    variables = {f"{r[0].upper()}_{p}": a[rows] for p, rows in parts.items() for r, a in arrays().items()}
+    for name in ("I_tr", "I_te"):
+        variables[name] = variables[name].T
+    np.savez(tmp_path / "a.npz", **variables)
+    with pytest.raises(DataError, match=r"write mapping=image:I_tr\.T;query_image:I_te\.T\."):
+        Files(path=str(tmp_path / "a.npz")).load(tmp_path)
+    fixed = Files(path=str(tmp_path / "a.npz"), mapping="image:I_tr.T;query_image:I_te.T").load(tmp_path)
+    np.testing.assert_array_equal(fixed.query.image.features, IMAGE[:6])

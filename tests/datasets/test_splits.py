@@ -1,0 +1,184 @@
+"""The split as the field gives it: every name and form of the queries, and what is not understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+from bench.api import Dataset
+from bench.contract.validate import validate_dataset
+from bench.datasets.files import Files
+from bench.errors import DataError
+
+Array = np.ndarray[Any, Any]
+N = 30
+QUERIES = [3, 1, 7]
+
+
+def arrays(n: int = N, seed: int = 0) -> dict[str, Array]:
+    rng = np.random.default_rng(seed)
+    return {
+        "image": rng.random((n, 5)),
+        "text": rng.random((n, 4)),
+        "labels": np.eye(3, dtype=np.uint8)[rng.integers(3, size=n)],
+    }
+
+
+def all_named() -> dict[str, Array]:
+    return dict(zip(("XAll", "YAll", "LAll"), arrays().values(), strict=True))
+
+
+def load(path: Path, **options: Any) -> Dataset:
+    data = Files(path=str(path), **({"queries": 4} | options)).load(Path("/nowhere"))
+    validate_dataset(data)
+    return data
+
+
+def npz(path: Path, **variables: Any) -> Path:
+    np.savez(path / "a.npz", **variables)
+    return path / "a.npz"
+
+
+def fails(path: Path, match: str, **options: Any) -> None:
+    with pytest.raises(DataError, match=match) as caught:
+        load(path, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["indexTest", "indexQuery", "ind_test", "testIdx"])
+@pytest.mark.parametrize("form", ["v5", "v7.3"])
+def test_a_field_of_a_struct_gives_the_queries_alike_in_every_version(
+    tmp_path: Path, field: str, form: str
+) -> None:
+    path = tmp_path / "a.mat"
+    numbers = np.array([QUERIES]) + 1.0
+    if form == "v5":
+        scipy.io.savemat(path, all_named() | {"param": {field: numbers}})
+    else:
+        with h5py.File(path, "w") as file:
+            for name, value in (all_named() | {f"param/{field}": numbers}).items():
+                file[name] = value.T
+    assert load(path).query.ids.tolist() == QUERIES
+
+
+@pytest.mark.parametrize("query", ["idx_test", "test_index", "idx_query", "queryIdx", "test", "test_ids"])
+@pytest.mark.parametrize("rest", ["", "idx_ret", "database_index", "idx_train", "indexDatabase"])
+def test_an_index_is_known_by_the_words_of_its_name(tmp_path: Path, query: str, rest: str) -> None:
+    for name, value in (arrays() | {query: np.array(QUERIES)}).items():
+        np.save(tmp_path / f"{name}.npy", value)
+    if rest:
+        np.save(tmp_path / f"{rest}.npy", np.array([0, 2, 9]))
+    data = load(tmp_path)
+    assert data.query.ids.tolist() == QUERIES
+    assert len(data.train) == (3 if rest else N - len(QUERIES))
+
+
+@pytest.mark.parametrize("query", ["te", "test", "qu", "query"])
+@pytest.mark.parametrize("stream", ["tr", "db", "train", "ret"])
+def test_query_arrays_are_known_beside_a_stream(tmp_path: Path, query: str, stream: str) -> None:
+    parts = {stream: arrays(), query: arrays(6, seed=1)}
+    letters = {f"{role[0].upper()}_{part}": a for part, own in parts.items() for role, a in own.items()}
+    data = load(npz(tmp_path, **letters))
+    np.testing.assert_array_equal(data.query.image.features, letters[f"I_{query}"].astype(np.float32))
+    assert len(data.train) == N
+
+
+@pytest.mark.parametrize("kind", ["bool", "0 and 1", "logical of MATLAB"])
+def test_a_mask_gives_the_rows_where_it_is_true(tmp_path: Path, kind: str) -> None:
+    mask = np.isin(np.arange(N), QUERIES)
+    if kind == "logical of MATLAB":
+        path = tmp_path / "a.mat"
+        scipy.io.savemat(path, arrays() | {"test_mask": mask[None]})
+    else:
+        path = npz(tmp_path, **arrays(), test_mask=mask if kind == "bool" else mask.astype(int))
+    assert load(path).query.ids.tolist() == sorted(QUERIES)
+
+
+def test_a_mask_of_another_length_is_called_a_mask(tmp_path: Path) -> None:
+    fails(npz(tmp_path, **arrays(), query_index=np.ones(9, bool)), "is a boolean mask of 9 rows; expected 30")
+
+
+def test_a_zero_in_a_matlab_index_means_that_it_counts_from_zero(tmp_path: Path) -> None:
+    index = {"query_index": np.array([[3, 1]]), "database_index": np.array([[0, 2]])}
+    scipy.io.savemat(tmp_path / "a.mat", arrays() | index)
+    data = load(tmp_path / "a.mat")
+    assert (data.query.ids.tolist(), data.train.ids.tolist()) == ([3, 1], [0, 2])
+
+
+def test_a_column_with_the_part_of_each_item_gives_the_split(tmp_path: Path) -> None:
+    parts = np.array(["train"] * (N - 8) + ["val"] * 3 + ["test"] * 5)
+    data = load(npz(tmp_path, **arrays(), split=parts))
+    assert (len(data.train), len(data.query)) == (N - 8, 5)
+    assert "queries: 5 rows by split; train: 22; left out: 3 rows of val" in data.notes
+
+
+def test_a_list_of_names_gives_the_queries(tmp_path: Path) -> None:
+    for name, value in arrays().items():
+        np.save(tmp_path / f"{name}.npy", value)
+    (tmp_path / "names.txt").write_text("".join(f"photos/im{i}.jpg\n" for i in range(N)))
+    (tmp_path / "test_list.txt").write_text("".join(f"im{i}.jpg\n" for i in QUERIES))
+    assert load(tmp_path).query.ids.tolist() == QUERIES
+
+
+def test_the_owners_lists_beside_features_give_the_split(tmp_path: Path) -> None:
+    for name, value in arrays().items():
+        np.save(tmp_path / f"{name}.npy", value)
+    for name, rows in {"": range(N), "Test": QUERIES, "Train": range(10, N)}.items():
+        (tmp_path / f"{name}Imagelist.txt").write_text("".join(f"actor\\{i}.jpg\r\n" for i in rows))
+    data = load(tmp_path)
+    assert (data.query.ids.tolist(), data.train.ids.tolist()) == (QUERIES, list(range(10, N)))
+
+
+def test_a_list_of_unknown_names_is_refused(tmp_path: Path) -> None:
+    for name, value in arrays().items():
+        np.save(tmp_path / f"{name}.npy", value)
+    (tmp_path / "test_list.txt").write_text("a.jpg\nb.jpg\n")
+    fails(tmp_path, r"test_list: lists names \(first: 'a.jpg'\).*Put names.txt beside it")
+
+
+@pytest.mark.parametrize(("split", "first"), [("first", 0), ("last", N - 4)])
+def test_an_option_makes_the_first_or_last_rows_the_queries(tmp_path: Path, split: str, first: int) -> None:
+    data = load(npz(tmp_path, **arrays()), split=split)
+    assert data.query.ids.tolist() == list(range(first, first + 4))
+    assert f"queries: the {split} 4 of 30 rows, by split={split}" in data.notes
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        ({"query_stuff": np.ones((6, 5))}, r"query_stuff \(6×5\), which may define the queries"),
+        ({"image_val": np.ones((6, 5))}, r"image_val \(6×5\), which may define the queries"),
+        ({"folds": np.arange(N) % 5}, "folds: says '0'; expected train, test"),
+        ({"idx_train": np.arange(20)}, "idx_train of a.npz .* but no query_index"),
+        ({"image_test": np.ones((6, 5))}, r"query_image \(image_test\) without query_text"),
+        ({"test_idx": np.ones((2, 3), int)}, r"test_idx: has shape \(2, 3\); expected one list of rows"),
+    ],
+)
+def test_what_may_be_a_split_and_is_not_understood_stops_the_run(
+    tmp_path: Path, extra: dict[str, Array], says: str
+) -> None:
+    path = npz(tmp_path, **arrays(), **extra)
+    fails(path, says)
+    assert len(load(path, split="random").query) == 4
+
+
+def test_a_random_split_is_noted_for_the_records(tmp_path: Path) -> None:
+    notes = load(npz(tmp_path, **arrays())).notes
+    assert "queries drawn at random: 4 of 30 rows, seed 0; the data define none" in notes
+
+
+def test_a_run_on_a_random_split_says_so_below_its_table(
+    tmp_path: Path, python: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    npz(tmp_path, **arrays(200))
+    words = ["run", "--datasets", "files[path=a.npz,queries=20]", "--methods", "random_projection"]
+    words += ["--bits", "8", "--seeds", "1", "--schedule", "shuffled:90", "--results", "runs"]
+    shown = python(f"from bench.cli import main; main({words!r})")
+    assert "queries drawn at random: 20" in " ".join(shown.split())
