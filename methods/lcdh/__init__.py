@@ -90,7 +90,7 @@ class LCDH(Method):
         "balanced: beside a balanced embedding; dcc: bit by bit, against anchors; teacher: the teacher's",
     )
     mu: float = param(0.1, "weight of the rotation from embedding to codes (balanced)", least=0)
-    iterations: int = param(5, "updates of codes and hash functions per chunk", least=0)
+    iterations: int = param(2, "updates of codes and hash functions per chunk", least=0)
     sweeps: int = param(2, "sweeps over the bits per update (dcc)", least=1)
     anchors: int = param(1000, "pool items that start the history (dcc); use at least 8 per bit", least=1)
     forget: float = param(1.0, "factor on the weight of older chunks at each new chunk", above=0, most=1)

@@ -18,7 +18,7 @@ from bench.methods.lcdh.student import Regressions, signs
 
 
 class Balanced(State):
-    """All items coded so far: a history of ``[B, V]`` side by side, and ``BᵀV`` (k, k).
+    """All items coded so far, by their codes B and by their embedding V, and the sum of BᵀV (k, k).
 
     New codes lower, over the new items and all earlier ones,
 
@@ -27,26 +27,27 @@ class Balanced(State):
     with VᵀV = nI and Vᵀ1 = 0 in every chunk, R orthogonal, and B in {−1, +1}.
     """
 
-    bits: int
-    history: History
+    by_codes: History
+    by_embedding: History
     cross: Array | float = 0.0
 
     @classmethod
     def empty(cls, bits: int) -> Self:
-        return cls(bits, History.empty(bits, columns=2 * bits))
+        return cls(History.empty(bits), History.empty(bits))
 
     @property
     def started(self) -> bool:
-        return self.history.features.n > 0
+        return self.by_codes.features.n > 0
 
     def fade(self, keep: float) -> None:
         """Multiply the weight of everything so far by ``keep``."""
-        self.history.fade(keep)
+        self.by_codes.fade(keep)
+        self.by_embedding.fade(keep)
         self.cross = self.cross * keep
 
     def started_with(self, signals: Signals, *, lambda1: float, lambda2: float) -> Array:
         """Codes (n, k) of new items by the pull of the embedding of earlier ones."""
-        return signs(self._pull(self.history, signals, lambda1, lambda2)[:, self.bits :])
+        return signs(self.by_embedding.pull(signals, lambda1=lambda1, lambda2=lambda2))
 
     def codes(
         self,
@@ -62,29 +63,16 @@ class Balanced(State):
         rng: np.random.Generator,
     ) -> Array:
         """Choose codes (n, k) for new items, from those of ``start``, and add them to the sums."""
-        codes, v, k = start, start, self.bits
-        mixed = not signals.labels.any(axis=1).all()  # some items are compared by features
-        rotation = procrustes(np.asarray(self.cross)) if self.started else np.eye(k)
+        codes = v = start
+        rotation = procrustes(np.asarray(self.cross)) if self.started else np.eye(start.shape[1])
         for _ in range(iterations):
-            pull = self._pull(self._with(signals, codes, v, mixed), signals, lambda1, lambda2)[:, :k]
+            pull = self.by_codes.pull(signals, lambda1=lambda1, lambda2=lambda2, own=codes)
             v = balanced_orthogonal(pull + mu * dot(codes, rotation.T), rng)
             rotation = procrustes(self.cross + dot(codes.T, v))
             regressions.learn(codes)
-            pull = self._pull(self._with(signals, codes, v, mixed), signals, lambda1, lambda2)[:, k:]
+            pull = self.by_embedding.pull(signals, lambda1=lambda1, lambda2=lambda2, own=v)
             codes = signs(pull + mu * dot(v, rotation) + alpha * regressions.guess())
-        self.history.add(signals, np.hstack([codes, v]))
+        self.by_codes.add(signals, codes)
+        self.by_embedding.add(signals, v)
         self.cross = self.cross + dot(codes.T, v)
         return codes
-
-    def _with(self, signals: Signals, codes: Array, v: Array, mixed: bool) -> History:
-        """The history with new items; their features count only if ``mixed``."""
-        history = self.history.copy()
-        history.add(signals, np.hstack([codes, v]), features=mixed)
-        return history
-
-    def _pull(self, history: History, signals: Signals, lambda1: float, lambda2: float) -> Array:
-        """The pull on V by all codes and on B by all embeddings, side by side (n, 2k)."""
-        both = np.empty((len(signals.labels), 2 * self.bits))
-        for group in history.groups(signals, lambda1=lambda1, lambda2=lambda2):
-            both[group.rows] = group.pull
-        return both

@@ -57,7 +57,7 @@ def test_sums_pull_as_the_similarities_written_out(unlabelled: bool) -> None:
     old, new = (signals(n, rng, unlabelled=unlabelled) for n in (40, 30))
     history = Balanced.empty(K)
     codes = chosen(history, old, rng)
-    pull = history._pull(history.history, new, L1, L2)[:, :K]
+    pull = history.by_codes.pull(new, lambda1=L1, lambda2=L2)
     np.testing.assert_allclose(
         pull, similar(new, old, mixed=unlabelled) @ codes, atol=1e-4 if unlabelled else 1e-9
     )
@@ -87,11 +87,11 @@ def test_a_faded_history_pulls_as_if_the_old_items_had_a_smaller_weight() -> Non
     old, new = signals(40, rng), signals(30, rng)
     history = Balanced.empty(K)
     chosen(history, old, rng)
-    before, cross = history._pull(history.history, new, L1, L2), np.asarray(history.cross)
+    before, cross = history.by_codes.pull(new, lambda1=L1, lambda2=L2), np.asarray(history.cross)
     history.fade(0.25)
-    np.testing.assert_allclose(history._pull(history.history, new, L1, L2), before, atol=1e-9)
+    np.testing.assert_allclose(history.by_codes.pull(new, lambda1=L1, lambda2=L2), before, atol=1e-9)
     np.testing.assert_allclose(history.cross, 0.25 * cross)
-    assert history.history.labels.n == pytest.approx(10.0)
+    assert history.by_codes.labels.n == pytest.approx(10.0)
 
 
 def test_what_it_keeps_does_not_grow() -> None:
