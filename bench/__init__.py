@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from pathlib import Path as _Path
-from typing import TYPE_CHECKING
 
 # OpenBLAS threads spin after a call and slow whatever comes next (docs/design.md, "Threads").
 # The variable counts only where it is set before numpy is imported.
@@ -21,10 +19,11 @@ __version__ = "0.1.0"
 # In a checkout the top-level folders methods/, datasets/ and reports/ are the packages
 # bench.methods, bench.datasets and bench.reports. A wheel has them inside bench/ already
 # (pyproject.toml, [tool.hatch.build.targets.wheel.sources]).
-_checkout = _Path(__file__).resolve().parent.parent
-if (_checkout / "pyproject.toml").is_file():
-    __path__.append(str(_checkout))
+_checkout = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+if os.path.isfile(os.path.join(_checkout, "pyproject.toml")):  # noqa: PTH113, PTH118
+    __path__.append(_checkout)
 
+TYPE_CHECKING = False  # not that of typing, which takes a while to import (bench/cli/stopping.py)
 if TYPE_CHECKING:
     from bench import metrics as metrics
     from bench.api import Batch as Batch

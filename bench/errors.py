@@ -15,6 +15,7 @@ Any other exception is a bug of ours or of a plugin and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -77,3 +78,27 @@ class FileError(BenchError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+def said(error: BaseException) -> list[str]:
+    """The lines of an exception's message that are not empty, even where its ``__str__`` raises."""
+    try:
+        return [line.strip() for line in str(error).splitlines() if line.strip()]
+    except BaseException:  # noqa: BLE001  # a plugin's exception may do anything
+        return ["its message cannot be read"]
+
+
+def account(error: BaseException) -> tuple[str, str]:
+    """An exception in one line that is not empty, and its traceback, even where its ``__str__`` raises.
+
+    >>> account(ValueError("\\nno more"))[0], account(KeyError())[0]
+    ('ValueError: no more', 'KeyError')
+    """
+    lines = said(error)
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001
+        trace = ""
+    if isinstance(error, BenchError) and lines:
+        return lines[0], trace
+    return ": ".join([type(error).__name__, *lines[:1]]), trace

@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Self
 
@@ -33,6 +33,18 @@ class _Display(threading.local):
 
 
 _display = _Display()
+_relayed: Callable[[str], None] | None = None  # in a child process: shows a text on its parent's line
+
+
+def relay(show: Callable[[str], None]) -> None:
+    """From now on give the texts of this process to ``show``, for a terminal elsewhere."""
+    global _relayed
+    _relayed = show
+
+
+def show_with(text: str) -> None:
+    """Show the tasks under way, and followed by the text of a process that works for them."""
+    _rewrite(", ".join(filter(None, [*map(str, _display.tasks), text])))
 
 
 class Task:
@@ -56,7 +68,7 @@ class Task:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self in _display.tasks:  # else a task around it has ended, and this one with it
             del _display.tasks[_display.tasks.index(self) :]
-        if self.unit and (kind is None or _at_terminal()):
+        if self.unit and (kind is None or at_terminal()):
             say(str(self))
         elif not _display.tasks:
             _rewrite("")
@@ -112,7 +124,7 @@ class Task:
 
     def _show(self) -> None:
         now = time.monotonic()
-        if _at_terminal():
+        if at_terminal():
             if now - _display.last >= _PAUSE:
                 _display.last = now
                 _rewrite(", ".join(filter(None, map(str, _display.tasks))))
@@ -134,15 +146,18 @@ def passes(stage: str, count: int) -> Iterator[int]:
 
 def say(text: str) -> None:
     """Print a line that stays, in place of the one that is rewritten."""
-    _write((_ERASE if _at_terminal() else "") + shown(text) + "\n")
+    _write((_ERASE if at_terminal() else "") + shown(text) + "\n")
 
 
-def _at_terminal() -> bool:
-    return sys.stderr.isatty()
+def at_terminal() -> bool:
+    """Whether a line can be rewritten."""
+    return _relayed is not None or sys.stderr.isatty()
 
 
 def _rewrite(text: str) -> None:
-    if _at_terminal():
+    if _relayed is not None:
+        _relayed(text)
+    elif at_terminal():
         room, text = shutil.get_terminal_size().columns - 1, shown(text)
         _write(_ERASE + (text if len(text) <= room else f"…{text[1 - room :]}"))  # the end tells most
 

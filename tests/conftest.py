@@ -17,6 +17,7 @@ import pytest
 
 import bench
 from bench import progress
+from bench.isolation import nursery
 from bench.plugins import registry
 
 # Other people's data, as a data root has them
@@ -71,6 +72,7 @@ def unchecked_contract(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_process_is_left() -> Iterator[None]:
     """Fail, and end them, where processes that tests started outlive the tests."""
     yield
+    nursery.close()
     if "joblib" in sys.modules:  # keeps its workers for the next sweep
         from joblib.externals.loky import get_reusable_executor
 

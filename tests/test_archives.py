@@ -116,7 +116,7 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_archive_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("<html>")
-    with pytest.raises(DataError, match="neither zip nor tar"):
+    with pytest.raises(DataError, match="no zip, tar or deb archive"):
         unpack.unpack(tmp_path / "archive", tmp_path / "out")
 
 

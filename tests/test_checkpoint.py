@@ -18,6 +18,7 @@ import bench
 from bench.contract import state
 from bench.plugins import registry
 from bench.records import RunRecord
+from bench.running.hosts import Isolation
 from bench.storing import checkpoint, traces
 from bench.storing.checkpoint import Checkpoints
 from bench.storing.store import Store
@@ -26,7 +27,7 @@ from bench.study.study import Study
 
 PLUGINS = Path(__file__).with_name("plugins")
 RUN = """
-import sys, bench
+import os, sys, bench
 from pathlib import Path
 from bench.plugins import registry
 from bench.storing import checkpoint, traces
@@ -34,6 +35,7 @@ checkpoint.EVERY, checkpoint._SHARE = 0.0, 0
 for name in ("dies", "tiny"):
     registry.add_file(Path(sys.argv[1]) / f"{name}.py")
 folder = sys.argv[2]
+os.environ["HARNESS"] = str(os.getpid())
 bench.run(
     methods=f"dies[round={sys.argv[3]},witness={folder}/witness]", datasets="tiny", bits=sys.argv[4], seeds=1,
     schedule="shuffled:10", evaluate="every:2", database=sys.argv[5], results=folder,
@@ -143,6 +145,7 @@ def test_an_interrupted_offline_cell_goes_on_with_its_next_refit(
     refits = registry.get("method", "refits")
     study: dict[str, Any] = {"methods": "refits", "datasets": "tiny", "bits": "8", "seeds": 1}
     study |= {"schedule": "shuffled:10", "evaluate": "every:2", "train": "all"}
+    study["isolation"] = Isolation(in_process=True)  # the class counts, and is interrupted
     bench.run(**study, results=str(tmp_path / "whole"))
     assert refits.sizes == [20, 40, 60]
     refits.sizes, refits.stop = [], 40

@@ -58,9 +58,9 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     settings: list[str] = []
     check = contracts._check
 
-    def count(cell: Any, setting: str, progress: bool) -> contracts.Verdict:
+    def count(cell: Any, setting: str, how: contracts.How) -> tuple[contracts.Verdict, bool]:
         settings.append(setting)
-        return check(cell, setting, progress)
+        return check(cell, setting, how)
 
     monkeypatch.setattr(contracts, "_check", count)
     return settings

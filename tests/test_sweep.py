@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -190,7 +191,7 @@ def test_cells_that_differ_in_another_parameter_share_nothing(shared: Shared) ->
 
 
 def test_a_pass_has_no_more_cells_than_fit_in_memory(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.running.sweep.PASS", 3)
+    monkeypatch.setattr("bench.study.passes.MOST", 3)
     kept, computed = shared("all", "shares[weight=0,1,2,3]")
     assert (len(kept), computed) == (4, 2 * (1 + 3))
 
@@ -420,3 +421,27 @@ def test_a_method_without_codes_keeps_no_vectors_and_is_left_out_of_metrics_of_t
 def test_a_backend_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="no value of backend named"):
         bench.run(**options(tmp_path, backend="threads"))
+
+
+@pytest.mark.parametrize("record_is_there", [True, False])
+def test_arrays_of_a_process_killed_while_it_stored_a_cell_go_with_the_next_run(
+    tmp_path: Path, record_is_there: bool
+) -> None:
+    bench.run(**options(tmp_path))
+    [arrays] = (tmp_path / "runs").glob("*.npz")
+    orphan = arrays.with_name(f"{arrays.name.rsplit('.', 2)[0]}.00000000.npz")
+    orphan.write_bytes(b"x")
+    os.utime(orphan, (0, 0))
+    if not record_is_there:
+        next((tmp_path / "runs").glob("*.json")).unlink()
+    bench.run(**options(tmp_path))
+    assert [p.name for p in (tmp_path / "runs").glob("*.npz")] == [arrays.name]
+
+
+def test_arrays_that_another_process_may_be_about_to_name_stay(tmp_path: Path) -> None:
+    bench.run(**options(tmp_path))
+    [arrays] = (tmp_path / "runs").glob("*.npz")
+    fresh = arrays.with_name(f"{arrays.name.rsplit('.', 2)[0]}.00000000.npz")
+    fresh.write_bytes(b"x")
+    bench.run(**options(tmp_path))
+    assert fresh.exists()

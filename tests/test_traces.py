@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,13 @@ def test_the_trace_of_a_killed_process_does_not_count_and_the_next_sweep_removes
 
 def test_a_later_process_with_the_same_number_is_not_the_writer(tmp_path: Path) -> None:
     assert traces.Trace(kind="sweep", since=1.0).alive is False
+
+
+def test_a_process_that_has_ended_and_that_nobody_waits_for_is_dead() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert traces.Trace(kind="sweep", pid=process.pid).alive is False
+    process.wait()
 
 
 def test_nobody_can_tell_whether_a_process_of_another_machine_lives(tmp_path: Path) -> None:

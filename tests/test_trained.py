@@ -16,6 +16,7 @@ from bench.errors import ParameterError
 from bench.plugins import registry
 from bench.protocol import stream
 from bench.records import RunRecord, RunSpec, Schedule
+from bench.running.hosts import Isolation
 from bench.scoring.hamming import Histograms, unpack_codes
 from bench.storing.store import Store
 
@@ -49,7 +50,9 @@ def run(tmp_path: Path, **changes: Any) -> tuple[RunRecord, dict[str, np.ndarray
         "plugin": plugins,
         "train": 0.5,
     }
-    (record,) = bench.run(results=str(tmp_path / "runs"), **{**options, **changes}).records
+    (record,) = bench.run(
+        results=str(tmp_path / "runs"), isolation=Isolation(in_process=True), **{**options, **changes}
+    ).records
     return record.over("all"), dict(Store(tmp_path / "runs").arrays(record)) if record.arrays else {}
 
 

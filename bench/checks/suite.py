@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.contract.dataset import DatasetSource
 from bench.contract.method import Method
-from bench.errors import BenchError, ContractError
+from bench.errors import BenchError, ContractError, said
 from bench.plugins import registry
 
 if TYPE_CHECKING:
@@ -93,8 +93,12 @@ def check_method(
 
     cls: type[Method] = registry.get("method", method) if isinstance(method, str) else method
     trial = Trial(cls, parameters)
-    results = [_timed(check.name, cls, lambda c=check: c.on(trial)) for check in checks_for(cls)]  # type: ignore[misc]
-    return _reported(cls.__name__, results, raising)
+    return _reported(cls.__name__, [timed(check, trial) for check in checks_for(cls)], raising)
+
+
+def timed(check: Check, trial: Trial) -> CheckResult:
+    """The result of one check on a trial."""
+    return _timed(check.name, trial.cls, lambda: check.on(trial))
 
 
 def check_dataset(
@@ -157,12 +161,14 @@ def _timed(name: str, code: Any, run: Callable[[], str | None]) -> CheckResult:
         message, ok = run() or "", True
     except BenchError as error:
         message = str(error)
-    except Exception as error:  # noqa: BLE001 - a plugin may raise anything; its check fails and the others go on
-        message = f"{type(error).__name__}: {error} ({_place(error, code)})"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; its check fails and the others go on
+        message = f"{type(error).__name__}: {' '.join(said(error))} ({_place(error, code)})"
     return CheckResult(name, ok, " ".join(message.split()), time.perf_counter() - started)
 
 
-def _place(error: Exception, code: Any) -> str:
+def _place(error: BaseException, code: Any) -> str:
     """The last line of the plugin's own file that the error went through, or else the last line."""
     frames = traceback.extract_tb(error.__traceback__)
     try:

@@ -1,29 +1,47 @@
 """The command line: one file per group of commands; each only parses and prints.
 
 Exit codes: 0 done; 1 some cells failed, a check failed, or the output cannot be written; 2 bad input;
-130 interrupted.
+130 interrupted; 143 terminated.
 
 May import: every other room.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 
-from bench import __version__, printing
-from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, trust, tune
-from bench.cli.commands import Commands
-from bench.errors import BenchError, ParameterError, UnknownNameError
-from bench.plugins import registry
+try:
+    from bench.cli import stopping
+except KeyboardInterrupt:  # a Ctrl-C before main() can handle it
+    sys.exit(130)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from bench.errors import BenchError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code; without ``argv`` that of this process, which then ends."""
+    with stopping.handled(to_the_end=argv is None) as arrived:
+        try:
+            return _guarded(argv)
+        except BaseException:  # a library may have made another exception of the interrupt
+            if not arrived:
+                raise
+    how = stopping.HOW[arrived[-1]]
+    print(f"bench: {how}. Finished cells are kept; run it again to continue.", file=sys.stderr)
+    return 128 + arrived[-1]
+
+
+def _guarded(argv: Sequence[str] | None) -> int:
+    """Run the command with everything that it prints made fit for the output."""
+    import os
+
+    from bench import printing
+
     os.environ.setdefault("PYTHON_COLORS", "0")  # else argparse writes escapes, from Python 3.14 on
     with printing.guarded() as doors:
         try:
@@ -36,6 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _execute(argv: Sequence[str] | None) -> int:
+    from functools import partial
+    from pathlib import Path
+
+    from bench.cli import trust
+    from bench.errors import BenchError
+    from bench.plugins import registry
+
     args = _parser().parse_args(argv)
     try:
         for path in ",".join(getattr(args, "plugin_files", ())).split(","):
@@ -51,13 +76,12 @@ def _execute(argv: Sequence[str] | None) -> int:
     except MemoryError as error:
         print(f"bench: memory ran out: {error}. Give fewer items, or fewer jobs.", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("bench: interrupted. Finished cells are kept; run it again to continue.", file=sys.stderr)
-        return 130
 
 
 def _said(args: argparse.Namespace, error: BenchError) -> str:
     """The message, with the study whose values are refused."""
+    from bench.errors import ParameterError, UnknownNameError
+
     study = getattr(args, "study", None)
     if study is None or not isinstance(error, (ParameterError, UnknownNameError)) or str(study) in str(error):
         return str(error)
@@ -65,6 +89,12 @@ def _said(args: argparse.Namespace, error: BenchError) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    from bench import __version__
+    from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
+    from bench.cli.commands import Commands
+
     parser = argparse.ArgumentParser(
         prog="bench",
         usage="bench COMMAND [options]",

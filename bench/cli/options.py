@@ -97,6 +97,12 @@ def add_yes(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_shard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shard", metavar="I/N", help="only part I of N parts that divide the study, such as 1/4"
+    )
+
+
 def study_of(args: argparse.Namespace, **changes: object) -> Study:
     """The study that the options and the study file describe, with ``changes``."""
     from bench.study.study import Study
@@ -123,7 +129,7 @@ def _check_device(study: Study) -> None:
 
 def given(args: argparse.Namespace) -> dict[str, object]:
     """The options of a study on the command line; None where one is not given."""
-    names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler")
+    names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler", "shard")
     values = {name: getattr(args, name, None) for name in names}
     if isinstance(values["seeds"], str) and re.fullmatch("[0-9]{1,18}", values["seeds"]):
         values["seeds"] = int(values["seeds"])

@@ -24,6 +24,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         epilog="examples: bench run; bench run --methods lcdh,ukd --bits 16; bench run study.toml --seeds 5",
     )
     options.add_study(run)
+    options.add_shard(run)
     running.add_how(run)
     run.set_defaults(execute=_run)
 
@@ -34,6 +35,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         epilog="examples: bench plan; bench plan study.toml --jobs 2; bench plan paper",
     )
     options.add_study(plan)
+    options.add_shard(plan)
     plan.add_argument("--cells", action="store_true", help="list every cell")
     plan.add_argument("--jobs", type=options.whole, metavar="N", help="cells at once (default 1)")
     plan.add_argument(

@@ -11,6 +11,7 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.results import Results
+    from bench.running.hosts import Isolation
     from bench.study.study import Study
 
 
@@ -30,6 +31,17 @@ def add_how(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not run `bench check` on your own methods first; tables then say so",
     )
+    how.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="a cell that takes longer fails (default: no limit)"
+    )
+    how.add_argument(
+        "--memory", type=float, metavar="GB", help="a cell that uses more memory fails (default: no limit)"
+    )
+    how.add_argument(
+        "--in-process",
+        action="store_true",
+        help="run methods in the process of bench, for a debugger; the records say so",
+    )
 
 
 class How(TypedDict):
@@ -39,18 +51,22 @@ class How(TypedDict):
     force: bool
     contract: bool
     progress: bool
+    isolation: Isolation
 
 
 class Run:
     """One run of a command: how to run its cells, and when it began."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        from bench.running.hosts import Isolation
+
         self.started = time.perf_counter()
         self.how: How = {
             "retry": args.retry == "failed",
             "force": args.force,
             "contract": not args.no_contract,
             "progress": True,
+            "isolation": Isolation(args.in_process, args.timeout, args.memory),
         }
 
     def close(self, results: Results, study: Study, file: TextIO | None = None) -> int:

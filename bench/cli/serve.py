@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from bench.cli import options
+from bench.cli import options, stopping
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -46,6 +46,8 @@ def _serve(args: argparse.Namespace) -> int:
                 f"http://{live.HOST}:{server.server_port}/ shows {watch.folder}; Ctrl-C ends it", flush=True
             )
             server.serve_forever()
+        except stopping.Terminated:
+            raise
         except KeyboardInterrupt:
             print()
     return 0

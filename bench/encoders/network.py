@@ -29,7 +29,9 @@ class Network(Encoder):
 
     modalities = ("image",)
     model: str = param(dataclasses.MISSING, "architecture, as timm names it")
-    weights: str | None = param(None, "a local file; without it, timm's usual weights")
+    weights: str | None = param(
+        None, "a local file; without it, those of an installed package, or timm's usual weights"
+    )
 
     def load(self, modality: Modality, raw: Raw, setting: Setting) -> Extractor:
         import timm
@@ -40,10 +42,8 @@ class Network(Encoder):
         known = timm.list_models()
         if self.model not in known:
             raise UnknownNameError("encoder (`bench list encoders`) nor network of timm", self.model, known)
-        if self.weights is None:
-            model, matched = _from_hub(self.model), "by name"
-        else:
-            model, matched = _from_file(self.model, setting.path(self.weights))
+        file = _weights.installed(self.model) if self.weights is None else setting.path(self.weights)
+        model, matched = (_from_hub(self.model), "by name") if file is None else _from_file(self.model, file)
         transform = create_transform(**resolve_model_data_config(model), is_training=False)
         half = setting.half()
         about = {

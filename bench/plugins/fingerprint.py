@@ -39,7 +39,25 @@ _FOLDERS = ("bench.methods.", "bench.datasets.", "bench.reports.", "bench.encode
 
 def of_method(name: str) -> str:
     """Fingerprint of a method's source, the helpers it imports, and the harness's protocol."""
-    return _of_method(name, registry.version(name))
+    version = registry.version(name)
+    _first_seen(name, version)
+    return _of_method(name, version)
+
+
+def edited(name: str) -> bool:
+    """Whether a file of the method has changed since this process first took its fingerprint."""
+    first = _first_seen(name, registry.version(name))
+    return first != {path: _stamp(path) for path in first}
+
+
+@cache
+def _first_seen(name: str, version: str) -> dict[Path, tuple[int, int]]:
+    return {path: _stamp(path) for path in sources("method", name)}
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat() if path.exists() else None
+    return (0, 0) if status is None else (status.st_mtime_ns, status.st_size)
 
 
 @cache

@@ -6,12 +6,13 @@ fast, and one broken plugin does not hide the others.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from bench.contract.encoder import Encoder
 from bench.contract.method import Method
 from bench.contract.metric import Metric
 from bench.disk.reading import read_bytes
-from bench.errors import BenchError, ContractError, FileError, UnknownNameError
+from bench.errors import BenchError, ContractError, FileError, UnknownNameError, said
 from bench.plugins import reading
 
 KINDS = {  # each with its folder, which is its group of entry points too: bench.methods
@@ -191,6 +192,22 @@ def added_files() -> list[Path]:
     return list(_extra.values())
 
 
+def adopted() -> dict[str, str]:
+    """The --plugin files by module, as :func:`adopt` takes them."""
+    return {module: str(path) for module, path in _extra.items()}
+
+
+def adopt(files: Mapping[str, str]) -> None:
+    """Know the files that another process has checked and added."""
+    _extra.update({module: Path(path) for module, path in files.items()})
+
+
+def member(module: str, name: str) -> Any:
+    """A plugin's class where another process found it: quick, since nothing is searched."""
+    loaded = _import_file(module, _extra[module]) if module in _extra else importlib.import_module(module)
+    return functools.reduce(getattr, name.split("."), loaded)
+
+
 def version(name: str) -> str:
     """A digest of the --plugin file of this name as it is now; "" for a plugin from elsewhere.
 
@@ -257,12 +274,12 @@ def _import(kind: str, target: _Target) -> ModuleType:
         return importlib.import_module(target.module)
     except BenchError:
         raise
-    except (Exception, SystemExit) as error:  # whatever a foreign module raises while it is imported
-        said = " ".join(str(error).split())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a foreign module raises while it is imported
         place = locate(target.module) or target.module
-        raise ContractError(
-            f"{kind} {target.name!r} cannot be imported: {type(error).__name__}: {said}. See {place}."
-        ) from error
+        reason = f"{type(error).__name__}: {' '.join(said(error))}"
+        raise ContractError(f"{kind} {target.name!r} cannot be imported: {reason}. See {place}.") from error
 
 
 def _import_file(module_name: str, path: Path) -> ModuleType:

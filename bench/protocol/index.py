@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
-from bench.contract.method import Method
 from bench.protocol.clock import Clock
-from bench.protocol.shown import Packed, checked, encode, pack
+from bench.protocol.shown import Hasher, Packed, checked, encode, pack
 from bench.records import Database
 
 
@@ -29,7 +28,7 @@ class Index:
     packed: dict[Modality, Packed] = field(default_factory=dict)
     rewritten: int | None = None
 
-    def arrive(self, method: Method, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
+    def arrive(self, method: Hasher, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
         """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
         known = len(self.rows) if refit else 0
         new = rows[known:]
@@ -48,7 +47,7 @@ class Index:
             else:
                 self._append(modality, pack(method, codes))
 
-    def refresh(self, method: Method) -> None:
+    def refresh(self, method: Hasher) -> None:
         """Bring the index up to date before an evaluation; its cost is the rehash cost."""
         if self.mode == "reindexed":
             known = next(iter(self.packed.values())).shape[1] if self.packed else 0
@@ -62,7 +61,7 @@ class Index:
                     codes = checked(method, codes, len(self.rows), "update_database")
                     self._replace(modality, pack(method, codes))
 
-    def _reindex(self, method: Method, modality: Modality, known: int) -> None:
+    def _reindex(self, method: Hasher, modality: Modality, known: int) -> None:
         parts = []
         for stage, rows in (("rehash", self.rows[:known]), ("encode_database", self.rows[known:])):
             if len(rows):

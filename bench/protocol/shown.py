@@ -2,15 +2,15 @@
 
 The guards are absences: a chunk has no labels for a method that did not declare them, a batch
 holds one modality and no views, the rows of later rounds are never in memory that a method is
-handed, and query rows come only to :meth:`Method.encode`. They prevent mistakes, not fraud: a plugin
-runs in the same process and could still reach everything.
+handed, and query rows come only to :meth:`Method.encode`. A method runs in a process of its own, to
+which nothing else is sent (:mod:`bench.running.hosts`), unless ``--in-process`` leaves it in this one.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,24 @@ _NOTHING = Withheld()
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
 
 
+class Hasher(Protocol):
+    """A method, in this process or another, as far as an index needs it."""
+
+    bits: int
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+    def encode(self, batch: Batch, modality: Modality) -> Output: ...
+    def encode_database(self, chunk: Chunk, modality: Modality) -> Output: ...
+    def update_database(self, modality: Modality) -> Output | None: ...
+
+
 def shown(
-    train: Split, rows: Rows, needs: Capabilities, withheld: Withheld = _NOTHING, kept: Path | None = None
+    train: Split,
+    rows: Rows,
+    needs: Capabilities,
+    withheld: Withheld = _NOTHING,
+    kept: Path | None = None,
 ) -> Split:
     """Rows of the training split as a method may see them: read-only copies, labels if declared.
 
@@ -41,17 +57,17 @@ def shown(
     """
     labels = None
     if needs.supervised and train.labels is not None:
-        labels = _frozen(train.labels[rows], None if withheld.labels is None else withheld.labels[rows])
+        labels = _frozen(train.labels, rows, None if withheld.labels is None else withheld.labels[rows])
     image, text = (
         _visible(
             train.batch(m).seen_as(needs.encodes),
             rows,
             needs.views,
-            None if withheld.absent is None else _frozen(withheld.absent[m][rows]),
+            None if withheld.absent is None else _frozen(withheld.absent[m], rows),
         )
         for m in MODALITIES
     )
-    ids = _frozen(train.ids[rows])
+    ids = _frozen(train.ids, rows)
     return Split(image=image, text=text, labels=labels, ids=ids, shared=Shared(kept))
 
 
@@ -78,7 +94,7 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
     return notes
 
 
-def encode(method: Method, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
+def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
     """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
 
     An oracle sees the labels as well, a fused method both modalities, and a method that ``encodes`` a
@@ -94,8 +110,8 @@ def encode(method: Method, items: Split, modality: Modality, rows: Rows | None =
         if method.capabilities.reference == "oracle" and items.labels is not None:
             views["labels"] = _frozen(items.labels[block].astype(np.float32))
         if method.capabilities.reference == "fused":
-            views |= {m: _frozen(clip_or_plain(items.batch(m))[block]) for m in MODALITIES}
-        batch = Batch(_frozen(seen.features[block]), views)
+            views |= {m: _frozen(clip_or_plain(items.batch(m)), block) for m in MODALITIES}
+        batch = Batch(_frozen(seen.features, block), views)
         parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
 
@@ -105,30 +121,39 @@ def clip_or_plain(batch: Batch) -> Features:
     return batch.views.get("clip", batch.features)
 
 
-def pack(method: Method, codes: Output) -> Packed:
+def pack(method: Hasher, codes: Output) -> Packed:
     """Checked output of a method as the index stores it: a column for every item."""
     real_valued = method.capabilities.reference == "real-valued"
     return pack_vectors(codes) if real_valued else hamming.pack_codes(codes)
 
 
-def _visible(items: Batch, rows: Rows, views: tuple[str, ...], absent: npt.NDArray[np.bool_] | None) -> Batch:
-    features = _frozen(items.features[rows], absent)
-    seen = {v: _frozen(items.views[v][rows], absent) if v in items.views else features for v in views}
+def _visible(
+    items: Batch,
+    rows: Rows,
+    views: tuple[str, ...],
+    absent: npt.NDArray[np.bool_] | None,
+) -> Batch:
+    features = _frozen(items.features, rows, absent)
+    seen = {v: _frozen(items.views[v], rows, absent) if v in items.views else features for v in views}
     return Batch(features, seen, absent)
 
 
-def _frozen(array: npt.NDArray[Any], blank: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[Any]:
-    """A read-only copy in memory, never the memory map, with zeros in the rows that are ``blank``."""
-    plain = np.array(array)
+def _frozen(
+    array: npt.NDArray[Any],
+    rows: Rows | slice = slice(None),
+    blank: npt.NDArray[np.bool_] | None = None,
+) -> npt.NDArray[Any]:
+    """A read-only copy of rows in memory, never the memory map, with zeros in those that are ``blank``."""
+    plain = np.array(array[rows]) if isinstance(rows, slice) else np.take(np.asarray(array), rows, axis=0)
     if blank is not None:
         plain[blank] = 0
     plain.setflags(write=False)
     return plain
 
 
-def checked(method: Method, codes: Any, rows: int, call: str) -> Output:
+def checked(method: Hasher, codes: Any, rows: int, call: str) -> Output:
     """The output of a call to a method, which must be (rows, bits) codes or (rows, k) vectors."""
-    owner = type(method).__name__
+    owner = getattr(method, "owner", type(method).__name__)
     if method.capabilities.reference == "real-valued":
         return validate_vectors(codes, rows=rows, owner=owner, call=call)
     return validate_codes(codes, rows=rows, bits=method.bits, owner=owner, call=call)

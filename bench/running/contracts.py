@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.checks.suite import check_method
 from bench.data import cache
 from bench.disk import reading, writing
 from bench.disk.form import mismatch
@@ -19,6 +18,8 @@ from bench.errors import FileError
 from bench.plugins import fingerprint, registry
 from bench.progress import Task, say
 from bench.records import RunRecord, selector
+from bench.running import checked
+from bench.running.hosts import APART, Isolation
 from bench.study.planned import PlannedCell
 
 _log = logging.getLogger(__name__)
@@ -36,11 +37,20 @@ class Verdict:
         return replace(record, contract=self.failed, notes=(*record.notes, *self.notes))
 
 
-def verdicts(cells: Sequence[PlannedCell], *, run: bool = True, progress: bool = False) -> dict[str, Verdict]:
+@dataclass(frozen=True, slots=True)
+class How:
+    """How methods are checked; ``progress`` prints a line that says what it costs."""
+
+    thread_count: int = 1
+    isolation: Isolation = APART
+    progress: bool = False
+
+
+def verdicts(cells: Sequence[PlannedCell], how: How, *, run: bool = True) -> dict[str, Verdict]:
     """Key of a cell → the verdict on its method; tests of hashbench check those that are built in.
 
     One check serves all cells of a version whose parameters differ in numbers alone; its parameters are those
-    of the first of them. ``progress`` prints what it costs. Without ``run`` no method is checked.
+    of the first of them. Without ``run`` no method is checked.
     """
     built_in = {name: registry.is_built_in("method", name) for name in {cell.spec.method for cell in cells}}
     known: dict[str, Verdict] = {}
@@ -52,7 +62,7 @@ def verdicts(cells: Sequence[PlannedCell], *, run: bool = True, progress: bool =
             return Verdict(None)
         setting = selector(cell.spec.method, _switches(cell.spec.params))
         if setting not in known:
-            known[setting] = _remembered(cell, setting, progress)
+            known[setting] = _remembered(cell, setting, how)
         return known[setting]
 
     return {cell.spec.key: verdict(cell) for cell in cells}
@@ -63,28 +73,33 @@ def _switches(params: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in params.items() if isinstance(v, bool) or not isinstance(v, (int, float))}
 
 
-def _remembered(cell: PlannedCell, setting: str, progress: bool) -> Verdict:
+def _remembered(cell: PlannedCell, setting: str, how: How) -> Verdict:
     """The verdict of an earlier check of this version, or of one now."""
     name = cell.spec.method
     digest = hashlib.sha256(f"{fingerprint.of_contract(name)} {setting}".encode()).hexdigest()[:16]
     path = cache.base() / "contract" / f"{name}-{digest}.json"
     verdict = _read(path)
     if verdict is None:
-        verdict = _check(cell, setting, progress)
-        _write(path, verdict)
+        verdict, lasting = _check(cell, setting, how)
+        if lasting:
+            _write(path, verdict)
     return verdict
 
 
-def _check(cell: PlannedCell, setting: str, progress: bool) -> Verdict:
+def _check(cell: PlannedCell, setting: str, how: How) -> tuple[Verdict, bool]:
+    """The verdict, and whether it will be the same next time: a check that was ended may do better."""
     started = time.perf_counter()
     with Task(f"contract of {setting}"):
-        results = check_method(cell.method, **cell.spec.params)
+        results, lasting = checked.check(
+            cell.method, cell.spec.params, thread_count=how.thread_count, isolation=how.isolation
+        )
     failed = tuple(result.name for result in results if not result.ok)
-    if progress:
+    if how.progress:
         outcome = f"failed {len(failed)}; see `bench check '{setting}'`" if failed else "passed"
         took = time.perf_counter() - started
         say(f"contract of {setting}: {outcome}; {len(results)} checks in {took:.1f} s, once for this version")
-    return Verdict(failed, tuple(result.message for result in results if result.ok and result.message))
+    notes = tuple(result.message for result in results if result.ok and result.message)
+    return Verdict(failed, notes), lasting
 
 
 def _read(path: Path) -> Verdict | None:

@@ -11,13 +11,12 @@ Without timing, guards, several code lengths and evaluation every K rounds it is
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import platform
-import traceback
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,21 +26,23 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import metrics, threads
-from bench.contract import state
 from bench.contract.dataset import RANDOM_QUERIES
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
-from bench.contract.method import Method, fidelity
+from bench.contract.method import fidelity
 from bench.contract.state import Tree
 from bench.data.cache import kept_folder
 from bench.disk.form import mismatch
-from bench.errors import BenchError
+from bench.errors import BenchError, account
+from bench.isolation.process import DiedError, RaisedError
 from bench.plugins import fingerprint
 from bench.progress import Task
 from bench.protocol import stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
-from bench.records import CONSTANT, Direction, PartRecord, RoundRecord, RunRecord, RunSpec
+from bench.records import CONSTANT, Direction, PartRecord, RoundRecord, RunRecord
+from bench.running import hosts
+from bench.running.hosts import APART, Apart, Hosting, InProcess, Isolation
 from bench.scoring import cosine, hamming, stored
 from bench.storing.checkpoint import Checkpoints
 from bench.storing.means import means
@@ -71,11 +72,13 @@ def run_cells(
     thread_count: int = 1,
     jobs: int = 1,
     checkpoints: Sequence[Path] = (),
+    isolation: Isolation = APART,
 ) -> list[tuple[RunRecord, Arrays]]:
     """Run cells of one stream in one pass over it: every chunk goes to each of them.
 
     They differ in ``bits`` and in the parameters that the method's ``varies`` names, in nothing else.
-    An exception in a method becomes a ``failed`` record with its traceback; the other cells go on.
+    An exception in a method becomes a ``failed`` record with its traceback; the other cells go on. A cell
+    that ends its process, or exceeds a limit of ``isolation``, fails too; unfinished ones are run again.
     ``checkpoints`` has a path for each cell, to save it there between rounds if it takes long.
     """
     first = cells[0]
@@ -83,34 +86,82 @@ def run_cells(
         "code": fingerprint.of_method(first.spec.method),
         "data": first.data.cached.fingerprint,
         "reference": first.method.capabilities.reference,
-        "environment": environment(thread_count, jobs),
+        "environment": environment(thread_count, jobs, isolation),
     }
     reason = skip_reason(first.method, first.data.dataset.train, first.spec)
     if reason:
         skipped = partial(RunRecord, status="skipped", reason=reason, **common)
         return [(skipped(spec=c.spec, fidelity=fidelity(c.method, c.spec.params)), {}) for c in cells]
-    machine = {k: v for k, v in common["environment"].items() if k != "jobs"}
-    saved = Checkpoints(checkpoints, {**common, "environment": machine})
+    if isolation.apart and fingerprint.edited(first.spec.method):
+        raise BenchError(
+            f"method {first.spec.method!r}: its files have changed since this run began, so its cells "
+            "would mix two versions. Run it again; finished cells of the old version are then stale."
+        )
+    how = _How(thread_count, isolation, common)
+    paths = dict(zip((cell.spec.key for cell in cells), checkpoints, strict=False))
+    outcomes: dict[str, tuple[RunRecord, Arrays]] = {}
     with threads.limit(thread_count), Task("", len(first.plan.rounds), each="round") as task:
         _warm_up()
-        if "device" in first.plugin.parameters:
-            importlib.import_module("torch")  # seconds that belong to no cell
-        stream_ = _Stream(first)
-        sessions = [_Session(cell.spec, stream_, thread_count, task) for cell in cells]
-        saved.resume(sessions)
-        stream_.send_to(sessions, saved)
-    done = [(session.record(common), session.arrays) for session in sessions]
-    for at in saved.misled(done):
-        path = checkpoints[at : at + 1]
-        [done[at]] = run_cells([cells[at]], thread_count=thread_count, jobs=jobs, checkpoints=path)
-    return done
+        waiting = [list(cells)]
+        while waiting:
+            group = waiting.pop()
+            sessions, together, saved = _pass(group, how, task, paths)
+            done = [(s.record(common), s.arrays) if s.finished else None for s in sessions]
+            misled = [group[at] for at in saved.misled(done)]
+            outcomes |= {one[0].spec.key: one for one in done if one}
+            again = [session.cell for session in sessions if not session.finished]
+            waiting += [again] if again and together else [[cell] for cell in reversed(again)]
+            waiting += [[cell] for cell in misled]
+    return [outcomes[cell.spec.key] for cell in cells]
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What the passes over one stream have in common."""
+
+    thread_count: int
+    isolation: Isolation
+    facts: Mapping[str, Any]
+
+
+def _pass(
+    cells: Sequence[PlannedCell], how: _How, task: Task, paths: Mapping[str, Path]
+) -> tuple[list[_Session], bool, Checkpoints]:
+    """One pass over the stream, which may end early: unfinished sessions have to be run again.
+
+    They are run together, unless what the cells took together may have ended this one.
+    """
+    first = cells[0]
+    machine = {k: v for k, v in how.facts["environment"].items() if k != "jobs"}
+    kept = [paths[cell.spec.key] for cell in cells if cell.spec.key in paths]
+    saved = Checkpoints(kept, {**how.facts, "environment": machine})
+    sessions: list[_Session] = []
+    with hosts.host(first.method, how.isolation, how.thread_count) as host:
+        stream_ = _Stream(first, host)
+        sessions += [_Session(cell, n, stream_, how.thread_count, task) for n, cell in enumerate(cells)]
+        try:
+            host.start()
+            for session in sessions:
+                session.begin()
+            saved.resume(sessions)
+            stream_.send_to(sessions, saved)
+        except RaisedError as error:
+            for session in sessions:
+                session.fail(error.reason, error.trace)
+        except DiedError as error:
+            culprit = next((s for s in sessions if s.acting), None)
+            if len(cells) > 1 and (culprit is None or error.shared):
+                return sessions, False, saved
+            for session in [culprit] if culprit else sessions:
+                session.fail(error.reason)
+    return sessions, True, saved
 
 
 class _Stream:
     """The data and their order, shared by the cells of one pass."""
 
-    def __init__(self, cell: PlannedCell) -> None:
-        spec, dataset = cell.spec, cell.data.dataset
+    def __init__(self, cell: PlannedCell, host: Apart | InProcess) -> None:
+        spec, dataset, self.host = cell.spec, cell.data.dataset, host
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
         self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
         self.kept = kept_folder(spec.method)
@@ -127,7 +178,9 @@ class _Stream:
         offline = self.cls.capabilities.offline
         fresh = [session for session in sessions if not session.started]
         if fresh and self.plan.pool is not None and self.cls.capabilities.pool and not offline:
-            pool = shown(self.train, self.plan.pool, self.cls.capabilities, self.plan.withheld, self.kept)
+            needs, withheld = self.cls.capabilities, self.plan.withheld
+            pool = shown(self.train, self.plan.pool, needs, withheld, self.kept)
+            self.host.show(pool)
             for session in fresh:
                 session.attempt(0, lambda s: s.fit_pool(pool))
             saved.offer(sessions)
@@ -138,58 +191,82 @@ class _Stream:
             rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
             arrived = self.chunk(self.plan.shown(rows), 0 if offline else round_)
             parts = self.plan.parts(rows)
+            self.host.show(arrived)
             for session in due:
                 session.attempt(round_, lambda s: s.take(arrived, parts))  # noqa: B023  # called at once
             if round_ < max(self.evaluated):
                 saved.offer(sessions)
 
     def chunk(self, rows: Rows, round_: int) -> Chunk:
-        return chunk(self.train, rows, self.cls.capabilities, round_, self.plan.withheld, self.kept)
+        needs, withheld = self.cls.capabilities, self.plan.withheld
+        return chunk(self.train, rows, needs, round_, withheld, self.kept)
 
 
 class _Session:
     """The state of one cell while its rounds go by."""
 
-    def __init__(self, spec: RunSpec, stream_: _Stream, thread_count: int, task: Task) -> None:
-        self.spec, self.stream, self.threads, self.task = spec, stream_, thread_count, task
-        self.clock = Clock()
+    def __init__(
+        self, cell: PlannedCell, number: int, stream_: _Stream, thread_count: int, task: Task
+    ) -> None:
+        self.cell, self.spec, self.number = cell, cell.spec, number
+        self.stream, self.threads, self.task = stream_, thread_count, task
+        self.clock = Clock(stream_.host.cpu)
         self.indexes = {part: self.new_index(part) for part in stream_.plan.parts(np.empty(0, np.intp))}
         self.rounds: list[RoundRecord] = []
         self.fit_seconds: list[float] = []
         self.arrays: Arrays = {}
         self.round = 0
         self.started, self.next_round = False, 0  # how far a resumed cell has come
+        self.acting, self.spent = False, 0.0  # whether its method is at work, and the seconds it has taken
+        self.complete = False
         self.failure: tuple[str, str] | None = None  # reason, traceback
         self.notes = (*stream_.notes, *stand_ins(stream_.train, stream_.cls.capabilities))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the cell has its record."""
+        return self.complete or self.failure is not None
+
+    def begin(self) -> None:
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
+
+    def fail(self, reason: str, trace: str = "") -> None:
+        """The cell fails in this round, unless it has finished."""
+        if not self.finished:
+            self.failure = f"round {self.round}: {reason}", trace
 
     def attempt(self, round_: int, act: Callable[[_Session], None]) -> None:
         """Do something that runs the method's code, unless the cell has failed already."""
         if self.failure is not None:
             return
-        self.round = round_
+        self.round, self.acting, started = round_, True, time.monotonic()
         self.task.turn_to(str(self.spec), round_)
+        self.stream.host.allow(self.spent)
         try:
             act(self)
-        except Exception as error:  # noqa: BLE001  # a plugin may raise anything; the sweep goes on
-            text = f"{error}" if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-            lines = text.splitlines() or [type(error).__name__]
-            self.failure = f"round {round_}: {lines[0]}", traceback.format_exc()
+        except RaisedError as error:
+            self.fail(error.reason, error.trace)
+        except DiedError:
+            raise  # the other cells of the pass cannot go on either
+        except Exception as error:  # noqa: BLE001  # what a method returns may be no codes; the sweep goes on
+            self.fail(*account(error))
+        self.acting = False
+        self.spent += time.monotonic() - started
 
-    def new_method(self) -> Method:
+    def new_method(self) -> Hosting:
         seed = stream.derive_seed(self.spec.seed, "method")
-        return self.stream.cls(bits=self.spec.bits, seed=seed, **self.spec.params)
+        return self.stream.host.new(self.number, self.spec.bits, seed, self.spec.params)
 
     def new_index(self, part: str) -> Index:
         """Training gives no codes to unseen items: where it gives codes to the others, they are encoded."""
         learned = self.spec.database == "learned" and part == "unseen"
-        return Index("reindexed" if learned else self.spec.database, self.stream.train, self.clock)
+        mode = "reindexed" if learned else self.spec.database
+        return Index(mode, self.stream.train, self.clock)
 
     def fit_pool(self, pool: Split) -> None:
-        pool.shared.borrowed = [0.0, 0.0]
         with self.clock.measure("fit_pool"):
-            self.method.fit_pool(pool)
-        self.clock.add("fit_pool", *pool.shared.borrowed)
+            borrowed = self.method.fit_pool(pool)
+        self.clock.add("fit_pool", *borrowed)
         self.started = True
 
     def take(self, arrived: Chunk, parts: Mapping[str, Rows]) -> None:
@@ -201,10 +278,9 @@ class _Session:
         if refit:
             self.method = self.new_method()
         before = self.clock.seconds("fit")
-        arrived.shared.borrowed = [0.0, 0.0]
         with self.clock.measure("fit"):
-            self.method.fit_chunk(arrived)
-        self.clock.add("fit", *arrived.shared.borrowed)
+            borrowed = self.method.fit_chunk(arrived)
+        self.clock.add("fit", *borrowed)
         self.fit_seconds.append(self.clock.seconds("fit") - before)
         for part, index in self.indexes.items():
             index.arrive(self.method, arrived, parts[part], refit=refit)
@@ -217,7 +293,7 @@ class _Session:
         return {
             "started": self.started,
             "next_round": self.next_round,
-            "method": self.method.state_dict(),
+            "method": self.method.save(),
             "indexes": {
                 part: {"rows": index.rows, "packed": index.packed, "rewritten": index.rewritten}
                 for part, index in self.indexes.items()
@@ -238,7 +314,7 @@ class _Session:
         evaluated = [round_ for round_ in sorted(self.stream.evaluated) if round_ < saved["next_round"]]
         if saved["next_round"] > len(self.stream.plan.rounds) or [r.round for r in rounds] != evaluated:
             raise ValueError("it has other rounds")
-        self.method.load_state_dict(saved["method"])
+        self.method.load(saved["method"])
         for part, kept in saved["indexes"].items():
             for name, value in kept.items():
                 setattr(self.indexes[part], name, value)
@@ -247,7 +323,7 @@ class _Session:
         self.fit_seconds = [float(seconds) for seconds in saved["fit_seconds"]]
         self.started, self.next_round = saved["started"], saved["next_round"]
 
-    def evaluate(self, method: Method) -> None:
+    def evaluate(self, method: Hosting) -> None:
         for index in self.indexes.values():
             index.refresh(method)
         queries = {}
@@ -263,7 +339,7 @@ class _Session:
                 queries=len(self.stream.query),
                 seconds=self.clock.take(),
                 bits_rewritten=sum(rewritten) if rewritten else None,
-                state_bytes=state.nbytes(method.state_dict()),
+                state_bytes=method.state_bytes(),
                 parts={part: scores for part, scores in parts.items() if part != "all"},
                 **{f.name: getattr(parts["all"], f.name) for f in fields(PartRecord)},
             )
@@ -273,6 +349,7 @@ class _Session:
         if self.round == max(self.stream.evaluated):
             self.keep_codes(queries)
             self.notes += tuple(method.notes())
+            self.complete = True
 
     def score(self, queries: Mapping[Modality, Any]) -> dict[str, PartRecord]:
         """The scores over every part of the database, and over ``all`` of it."""
@@ -440,9 +517,9 @@ def _cpu() -> str:
     return platform.processor()
 
 
-def environment(thread_count: int, jobs: int) -> dict[str, Any]:
+def environment(thread_count: int, jobs: int, isolation: Isolation = APART) -> dict[str, Any]:
     """Facts about the machine that a reader needs: no names, no paths, no dates."""
-    return {
+    return ({} if isolation.apart else {"in_process": True}) | {
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),

@@ -1,35 +1,40 @@
 """Runs the unfinished cells of a study, on one worker or many.
 
 Everything goes through joblib, so the same sweep runs in this process, in local worker
-processes, or on a Dask or Ray cluster. Only this process stores cells; a worker leaves a trace of
-the cells that it runs, and saves long ones between rounds (bench.storing).
+processes, or on a Dask or Ray cluster. Only this process stores cells; a worker claims the cells
+of a pass when it begins, leaves a trace of them, and saves long ones between rounds (bench.storing).
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import threads
 from bench.errors import BenchError, ParameterError
+from bench.isolation.orphans import end_with
 from bench.plugins import registry
 from bench.progress import Task, say
 from bench.records import RunRecord
 from bench.results import Results
 from bench.running import contracts
+from bench.running.hosts import APART, Isolation
 from bench.running.runner import Arrays, run_cells
-from bench.storing import traces
-from bench.storing.store import CellStatus, Store, standing
+from bench.storing import claims, traces
+from bench.storing.claims import Claims
+from bench.storing.store import CellStatus, Stamp, Store, standing
+from bench.study import passes
 from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
 from bench.study.study import Study
 
-PASS = 32  # cells of one pass at most; each holds a method and its database codes
+_PAUSE = 0.2, 5.0  # seconds between two looks at cells that other runs compute: at first, and at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ def run(
     force: bool = False,
     contract: bool = True,
     progress: bool = False,
+    isolation: Isolation = APART,
     **options: Any,
 ) -> Results:
     """Run a study and return its results; finished cells are skipped.
@@ -62,14 +68,16 @@ def run(
     ``retry`` runs failed cells again, ``force`` all cells. Methods that are not built in are checked first,
     once for every version (:mod:`bench.running.contracts`): what they fail is marked wherever their numbers
     are shown, as it is with ``contract=False``, which checks nothing. ``progress`` prints a line for each
-    cell on standard error.
+    cell on standard error. Cells run in processes of their own, within the limits of ``isolation``.
     """
     if not isinstance(study, Study):
         study = Study.make(Path(study) if study is not None else None, **options)
     elif options:
         raise ParameterError("give either a Study or its options, not both. Use dataclasses.replace().")
     cells = Planner().cells(study)
-    return complete(study, cells, retry=retry, force=force, contract=contract, progress=progress)
+    return complete(
+        study, cells, retry=retry, force=force, contract=contract, progress=progress, isolation=isolation
+    )
 
 
 def complete(
@@ -81,6 +89,7 @@ def complete(
     force: bool = False,
     contract: bool = True,
     progress: bool = False,
+    isolation: Isolation = APART,
 ) -> Results:
     """Run the unfinished ones of these cells, the way ``study`` says, and return the results of all.
 
@@ -88,6 +97,8 @@ def complete(
     """
     store = Store(study.results_folder)
     store.check_writable()
+    store.tidy()
+    stamps = {cell.spec.key: store.stamp(cell.spec) for cell in cells}
     surveyed = survey(study, cells)
     due = [one.cell for one in surveyed if one.due(retry=retry, force=force)]
     if progress and title and due:
@@ -107,16 +118,23 @@ def complete(
     stay = [cell for cell in cells if cell.spec.key not in fresh]
     unchecked = [cell for cell in stay if contract and records[cell.spec.key].contract is None]
     with threads.limit(study.threads):
-        verdicts = contracts.verdicts([*due, *unchecked], run=contract, progress=progress)
+        how = contracts.How(study.threads, isolation, progress)
+        verdicts = contracts.verdicts([*due, *unchecked], how, run=contract)
     for key in (cell.spec.key for cell in unchecked):  # stored by a run that checked no contract
         records[key] = store.write(verdicts[key].on(records[key]), {})
     with (
+        claims.of_this_run(store.folder.resolve()) as claimed,
         traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
         Task(title, len(due), each="cell") as task,
     ):
-        for record, arrays in _compute(due, study):
-            kept = store.write(verdicts[record.spec.key].on(record), arrays)
-            records[kept.spec.key] = kept
+        for record, arrays in _divided(due, study, isolation, claimed, stamps):
+            key, kept = record.spec.key, record
+            if arrays is not None:
+                kept = store.write(verdicts[key].on(record), arrays)
+                claimed.release(key)
+            elif contract and record.contract is None:
+                kept = store.write(verdicts[key].on(record), {})
+            records[key] = kept
             trace.finished(kept)
             if progress:
                 task.finish(_line(kept))
@@ -160,7 +178,53 @@ def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
             cell.stream.cut()
 
 
-def _compute(due: Sequence[PlannedCell], study: Study) -> Iterator[tuple[RunRecord, Arrays]]:
+def _divided(
+    due: Sequence[PlannedCell],
+    study: Study,
+    isolation: Isolation,
+    claimed: Claims,
+    stamps: dict[str, Stamp],
+) -> Iterator[tuple[RunRecord, Arrays | None]]:
+    """The records of all cells: those that this run computes and, without arrays, those of other runs.
+
+    ``stamps`` tell what was stored before this run from what another has stored since.
+    """
+    left = {cell.spec.key: cell for cell in due}
+    free, pause = list(due), _PAUSE[0]
+    while left:
+        for record, arrays in _compute(free, study, isolation, claimed, stamps):
+            del left[record.spec.key]
+            yield record, arrays
+        for record in _stored_since(left.values(), Store(claimed.folder), stamps):
+            del left[record.spec.key]
+            yield record, None
+        free = [cell for key, cell in left.items() if claimed.take(key)]
+        if left and not free:
+            with Task(f"{len(left)} cells that another run computes"):
+                time.sleep(pause)
+            pause = min(2 * pause, _PAUSE[1])
+
+
+def _stored_since(
+    cells: Iterable[PlannedCell], store: Store, stamps: dict[str, Stamp]
+) -> Iterator[RunRecord]:
+    """The usable records that other runs have stored since ``stamps``, which are renewed."""
+    for cell in list(cells):
+        stamp = store.stamp(cell.spec)
+        if stamp and stamp != stamps[cell.spec.key]:
+            stamps[cell.spec.key] = stamp
+            record = store.read(cell.spec)
+            if record and standing(record, cell.data.cached.fingerprint)[0] != "stale":
+                yield record
+
+
+def _compute(
+    due: Sequence[PlannedCell],
+    study: Study,
+    isolation: Isolation,
+    claimed: Claims,
+    stamps: Mapping[str, Stamp],
+) -> Iterator[tuple[RunRecord, Arrays]]:
     from joblib import delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -170,8 +234,12 @@ def _compute(due: Sequence[PlannedCell], study: Study) -> Iterator[tuple[RunReco
     plugins = registry.added_files()
     with _backend(study) as jobs:
         task = delayed(_task)
-        folder = study.results_folder.resolve()
-        tasks = [task(group, study.threads, jobs, plugins, folder) for group in _groups(due, jobs)]
+        owner = os.getpid() if study.backend in ("loky", "multiprocessing") else 0
+        how = study.threads, jobs, plugins, isolation, owner
+        tasks = [
+            task(group, *how, claimed, {c.spec.key: stamps[c.spec.key] for c in group})
+            for group in _groups(due, jobs)
+        ]
         try:
             for finished in _as_finished(tasks, study.backend, jobs):
                 yield from finished
@@ -194,28 +262,51 @@ def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
 
 
 def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:
-    """Cells that run in one pass over the stream: they differ in code length and in what may vary.
-
-    The cells of a pass are in memory together, so it has at most ``PASS``, and few enough that every
-    job gets one.
-    """
-    most = min(PASS, math.ceil(len(due) / jobs))
-    groups: defaultdict[str, list[PlannedCell]] = defaultdict(list)
-    for cell in due:
-        fixed = {k: value for k, value in cell.spec.params.items() if k not in cell.method.varies}
-        groups[replace(cell.spec, bits=0, params=fixed).key].append(cell)
-    return [group[i : i + most] for group in groups.values() for i in range(0, len(group), most)]
+    """Cells that run in one pass over the stream, few enough that every job gets one."""
+    return passes.of(due, min(passes.MOST, math.ceil(len(due) / jobs)))
 
 
 def _task(
-    cells: Sequence[PlannedCell], thread_count: int, jobs: int, plugins: Sequence[Path], folder: Path
+    cells: Sequence[PlannedCell],
+    thread_count: int,
+    jobs: int,
+    plugins: Sequence[Path],
+    isolation: Isolation,
+    owner: int,
+    claimed: Claims,
+    stamps: Mapping[str, Stamp],
 ) -> list[tuple[RunRecord, Arrays]]:
+    if os.getppid() == owner:
+        end_with(owner)
     for path in plugins:
         registry.add_file(path)
+    store = Store(claimed.folder)
+    cells = _claim(cells, store, claimed, stamps)
+    if not cells:
+        return []
     specs = [cell.spec for cell in cells]
-    with traces.running(folder, specs):
-        kept = [Store(folder).checkpoint(spec) for spec in specs]
-        return run_cells(cells, thread_count=thread_count, jobs=jobs, checkpoints=kept)
+    with traces.running(store.folder, specs):
+        kept = [store.checkpoint(spec) for spec in specs]
+        return run_cells(cells, thread_count=thread_count, jobs=jobs, checkpoints=kept, isolation=isolation)
+
+
+def _claim(
+    cells: Sequence[PlannedCell], store: Store, claimed: Claims, stamps: Mapping[str, Stamp]
+) -> list[PlannedCell]:
+    """The cells of a pass that no other run computes or has stored since ``stamps``, now claimed.
+
+    At one that another run computes it stops: that run is about to claim the rest of the pass, too.
+    """
+    mine: list[PlannedCell] = []
+    for cell in cells:
+        key = cell.spec.key
+        if not claimed.take(key):
+            break
+        if store.stamp(cell.spec) in (None, stamps[key]):
+            mine.append(cell)
+        else:
+            claimed.release(key)
+    return mine
 
 
 @contextmanager

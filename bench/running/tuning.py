@@ -19,6 +19,7 @@ from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.progress import Task
 from bench.records import RunRecord, selector
 from bench.running import sweep
+from bench.running.hosts import APART, Isolation
 from bench.study.planner import Planner
 from bench.study.selectors import Plugin, Selected
 from bench.study.study import TUNED, Study
@@ -165,6 +166,7 @@ def tune(
     force: bool = False,
     contract: bool = True,
     progress: bool = False,
+    isolation: Isolation = APART,
 ) -> Tuned:
     """Search the space of one method by Optuna's TPE and return every trial.
 
@@ -193,7 +195,9 @@ def tune(
     def run(values: Mapping[str, Any]) -> Trial:
         one = study.but(methods=[_set(given, values)])
         cells = planner.cells(one)
-        records = sweep.complete(one, cells, retry=retry, force=force, contract=contract).records
+        records = sweep.complete(
+            one, cells, retry=retry, force=force, contract=contract, isolation=isolation
+        ).records
         data.update({r.spec.dataset_label: r.data for r in records})
         done.append(_trial(values, records))
         if progress:

@@ -69,14 +69,16 @@ class Checkpoints:
                 except Exception as error:  # noqa: BLE001  # one of another shape can raise anything
                     cell.failure = f"{type(error).__name__}: {error}", ""
 
-    def misled(self, done: Sequence[tuple[RunRecord, Mapping[str, Any]]]) -> list[int]:
+    def misled(self, done: Sequence[tuple[RunRecord, Mapping[str, Any]] | None]) -> list[int]:
         """The positions of resumed cells that failed or whose scores do not follow from their counts.
 
-        Their checkpoints, which may be why, are removed, so that they can be run from the start.
+        ``done`` has None for a cell that has not finished. The checkpoints of the others, which may be
+        why, are removed, so that they can be run from the start.
         """
         misled = []
         for at in self._resumed:
-            if reason := _fault(*done[at]):
+            outcome = done[at]
+            if outcome and (reason := _fault(*outcome)):
                 _log.warning("%s: the resumed cell failed (%s). It starts over.", self._places[at], reason)
                 discard(self._places[at])
                 misled.append(at)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import time
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +32,9 @@ from bench.storing.arrays import Arrays, packed
 from bench.storing.passed import Passed
 from bench.storing.reading import NewerRecordError, RecordError
 
+Stamp = tuple[int, int] | None  # of a record's file, which every writer replaces; None where there is none
 CellStatus = Literal["done", "skipped", "failed", "stale", "missing"]
+_RECENT = 600.0  # seconds
 _SHOWN = 5  # files left out that are named one by one
 
 
@@ -130,6 +134,14 @@ class Store:
         rest = [f"  and {count - _SHOWN} more; `bench verify {self.title}` names all"]
         return [head.format(self.title), *lines, *(rest if count > _SHOWN else [])]
 
+    def stamp(self, spec: RunSpec) -> Stamp:
+        """Tells a cell's record from any stored after it: the time and the number of its file."""
+        try:
+            status = (self.folder / reading.file_name(spec)).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino
+
     def checkpoint(self, spec: RunSpec) -> Path:
         """Where a cell under way is saved between rounds (bench/storing/checkpoint.py)."""
         return (self.folder / reading.file_name(spec)).with_suffix(".partial")
@@ -143,6 +155,24 @@ class Store:
                 "again."
             )
         return Arrays(self.folder / record.arrays)
+
+    def tidy(self) -> None:
+        """Remove arrays that no record names: those of a process killed between two steps of :meth:`write`.
+
+        Another process may be between them now, so arrays of the last ten minutes stay.
+        """
+        cells: defaultdict[str, list[Path]] = defaultdict(list)
+        for path in self.folder.glob("[!.]*.npz"):
+            record = f"{path.name.rsplit('.', 2)[0]}.json"
+            if reading.is_arrays_name(path.name, record):
+                cells[record].append(path)
+        for record, arrays in cells.items():
+            if len(arrays) > 1 or not (self.folder / record).exists():
+                named = _arrays_of(self.folder / record)
+                for path in arrays:
+                    with suppress(OSError):  # gone meanwhile
+                        if path != named and time.time() - path.stat().st_mtime > _RECENT:
+                            path.unlink()
 
     def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
         """Store a cell in place of what was there, and return the record as stored."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.errors import ParameterError, UnknownNameError
 from bench.records import AXES, RunSpec, Schedule, selector
-from bench.study import selectors
+from bench.study import passes, selectors
 from bench.study.planned import PlannedCell, PlannedData, PlannedStream
 from bench.study.selectors import Plugin, Selected
 from bench.study.study import Study
@@ -26,7 +26,7 @@ class Planner:
         self._streams: dict[tuple[Any, ...], PlannedStream] = {}
 
     def cells(self, study: Study) -> list[PlannedCell]:
-        """Every cell of a study, checked as far as it can be without data.
+        """Every cell of a study, or of its shard, checked as far as it can be without data.
 
         Cells that only differ in what a method does not use are one cell: the pool, where a
         method has no offline stage and the pool takes nothing out of the stream.
@@ -38,7 +38,7 @@ class Planner:
             (self.data(chosen.plugin.name, chosen.params, study.data_folder), chosen.shown)
             for chosen in self.select("dataset", study.datasets)
         ]
-        return self._cross(study, methods, datasets)
+        return passes.shard(self._cross(study, methods, datasets), study.shard)
 
     def variant(
         self, study: Study, cell: PlannedCell, values: Mapping[str, Any], axes: Mapping[str, Any]

@@ -15,7 +15,7 @@ from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
 from bench.records import DIRECTIONS, SINCE, Database, quoted
-from bench.study import selectors
+from bench.study import passes, selectors
 
 MOST_BITS = 1024
 MOST_AT_ONCE = 1024  # jobs, and threads of each
@@ -55,6 +55,7 @@ class Study:
     threads: int = 1
     backend: str = "loky"
     scheduler: str = ""
+    shard: str = ""  # "2/4" is the second of four parts, "" all
 
     @classmethod
     def make(cls, file: Path | None = None, **options: Any) -> Study:
@@ -128,6 +129,7 @@ class Study:
                 "Set train to a share, for instance 0.5."
             )
         stream.parse_evaluate(self.evaluate, 1)
+        passes.parse_shard(self.shard)
         if not 0 <= self.val < MOST_NUMBER:
             raise ParameterError(f"val must be a number of items, 0 or more; got {self.val}.")
         for name in ("jobs", "threads"):

@@ -11,6 +11,7 @@ import pytest
 
 import bench
 from bench.plugins import registry
+from bench.running.hosts import Isolation
 from bench.running.runner import run_cells
 from bench.running.sweep import survey
 from bench.storing.store import Store
@@ -72,3 +73,53 @@ def test_two_workers_run_eight_cells_at_least_1_4_times_as_fast(benchmark: Any, 
     found = benchmark.pedantic(gains, rounds=1)
     benchmark.extra_info["times as fast"] = statistics.median(found)
     assert statistics.median(found) >= 1.4
+
+
+def test_a_process_of_its_own_costs_a_cell_at_most_30_milliseconds(benchmark: Any, tmp_path: Path) -> None:
+    """The median of pairs, in process and apart; the process that children are forked from runs before."""
+    cell = planned(tmp_path, "halves", "tiny", "shuffled:20")
+
+    def extra() -> list[float]:
+        return [took(cell, Isolation()) - took(cell, Isolation(in_process=True)) for _ in range(21)]
+
+    took(cell, Isolation())
+    seconds = statistics.median(benchmark.pedantic(extra, rounds=1))
+    benchmark.extra_info["milliseconds"] = 1000 * seconds
+    assert seconds <= 0.030
+
+
+def test_rounds_of_2000_by_512_take_at_most_half_as_long_again_apart(benchmark: Any, tmp_path: Path) -> None:
+    """Ten rounds and an evaluation at their end: the median of pairs, in process and apart."""
+    cell = planned(tmp_path, "lemon", "wide", "stored:2000")
+
+    def ratios() -> list[float]:
+        return [took(cell, Isolation()) / took(cell, Isolation(in_process=True)) for _ in range(7)]
+
+    took(cell, Isolation())
+    ratio = statistics.median(benchmark.pedantic(ratios, rounds=1))
+    benchmark.extra_info["times as long"] = ratio
+    assert ratio <= 1.5
+
+
+def planned(tmp_path: Path, method: str, dataset: str, schedule: str) -> Any:
+    plugins = [str(PLUGINS / name) for name in ("halves.py", "tiny.py", "wide.py")]
+    study = Study.make(
+        None,
+        methods=method,
+        datasets=dataset,
+        bits="32",
+        seeds=1,
+        train="all",
+        schedule=schedule,
+        plugin=plugins,
+        results=str(tmp_path / "runs"),
+    )
+    return survey(study, Planner().cells(study))[0].cell
+
+
+def took(cell: Any, isolation: Isolation) -> float:
+    """Seconds of one cell."""
+    started = time.perf_counter()
+    [(record, _)] = run_cells([cell], isolation=isolation)
+    assert record.status == "ok", record.traceback
+    return time.perf_counter() - started

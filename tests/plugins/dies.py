@@ -1,4 +1,4 @@
-"""A small online method that is killed once, in the middle of the stream, as by want of memory."""
+"""A small online method that kills the harness once, in the middle of the stream, as want of memory may."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ class Dies(Method):
     """Signs of the correlation of features and random codes so far; draws in every round."""
 
     round: int = -1
-    witness: str = ""  # a file that says who has fitted what; the first process to come to `round` dies
+    witness: str = ""  # a file that says who has fitted what; the first that comes to `round` kills HARNESS
     pause: float = 0.0  # seconds of an epoch
 
     capabilities = Capabilities(pool=True, learned_codes=True)
@@ -44,4 +44,5 @@ class Dies(Method):
         path.write_text(f"{said}{self.bits}:{what}\n")
         if what == str(self.round) and "dies" not in said:
             path.write_text(f"{said}{self.bits}:dies\n")
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(int(os.environ["HARNESS"]), signal.SIGKILL)
+            time.sleep(60)  # this process ends with it

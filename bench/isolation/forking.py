@@ -1,0 +1,99 @@
+"""The process that others are forked from: it has imported what they need, and runs no code of plugins.
+
+It ends when the process that started it does, however that ends, and takes its children along.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from bench import threads
+
+REQUEST = struct.Struct("<cqd")  # FORK or END, the child to end, and the seconds that it has left to do so
+REPLY = struct.Struct("<q")  # the child that was forked, or the status with which it ended
+FORK, END = b"F", b"E"
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+_PAUSE = 0.001
+
+
+def serve(control: int, modules: Sequence[str]) -> None:
+    """Fork and end children as ``control`` asks, until its other end is closed."""
+    for module in modules:
+        importlib.import_module(module)
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    gc.freeze()  # a child that collects garbage then copies no pages
+    children: set[int] = set()
+    with socket.socket(fileno=control) as end, threads.limit(1):  # which takes children 10 ms the first time
+        try:
+            while True:
+                data, files, *_ = socket.recv_fds(end, REQUEST.size, 1)
+                if len(data) < REQUEST.size:
+                    return
+                kind, child, grace = REQUEST.unpack(data)
+                if kind == FORK:
+                    child = os.fork()
+                    if child == 0:
+                        end.close()
+                        _become(files[0], library)
+                    os.close(files[0])
+                    children.add(child)
+                    end.sendall(REPLY.pack(child))
+                else:
+                    children.discard(child)
+                    end.sendall(REPLY.pack(_ended(child, grace)))
+        except (ConnectionError, KeyboardInterrupt):
+            return
+        finally:
+            for child in children:
+                _kill(child)
+
+
+def _become(file: int, library: ctypes.CDLL | None) -> NoReturn:
+    """Go on as the child; never return to the loop of the parent."""
+    code = 1
+    try:
+        parent = os.getppid()
+        os.setsid()  # an interrupt at the terminal is the harness's, and what a method starts ends with it
+        if library is not None:
+            library.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() == parent:
+            from bench.isolation import child
+
+            child.serve(socket.socket(fileno=file))
+            code = 0
+    finally:
+        os._exit(code)
+
+
+def _ended(child: int, grace: float) -> int:
+    """The status of a child that has ended, by itself or killed when ``grace`` is over."""
+    deadline = time.monotonic() + grace
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        if time.monotonic() >= deadline:
+            _kill(child)
+            _, status = os.waitpid(child, 0)
+            break
+        time.sleep(_PAUSE)
+    _kill(child)
+    return status
+
+
+def _kill(child: int) -> None:
+    """End a child and what it has started."""
+    for kill in (os.kill, os.killpg):
+        with suppress(ProcessLookupError, PermissionError):
+            kill(child, signal.SIGKILL)

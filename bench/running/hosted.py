@@ -1,0 +1,112 @@
+"""The methods of one pass in a process of their own: this runs there, and sees what it is sent."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import threads
+from bench.contract import state
+from bench.contract.items import Chunk, Split
+from bench.contract.method import Method
+from bench.isolation.channel import Channel, Message
+from bench.isolation.child import Answer
+from bench.plugins import registry
+from bench.protocol import shown
+from bench.running import parcels
+
+
+class Hosted:
+    """Answers what :class:`bench.running.hosts.Apart` asks: every request names a cell's function."""
+
+    def __init__(self, module: str, name: str, thread_count: int, imports: Sequence[str]) -> None:
+        for needed in imports:  # seconds that belong to no cell
+            importlib.import_module(needed)
+        self.cls: type[Method] = registry.member(module, name)
+        self.methods: dict[int, Method] = {}
+        self.items: Split | None = None
+        self.limit = ExitStack()
+        self.limit.enter_context(threads.limit(thread_count))
+
+    def __call__(self, message: Message, channel: Channel) -> Answer:
+        if message.kind == "items":
+            self.items = parcels.split(message)
+            return {}, {}
+        cell = int(message.values["cell"])
+        if message.kind == "new":
+            self.methods[cell] = self.cls(
+                bits=message.values["bits"], seed=message.values["seed"], **message.values["params"]
+            )
+            return {}, {}
+        answer: Answer = getattr(self, f"_{message.kind}")(self.methods[cell], message)
+        return answer
+
+    def _fit_pool(self, method: Method, message: Message) -> Answer:
+        pool = self._items()
+        pool.shared.borrowed = [0.0, 0.0]
+        method.fit_pool(pool)
+        return {}, {"borrowed": pool.shared.borrowed}
+
+    def _fit_chunk(self, method: Method, message: Message) -> Answer:
+        chunk = self._chunk()
+        chunk.shared.borrowed = [0.0, 0.0]
+        method.fit_chunk(chunk)
+        return {}, {"borrowed": chunk.shared.borrowed}
+
+    def _encode(self, method: Method, message: Message) -> Answer:
+        batch = parcels.batch(message)
+        codes = method.encode(batch, message.values["modality"])
+        return _codes(shown.checked(method, codes, len(batch), "encode"))
+
+    def _encode_database(self, method: Method, message: Message) -> Answer:
+        chunk = self._chunk()
+        codes = method.encode_database(chunk, message.values["modality"])
+        return _codes(shown.checked(method, codes, len(chunk), "encode_database"))
+
+    def _update_database(self, method: Method, message: Message) -> Answer:
+        codes = method.update_database(message.values["modality"])
+        if codes is None:
+            return {}, {}
+        rows = (
+            len(codes) if isinstance(codes, np.ndarray) else 0
+        )  # the harness knows how many there should be
+        return _codes(shown.checked(method, codes, rows, "update_database"))
+
+    def _notes(self, method: Method, message: Message) -> Answer:
+        return {}, {"notes": [str(note) for note in method.notes()]}
+
+    def _state_bytes(self, method: Method, message: Message) -> Answer:
+        return {}, {"bytes": state.nbytes(method.state_dict())}
+
+    def _save(self, method: Method, message: Message) -> Answer:
+        """The state as the bytes of a file: the harness keeps them, and reads nothing in them."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "state"
+            state.save(path, method.state_dict())
+            return {"state": np.frombuffer(path.read_bytes(), np.uint8)}, {}
+
+    def _load(self, method: Method, message: Message) -> Answer:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "state"
+            path.write_bytes(message.arrays["state"].tobytes())
+            method.load_state_dict(state.load(path))
+        return {}, {}
+
+    def _items(self) -> Split:
+        assert self.items is not None, "items are sent before a method is fitted to them"
+        return self.items
+
+    def _chunk(self) -> Chunk:
+        assert isinstance(self.items, Chunk), "a chunk is sent before a method is fitted to it"
+        return self.items
+
+
+def _codes(codes: npt.NDArray[Any]) -> Answer:
+    return {"codes": codes}, {}

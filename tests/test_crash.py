@@ -1,0 +1,28 @@
+"""A few kills of tests/crash.py, which makes as many as one likes."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def crash() -> Any:
+    """tests/crash.py, a script."""
+    spec = importlib.util.spec_from_file_location("crash", Path(__file__).with_name("crash.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="kills by signals")
+def test_twenty_kills_change_no_bit_and_leave_nothing(crash: Any) -> None:
+    suite = crash.crash(kills=20, seed=1)
+    assert not suite.problems, "\n".join(suite.problems)
+    assert suite.kills.total() >= 20

@@ -1,0 +1,154 @@
+"""Ctrl-C and SIGTERM end every command with an exit code and one line, at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main, stopping
+
+ROOT = Path(__file__).parents[1]
+PLUGINS = ",".join(
+    str(ROOT / "tests" / "plugins" / name) for name in ("counts.py", "slow.py", "tiny.py", "toy.py")
+)
+RUN = ["run", "--plugin", PLUGINS, "--datasets", "tiny", "--methods", "slow", "--bits", "8", "--seeds", "4"]
+RUN += ["--no-contract"]
+TUNE = ["tune", "counts", *RUN[1:5], "--val", "10", "--space", "pause=50..99", "--no-contract"]
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a command in a session of its own, whose methods wait for ever."""
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "BENCH_CACHE": str(tmp_path / "cache"),
+        "HELD": "1",
+        "COUNTS": str(tmp_path / "counts"),
+    }
+    own |= {"BENCH_RESULTS": str(tmp_path / "runs"), "BENCH_DATA": str(tmp_path / "data")}
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*words: str) -> subprocess.Popen[str]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "bench.cli", *words],
+                cwd=tmp_path,
+                env={**os.environ, **own},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        )
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(pattern: str, folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not list(folder.glob(pattern)):
+        assert time.monotonic() < deadline, f"no {pattern} in {folder}"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("number", CODES)
+def test_a_stopped_run_ends_its_workers_and_leaves_nothing(
+    start: Start, tmp_path: Path, number: signal.Signals, jobs: str
+) -> None:
+    import psutil
+
+    running = start(*RUN, "--jobs", jobs)
+    wait_for(".cells-*.trace", tmp_path / "runs")
+    workers = psutil.Process(running.pid).children(recursive=True)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=30)
+    assert running.returncode == CODES[number]
+    assert err.strip() == f"bench: {stopping.HOW[number]}. Finished cells are kept; run it again to continue."
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert not [p.name for p in (tmp_path / "runs").iterdir() if not p.name.startswith(".cells-")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], TUNE])
+def test_sigterm_ends_other_commands_alike(start: Start, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "runs").mkdir()
+    running = start(*command)
+    if command[0] == "serve":
+        assert running.stdout is not None
+        running.stdout.readline()
+    else:
+        wait_for(".cells-*.trace", tmp_path / "runs")
+    running.terminate()
+    _, err = running.communicate(timeout=30)
+    assert running.returncode == 143
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["list", "methods"], ["data", "prepare", "toy", "--plugin", PLUGINS]])
+def test_ctrl_c_while_bench_starts_shows_no_traceback(start: Start, command: list[str]) -> None:
+    """From 60 ms on, when Python itself has started: before, the traceback is Python's."""
+    for wait in range(60, 300, 12):
+        running = start(*command)
+        time.sleep(wait / 1000)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+        assert "Traceback" not in err, (wait, err)
+        assert running.returncode in (0, 130, -signal.SIGINT), (wait, err)
+
+
+def test_an_interrupt_that_a_library_hides_is_still_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hide(*_: object) -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise ImportError("numpy failed to import") from None
+        return 0
+
+    monkeypatch.setattr("bench.cli._execute", hide)
+    assert main([]) == 143
+    assert capsys.readouterr().err.startswith("bench: terminated.")
+
+
+def test_an_error_without_a_signal_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> int:
+        raise ImportError("numpy failed to import")
+
+    monkeypatch.setattr("bench.cli._execute", breaks)
+    with pytest.raises(ImportError):
+        main([])
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as for a command in the background
+    try:
+        with stopping.handled(to_the_end=False) as arrived:
+            signal.raise_signal(signal.SIGTERM)
+        assert not arrived
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    with stopping.handled(to_the_end=False):
+        pass
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.unraisablehook) == before
