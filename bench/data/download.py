@@ -1,7 +1,4 @@
-"""Downloads the files of a card: resumes broken transfers, compares checksums, and keeps only complete files.
-
-pooch compares the checksum and moves the file into place; the transfer is our own, since pooch cannot resume.
-"""
+"""Downloads the files of a card: resumes transfers, compares checksums, keeps only complete files."""
 
 from __future__ import annotations
 
@@ -14,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pooch
 import requests
 
 from bench.contract.card import Card, Expected
@@ -83,13 +79,15 @@ def wrong(expected: Expected, home: Path) -> str:
     if expected.bytes is not None and size != expected.bytes:
         return f"has {size} bytes; expected {expected.bytes}"
     kind, value = seen.checksum(expected, home)
-    if kind:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, kind).hexdigest()
-        if digest != value:
-            origin = "" if expected.checksum[0] else ", that of its first download"
-            return f"has the {kind} {digest}; expected {value}{origin}"
+    if kind and (digest := _digest(path, kind)) != value:
+        origin = "" if expected.checksum[0] else ", that of its first download"
+        return f"has the {kind} {digest}; expected {value}{origin}"
     return ""
+
+
+def _digest(path: Path, kind: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def _trust(expected: Expected, home: Path, transfer: _Transfer) -> str:
@@ -114,24 +112,20 @@ def _pages(card: Card) -> str:
 
 
 def _fetch(card: Card, expected: Expected, home: Path, patience: Patience) -> _Transfer:
-    pooch.get_logger().setLevel("WARNING")
     target, (kind, value) = home / expected.path, seen.checksum(expected, home)
     transfer = _Transfer(card, expected, target.with_name(f".{target.name}.part"), patience)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        pooch.retrieve(
-            expected.url,
-            known_hash=f"{kind}:{value}" if kind else None,
-            fname=target.name,
-            path=target.parent,
-            downloader=transfer,
-        )
+        transfer.complete(expected.url)
+        if kind and _digest(transfer.part, kind) != value:
+            transfer.part.unlink()
+            raise DataError(
+                f"{expected.url}: the download does not match {kind} {value}{_changed(card, expected, home)}"
+            )
+        transfer.part.replace(target)
+        writing.flush(target.parent)
         if not kind:
             seen.keep(expected, home)
-    except ValueError as error:  # how pooch reports another checksum; it has deleted the file
-        raise DataError(
-            f"{expected.url}: the download does not match {kind} {value}{_changed(card, expected, home)}"
-        ) from error
     except OSError as error:
         raise StoreError(
             f"{target}: cannot be written ({error.strerror or error}). Check --data-root."
@@ -164,7 +158,7 @@ def _interruption(error: Exception) -> str:
 
 @dataclass
 class _Transfer:
-    """A downloader for pooch that resumes where an earlier one stopped."""
+    """Fills ``part`` and resumes where an earlier transfer stopped."""
 
     card: Card
     expected: Expected
@@ -173,7 +167,8 @@ class _Transfer:
     failures: list[str] = field(default_factory=list)
     plain: bool = False  # over http, at least in part
 
-    def __call__(self, url: str, output_file: Any, _: object) -> None:
+    def complete(self, url: str) -> None:
+        """Receive the file; raises :class:`DataError` where that is not possible."""
         while True:
             before = self._size()
             try:
@@ -192,8 +187,6 @@ class _Transfer:
                 raise DataError(f"{url}: cannot be requested ({reason}). {self._by_hand()}") from error
         self._version_file().unlink(missing_ok=True)
         writing.flush(self.part)
-        self.part.replace(output_file)
-        writing.flush(self.part.parent)
 
     def _once(self, url: str) -> None:
         """Request the rest of the file once; :class:`DataError` if another attempt would be pointless."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from functools import cache
 
 _PAUSE = 0.5  # seconds between two looks
 
 
-@cache
 def end_with(parent: int) -> None:
     """Watch the parent of this process from a thread, from now on."""
     threading.Thread(target=_watch, args=(parent,), name="watches the parent", daemon=True).start()

@@ -234,8 +234,7 @@ def _compute(
     plugins = registry.added_files()
     with _backend(study) as jobs:
         task = delayed(_task)
-        owner = os.getpid() if study.backend in ("loky", "multiprocessing") else 0
-        how = study.threads, jobs, plugins, isolation, owner
+        how = study.threads, jobs, plugins, isolation
         tasks = [
             task(group, *how, claimed, {c.spec.key: stamps[c.spec.key] for c in group})
             for group in _groups(due, jobs)
@@ -272,12 +271,9 @@ def _task(
     jobs: int,
     plugins: Sequence[Path],
     isolation: Isolation,
-    owner: int,
     claimed: Claims,
     stamps: Mapping[str, Stamp],
 ) -> list[tuple[RunRecord, Arrays]]:
-    if os.getppid() == owner:
-        end_with(owner)
     for path in plugins:
         registry.add_file(path)
     store = Store(claimed.folder)
@@ -323,8 +319,12 @@ def _backend(study: Study) -> Iterator[int]:
             stack.enter_context(parallel_config(backend="ray", n_jobs=jobs))
         else:
             jobs = study.jobs
-            inner = {"inner_max_num_threads": study.threads} if study.backend == "loky" else {}
-            stack.enter_context(parallel_config(backend=study.backend, n_jobs=jobs, **inner))
+            workers: dict[str, Any] = (
+                {"inner_max_num_threads": study.threads} if study.backend == "loky" else {}
+            )
+            if study.backend in ("loky", "multiprocessing"):
+                workers |= {"initializer": end_with, "initargs": (os.getpid(),)}
+            stack.enter_context(parallel_config(backend=study.backend, n_jobs=jobs, **workers))
         yield jobs
 
 
