@@ -254,7 +254,7 @@ def _selected(x: Features, rows: Rows) -> Features:
             for start in range(0, len(rows), step):
                 file.write(x[rows[start : start + step]].data)
             file.flush()
-            return np.memmap(file, x.dtype, "r", shape=(len(rows), x.shape[1]))
+            return np.memmap(file, dtype=np.float32, mode="r", shape=(len(rows), x.shape[1]))
     except OSError as error:
         raise DataError(
             f"temporary folder {tempfile.gettempdir()}: cannot hold {len(rows)} rows of {x.shape[1]} columns "
