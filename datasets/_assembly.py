@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from bench.datasets._mapping import Mapped
 from bench.datasets._reading import AnyVariable
 from bench.datasets._splitting import SplitKind
 
+STEP = 1 << 22  # values that are copied at a time
 NOT_ITEMS = ("classes", "query_index", "database_index", "split")  # roles whose arrays have no row per item
 
 
@@ -94,7 +96,7 @@ class Assembly:
             roles, self.available, rows, split=self.split, queries=self.queries, seed=self.seed
         )
         train, query = (
-            _Part(name, {r: x[chosen_rows] for r, x in own.items()}, chosen_rows)
+            _Part(name, {r: _selected(x, chosen_rows) for r, x in own.items()}, chosen_rows)
             for name, chosen_rows in (("train", chosen.train), ("query", chosen.query))
         )
         return train, query, chosen.note
@@ -155,11 +157,10 @@ class _Part:
 
     def split(self, keep: npt.NDArray[np.bool_]) -> Split:
         def batch(modality: str) -> Batch:
-            rows: slice | npt.NDArray[np.bool_] = slice(None) if keep.all() else keep
-            views = {
-                r.partition("_")[2]: x[rows] for r, x in self.features.items() if r.startswith(f"{modality}_")
-            }
-            return Batch(self.features[modality][rows], views)
+            kept = {r: x for r, x in self.features.items() if r.startswith(modality)}
+            if not keep.all():
+                kept = {r: _selected(x, np.flatnonzero(keep)) for r, x in kept.items()}
+            return Batch(kept.pop(modality), {r.partition("_")[2]: x for r, x in kept.items()})
 
         assert self.labels is not None
         return Split(image=batch("image"), text=batch("text"), labels=self.labels[keep], ids=self.ids[keep])
@@ -241,3 +242,21 @@ def _features(mapped: Mapped) -> Features:
         x = mapped.features()
     finite(mapped.where, x)
     return x
+
+
+def _selected(x: Features, rows: Rows) -> Features:
+    """Some rows of a matrix; those of a mapped file are copied block by block into a temporary file."""
+    if not isinstance(x, np.memmap) or not len(rows):
+        return x[rows]
+    step = max(1, STEP // max(1, x.shape[1]))
+    try:
+        with tempfile.TemporaryFile() as file:
+            for start in range(0, len(rows), step):
+                file.write(x[rows[start : start + step]].data)
+            file.flush()
+            return np.memmap(file, dtype=np.float32, mode="r", shape=(len(rows), x.shape[1]))
+    except OSError as error:
+        raise DataError(
+            f"temporary folder {tempfile.gettempdir()}: cannot hold {len(rows)} rows of {x.shape[1]} columns "
+            f"({error.strerror or error}). Set TMPDIR to a folder with enough space."
+        ) from error

@@ -249,7 +249,7 @@ def _folder(home: Path) -> Path:
         if not (folder / kind).is_dir():
             raise DataError(
                 f"{folder / kind}: no such folder; expected the files of openclipart-{kind}. Run: "
-                "bench data get openclipart, or apt-get install openclipart-png openclipart-svg."
+                "`bench data get openclipart`, or `apt-get install openclipart-png openclipart-svg`."
             )
     return folder
 

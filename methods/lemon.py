@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve, svd
@@ -28,6 +30,7 @@ from bench.methods._codes import (
     procrustes,
 )
 from bench.methods._online import Array, RunningRidge, dot, linear_codes
+from bench.methods._student import EPOCHS, HIDDEN, MEMORY, Student
 
 
 class Sums(State):
@@ -80,6 +83,12 @@ class LEMON(Method):
     gamma: float = param(0.1, "ridge penalty of the label embedding", above=0)
     xi: float = param(1.0, "ridge penalty of the hash functions", above=0)
     iterations: int = param(5, "alternating updates per chunk", least=1)
+    student: Literal["linear", "hidden"] = param(
+        "linear", "hash functions: ridge regression, or networks with hidden units (ours, not the authors')"
+    )
+    hidden: int = HIDDEN
+    epochs: int = EPOCHS
+    memory: int = MEMORY
     tolerance: float = TOLERANCE
     absolute: bool = ABSOLUTE
 
@@ -100,6 +109,7 @@ class LEMON(Method):
         self.sums_: Sums | None = None
         self.hash_: dict[Modality, RunningRidge] = {m: RunningRidge() for m in MODALITIES}
         self.w_: dict[Modality, Array] = {}
+        self.student_ = Student.new(self.bits, memory=self.memory)
 
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "supervised methods always receive labels"
@@ -108,6 +118,9 @@ class LEMON(Method):
         b, v = self._learn(labels, g, old)
         self.sums_ = old.plus(labels, g, b, v)
         self._codes = b.astype(np.int8)
+        if self.student == "hidden":
+            self.student_.fit(chunk, b, hidden=self.hidden, epochs=self.epochs, rng=self.rng)
+            return
         for m in MODALITIES:
             self.hash_[m].add(chunk.batch(m).features, b, chunk.shared, m)
             self.w_[m] = self.hash_[m].solve(self.xi, chunk.shared, m)
@@ -131,6 +144,8 @@ class LEMON(Method):
         return b, v
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
+        if self.student == "hidden":
+            return sign(self.student_.project(batch.features, modality))
         return linear_codes(batch.features, self.w_[modality])
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:

@@ -31,7 +31,7 @@ def render(results: Results, *, metric: Metric = "map") -> Figure:
     """One diagram per protocol in which three methods share two blocks.
 
     A block is a dataset at a code length; its score is the mean over seeds and directions after the
-    last round. Methods that lack a block, and references, are left out.
+    last round. Methods that lack a block, constant codes and references are left out.
     """
     check_metric(results, metric)
     ranked = [(p, r) for p in protocols(results) if (r := _ranks(p, metric)) is not None]
@@ -74,7 +74,7 @@ def _plot(
 def _ranks(protocol: Protocol, metric: str) -> tuple[Ranks, int] | None:
     scores: dict[str, dict[tuple[str, int], list[float]]] = {}
     for r in protocol.records:
-        if not r.word and not r.reference:
+        if not r.word and not r.reference and not r.constant:
             values = [r.rounds[-1].metrics[f"{metric}/{d}"] for d in r.spec.directions]
             place = dataset_of(r), r.spec.bits
             scores.setdefault(r.spec.label, {}).setdefault(place, []).append(float(np.mean(values)))

@@ -362,11 +362,11 @@ def _checkpoint(folder: Path) -> Path:
     from bench.storing import checkpoint
 
     checkpoint.EVERY, checkpoint._SHARE = 0.0, 0
-    os.environ["STOPS_AT"] = "2"
+    os.environ |= {"STOPS_AT": "2", "HARNESS": str(os.getpid())}
     try:
         assert _resume(folder, folder) == 130
     finally:
-        del os.environ["STOPS_AT"]
+        del os.environ["STOPS_AT"], os.environ["HARNESS"]
     return next((folder / "runs").glob("*.partial"))
 
 

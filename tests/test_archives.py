@@ -99,7 +99,7 @@ def test_a_truncated_archive_is_an_error_and_leaves_no_file(
 ) -> None:
     path = make(tmp_path / "archive", "one.txt")
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(DataError, match=r"archive: is (damaged|neither)"):
+    with pytest.raises(DataError, match=r"archive: is (damaged|no zip)"):
         unpack.unpack(path, tmp_path / "out")
     assert left(tmp_path) == ["archive"]
 

@@ -229,8 +229,10 @@ def test_a_cell_with_a_damaged_checkpoint_starts_over_with_a_line_that_says_so(
     stops = registry.get("method", "stops")
     study: dict[str, Any] = {"methods": "stops", "datasets": "tiny", "bits": "8", "seeds": 1}
     study |= {"schedule": "shuffled:10", "results": str(tmp_path / "runs")}
+    study["isolation"] = Isolation(in_process=True)  # the class counts, and is interrupted
     stops.begun.clear()
     monkeypatch.setenv("STOPS_AT", "3")
+    monkeypatch.setenv("HARNESS", str(os.getpid()))
     with pytest.raises(KeyboardInterrupt):
         bench.run(**study)
     [path] = (tmp_path / "runs").glob("*.partial")

@@ -347,3 +347,15 @@ def test_help_of_a_command_shows_an_example(command: str, capsys: pytest.Capture
         main([command, "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert re.search(rf"examples?: bench {command}\b", shown)
+
+
+def test_the_help_lists_every_command_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+    known = re.findall(r"'(\w+)'", capsys.readouterr().err.partition("choose from")[2])
+    assert known and [len(re.findall(rf"^  {name} ", shown, re.MULTILINE)) for name in known] == [1] * len(
+        known
+    )

@@ -100,9 +100,9 @@ def test_an_option_of_a_report_given_twice_is_refused(capsys: pytest.CaptureFixt
 
 def test_a_pipe_is_not_replaced_by_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["run", *CELL, "--results", "runs"])
-    os.mkfifo("pipe")
-    assert "it is a device or a pipe" in refused(["table", "--results", "runs", "--out", "pipe"], capsys)
-    assert Path("pipe").is_fifo()
+    os.mkfifo("pipe.txt")
+    assert "it is a device or a pipe" in refused(["table", "--results", "runs", "--out", "pipe.txt"], capsys)
+    assert Path("pipe.txt").is_fifo()
 
 
 def test_a_draw_with_a_negative_seed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

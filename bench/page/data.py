@@ -228,6 +228,7 @@ def _record(
         "environment": environments(dict(record.environment)),
         "notes": list(record.notes),
         "contract": record.breach,
+        "constant": record.constant,
         "items": last.items if last else None,
         "queries": last.queries if last else None,
         "empty": dict(last.empty_queries) if last else {},

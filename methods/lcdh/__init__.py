@@ -6,7 +6,7 @@ Only the outline is the paper's; every equation is our reconstruction (docs/lcdh
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -32,15 +32,18 @@ from bench.api import (
     sign,
 )
 from bench.methods._online import Array
-from bench.methods.lcdh.history import History, Signals, UnitRows
-from bench.methods.lcdh.linear import Kernel, Projection, rotated_axes, unit_rows
-from bench.methods.lcdh.past import Past
-from bench.methods.lcdh.sgd import Networks
-from bench.methods.lcdh.student import Choice, ClosedForm, Part, signs
+from bench.methods._scaling import Scaling
+from bench.methods._student import EPOCHS, HIDDEN, MEMORY, Student
+from bench.methods.lcdh.balanced import Balanced
+from bench.methods.lcdh.history import Group, History, Signals, UnitRows
+from bench.methods.lcdh.linear import rotated_axes, unit_rows
+from bench.methods.lcdh.sgd import Layers
+from bench.methods.lcdh.student import ClosedForm, Part, Regressions, descended_codes, signs
 from bench.methods.lcdh.teacher import (
     Fusion,
     Recipe,
     Seen,
+    Target,
     Teacher,
     content,
     identity,
@@ -50,16 +53,16 @@ from bench.methods.lcdh.teacher import (
 from bench.methods.lcdh.variants import VARIANTS
 
 POOL = 20_000  # at most this many pairs train a teacher; bounds its time
-PART = 2_000  # items coded together: against few anchors, larger parts unbalance the bits
+PART = 2_000  # items coded together
 BLOCK = 4_096  # items encoded at a time; bounds memory
-WIDTH = 512  # wider student features are projected to this many axes
 
 
 class LCDH(Method):
     """Lightweight contrastive distilled hashing, re-implemented: offline CLIP teacher, light online student.
 
     The codes B of a chunk are chosen so that their similarities to ALL earlier codes match the teacher's
-    (lambda1) and the labels' (lambda2), and so that one hash function per modality can reproduce them.
+    (lambda1) and the labels' (lambda2), and so that one linear hash function per modality can reproduce them.
+    The student then learns these codes and the labels.
     The teacher sees the run's ``pool``: first_chunk, separate:N, full, or none (no teacher).
     """
 
@@ -74,36 +77,41 @@ class LCDH(Method):
         "available.",
     )
     variants = VARIANTS
-    varies = ("lambda1", "lambda2", "alpha", "eta", "iterations", "sweeps", "codes", "gamma", "rate")
+    varies = ("lambda1", "lambda2", "alpha", "eta", "mu", "iterations", "sweeps", "codes", "gamma", "rate")
 
-    lambda1: float = param(1.0, "weight of the teacher's (offline) similarity", least=0)
+    lambda1: float = param(0.3, "weight of the teacher's (offline) similarity", least=0)
     lambda2: float = param(
         1.0, "weight of the online similarity: labels or, for unlabelled items, features", least=0
     )
-    alpha: float = param(0.3, "weight of the hash functions in the choice of codes (cf)", least=0)
-    eta: float = param(0.1, "ridge penalty per item so far (cf)", above=0)
-    iterations: int = param(2, "updates of codes and hash functions per chunk (cf)", least=0)
-    sweeps: int = param(2, "sweeps over the bits per update (cf)", least=1)
-    codes: Choice = param(
-        "dcc",
-        "dcc: bit by bit; sign: signs of the pull; relaxed: real codes, rounded; teacher: its codes (cf)",
+    alpha: float = param(0.3, "weight of the hash functions in the choice of codes", least=0)
+    eta: float = param(0.1, "ridge penalty per item so far", above=0)
+    codes: Literal["balanced", "dcc", "teacher"] = param(
+        "balanced",
+        "balanced: beside a balanced embedding; dcc: bit by bit, against anchors; teacher: the teacher's",
     )
-    anchors: int = param(1000, "pool items that start the history; use at least 8 per bit", least=1)
-    welcome: bool = param(True, "add anchors for classes that are new to the history")
+    mu: float = param(0.1, "weight of the rotation from embedding to codes (balanced)", least=0)
+    iterations: int = param(2, "updates of codes and hash functions per chunk", least=0)
+    sweeps: int = param(2, "sweeps over the bits per update (dcc)", least=1)
+    anchors: int = param(1000, "pool items that start the history (dcc); use at least 8 per bit", least=1)
     forget: float = param(1.0, "factor on the weight of older chunks at each new chunk", above=0, most=1)
-    student: Literal["linear", "rbf", "mlp"] = param(
-        "linear", "hash functions on plain features; RBF to items of the first chunk; hidden units (sgd only)"
+    student: Literal["hidden", "linear"] = param(
+        "hidden", "hash functions: networks that learn codes and labels, or ridge regressions"
     )
-    centres: int = param(500, "RBF centres", least=1)
-    hidden: int = param(512, "hidden units of student=mlp", least=1)
-    solver: Literal["cf", "sgd"] = param("cf", "cf: closed form; sgd: gradients through tanh")
-    epochs: int = param(20, "training epochs per chunk (sgd)", least=1)
+    hidden: int = HIDDEN
+    epochs: int = EPOCHS
+    memory: int = MEMORY
+    solver: Literal["cf", "sgd"] = param(
+        "cf", "cf: closed form; sgd: a linear student by gradients through tanh gives the codes"
+    )
     rate: float = param(1e-3, "learning rate of Adam (sgd)", above=0)
     gamma: float = param(0.1, "weight of the quantisation loss (sgd)", least=0)
     pin: bool = param(True, "compare a chunk with the history as well as with itself (sgd)")
     warm: bool = param(True, "start from the weights of the previous chunk (sgd)")
-    teacher: Literal["trained", "zero", "past"] = param(
-        "trained", "trained: on the pool; zero: PCA and ITQ of the pool; past: retrained on all chunks so far"
+    teacher: Literal["trained", "zero"] = param(
+        "trained", "trained: on the pool; zero: PCA and ITQ of the pool"
+    )
+    target: Target = param(
+        "clip", "similarity that trains the teacher: of CLIP features, of labels, or the mean of both"
     )
     teacher_epochs: int = param(20, "training epochs of the teacher", least=1)
     teacher_width: int = param(256, "width of the teacher's tokens", least=1)
@@ -118,23 +126,24 @@ class LCDH(Method):
         super().__post_init__()
         self._check()
         self.teacher_: Teacher | None = None
-        self.past_: Past | None = None
         self.axes_: Array | None = None  # projection for the first codes, without a teacher
-        self.features_: dict[Modality, Projection | Kernel] = {}
-        self.history_ = History.empty(self.bits)
-        hidden = self.hidden if self.student == "mlp" else 0
-        self.student_: ClosedForm | Networks = (
-            ClosedForm.new() if self.solver == "cf" else Networks.new(bits=self.bits, hidden=hidden)
+        self.features_: dict[Modality, Scaling] = {}
+        self.history_: History | Balanced = (
+            Balanced.empty(self.bits) if self.balanced else History.empty(self.bits)
         )
+        self.linear_: ClosedForm | Layers = ClosedForm.new() if self.solver == "cf" else Layers(self.bits)
+        self.student_ = Student.new(self.bits, memory=self.memory) if self.student == "hidden" else None
         self._codes: Codes = np.empty((0, self.bits), dtype=np.int8)
+
+    @property
+    def balanced(self) -> bool:
+        return self.codes == "balanced" and self.solver == "cf"
 
     def _check(self) -> None:
         if self.teacher_width % self.heads:
             raise ParameterError(
                 f"LCDH: teacher_width must be a multiple of heads; got {self.teacher_width} and {self.heads}."
             )
-        if self.student == "mlp" and self.solver == "cf":
-            raise ParameterError("LCDH: student=mlp has no closed form; got solver=cf. Set solver=sgd.")
 
     def fit_pool(self, pool: Split) -> None:
         """Fit and freeze the teacher, then start the history with its codes for some pool items."""
@@ -156,20 +165,23 @@ class LCDH(Method):
             raise ParameterError(
                 "LCDH: codes=teacher needs a teacher, but pool=none trains none. Choose another pool."
             )
-        if self.past_ is not None:
-            self._refit(chunk, self.past_)
         self.history_.fade(self.forget)
         ends = np.linspace(0, len(chunk), math.ceil(len(chunk) / PART) + 1).astype(int)
         parts = enumerate(slice(a, b) for a, b in pairwise(ends))
         coded = [self._fit_part(chunk, i, rows) for i, rows in parts]
         self._codes = np.concatenate(coded).astype(np.int8)
+        if self.student_ is not None:
+            self.student_.fit(chunk, self._codes, hidden=self.hidden, epochs=self.epochs, rng=self.rng)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         """Return the signs of one modality's hash function; reads no CLIP, labels or other modality."""
-        phi, x = self.features_[modality], batch.features
+        x = batch.features
+        if self.student_ is not None:
+            return sign(self.student_.project(x, modality))
         codes = np.empty((len(x), self.bits), dtype=np.int8)
         for i in range(0, len(x), BLOCK):
-            codes[i : i + BLOCK] = sign(self.student_.project(phi(x[i : i + BLOCK]), modality))
+            phi = with_ones(self.features_[modality](x[i : i + BLOCK]))
+            codes[i : i + BLOCK] = sign(self.linear_.project(phi, modality))
         return codes
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
@@ -184,21 +196,21 @@ class LCDH(Method):
     # Start of the stream
 
     def _begin(self, first: Split, source: Split) -> None:
-        """Freeze the student's features on ``first`` and start the history with codes for some of its items.
+        """Freeze the scaling of features on ``first`` and start the history with codes for some of its items.
 
-        ``source`` is the split that ``first`` was drawn from; its ``shared`` cache serves all cells.
+        ``source`` is the split that ``first`` was drawn from; its ``shared`` cache serves all cells. Balanced
+        codes need no such items: there the first chunk itself starts from these codes.
         """
         for m in MODALITIES:
-            fit = partial(self._fit_features, first.batch(m))
+            fit = partial(Scaling.of, first.batch(m), power=0.5)
             self.features_[m] = source.shared.once(self._key("features", m), fit)
         anchors = first.take(self._rows(len(first), self.anchors, "anchors"))
         *_, signals = self._seen(anchors, source.shared, "anchors", self.anchors)
         if signals.taught is None:
             rng = self._generator("axes")
             self.axes_ = rotated_axes(signals.features.array(), self.bits, iterations=0, rng=rng)
-        elif self.teacher == "past":
-            self.past_ = Past.begin(Seen.of(anchors), self._given_teacher)
-        self.history_.add(signals, self._first_codes(signals))
+        if isinstance(self.history_, History):
+            self.history_.add(signals, self._first_codes(signals))
 
     def _first_codes(self, signals: Signals) -> Array:
         """Codes that do not depend on the history: the teacher's, or randomly rotated principal axes."""
@@ -207,64 +219,90 @@ class LCDH(Method):
         assert self.axes_ is not None, "_begin() comes first"
         return signs(signals.features.times(self.axes_))
 
-    def _fit_features(self, batch: Batch) -> Projection | Kernel:
-        x = present_rows(batch)
-        if self.student == "rbf":
-            return Kernel.fit(x, self._rows(len(x), self.centres, "centres"))
-        return Projection.fit(x, width=WIDTH)
-
     # One part of a chunk
 
     def _fit_part(self, chunk: Chunk, number: int, rows: slice) -> Array:
         narrow, phis, signals = self._seen(chunk.take(rows), chunk.shared, number)
-        if self.welcome and self.lambda2:
-            self._welcome(signals, chunk.round)
-        groups = self.history_.groups(signals, lambda1=self.lambda1, lambda2=self.lambda2)
         keep = 1.0 if number else self.forget
-        codes = self._solve(Part(groups, signals, phis, narrow, chunk.shared, self._key(number), keep))
-        self.history_.add(signals, codes)
+        part = Part(signals, phis, narrow, chunk.shared, self._key(number), keep)
+        if isinstance(self.history_, History):
+            return self._compared(part, self.history_, chunk.round)
+        regressions = self._regressions(part)
+        codes = self.history_.codes(
+            signals,
+            self._start(signals, self.history_),
+            regressions,
+            lambda1=self.lambda1,
+            lambda2=self.lambda2,
+            alpha=self.alpha,
+            mu=self.mu,
+            iterations=self.iterations,
+            rng=self.rng,
+        )
+        regressions.keep(codes)
         return codes
 
-    def _solve(self, part: Part) -> Array:
-        if isinstance(self.student_, Networks):
-            return self.student_.fit(
-                part,
-                self.rng,
-                lambda1=self.lambda1,
-                lambda2=self.lambda2,
-                gamma=self.gamma,
-                epochs=self.epochs,
-                rate=self.rate,
-                pin=self.pin,
-                warm=self.warm,
-            )
-        return self.student_.fit(
+    def _regressions(self, part: Part) -> Regressions:
+        assert isinstance(self.linear_, ClosedForm)
+        return Regressions(self.linear_.functions, part, self.eta)
+
+    def _start(self, signals: Signals, history: Balanced) -> Array:
+        """Codes to begin with: where earlier items pull, or those of :meth:`_first_codes`."""
+        if not history.started:
+            return self._first_codes(signals)
+        return history.started_with(signals, lambda1=self.lambda1, lambda2=self.lambda2)
+
+    def _compared(self, part: Part, history: History, round_: int) -> Array:
+        """Codes by comparison with the codes of earlier items, which begin with anchors."""
+        if self.lambda2:
+            self._welcome(part.signals, history, round_)
+        groups = history.groups(part.signals, lambda1=self.lambda1, lambda2=self.lambda2)
+        if isinstance(self.linear_, Layers):
+            codes = self._by_gradients(part, groups, self.linear_)
+        else:
+            regressions = self._regressions(part)
+            if self.codes == "teacher":
+                assert part.signals.taught is not None, "fit_chunk() rejects this without a teacher"
+                codes = signs(part.signals.taught)
+            else:
+                how = {"alpha": self.alpha, "iterations": self.iterations, "sweeps": self.sweeps}
+                codes = descended_codes(groups, regressions, **how)
+            regressions.keep(codes)
+        history.add(part.signals, codes)
+        return codes
+
+    def _by_gradients(self, part: Part, groups: Sequence[Group], layers: Layers) -> Array:
+        return layers.fit(
             part,
-            alpha=self.alpha,
-            eta=self.eta,
-            iterations=self.iterations,
-            sweeps=self.sweeps,
-            choice=self.codes,
+            groups,
+            self.rng,
+            lambda1=self.lambda1,
+            lambda2=self.lambda2,
+            gamma=self.gamma,
+            epochs=self.epochs,
+            rate=self.rate,
+            pin=self.pin,
+            warm=self.warm,
         )
 
-    def _welcome(self, signals: Signals, round_: int) -> None:
+    def _welcome(self, signals: Signals, history: History, round_: int) -> None:
         """Add anchors for classes that are new to the history.
 
         To a history without such a class, all its items are equally unlike everything: they would share one
         code for good.
         """
-        rows = self.history_.newcomers(signals)
+        rows = history.newcomers(signals)
         if len(rows):
             rows = rows[self._rows(len(rows), self.anchors, "welcome", round_)]
             new = signals.take(rows)
-            self.history_.add(new, self._first_codes(new))
+            history.add(new, self._first_codes(new))
 
     def _phis(self, items: Split) -> dict[Modality, Features]:
         """Return Φ of both modalities; a missing modality gives a zero row, which changes no sum."""
         phis = {}
         for m in MODALITIES:
             batch = items.batch(m)
-            phis[m] = self.features_[m](batch.features)
+            phis[m] = with_ones(self.features_[m](batch.features))
             if batch.absent is not None:
                 phis[m][batch.absent] = 0.0
         return phis
@@ -291,19 +329,6 @@ class LCDH(Method):
         train = partial(train_teacher, seen, labels, recipe=self._recipe(), seed=seed)
         return items.shared.kept(identity(data, self._recipe(), seed), train)
 
-    def _refit(self, chunk: Chunk, past: Past) -> None:
-        """Retrain teacher ``past`` on the chunks so far and align it with the first teacher."""
-        rng = self._generator("past", chunk.round)
-        past.take_in(Seen.of(chunk), unit_labels(chunk), most=POOL, rng=rng)
-        sample = past.sample()
-        trained = self._trained(chunk, sample, past.labels, content(sample, past.labels))
-        self.teacher_ = past.aligned(trained)
-
-    @property
-    def _given_teacher(self) -> Teacher:
-        assert self.teacher_ is not None
-        return self.teacher_
-
     def _recipe(self) -> Recipe:
         return Recipe(
             bits=self.bits,
@@ -314,6 +339,7 @@ class LCDH(Method):
             epochs=self.teacher_epochs,
             contrastive=self.contrastive,
             tau=self.tau,
+            target=self.target,
             device=self.device,
         )
 
@@ -324,8 +350,7 @@ class LCDH(Method):
 
         It includes neither λ nor the code length: cells that differ in these share the value.
         """
-        kind = ("rbf", self.centres) if self.student == "rbf" else ("linear",)
-        return ("lcdh", *parts, *kind, self.seed, self.forget)
+        return ("lcdh", *parts, self.seed, self.forget)
 
     def _generator(self, *purpose: str | int) -> np.random.Generator:
         """Create a generator from the seed and the purpose, independent of earlier draws."""
@@ -338,11 +363,9 @@ class LCDH(Method):
         return np.sort(self._generator(*purpose).choice(n, most, replace=False))
 
 
-def present_rows(batch: Batch) -> Features:
-    """Return the features of the items that have this modality, or of all items if none has."""
-    if batch.absent is None or batch.absent.all():
-        return batch.features
-    return batch.features[~batch.absent]
+def with_ones(x: Features) -> Features:
+    """Φ = [x, 1]."""
+    return np.hstack([x, np.ones((len(x), 1), np.float32)])
 
 
 def unit_labels(items: Split) -> Array:

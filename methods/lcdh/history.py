@@ -7,7 +7,7 @@ grows with the stream, and nothing is n × n.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -104,6 +104,11 @@ class Similarity(State):
         self.n, self.codes = self.n * keep, self.codes * keep
         self.signal, self.total = self.signal * keep, self.total * keep
 
+    def joined(self, z: Array | UnitRows, codes: Array) -> Self:
+        """The sums that pull, with these items; ``codes`` = CᵀC stays as it was."""
+        signal, total = self.signal + cross(z, codes), self.total + codes.sum(axis=0)
+        return replace(self, n=self.n + len(codes), signal=signal, total=total)
+
     def pull(self, z: Array | UnitRows) -> Array | float:
         """Return ``(scale · Z Z_Cᵀ + offset) C / n``, (n, k): where the history pulls the new codes."""
         if not self.n:
@@ -156,11 +161,14 @@ class History(State):
         The features are centred, so a cosine of 0 already means unrelated: their target has no offset.
         """
         return cls(
-            bits, Similarity(1.0, 0.0), Similarity(2.0 * bits, -1.0 * bits), Similarity(2.0 * bits, 0.0)
+            bits,
+            Similarity(1.0, 0.0),
+            Similarity(2.0 * bits, -1.0 * bits),
+            Similarity(2.0 * bits, 0.0),
         )
 
     def add(self, signals: Signals, codes: Array) -> None:
-        """Append items with codes (n, k): -1.0 and +1.0, or a student's real outputs."""
+        """Append items with codes (n, k): -1.0 and +1.0, or real ones."""
         known = signals.labels.any(axis=1)
         if signals.taught is not None:
             self.taught.add(signals.taught, codes)
@@ -169,6 +177,24 @@ class History(State):
         if known.any():
             present = np.asarray(signals.labels.any(axis=0))
             self.classes = present if self.classes is None else self.classes | present
+
+    def pull(self, signals: Signals, *, lambda1: float, lambda2: float, own: Array | None = None) -> Array:
+        """Return Σ λ · pull (n, k) on new items: of earlier ones and, given their codes ``own``, of these."""
+        known = np.asarray(signals.labels.any(axis=1))
+        taught, labels, features = self.taught, self.labels, self.features
+        if own is not None:
+            if signals.taught is not None:
+                taught = taught.joined(signals.taught, own)
+            labels = labels.joined(signals.labels[known], own[known])
+            features = features if known.all() else features.joined(signals.features, own)
+        total = np.zeros((len(known), self.bits))
+        if signals.taught is not None:
+            total += lambda1 * taught.pull(signals.taught)
+        total[known] += lambda2 * labels.pull(signals.labels[known])
+        if not known.all():
+            rest = np.flatnonzero(~known)
+            total[rest] += lambda2 * features.pull(signals.features.take(rest))
+        return total
 
     def fade(self, keep: float) -> None:
         """Multiply the weight of everything so far by ``keep``."""

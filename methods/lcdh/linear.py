@@ -1,98 +1,15 @@
-"""Building blocks of teacher and student: standardising, PCA, RBF centres, ITQ, normalised rows."""
+"""Building blocks of teacher and student: PCA, ITQ, normalised rows."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh, svd
+from scipy.linalg import eigh
 
-from bench.api import Features, State
-from bench.methods._anchors import Anchors
 from bench.methods._linear import itq
-from bench.methods._online import Array, dot
-
-
-class Scaling(State):
-    """Standardises features: subtracts the mean and divides by the standard deviation it was fitted on.
-
-    ``mean`` and ``scale`` are (d,) float64. Constant columns are only centred.
-    """
-
-    mean: Array
-    scale: Array
-
-    @classmethod
-    def fit(cls, x: npt.NDArray[Any]) -> Self:
-        """Compute mean and standard deviation of the rows of ``x`` (n, d)."""
-        scale = x.std(axis=0, dtype=np.float64)
-        return cls(x.mean(axis=0, dtype=np.float64), np.where(scale > 0, scale, 1.0))
-
-    def __call__(self, x: npt.NDArray[Any]) -> Array:
-        """Standardise each row of ``x`` on its own: (n, d) float64."""
-        return self.into(np.empty(x.shape), x)
-
-    def into(self, out: npt.NDArray[Any], x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Standardise ``x`` into ``out``, in the precision of ``out``."""
-        np.subtract(x, self.mean, out=out, casting="same_kind")
-        out *= 1.0 / self.scale
-        return out
-
-
-class Projection(State):
-    """The student's features Φ = [x, 1]: standardised, projected to ``width`` axes if wider, then frozen.
-
-    The axes keep their variances (no whitening), so ridge regression on all axes equals ridge regression
-    on the features themselves. ``axes`` is (d, width) float64, or None.
-    """
-
-    scaling: Scaling
-    axes: Array | None
-
-    @classmethod
-    def fit(cls, x: npt.NDArray[Any], *, width: int) -> Self:
-        """Fit to the rows of ``x`` (n, d); fewer rows than ``width`` give fewer axes."""
-        scaling = Scaling.fit(x)
-        return cls(scaling, principal_axes(scaling(x), width) if x.shape[1] > width else None)
-
-    def __call__(self, x: npt.NDArray[Any]) -> Features:
-        """Return Φ, (n, width + 1) float32; its last column is 1."""
-        if self.axes is not None:
-            return _with_ones(dot(self.scaling(x), self.axes))
-        phi = np.empty((x.shape[0], x.shape[1] + 1), np.float32)
-        self.scaling.into(phi[:, :-1], x)
-        phi[:, -1] = 1.0
-        return phi
-
-
-class Kernel(State):
-    """Φ = [RBF similarities to some items, 1]: of standardised features, standardised again, then frozen.
-
-    The kernel width is the mean squared distance to the centres (:class:`bench.methods._anchors.Anchors`).
-    """
-
-    scaling: Scaling
-    anchors: Anchors
-    spread: Scaling
-
-    @classmethod
-    def fit(cls, x: npt.NDArray[Any], rows: npt.NDArray[np.intp]) -> Self:
-        """Take the given rows of ``x`` (n, d) as centres."""
-        scaling = Scaling.fit(x)
-        scaled = scaling(x)
-        anchors = Anchors.fit(scaled.astype(np.float32), rows)
-        return cls(scaling, anchors, Scaling.fit(anchors(scaled)))
-
-    def __call__(self, x: npt.NDArray[Any]) -> Features:
-        """Return Φ, (n, centres + 1) float32; its last column is 1."""
-        return _with_ones(self.spread(self.anchors(self.scaling(x))))
-
-
-def _with_ones(x: Array) -> Features:
-    phi = np.ones((x.shape[0], x.shape[1] + 1), np.float32)
-    phi[:, :-1] = x
-    return phi
+from bench.methods._online import Array
 
 
 def principal_axes(x: Array, width: int) -> Array:
@@ -120,12 +37,6 @@ def rotated_axes(x: Array, bits: int, *, iterations: int, rng: np.random.Generat
     axes = principal_axes(x, bits)
     start = np.linalg.qr(rng.standard_normal((bits, bits)))[0][: axes.shape[1]]
     return axes @ itq(x @ axes, start, iterations=iterations)
-
-
-def procrustes(x: Array, y: Array) -> Array:
-    """Find the orthogonal R (k, k) for which ``x R`` is nearest to ``y``, both (n, k)."""
-    left, _, right = svd(dot(x.T, y), lapack_driver="gesvd")
-    return dot(left, right)
 
 
 def unit_rows(x: npt.NDArray[Any]) -> Array:

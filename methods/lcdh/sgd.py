@@ -1,4 +1,4 @@
-"""LCDH's student by gradients: ``tanh`` networks on Φ, trained on each chunk in mini-batches.
+"""LCDH's student by gradients: ``tanh(Φ W)``, trained on each chunk in mini-batches.
 
 Our reconstruction (docs/lcdh.md). The loss uses the same sums over the history as the closed form: every
 step accounts for ALL earlier codes, exactly, without a similarity matrix.
@@ -7,7 +7,7 @@ step accounts for ALL earlier codes, exactly, without a similarity matrix.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,36 +17,20 @@ from bench.methods._online import Array, dot
 from bench.methods.lcdh.history import Group, History, Signals
 from bench.methods.lcdh.student import Part, signs
 
-Layers = list[Array]
 BATCH = 64  # pairs per step: chunks are small, and the number of steps matters
 MOMENTS = (0.9, 0.999)  # Adam's decay rates
 
 
-class Networks(State):
-    """Solver ``sgd``: one network per modality, ``tanh(Φ W)`` or, if hidden, ``tanh([relu(Φ V), 1] W)``.
-
-    ``layers`` holds V (d, h), if any, and W (d or h + 1, k), float64.
-    """
+class Layers(State):
+    """Solver ``sgd``: one layer per modality, ``tanh(Φ W)``; ``weights`` holds W (d, k), float64."""
 
     bits: int
-    hidden: int  # hidden units, or 0
-    layers: dict[Modality, Layers] | None = None
-
-    @classmethod
-    def new(cls, *, bits: int, hidden: int) -> Self:
-        return cls(bits, hidden)
-
-    def start(self, widths: Mapping[Modality, int], rng: np.random.Generator) -> dict[Modality, Layers]:
-        """Draw new weights: normal with standard deviation 1/√inputs."""
-        return {m: self._layers(d, rng) for m, d in widths.items()}
-
-    def _layers(self, d: int, rng: np.random.Generator) -> Layers:
-        sizes = [(d, self.hidden), (self.hidden + 1, self.bits)] if self.hidden else [(d, self.bits)]
-        return [rng.standard_normal(size) / size[0] ** 0.5 for size in sizes]
+    weights: dict[Modality, Array] | None = None
 
     def fit(
         self,
         part: Part,
+        groups: Sequence[Group],
         rng: np.random.Generator,
         *,
         lambda1: float,
@@ -57,65 +41,53 @@ class Networks(State):
         pin: bool,
         warm: bool,
     ) -> Array:
-        """Train the networks on new items; returns their codes sign(F_image + F_text), (n, k)."""
-        if self.layers is None or not warm:
-            self.layers = self.start({m: phi.shape[1] for m, phi in part.phis.items()}, rng)
-        adam = {m: Adam(layers, rate) for m, layers in self.layers.items()}
+        """Train the layers on new items; returns their codes sign(F_image + F_text), (n, k)."""
+        if self.weights is None or not warm:
+            shapes = {m: (phi.shape[1], self.bits) for m, phi in part.phis.items()}
+            self.weights = {m: rng.standard_normal(shape) / shape[0] ** 0.5 for m, shape in shapes.items()}
+        adam = {m: Adam(w, rate) for m, w in self.weights.items()}
         n = len(part.signals.labels)
         for _ in passes("student", epochs):
             for rows in np.array_split(rng.permutation(n), -(-n // BATCH)):
                 phis = {m: phi[rows] for m, phi in part.phis.items()}
-                pins = _of_rows(part.groups, rows, n) if pin else []
-                outputs = {m: forward(self.layers[m], phi) for m, phi in phis.items()}
+                pins = _of_rows(groups, rows, n) if pin else []
+                outputs = {m: forward(self.weights[m], phi) for m, phi in phis.items()}
                 signals = part.signals.take(rows)
                 slopes = loss_slopes(outputs, signals, pins, lambda1=lambda1, lambda2=lambda2, gamma=gamma)
                 for m, slope in slopes.items():
-                    adam[m].step(backward(self.layers[m], phis[m], outputs[m], slope))
-        return signs(np.sum([forward(self.layers[m], phi) for m, phi in part.phis.items()], axis=0))
+                    adam[m].step(backward(phis[m], outputs[m], slope))
+        return signs(np.sum([forward(self.weights[m], phi) for m, phi in part.phis.items()], axis=0))
 
     def project(self, phi: npt.NDArray[Any], modality: Modality) -> Array:
         """Return the outputs (n, k), in (-1, 1), for Φ (n, d)."""
-        assert self.layers is not None, "fit() comes first"
-        return forward(self.layers[modality], phi)
+        assert self.weights is not None, "fit() comes first"
+        return forward(self.weights[modality], phi)
 
 
 class Adam:
-    """Adam (Kingma and Ba, ICLR 2015, algorithm 1) on a list of weights, in place."""
+    """Adam (Kingma and Ba, ICLR 2015, algorithm 1) on an array of weights, in place."""
 
-    def __init__(self, layers: Layers, rate: float) -> None:
-        self.layers, self.rate, self.steps = layers, rate, 0
-        self.first, self.second = ([np.zeros_like(w) for w in layers] for _ in range(2))
+    def __init__(self, weights: Array, rate: float) -> None:
+        self.weights, self.rate, self.steps = weights, rate, 0
+        self.first, self.second = np.zeros_like(weights), np.zeros_like(weights)
 
-    def step(self, gradients: Layers) -> None:
+    def step(self, gradient: Array) -> None:
         self.steps += 1
         b1, b2 = MOMENTS
         rate = self.rate * (1 - b2**self.steps) ** 0.5 / (1 - b1**self.steps)
-        for w, m, v, g in zip(self.layers, self.first, self.second, gradients, strict=True):
-            m += (1 - b1) * (g - m)
-            v += (1 - b2) * (g * g - v)
-            w -= rate * m / (np.sqrt(v) + 1e-8)
+        self.first += (1 - b1) * (gradient - self.first)
+        self.second += (1 - b2) * (gradient * gradient - self.second)
+        self.weights -= rate * self.first / (np.sqrt(self.second) + 1e-8)
 
 
-def forward(layers: Layers, phi: Array) -> Array:
+def forward(weights: Array, phi: Array) -> Array:
     """Return outputs F (n, k) for Φ (n, d); a zero row (missing modality) gives zeros."""
-    inner = phi if len(layers) == 1 else _hidden(layers, phi)
-    return np.tanh(dot(inner, layers[-1]))
+    return np.tanh(dot(phi, weights))
 
 
-def backward(layers: Layers, phi: Array, outputs: Array, slope: Array) -> Layers:
-    """Return the gradients of the loss in all weights, from those in the outputs (n, k)."""
-    inner = phi if len(layers) == 1 else _hidden(layers, phi)
-    before = slope * (1.0 - outputs * outputs)
-    last = dot(inner.T, before)
-    if len(layers) == 1:
-        return [last]
-    through = dot(before, layers[-1][:-1].T) * (inner[:, :-1] > 0)
-    return [dot(phi.T, through), last]
-
-
-def _hidden(layers: Layers, phi: Array) -> Array:
-    """Return ``[relu(Φ V), 1]``; the 1 is copied from Φ, so that zero rows stay zero."""
-    return np.hstack([np.maximum(dot(phi, layers[0]), 0.0), phi[:, -1:]])
+def backward(phi: Array, outputs: Array, slope: Array) -> Array:
+    """Return the gradient of the loss in the weights, from that in the outputs (n, k)."""
+    return dot(phi.T, slope * (1.0 - outputs * outputs))
 
 
 def loss_slopes(

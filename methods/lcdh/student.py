@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh
 
 from bench.api import MODALITIES, Features, Modality, Shared, State
 from bench.methods._online import Array, Factor, RunningGram, dot
 from bench.methods.lcdh.history import Group, Signals, narrow_dot
-
-Choice = Literal["dcc", "sign", "relaxed", "teacher"]
 
 
 class Gram(State):
@@ -105,51 +102,55 @@ class HashFunction(State):
 class Part(NamedTuple):
     """Items that are coded together, with the values that cells of one pass share."""
 
-    groups: Sequence[Group]
     signals: Signals
     phis: Mapping[Modality, Array]
-    narrow: Mapping[Modality, Features]  # Φ as float32
+    narrow: Mapping[Modality, Features]  # Φ as float32, precise enough where only the sign of a sum matters
     shared: Shared
     key: tuple[Hashable, ...]  # cache key of Φ
     keep: float  # factor on the weight of older items; 1: no fading
 
 
+class Regressions:
+    """The hash functions while the codes of a part are chosen; :meth:`learn` follows a change of codes."""
+
+    def __init__(self, functions: Mapping[Modality, HashFunction], part: Part, eta: float) -> None:
+        self.functions, self._part = functions, part
+        self._factors = {
+            m: f.take_in(part.phis[m], keep=part.keep, eta=eta, shared=part.shared, key=(*part.key, m))
+            for m, f in functions.items()
+        }
+        self._learned: dict[Modality, Change] = {}
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the hash functions have never learned anything."""
+        return any(f.weights is None for f in self.functions.values())
+
+    def learn(self, codes: Array) -> None:
+        """Refit the hash functions to these codes (n, k) of the part and all earlier ones."""
+        for m, f in self.functions.items():
+            self._learned[m] = f.learn(self._factors[m], self._part.phis[m], codes, self._learned.get(m))
+
+    def guess(self) -> Array:
+        """Σ_m Φ_m W_m (n, k), the real-valued codes of the part."""
+        guesses = [f.guess(self._part.narrow[m]) for m, f in self.functions.items()]
+        return np.asarray(np.sum(guesses, axis=0))
+
+    def keep(self, codes: Array) -> None:
+        """Learn the final codes and add them to the sums."""
+        self.learn(codes)
+        for m, f in self.functions.items():
+            f.cross = self._learned[m].cross
+
+
 class ClosedForm(State):
-    """Solver ``cf``: one hash function per modality, exact over all codes so far."""
+    """One hash function per modality, exact over all codes so far."""
 
     functions: dict[Modality, HashFunction]
 
     @classmethod
     def new(cls) -> Self:
         return cls({m: HashFunction(Gram(RunningGram())) for m in MODALITIES})
-
-    def fit(
-        self, part: Part, *, alpha: float, eta: float, iterations: int, sweeps: int, choice: Choice
-    ) -> Array:
-        """Choose codes (n, k) for new items and fit the hash functions to them."""
-        factors = {
-            m: f.take_in(part.phis[m], keep=part.keep, eta=eta, shared=part.shared, key=(*part.key, m))
-            for m, f in self.functions.items()
-        }
-        learned: dict[Modality, Change] = {}
-        if choice == "teacher":
-            assert part.signals.taught is not None, "LCDH.fit_chunk() rejects this without a teacher"
-            codes = signs(part.signals.taught)
-        else:
-            codes, learned = fit_codes(
-                part.groups,
-                self.functions,
-                factors,
-                part.phis,
-                alpha=alpha,
-                iterations=iterations,
-                sweeps=sweeps,
-                choice=choice,
-                narrow=part.narrow,
-            )
-        for m, function in self.functions.items():
-            function.cross = function.learn(factors[m], part.phis[m], codes, learned.get(m)).cross
-        return codes
 
     def project(self, phi: npt.NDArray[Any], modality: Modality) -> Array:
         """Return real-valued codes (n, k) for Φ (n, d)."""
@@ -169,56 +170,28 @@ def descend(codes: Array, target: Array, coupling: Array, *, sweeps: int) -> Non
             codes[:, bit] = signs(target[:, bit] - codes @ others[:, bit])
 
 
-def relax(target: Array, coupling: Array, weight: Array) -> Array:
-    """Find the real B (n, k) that minimises ``tr(B coupling Bᵀ) + Σ weight ‖b‖² - 2 tr(B targetᵀ)``."""
-    values, vectors = eigh(coupling)
-    scale = np.maximum(values, 0.0) + weight[:, None]
-    return dot(dot(target, vectors) / np.maximum(scale, 1e-12), vectors.T)
-
-
 def signs(x: Array) -> Array:
     """Return +1.0 if ``x >= 0``, else -1.0: codes as floats, for products."""
     return np.where(x >= 0, 1.0, -1.0)
 
 
-def fit_codes(
-    groups: Sequence[Group],
-    functions: Mapping[Modality, HashFunction],
-    factors: Mapping[Modality, Factor],
-    phis: Mapping[Modality, Array],
-    *,
-    alpha: float,
-    iterations: int,
-    sweeps: int,
-    choice: Choice = "dcc",
-    narrow: Mapping[Modality, Features] | None = None,
-) -> tuple[Array, dict[Modality, Change]]:
-    """Minimise F over codes and hash functions in turn; returns codes (n, k) and the last regressions.
+def descended_codes(
+    groups: Sequence[Group], regressions: Regressions, *, alpha: float, iterations: int, sweeps: int
+) -> Array:
+    """Minimise F over codes and hash functions in turn (``codes=dcc``); returns codes (n, k).
 
-    ``phis`` holds Φ of the items, one per entry of ``functions``, whose Gram matrices already include it;
-    ``narrow`` is the same in float32, precise enough where only the sign of a sum matters. With ``dcc``,
-    every step minimises F exactly over its block, so F never rises (:func:`objective`). ``sign`` takes the
-    signs of the pull instead; ``relaxed`` minimises over real codes, rounded at the end.
+    Every step minimises F exactly over its block, so F never rises (:func:`objective`).
     """
-    present = np.sum([phi[:, -1] for phi in phis.values()], axis=0)  # number of modalities of each item
-    narrow = {m: phi.astype(np.float32) for m, phi in phis.items()} if narrow is None else narrow
-    codes, learned = start(groups), dict[Modality, Change]()
+    codes = start(groups)
     for i in range(iterations):
-        for m, function in functions.items():
-            if i or function.weights is None:  # the first pass reuses the weights of the previous chunk
-                learned[m] = function.learn(factors[m], phis[m], codes, learned.get(m))
-        projected = alpha * np.sum([f.guess(narrow[m]) for m, f in functions.items()], axis=0)
+        if i or regressions.fresh:  # the first pass reuses the weights of the previous chunk
+            regressions.learn(codes)
+        projected = alpha * regressions.guess()
         for rows, pull, coupling in groups:
-            target = pull + projected[rows]
-            if choice == "dcc":
-                part = codes[rows]
-                descend(part, target, coupling, sweeps=sweeps)
-            elif choice == "sign":
-                part = signs(target)
-            else:
-                part = relax(target, coupling, alpha * present[rows])
+            part = codes[rows]
+            descend(part, pull + projected[rows], coupling, sweeps=sweeps)
             codes[rows] = part
-    return signs(codes), learned
+    return codes
 
 
 def start(groups: Sequence[Group]) -> Array:
@@ -241,7 +214,7 @@ def objective(
     """Evaluate F for codes (n, k) and the current weights, up to a constant, from sums alone.
 
     F = Σ_terms λ/N ‖B Cᵀ - target‖² + alpha Σ_m (Σ_all items ‖b - φ W‖² + eta·n ‖W‖²). ``phis`` must be in
-    the functions' ``gram`` and not yet in their ``cross``, as inside :func:`fit_codes`.
+    the functions' ``gram`` and not yet in their ``cross``, as inside :func:`descended_codes`.
     """
     similar = sum(
         float(np.sum(codes[rows] * (codes[rows] @ coupling - 2.0 * pull))) for rows, pull, coupling in groups

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from bench.api import Features, Rows, Split, State, passes
 from bench.methods._online import Array, dot
-from bench.methods.lcdh.linear import Scaling, rotated_axes, unit_rows
+from bench.methods._scaling import Scaling
+from bench.methods.lcdh.linear import rotated_axes, unit_rows
 
 Tensor = Any  # torch.Tensor; torch is not imported here
 Weights = dict[str, Tensor]
@@ -29,6 +30,8 @@ QUANTISE = 0.05  # weight of ‖H - sign(H)‖²
 ETA, MU = 0.4, 1.5  # affinity of unlabelled items: released settings of DJSRH (Su et al., ICCV 2019)
 
 Fusion = Literal["product", "concat", "image", "text"]
+Target = Literal["clip", "mixed", "labels"]
+SHARES: dict[Target, float] = {"clip": 0.0, "mixed": 0.5, "labels": 1.0}  # of the labels in the target
 TOKENS = {"product": 3, "concat": 2, "image": 1, "text": 1}
 
 
@@ -44,6 +47,7 @@ class Recipe:
     epochs: int
     contrastive: float
     tau: float
+    target: Target
     device: str
 
     @property
@@ -80,7 +84,6 @@ class Teacher(State):
     """A frozen teacher; ``centre`` (k,) is its mean code on the pool it was fitted on.
 
     ``weights`` holds the float32 arrays of the network, or one float64 ``projection`` (d_I + d_T, k).
-    ``turn`` (k, k) rotates the codes of a retrained teacher into the coordinates of the first.
     """
 
     image: Scaling
@@ -90,7 +93,6 @@ class Teacher(State):
     heads: int
     device: str
     centre: Array | float = 0.0
-    turn: Array | None = None
 
     def codes(self, seen: Seen) -> Array:
         """Return H (n, k), each row on its own; modalities that an item lacks are ignored."""
@@ -100,8 +102,7 @@ class Teacher(State):
     def signal(self, seen: Seen) -> Array:
         """Return Ĥ (n, k): centred codes scaled to norm √k, so that ``Ĥ Ĥᵀ`` has the range of ``B Bᵀ``."""
         centred = unit_rows(self.codes(seen) - self.centre)
-        scaled = centred * math.sqrt(centred.shape[1])
-        return scaled if self.turn is None else dot(scaled, self.turn)
+        return centred * math.sqrt(centred.shape[1])
 
     def _codes(self, seen: Seen) -> Array:
         image, text = standardised(seen, self.image, self.text)
@@ -119,10 +120,7 @@ class Teacher(State):
 
 def standardised(seen: Seen, image: Scaling, text: Scaling) -> tuple[Features, Features]:
     """Standardise both modalities; a missing modality becomes zeros, which is the mean."""
-    scaled = [
-        scaling.into(np.empty(x.shape, np.float32), x)
-        for scaling, x in ((image, seen.image), (text, seen.text))
-    ]
+    scaled = [image(seen.image), text(seen.text)]
     if seen.present is not None:
         for x, present in zip(scaled, seen.present.T, strict=True):
             x[~present] = 0.0
@@ -269,7 +267,9 @@ def loss(
 ) -> Tensor:
     """Return ‖HHᵀ/k - S*‖²/b² + contrastive · InfoNCE(image, text) + 0.05 ‖H - sign H‖²/(bk) for a batch."""
     h, tokens = forward(weights, image, text, present, fusion=recipe.fusion, heads=recipe.heads)
-    total = (h @ h.T / recipe.bits - target(image, text, labels, present)).square().mean()
+    total = (
+        (h @ h.T / recipe.bits - target(image, text, labels, present, SHARES[recipe.target])).square().mean()
+    )
     total = total + QUANTISE * (h.abs() - 1.0).square().mean()
     pairs = tokens if present is None else tokens[present.all(dim=1)]
     if recipe.contrasts and len(pairs) > 1:
@@ -277,8 +277,12 @@ def loss(
     return total
 
 
-def target(image: Tensor, text: Tensor, labels: Tensor, present: Tensor | None = None) -> Tensor:
-    """Return S* (b, b) in [-1, 1]: 2GGᵀ - 1 if both items have labels, else the affinity of their features.
+def target(
+    image: Tensor, text: Tensor, labels: Tensor, present: Tensor | None = None, share: float = 1.0
+) -> Tensor:
+    """Return S* (b, b) in [-1, 1]: the affinity of features, mixed with the labels' 2GGᵀ - 1.
+
+    ``share`` is the weight of the labels, where both items have some.
 
     The affinity is DJSRH's: clip(1.5 [0.6 S + 0.4 SSᵀ/b]), where S is the mean cosine over the modalities
     that both items have, or 0 if they have none in common.
@@ -288,14 +292,16 @@ def target(image: Tensor, text: Tensor, labels: Tensor, present: Tensor | None =
 
     known = labels.any(dim=1)
     supervised = 2.0 * labels @ labels.T - 1.0
-    if known.all():
+    if known.all() and share == 1:
         return supervised
     cosines = sum(0.5 * f @ f.T for f in (normalize(image), normalize(text)))
     if present is not None:
         common = present.float() @ present.float().T
         cosines = cosines * 2.0 / common.clamp_min(1.0)
     affinity = MU * ((1.0 - ETA) * cosines + ETA * cosines @ cosines.T / len(image))
-    return torch.where(known[:, None] & known[None, :], supervised, affinity.clamp(-1.0, 1.0))
+    affinity = affinity.clamp(-1.0, 1.0)
+    supervised = share * supervised + (1.0 - share) * affinity
+    return torch.where(known[:, None] & known[None, :], supervised, affinity)
 
 
 def _contrast(weights: Weights, tokens: Tensor, tau: float) -> Tensor:

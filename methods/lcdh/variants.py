@@ -21,26 +21,31 @@ VARIANTS: Mapping[str, Variant] = {
         code="A3", isolates="teacher: contrastive loss", params={"contrastive": 0.0}
     ),
     "no-distillation": Variant(
-        code="A4a", isolates="distillation; the teacher's anchors stay", params={"lambda1": 0.0}
+        code="A4a", isolates="distillation; the teacher's first codes stay", params={"lambda1": 0.0}
     ),
     "no-teacher": Variant(
         code="A4b", isolates="teacher altogether", params={"lambda1": 0.0}, run={"pool": "none"}
     ),
     "no-online-similarity": Variant(code="A5", isolates="online similarity", params={"lambda2": 0.0}),
-    "gradients": Variant(code="A6", isolates="closed form", params={"solver": "sgd"}),
+    "gradients": Variant(code="A6", isolates="closed form", params={"solver": "sgd", "student": "linear"}),
     "gradients-no-history": Variant(
-        code="A6a", isolates="closed form, history pin", params={"solver": "sgd", "pin": False}
+        code="A6a",
+        isolates="closed form, history pin",
+        params={"solver": "sgd", "student": "linear", "pin": False},
     ),
     "gradients-no-history-cold": Variant(
         code="A6b",
         isolates="closed form, history pin, warm start",
-        params={"solver": "sgd", "pin": False, "warm": False},
+        params={"solver": "sgd", "student": "linear", "pin": False, "warm": False},
     ),
     "gradients-cold": Variant(
-        code="A6c", isolates="closed form, warm start", params={"solver": "sgd", "warm": False}
+        code="A6c",
+        isolates="closed form, warm start",
+        params={"solver": "sgd", "student": "linear", "warm": False},
     ),
-    "no-dcc": Variant(code="A7a", isolates="coupling of the bits (DCC)", params={"codes": "sign"}),
-    "relaxed-codes": Variant(code="A7b", isolates="discrete codes", params={"codes": "relaxed"}),
+    "bit-by-bit": Variant(
+        code="A7a", isolates="balanced embedding: codes bit by bit, against anchors", params={"codes": "dcc"}
+    ),
     "teacher-codes": Variant(
         code="A8", isolates="similarities: codes are the teacher's", params={"codes": "teacher"}
     ),
@@ -51,26 +56,26 @@ VARIANTS: Mapping[str, Variant] = {
         code="A9b", isolates="pool: 400 pairs taken out of the stream", run={"pool": "separate:400"}
     ),
     "untrained-teacher": Variant(code="A9c", isolates="training of the teacher", params={"teacher": "zero"}),
-    "refitted-teacher": Variant(
-        code="A9d", isolates="frozen teacher: refitted after every chunk", params={"teacher": "past"}
+    "label-teacher": Variant(
+        code="A9d", isolates="target of the teacher: labels", params={"target": "labels"}
+    ),
+    "mixed-teacher": Variant(
+        code="A9e", isolates="target of the teacher: labels and CLIP", params={"target": "mixed"}
     ),
     "one-chunk": Variant(
         code="A10a",
         isolates="stream: one chunk, which is the pool too",
         run={"schedule": "shuffled:10000000"},
     ),
-    "rbf-student": Variant(code="A14a", isolates="linear student", params={"student": "rbf"}),
-    "hidden-units": Variant(
-        code="A14b", isolates="closed form, linear student", params={"student": "mlp", "solver": "sgd"}
+    "linear-student": Variant(
+        code="A14a", isolates="hidden units and label head", params={"student": "linear"}
     ),
+    "no-memory": Variant(code="A14b", isolates="the student's memory", params={"memory": 0}),
     "no-labels": Variant(code="A15", isolates="labels", run={"labelled": 0}),
     "learned-database": Variant(
         code="A16a", isolates="database: codes of training", run={"database": "learned"}
     ),
     "frozen-database": Variant(
         code="A16b", isolates="database: codes given at arrival", run={"database": "frozen"}
-    ),
-    "no-new-anchors": Variant(
-        code="X1", isolates="anchors of classes that come later", params={"welcome": False}
     ),
 }

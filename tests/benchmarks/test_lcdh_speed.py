@@ -68,7 +68,7 @@ def test_a_chunk_costs_at_most_three_times_its_gram_matrices_and_cholesky_factor
     network takes for them comes on top, and is reported.
     """
     first, *others = chunks(9)
-    method = LCDH(bits=BITS, teacher_epochs=1)
+    method = LCDH(bits=BITS, teacher_epochs=1, student="linear")
     method.fit_pool(first)
     method.fit_chunk(first)
     teacher = method.teacher_

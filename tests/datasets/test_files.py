@@ -421,3 +421,13 @@ def test_mirflickr_tags_and_labels_without_images_are_refused(real: Callable[[st
         match=r"no variable for image \(such as I_tr, XAll or image\); found LAll 20015×24, YAll 20015×1386",
     ):
         Files(path=str(folder)).load(Path())
+
+
+def test_rows_chosen_of_a_mapped_file_are_not_held_in_memory(tmp_path: Path) -> None:
+    image, text, labels = (x.astype(np.float32) for x in arrays(30))
+    for name, array in {"image": image, "text": text, "labels": labels}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    np.save(tmp_path / "query_index.npy", np.arange(0, 30, 5))
+    train = load(tmp_path).train
+    assert isinstance(train.image.features, np.memmap)
+    np.testing.assert_array_equal(train.image.features, np.delete(image, np.arange(0, 30, 5), axis=0))

@@ -8,17 +8,33 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Batch, Chunk, Modality
+from bench.api import MODALITIES, Batch, Chunk, Modality, Shared
 from bench.errors import ContractError, ParameterError
 from bench.methods._online import Factor, RunningGram
-from bench.methods.lcdh import LCDH
+from bench.methods._scaling import Scaling
+from bench.methods.lcdh import LCDH, with_ones
 from bench.methods.lcdh.history import Group, History, Signals, UnitRows
-from bench.methods.lcdh.linear import Projection, Scaling, principal_axes, rotated_axes, unit_rows
-from bench.methods.lcdh.student import ClosedForm, HashFunction, descend, fit_codes, objective, signs
+from bench.methods.lcdh.linear import principal_axes, rotated_axes, unit_rows
+from bench.methods.lcdh.student import (
+    ClosedForm,
+    HashFunction,
+    Part,
+    Regressions,
+    descend,
+    descended_codes,
+    objective,
+    signs,
+)
 from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, project_teacher, target, train_teacher
 
 Array = np.ndarray[Any, Any]
-SMALL: dict[str, Any] = {"teacher_width": 32, "heads": 4, "teacher_epochs": 10, "anchors": 60}
+SMALL: dict[str, Any] = {
+    "teacher_width": 32,
+    "heads": 4,
+    "teacher_epochs": 10,
+    "anchors": 60,
+    "student": "linear",
+}
 
 
 def make(n: int = 60, *, seed: int = 0, round: int = 0, classes: int = 5) -> Chunk:
@@ -121,8 +137,8 @@ def problem(*, bits: int = 8, unlabelled: bool = False) -> Problem:
     old_phis: dict[Modality, Array] = {}
     for m, d in zip(MODALITIES, (7, 5), strict=True):
         x = rng.standard_normal((150, d))
-        features = Projection.fit(x[:90], width=512)
-        old_phis[m], phis[m] = features(x[:90]), features(x[90:])
+        scaled = with_ones(Scaling.fit(x[:90])(x))
+        old_phis[m], phis[m] = scaled[:90], scaled[90:]
         functions[m].gram.take_in(old_phis[m], 1.0)
         functions[m].cross = old_phis[m].T @ old_codes
     return Problem(history, old, old_codes, new, functions, phis, old_phis)
@@ -131,6 +147,12 @@ def problem(*, bits: int = 8, unlabelled: bool = False) -> Problem:
 def with_new_items(p: Problem) -> dict[Modality, Factor]:
     """Add the new items to the Gram matrices; their factors."""
     return {m: f.gram.take_in(p.phis[m], 1.0).factor(0.1) for m, f in p.functions.items()}
+
+
+def regressions(p: Problem) -> Regressions:
+    """Those of the new items, whose Φ this adds to the Gram matrices."""
+    narrow = {m: phi.astype(np.float32) for m, phi in p.phis.items()}
+    return Regressions(p.functions, Part(p.new, p.phis, narrow, Shared(), (), 1.0), 0.1)
 
 
 def brute_force(p: Problem, codes: Array, *, alpha: float, eta: float) -> float:
@@ -197,8 +219,8 @@ def test_more_iterations_never_end_at_a_higher_objective() -> None:
     ends = []
     for iterations in range(4):
         p = problem(unlabelled=True)
-        groups, factors = p.groups, with_new_items(p)
-        codes, _ = fit_codes(groups, p.functions, factors, p.phis, alpha=0.3, iterations=iterations, sweeps=1)
+        groups, hashing = p.groups, regressions(p)
+        codes = descended_codes(groups, hashing, alpha=0.3, iterations=iterations, sweeps=1)
         solve_hash_functions(p, codes, eta=0.1)
         ends.append(objective(codes, groups, p.functions, p.phis, alpha=0.3, eta=0.1))
     assert np.all(np.diff(ends) <= 1e-9 * abs(ends[0]))
@@ -223,7 +245,7 @@ def test_each_bit_of_a_sweep_is_the_best_of_its_two_values() -> None:
 
 def test_history_pins_what_similarities_within_a_chunk_leave_free() -> None:
     p = problem()
-    codes, _ = fit_codes(p.groups, p.functions, with_new_items(p), p.phis, alpha=0.0, iterations=2, sweeps=2)
+    codes = descended_codes(p.groups, regressions(p), alpha=0.0, iterations=2, sweeps=2)
     rng = np.random.default_rng(5)
     turned = (codes * signs(rng.standard_normal(8)))[:, rng.permutation(8)]
     np.testing.assert_array_equal(turned @ turned.T, codes @ codes.T)
@@ -238,9 +260,9 @@ def test_hash_functions_equal_one_ridge_regression_on_all_codes_given(sizes: tup
     cuts = np.split(np.arange(120), np.cumsum(sizes)[:-1])
     codes = stream(method, *(part(whole, rows) for rows in cuts)).astype(float)
     for modality in MODALITIES:
-        assert isinstance(method.student_, ClosedForm)
-        weights = method.student_.functions[modality].weights
-        phi = method.features_[modality](whole.batch(modality).features).astype(float)
+        assert isinstance(method.linear_, ClosedForm)
+        weights = method.linear_.functions[modality].weights
+        phi = with_ones(method.features_[modality](whole.batch(modality).features)).astype(float)
         batch = np.linalg.solve(phi.T @ phi + 0.1 * 120 * np.eye(phi.shape[1]), phi.T @ codes)
         assert weights is not None
         np.testing.assert_allclose(weights, batch, atol=1e-8)
@@ -249,12 +271,12 @@ def test_hash_functions_equal_one_ridge_regression_on_all_codes_given(sizes: tup
 def test_without_distillation_the_teacher_moves_nothing_once_the_history_has_begun() -> None:
     codes = []
     for other in (False, True):
-        method = trained(make(60), lambda1=0.0)
+        method = trained(make(60), lambda1=0.0, codes="dcc")
         if other:
             method.teacher_ = trained(make(60, seed=8), seed=8).teacher_
         codes.append(stream(method, make(60), make(60, seed=1, round=1)))
     np.testing.assert_array_equal(codes[0], codes[1])
-    method = trained(make(60), lambda1=1.0)
+    method = trained(make(60), lambda1=1.0, codes="dcc")
     method.teacher_ = trained(make(60, seed=8), seed=8).teacher_
     assert np.any(stream(method, make(60), make(60, seed=1, round=1)) != codes[0])
 
@@ -281,7 +303,7 @@ def test_all_principal_axes_change_no_ridge_regression() -> None:
     turned = np.column_stack([scaling(x) @ principal_axes(scaling(x), 6), np.ones(40)])
     y = signs(np.random.default_rng(1).standard_normal((40, 3)))
     fitted = []
-    for phi in (Projection(scaling, None)(x).astype(float), turned):
+    for phi in (with_ones(scaling(x)).astype(float), turned):
         gram = RunningGram()
         gram.add(phi)
         fitted.append(phi @ gram.factor(4.0).solve(phi.T @ y))
@@ -295,11 +317,6 @@ def test_principal_axes_are_orthonormal_and_carry_the_most_variance(shape: tuple
     np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-10)
     singular = np.linalg.svd(x, compute_uv=False)
     np.testing.assert_allclose(np.linalg.norm(x @ axes, axis=0), singular[:3], rtol=1e-9)
-
-
-def test_wide_features_are_projected_to_at_most_as_many_axes_as_rows_allow() -> None:
-    x = np.random.default_rng(0).standard_normal((20, 50)).astype(np.float32)
-    assert Projection.fit(x, width=30)(x).shape == (20, 19 + 1)  # centred: one direction is gone
 
 
 def test_itq_brings_projections_nearer_to_their_signs() -> None:
@@ -326,7 +343,7 @@ def test_more_bits_than_directions_still_give_codes_that_differ() -> None:
 def recipe(**changes: Any) -> Recipe:
     base: dict[str, Any] = {
         "bits": 16, "width": 32, "heads": 4, "attention": 1, "fusion": "product", "epochs": 15,
-        "contrastive": 0.1, "tau": 0.1, "device": "cpu",
+        "contrastive": 0.1, "tau": 0.1, "target": "labels", "device": "cpu",
     }  # fmt: skip
     return Recipe(**{**base, **changes})
 
@@ -401,6 +418,17 @@ def test_pairs_with_labels_have_the_labels_similarity_as_target_and_others_the_a
     torch.testing.assert_close(free, free.T)
 
 
+def test_a_mixed_target_lies_halfway_between_labels_and_affinity() -> None:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    image, text = (torch.randn(6, d, generator=generator) for d in (5, 4))
+    g = torch.eye(3)[[0, 0, 1, 1, 2, 2]]
+    ends = [target(image, text, g, share=share) for share in (0.0, 1.0)]
+    torch.testing.assert_close(target(image, text, g, share=0.5), 0.5 * (ends[0] + ends[1]))
+    torch.testing.assert_close(ends[0], target(image, text, torch.zeros(6, 0)))
+
+
 def test_teacher_similarities_have_the_range_of_code_similarities() -> None:
     seen = Seen.of(make(80, seed=12))
     for teacher in (teach(epochs=2), project_teacher(seen, bits=16, rng=np.random.default_rng(0))):
@@ -415,13 +443,14 @@ def test_importing_lcdh_and_running_it_without_a_trained_teacher_needs_no_torch(
 import sys
 import numpy as np
 from bench.api import Batch, Chunk
-from bench.methods.lcdh import LCDH
+from bench.methods._scaling import Scaling
+from bench.methods.lcdh import LCDH, with_ones
 rng = np.random.default_rng(0)
 x = lambda d: rng.standard_normal((30, d)).astype(np.float32)
 chunk = Chunk(round=0, image=Batch(x(6), {"clip": x(7)}), text=Batch(x(5), {"clip": x(8)}), labels=None,
               ids=np.arange(30))
 for pool in (False, True):
-    method = LCDH(bits=8, teacher="zero")
+    method = LCDH(bits=8, teacher="zero", student="linear")
     if pool:
         method.fit_pool(chunk)
     method.fit_chunk(chunk)

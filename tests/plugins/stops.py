@@ -1,6 +1,8 @@
 """Interrupts its run, as a user would."""
 
 import os
+import signal
+import time
 from typing import ClassVar
 
 from bench.api import Batch, Chunk, Codes, Method, Modality, sign
@@ -13,7 +15,8 @@ class Stops(Method):
 
     def fit_chunk(self, chunk: Chunk) -> None:
         if str(chunk.round) == os.environ.get("STOPS_AT"):
-            raise KeyboardInterrupt
+            os.kill(int(os.environ["HARNESS"]), signal.SIGINT)
+            time.sleep(60)  # the harness ends this process, if it is not its own
         if chunk.round == 0:
             self.begun.append(self.bits)
             widths = {m: chunk.batch(m).features.shape[1] for m in ("image", "text")}

@@ -295,3 +295,17 @@ def test_a_sweep_is_drawn_as_lines_and_as_a_surface(make: Make, tmp_path: Path) 
     assert len(sensitivity.data) == 2 * 2
     surface.save(tmp_path, "surface", ("png",))
     sensitivity.save(tmp_path, "sensitivity", ("png",))
+
+
+def test_constant_codes_have_no_rank(study: Any) -> None:
+    records = [
+        replace(r, notes=("constant image codes",)) if r.spec.method == "cca" else r
+        for r in study.results().records
+    ]
+    more = [
+        replace(r, spec=replace(r.spec, method="other"))
+        for r in study.results().records
+        if r.spec.method == "ukd"
+    ]
+    ranked = study.results().but(records=[*records, *more]).figure("critical").data
+    assert {row["method"] for row in ranked} == {"lcdh", "ukd", "other"}

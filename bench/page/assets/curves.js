@@ -7,7 +7,7 @@ const KINDS = [
   ["radius", "PR by radius", "precision against recall within every Hamming radius; precision is 0 within a radius without items"],
   ["rank", "PR by rank", "precision against recall among the first N items; hits among tied items are expected values"],
   ["precision", "P@N", "precision among the first N items; hits among tied items are expected values"],
-  ["recall", "R@N", "recall among the first N items; hits among tied items are expected values"],
+  ["recall", "recall@N", "recall among the first N items; hits among tied items are expected values"],
 ];
 const chosen = { kind: "bits", dataset: "", direction: "", bits: 0 };
 

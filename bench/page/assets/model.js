@@ -57,7 +57,7 @@ function number(method, column) {
   return {
     method, column, records: found, values, mean: mean(values), sd: deviation(values),
     low: bound("pessimistic"), high: bound("optimistic"), chance: mean(of(metric().chance)),
-    stale: found.filter((r) => r.stale), trouble: found.filter((r) => r.status !== "ok"),
+    constant: found.some((r) => r.constant), stale: found.filter((r) => r.stale), trouble: found.filter((r) => r.status !== "ok"),
     p: (metric().name === "map" ? protocol().tested.get(JSON.stringify([method, column.dataset, column.direction, column.bits])) : null) ?? null,
     seeds: protocol().seeds.get(column.dataset).size,
   };
@@ -81,10 +81,11 @@ function columns() {
   return found;
 }
 
-// Equal texts get equal marks, as in the tables of the command line.
+// Equal texts get equal marks, and constant codes none, as in the tables of the command line.
 function marksOf(numbers) {
+  const ranked = numbers.filter((n) => n && n.mean !== null && !n.constant);
   const texts = new Map();
-  for (const n of numbers) if (n && n.mean !== null) texts.set(short(n.mean), n.mean);
+  for (const n of ranked) texts.set(short(n.mean), n.mean);
   const order = [...texts.keys()].sort((a, b) => texts.get(b) - texts.get(a));
-  return texts.size > 1 || numbers.filter((n) => n && n.mean !== null).length > 1 ? order.slice(0, 2) : [];
+  return texts.size > 1 || ranked.length > 1 ? order.slice(0, 2) : [];
 }

@@ -42,7 +42,8 @@ function drawTable() {
   if (first) first.tabIndex = 0;
   byId("definition").replaceChildren(el("b", null, metric().title), metric().words ? `: ${metric().words}. ` : ". ",
     "Means over queries with a relevant item, then over seeds.",
-    [...grid.values()].flat().some((n) => n && alike(n)) ? ` ≈ ${ALIKE}.` : "");
+    [...grid.values()].flat().some((n) => n && alike(n)) ? ` ≈ ${ALIKE}.` : "",
+    [...grid.values()].flat().some((n) => n && n.constant) ? " ∅ constant codes: the score says nothing, and is neither best nor second." : "");
 }
 
 function inOrder(names, grid, shown) {
@@ -92,7 +93,7 @@ function swatch(name) {
 
 function entry(n, best) {
   const text = n.mean === null ? unique(n.trouble.map((r) => r.status)).join(", ") || "–" : short(n.mean);
-  const place = n.mean === null ? -1 : best.indexOf(text);
+  const place = n.mean === null || n.constant ? -1 : best.indexOf(text);
   const value = el(["b", "u"][place] || "span", { class: "value" }, text);
   const few = n.mean !== null && n.values.length < n.seeds ? ` (n=${n.values.length})` : "";
   return el("button", {
@@ -103,7 +104,7 @@ function entry(n, best) {
     onmouseleave: hideTip,
     onfocus: (event) => { if (event.currentTarget.matches(":focus-visible")) showTip(event.currentTarget, summary(n)); },
     onblur: hideTip,
-  }, value, alike(n) ? "≈" : "", n.stale.length ? "§" : "",
+  }, value, n.constant ? "∅" : "", alike(n) ? "≈" : "", n.stale.length ? "§" : "",
   n.sd !== null || few ? el("small", null, n.sd === null ? "" : ` ±${short(n.sd)}`, few) : null,
   state.band && n.low !== null && n.high !== null ? el("small", { class: "band" }, `[${short(n.low)}–${short(n.high)}]`) : null);
 }

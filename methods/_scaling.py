@@ -1,0 +1,47 @@
+"""Features scaled column by column, with the mean and the deviations of the items they were fitted on."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.api import Batch, Features, State
+from bench.methods._online import Array
+
+
+class Scaling(State):
+    """Subtracts the mean and divides by ``s^power · r^(1 - power)``: s of the column, r of all columns.
+
+    s is the standard deviation of a column, r the root of the mean of all s². ``power=1`` standardises; with
+    ½, columns that vary much keep some of their weight. ``mean`` and ``scale`` are (d,) float64; constant
+    columns are only centred.
+    """
+
+    mean: Array
+    scale: Array
+
+    @classmethod
+    def fit(cls, x: npt.NDArray[Any], *, power: float = 1.0) -> Self:
+        """Compute mean and deviations of the rows of ``x`` (n, d)."""
+        own = x.std(axis=0, dtype=np.float64)
+        overall = float(np.sqrt(np.mean(own * own)))
+        with np.errstate(divide="ignore"):
+            scale = np.where(own > 0, own**power * overall ** (1.0 - power), 1.0)
+        return cls(x.mean(axis=0, dtype=np.float64), scale)
+
+    @classmethod
+    def of(cls, batch: Batch, *, power: float) -> Self:
+        """Fit to the items that have this modality, or to all items if none has."""
+        x = batch.features
+        if batch.absent is not None and not batch.absent.all():
+            x = x[~batch.absent]
+        return cls.fit(x, power=power)
+
+    def __call__(self, x: npt.NDArray[Any]) -> Features:
+        """Scale each row of ``x`` (n, d) on its own, in float32."""
+        out = np.empty(x.shape, np.float32)
+        np.subtract(x, self.mean, out=out, casting="same_kind")
+        out *= 1.0 / self.scale
+        return out
