@@ -138,6 +138,7 @@ def test_a_method_that_patches_metrics_or_labels_changes_no_score(run: Run, deed
 
 @pytest.mark.parametrize("deed", ["patch", "labels"])
 def test_in_process_it_would(run: Run, deed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("nothing", in_process=True)  # imports all that will be patched
     for name, module in list(sys.modules.items()):
         if name.startswith("bench.") and hasattr(module, "means"):
             monkeypatch.setattr(module, "means", module.means)  # is restored

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench import threads
 from bench.errors import BenchError, ParameterError
-from bench.isolation.orphans import deaf, end_with
+from bench.isolation.orphans import end_with
 from bench.plugins import registry
 from bench.progress import Task, say
 from bench.records import RunRecord
@@ -254,10 +254,7 @@ def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
     from joblib import Parallel
 
     if backend != "ray":
-        parallel = Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
-        with deaf():  # the call starts the workers
-            results = parallel(tasks)
-        yield from results
+        yield from Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)(tasks)
         return
     for start in range(0, len(tasks), jobs):
         yield from Parallel()(tasks[start : start + jobs])
