@@ -108,7 +108,7 @@ class Nuswide(BundledSource):
         numbers = [Path(name).stem.rpartition("_")[2] for name in chosen.names]
         pictures, rows, missing = _pictures.choose(home, by_number, numbers)
         labels = chosen.labels[rows]
-        train, query, drawn = self._split(home, [chosen.names[i] for i in rows], labels)
+        train, query, drawn = self._split_photos(home, [chosen.names[i] for i in rows], labels)
         return Raw(
             ids=chosen.rows[rows],
             image=pictures,
@@ -136,7 +136,7 @@ class Nuswide(BundledSource):
         text = np.zeros((len(chosen.rows), TAGS), np.float32)
         for i, tags in enumerate(chosen.tags):
             text[i, tags] = 1
-        train, query, drawn = self._split(self.home(root), chosen.names, chosen.labels)
+        train, query, drawn = self._split_photos(self.home(root), chosen.names, chosen.labels)
 
         def split(rows: Rows) -> Split:
             return Split(
@@ -158,7 +158,7 @@ class Nuswide(BundledSource):
             ),
         )
 
-    def _split(self, home: Path, names: list[str], labels: Labels) -> tuple[Rows, Rows, str]:
+    def _split_photos(self, home: Path, names: list[str], labels: Labels) -> tuple[Rows, Rows, str]:
         if not self.owners_split:
             return _official.split(labels, self.queries, self.seed, self.split)
         path = _official.expect(home, "TestImagelist.txt", "the owners' list of test photos")

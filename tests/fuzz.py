@@ -172,9 +172,8 @@ def _another_kind(path: Path, kind: Kind, rng: random.Random) -> str:
     elif chosen == "pipe":
         os.mkfifo(path)
     elif chosen != "missing":
-        path.symlink_to(
-            {"loop": path, "zero": "/dev/zero", "null": "/dev/null"}.get(chosen, path.with_name("gone"))
-        )
+        targets = {"loop": path, "zero": Path("/dev/zero"), "null": Path("/dev/null")}
+        path.symlink_to(targets.get(str(chosen), path.with_name("gone")))
     return chosen
 
 

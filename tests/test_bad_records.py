@@ -20,7 +20,13 @@ from bench.records import RunRecord
 from bench.storing import reading
 from bench.storing.store import Store
 
-STUDY = {"methods": "cca,scm", "datasets": "synthetic", "bits": "8", "seeds": 1, "train": "0.5"}
+STUDY: dict[str, Any] = {
+    "methods": "cca,scm",
+    "datasets": "synthetic",
+    "bits": "8",
+    "seeds": 1,
+    "train": "0.5",
+}
 VALUES: list[Any] = [
     *(
         ...,

@@ -197,11 +197,16 @@ def compressed(path: Path) -> None:
         np.savez_compressed(file, tree=content)
 
 
+def made_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
     "a pipe": piped,
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a folder": made_a_folder,
     "a terabyte": lambda path: os.truncate(path, 1 << 40),
     "compressed": compressed,
     "a list": lambda path: state.save(path, [1, 2]),

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,7 +253,7 @@ def test_four_shards_divide_a_study_and_a_plain_run_shows_all(tmp_path: Path, st
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(registry, "_extra", {})
     return {
@@ -274,24 +275,24 @@ def parts_of(study: Study, count: int) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
-def test_the_parts_of_a_study_have_every_cell_once(small: dict[str, object], count: int) -> None:
+def test_the_parts_of_a_study_have_every_cell_once(small: dict[str, Any], count: int) -> None:
     study = Study.make(None, **small)
     parts = parts_of(study, count)
     assert sorted(key for part in parts for key in part) == sorted(c.spec.key for c in Planner().cells(study))
 
 
-def test_parts_differ_by_one_pass_at_most(small: dict[str, object]) -> None:
+def test_parts_differ_by_one_pass_at_most(small: dict[str, Any]) -> None:
     assert [len(part) for part in parts_of(Study.make(None, **small), 4)] == [4, 4, 2, 2]
 
 
-def test_every_part_has_its_share_of_each_method(small: dict[str, object]) -> None:
+def test_every_part_has_its_share_of_each_method(small: dict[str, Any]) -> None:
     planner, study = Planner(), Study.make(None, **small)
     for part in ("1/3", "2/3", "3/3"):
         count = Counter(cell.spec.method for cell in planner.cells(study.but(shard=part)))
         assert count == {"halves": 2, "random_projection": 2}
 
 
-def test_a_part_runs_and_shows_its_cells_which_have_the_keys_of_the_study(small: dict[str, object]) -> None:
+def test_a_part_runs_and_shows_its_cells_which_have_the_keys_of_the_study(small: dict[str, Any]) -> None:
     first = bench.run(**small, shard="1/2")
     everything = bench.run(**small)
     assert len(first.records) == 6
@@ -299,17 +300,17 @@ def test_a_part_runs_and_shows_its_cells_which_have_the_keys_of_the_study(small:
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "1/0", "-1/2", "a/b", "1/2/3", " 1/2", "1/٢", "1.0/2"])
-def test_a_part_that_cannot_be_is_refused(small: dict[str, object], shard: str) -> None:
+def test_a_part_that_cannot_be_is_refused(small: dict[str, Any], shard: str) -> None:
     with pytest.raises(ParameterError, match="expected I/N"):
         bench.run(**small, shard=shard)
 
 
-def test_more_parts_than_passes_are_refused(small: dict[str, object]) -> None:
+def test_more_parts_than_passes_are_refused(small: dict[str, Any]) -> None:
     with pytest.raises(ParameterError, match="Use at most 6 parts"):
         bench.run(**small, shard="1/7")
 
 
-def test_a_pass_is_never_divided(small: dict[str, object]) -> None:
+def test_a_pass_is_never_divided(small: dict[str, Any]) -> None:
     cells = Planner().cells(Study.make(None, **small))
     keys = {cell.spec.key for cell in passes.shard(cells, "2/6")}
     assert sum(bool(keys & {cell.spec.key for cell in group}) for group in passes.of(cells)) == 1

@@ -253,7 +253,7 @@ def test_features_that_are_labels_fail(sound: Dataset, form: str) -> None:
 
 def test_labels_in_a_view_fail(sound: Dataset) -> None:
     assert sound.train.labels is not None and sound.query.labels is not None
-    parts = {}
+    parts: dict[str, Any] = {}
     for name, part in (("train", sound.train), ("query", sound.query)):
         image = Batch(part.image.features, {"clip": part.labels.astype(np.float32)})  # type: ignore[union-attr]
         text = Batch(part.text.features, {"clip": part.text.views["clip"]})
@@ -285,11 +285,11 @@ def test_the_command_names_the_methods_of_the_study(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    arrays = {"L_tr": sound.train.labels, "L_te": sound.query.labels}
+    arrays: dict[str, Any] = {"L_tr": sound.train.labels, "L_te": sound.query.labels}
     for name, part in (("tr", sound.train), ("te", sound.query)):
         x = part.image.features
         arrays |= {f"I_{name}": x / np.linalg.norm(x, axis=1, keepdims=True), f"T_{name}": part.text.features}
-    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(tmp_path / "a.npz", **arrays)
     words = ["doctor", "--datasets", "files[path=a.npz]", "--bits", "8", "--seeds", "1", "--methods"]
     assert main([*words, "thor,cca"]) == 0
     assert "WARN  image row lengths" in capsys.readouterr().out

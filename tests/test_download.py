@@ -206,7 +206,7 @@ def left(home: Path) -> list[str]:
 
 def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     usage = type(shutil.disk_usage("/"))(10**12, 0, size)
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
 
 def test_an_endless_answer_ends_at_the_size_of_the_card(server: Server, tmp_path: Path) -> None:

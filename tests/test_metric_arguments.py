@@ -66,10 +66,11 @@ def test_a_column_of_booleans_holds_two_classes() -> None:
 
 def test_torch_tensors_are_taken() -> None:
     torch = pytest.importorskip("torch")
-    codes = [torch.tensor(x * 2.0 - 1, requires_grad=True) for x in (QUERY, DATABASE)]
-    labels = [torch.tensor(x) for x in (HOT, STORED)]
-    assert evaluate(*codes, *labels, "map") == EXPECTED
-    assert evaluate(*(c.bfloat16() for c in codes), *(x.to_sparse() for x in labels), "map") == EXPECTED
+    query, database = (torch.tensor(x * 2.0 - 1, requires_grad=True) for x in (QUERY, DATABASE))
+    asked, stored = (torch.tensor(x) for x in (HOT, STORED))
+    assert evaluate(query, database, asked, stored, "map") == EXPECTED
+    sparse = asked.to_sparse(), stored.to_sparse()
+    assert evaluate(query.bfloat16(), database.bfloat16(), sparse[0], sparse[1], "map") == EXPECTED
 
 
 def test_lists_of_equal_lengths_are_class_numbers_if_they_hold_more_than_zero_and_one() -> None:
@@ -79,7 +80,8 @@ def test_lists_of_equal_lengths_are_class_numbers_if_they_hold_more_than_zero_an
         for row, numbers in enumerate(side):
             matrix[row, numbers] = 1
     codes = QUERY[:2], DATABASE[:3]
-    assert evaluate(*codes, *pairs, "map") == evaluate(*codes, *hot, "map")
+    given = [evaluate(codes[0], codes[1], side[0], side[1], "map") for side in (pairs, hot)]
+    assert given[0] == given[1]
 
 
 def test_one_query_may_have_its_labels_in_a_vector() -> None:

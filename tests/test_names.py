@@ -208,7 +208,7 @@ def test_a_record_without_names_is_stored_as_before() -> None:
     assert RunRecord.from_json(named.to_json()).spec.label == "ours"
 
 
-RUN = {"bits": [8], "seeds": 1, "schedule": "shuffled:400", "contract": False}
+RUN: dict[str, Any] = {"bits": [8], "seeds": 1, "schedule": "shuffled:400", "contract": False}
 
 
 @pytest.fixture(scope="module")

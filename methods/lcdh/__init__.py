@@ -266,8 +266,9 @@ class LCDH(Method):
                 assert part.signals.taught is not None, "fit_chunk() rejects this without a teacher"
                 codes = signs(part.signals.taught)
             else:
-                how = {"alpha": self.alpha, "iterations": self.iterations, "sweeps": self.sweeps}
-                codes = descended_codes(groups, regressions, **how)
+                codes = descended_codes(
+                    groups, regressions, alpha=self.alpha, iterations=self.iterations, sweeps=self.sweeps
+                )
             regressions.keep(codes)
         history.add(part.signals, codes)
         return codes

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench import threads
 from bench.progress import Task
+from bench.running.hosts import InProcess
 from bench.running.runner import _Session, _Stream
 from bench.study.planner import Planner
 from bench.study.study import Study
@@ -38,7 +39,8 @@ def evaluation(tmp_path: Path, train: str) -> Callable[[], float]:
     options = {"methods": "random_projection", "datasets": "wide", "bits": 32, "seeds": 1, "train": train}
     study = Study.make(None, **options, results=str(tmp_path), plugin=str(plugin))
     [cell] = Planner().cells(study)
-    session = _Session(cell.spec, _Stream(cell), 1, Task("", 1))
+    session = _Session(cell, 0, _Stream(cell, InProcess(cell.method)), 1, Task("", 1))
+    session.begin()
     rows = cell.plan.seen(len(cell.plan.rounds) - 1)
     session.round = len(cell.plan.rounds) - 1
     session.take(session.stream.chunk(cell.plan.shown(rows), 0), cell.plan.parts(rows))

@@ -49,17 +49,27 @@ def lengthened(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"x")
 
 
+def piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def emptied(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "zeroed bytes": lambda folder: zeroed(folder / "train.image.npy"),
     "a cut array": lambda folder: os.truncate(folder / "query.text.npy", 200),
     "a longer array": lambda folder: lengthened(folder / "train.ids.npy"),
     "a missing array": lambda folder: (folder / "train.labels.npy").unlink(),
-    "a pipe": lambda folder: ((folder / "train.labels.npy").unlink(), os.mkfifo(folder / "train.labels.npy")),
+    "a pipe": lambda folder: piped(folder / "train.labels.npy"),
     "a cut manifest": lambda folder: os.truncate(folder / "manifest.json", 100),
     "an empty manifest": lambda folder: (folder / "manifest.json").write_bytes(b""),
     "another manifest": lambda folder: (folder / "manifest.json").write_text('{"name": 1}'),
     "no manifest": lambda folder: (folder / "manifest.json").unlink(),
-    "no file": lambda folder: [path.unlink() for path in folder.iterdir()],
+    "no file": emptied,
 }
 
 
@@ -144,7 +154,8 @@ def test_check_finds_bytes_that_changed_without_a_trace_and_the_next_opening_rep
 def test_verify_names_damaged_data(
     prepare: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = {"methods": "random_projection", "datasets": "synthetic[n=60,queries=10]", "bits": 8, "seeds": 1}
+    one: dict[str, Any] = {"methods": "random_projection", "datasets": "synthetic[n=60,queries=10]"}
+    one |= {"bits": 8, "seeds": 1}
     study = Study.make(**one, results=str(tmp_path / "r"))
     bench.run(study)
     assert main(["verify", str(tmp_path / "r")]) == 0

@@ -127,7 +127,7 @@ def joined(separator: str) -> list[str]:
 
 
 def renamed(path: Path) -> Path:
-    np.savez(path / "a.npz", **arrays(), query_index=INDEX)
+    np.savez(path / "a.npz", **arrays(), query_index=INDEX)  # type: ignore[arg-type]
     return (path / "a.npz").rename(path / "features.bin")
 
 
@@ -142,7 +142,7 @@ def tensors(path: Path) -> Path:
 
 def halves(path: Path) -> Path:
     for name, rows in (("test", slice(0, 6)), ("train", slice(6, None))):
-        np.savez(path / f"{name}.npz", **{n: a[rows] for n, a in arrays().items()})
+        np.savez(path / f"{name}.npz", **{n: a[rows] for n, a in arrays().items()})  # type: ignore[arg-type]
     return path
 
 
@@ -370,7 +370,7 @@ def test_the_fix_for_columns_covers_the_queries_too(tmp_path: Path) -> None:
     variables = {f"{r[0].upper()}_{p}": a[rows] for p, rows in parts.items() for r, a in arrays().items()}
     for name in ("I_tr", "I_te"):
         variables[name] = variables[name].T
-    np.savez(tmp_path / "a.npz", **variables)
+    np.savez(tmp_path / "a.npz", **variables)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"write mapping=image:I_tr\.T;query_image:I_te\.T\."):
         Files(path=str(tmp_path / "a.npz")).load(tmp_path)
     fixed = Files(path=str(tmp_path / "a.npz"), mapping="image:I_tr.T;query_image:I_te.T").load(tmp_path)

@@ -29,7 +29,7 @@ def write(folder: Path, train: Any, query: Any) -> str:
         for part, n in zip(("tr", "te"), sizes, strict=True)
         for name, width in (("I", 5), ("T", 4))
     }
-    np.savez(folder / "a.npz", **features, L_tr=train, L_te=query)
+    np.savez(folder / "a.npz", **features, L_tr=train, L_te=query)  # type: ignore[arg-type]
     return str(folder / "a.npz")
 
 

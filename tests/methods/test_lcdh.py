@@ -300,7 +300,7 @@ def test_unit_rows_multiply_as_the_matrix_that_they_stand_for() -> None:
 def test_all_principal_axes_change_no_ridge_regression() -> None:
     x = np.random.default_rng(0).standard_normal((40, 6)) @ np.diag([5, 4, 3, 2, 1, 0.1])
     scaling = Scaling.fit(x)
-    turned = np.column_stack([scaling(x) @ principal_axes(scaling(x), 6), np.ones(40)])
+    turned = np.column_stack([scaling(x) @ principal_axes(scaling(x).astype(float), 6), np.ones(40)])
     y = signs(np.random.default_rng(1).standard_normal((40, 3)))
     fitted = []
     for phi in (with_ones(scaling(x)).astype(float), turned):

@@ -44,7 +44,7 @@ def chosen(history: Balanced, new: Signals, rng: np.random.Generator, **changed:
 def similar(left: Signals, right: Signals, *, mixed: bool) -> Array:
     """λ1 Ĥ Ĥᵀ/N + λ2 k S/N, with S of labels or, for unlabelled rows, of features."""
     assert left.taught is not None and right.taught is not None
-    known, seen = left.labels.any(axis=1), right.labels.any(axis=1)
+    known, seen = (np.asarray(side.labels.any(axis=1)) for side in (left, right))
     of_labels = K * (2.0 * left.labels @ right.labels.T - 1.0) * seen / seen.sum()
     of_features = 2.0 * K * left.features.array() @ right.features.array().T / len(seen)
     online = np.where(known[:, None], of_labels, of_features) if mixed else of_labels

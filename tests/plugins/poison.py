@@ -14,9 +14,9 @@ import numpy as np
 from bench.api import Batch, Chunk, Codes, Method, Modality, sign
 
 Deed = Literal[
-    *("nothing", "sys.exit", "os._exit", "segfault", "kill", "loop", "hog", "interrupt", "generator"),
-    *("mute", "newline", "empty", "patch", "labels", "garbage", "print", "warn"),
-]
+    "nothing", "sys.exit", "os._exit", "segfault", "kill", "loop", "hog", "interrupt", "generator",
+    "mute", "newline", "empty", "patch", "labels", "garbage", "print", "warn",
+]  # fmt: skip
 
 
 class MuteError(Exception):
@@ -68,7 +68,7 @@ def do(deed: str) -> None:
     elif deed == "patch":
         for module in [module for name, module in sys.modules.items() if name.startswith("bench.")]:
             if hasattr(module, "means"):
-                module.means = lambda names, *_: dict.fromkeys(names, 0.999)
+                vars(module)["means"] = lambda names, *_: dict.fromkeys(names, 0.999)
     elif deed == "labels":
         for thing in gc.get_objects():
             if type(thing).__name__ == "_Stream" and hasattr(thing, "query_labels"):
