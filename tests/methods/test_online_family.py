@@ -70,6 +70,7 @@ KEPT = {  # bytes that an item of 4 classes adds at 8 bits
     "ocmh": 8 * 8,  # latent codes, which are re-hashed
     "oscmfh": 4,  # labels, of which the latent vectors are a function
 }
+FULL = {"lcdh": {"memory": 100}}  # a sample of earlier items that the first chunk fills
 STEP = {"ocmfh": 8 * 8 * 8}  # bytes of the small matrix with which a chunk re-hashes older ones
 
 
@@ -271,7 +272,7 @@ def test_classes_that_come_later_are_learned(name: str, labelled_stream: Stream)
 @of(TRIALS)
 def test_the_state_does_not_grow_but_by_what_is_named_here(name: str, label_stream: Stream) -> None:
     trial, sizes = TRIALS[name], []
-    method = trial.new(bits=8)
+    method = trial.new(bits=8, **FULL.get(plain(name), {}))
     for chunk in trial.chunks(*label_stream(150, 150, 150, 150)):
         method.fit_chunk(chunk)
         sizes.append(state.nbytes(method.state_dict()))
