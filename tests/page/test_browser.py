@@ -149,7 +149,7 @@ def test_curves_change_with_kind_bits_direction_and_method(tab: Tab) -> None:
 
     seen = [drawn()]
     assert len(seen[0]) == 3  # breaks has no curve
-    for kind in ("mAP by round", "PR by rank", "P@N", "R@N", "PR by radius"):
+    for kind in ("mAP by round", "PR by rank", "P@N", "recall@N", "PR by radius"):
         tab.get_by_role("radio", name=kind).click()
         seen.append(drawn())
     assert len({tuple(paths) for paths in seen}) == len(seen)
