@@ -337,7 +337,7 @@ def _run(folder: Path, file: Path, values: dict[str, Any] = CELL, *more: object)
     """A run of the one cell, which ends well whatever the damage is."""
     words = [f"--{name}={','.join(map(str, v)) if isinstance(v, list) else v}" for name, v in values.items()]
     code = cli("run", *words, "--results", folder / "runs", "--data-root", folder, *more)
-    if code not in (0, 130):
+    if code not in (0, 143):
         raise AssertionError(f"a damaged {file.name} is repaired; the run ended with {code}")
     return code
 
@@ -363,7 +363,7 @@ def _checkpoint(folder: Path) -> Path:
     checkpoint.EVERY, checkpoint._SHARE = 0.0, 0
     os.environ |= {"STOPS_AT": "2", "HARNESS": str(os.getpid())}
     try:
-        assert _resume(folder, folder) == 130
+        assert _resume(folder, folder) == 143
     finally:
         del os.environ["STOPS_AT"], os.environ["HARNESS"]
     return next((folder / "runs").glob("*.partial"))

@@ -237,7 +237,6 @@ def test_a_cell_with_a_damaged_checkpoint_starts_over_with_a_line_that_says_so(
     study["isolation"] = Isolation(in_process=True)  # the class counts, and is interrupted
     stops.begun.clear()
     monkeypatch.setenv("STOPS_AT", "3")
-    monkeypatch.setenv("HARNESS", str(os.getpid()))
     with pytest.raises(KeyboardInterrupt):
         bench.run(**study)
     [path] = (tmp_path / "runs").glob("*.partial")

@@ -179,7 +179,7 @@ def test_a_method_that_is_not_installed_is_none_and_has_no_defaults() -> None:
 
 def test_defaults_are_those_that_the_method_declares() -> None:
     assert Results([]).defaults("random_projection") == {}
-    assert Results([]).defaults("lcdh")["lambda1"] == 1.0
+    assert Results([]).defaults("lcdh")["lambda1"] == 0.3
 
 
 def test_statistics_are_measured_by_whoever_made_the_results() -> None:
