@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bench import metrics
+from bench.metrics._counted import means
 from bench.running.runner import STANDARD
 from bench.scoring import hamming
 from bench.scoring.hamming import Histograms
-from bench.storing.means import means
 
 NAMES = (
     *STANDARD,

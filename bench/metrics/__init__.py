@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,12 @@ def parse_metric(name: str) -> Metric:
 
 
 def _parsed(name: str) -> Metric:
+    return _read(name, registry.version(re.split("[@:]", name)[0]))
+
+
+@lru_cache(maxsize=1024)
+def _read(name: str, version: str) -> Metric:  # a part of the cache's key
+    """The same, read once for every version, since every cell asks for it."""
     form = re.fullmatch(r"([a-z0-9_]+)(?:@(r?)([0-9]+))?(?::([a-z0-9_]+))?", name)
     if form is None:
         raise ParameterError(
@@ -99,12 +105,6 @@ def _parsed(name: str) -> Metric:
 
 def declared(name: str) -> tuple[Metric, ...]:
     """The metric of this name and its variants, as ``bench/metrics/NAME.py`` or a plugin declares them."""
-    return _declared(name, registry.version(name))
-
-
-@cache
-def _declared(name: str, version: str) -> tuple[Metric, ...]:  # a part of the cache's key
-    """The same, looked up once for every version, since every cell asks for it."""
     return tuple(replace(found, name=name) for found in registry.get("metric", name))
 
 

@@ -34,6 +34,7 @@ from bench.data.cache import kept_folder
 from bench.disk.form import mismatch
 from bench.errors import BenchError, account
 from bench.isolation.process import DiedError, RaisedError
+from bench.metrics._counted import means
 from bench.plugins import fingerprint
 from bench.progress import Task
 from bench.protocol import stream
@@ -45,7 +46,6 @@ from bench.running import hosts
 from bench.running.hosts import APART, Apart, Hosting, InProcess, Isolation
 from bench.scoring import cosine, hamming, stored
 from bench.storing.checkpoint import Checkpoints
-from bench.storing.means import means
 from bench.study.planned import PlannedCell
 
 Arrays = dict[str, npt.NDArray[Any]]

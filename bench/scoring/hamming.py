@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 _PAIRS = 1 << 18  # query-item pairs that the path without numba has in memory at once
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Histograms:
     """Items that Q queries have at each Hamming distance d = 0..bits. Every tie-aware metric follows.
 
@@ -50,16 +50,16 @@ class Histograms:
     def bits(self) -> int:
         return int(self.counts.shape[1]) - 1
 
-    @property
+    @functools.cached_property
     def items(self) -> int:
         """Items in the database."""
         return int(self.counts[0, :, 0].sum()) if len(self) else 0
 
-    @property
+    @functools.cached_property
     def relevant(self) -> npt.NDArray[np.int64]:
         """Relevant items in the database, per query (Q,)."""
-        found: npt.NDArray[np.int64] = self.counts[:, :, 1].sum(axis=1, dtype=np.int64)
-        return found
+        relevant: npt.NDArray[np.int64] = self.counts[:, :, 1].sum(axis=1, dtype=np.int64)
+        return relevant
 
     def __add__(self, other: Histograms) -> Histograms:
         """The histograms over two databases together, for the same queries."""
@@ -85,6 +85,8 @@ class Histograms:
 
 def _padded_sum(a: npt.NDArray[np.uint32], b: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     """The sum of (Q, G) arrays of different G; missing columns count as 0."""
+    if a.shape == b.shape:
+        return a + b
     width = max(a.shape[1], b.shape[1])
     first, second = (np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (a, b))
     return first + second

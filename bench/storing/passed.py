@@ -15,7 +15,8 @@ from pathlib import Path
 import bench
 from bench.data.cache import base
 
-_DECISIVE = ("metrics.py", "records.py", "scoring/*.py", "storing/*.py")  # the files that decide what passes
+# The files that decide what passes.
+_DECISIVE = ("metrics/*.py", "records.py", "scoring/*.py", "storing/*.py")
 _log = logging.getLogger(__name__)
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from bench import metrics
 from bench.errors import BenchError
+from bench.metrics._counted import means
 from bench.records import SINCE, PartRecord, RoundRecord, RunRecord
 from bench.scoring import cosine, stored
 from bench.scoring.hamming import Histograms
 from bench.scoring.stored import Arrays
-from bench.storing.means import means
 
 NOISE = 1e-12  # relative: another processor may round the last bits of a score differently
 
@@ -53,10 +53,12 @@ def _faults(record: RunRecord, arrays: Arrays) -> Iterator[str]:
         if entry.parts.keys() != expected:
             yield f"round {entry.round} has the parts {sorted(entry.parts)}; expected {sorted(expected)}"
         yield from _malformed(record, entry, arrays)
+        searches = {direction: _searches(arrays, direction, entry) for direction in record.spec.directions}
         for part in (*entry.parts, "all"):
             score = entry if part == "all" else entry.parts[part]
             over = f"round {entry.round}" + (f", {part} items" if entry.parts else "")
-            yield from (f"{over}: {text}" for text in _wrong(record, entry.round, part, score, arrays))
+            hists: dict[str, Histograms] = {d: parts[part] for d, parts in searches.items()}
+            yield from (f"{over}: {text}" for text in _wrong(score, hists))
     yield from _malformed_codes(record, arrays)
 
 
@@ -78,14 +80,19 @@ def _malformed(record: RunRecord, entry: RoundRecord, arrays: Arrays) -> Iterato
                 yield f"{prefix}/{name} is {array.dtype}; expected unsigned whole numbers"
 
 
-def _wrong(
-    record: RunRecord, round_: int, part: str, score: RoundRecord | PartRecord, arrays: Arrays
-) -> Iterator[str]:
-    """Numbers of one round, over one part of the database, that its histograms do not give."""
-    if score.empty_queries.keys() != set(record.spec.directions):
-        yield f"empty queries of {sorted(score.empty_queries)}; expected {sorted(record.spec.directions)}"
-    for direction in record.spec.directions:
-        hist = stored.histograms(arrays, direction, round_, part)
+def _searches(arrays: Arrays, direction: str, entry: RoundRecord) -> dict[str, Histograms]:
+    """The histograms of one round by part of the database, ``all`` included."""
+    if not entry.parts:
+        return {"all": stored.histograms(arrays, direction, entry.round)}
+    parts = {part: stored.histograms(arrays, direction, entry.round, part) for part in entry.parts}
+    return {**parts, "all": parts["trained"] + parts["unseen"]}
+
+
+def _wrong(score: RoundRecord | PartRecord, hists: Mapping[str, Histograms]) -> Iterator[str]:
+    """Numbers of one round, over one part of the database, that its histograms by direction do not give."""
+    if score.empty_queries.keys() != hists.keys():
+        yield f"empty queries of {sorted(score.empty_queries)}; expected {sorted(hists)}"
+    for direction, hist in hists.items():
         yield from (f"{direction}: {text}" for text in _inconsistent(hist, score.items))
         empty = metrics.empty_queries(hist)
         if score.empty_queries[direction] != empty:
@@ -98,7 +105,7 @@ def _wrong(
             if not same(said[name], value):
                 yield f"{name}/{direction} is {said[name]:.12g}, and its counts give {value:.12g}"
     for key in score.metrics:
-        if key.rpartition("/")[2] not in record.spec.directions:
+        if key.rpartition("/")[2] not in hists:
             yield f"score {key!r} has none of the cell's directions"
 
 
@@ -114,13 +121,13 @@ def same(said: float, value: float) -> bool:
 def _inconsistent(hist: Histograms, items: int) -> Iterator[str]:
     """Counts, gains and grades that no search of a database of so many items leaves."""
     assert hist.gains is not None and hist.grades is not None
-    size, relevant = (hist.counts[:, :, i].sum(axis=1, dtype=np.int64) for i in (0, 1))
+    size = hist.counts[:, :, 0].sum(axis=1, dtype=np.int64)
     grades = hist.grades.astype(np.int64)
     if (size != items).any():
         yield f"{items} items in the database, and its counts have {size[size != items][0]}"
     if (hist.counts[:, :, 1] > hist.counts[:, :, 0]).any():
         yield "more relevant items than items at some distance"
-    if (grades.sum(axis=1) != items).any() or (grades[:, 1:].sum(axis=1) != relevant).any():
+    if (grades.sum(axis=1) != items).any() or (grades[:, 1:].sum(axis=1) != hist.relevant).any():
         yield "grades and counts have different numbers of items"
     if (grades @ np.arange(grades.shape[1]) != hist.gains.sum(axis=1)).any():
         yield "grades and gains have different sums of shared labels"
