@@ -1,7 +1,7 @@
 """Messages between two processes: JSON and arrays, in frames of checked sizes. Reading one runs no code.
 
-A frame is the length of a header (8 bytes), the header (JSON), and the bytes of the arrays that it describes.
-Shared memory would not be quicker: filling new pages of it costs more than sending the bytes.
+A frame is the length of a header (8 bytes), the header (JSON), and the bytes of the arrays that it describes,
+but for those that lie in memory that both share.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from bench.isolation.arena import Arena, Lent
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 _LENGTH = struct.Struct("<Q")
@@ -39,10 +41,10 @@ class Message:
 
 
 class Channel:
-    """One end of a connected pair of sockets."""
+    """One end of a connected pair of sockets. ``ours`` has arrays to send, and ``theirs`` received ones."""
 
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
+    def __init__(self, end: socket.socket, *, ours: Arena | None = None, theirs: Lent | None = None) -> None:
+        self._end, self._ours, self._theirs = end, ours, theirs
         self._lock = threading.Lock()  # a method's threads may print while it answers
 
     def send(self, kind: str, arrays: Arrays | None = None, **values: Any) -> None:
@@ -50,8 +52,11 @@ class Channel:
         plain, described = [], []
         for name, array in (arrays or {}).items():
             whole = array if array.flags.f_contiguous else np.ascontiguousarray(array)
-            plain.append(whole)
-            described.append([name, whole.dtype.str, whole.shape, "C" if whole.flags.c_contiguous else "F"])
+            order = "C" if whole.flags.c_contiguous else "F"
+            slot = None if self._ours is None else self._ours.sent(whole)
+            described.append([name, whole.dtype.str, whole.shape, order, slot])
+            if slot is None:
+                plain.append(whole)
         header = json.dumps([kind, values, described]).encode()
         with self._lock:
             self._end.sendall(_LENGTH.pack(len(header)) + header)
@@ -71,16 +76,21 @@ class Channel:
             kind, values, described = json.loads(bytes(self._read(length, wait)))
             if not isinstance(kind, str) or not isinstance(values, dict):
                 raise MalformedError(f"a header of {type(kind).__name__} and {type(values).__name__}")
-            sizes = [_size(dtype, shape) for _, dtype, shape, _ in described]
+            sizes = [_size(dtype, shape) for _, dtype, shape, *_ in described]
             if sum(sizes) > most:
                 raise MalformedError(f"arrays of {sum(sizes)} bytes; expected at most {most}")
             arrays = {}
-            for size, (name, dtype, shape, order) in zip(sizes, described, strict=True):
-                data = self._read(size, wait).view(dtype)
-                arrays[str(name)] = data.reshape(shape, order="F" if order == "F" else "C")
+            for size, (name, dtype, shape, order, slot) in zip(sizes, described, strict=True):
+                data = self._read(size, wait) if slot is None else self._lent(slot, size)
+                arrays[str(name)] = data.view(dtype).reshape(shape, order="F" if order == "F" else "C")
             return Message(kind, values, arrays)
         except (ValueError, TypeError, RecursionError) as error:
             raise MalformedError(f"{type(error).__name__}: {error}") from error
+
+    def _lent(self, slot: Any, size: int) -> npt.NDArray[np.uint8]:
+        if self._theirs is None:
+            raise MalformedError("an array in shared memory; there is none")
+        return self._theirs.array(slot, size)
 
     def _read(self, size: int, wait: Callable[[], None]) -> npt.NDArray[np.uint8]:
         data, have = np.empty(size, np.uint8), 0

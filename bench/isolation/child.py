@@ -15,6 +15,7 @@ from typing import Any
 
 from bench import progress
 from bench.errors import account
+from bench.isolation.arena import Lent
 from bench.isolation.channel import Channel, Message
 from bench.plugins import registry
 
@@ -24,7 +25,9 @@ Server = Callable[[Message, Channel], Answer]
 
 def serve(end: socket.socket) -> None:
     """Answer requests until the connection ends."""
-    channel = Channel(end)
+    _, files, *_ = socket.recv_fds(end, 1, 1)
+    lent = Lent(files[0]) if files else None
+    channel = Channel(end, theirs=lent)
     server: Server | None = None
     while True:
         try:
@@ -37,7 +40,8 @@ def serve(end: socket.socket) -> None:
                 channel.send("answer")
             else:
                 arrays, values = server(message, channel)
-                channel.send("answer", arrays, **values)
+                del message  # whose arrays are then held by the method alone
+                channel.send("answer", arrays, **values, held=lent.held() if lent else [])
         except BaseException as error:  # noqa: BLE001  # a plugin may raise anything; the harness decides
             reason, trace = account(error)
             channel.send("error", reason=reason, traceback=trace)

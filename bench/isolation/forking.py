@@ -23,6 +23,7 @@ from bench import threads
 REQUEST = struct.Struct("<cqd")  # FORK or END, the child to end, and the seconds that it has left to do so
 REPLY = struct.Struct("<q")  # the child that was forked, or the status with which it ended
 FORK, END = b"F", b"E"
+THREADS = 1  # of every library in a child: to set another number takes 5 ms
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 _PAUSE = 0.001
 
@@ -34,7 +35,7 @@ def serve(control: int, modules: Sequence[str]) -> None:
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     gc.freeze()  # a child that collects garbage then copies no pages
     children: set[int] = set()
-    with socket.socket(fileno=control) as end, threads.limit(1):  # which takes children 10 ms the first time
+    with socket.socket(fileno=control) as end, threads.limit(THREADS):
         try:
             while True:
                 data, files, *_ = socket.recv_fds(end, REQUEST.size, 1)

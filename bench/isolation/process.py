@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import progress
+from bench.isolation.arena import Arena
 from bench.isolation.channel import Arrays, Channel, MalformedError, Message
 from bench.isolation.nursery import NurseryError, nursery
 from bench.plugins import registry
@@ -58,7 +59,9 @@ class Child:
         end, other = socket.socketpair()
         with other:
             self.pid = self._nursery.fork(other)
-        self._channel, self._end = Channel(end), end
+        self.arena = Arena()
+        self._channel, self._end = Channel(end, ours=self.arena), end
+        socket.send_fds(end, [b"."], [] if self.arena.file is None else [self.arena.file])
         self._died: DiedError | None = None
         self._poll = select.poll()
         self._poll.register(end, select.POLLIN)
@@ -108,6 +111,7 @@ class Child:
         while True:
             message = self._channel.receive(most=most, wait=self._wait)
             if message.kind == "answer":
+                self.arena.hold(message.values.get("held", []))
                 if failure is not None:
                     raise failure
                 return message
@@ -165,6 +169,7 @@ class Child:
         if self._end.fileno() < 0:
             return 0
         self._end.close()
+        self.arena.close()
         try:
             return self._nursery.end(self.pid, grace)
         except NurseryError:  # it has taken the child along

@@ -8,6 +8,7 @@ which nothing else is sent (:mod:`bench.running.hosts`), unless ``--in-process``
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from bench.scoring.cosine import pack_vectors
 
 Output = npt.NDArray[Any]  # what encode() gives: Codes, or float32 (n, k) of a real-valued method
 Packed = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, float32 (k, items)
+Empty = Callable[[tuple[int, ...], np.dtype[Any]], npt.NDArray[Any]]  # a new array of a shape and type
 _NOTHING = Withheld()
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
 
@@ -48,22 +50,25 @@ def shown(
     needs: Capabilities,
     withheld: Withheld = _NOTHING,
     kept: Path | None = None,
+    empty: Empty = np.empty,
 ) -> Split:
     """Rows of the training split as a method may see them: read-only copies, labels if declared.
 
     The plain features of the modality stand in for a view that the dataset lacks. A withheld label
     is a row of zeros; so is a withheld modality, and ``absent`` says where. ``kept`` is the folder
-    for values that other runs can use again.
+    for values that other runs can use again. ``empty`` gives the memory of the copies.
     """
     labels = None
     if needs.supervised and train.labels is not None:
-        labels = _frozen(train.labels, rows, None if withheld.labels is None else withheld.labels[rows])
+        blank = None if withheld.labels is None else withheld.labels[rows]
+        labels = _frozen(train.labels, rows, blank, empty)
     image, text = (
         _visible(
             train.batch(m).seen_as(needs.encodes),
             rows,
             needs.views,
             None if withheld.absent is None else _frozen(withheld.absent[m], rows),
+            empty,
         )
         for m in MODALITIES
     )
@@ -78,9 +83,10 @@ def chunk(
     round_: int,
     withheld: Withheld = _NOTHING,
     kept: Path | None = None,
+    empty: Empty = np.empty,
 ) -> Chunk:
     """The chunk of one round, as :func:`shown`."""
-    split = shown(train, rows, needs, withheld, kept)
+    split = shown(train, rows, needs, withheld, kept, empty)
     return Chunk(**{f.name: getattr(split, f.name) for f in fields(split)}, round=round_)
 
 
@@ -101,6 +107,7 @@ def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None =
     view sees that view as the features; every table says so.
     """
     seen = items.batch(modality).seen_as(method.capabilities.encodes)
+    empty: Empty = getattr(method, "empty", np.empty)
     total = len(items) if rows is None else len(rows)
     parts = []
     for start in range(0, total, _BLOCK):
@@ -110,8 +117,8 @@ def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None =
         if method.capabilities.reference == "oracle" and items.labels is not None:
             views["labels"] = _frozen(items.labels[block].astype(np.float32))
         if method.capabilities.reference == "fused":
-            views |= {m: _frozen(clip_or_plain(items.batch(m)), block) for m in MODALITIES}
-        batch = Batch(_frozen(seen.features, block), views)
+            views |= {m: _frozen(clip_or_plain(items.batch(m)), block, empty=empty) for m in MODALITIES}
+        batch = Batch(_frozen(seen.features, block, empty=empty), views)
         parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
 
@@ -132,9 +139,10 @@ def _visible(
     rows: Rows,
     views: tuple[str, ...],
     absent: npt.NDArray[np.bool_] | None,
+    empty: Empty,
 ) -> Batch:
-    features = _frozen(items.features, rows, absent)
-    seen = {v: _frozen(items.views[v], rows, absent) if v in items.views else features for v in views}
+    features = _frozen(items.features, rows, absent, empty)
+    seen = {v: _frozen(items.views[v], rows, absent, empty) if v in items.views else features for v in views}
     return Batch(features, seen, absent)
 
 
@@ -142,13 +150,28 @@ def _frozen(
     array: npt.NDArray[Any],
     rows: Rows | slice = slice(None),
     blank: npt.NDArray[np.bool_] | None = None,
+    empty: Empty = np.empty,
 ) -> npt.NDArray[Any]:
-    """A read-only copy of rows in memory, never the memory map, with zeros in those that are ``blank``."""
-    plain = np.array(array[rows]) if isinstance(rows, slice) else np.take(np.asarray(array), rows, axis=0)
+    """A read-only copy of rows in memory, never the memory map, with zeros in those that are ``blank``.
+
+    The method's process may be able to read what ``empty`` gives, so that nothing is blanked there.
+    """
+    plain = _copied(np.asarray(array), rows, empty if blank is None else np.empty)
     if blank is not None:
         plain[blank] = 0
     plain.setflags(write=False)
     return plain
+
+
+def _copied(array: npt.NDArray[Any], rows: Rows | slice, empty: Empty) -> npt.NDArray[Any]:
+    if isinstance(rows, slice):
+        part = array[rows]
+        if not part.flags.c_contiguous:
+            return np.array(part)  # in the same order
+        copy = empty(part.shape, part.dtype)
+        copy[...] = part
+        return copy
+    return np.take(array, rows, axis=0, out=empty((len(rows), *array.shape[1:]), array.dtype), mode="clip")
 
 
 def checked(method: Hasher, codes: Any, rows: int, call: str) -> Output:

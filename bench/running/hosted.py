@@ -16,6 +16,7 @@ from bench import threads
 from bench.contract import state
 from bench.contract.items import Chunk, Split
 from bench.contract.method import Method
+from bench.isolation import forking
 from bench.isolation.channel import Channel, Message
 from bench.isolation.child import Answer
 from bench.plugins import registry
@@ -33,7 +34,8 @@ class Hosted:
         self.methods: dict[int, Method] = {}
         self.items: Split | None = None
         self.limit = ExitStack()
-        self.limit.enter_context(threads.limit(thread_count))
+        if thread_count != forking.THREADS:
+            self.limit.enter_context(threads.limit(thread_count))
 
     def __call__(self, message: Message, channel: Channel) -> Answer:
         if message.kind == "items":

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
+import numpy as np
+
 from bench.contract import params, state
 from bench.contract.items import Batch, Chunk, Modality, Split
 from bench.contract.method import Method
@@ -16,7 +18,7 @@ from bench.contract.state import Tree
 from bench.errors import ParameterError, account
 from bench.isolation.channel import Arrays, Message
 from bench.isolation.process import AVAILABLE, Child, RaisedError
-from bench.protocol.shown import Hasher, Output
+from bench.protocol.shown import Empty, Hasher, Output
 from bench.running import parcels
 
 T = TypeVar("T")
@@ -100,6 +102,11 @@ class Apart:
     def cpu(self) -> float:
         return time.process_time() + self.child.cpu()
 
+    @property
+    def empty(self) -> Empty:
+        """Makes arrays to show, in memory that the child can read."""
+        return self.child.arena.empty
+
     def allow(self, spent: float) -> None:
         """Go on with a cell that has taken so many seconds already."""
         self.child.allow(self.limits.timeout, spent)
@@ -120,7 +127,7 @@ class _Remote:
     """A method in another process. What comes back is data, and is checked."""
 
     def __init__(self, host: Apart, cell: int, bits: int) -> None:
-        self.host, self.cell, self.bits = host, cell, bits
+        self.host, self.cell, self.bits, self.empty = host, cell, bits, host.empty
         self.capabilities, self.owner = host.cls.capabilities, host.cls.__name__
 
     def fit_pool(self, pool: Split) -> list[float]:
@@ -176,6 +183,7 @@ class InProcess:
 
     def __init__(self, cls: type[Method]) -> None:
         self.cls = cls
+        self.empty: Empty = np.empty
 
     def __enter__(self) -> Self:
         return self

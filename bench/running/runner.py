@@ -179,7 +179,7 @@ class _Stream:
         fresh = [session for session in sessions if not session.started]
         if fresh and self.plan.pool is not None and self.cls.capabilities.pool and not offline:
             needs, withheld = self.cls.capabilities, self.plan.withheld
-            pool = shown(self.train, self.plan.pool, needs, withheld, self.kept)
+            pool = shown(self.train, self.plan.pool, needs, withheld, self.kept, self.host.empty)
             self.host.show(pool)
             for session in fresh:
                 session.attempt(0, lambda s: s.fit_pool(pool))
@@ -199,7 +199,7 @@ class _Stream:
 
     def chunk(self, rows: Rows, round_: int) -> Chunk:
         needs, withheld = self.cls.capabilities, self.plan.withheld
-        return chunk(self.train, rows, needs, round_, withheld, self.kept)
+        return chunk(self.train, rows, needs, round_, withheld, self.kept, self.host.empty)
 
 
 class _Session:
