@@ -18,6 +18,7 @@ from typing import Any
 
 from bench import threads
 from bench.errors import BenchError, ParameterError
+from bench.isolation import workers
 from bench.isolation.orphans import end_with
 from bench.plugins import registry
 from bench.progress import Task, say
@@ -319,12 +320,12 @@ def _backend(study: Study) -> Iterator[int]:
             stack.enter_context(parallel_config(backend="ray", n_jobs=jobs))
         else:
             jobs = study.jobs
-            workers: dict[str, Any] = (
-                {"inner_max_num_threads": study.threads} if study.backend == "loky" else {}
-            )
-            if study.backend in ("loky", "multiprocessing"):
-                workers |= {"initializer": end_with, "initargs": (os.getpid(),)}
-            stack.enter_context(parallel_config(backend=study.backend, n_jobs=jobs, **workers))
+            backend, options = study.backend, {}
+            if backend == "loky":
+                backend = workers.loky(inner_max_num_threads=study.threads)
+            elif backend == "multiprocessing":
+                options = {"initializer": end_with, "initargs": (os.getpid(),)}
+            stack.enter_context(parallel_config(backend=backend, n_jobs=jobs, **options))
         yield jobs
 
 
