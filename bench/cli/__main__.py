@@ -20,5 +20,17 @@ import sys  # noqa: E402
 
 from bench.cli import main  # noqa: E402
 
+
+def _show(_: object, error: BaseException, __: object) -> None:
+    """Print a traceback as :mod:`bench.printing` prints all output: escapes in the message are text."""
+    import traceback
+
+    from bench.printing import shown
+
+    sys.stderr.write(shown("".join(traceback.format_exception(error))))
+
+
+sys.excepthook = _show
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -163,6 +163,8 @@ def _one_of(name: str, value: str, known: Sequence[str]) -> None:
 
 def read(file: Path) -> dict[str, Any]:
     """The keys of a study file."""
+    if not file.name.isprintable():
+        raise DataError(f"study file {file.name!r}: its name is not printable. Rename it.")
     try:
         return reading.read_toml(file)
     except FileError as error:
