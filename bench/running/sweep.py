@@ -8,7 +8,6 @@ of a pass when it begins, leaves a trace of them, and saves long ones between ro
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,6 @@ from typing import Any
 from bench import threads
 from bench.errors import BenchError, ParameterError
 from bench.isolation import workers
-from bench.isolation.orphans import end_with
 from bench.plugins import registry
 from bench.progress import Task, say
 from bench.records import RunRecord
@@ -320,12 +318,10 @@ def _backend(study: Study) -> Iterator[int]:
             stack.enter_context(parallel_config(backend="ray", n_jobs=jobs))
         else:
             jobs = study.jobs
-            backend, options = study.backend, {}
-            if backend == "loky":
-                backend = workers.loky(inner_max_num_threads=study.threads)
-            elif backend == "multiprocessing":
-                options = {"initializer": end_with, "initargs": (os.getpid(),)}
-            stack.enter_context(parallel_config(backend=backend, n_jobs=jobs, **options))
+            local: Any = study.backend
+            if local == "loky":
+                local = workers.loky(inner_max_num_threads=study.threads)
+            stack.enter_context(parallel_config(backend=local, n_jobs=jobs))
         yield jobs
 
 
