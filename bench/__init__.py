@@ -5,9 +5,6 @@
 >>> results.table()  # doctest: +SKIP
 """
 
-from __future__ import annotations
-
-import importlib
 import os
 
 # OpenBLAS threads spin after a call and slow whatever comes next (docs/design.md, "Threads").
@@ -23,7 +20,7 @@ _checkout = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa
 if os.path.isfile(os.path.join(_checkout, "pyproject.toml")):  # noqa: PTH113, PTH118
     __path__.append(_checkout)
 
-TYPE_CHECKING = False  # not that of typing, which takes a while to import (bench/cli/stopping.py)
+TYPE_CHECKING = False  # not that of typing, which takes a while to import (bench/cli/__main__.py)
 if TYPE_CHECKING:
     from bench import metrics as metrics
     from bench.api import Batch as Batch
@@ -65,5 +62,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for one that __get
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module 'bench' has no attribute {name!r}")
+        import importlib  # slow, and a Ctrl-C before bench.cli.__main__ handles it shows a traceback
+
         home = importlib.import_module(_HOMES[name])
         return home if name == "metrics" else getattr(home, name)

@@ -1,6 +1,7 @@
 """Makes the folder of `bench report`: tables in all their forms, figures, an index, and a LaTeX document.
 
-May import: data, errors, plugins, progress, records, reporting, results, running, scoring, storing, study.
+May import: data, errors, isolation, plugins, progress, records, reporting, results, running, scoring,
+storing, study.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from bench.data.describe import DatasetStatistics, describe
 from bench.errors import BenchError, ParameterError
+from bench.isolation import workers
 from bench.plugins import registry
 from bench.progress import say
 from bench.records import RunRecord
@@ -190,7 +192,7 @@ def _draw(drawings: Iterable[Drawing]) -> list[Path]:
             failed.append(error)
 
     jobs = min(usable_threads(), _PAINTERS)
-    saved = Parallel(n_jobs=jobs, pre_dispatch="all")(tasks())
+    saved = Parallel(n_jobs=jobs, backend=workers.loky(), pre_dispatch="all")(tasks())
     if failed:
         raise failed[0]
     return [path for paths in saved for path in paths]

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -58,7 +59,6 @@ class Served(DatasetSource):
 CONTENT = random.Random(0).randbytes(3_000_000)
 SIGNALS = (*[signal.SIGKILL] * 6, signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGINT)
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-STARTED = 0.15  # seconds after which a traceback is not one of Python's own start
 PATIENCE = 8.0  # seconds that processes have to end after their command
 _TIMES = ("seconds", "fit_seconds", "environment", "changed")  # in JSON files; "changed" is when a file was
 _NAMED = ("cache", "tmp")  # folders whose files are compared by name and number alone
@@ -208,15 +208,24 @@ def _timeless(value: Any) -> Any:
     return [_timeless(inner) for inner in value] if isinstance(value, list) else value
 
 
-def in_memory(pids: set[int]) -> list[str]:
-    """What processes with these numbers left in shared memory."""
-    shared = Path("/dev/shm")
-    names = [path.name for path in shared.iterdir()] if shared.is_dir() else []
-    return [n for n in names if any(part.isdigit() and int(part) in pids for part in _parts(n))]
+def handles_signals(pid: int) -> bool:
+    """Whether our code handles the signals of a process: before, it is Python that starts."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return False
 
 
-def _parts(name: str) -> Sequence[str]:
-    return name.replace("-", "_").replace(".", "_").split("_")
+def in_memory(pids: set[int], since: float) -> list[str]:
+    """The files that processes with these numbers made in shared memory, and left there."""
+    left = []
+    for path in Path("/dev/shm").glob("*"):
+        with suppress(OSError):  # it has been removed meanwhile
+            numbers = {int(part) for part in re.split(r"[-_.]", path.name) if part.isdigit()}
+            if numbers & pids and path.stat().st_mtime >= since:  # earlier processes had the same numbers
+                left.append(path.name)
+    return left
 
 
 class Suite:
@@ -224,6 +233,7 @@ class Suite:
 
     def __init__(self, home: Path, url: str, seed: int) -> None:
         self.home, self.url, self.random = home, url, random.Random(seed)
+        self.started = time.time()
         self.kills: Counter[str] = Counter()
         self.compared: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -270,15 +280,16 @@ class Suite:
                 process.wait(timeout=wait)
             if process.poll() is not None:
                 continue
-            self.kills[f"{number.name}"] += 1
+            began = handles_signals(process.pid)
+            self.kills[number.name if began else f"{number.name} while Python starts"] += 1
             story.append(f"{number.name} after {wait:.2f} s")
             as_terminal = number == signal.SIGINT and self.random.random() < 0.5
             with suppress(ProcessLookupError):
                 (os.killpg if as_terminal else os.kill)(process.pid, number)
             code = process.wait(timeout=60)
-            if wait > STARTED and code not in (0, CODES[number]):
+            if began and code not in (0, CODES[number]):
                 self._problem(name, story, f"exit code {code}; {place.errors[-300:]}")
-            if wait > STARTED and "Traceback" in place.errors:
+            if began and "Traceback" in place.errors:
                 self._problem(name, story, place.errors[-1500:])
             if left := place.orphans():
                 self._problem(name, story, f"processes live on: {left}")
@@ -288,7 +299,7 @@ class Suite:
             self._problem(name, story, f"does not finish: {place.errors[-500:]}")
         if left := place.orphans():
             self._problem(name, story, f"processes of the finishing command live on: {left}")
-        if left := in_memory(pids):
+        if left := in_memory(pids, self.started):
             self._problem(name, story, f"left in shared memory: {left}")
         self.compared[name] += 1
         now = place.files()

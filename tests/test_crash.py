@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +28,14 @@ def test_twenty_kills_change_no_bit_and_leave_nothing(crash: Any) -> None:
     suite = crash.crash(kills=20, seed=1)
     assert not suite.problems, "\n".join(suite.problems)
     assert suite.kills.total() >= 20
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="this system shows no shared memory")
+def test_what_lay_in_shared_memory_before_is_no_leftover(crash: Any) -> None:
+    left = Path("/dev/shm") / f"hashbench-test_{os.getpid()}"
+    left.touch()
+    try:
+        assert crash.in_memory({os.getpid()}, time.time() - 60) == [left.name]
+        assert crash.in_memory({os.getpid()}, time.time() + 60) == []
+    finally:
+        left.unlink()

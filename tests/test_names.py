@@ -12,7 +12,7 @@ import pytest
 
 import bench
 from bench.cli import main
-from bench.errors import ParameterError
+from bench.errors import DataError, ParameterError
 from bench.records import RunRecord, RunSpec, Schedule, selector
 from bench.reporting import fonts
 from bench.reporting.names import distinct
@@ -108,6 +108,18 @@ def test_one_setting_cannot_have_two_names() -> None:
 def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
     with pytest.raises(ParameterError, match="cannot be shown"):
         expand("method", [f"lemon as {name}"])
+
+
+@pytest.mark.parametrize("path", ["a\nb.npz", "\x1b[2J", "x" * 1001])
+def test_text_that_no_record_can_hold_is_refused(path: str) -> None:
+    with pytest.raises(ParameterError, match="files: path must be text in one line"):
+        expand("dataset", [f"files[path='{path}']"])
+
+
+def test_a_study_file_with_a_newline_in_its_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a\nb.toml").write_text("seeds = 1")
+    with pytest.raises(DataError, match=r"study file 'a\\nb.toml': its name is not printable"):
+        Study.make(tmp_path / "a\nb.toml")
 
 
 def test_a_name_is_no_part_of_the_key() -> None:

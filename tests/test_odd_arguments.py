@@ -119,3 +119,30 @@ def test_a_metric_that_is_none_is_refused_and_not_advised(capsys: pytest.Capture
 def test_a_number_has_ascii_digits(text: str) -> None:
     with pytest.raises(ValueError, match="ASCII digits"):
         number(text, int)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="this system has no /dev/zero")
+@pytest.mark.parametrize("command", ["run", "plan", "report", "serve", "doctor"])
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("zero", "it is a device; expected a file"),
+        ("pipe", "it is a named pipe; expected a file"),
+        ("folder", "it is a folder; expected a file"),
+        ("huge", "it is longer than"),
+    ],
+)
+def test_what_is_no_study_file_is_refused_and_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, kind: str, says: str
+) -> None:
+    file = tmp_path / "study.toml"
+    if kind == "zero":
+        file.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.touch()
+        os.truncate(file, 2 << 30)
+    assert says in refused([command, str(file)], capsys)

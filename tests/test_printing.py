@@ -158,3 +158,13 @@ def test_a_table_is_printed_in_the_code_page_of_windows(tmp_path: Path) -> None:
     done = command(*RUN, env={"PYTHONIOENCODING": "cp1252"}, cwd=tmp_path, stdout=subprocess.PIPE)
     assert done.returncode == 0
     assert b"I>T" in done.stdout
+
+
+def test_a_traceback_shows_escapes_as_text(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(
+        "from bench.api import Method\nraise ValueError('red \\x1b[31m')\nclass Bad(Method): ..."
+    )
+    done = command("run", "--debug", "--plugin", "bad.py", "--methods", "bad", cwd=tmp_path)
+    assert b"Traceback" in done.stderr
+    assert rb"red \x1b[31m" in done.stderr
+    assert b"\x1b" not in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
+def handles(number: signal.Signals, pid: int) -> bool:
+    """Whether a process has a handler for a signal; Python has one for SIGINT from its start on."""
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    assert caught is not None
+    return bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
 def wait_for(pattern: str, folder: Path) -> None:
     deadline = time.monotonic() + 60
     while not list(folder.glob(pattern)):
@@ -101,16 +109,36 @@ def test_sigterm_ends_other_commands_alike(start: Start, tmp_path: Path, command
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads which signals a process handles from /proc")
+@pytest.mark.parametrize("number", CODES)
 @pytest.mark.parametrize("command", [["list", "methods"], ["data", "prepare", "toy", "--plugin", PLUGINS]])
-def test_ctrl_c_while_bench_starts_shows_no_traceback(start: Start, command: list[str]) -> None:
-    """From 60 ms on, when Python itself has started: before, the traceback is Python's."""
-    for wait in range(60, 300, 12):
+def test_a_signal_while_bench_starts_shows_one_line(
+    start: Start, command: list[str], number: signal.Signals
+) -> None:
+    for wait in range(0, 120, 12):
         running = start(*command)
+        while not handles(signal.SIGTERM, running.pid):  # before, Python itself starts
+            assert running.poll() is None
         time.sleep(wait / 1000)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         _, err = running.communicate(timeout=30)
-        assert "Traceback" not in err, (wait, err)
-        assert running.returncode in (0, 130, -signal.SIGINT), (wait, err)
+        assert len(err.splitlines()) <= 1, (wait, err)
+        assert running.returncode in (0, CODES[number]), (wait, err)
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_terminal_while_workers_start_shows_one_line(start: Start) -> None:
+    import psutil
+
+    for wait in range(0, 400, 100):
+        running = start(*RUN, "--jobs", "2")
+        while not any("loky" in " ".join(c.cmdline()) for c in psutil.Process(running.pid).children()):
+            assert running.poll() is None
+        time.sleep(wait / 1000)
+        os.killpg(running.pid, signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+        assert len(err.splitlines()) == 1, (wait, err)
+        assert running.returncode == 130, (wait, err)
 
 
 def test_an_interrupt_that_a_library_hides_is_still_one(
@@ -128,6 +156,19 @@ def test_an_interrupt_that_a_library_hides_is_still_one(
     assert capsys.readouterr().err.startswith("bench: terminated.")
 
 
+def test_an_interrupt_inside_exec_ends_with_130(tmp_path: Path) -> None:
+    (tmp_path / "inside.py").write_text(
+        "import sys, bench.cli\n"
+        "bench.cli._execute = lambda _: exec('import signal; signal.raise_signal(2)')\n"
+        "sys.exit(bench.cli.main())\n"
+    )
+    path = os.pathsep.join(map(str, [tmp_path, ROOT]))
+    done = subprocess.run(
+        [sys.executable, "-m", "inside"], env={**os.environ, "PYTHONPATH": path}, check=False
+    )
+    assert done.returncode == 130
+
+
 def test_an_error_without_a_signal_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(*_: object) -> int:
         raise ImportError("numpy failed to import")
@@ -139,8 +180,9 @@ def test_an_error_without_a_signal_is_raised(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as for a command in the background
+    arrived: list[int] = []
     try:
-        with stopping.handled(to_the_end=False) as arrived:
+        with stopping.handled(arrived, to_the_end=False):
             signal.raise_signal(signal.SIGTERM)
         assert not arrived
     finally:
@@ -149,6 +191,6 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.unraisablehook
-    with stopping.handled(to_the_end=False):
+    with stopping.handled([], to_the_end=False):
         pass
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.unraisablehook) == before

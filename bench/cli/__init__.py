@@ -10,11 +10,6 @@ from __future__ import annotations
 
 import sys
 
-try:
-    from bench.cli import stopping
-except KeyboardInterrupt:  # a Ctrl-C before main() can handle it
-    sys.exit(130)
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -25,12 +20,15 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; without ``argv`` that of this process, which then ends."""
-    with stopping.handled(to_the_end=argv is None) as arrived:
-        try:
+    from bench.cli import stopping
+
+    arrived: list[int] = []
+    try:
+        with stopping.handled(arrived, to_the_end=argv is None):
             return _guarded(argv)
-        except BaseException:  # a library may have made another exception of the interrupt
-            if not arrived:
-                raise
+    except BaseException:  # a library may have made another exception of the interrupt
+        if not arrived:
+            raise
     how = stopping.HOW[arrived[-1]]
     print(f"bench: {how}. Finished cells are kept; run it again to continue.", file=sys.stderr)
     return 128 + arrived[-1]

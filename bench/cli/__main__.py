@@ -1,7 +1,36 @@
-"""`python -m bench.cli`: the command where the script `bench` is not on the path."""
+"""The command `bench`, also as `python -m bench.cli`: it handles signals before it imports anything else.
 
-import sys
+Until `main` takes over (bench/cli/stopping.py), a signal ends the process: nothing has begun.
+"""
 
-from bench.cli import main
+import _signal  # type: ignore[import-not-found]  # signal itself takes 3 ms, in which Ctrl-C shows a traceback
+import os
 
-sys.exit(main())
+
+def _leave(number: int, _: object) -> None:
+    os.write(2, b"bench: stopped before it began.\n")
+    os._exit(128 + number)
+
+
+for _number in (_signal.SIGINT, _signal.SIGTERM):
+    if _signal.getsignal(_number) != _signal.SIG_IGN:
+        _signal.signal(_number, _leave)
+
+import sys  # noqa: E402
+
+from bench.cli import main  # noqa: E402
+
+
+def _show(_: object, error: BaseException, __: object) -> None:
+    """Print a traceback as :mod:`bench.printing` prints all output: escapes in the message are text."""
+    import traceback
+
+    from bench.printing import shown
+
+    sys.stderr.write(shown("".join(traceback.format_exception(error))))
+
+
+sys.excepthook = _show
+
+if __name__ == "__main__":
+    sys.exit(main())

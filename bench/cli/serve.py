@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from typing import TYPE_CHECKING
 
-from bench.cli import options, stopping
+from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -46,9 +47,9 @@ def _serve(args: argparse.Namespace) -> int:
                 f"http://{live.HOST}:{server.server_port}/ shows {watch.folder}; Ctrl-C ends it", flush=True
             )
             server.serve_forever()
-        except stopping.Terminated:
-            raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
+            if signal.SIGTERM in stopped.args:
+                raise
             print()
     return 0
 

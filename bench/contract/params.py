@@ -17,6 +17,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from bench.errors import ContractError, ParameterError, UnknownNameError
 
+MOST_TEXT = 1000  # characters of a name or of a value in a record
+
 
 def param(
     default: Any,
@@ -129,6 +131,16 @@ def check(owner: str, values: Mapping[str, object], known: Mapping[str, Paramete
             raise UnknownNameError(f"parameter of {owner}", name, known)
         if not known[name].accepts(value):
             raise ParameterError(f"{owner}: {name} must be {known[name].expects}; got {value!r}.")
+        if isinstance(value, str) and value != known[name].default and not is_line(value):
+            raise ParameterError(
+                f"{owner}: {name} must be text in one line, of at most {MOST_TEXT} characters; got "
+                f"{value[:40]!r}."
+            )
+
+
+def is_line(text: str) -> bool:
+    """Whether a record can hold this text as a name or a value: printable, and not too long."""
+    return text.isprintable() and len(text) <= MOST_TEXT
 
 
 def check_instance(plugin: Any) -> None:

@@ -8,7 +8,6 @@ of a pass when it begins, leaves a trace of them, and saves long ones between ro
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 
 from bench import threads
 from bench.errors import BenchError, ParameterError
-from bench.isolation.orphans import end_with
+from bench.isolation import workers
 from bench.plugins import registry
 from bench.progress import Task, say
 from bench.records import RunRecord
@@ -319,12 +318,10 @@ def _backend(study: Study) -> Iterator[int]:
             stack.enter_context(parallel_config(backend="ray", n_jobs=jobs))
         else:
             jobs = study.jobs
-            workers: dict[str, Any] = (
-                {"inner_max_num_threads": study.threads} if study.backend == "loky" else {}
-            )
-            if study.backend in ("loky", "multiprocessing"):
-                workers |= {"initializer": end_with, "initargs": (os.getpid(),)}
-            stack.enter_context(parallel_config(backend=study.backend, n_jobs=jobs, **workers))
+            local: Any = study.backend
+            if local == "loky":
+                local = workers.loky(inner_max_num_threads=study.threads)
+            stack.enter_context(parallel_config(backend=local, n_jobs=jobs))
         yield jobs
 
 

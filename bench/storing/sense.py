@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bench.contract.params import is_line
 from bench.errors import ParameterError
 from bench.protocol import stream
 from bench.records import REFERENCES, RoundRecord, RunRecord, RunSpec, Schedule
 
-_MOST_TEXT = 1000  # characters of a name or of a value
 _MOST_SECONDS = 1e9  # thirty years
 
 
@@ -24,7 +24,7 @@ def _nonsense(record: RunRecord) -> Iterator[str]:
     yield from _of_values(record.environment, "record.environment")
     yield from _of_counts({"schema": record.schema}, "record", least=1)
     for name in ("code", "data", "fidelity"):
-        if not _is_line(getattr(record, name)):
+        if not is_line(getattr(record, name)):
             yield f"record.{name} is {getattr(record, name)[:40]!r}; expected text in one line"
     if record.reference and record.reference not in REFERENCES:
         yield f"record.reference is {record.reference!r}; expected one of {', '.join(REFERENCES)}"
@@ -36,7 +36,7 @@ def _nonsense(record: RunRecord) -> Iterator[str]:
 def _of_spec(spec: RunSpec) -> Iterator[str]:
     for name in ("method", "dataset"):
         text = getattr(spec, name)
-        if not text or not _is_line(text):
+        if not text or not is_line(text):
             yield f"{name} is {text[:40]!r}; expected the name of a plugin"
     yield from _of_counts({"bits": spec.bits}, "", least=1)
     yield from _of_counts({"seed": spec.seed, "val": spec.val}, "")
@@ -81,13 +81,9 @@ def _of_seconds(values: Mapping[Any, float], where: str) -> Iterator[str]:
 
 def _of_values(values: Mapping[str, Any], where: str) -> Iterator[str]:
     for name, value in values.items():
-        if not name or not _is_line(name):
+        if not name or not is_line(name):
             yield f"{where} has the name {name[:40]!r}; expected text in one line"
         elif isinstance(value, float) and not math.isfinite(value):
             yield f"{where}.{name} is {value}; expected a finite number"
-        elif isinstance(value, str) and not _is_line(value):
+        elif isinstance(value, str) and not is_line(value):
             yield f"{where}.{name} is {value[:40]!r}; expected text in one line"
-
-
-def _is_line(text: str) -> bool:
-    return text.isprintable() and len(text) <= _MOST_TEXT

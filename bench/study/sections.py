@@ -127,8 +127,8 @@ def load(name: str | Path, **options: Any) -> Document:
 
 def _text(file: Path, values: dict[str, Any], name: str, default: str) -> str:
     value = values.pop(name, default)
-    if not isinstance(value, str):
-        raise ParameterError(f"study file {file}: {name} must be text; got {value!r}.")
+    if not isinstance(value, str) or not value.isprintable():
+        raise ParameterError(f"study file {file}: {name} must be text in one line; got {value!r:.60}.")
     return value
 
 

@@ -21,7 +21,7 @@ MOST_BITS = 1024
 MOST_AT_ONCE = 1024  # jobs, and threads of each
 MOST_SEEDS = 10_000
 MOST_NUMBER = 1 << 63  # a record holds no larger one
-BACKENDS = ("loky", "threading", "multiprocessing", "dask", "ray")
+BACKENDS = ("loky", "threading", "dask", "ray")
 TUNED = "tuned"  # a table of a study file with the origin of its values, which nothing reads
 
 
@@ -163,6 +163,8 @@ def _one_of(name: str, value: str, known: Sequence[str]) -> None:
 
 def read(file: Path) -> dict[str, Any]:
     """The keys of a study file."""
+    if not file.name.isprintable():
+        raise DataError(f"study file {file.name!r}: its name is not printable. Rename it.")
     try:
         return reading.read_toml(file)
     except FileError as error:
