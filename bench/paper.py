@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.describe import DatasetStatistics, describe
-from bench.errors import BenchError, ParameterError
+from bench.errors import BenchError, DataError, ParameterError
 from bench.isolation import workers
 from bench.plugins import registry
 from bench.progress import say
@@ -28,7 +28,7 @@ from bench.results import Results
 from bench.running import sweep
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store, stale_reasons
-from bench.study.planned import PlannedData
+from bench.study.planned import PlannedCell, PlannedData
 from bench.study.planner import Planner
 from bench.study.sections import Document, Section, slug
 
@@ -65,10 +65,11 @@ def describer(planner: Planner, root: Path) -> Callable[[RunRecord], DatasetStat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A section with its records."""
+    """A section with its records, and the datasets that were not ready to run."""
 
     section: Section
     results: Results
+    lacking: tuple[str, ...] = ()
 
 
 def collect(document: Document, how: Mapping[str, Any] | None, items: str = "unseen") -> list[Part]:
@@ -76,13 +77,18 @@ def collect(document: Document, how: Mapping[str, Any] | None, items: str = "uns
 
     ``how`` holds the arguments of :func:`bench.running.sweep.complete`. None runs nothing: stored
     records are used as they are, stale or not, and the files of the datasets may be absent. ``items``
-    is the part of the database that scores are over, as in :class:`bench.results.Results`.
+    is the part of the database that scores are over, as in :class:`bench.results.Results`. A dataset
+    that is not ready is left out, with the commands that make it so; DataError if none is.
     """
     found = []
     planner = Planner()
     evidence: dict[Path, Evidence] = {}
-    for section in document.sections:
-        study, cells, offers = section.plan(planner)
+    planned = [(section, *section.plan(planner)) for section in document.sections]
+    everything = [cell for _, _, cells, _ in planned for cell in cells]
+    unready: set[PlannedData] = set() if how is None else _unready(everything, document)
+    for section, study, cells, offers in planned:
+        without = tuple(dict.fromkeys(str(cell.data) for cell in cells if cell.data in unready))
+        cells = [cell for cell in cells if cell.data not in unready]
         store = Store(study.results_folder)
         if how is None:
             records = [r for r in store.read_all([cell.spec for cell in cells]) if r is not None]
@@ -97,9 +103,21 @@ def collect(document: Document, how: Mapping[str, Any] | None, items: str = "uns
         arrays = evidence.setdefault(store.folder, Evidence(store.arrays))
         describe = describer(planner, study.data_folder)
         more: dict[str, Any] = {"stale": stale, "arrays": arrays, "describe": describe, "items": items}
-        found.append((section, Results(records, **more, **offers)))
-    cast = [label for _, results in found for label in results.cast]
-    return [Part(section=section, results=results.but(cast=cast)) for section, results in found]
+        found.append((section, Results(records, **more, **offers), without))
+    cast = [label for _, results, _ in found for label in results.cast]
+    return [Part(section=s, results=results.but(cast=cast), lacking=w) for s, results, w in found]
+
+
+def _unready(cells: Iterable[PlannedCell], document: Document) -> set[PlannedData]:
+    """The datasets that are not ready to run; says what each lacks and how to get it."""
+    datasets = dict.fromkeys(cell.data for cell in cells)
+    unready = {data for data in datasets if data.lacking}
+    for data in datasets:
+        if data in unready:
+            say("\n  ".join([f"{data} is not ready:", *data.lacking]))
+    if unready and len(unready) == len(datasets):
+        raise DataError(f"{document.title}: no dataset is ready. Take the steps above, then run this again.")
+    return unready
 
 
 def together(parts: Sequence[Part]) -> Results:
@@ -128,6 +146,14 @@ def _section(part: Part, out: Path, done: Written) -> Iterator[Drawing]:
     """Write the reports of one section; yields the figures to draw."""
     done.index.append(f"## {markdown(part.section.title)}")
     done.tex.append(f"\\section{{{latex(part.section.title)}}}")
+    if part.lacking:
+        names = ", ".join(part.lacking)
+        done.index.append(f"*Without {markdown(names)}: not ready.*")
+        done.failed.append(
+            f"{part.section.title}, {names}: not ready. Take the steps above, then run this again."
+        )
+    if not part.results.records and part.lacking:
+        return
     if not part.results.records:
         done.index.append("*None of its cells is stored.*")
         done.failed.append(

@@ -14,6 +14,13 @@ from contextlib import contextmanager
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+def cores() -> int:
+    """CPUs that this process may use: within its affinity, its container and ``LOKY_MAX_CPU_COUNT``."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
 @contextmanager
 def limit(threads: int) -> Iterator[None]:
     """Limit BLAS, OpenMP and torch to ``threads``, whether they are loaded yet or not."""

@@ -57,6 +57,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in (*bench_s, *terminal_s):
             patch.delenv(name, raising=False)
         patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("LOKY_MAX_CPU_COUNT", "1")  # the default of --jobs: starting workers takes seconds
         yield
 
 

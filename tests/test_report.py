@@ -175,7 +175,32 @@ def test_without_running_it_says_what_is_missing(capsys: pytest.CaptureFixture[s
 
 def test_without_running_it_needs_no_files_of_the_datasets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "paper", "--no-run"]) == 1
-    assert "Comparison: 840 of 840 cells are not stored" in capsys.readouterr().err
+    assert "MIRFlickr-25K: 360 of 360 cells are not stored" in capsys.readouterr().err
+
+
+def test_before_running_it_says_what_each_dataset_lacks_and_the_steps_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["report", "paper"]) == 2
+    shown = capsys.readouterr().err.splitlines()
+    names = ("mirflickr25k", "iaprtc12", "nuswide")
+    assert [line for line in shown if "is not ready" in line] == [f"{name} is not ready:" for name in names]
+    photos = shown[shown.index("iaprtc12 is not ready:") :][:5]
+    assert photos[1] == "  missing: iaprtc12/iaprtc12.tgz, iaprtc12/wlist.txt"
+    assert photos[2] == "  1. bench data get iaprtc12 --data-root ."
+    assert photos[3].startswith("  2. by hand: wlist.txt (")
+    assert photos[4].startswith("  3. bench data prepare iaprtc12 ")
+    assert shown[-1].endswith("no dataset is ready. Take the steps above, then run this again.")
+
+
+def test_datasets_that_are_ready_are_run_without_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path("study.toml").read_text(encoding="utf-8")
+    Path("both.toml").write_text(text.replace('["tiny"]', '["tiny", "wiki"]'), encoding="utf-8")
+    assert main(["report", "both.toml", "--yes", "--out", "out"]) == 1
+    shown = capsys.readouterr().err
+    assert "wiki is not ready:" in shown
+    assert "not made: Main results, wiki: not ready." in shown
+    assert len(list(Path("runs").glob("*.json"))) == 8  # of two sections
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ import bench
 from bench.errors import BenchError, StoreError
 from bench.plugins import registry
 from bench.records import RunRecord, RunSpec, Schedule
+from bench.running.hosts import Isolation
 from bench.running.sweep import Surveyed, _groups, survey
 from bench.storing import reading
 from bench.storing.store import Store
@@ -144,6 +146,21 @@ def test_one_job_and_two_jobs_give_identical_codes(tmp_path: Path) -> None:
 def test_a_parallel_run_is_marked_as_such(tmp_path: Path) -> None:
     results = bench.run(**options(tmp_path, seeds=2, jobs=2))
     assert {r.environment["jobs"] for r in results.records} == {2}
+
+
+def test_by_default_there_are_as_many_jobs_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT")
+    assert Study.make(None).jobs == joblib.cpu_count()
+
+
+def test_no_more_jobs_start_than_there_are_passes(tmp_path: Path) -> None:
+    results = bench.run(**options(tmp_path, seeds=2, jobs=16))
+    assert {r.environment["jobs"] for r in results.records} == {2}
+
+
+def test_cells_in_process_run_one_after_another(tmp_path: Path) -> None:
+    results = bench.run(**options(tmp_path, seeds=2, jobs=2), isolation=Isolation(in_process=True))
+    assert {r.environment["jobs"] for r in results.records} == {1}
 
 
 @pytest.mark.parametrize("method", ["lemon", "olsh"])

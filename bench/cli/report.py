@@ -21,7 +21,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         "report",
         parents=[common],
         help="run the missing cells of a study, then write its tables and figures to a folder",
-        epilog="examples: bench report smoke; bench report mine.toml --jobs 2; bench report --results DIR",
+        epilog="examples: bench report smoke; bench report mine.toml; bench report --results DIR",
     )
     report.add_argument(
         "study", nargs="?", help="a study file, or one of smoke, online, paper (default: everything stored)"

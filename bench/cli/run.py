@@ -32,12 +32,14 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         "plan",
         parents=[common],
         help="count the cells of a study by method and state, with the time and memory still to spend",
-        epilog="examples: bench plan; bench plan study.toml --jobs 2; bench plan paper",
+        epilog="examples: bench plan; bench plan study.toml --jobs 1; bench plan paper",
     )
     options.add_study(plan)
     options.add_shard(plan)
     plan.add_argument("--cells", action="store_true", help="list every cell")
-    plan.add_argument("--jobs", type=options.whole, metavar="N", help="cells at once (default 1)")
+    plan.add_argument(
+        "--jobs", type=options.whole, metavar="N", help="cells at once (default: one on each core)"
+    )
     plan.add_argument(
         "--probe",
         type=float,

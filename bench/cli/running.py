@@ -19,7 +19,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     """The options that change no number."""
     how = parser.add_argument_group("how to run it")
     how.add_argument(
-        "--jobs", type=options.whole, metavar="N", help="cells at once, each on its own core (default 1)"
+        "--jobs", type=options.whole, metavar="N", help="cells at once (default: one on each core)"
     )
     how.add_argument("--threads", type=options.whole, metavar="N", help="threads of each cell (default 1)")
     how.add_argument("--backend", metavar="NAME", help="joblib backend: loky (default), dask or ray")
@@ -40,7 +40,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--in-process",
         action="store_true",
-        help="run methods in the process of bench, for a debugger; the records say so",
+        help="run methods in the process of bench, one after another, for a debugger; the records say so",
     )
 
 

@@ -231,7 +231,8 @@ def _compute(
         return
     _cut(due, study)
     plugins = registry.added_files()
-    with _backend(study) as jobs:
+    most = 1 if isolation.in_process else len(_groups(due, study.jobs))
+    with _backend(study, most) as jobs:
         task = delayed(_task)
         how = study.threads, jobs, plugins, isolation
         tasks = [
@@ -305,8 +306,8 @@ def _claim(
 
 
 @contextmanager
-def _backend(study: Study) -> Iterator[int]:
-    """Set joblib up as the study says; gives the number of cells that run at once."""
+def _backend(study: Study, most: int) -> Iterator[int]:
+    """Set joblib up as the study says; gives the number of cells that run at once, here at most ``most``."""
     from joblib import parallel_config
 
     with ExitStack() as stack:
@@ -317,7 +318,7 @@ def _backend(study: Study) -> Iterator[int]:
             jobs = _connect_ray(stack, study.scheduler)
             stack.enter_context(parallel_config(backend="ray", n_jobs=jobs))
         else:
-            jobs = study.jobs
+            jobs = min(study.jobs, most)  # an idle worker takes a second to start
             local: Any = study.backend
             if local == "loky":
                 local = workers.loky(inner_max_num_threads=study.threads)

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.contract.dataset import Dataset, DatasetSource
 from bench.contract.method import Method
-from bench.data import cache
+from bench.data import cache, lacking
 from bench.protocol import stream
 from bench.protocol.stream import Plan
 from bench.records import RunSpec, selector
@@ -33,6 +33,11 @@ class PlannedData:
     def source(self) -> DatasetSource:
         source: DatasetSource = self.plugin.cls(**self.options)
         return source
+
+    @cached_property
+    def lacking(self) -> list[str]:
+        """What is missing below the root and the commands that get it; empty if a run can load the data."""
+        return lacking.lines(self.source, self.root)
 
     @cached_property
     def cached(self) -> cache.CachedDataset:

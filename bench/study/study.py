@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +16,7 @@ from bench.plugins import registry
 from bench.protocol import stream
 from bench.records import DIRECTIONS, SINCE, Database, quoted
 from bench.study import passes, selectors
+from bench.threads import cores
 
 MOST_BITS = 1024
 MOST_AT_ONCE = 1024  # jobs, and threads of each
@@ -51,7 +52,7 @@ class Study:
     data_root: str = ""  # "" is BENCH_DATA, or the current folder
     results: str = ""  # "" is BENCH_RESULTS, or results/runs
     plugin: tuple[str, ...] = ()
-    jobs: int = 1
+    jobs: int = field(default_factory=lambda: min(cores(), MOST_AT_ONCE))
     threads: int = 1
     backend: str = "loky"
     scheduler: str = ""

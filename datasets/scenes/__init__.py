@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bench.api import Card, Dataset, Raw, RawSource, param
-from bench.datasets.scenes import world
+from bench.datasets.scenes import shipped, world
 from bench.datasets.scenes.items import Items
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Scenes(RawSource):
 
     Labels are the kinds of the things and the place. A caption names part of the scene in varied words.
     Item i of a split is the same at any ``n`` and ``queries``. The view ``clip`` is a small CLIP trained on
-    other scenes (``clip/`` beside this file, `python -m bench.datasets.scenes.train_clip`).
+    other scenes (``clip/`` beside this file, `python -m bench.datasets.scenes.train_clip`). Without options,
+    views that were extracted beforehand are read (`python -m bench.datasets.scenes.extract`).
     """
 
     n: int = param(2600, "number of training pairs, which become the database", least=1)
@@ -62,12 +63,17 @@ class Scenes(RawSource):
         )
 
     def files(self, root: Path) -> list[Path]:
-        """The code of the views and local checkpoints, which alone distinguish two versions."""
-        return self.view_sources(root)
+        """The shipped views, or the code of views and local checkpoints: these distinguish two versions."""
+        return [shipped.VIEWS, shipped.ORIGIN] if self._is_default() else self.view_sources(root)
 
     def load(self, root: Path) -> Dataset:
-        """Paint the pictures, write the captions and extract their views, without any preparation."""
-        return self.extract(self.raw(root), root)
+        """Read the shipped views; under other options paint pictures, write captions and extract theirs."""
+        raw = self.raw(root)
+        views = shipped.read() if self._is_default() else None
+        return self.extract(raw, root) if views is None else self._dataset(views, raw, self.n)
+
+    def _is_default(self) -> bool:
+        return self.selector() == self.card.name
 
 
 @dataclass(frozen=True, slots=True)

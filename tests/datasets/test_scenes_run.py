@@ -13,7 +13,7 @@ import bench
 from bench.api import MODALITIES, Dataset
 from bench.checks.suite import check_dataset
 from bench.contract.validate import validate_dataset
-from bench.datasets.scenes import CLIP, Scenes
+from bench.datasets.scenes import CLIP, Scenes, shipped
 from bench.encoders import colour
 from bench.plugins import registry
 
@@ -58,7 +58,7 @@ def test_without_clip_there_is_no_view() -> None:
 
 
 def test_another_checkpoint_or_code_of_views_is_another_entry_of_the_cache() -> None:
-    files = Scenes().files(Path())
+    files = Scenes(n=20).files(Path())
     assert CLIP / "open_clip_model.safetensors" in files
     assert Path(colour.__file__) in files
 
@@ -66,6 +66,51 @@ def test_another_checkpoint_or_code_of_views_is_another_entry_of_the_cache() -> 
 def test_any_view_can_be_the_features() -> None:
     data = Scenes(n=20, queries=5, image="hog", text="tfidf:1", clip=None).load(Path())
     np.testing.assert_allclose(np.linalg.norm(data.train.text.features, axis=1), 1, atol=1e-5)
+
+
+def test_the_shipped_views_are_those_of_the_pictures_and_captions(small: Dataset) -> None:
+    shipped_ = Scenes().load(Path())
+    for part in ("train", "query"):
+        for m in MODALITIES:
+            new, old = (getattr(data, part).batch(m) for data in (small, shipped_))
+            np.testing.assert_allclose(old.views["clip"][: len(new)], new.views["clip"], atol=1e-5)
+        colours = getattr(small, part).image.features
+        np.testing.assert_allclose(getattr(shipped_, part).image.features[: len(colours)], colours, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_shipped_views_are_complete() -> None:
+    source = Scenes()
+    new, old = source.extract(source.raw(Path()), Path()), source.load(Path())
+    for part in ("train", "query"):
+        np.testing.assert_array_equal(getattr(new, part).labels, getattr(old, part).labels)
+        for m in MODALITIES:
+            rows, shipped_ = (getattr(data, part).batch(m) for data in (new, old))
+            np.testing.assert_allclose(shipped_.features, rows.features, atol=1e-6)
+            np.testing.assert_allclose(shipped_.views["clip"], rows.views["clip"], atol=1e-5)
+
+
+def test_the_default_dataset_loads_without_torch_and_pictures(python: Callable[..., str]) -> None:
+    code = (
+        "import sys; from pathlib import Path; from bench.datasets.scenes import Scenes\n"
+        "Scenes().load(Path())\n"
+        "print({'torch', 'open_clip', 'PIL'} & set(sys.modules))"
+    )
+    assert python(code).strip() == "set()"
+
+
+def test_damaged_views_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = tmp_path / "views.npz"
+    damaged.write_bytes(shipped.VIEWS.read_bytes()[:-1])
+    monkeypatch.setattr(shipped, "VIEWS", damaged)
+    assert shipped.read() is None
+    assert "missing or damaged" in caplog.text
+
+
+def test_the_shipped_views_are_below_two_megabytes() -> None:
+    assert shipped.VIEWS.stat().st_size < 2_000_000
 
 
 SPY = '''
