@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a model is of, and the features that it expects."""
+    """The cell that a model comes from, and the features that it expects."""
 
     method: str
     params: Mapping[str, str | int | float | bool | None]

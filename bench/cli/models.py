@@ -18,7 +18,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         "models",
         parents=[common],
         help="list the trained models of a results folder, and the features that they expect",
-        epilog="example: bench run --methods lemon --keep-models; bench models",
+        epilog="example: bench models --results results/runs, after bench run --keep-models",
     )
     options.add_results(models)
     models.set_defaults(execute=_models)
