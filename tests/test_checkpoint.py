@@ -202,6 +202,11 @@ def made_a_folder(path: Path) -> None:
     path.mkdir()
 
 
+def with_ones(content: Any) -> Any:
+    """The state of the method, whose weights have another shape."""
+    return state.packed({**state.unpacked(content["cell"]["method"]), "w_": np.ones(3)})
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
@@ -215,9 +220,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a cell of another type": lambda path: changed(path, lambda c: c.update(cell=3)),
     "rounds of another type": lambda path: changed(path, lambda c: c["cell"].update(rounds=[{"a": 1}])),
     "a count of another type": lambda path: changed(path, lambda c: c["cell"].update(next_round="x")),
-    "a state of another shape": lambda path: changed(
-        path, lambda c: c["cell"]["method"].update(w_=np.ones(3))
-    ),
+    "a state of another shape": lambda path: changed(path, lambda c: c["cell"].update(method=with_ones(c))),
     "no state": lambda path: changed(path, lambda c: c["cell"].update(method={})),
 }
 

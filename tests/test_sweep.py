@@ -53,9 +53,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[RunRecord]:
     records: list[RunRecord] = []
     plain = Store.write
 
-    def write(store: Store, record: RunRecord, arrays: Any) -> RunRecord:
+    def write(store: Store, record: RunRecord, arrays: Any, model: bytes = b"") -> RunRecord:
         records.append(record)
-        return plain(store, record, arrays)
+        return plain(store, record, arrays, model)
 
     monkeypatch.setattr(Store, "write", write)
     return records

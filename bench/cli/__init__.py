@@ -90,7 +90,20 @@ def _parser() -> argparse.ArgumentParser:
     import argparse
 
     from bench import __version__
-    from bench.cli import ablate, archive, check, data, doctor, listing, report, run, serve, table, tune
+    from bench.cli import (
+        ablate,
+        archive,
+        check,
+        data,
+        doctor,
+        listing,
+        models,
+        report,
+        run,
+        serve,
+        table,
+        tune,
+    )
     from bench.cli.commands import Commands
 
     parser = argparse.ArgumentParser(
@@ -103,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = Commands(parser)
-    for module in (run, report, serve, ablate, tune, table, archive, listing, data, doctor, check):
+    for module in (run, report, serve, ablate, tune, table, models, archive, listing, data, doctor, check):
         module.add_commands(commands, common)
     parser.epilog = (
         f"{commands.overview()}\n\n`bench COMMAND --help` shows the options of a command, and an example."

@@ -10,6 +10,10 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
+    from bench.results import Results
+
+_SCORES = ("csv", "parquet", "trec", "benchopt")  # forms of `bench export`
+_CODES = ("npy", "faiss", "usearch", "pgvector")
 
 
 def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -77,13 +81,25 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     export = commands.add_parser(
         "export",
         parents=[common],
-        help="export stored results for other tools",
-        epilog="example: bench export --to csv",
+        help="export stored results, or the codes of databases, for other tools",
+        epilog="examples: bench export --to csv; bench export --to faiss --index ivf --out indexes",
     )
     options.add_results(export)
-    export.add_argument("--to", required=True, choices=["csv", "parquet", "trec", "benchopt"])
     export.add_argument(
-        "--out", type=Path, metavar="PATH", help="file, or folder with trec (default: named by format)"
+        "--to",
+        required=True,
+        choices=[*_SCORES, *_CODES],
+        help=f"scores: {', '.join(_SCORES)}; codes of the databases, with ids: {', '.join(_CODES)}, or "
+        "parquet with --codes",
+    )
+    export.add_argument("--codes", action="store_true", help="with parquet: codes in place of scores")
+    export.add_argument(
+        "--index",
+        choices=["flat", "ivf", "hnsw", "hash", "multihash"],
+        help="with faiss: the kind of index (default: flat)",
+    )
+    export.add_argument(
+        "--out", type=Path, metavar="PATH", help="file, or folder with trec and codes (default: by format)"
     )
     export.add_argument(
         "--depth",
@@ -183,17 +199,31 @@ def _export(args: argparse.Namespace) -> int:
     from bench.results import Results
     from bench.study.study import data_folder
 
-    if args.depth is not None and args.to != "trec":
-        raise ParameterError(f"--depth applies only to --to trec; got --to {args.to}. Leave it out.")
+    for option, form in (("depth", "trec"), ("index", "faiss"), ("codes", "parquet")):
+        if getattr(args, option) not in (None, False) and args.to != form:
+            raise ParameterError(f"--{option} applies only to --to {form}; got --to {args.to}. Leave it out.")
     store = options.store_of(args)
-    name, write = FORMS[args.to]
     results = Results(options.records_of(store), arrays=store.arrays)
     if not results.records:
         raise StoreError(f"results folder {store.title} has no cells to export. Run `bench run` first.")
+    if args.codes or args.to in _CODES:
+        return _export_codes(results, args)
+    name, write = FORMS[args.to]
     depth = DEPTH if args.depth is None else args.depth
     more = {"depth": depth} if args.to == "trec" else {}
     for path in write(results, args.out or Path(name), data_folder(args.data_root), **more):
         print(f"wrote {path}")
     if args.to == "trec":
         print(trec_note(depth))
+    return 0
+
+
+def _export_codes(results: Results, args: argparse.Namespace) -> int:
+    from bench.archive import codes
+    from bench.study.study import data_folder
+
+    chosen = {} if args.index is None else {"index": args.index}
+    for one in codes.code_sets(results, data_folder(args.data_root)):
+        for path in codes.export(one, codes.FORMS[args.to], args.out or Path("codes"), **chosen):
+            print(f"wrote {path}")
     return 0

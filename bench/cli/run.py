@@ -26,6 +26,11 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     options.add_study(run)
     options.add_shard(run)
     running.add_how(run)
+    run.add_argument(
+        "--keep-models",
+        action="store_true",
+        help="keep every trained model for `bench encode`; finished cells without one run again",
+    )
     run.set_defaults(execute=_run)
 
     plan = commands.add_parser(
@@ -63,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
     from bench.running import sweep
 
     study, run = options.study_of(args), running.Run(args)
-    results = sweep.run(study, **run.how)
+    results = sweep.run(study, keep_models=args.keep_models, **run.how)
     options.show(results.table())
     return run.close(results, study)
 

@@ -14,6 +14,7 @@ from bench.contract import params
 from bench.contract.items import Batch, Chunk, Codes, Modality, Split
 from bench.contract.params import param
 from bench.contract.state import Tree
+from bench.errors import StoreError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +143,17 @@ class Method(ABC):
         return {**learned, "rng": dict(self.rng.bit_generator.state)}
 
     def load_state_dict(self, state: Mapping[str, Tree]) -> None:
-        """Go on from a state that :meth:`state_dict` gave, with the same parameters."""
+        """Go on from a state that :meth:`state_dict` gave, with the same parameters.
+
+        Raises StoreError for a name that is no part of a state: the file may come from a stranger.
+        """
         for name, value in state.items():
             if name == "rng":
                 self.rng.bit_generator.state = value
-            else:
+            elif name.endswith("_") and not name.startswith("_"):
                 setattr(self, name, value)
+            else:
+                raise StoreError(f"{name!r} is no part of the state of {type(self).__name__}")
 
 
 def fidelity(cls: type[Method], values: Mapping[str, Any]) -> str:

@@ -8,13 +8,15 @@ the arrays it names. Loading runs no code: it makes arrays, plain values, and th
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, dataclass_transform
+from typing import IO, Any, ClassVar, dataclass_transform
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.disk import reading, writing
 from bench.errors import ContractError, FileError, StoreError
@@ -68,12 +70,10 @@ def copy(tree: Tree) -> Tree:
 
 def save(path: Path, tree: Tree) -> None:
     """Write ``tree`` to ``path``, completely or not at all; raises OSError."""
-    arrays: list[Any] = []
-    text = json.dumps(_describe(tree, arrays, "state"))
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as stream:
-            np.savez(stream, tree=np.array(text), **{f"a{i}": a for i, a in enumerate(arrays)})
+            _write(stream, tree)
 
     writing.replace(path, write)
 
@@ -81,15 +81,41 @@ def save(path: Path, tree: Tree) -> None:
 def load(path: Path) -> Tree:
     """Read what :func:`save` wrote; raises StoreError for anything else."""
     try:
-        with reading.open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise ValueError("it is compressed")  # and may unpack to any size
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as stored:
-                return _build(json.loads(str(stored["tree"])), lambda i: stored[f"a{i}"])
+        with reading.open_regular(path) as stream:
+            return _read(stream)
     except Exception as error:  # what anybody wrote can raise anything
         reason = error.reason if isinstance(error, FileError) else error
         raise StoreError(f"{path}: not a file of saved state ({reason}). Save it again.") from error
+
+
+def packed(tree: Tree) -> npt.NDArray[np.uint8]:
+    """The bytes of the file that :func:`save` would write."""
+    stream = io.BytesIO()
+    _write(stream, tree)
+    return np.frombuffer(stream.getbuffer(), np.uint8)
+
+
+def unpacked(content: npt.NDArray[np.uint8]) -> Tree:
+    """The tree that :func:`packed` was given; raises StoreError for other bytes."""
+    try:
+        return _read(io.BytesIO(content.tobytes()))
+    except Exception as error:  # what anybody wrote can raise anything
+        raise StoreError(f"the state of a method cannot be read ({error}).") from error
+
+
+def _write(stream: IO[bytes], tree: Tree) -> None:
+    arrays: list[Any] = []
+    text = json.dumps(_describe(tree, arrays, "state"))
+    np.savez(stream, tree=np.array(text), **{f"a{i}": a for i, a in enumerate(arrays)})
+
+
+def _read(stream: IO[bytes]) -> Tree:
+    with zipfile.ZipFile(stream) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("it is compressed")  # and may unpack to any size
+    stream.seek(0)
+    with np.load(stream, allow_pickle=False) as stored:
+        return _build(json.loads(str(stored["tree"])), lambda i: stored[f"a{i}"])
 
 
 def _describe(tree: Tree, arrays: list[Any], where: str) -> Any:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.contract import params, state
 from bench.contract.items import Batch, Chunk, Modality, Split
 from bench.contract.method import Method
-from bench.contract.state import Tree
 from bench.errors import ParameterError, account
 from bench.isolation.channel import Arrays, Message
 from bench.isolation.process import AVAILABLE, Child, RaisedError
@@ -22,6 +22,7 @@ from bench.protocol.shown import Empty, Hasher, Output
 from bench.running import parcels
 
 T = TypeVar("T")
+Saved = npt.NDArray[np.uint8]  # the state of a method: bytes in which the harness reads nothing
 _WIDEST = 1 << 16  # columns of real-valued vectors
 _MOST_ROWS = 1 << 32  # of a database
 _STATE = 1 << 36  # bytes of a saved state
@@ -70,8 +71,8 @@ class Hosting(Hasher, Protocol):
     def fit_chunk(self, chunk: Chunk) -> list[float]: ...
     def notes(self) -> Sequence[str]: ...
     def state_bytes(self) -> int: ...
-    def save(self) -> Tree: ...
-    def load(self, saved: Tree) -> None: ...
+    def save(self) -> Saved: ...
+    def load(self, saved: Saved) -> None: ...
 
 
 class Apart:
@@ -157,10 +158,10 @@ class _Remote:
         size = self._ask("state_bytes").values.get("bytes")
         return size if type(size) is int and size >= 0 else 0
 
-    def save(self) -> Tree:
+    def save(self) -> Saved:
         return self._ask("save", most=_STATE).arrays["state"]
 
-    def load(self, saved: Tree) -> None:
+    def load(self, saved: Saved) -> None:
         self._ask("load", {"state": saved})
 
     def _codes(self, kind: str, rows: int, arrays: Arrays | None = None, **values: Any) -> Any:
@@ -237,11 +238,11 @@ class _Local:
     def state_bytes(self) -> int:
         return state.nbytes(self.method.state_dict())
 
-    def save(self) -> Tree:
-        return self.method.state_dict()
+    def save(self) -> Saved:
+        return state.packed(self.method.state_dict())
 
-    def load(self, saved: Tree) -> None:
-        self.method.load_state_dict(saved)
+    def load(self, saved: Saved) -> None:
+        self.method.load_state_dict(state.unpacked(saved))
 
 
 def _caught(act: Callable[[], T]) -> T:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import metrics, threads
+from bench import metrics, models, threads
 from bench.contract.dataset import RANDOM_QUERIES
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.contract.method import fidelity
@@ -73,6 +73,7 @@ def run_cells(
     jobs: int = 1,
     checkpoints: Sequence[Path] = (),
     isolation: Isolation = APART,
+    keep_models: bool = False,
 ) -> list[tuple[RunRecord, Arrays]]:
     """Run cells of one stream in one pass over it: every chunk goes to each of them.
 
@@ -80,6 +81,7 @@ def run_cells(
     An exception in a method becomes a ``failed`` record with its traceback; the other cells go on. A cell
     that ends its process, or exceeds a limit of ``isolation``, fails too; unfinished ones are run again.
     ``checkpoints`` has a path for each cell, to save it there between rounds if it takes long.
+    ``keep_models`` adds the bytes of each cell's model to its arrays, as ``bench.models.ENTRY``.
     """
     first = cells[0]
     common: dict[str, Any] = {
@@ -97,7 +99,7 @@ def run_cells(
             f"method {first.spec.method!r}: its files have changed since this run began, so its cells "
             "would mix two versions. Run it again; finished cells of the old version are then stale."
         )
-    how = _How(thread_count, isolation, common)
+    how = _How(thread_count, isolation, common, keep_models)
     paths = dict(zip((cell.spec.key for cell in cells), checkpoints, strict=False))
     outcomes: dict[str, tuple[RunRecord, Arrays]] = {}
     with threads.limit(thread_count), Task("", len(first.plan.rounds), each="round") as task:
@@ -122,6 +124,7 @@ class _How:
     thread_count: int
     isolation: Isolation
     facts: Mapping[str, Any]
+    keep_models: bool
 
 
 def _pass(
@@ -138,7 +141,7 @@ def _pass(
     sessions: list[_Session] = []
     with hosts.host(first.method, how.isolation, how.thread_count) as host:
         stream_ = _Stream(first, host)
-        sessions += [_Session(cell, n, stream_, how.thread_count, task) for n, cell in enumerate(cells)]
+        sessions += [_Session(cell, n, stream_, how, task) for n, cell in enumerate(cells)]
         try:
             host.start()
             for session in sessions:
@@ -205,11 +208,9 @@ class _Stream:
 class _Session:
     """The state of one cell while its rounds go by."""
 
-    def __init__(
-        self, cell: PlannedCell, number: int, stream_: _Stream, thread_count: int, task: Task
-    ) -> None:
+    def __init__(self, cell: PlannedCell, number: int, stream_: _Stream, how: _How, task: Task) -> None:
         self.cell, self.spec, self.number = cell, cell.spec, number
-        self.stream, self.threads, self.task = stream_, thread_count, task
+        self.stream, self.how, self.task = stream_, how, task
         self.clock = Clock(stream_.host.cpu)
         self.indexes = {part: self.new_index(part) for part in stream_.plan.parts(np.empty(0, np.intp))}
         self.rounds: list[RoundRecord] = []
@@ -348,8 +349,21 @@ class _Session:
             index.rewritten = None
         if self.round == max(self.stream.evaluated):
             self.keep_codes(queries)
+            if self.how.keep_models and self.stream.cls.capabilities.reference not in models.UNKEPT:
+                self.arrays[models.ENTRY] = self.model(method)
             self.notes += tuple(method.notes())
             self.complete = True
+
+    def model(self, method: Hosting) -> npt.NDArray[np.uint8]:
+        about = models.facts(
+            self.spec,
+            self.stream.train,
+            code=self.how.facts["code"],
+            data=self.how.facts["data"],
+            rounds=self.round + 1,
+            thread_count=self.how.thread_count,
+        )
+        return models.packed(about, method.save())
 
     def score(self, queries: Mapping[Modality, Any]) -> dict[str, PartRecord]:
         """The scores over every part of the database, and over ``all`` of it."""
@@ -404,7 +418,7 @@ class _Session:
         if self.real_valued:
             return cosine.histograms(query, database, *labels)
         return hamming.histograms(
-            query, database, *labels, bits=self.spec.bits, graded=True, threads=self.threads
+            query, database, *labels, bits=self.spec.bits, graded=True, threads=self.how.thread_count
         )
 
     def labels_of(self, index: Index) -> npt.NDArray[Any]:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import threads
+import numpy as np
+
+from bench import models, threads
 from bench.errors import BenchError, ParameterError
 from bench.isolation import workers
 from bench.plugins import registry
@@ -34,6 +36,14 @@ from bench.study.planner import Planner
 from bench.study.study import Study
 
 _PAUSE = 0.2, 5.0  # seconds between two looks at cells that other runs compute: at first, and at most
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What every pass of a sweep has in common, beside the study."""
+
+    isolation: Isolation
+    keep_models: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ def run(
     contract: bool = True,
     progress: bool = False,
     isolation: Isolation = APART,
+    keep_models: bool = False,
     **options: Any,
 ) -> Results:
     """Run a study and return its results; finished cells are skipped.
@@ -68,6 +79,8 @@ def run(
     once for every version (:mod:`bench.running.contracts`): what they fail is marked wherever their numbers
     are shown, as it is with ``contract=False``, which checks nothing. ``progress`` prints a line for each
     cell on standard error. Cells run in processes of their own, within the limits of ``isolation``.
+    ``keep_models`` keeps the trained model of every cell beside its record (:func:`bench.load`); finished
+    cells without one are run again.
     """
     if not isinstance(study, Study):
         study = Study.make(Path(study) if study is not None else None, **options)
@@ -75,7 +88,14 @@ def run(
         raise ParameterError("give either a Study or its options, not both. Use dataclasses.replace().")
     cells = Planner().cells(study)
     return complete(
-        study, cells, retry=retry, force=force, contract=contract, progress=progress, isolation=isolation
+        study,
+        cells,
+        retry=retry,
+        force=force,
+        contract=contract,
+        progress=progress,
+        isolation=isolation,
+        keep_models=keep_models,
     )
 
 
@@ -89,6 +109,7 @@ def complete(
     contract: bool = True,
     progress: bool = False,
     isolation: Isolation = APART,
+    keep_models: bool = False,
 ) -> Results:
     """Run the unfinished ones of these cells, the way ``study`` says, and return the results of all.
 
@@ -99,7 +120,11 @@ def complete(
     store.tidy()
     stamps = {cell.spec.key: store.stamp(cell.spec) for cell in cells}
     surveyed = survey(study, cells)
-    due = [one.cell for one in surveyed if one.due(retry=retry, force=force)]
+    due = [
+        one.cell
+        for one in surveyed
+        if one.due(retry=retry, force=force) or (keep_models and _lacks_model(one, store))
+    ]
     if progress and title and due:
         say(f"{title}: {len(due)} of {len(cells)} cells are run first")
     if progress:
@@ -126,10 +151,11 @@ def complete(
         traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
         Task(title, len(due), each="cell") as task,
     ):
-        for record, arrays in _divided(due, study, isolation, claimed, stamps):
+        for record, arrays in _divided(due, study, _How(isolation, keep_models), claimed, stamps):
             key, kept = record.spec.key, record
             if arrays is not None:
-                kept = store.write(verdicts[key].on(record), arrays)
+                model = arrays.pop(models.ENTRY, np.empty(0, np.uint8)).tobytes()
+                kept = store.write(verdicts[key].on(record), arrays, model)
                 claimed.release(key)
             elif contract and record.contract is None:
                 kept = store.write(verdicts[key].on(record), {})
@@ -140,6 +166,12 @@ def complete(
             else:
                 task.advance()
     return Results([records[cell.spec.key] for cell in cells], arrays=store.arrays)
+
+
+def _lacks_model(one: Surveyed, store: Store) -> bool:
+    """Whether a finished cell has no model, though its method can leave one."""
+    unkept = one.cell.method.capabilities.reference in models.UNKEPT
+    return one.status == "done" and not unkept and not store.model(one.cell.spec).is_file()
 
 
 def _line(record: RunRecord) -> str:
@@ -180,7 +212,7 @@ def _cut(cells: Iterable[PlannedCell], study: Study) -> None:
 def _divided(
     due: Sequence[PlannedCell],
     study: Study,
-    isolation: Isolation,
+    how: _How,
     claimed: Claims,
     stamps: dict[str, Stamp],
 ) -> Iterator[tuple[RunRecord, Arrays | None]]:
@@ -191,7 +223,7 @@ def _divided(
     left = {cell.spec.key: cell for cell in due}
     free, pause = list(due), _PAUSE[0]
     while left:
-        for record, arrays in _compute(free, study, isolation, claimed, stamps):
+        for record, arrays in _compute(free, study, how, claimed, stamps):
             del left[record.spec.key]
             yield record, arrays
         for record in _stored_since(left.values(), Store(claimed.folder), stamps):
@@ -220,7 +252,7 @@ def _stored_since(
 def _compute(
     due: Sequence[PlannedCell],
     study: Study,
-    isolation: Isolation,
+    how: _How,
     claimed: Claims,
     stamps: Mapping[str, Stamp],
 ) -> Iterator[tuple[RunRecord, Arrays]]:
@@ -234,9 +266,16 @@ def _compute(
     most = 1 if isolation.in_process else len(_groups(due, study.jobs))
     with _backend(study, most) as jobs:
         task = delayed(_task)
-        how = study.threads, jobs, plugins, isolation
         tasks = [
-            task(group, *how, claimed, {c.spec.key: stamps[c.spec.key] for c in group})
+            task(
+                group,
+                study.threads,
+                jobs,
+                plugins,
+                how,
+                claimed,
+                {c.spec.key: stamps[c.spec.key] for c in group},
+            )
             for group in _groups(due, jobs)
         ]
         try:
@@ -270,7 +309,7 @@ def _task(
     thread_count: int,
     jobs: int,
     plugins: Sequence[Path],
-    isolation: Isolation,
+    how: _How,
     claimed: Claims,
     stamps: Mapping[str, Stamp],
 ) -> list[tuple[RunRecord, Arrays]]:
@@ -283,7 +322,14 @@ def _task(
     specs = [cell.spec for cell in cells]
     with traces.running(store.folder, specs):
         kept = [store.checkpoint(spec) for spec in specs]
-        return run_cells(cells, thread_count=thread_count, jobs=jobs, checkpoints=kept, isolation=isolation)
+        return run_cells(
+            cells,
+            thread_count=thread_count,
+            jobs=jobs,
+            checkpoints=kept,
+            isolation=how.isolation,
+            keep_models=how.keep_models,
+        )
 
 
 def _claim(

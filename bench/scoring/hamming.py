@@ -113,6 +113,19 @@ def pack_codes(codes: npt.ArrayLike) -> Packed:
     return _pack_bits(ones)
 
 
+def pack_bytes(codes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    """Pack (n, bits) codes of -1/+1 into (n, bits / 8) bytes, as indexes of other libraries take them.
+
+    Bit b of an item is bit ``7 - b % 8`` of byte ``b // 8``, as :func:`numpy.packbits` does it; what fills
+    up the last byte is 0.
+
+    >>> pack_bytes(np.array([[1, -1, 1], [-1, -1, 1]], dtype=np.int8))
+    array([[160],
+           [ 32]], dtype=uint8)
+    """
+    return np.packbits(np.asarray(codes) > 0, axis=1)
+
+
 def _repair(array: npt.NDArray[Any]) -> str:
     """How to turn what is no code into codes; the sign of values that are never negative is always +1."""
     if array.dtype == np.uint8:

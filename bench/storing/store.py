@@ -146,6 +146,10 @@ class Store:
         """Where a cell under way is saved between rounds (bench/storing/checkpoint.py)."""
         return (self.folder / reading.file_name(spec)).with_suffix(".partial")
 
+    def model(self, spec: RunSpec) -> Path:
+        """Where the model of a cell is kept, if it is (bench/models.py)."""
+        return (self.folder / reading.file_name(spec)).with_suffix(".model")
+
     def arrays(self, record: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
         """The histograms and codes of a record, each read when it is asked for."""
         name = reading.file_name(record.spec)
@@ -174,8 +178,13 @@ class Store:
                         if path != named and time.time() - path.stat().st_mtime > _RECENT:
                             path.unlink()
 
-    def write(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> RunRecord:
-        """Store a cell in place of what was there, and return the record as stored."""
+    def write(
+        self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]], model: bytes = b""
+    ) -> RunRecord:
+        """Store a cell in place of what was there, and return the record as stored.
+
+        With ``arrays``, its ``model`` replaces the earlier one, or removes it where there is none.
+        """
         target = self.folder / reading.file_name(record.spec)
         content = packed(arrays) if arrays else b""
         if content:
@@ -184,6 +193,9 @@ class Store:
         with self._replacing(record):
             if content:
                 writing.replace_bytes(self.folder / record.arrays, content)
+                self.model(record.spec).unlink(missing_ok=True)
+            if model:
+                writing.replace_bytes(self.model(record.spec), model)
             writing.replace_bytes(target, text)
         if content and record.rounds and not recount.fault(record, arrays):  # else the next reader says so
             self._passed.add([reading.digest_of(text, content)])
@@ -196,7 +208,9 @@ class Store:
         be damaged, which its reader reports; the source is not.
         """
         with self._replacing(record):
-            for name in filter(None, (record.arrays, reading.file_name(record.spec))):
+            model = source.model(record.spec)
+            kept = model.name if model.is_file() else ""
+            for name in filter(None, (record.arrays, kept, reading.file_name(record.spec))):
                 original = source.folder / name
                 writing.replace(self.folder / name, partial(shutil.copyfile, original), lasting=False)
 

@@ -1,0 +1,210 @@
+"""The codes of a database leave hashbench with their ids, for search engines of others."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench
+from bench.archive import codes
+from bench.cli import main
+from bench.plugins import registry
+from bench.results import Results
+from bench.storing.store import Store
+
+PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]
+BITS = 20  # no multiple of 8: the last byte has unused bits
+
+
+@pytest.fixture(autouse=True)
+def own_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_extra", {})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    bench.run(
+        methods="random_projection",
+        datasets="tiny",
+        bits=BITS,
+        seeds=1,
+        train="all",
+        plugin=PLUGINS,
+        results=str(tmp_path / "runs"),
+    )
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def postgres() -> Iterator[list[str]]:
+    """A PostgreSQL server of its own, on a socket in a new folder: the psql command that asks it."""
+    root = os.geteuid() == 0  # as whom PostgreSQL refuses to run
+    as_user: dict[str, Any] = {"user": "postgres", "cwd": "/"} if root else {}
+    with tempfile.TemporaryDirectory() as home:  # short: the path of a socket has at most 107 characters
+        Path(home).chmod(0o777)
+        start = ["initdb", "-D", f"{home}/db", "-U", "me", "-A", "trust", "--no-sync"]
+        subprocess.run(start, check=True, timeout=120, capture_output=True, **as_user)
+        settings = ["-c", "listen_addresses=", "-c", "fsync=off", "-k", home]
+        server = subprocess.Popen(
+            ["postgres", "-D", f"{home}/db", *settings],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **as_user,
+        )
+        try:
+            ask = ["psql", "-h", home, "-U", "me", "postgres"]
+            for _ in range(300):
+                ready = subprocess.run([*ask, "-c", "SELECT 1"], check=False, capture_output=True, timeout=60)
+                if ready.returncode == 0:
+                    break
+                time.sleep(0.1)
+            yield ask
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(60)
+            if root:
+                shutil.rmtree(f"{home}/db", ignore_errors=True)
+
+
+def _sets(folder: Path) -> list[codes.CodeSet]:
+    store = Store(folder)
+    return list(codes.code_sets(Results(store.records(), arrays=store.arrays), folder))
+
+
+def _export(folder: Path, form: str, *more: str) -> Path:
+    out = folder.parent / form
+    words = ["export", "--results", str(folder), "--to", form, "--out", str(out), *more]
+    assert main([*words, "--plugin", ",".join(PLUGINS)]) == 0
+    return out
+
+
+def _distances(a: Any, b: Any) -> Any:
+    """Hamming distances by unpacked bits: nothing of hashbench."""
+    one, other = (np.unpackbits(x, axis=1).astype(int) for x in (a, b))
+    return (one[:, None] != other[None]).sum(axis=2)
+
+
+def test_arrays_hold_codes_ids_and_their_provenance(folder: Path) -> None:
+    out = _export(folder, "npy")
+    [record] = Store(folder).records()
+    for modality in ("image", "text"):
+        [array] = out.glob(f"*.{modality}.codes.npy")
+        [ids] = out.glob(f"*.{modality}.ids.npy")
+        assert np.load(array).shape == (len(np.load(ids)), 3)
+        [about] = out.glob(f"*.{modality}.json")
+        stated = json.loads(about.read_text())
+        assert (stated["bits"], stated["modality"], stated["data"]) == (BITS, modality, record.data)
+    assert len(set(np.load(ids).tolist())) == record.rounds[-1].items
+
+
+def test_exported_codes_are_those_that_the_run_stored(folder: Path) -> None:
+    store = Store(folder)
+    [record] = store.records()
+    image = _sets(folder)[0]
+    words = store.arrays(record)["codes/database/image"]
+    stored = [[int(words[0, item]) >> bit & 1 for bit in range(BITS)] for item in range(words.shape[1])]
+    np.testing.assert_array_equal(np.unpackbits(image.codes, axis=1, count=BITS), stored)
+
+
+@pytest.mark.parametrize("kind", codes.INDEXES)
+def test_an_index_of_faiss_is_read_back_and_finds_an_item_by_its_code(folder: Path, kind: str) -> None:
+    faiss = pytest.importorskip("faiss")
+    out = _export(folder, "faiss", "--index", kind)
+    image = _sets(folder)[0]
+    index = faiss.read_index_binary(str(out / f"{image.name}.{kind}.faiss"))
+    distances, ids = index.search(np.pad(image.codes, ((0, 0), (0, index.code_size - 3))), 1)
+    assert (distances[:, 0] == 0).mean() > 0.9
+    place = {int(item): at for at, item in enumerate(image.ids)}
+    found = image.codes[[place[int(i)] for i in ids[distances[:, 0] == 0, 0]]]
+    np.testing.assert_array_equal(found, image.codes[distances[:, 0] == 0])
+
+
+def test_the_flat_index_of_faiss_ranks_as_bits_do(folder: Path) -> None:
+    faiss = pytest.importorskip("faiss")
+    out = _export(folder, "faiss")
+    image, text = _sets(folder)
+    index = faiss.read_index_binary(str(out / f"{text.name}.flat.faiss"))
+    distances, _ = index.search(image.codes[:5], 7)
+    np.testing.assert_array_equal(distances, np.sort(_distances(image.codes[:5], text.codes), axis=1)[:, :7])
+
+
+def test_an_index_of_usearch_is_read_back_and_finds_an_item_by_its_code(folder: Path) -> None:
+    usearch = pytest.importorskip("usearch.index")
+    out = _export(folder, "usearch")
+    image = _sets(folder)[0]
+    index = usearch.Index.restore(str(out / f"{image.name}.usearch"))
+    matches = index.search(image.codes[:20], 1)
+    assert (matches.distances[:, 0] == 0).mean() > 0.9
+
+
+def test_parquet_with_codes_holds_an_item_per_row(folder: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    out = _export(folder, "parquet", "--codes")
+    image = _sets(folder)[0]
+    table = pq.read_table(out / f"{image.name}.parquet")
+    assert table["id"].to_pylist() == image.ids.tolist()
+    assert table["code"].to_pylist() == [row.tobytes() for row in image.codes]
+    assert json.loads(table.schema.metadata[b"hashbench"])["bits"] == BITS
+
+
+def test_the_script_for_postgresql_has_a_row_of_bits_for_every_item(folder: Path) -> None:
+    out = _export(folder, "pgvector")
+    image = _sets(folder)[0]
+    lines = (out / f"{image.name}.sql").read_text().splitlines()
+    rows = lines[lines.index("COPY codes (id, code) FROM stdin;") + 1 : lines.index("\\.")]
+    assert f"code bit({BITS})" in "".join(lines)
+    assert [int(row.split("\t")[0]) for row in rows] == image.ids.tolist()
+    bits = [[int(bit) for bit in row.split("\t")[1]] for row in rows]
+    np.testing.assert_array_equal(bits, np.unpackbits(image.codes, axis=1, count=BITS))
+
+
+@pytest.mark.skipif(
+    shutil.which("postgres") is None or shutil.which("initdb") is None, reason="needs PostgreSQL"
+)
+def test_postgresql_reads_the_script_and_ranks_as_bits_do(folder: Path, postgres: list[str]) -> None:
+    out = _export(folder, "pgvector")
+    image = _sets(folder)[0]
+    script = out / f"{image.name}.sql"
+    subprocess.run([*postgres, "-v", "ON_ERROR_STOP=1", "-q", "-f", str(script)], check=True, timeout=60)
+    query = "".join(map(str, np.unpackbits(image.codes[:1], axis=1, count=BITS)[0]))
+    asked = f"SELECT id, bit_count(code # B'{query}') AS d FROM codes ORDER BY d, id LIMIT 9"
+    answer = subprocess.run(
+        [*postgres, "-At", "-c", asked], check=True, timeout=60, capture_output=True, text=True
+    )
+    got = [tuple(map(int, line.split("|"))) for line in answer.stdout.split()]
+    distances = _distances(image.codes[:1], image.codes)[0].tolist()
+    best = sorted(zip(distances, image.ids.tolist(), strict=True))[:9]
+    assert got == [(item, distance) for distance, item in best]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--to", "npy", "--index", "ivf"], "--index applies only to --to faiss"),
+        (["--to", "csv", "--codes"], "--codes applies only to --to parquet"),
+    ],
+)
+def test_an_option_of_another_form_is_refused(
+    folder: Path, words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--results", str(folder), *words]) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_codes_of_another_dataset_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [record] = Store(folder).records()
+    path = folder / f"{_sets(folder)[0].name.removesuffix('.image')}.json"
+    path.write_text(path.read_text().replace(record.data, "0" * len(record.data)))
+    assert main(["export", "--results", str(folder), "--to", "npy", "--plugin", ",".join(PLUGINS)]) == 2
+    assert "is not the dataset of this run" in capsys.readouterr().err
