@@ -263,7 +263,7 @@ def _compute(
         return
     _cut(due, study)
     plugins = registry.added_files()
-    most = 1 if isolation.in_process else len(_groups(due, study.jobs))
+    most = 1 if how.isolation.in_process else len(_groups(due, study.jobs))
     with _backend(study, most) as jobs:
         task = delayed(_task)
         tasks = [
