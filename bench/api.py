@@ -25,6 +25,7 @@ from bench.contract.items import (
 )
 from bench.contract.method import Capabilities, Method, Source, Variant
 from bench.contract.params import param
+from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
 from bench.contract.state import State
 from bench.contract.validate import finite
@@ -54,6 +55,7 @@ __all__ = [
     "Method",
     "Modality",
     "ParameterError",
+    "Pictures",
     "Raw",
     "RawSource",
     "Rows",

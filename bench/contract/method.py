@@ -24,6 +24,10 @@ class Capabilities:
     label_free: bool = False  # supervised, and also runs where all or some rows have no label
     partial: bool = False  # also learns from items that lack one modality: reads batch.absent
     views: tuple[str, ...] = ()  # reads these extra features in training, e.g. ("clip",)
+    pictures: bool = False  # reads the pictures of its items: batch.pictures, in encode() as well
+    texts: bool = False  # reads the texts of its items: batch.texts, in encode() as well
+    class_names: bool = False  # reads chunk.classes
+    validation: float = 0.0  # share of each chunk that chunk.validation sets aside
     encodes: str = ""  # is given this view as batch.features everywhere, in encode() as well
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
     learned_codes: bool = False  # training assigns database codes: encode_database() is its own

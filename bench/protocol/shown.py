@@ -8,6 +8,7 @@ which nothing else is sent (:mod:`bench.running.hosts`), unless ``--in-process``
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from bench.contract.items import MODALITIES, Batch, Chunk, Features, Modality, Rows, Split
 from bench.contract.method import Capabilities, Method
+from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
 from bench.protocol.outputs import validate_codes, validate_vectors
 from bench.protocol.stream import Withheld
@@ -55,20 +57,27 @@ def shown(
     is a row of zeros; so is a withheld modality, and ``absent`` says where. ``kept`` is the folder
     for values that other runs can use again.
     """
-    labels = None
+    labels, ids = None, _frozen(train.ids, rows)
     if needs.supervised and train.labels is not None:
         labels = _frozen(train.labels, rows, None if withheld.labels is None else withheld.labels[rows])
     image, text = (
         _visible(
             train.batch(m).seen_as(needs.encodes),
             rows,
-            needs.views,
+            needs,
             None if withheld.absent is None else _frozen(withheld.absent[m], rows),
         )
         for m in MODALITIES
     )
-    ids = _frozen(train.ids, rows)
-    return Split(image=image, text=text, labels=labels, ids=ids, shared=Shared(kept))
+    return Split(
+        image=image,
+        text=text,
+        labels=labels,
+        ids=ids,
+        classes=train.classes if needs.class_names else (),
+        validation=_validation(ids, needs.validation),
+        shared=Shared(kept),
+    )
 
 
 def chunk(
@@ -80,7 +89,11 @@ def chunk(
     kept: Path | None = None,
 ) -> Chunk:
     """The chunk of one round, as :func:`shown`."""
-    split = shown(train, rows, needs, withheld, kept)
+    return as_chunk(shown(train, rows, needs, withheld, kept), round_)
+
+
+def as_chunk(split: Split, round_: int) -> Chunk:
+    """The items as the chunk of a round."""
     return Chunk(**{f.name: getattr(split, f.name) for f in fields(split)}, round=round_)
 
 
@@ -111,7 +124,7 @@ def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None =
             views["labels"] = _frozen(items.labels[block].astype(np.float32))
         if method.capabilities.reference == "fused":
             views |= {m: _frozen(clip_or_plain(items.batch(m)), block) for m in MODALITIES}
-        batch = Batch(_frozen(seen.features, block), views)
+        batch = Batch(_frozen(seen.features, block), views, None, *raw(seen, block, method.capabilities))
         parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
 
@@ -130,12 +143,37 @@ def pack(method: Hasher, codes: Output) -> Packed:
 def _visible(
     items: Batch,
     rows: Rows,
-    views: tuple[str, ...],
+    needs: Capabilities,
     absent: npt.NDArray[np.bool_] | None,
 ) -> Batch:
     features = _frozen(items.features, rows, absent)
-    seen = {v: _frozen(items.views[v], rows, absent) if v in items.views else features for v in views}
-    return Batch(features, seen, absent)
+    seen = {v: _frozen(items.views[v], rows, absent) if v in items.views else features for v in needs.views}
+    return Batch(features, seen, absent, *raw(items, rows, needs, absent))
+
+
+def raw(
+    items: Batch,
+    rows: Rows | slice,
+    needs: Capabilities,
+    absent: npt.NDArray[np.bool_] | None = None,
+) -> tuple[Pictures | None, tuple[str, ...] | None]:
+    """The pictures and texts of rows, where declared and not ``absent``; nothing leads to those of others."""
+    chosen = np.arange(len(items))[rows]
+    lacking = np.zeros(len(chosen), dtype=bool) if absent is None else absent
+    pictures, texts = None, None
+    if needs.pictures and items.pictures is not None:
+        pictures = items.pictures.take(chosen).without(lacking).alone()
+    if needs.texts and items.texts is not None:
+        texts = tuple("" if lacks else items.texts[i] for i, lacks in zip(chosen, lacking, strict=True))
+    return pictures, texts
+
+
+def _validation(ids: Rows, share: float) -> Rows | None:
+    """Rows of a share of the items, in order; drawn by the items alone, so that all cells have the same."""
+    if not share:
+        return None
+    rng = np.random.default_rng(zlib.crc32(ids.tobytes()))
+    return _frozen(np.sort(rng.permutation(len(ids))[: round(share * len(ids))]))
 
 
 def _frozen(
@@ -159,8 +197,11 @@ def checked(method: Hasher, codes: Any, rows: int, call: str) -> Output:
     return validate_codes(codes, rows=rows, bits=method.bits, owner=owner, call=call)
 
 
-def skip_reason(cls: type[Method], train: Split, spec: RunSpec) -> str:
-    """Why this cell cannot run, or ""; the reason is stored and shown."""
+def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: str = "") -> str:
+    """Why this cell cannot run, or ""; the reason is stored and shown.
+
+    ``no_pictures`` is why the dataset has no pictures and texts at hand.
+    """
     needs = cls.capabilities
     if train.labels is None:
         return "the dataset has no labels, so nothing says what is relevant to a query"
@@ -173,4 +214,9 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec) -> str:
     lacking = [m for m in MODALITIES if needs.encodes and needs.encodes not in train.batch(m).views]
     if lacking:
         return f"the dataset has no {needs.encodes!r} view of {' and '.join(lacking)} for it to hash"
+    if (needs.pictures and train.image.pictures is None) or (needs.texts and train.text.texts is None):
+        reads = " and ".join(name for name in ("pictures", "texts") if getattr(needs, name))
+        return f"it reads {reads}; {no_pictures or 'the dataset has features alone'}"
+    if needs.class_names and not train.classes:
+        return "it reads the names of the classes, and the dataset names none"
     return ""

@@ -109,7 +109,7 @@ class Apart:
         arrays, values = parcels.packed(items)
         kept = None if items.shared.folder is None else str(items.shared.folder)
         round_ = items.round if isinstance(items, Chunk) else None
-        self.child.ask("items", arrays, **values, kept=kept, round=round_)
+        self.child.ask("items", arrays, **values, kept=kept, round=round_, classes=items.classes)
 
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
         self.child.ask("new", cell=cell, bits=bits, seed=seed, params=dict(params))

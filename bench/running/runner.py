@@ -88,7 +88,7 @@ def run_cells(
         "reference": first.method.capabilities.reference,
         "environment": environment(thread_count, jobs, isolation),
     }
-    reason = skip_reason(first.method, first.data.dataset.train, first.spec)
+    reason = skip_reason(first.method, first.dataset.train, first.spec, no_pictures=first.no_pictures)
     if reason:
         skipped = partial(RunRecord, status="skipped", reason=reason, **common)
         return [(skipped(spec=c.spec, fidelity=fidelity(c.method, c.spec.params)), {}) for c in cells]
@@ -161,7 +161,7 @@ class _Stream:
     """The data and their order, shared by the cells of one pass."""
 
     def __init__(self, cell: PlannedCell, host: Apart | InProcess) -> None:
-        spec, dataset, self.host = cell.spec, cell.data.dataset, host
+        spec, dataset, self.host = cell.spec, cell.dataset, host
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
         self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
         self.kept = kept_folder(spec.method)
