@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Child:
             self.pid = self._nursery.fork(other)
         self._channel, self._end = Channel(end), end
         self._died: DiedError | None = None
+        self.kept: Callable[[Message], None] = lambda _: None  # takes what a training hands on
         self._poll = select.poll()
         self._poll.register(end, select.POLLIN)
         self._start: dict[str, Any] = {
@@ -116,7 +117,10 @@ class Child:
                     _text(message, "reason").strip() or "no reason given", _text(message, "traceback")
                 )
             try:
-                _pass_on(message)
+                if message.kind == "kept":
+                    self.kept(message)
+                else:
+                    _pass_on(message)
             except Warning as error:  # which the filters of this process have turned into an exception
                 failure = error
 
