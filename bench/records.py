@@ -294,7 +294,7 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurveRecord:
-    """What a method logged under one name; entry i of every field is one point, in order.
+    """A curve that a method logged; entry i of every field is one point, in order.
 
     ``rounds`` is ``OFFLINE`` for the offline stage; ``steps`` begin anew in every round.
     """

@@ -52,7 +52,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     home = tmp_path_factory.mktemp("trainings")
 
     def run(name: str, kill: str, *, bits: str = "8", code: int = 0) -> Path:
-        folder = home / f"{name}-{kill}-{bits}".translate(str.maketrans(':,', '--'))
+        folder = home / f"{name}-{kill}-{bits}".translate(str.maketrans(":,", "--"))
         if folder.exists() and not kill:
             return folder
         folder.mkdir(exist_ok=True)
