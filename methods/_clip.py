@@ -16,7 +16,8 @@ import torch
 from bench.api import Batch, Features, Pictures, Rows, clip_model
 from bench.methods._network import Place
 
-BLOCK = 64  # items encoded at a time
+BLOCK = 32  # items encoded at a time
+_AT_ONCE = 256
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -38,7 +39,8 @@ class Inputs:
         return read.to(self._place.device)
 
     def split(self, size: int) -> Iterator[Any]:
-        """All pictures in order, at most ``size`` at a time."""
+        """All pictures in order, at most ``size`` at a time, nor more than a GPU can take."""
+        size = min(size, _AT_ONCE)
         return (self[np.arange(i, min(i + size, len(self)))] for i in range(0, len(self), size))
 
     def _read(self, rows: Sequence[int] | Rows) -> Any:
@@ -77,14 +79,15 @@ class Clip:
         outputs = []
         with torch.inference_mode():
             for start in range(0, len(batch), BLOCK):
-                rows = np.minimum(np.arange(start, start + BLOCK), len(batch) - 1)
-                if batch.pictures is not None:
-                    pixels = [self.transform(batch.pictures.open(int(row))) for row in rows]
-                    x = self.images(torch.stack(pixels).to(self.place.device))
+                block = batch.take(slice(start, start + BLOCK))
+                filled = np.minimum(np.arange(BLOCK), len(block) - 1)
+                if block.pictures is not None:
+                    pixels = torch.stack([self.transform(block.pictures.open(i)) for i in range(len(block))])
+                    x = self.images(pixels[filled].to(self.place.device))
                 else:
-                    assert batch.texts is not None, "the method declares texts"
-                    x = self.texts(self.tokens([batch.texts[row] for row in rows]))
-                outputs.append(head(x).float().cpu().numpy()[: len(batch) - start])
+                    assert block.texts is not None, "the method declares texts"
+                    x = self.texts(self.tokens(block.texts)[filled])
+                outputs.append(head(x).float().cpu().numpy()[: len(block)])
         joined: Features = np.concatenate(outputs)
         return joined
 

@@ -44,7 +44,9 @@ def items(
         m: Batch(_seen(labels, m, _WIDTH[m], rng), {view: _seen(labels, view, _VIEW_WIDTH, rng)})
         for m in MODALITIES
     }
-    image = replace(sides["image"], pictures=Pictures(Painted(labels, np.arange(rows)), np.arange(rows)))
+    image = replace(
+        sides["image"], pictures=Pictures(Painted(labels.copy(), np.arange(rows)), np.arange(rows))
+    )
     text = replace(
         sides["text"], features=np.maximum(sides["text"].features, 0), texts=tuple(map(_sentence, labels))
     )

@@ -16,10 +16,13 @@ def clip_model(text: str, device: str = "cpu") -> tuple[Any, Any, Any]:
     ``text`` is MODEL:WEIGHTS, the folder of a local checkpoint, or ``small``: the model of 1 million
     parameters that hashbench ships, which was trained on scenes of its own.
     """
+    import torch
+
     setting = Setting(root=Path.cwd(), checkpoints={"small": shipped()}, device=device)
     setting.check_device()
     name, _, pretrained = text.partition(":")
-    model, preprocess, tokenizer = load_clip(name, pretrained or None, setting)
+    with torch.random.fork_rng(devices=[]):  # torch draws weights before it loads them
+        model, preprocess, tokenizer = load_clip(name, pretrained or None, setting)
     return model.float().to(device), preprocess, tokenizer
 
 
