@@ -29,7 +29,7 @@ from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
 from bench.contract.state import State
 from bench.contract.validate import finite
-from bench.data.views.pretrained import clip_model, load_clip
+from bench.data.views.pretrained import clip_model, encode_texts, load_clip
 from bench.data.views.source import RawSource
 from bench.errors import BenchError, ContractError, DataError, ParameterError, UnknownNameError
 from bench.progress import passes
@@ -68,6 +68,7 @@ __all__ = [
     "UnknownNameError",
     "Variant",
     "clip_model",
+    "encode_texts",
     "finite",
     "load_clip",
     "param",

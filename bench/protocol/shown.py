@@ -217,6 +217,4 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: 
     if (needs.pictures and train.image.pictures is None) or (needs.texts and train.text.texts is None):
         reads = " and ".join(name for name in ("pictures", "texts") if getattr(needs, name))
         return f"it reads {reads}; {no_pictures or 'the dataset has features alone'}"
-    if needs.class_names and not train.classes:
-        return "it reads the names of the classes, and the dataset names none"
     return ""

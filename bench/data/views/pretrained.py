@@ -1,11 +1,17 @@
-"""Pretrained CLIP models, for encoders that run them and methods that train them further."""
+"""Pretrained models for methods: a CLIP to train further, and the rows that an encoder gives some texts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from bench.contract.dataset import Raw
 from bench.contract.encoder import Setting
+from bench.contract.items import Features
+from bench.data.views.names import View
 from bench.errors import DataError, UnknownNameError
 from bench.plugins import registry
 
@@ -24,6 +30,23 @@ def clip_model(text: str, device: str = "cpu") -> tuple[Any, Any, Any]:
     with torch.random.fork_rng(devices=[]):  # torch draws weights before it loads them
         model, preprocess, tokenizer = load_clip(name, pretrained or None, setting)
     return model.float().to(device), preprocess, tokenizer
+
+
+def encode_texts(view: str, texts: Sequence[str]) -> Features:
+    """The rows (n, d) that a view of texts, such as ``clip:small`` or ``sentence``, gives these texts.
+
+    A view that learns from training texts, such as ``bow:1``, learns from these.
+    """
+    rows = np.arange(len(texts))
+    none = np.zeros((len(texts), 0), dtype=np.uint8)
+    raw = Raw(ids=rows, image=_no_image, texts=texts, labels=none, classes=(), train=rows, query=rows[:0])
+    setting = Setting(root=Path.cwd(), checkpoints={"small": shipped()}, precision="fp32")
+    extractor = View.parse(view).load("text", raw, setting)
+    return extractor.many([extractor.one(text) for text in texts])
+
+
+def _no_image(row: int) -> Any:
+    raise DataError(f"item {row} is a text. Use a view of texts.")
 
 
 def shipped() -> Path:
