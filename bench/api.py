@@ -25,9 +25,11 @@ from bench.contract.items import (
 )
 from bench.contract.method import Capabilities, Method, Source, Variant
 from bench.contract.params import param
+from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
 from bench.contract.state import State
 from bench.contract.validate import finite
+from bench.data.views.pretrained import clip_model, encode_texts, load_clip
 from bench.data.views.source import RawSource
 from bench.errors import BenchError, ContractError, DataError, ParameterError, UnknownNameError
 from bench.progress import passes
@@ -54,6 +56,7 @@ __all__ = [
     "Method",
     "Modality",
     "ParameterError",
+    "Pictures",
     "Raw",
     "RawSource",
     "Rows",
@@ -64,7 +67,10 @@ __all__ = [
     "State",
     "UnknownNameError",
     "Variant",
+    "clip_model",
+    "encode_texts",
     "finite",
+    "load_clip",
     "param",
     "passes",
     "sign",

@@ -35,6 +35,8 @@ DATABASES = {
     "frozen": "an item is encoded when it arrives, and never again",
     "learned": "the codes that training gave the items, which saw their labels",
 }
+OFFLINE = -1  # the round of what a method logs in its offline stage
+MOST_POINTS = 1000  # of a stored curve
 CONSTANT = "constant"  # the first word of a note on codes that are all equal
 PARTS = {  # of a database, by what the method was shown
     "all": "all database items",
@@ -254,11 +256,11 @@ class RoundRecord:
 
     ``metrics`` maps ``name/direction`` to the mean over queries with a relevant item, for
     instance ``{"map/i2t": 0.71, "map:pessimistic/i2t": 0.69, "chance/i2t": 0.41}``.
-    ``seconds`` holds wall-clock seconds of fit, encode_query, encode_database, rehash and
-    search, and CPU seconds under the same names with ``_cpu``; fit adds up the rounds since
-    the evaluation before. ``bits_rewritten`` counts stored bits that a rehash changed, and is
-    None where there was no earlier index to compare with. ``parts`` has the same scores over the
-    ``trained`` and the ``unseen`` items apart, where methods were not trained on all.
+    ``seconds`` holds wall-clock seconds of fit, encode_query, encode_database, rehash and search, CPU
+    seconds under the same names with ``_cpu``, and with ``_gpu`` those of calls that used a GPU, until it
+    was idle; fit adds up the rounds since the evaluation before. ``bits_rewritten`` counts stored bits that a
+    rehash changed, and is None where there was no earlier index to compare with. ``parts`` has the same
+    scores over the ``trained`` and the ``unseen`` items apart, where methods were not trained on all.
     """
 
     round: int
@@ -269,6 +271,7 @@ class RoundRecord:
     seconds: Mapping[str, float]
     bits_rewritten: int | None
     state_bytes: int
+    gpu_bytes: int | None = None  # at most in fits since the evaluation before; None: no GPU was used
     parts: Mapping[str, PartRecord] = field(default_factory=dict)
 
     def over(self, part: str, shown: str = "all") -> RoundRecord:
@@ -290,6 +293,29 @@ class RoundRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurveRecord:
+    """A curve that a method logged; entry i of every field is one point, in order.
+
+    ``rounds`` is ``OFFLINE`` for the offline stage; ``steps`` begin anew in every round.
+    """
+
+    rounds: tuple[int, ...]
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, rows: Any) -> CurveRecord:
+        """A curve of rows (n, 3) of round, step and value, thinned to at most ``MOST_POINTS``."""
+        columns = rows[:: max(1, -(-len(rows) // MOST_POINTS))].T.tolist()
+        rounds, steps = (tuple(map(int, column)) for column in columns[:2])
+        return cls(rounds=rounds, steps=steps, values=tuple(columns[2]))
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> CurveRecord:
+        return cls(**{name: tuple(values) for name, values in stored.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """The outcome of a cell: its rounds, or the reason why it has none."""
 
@@ -304,6 +330,7 @@ class RunRecord:
     reference: str = ""  # one of REFERENCES, or "" for a rival
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
+    curves: Mapping[str, CurveRecord] = field(default_factory=dict)  # what the method logged
     notes: tuple[str, ...] = ()  # what a reader must know, e.g. that a view was stood in for
     contract: tuple[str, ...] | None = ()  # the checks that its method failed; None where they did not run
     arrays: str = ""  # the file of histograms and codes beside the record
@@ -360,6 +387,7 @@ class RunRecord:
                 "spec": RunSpec.from_json(stored["spec"]),
                 "rounds": tuple(RoundRecord.from_json(r) for r in stored.get("rounds", ())),
                 "fit_seconds": tuple(stored.get("fit_seconds", ())),
+                "curves": {k: CurveRecord.from_json(c) for k, c in stored.get("curves", {}).items()},
                 "notes": tuple(stored.get("notes", ())),
                 "contract": None if contract is None else tuple(contract),
             }

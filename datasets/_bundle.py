@@ -336,6 +336,10 @@ class Stack:
             pixels = pixels.transpose((2, 1, 0) if self.by_columns else (1, 2, 0))
         return Pillow.fromarray(np.ascontiguousarray(pixels).astype(np.uint8))
 
+    def take(self, rows: Rows) -> Stack:
+        """The pictures of these rows, renumbered from 0."""
+        return Stack(self.path, self.name, self.kept[rows], self.by_columns)
+
 
 @lru_cache(maxsize=4)
 def _hdf5(path: Path, process: int) -> Any:

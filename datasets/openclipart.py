@@ -156,6 +156,10 @@ class Pictures:
         white = Pillow.new("RGBA", drawn.size, "white")
         return Pillow.alpha_composite(white, drawn).convert("RGB")
 
+    def take(self, rows: Rows) -> Pictures:
+        """The pictures of these rows, renumbered from 0."""
+        return Pictures(self.folder, [self.names[row] for row in rows])
+
 
 @dataclass(slots=True)
 class Work:

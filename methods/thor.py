@@ -1,7 +1,8 @@
-"""THOR: three-step online hashing with one code per class; here without word vectors."""
+"""THOR: three-step online hashing with one code per class, from the similarities of their names."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -10,7 +11,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh, hadamard, solve
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    DataError,
+    Method,
+    Modality,
+    Source,
+    State,
+    encode_texts,
+    param,
+)
 from bench.methods._codes import balanced_orthogonal, normalise_labels, signs
 from bench.methods._online import Array, RunningGram, dot, linear_codes
 
@@ -39,8 +53,8 @@ class THOR(Method):
 
     1. A class has a prototype, its column of K (r, c): a column of a Hadamard matrix, projected to r bits.
        The codes H of the classes that are new in a round minimise ``‖r A - Kᵀ H‖² + alpha ‖H - K_new‖²``,
-       with K over all classes so far, and never change. A holds the similarities between class names;
-       without word vectors it is the identity.
+       with K over all classes so far, and never change. A holds the cosines between vectors of the class
+       names, which ``names`` chooses; without it A is the identity.
     2. With S = 2GGᵀ - 11ᵀ between new items and all items so far, the codes of new items are
 
            V = argmax tr Vᵀ(beta r S B + theta B)   with VᵀV = nI and Vᵀ1 = 0
@@ -54,6 +68,9 @@ class THOR(Method):
     beta: float = param(100.0, "weight of the pairwise label similarity", above=0)
     theta: float = param(0.1, "pull between codes and embedding", above=0)
     gamma: float = param(10.0, "weight of the encoder relative to the decoder", above=0)
+    names: str | None = param(
+        None, "view of the class names whose cosines are A, such as clip:small or sentence; none: A is 1"
+    )
     iterations: int = param(1, "alternating updates per chunk", least=1)
     first_weight: Literal["bits", "alpha"] = param(
         "bits", "weight of A in the first round; bits: as in later rounds; alpha: as in the authors' code"
@@ -63,7 +80,9 @@ class THOR(Method):
     )
     absolute: bool = param(False, "compare eigenvalues with the tolerance itself, as the authors' code does")
 
-    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True, lengths=True)
+    capabilities = Capabilities(
+        supervised=True, learned_codes=True, scaled=True, lengths=True, class_names=True
+    )
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "authors": {"first_weight": "alpha", "tolerance": 1e-6, "absolute": True},
         "nus": {"alpha": 1.0, "beta": 1e-3, "gamma": 1e3},
@@ -72,7 +91,8 @@ class THOR(Method):
         paper="Y.-W. Zhan et al. THOR: Three-Step Hashing for Online Cross-Modal Retrieval. 2023",
         fidelity="adaptation",
         note="Follows the released code, github.com/yw-zhan/THOR, commit 7d065c0, which we read but never "
-        "ran. Differs: no word vectors of class names, so all classes are equally dissimilar; a class is new "
+        "ran. Differs: by default no word vectors of class names, so all classes are equally dissimilar "
+        "(names: a view of them, where the authors take word2vec); a class is new "
         "when its first item arrives, and its Hadamard column has the index of its label; the Hadamard "
         "matrix grows beyond 128 with classes or bits; r weighs the class similarity in the first round as "
         "in later ones (preset=authors: alpha); dead directions as in LEMON (preset=authors: absolute "
@@ -86,6 +106,7 @@ class THOR(Method):
         self.prototypes_: Array | None = None  # Kᵀ, (c, r)
         self.class_codes_: Array | None = None  # Hᵀ, (c, r); rows of classes not yet seen are 0
         self.seen_: npt.NDArray[np.bool_] | None = None  # (c,)
+        self.similar_: Array | None = None  # A, (c, c)
         self.gram_: dict[Modality, RunningGram] = {m: RunningGram() for m in MODALITIES}
         self.cross_: dict[Modality, Array] = {}  # Σ XᵀB, (d, r)
         self.w_: dict[Modality, Array] = {}  # hash functions Wᵀ, (d, r)
@@ -95,6 +116,7 @@ class THOR(Method):
         labels, g = chunk.labels.astype(np.float64), normalise_labels(chunk.labels)
         if self.sums_ is None:
             self._begin(classes=labels.shape[1])
+            self.similar_ = chunk.shared.once(("names", self.names), lambda: self._similarities(chunk))
         assert self.sums_ is not None
         self._name_new_classes(labels)
         b, v = self._learn(labels, g, self.sums_)
@@ -113,6 +135,16 @@ class THOR(Method):
         self.class_codes_ = np.zeros((classes, self.bits))
         self.seen_ = np.zeros(classes, dtype=bool)
 
+    def _similarities(self, chunk: Chunk) -> Array | None:
+        """Cosines between the vectors of the class names (c, c); None without ``names``."""
+        if self.names is None:
+            return None
+        if not chunk.classes:
+            raise DataError(f"thor[names={self.names}]: the dataset names no classes. Write names=none.")
+        vectors = encode_texts(self.names, [re.sub(r"[_=+-]+", " ", name) for name in chunk.classes])
+        unit = normalise_labels(vectors)
+        return dot(unit, unit.T)
+
     def _name_new_classes(self, labels: Array) -> None:
         """Assign codes to the classes whose first item is among ``labels`` (n, c)."""
         assert self.seen_ is not None and self.prototypes_ is not None and self.class_codes_ is not None
@@ -121,7 +153,11 @@ class THOR(Method):
         self.seen_ = self.seen_ | new
         known = self.prototypes_[self.seen_]
         ridge = dot(known.T, known) + self.alpha * np.eye(self.bits)
-        target = (weight + self.alpha) * self.prototypes_[new]  # weight·A·K + alpha·K_new, with A = I
+        if self.similar_ is None:  # weight·A·K + alpha·K_new, with A = I
+            target = (weight + self.alpha) * self.prototypes_[new]
+        else:
+            alike = self.similar_[np.ix_(new, self.seen_)]
+            target = weight * dot(alike, known) + self.alpha * self.prototypes_[new]
         if new.any():
             self.class_codes_[new] = solve(ridge, target.T, assume_a="pos").T
 

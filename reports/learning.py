@@ -1,7 +1,8 @@
-"""mAP, or another metric, along the stream: mean and spread over seeds after every evaluated round."""
+"""mAP, or another metric, along the stream; or a curve that methods logged while they trained."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 
@@ -18,11 +19,19 @@ from bench.reporting import (
     lines,
     metric_title,
 )
+from bench.reports import _logged
 from bench.reports._stream import require_rounds
 
+Logged = Annotated[str, "a curve that methods logged, such as loss, instead of the metric"]
 
-def render(results: Results, *, metric: Metric = "map") -> Figure:
-    """Against the items in the database, which grows with every round."""
+
+def render(results: Results, *, metric: Metric = "map", logged: Logged = "") -> Figure:
+    """Mean and spread over seeds, against the items in the database, which grows with every round.
+
+    With ``logged`` the curve of that name, against the points that were logged.
+    """
+    if logged:
+        return _logged.render(results, logged)
     require_rounds(results)
 
     def curve(ran: Sequence[RunRecord], direction: Direction, name: str = metric) -> Curve | None:

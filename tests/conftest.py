@@ -25,7 +25,9 @@ DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[1] / ".." / "
 # Networks so small, and trained so briefly, that what holds of any size is quick to check
 QUICK: dict[str, dict[str, Any]] = {
     "ckdh": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},
+    "ckdh_clip": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 1},
     "dcmh": {"hidden": 32, "epochs": 4},
+    "dcmht": {"epochs": 1, "rate": 1e-2},
     "djsrh": {"hidden": 32, "epochs": 2},
     "lcdh": {"teacher_width": 32, "heads": 2, "teacher_epochs": 1},
     "skdch": {"hidden": 32, "epochs": 4, "teacher_epochs": 2},
@@ -155,3 +157,14 @@ def plugin_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
 def quick() -> Callable[[str], dict[str, Any]]:
     """``quick("ukd_online")``: parameters under which a method with networks trains in a moment."""
     return lambda name: QUICK.get(SIBLINGS.get(name, name), {})
+
+
+@pytest.fixture(scope="session")
+def feeds() -> Callable[[str], str]:
+    """``feeds("dcmht")``: a small dataset of 24 or 18 classes that has all that the method reads."""
+
+    def dataset(name: str) -> str:
+        reads = registry.get("method", name).capabilities.pictures
+        return f"{'scenes' if reads else 'synthetic'}[n=240,queries=40]"
+
+    return dataset

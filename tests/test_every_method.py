@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_classes_may_come_later_and_streams_may_drift(
-    name: str, quick: Callable[[str], dict[str, Any]], tmp_path: Path
+    name: str, quick: Callable[[str], dict[str, Any]], feeds: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """Four groups of six classes, then a sorted stream: every evaluated round has finite scores."""
+    """Four groups of classes, then a sorted stream: every evaluated round has finite scores."""
     settings = ",".join(f"{key}={value}" for key, value in quick(name).items())
     results = bench.run(
         methods=f"{name}[{settings}]" if settings else name,
-        datasets="synthetic[n=240,queries=40]",
+        datasets=feeds(name),
         bits="16",
         seeds=1,
         train="all",

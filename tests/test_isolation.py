@@ -36,7 +36,7 @@ def codes(folder: Path, results: bench.Results) -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_codes_are_the_same_in_the_process_of_the_harness_bit_for_bit(
-    name: str, quick: Callable[[str], dict[str, Any]], tmp_path: Path
+    name: str, quick: Callable[[str], dict[str, Any]], feeds: Callable[[str], str], tmp_path: Path
 ) -> None:
     settings = ",".join(f"{key}={value}" for key, value in quick(name).items())
     learns = registry.get("method", name).capabilities.learned_codes
@@ -45,7 +45,7 @@ def test_codes_are_the_same_in_the_process_of_the_harness_bit_for_bit(
         folder = tmp_path / str(in_process)
         results = bench.run(
             methods=f"{name}[{settings}]" if settings else name,
-            datasets="synthetic[n=240,queries=40]",
+            datasets=feeds(name),
             bits="8,16",
             seeds=1,
             schedule="shuffled:80",

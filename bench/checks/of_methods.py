@@ -20,7 +20,7 @@ from bench.checks import controls
 from bench.checks.comparing import differ, differing, require
 from bench.checks.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 from bench.contract import params, state
-from bench.contract.items import MODALITIES, Batch, Codes, Labels, Modality, Split
+from bench.contract.items import MODALITIES, Codes, Labels, Modality, Split
 from bench.contract.method import Capabilities, Method
 from bench.errors import ContractError
 from bench.plugins import registry
@@ -302,7 +302,9 @@ def _constant(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _with_columns(split: Split, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Split:
     image, text = (
-        Batch(change(b.features), {name: change(view) for name, view in b.views.items()})
+        dataclasses.replace(
+            b, features=change(b.features), views={name: change(view) for name, view in b.views.items()}
+        )
         for b in map(split.batch, MODALITIES)
     )
     return dataclasses.replace(split, image=image, text=text)
@@ -510,8 +512,8 @@ def _without(split: Split, **absent: npt.NDArray[np.bool_]) -> Split:
     for m in MODALITIES:
         seen, kept = split.batch(m), ~absent[m][:, None]
         views = {name: view * kept for name, view in seen.views.items()}
-        sides[m] = Batch(seen.features * kept, views, absent[m])
-    return Split(image=sides["image"], text=sides["text"], labels=split.labels, ids=split.ids)
+        sides[m] = dataclasses.replace(seen, features=seen.features * kept, views=views, absent=absent[m])
+    return dataclasses.replace(split, image=sides["image"], text=sides["text"])
 
 
 # Learned codes, the offline pool, views

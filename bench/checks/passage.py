@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.checks.trial import items
-from bench.contract.items import MODALITIES, Batch, Chunk, Codes, Rows, Split
+from bench.contract.items import MODALITIES, Chunk, Codes, Rows, Split
 from bench.contract.method import Method
 from bench.protocol import shown, stream
 from bench.records import Schedule
@@ -86,7 +86,7 @@ def _learned(method: Method, chunk: Chunk, seen: Rows) -> dict[str, Codes]:
 def changed(split: Split, change: Change) -> Split:
     """The same items with other features and views."""
     image, text = (
-        Batch(change(b.features), {name: change(view) for name, view in b.views.items()})
+        replace(b, features=change(b.features), views={name: change(view) for name, view in b.views.items()})
         for b in map(split.batch, MODALITIES)
     )
     return replace(split, image=image, text=text)

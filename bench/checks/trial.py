@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contract import state
-from bench.contract.items import MODALITIES, Batch, Chunk, Labels, Modality, Split
+from bench.contract.items import MODALITIES, Batch, Chunk, Labels, Modality, Rows, Split
 from bench.contract.method import Method
-from bench.protocol.shown import clip_or_plain
+from bench.contract.pictures import Pictures, Reader
+from bench.protocol import shown
+from bench.protocol.stream import Withheld
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from bench.checks.passage import Passage
 
 BITS, SEED, ROWS = 16, 1, 48
 CLASSES = 4
+NAMES = ("red ball", "blue box", "green tree", "white moon")
+_QUARTER = 16  # pixels
 _WIDTH: Mapping[Modality, int] = {"image": 24, "text": 40}  # different, so that mixing them up fails
 _VIEW_WIDTH = 20  # the same for both modalities, as CLIP's
 _NOISE = 0.5
@@ -37,8 +44,39 @@ def items(
         m: Batch(_seen(labels, m, _WIDTH[m], rng), {view: _seen(labels, view, _VIEW_WIDTH, rng)})
         for m in MODALITIES
     }
-    sides["text"] = Batch(np.maximum(sides["text"].features, 0), sides["text"].views)
-    return Split(image=sides["image"], text=sides["text"], labels=labels, ids=1000 * seed + np.arange(rows))
+    image = replace(
+        sides["image"], pictures=Pictures(Painted(labels.copy(), np.arange(rows)), np.arange(rows))
+    )
+    text = replace(
+        sides["text"], features=np.maximum(sides["text"].features, 0), texts=tuple(map(_sentence, labels))
+    )
+    ids = 1000 * seed + np.arange(rows)
+    return Split(image=image, text=text, labels=labels, ids=ids, classes=NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """A picture of each row of labels: a bright quarter for each class."""
+
+    labels: Labels
+    shades: Rows  # (n,): of the blue, so that pictures differ
+
+    def __call__(self, row: int) -> Image:
+        from PIL import Image as Pillow
+
+        quarters = 60 + 180 * self.labels[row].reshape(2, 2)
+        pixels = np.repeat(np.repeat(quarters, _QUARTER, axis=0), _QUARTER, axis=1)
+        pixels = np.stack(
+            [pixels, pixels[::-1], np.full_like(pixels, 8 * int(self.shades[row] % 16))], axis=2
+        )
+        return Pillow.fromarray(pixels.astype(np.uint8))
+
+    def take(self, rows: Rows) -> Painted:
+        return Painted(self.labels[rows], self.shades[rows])
+
+
+def _sentence(labels: npt.NDArray[np.uint8]) -> str:
+    return " and ".join(np.asarray(NAMES)[labels > 0])
 
 
 def _seen(labels: Labels, what: str, width: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -52,14 +90,25 @@ def join(splits: Sequence[Split]) -> Split:
     image, text = (_join_batches([s.batch(m) for s in splits]) for m in MODALITIES)
     labels = [s.labels for s in splits if s.labels is not None]
     ids = np.concatenate([s.ids for s in splits])
-    return Split(image=image, text=text, labels=np.concatenate(labels) if labels else None, ids=ids)
+    joined = np.concatenate(labels) if labels else None
+    return Split(image=image, text=text, labels=joined, ids=ids, classes=splits[0].classes)
 
 
 def _join_batches(batches: Sequence[Batch]) -> Batch:
     views = {v: np.concatenate([b.views[v] for b in batches]) for v in batches[0].views}
     lacking = [np.zeros(len(b), dtype=bool) if b.absent is None else b.absent for b in batches]
     absent = np.concatenate(lacking) if any(b.absent is not None for b in batches) else None
-    return Batch(np.concatenate([b.features for b in batches]), views, absent)
+    texts = tuple(itertools.chain.from_iterable(b.texts or () for b in batches))
+    pictures = _join_pictures([b.pictures.alone().reader for b in batches if b.pictures is not None])
+    return Batch(np.concatenate([b.features for b in batches]), views, absent, pictures, texts or None)
+
+
+def _join_pictures(readers: Sequence[Reader]) -> Pictures | None:
+    painted = [reader for reader in readers if isinstance(reader, Painted)]
+    if not painted:
+        return None
+    labels, shades = (np.concatenate([getattr(p, name) for p in painted]) for name in ("labels", "shades"))
+    return Pictures(Painted(labels, shades), np.arange(len(labels)))
 
 
 def arrays(split: Split) -> list[npt.NDArray[Any]]:
@@ -106,24 +155,23 @@ class Trial:
 
     def shown(self, split: Split) -> Split:
         """Read-only copies of what the method declared: a view that is lacking is stood in for."""
-        needs = self.cls.capabilities
-        labels = _frozen(split.labels) if needs.supervised and split.labels is not None else None
-        image, text = (self._visible(split.batch(m)) for m in MODALITIES)
-        return Split(image=image, text=text, labels=labels, ids=_frozen(split.ids))
-
-    def _visible(self, batch: Batch) -> Batch:
-        plain = _frozen(self._seen(batch).features)
-        names = self.cls.capabilities.views
-        views = {v: _frozen(batch.views[v]) if v in batch.views else plain for v in names}
-        return Batch(plain, views, None if batch.absent is None else _frozen(batch.absent))
+        needs, image, text = self.cls.capabilities, self._seen(split.image), self._seen(split.text)
+        lacking = {
+            m: b.absent for m, b in zip(MODALITIES, (image, text), strict=True) if b.absent is not None
+        }
+        seen = replace(split, image=image, text=text)
+        rows = np.arange(len(split))
+        return shown.shown(seen, rows, replace(needs, encodes=""), Withheld(absent=lacking or None))
 
     def asked(self, split: Split, modality: Modality) -> Batch:
         """The batch that encode() gets, as :func:`bench.protocol.shown.encode` gives it."""
         shows = self.cls.capabilities.reference == "oracle" and split.labels is not None
         views = {"labels": _frozen(np.asarray(split.labels, dtype=np.float32))} if shows else {}
         if self.cls.capabilities.reference == "fused":
-            views |= {m: _frozen(clip_or_plain(split.batch(m))) for m in MODALITIES}
-        return Batch(_frozen(self._seen(split.batch(modality)).features), views)
+            views |= {m: _frozen(shown.clip_or_plain(split.batch(m))) for m in MODALITIES}
+        seen = self._seen(split.batch(modality))
+        raw = shown.raw(seen, slice(None), self.cls.capabilities)
+        return Batch(_frozen(seen.features), views, None, *raw)
 
     def _seen(self, batch: Batch) -> Batch:
         """With the view that the method encodes for features; the items made here have but one, "clip"."""
@@ -134,9 +182,7 @@ class Trial:
         """One chunk per split, or one with everything where the method is offline."""
         parts = [join(splits)] if self.cls.capabilities.offline else splits
         seen = [self.shown(part) for part in parts]
-        return [
-            Chunk(image=s.image, text=s.text, labels=s.labels, ids=s.ids, round=i) for i, s in enumerate(seen)
-        ]
+        return [shown.as_chunk(split, number) for number, split in enumerate(seen)]
 
     def fit(self, *splits: Split, bits: int = BITS, seed: int = SEED, pool: bool = True) -> Method:
         """A new instance, shown the pool (the items of round 0) and then every chunk."""

@@ -148,6 +148,11 @@ def _capabilities(needs: Capabilities) -> str:
         words.append(f"trains on views {', '.join(needs.views)}")
     if needs.encodes:
         words.append(f"hashes the view {needs.encodes}, also of queries")
+    raw = [name for name in ("pictures", "texts", "class_names") if getattr(needs, name)]
+    if raw:
+        words.append(f"reads {', '.join(raw).replace('_', ' ')}")
+    if needs.validation:
+        words.append(f"sets {needs.validation:.0%} of each chunk aside for validation")
     if needs.pool:
         words.append("has an offline stage (--pool)")
     if needs.scaled or needs.lengths:

@@ -37,8 +37,10 @@ class Dataset:
 class Raw:
     """A dataset before any features: row i of every field is the same item.
 
-    ``image(row)`` decodes one picture (RGB) and is picklable; a file that is missing or broken is a
-    :class:`bench.errors.DataError` that names it. ``ids`` (n,) are what a ``Split`` calls its items.
+    ``image(row)`` decodes one picture (RGB) and is picklable; where it has ``take(rows)``, as a
+    :class:`bench.contract.pictures.Reader`, methods may read the pictures too. A file that is missing or
+    broken is a :class:`bench.errors.DataError` that names it. ``ids`` (n,) are what a ``Split`` calls its
+    items.
     ``train`` and ``query`` are rows: the split that the field uses.
     """
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
 
 Modality = Literal["image", "text"]
@@ -35,39 +36,50 @@ class Batch:
     ``features`` is (n, d) float32. ``views`` holds other features of the same items, for
     instance ``{"clip": (n, 512) float32}``; a method is given the views that it declares.
     ``absent`` (n,) is True where an item lacks this modality (zeros stand in its rows); None: nowhere.
+    A method that declares them is also given ``pictures``, in a batch of images, or ``texts``, in one of
+    texts.
     """
 
     features: Features
     views: Mapping[str, Features] = field(default_factory=dict)
     absent: npt.NDArray[np.bool_] | None = None
+    pictures: Pictures | None = None
+    texts: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.features)
 
     def take(self, rows: Rows | slice) -> Batch:
         absent = None if self.absent is None else self.absent[rows]
-        return Batch(self.features[rows], {name: view[rows] for name, view in self.views.items()}, absent)
+        pictures = None if self.pictures is None else self.pictures.take(rows)
+        texts = None if self.texts is None else tuple(self.texts[i] for i in np.arange(len(self))[rows])
+        views = {name: view[rows] for name, view in self.views.items()}
+        return Batch(self.features[rows], views, absent, pictures, texts)
 
     def with_views(self, names: tuple[str, ...]) -> Batch:
         """The same items with only the views in ``names``."""
-        return Batch(self.features, {name: self.views[name] for name in names}, self.absent)
+        return replace(self, views={name: self.views[name] for name in names})
 
     def seen_as(self, view: str) -> Batch:
         """The same items with this view in place of the features; as they are where it is ""."""
-        return Batch(self.views[view], self.views, self.absent) if view else self
+        return replace(self, features=self.views[view]) if view else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """Aligned rows of one part of a dataset: row i of every field is the same item.
 
-    ``shared`` holds what cells that are shown the same items compute once.
+    ``shared`` holds what cells that are shown the same items compute once. A method that declares them is
+    given ``classes``, the names of the label columns, and ``validation``, rows to choose by, not to learn
+    from.
     """
 
     image: Batch
     text: Batch
     labels: Labels | None
     ids: Rows
+    classes: tuple[str, ...] = ()
+    validation: Rows | None = None
     shared: Shared = field(default_factory=Shared, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -78,9 +90,14 @@ class Split:
 
     def take(self, rows: Rows | slice) -> Split:
         labels = None if self.labels is None else self.labels[rows]
-        return Split(
-            image=self.image.take(rows), text=self.text.take(rows), labels=labels, ids=self.ids[rows]
-        )
+        image, text = self.image.take(rows), self.text.take(rows)
+        return Split(image=image, text=text, labels=labels, ids=self.ids[rows], classes=self.classes)
+
+    def parts(self) -> tuple[Split, Split]:
+        """The items to learn from, and those of ``validation``."""
+        held = np.zeros(len(self), dtype=bool)
+        held[self.validation if self.validation is not None else []] = True
+        return self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

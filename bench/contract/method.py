@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, dataclass_transform
 
@@ -14,7 +14,9 @@ from bench.contract import params
 from bench.contract.items import Batch, Chunk, Codes, Modality, Split
 from bench.contract.params import param
 from bench.contract.state import Tree
+from bench.contract.training import Training
 from bench.errors import StoreError
+from bench.progress import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,15 @@ class Capabilities:
     label_free: bool = False  # supervised, and also runs where all or some rows have no label
     partial: bool = False  # also learns from items that lack one modality: reads batch.absent
     views: tuple[str, ...] = ()  # reads these extra features in training, e.g. ("clip",)
+    pictures: bool = False  # reads the pictures of its items: batch.pictures, in encode() as well
+    texts: bool = False  # reads the texts of its items: batch.texts, in encode() as well
+    class_names: bool = False  # reads chunk.classes, which is () where the dataset names none
+    validation: float = 0.0  # share of each chunk that chunk.validation sets aside
     encodes: str = ""  # is given this view as batch.features everywhere, in encode() as well
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
     learned_codes: bool = False  # training assigns database codes: encode_database() is its own
     pool: bool = False  # has an offline stage: fit_pool() is its own
+    resumes: bool = False  # a killed training goes on where it was: self.passes(..., save=, load=)
     scaled: bool = False  # loses where features are small: its weights and kernels have fixed sizes
     lengths: bool = False  # loses where the rows of features were normalised to one length
     # Set for a method that is no rival of hashing methods. encode() of an oracle is shown the labels of its
@@ -96,6 +103,7 @@ class Method(ABC):
     def __post_init__(self) -> None:
         params.check_instance(self)
         self.rng: np.random.Generator = np.random.default_rng(self.seed)
+        self.training = Training()
 
     def fit_pool(self, pool: Split) -> None:  # noqa: B027  # optional, so not abstract
         """Learn offline, before round 0, from what the run's ``pool`` allows; may be left out.
@@ -136,6 +144,38 @@ class Method(ABC):
         Called once, after the last evaluation.
         """
         return ()
+
+    def log(self, step: int, **values: float) -> None:
+        """Add a point to curves that are stored with the cell: ``self.log(epoch, loss=0.3)``.
+
+        ``step`` counts from 0 in every call to :meth:`fit_pool` or :meth:`fit_chunk`. The report ``learning``
+        draws a curve with the option ``logged=loss``. At most 16 names, and 512 points of each in a call.
+        """
+        self.training.log(step, values)
+
+    def passes(
+        self, stage: str, count: int, *, save: Callable[[], Tree], load: Callable[[Tree], None]
+    ) -> Iterator[int]:
+        """``range(count)``, for the passes of a training that a kill shall not undo; needs ``resumes``.
+
+        After a pass, every 30 seconds or more rarely, ``save()`` gives all that the next one needs (weights,
+        optimizer) but ``self.rng``, which is saved too. When the cell runs again, the method has the state
+        that it had before the call, and ``load`` gets what ``save`` gave. ``stage`` names the training; a
+        call may have several.
+        """
+        kept = self.training.stages.get(stage)
+        done = 0
+        if kept is not None:
+            done = int(kept["done"])
+            load(kept["state"])
+            self.rng.bit_generator.state = kept["rng"]
+        with Task(stage, count, each="epoch") as task:
+            task.skip(done)
+            for number in range(done, count):
+                yield number
+                task.advance()
+                if self.training.due:
+                    self.training.keep(stage, number + 1, save(), self.rng.bit_generator.state)
 
     def state_dict(self) -> dict[str, Tree]:
         """The learned state and the position of the random generator."""

@@ -13,17 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import (
-    DataError,
-    Encoder,
-    Extractor,
-    Features,
-    Modality,
-    Raw,
-    Setting,
-    UnknownNameError,
-    param,
-)
+from bench.api import Encoder, Extractor, Features, Modality, Raw, Setting, load_clip, param
 from bench.encoders import _weights
 
 
@@ -37,10 +27,10 @@ class Clip(Encoder):
         import torch
 
         setting.check_device()
-        model, preprocess, tokenizer = _load(self.model, self.weights, setting)
+        model, preprocess, tokenizer = load_clip(self.model, self.weights, setting)
         half = setting.half()
         about = {
-            "model": _view(self.model, self.weights),
+            "model": ":".join(["clip", self.model, *([] if self.weights is None else [self.weights])]),
             "weights": _weights.digest(model),
             "precision": "bf16" if half else "fp32",
             "rows": "norm 1",
@@ -52,53 +42,6 @@ class Clip(Encoder):
             return Extractor(preprocess, _Pictures(model, setting.device), about)
         about["preprocessing"] = f"{type(tokenizer).__name__}, {tokenizer.context_length} tokens"
         return Extractor(_Tokens(tokenizer), _Texts(model, setting.device), about)
-
-
-def _view(name: str, pretrained: str | None) -> str:
-    return ":".join(["clip", name, *([] if pretrained is None else [pretrained])])
-
-
-def _load(name: str, pretrained: str | None, setting: Setting) -> tuple[Any, Any, Any]:
-    """Network, transform of pictures and tokenizer."""
-    import open_clip
-
-    view = _view(name, pretrained)
-    options: dict[str, Any] = {}
-    if pretrained is None:
-        folder = setting.path(name)
-        _check_folder(folder)
-        name = f"local-dir:{folder}"
-    elif name not in open_clip.list_models():
-        raise UnknownNameError("open_clip model", name, open_clip.list_models())
-    elif pretrained in open_clip.list_pretrained_tags_by_model(name):
-        config = open_clip.get_pretrained_cfg(name, pretrained)
-        options["force_quick_gelu"] = bool(
-            config.get("quick_gelu")
-        )  # else other features, and only a warning
-    elif (file := setting.path(pretrained)).is_file():
-        pretrained = str(file)
-    else:
-        known = open_clip.list_pretrained_tags_by_model(name)
-        raise UnknownNameError(f"file, nor open_clip weights of {name}", pretrained, known)
-    try:
-        model, preprocess = open_clip.create_model_from_pretrained(
-            name, pretrained, weights_only=True, **options
-        )
-        return model, preprocess, open_clip.get_tokenizer(name)
-    except Exception as error:  # what the hub, the network and a damaged checkpoint raise has no common type
-        raise DataError(
-            f"view {view}: cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())[:200]}). "
-            "Weights come from the hub the first time: connect once, or give a local checkpoint, "
-            "clip:FOLDER with open_clip_config.json and the weights."
-        ) from error
-
-
-def _check_folder(folder: Any) -> None:
-    if not (folder / "open_clip_config.json").is_file():
-        raise DataError(
-            f"{folder}: has no open_clip_config.json; expected a local checkpoint of open_clip (that file "
-            "beside open_clip_model.safetensors), or write clip:MODEL:WEIGHTS."
-        )
 
 
 class _Pictures:

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class Child:
         self._channel, self._end = Channel(end, ours=self.arena), end
         socket.send_fds(end, [b"."], [] if self.arena.file is None else [self.arena.file])
         self._died: DiedError | None = None
+        self.kept: Callable[[Message], None] = lambda _: None  # takes what a training hands on
         self._poll = select.poll()
         self._poll.register(end, select.POLLIN)
         self._start: dict[str, Any] = {
@@ -120,7 +121,10 @@ class Child:
                     _text(message, "reason").strip() or "no reason given", _text(message, "traceback")
                 )
             try:
-                _pass_on(message)
+                if message.kind == "kept":
+                    self.kept(message)
+                else:
+                    _pass_on(message)
             except Warning as error:  # which the filters of this process have turned into an exception
                 failure = error
 

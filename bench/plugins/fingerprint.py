@@ -14,6 +14,7 @@ from bench.plugins import registry
 # The harness files that decide codes and scores: a change to one of them makes every cell stale.
 _HARNESS = (
     "contract/items.py",
+    "contract/pictures.py",
     "contract/method.py",
     "contract/metric.py",
     "protocol/stream.py",

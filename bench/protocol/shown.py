@@ -8,6 +8,7 @@ which nothing else is sent (:mod:`bench.running.hosts`), unless ``--in-process``
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from bench.contract.items import MODALITIES, Batch, Chunk, Features, Modality, Rows, Split
 from bench.contract.method import Capabilities, Method
+from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
 from bench.protocol.outputs import validate_codes, validate_vectors
 from bench.protocol.stream import Withheld
@@ -58,7 +60,7 @@ def shown(
     is a row of zeros; so is a withheld modality, and ``absent`` says where. ``kept`` is the folder
     for values that other runs can use again. ``empty`` gives the memory of the copies.
     """
-    labels = None
+    labels, ids = None, _frozen(train.ids, rows)
     if needs.supervised and train.labels is not None:
         blank = None if withheld.labels is None else withheld.labels[rows]
         labels = _frozen(train.labels, rows, blank, empty)
@@ -66,14 +68,21 @@ def shown(
         _visible(
             train.batch(m).seen_as(needs.encodes),
             rows,
-            needs.views,
+            needs,
             None if withheld.absent is None else _frozen(withheld.absent[m], rows),
             empty,
         )
         for m in MODALITIES
     )
-    ids = _frozen(train.ids, rows)
-    return Split(image=image, text=text, labels=labels, ids=ids, shared=Shared(kept))
+    return Split(
+        image=image,
+        text=text,
+        labels=labels,
+        ids=ids,
+        classes=train.classes if needs.class_names else (),
+        validation=_validation(ids, needs.validation),
+        shared=Shared(kept),
+    )
 
 
 def chunk(
@@ -86,7 +95,11 @@ def chunk(
     empty: Empty = np.empty,
 ) -> Chunk:
     """The chunk of one round, as :func:`shown`."""
-    split = shown(train, rows, needs, withheld, kept, empty)
+    return as_chunk(shown(train, rows, needs, withheld, kept, empty), round_)
+
+
+def as_chunk(split: Split, round_: int) -> Chunk:
+    """The items as the chunk of a round."""
     return Chunk(**{f.name: getattr(split, f.name) for f in fields(split)}, round=round_)
 
 
@@ -118,7 +131,8 @@ def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None =
             views["labels"] = _frozen(items.labels[block].astype(np.float32))
         if method.capabilities.reference == "fused":
             views |= {m: _frozen(clip_or_plain(items.batch(m)), block, empty=empty) for m in MODALITIES}
-        batch = Batch(_frozen(seen.features, block, empty=empty), views)
+        features = _frozen(seen.features, block, empty=empty)
+        batch = Batch(features, views, None, *raw(seen, block, method.capabilities))
         parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
     return np.concatenate(parts)
 
@@ -137,13 +151,40 @@ def pack(method: Hasher, codes: Output) -> Packed:
 def _visible(
     items: Batch,
     rows: Rows,
-    views: tuple[str, ...],
+    needs: Capabilities,
     absent: npt.NDArray[np.bool_] | None,
     empty: Empty,
 ) -> Batch:
     features = _frozen(items.features, rows, absent, empty)
-    seen = {v: _frozen(items.views[v], rows, absent, empty) if v in items.views else features for v in views}
-    return Batch(features, seen, absent)
+    seen = {
+        v: _frozen(items.views[v], rows, absent, empty) if v in items.views else features for v in needs.views
+    }
+    return Batch(features, seen, absent, *raw(items, rows, needs, absent))
+
+
+def raw(
+    items: Batch,
+    rows: Rows | slice,
+    needs: Capabilities,
+    absent: npt.NDArray[np.bool_] | None = None,
+) -> tuple[Pictures | None, tuple[str, ...] | None]:
+    """The pictures and texts of rows, where declared and not ``absent``; nothing leads to those of others."""
+    chosen = np.arange(len(items))[rows]
+    lacking = np.zeros(len(chosen), dtype=bool) if absent is None else absent
+    pictures, texts = None, None
+    if needs.pictures and items.pictures is not None:
+        pictures = items.pictures.take(chosen).without(lacking).alone()
+    if needs.texts and items.texts is not None:
+        texts = tuple("" if lacks else items.texts[i] for i, lacks in zip(chosen, lacking, strict=True))
+    return pictures, texts
+
+
+def _validation(ids: Rows, share: float) -> Rows | None:
+    """Rows of a share of the items, in order; drawn by the items alone, so that all cells have the same."""
+    if not share:
+        return None
+    rng = np.random.default_rng(zlib.crc32(ids.tobytes()))
+    return _frozen(np.sort(rng.permutation(len(ids))[: round(share * len(ids))]))
 
 
 def _frozen(
@@ -182,8 +223,11 @@ def checked(method: Hasher, codes: Any, rows: int, call: str) -> Output:
     return validate_codes(codes, rows=rows, bits=method.bits, owner=owner, call=call)
 
 
-def skip_reason(cls: type[Method], train: Split, spec: RunSpec) -> str:
-    """Why this cell cannot run, or ""; the reason is stored and shown."""
+def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: str = "") -> str:
+    """Why this cell cannot run, or ""; the reason is stored and shown.
+
+    ``no_pictures`` is why the dataset has no pictures and texts at hand.
+    """
     needs = cls.capabilities
     if train.labels is None:
         return "the dataset has no labels, so nothing says what is relevant to a query"
@@ -196,4 +240,7 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec) -> str:
     lacking = [m for m in MODALITIES if needs.encodes and needs.encodes not in train.batch(m).views]
     if lacking:
         return f"the dataset has no {needs.encodes!r} view of {' and '.join(lacking)} for it to hash"
+    if (needs.pictures and train.image.pictures is None) or (needs.texts and train.text.texts is None):
+        reads = " and ".join(name for name in ("pictures", "texts") if getattr(needs, name))
+        return f"it reads {reads}; {no_pictures or 'the dataset has features alone'}"
     return ""

@@ -81,7 +81,9 @@ def _past(folder: Path) -> dict[_Kind, float]:
 
 
 def _wall(record: RunRecord) -> float:
-    return sum(s for r in record.rounds for stage, s in r.seconds.items() if not stage.endswith("_cpu"))
+    return sum(
+        s for r in record.rounds for stage, s in r.seconds.items() if not stage.endswith(("_cpu", "_gpu"))
+    )
 
 
 def _quick_first(cells: Mapping[_Kind, PlannedCell]) -> list[_Kind]:

@@ -14,12 +14,14 @@ from bench import threads
 from bench.contract import state
 from bench.contract.items import Chunk, Split
 from bench.contract.method import Method
+from bench.contract.state import Tree
 from bench.isolation import forking
 from bench.isolation.channel import Channel, Message
 from bench.isolation.child import Answer
 from bench.plugins import registry
 from bench.protocol import shown
-from bench.running import parcels
+from bench.running import fitting, parcels
+from bench.running.gpu import Used
 
 
 class Hosted:
@@ -31,6 +33,7 @@ class Hosted:
         self.cls: type[Method] = registry.member(module, name)
         self.methods: dict[int, Method] = {}
         self.items: Split | None = None
+        self.gpu = Used()
         self.limit = ExitStack()
         if thread_count != forking.THREADS:
             self.limit.enter_context(threads.limit(thread_count))
@@ -45,20 +48,28 @@ class Hosted:
                 bits=message.values["bits"], seed=message.values["seed"], **message.values["params"]
             )
             return {}, {}
-        answer: Answer = getattr(self, f"_{message.kind}")(self.methods[cell], message)
-        return answer
+        method = self.methods[cell]
+        if message.kind == "fit":
+            answer = self.gpu.during(lambda: self._fit(method, message, channel))
+        else:
+            answer = self.gpu.during(lambda: getattr(self, f"_{message.kind}")(method, message))
+        arrays, values = answer
+        return arrays, {**values, "gpu": self.gpu.to_json()} if self.gpu.seconds else values
 
-    def _fit_pool(self, method: Method, message: Message) -> Answer:
-        pool = self._items()
-        pool.shared.borrowed = [0.0, 0.0]
-        method.fit_pool(pool)
-        return {}, {"borrowed": pool.shared.borrowed}
+    def _fit(self, method: Method, message: Message, channel: Channel) -> Answer:
+        def hand_on(before: Tree, inside: Tree) -> None:
+            channel.send("kept", {"before": state.packed(before), "inside": state.packed(inside)})
 
-    def _fit_chunk(self, method: Method, message: Message) -> Answer:
-        chunk = self._chunk()
-        chunk.shared.borrowed = [0.0, 0.0]
-        method.fit_chunk(chunk)
-        return {}, {"borrowed": chunk.shared.borrowed}
+        inside = message.arrays.get("inside")
+        items = self._items() if message.values["pool"] else self._chunk()
+        fitted = fitting.fit(
+            method,
+            items,
+            hand_on=hand_on,
+            every=message.values["every"],
+            inside=None if inside is None else state.unpacked(inside),
+        )
+        return {}, {"borrowed": fitted.borrowed, "curves": fitted.curves}
 
     def _encode(self, method: Method, message: Message) -> Answer:
         batch = parcels.batch(message)

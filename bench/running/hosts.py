@@ -15,17 +15,22 @@ import numpy.typing as npt
 from bench.contract import params, state
 from bench.contract.items import Batch, Chunk, Modality, Split
 from bench.contract.method import Method
+from bench.contract.state import Tree
+from bench.contract.training import MOST_CURVES, MOST_POINTS, Curves
 from bench.errors import ParameterError, account
 from bench.isolation.channel import Arrays, Message
 from bench.isolation.process import AVAILABLE, Child, RaisedError
 from bench.protocol.shown import Empty, Hasher, Output
-from bench.running import parcels
+from bench.running import fitting, parcels
+from bench.running.fitting import Fitted, HandOn
+from bench.running.gpu import Used
 
 T = TypeVar("T")
 Saved = npt.NDArray[np.uint8]  # the state of a method: bytes in which the harness reads nothing
 _WIDEST = 1 << 16  # columns of real-valued vectors
 _MOST_ROWS = 1 << 32  # of a database
 _STATE = 1 << 36  # bytes of a saved state
+_ANSWER = 1 << 20  # bytes of any other answer
 MODULES = (  # what a child has imported when it starts
     *("threadpoolctl", "scipy.linalg", "scipy.special"),
     *("bench.api", "bench.running.hosted", "bench.running.checked"),
@@ -65,10 +70,12 @@ APART = Isolation()
 
 
 class Hosting(Hasher, Protocol):
-    """A method wherever it runs, as far as a run needs it. Fitting returns the seconds that it borrowed."""
+    """A method wherever it runs, as far as a run needs it.
 
-    def fit_pool(self, pool: Split) -> list[float]: ...
-    def fit_chunk(self, chunk: Chunk) -> list[float]: ...
+    ``hand_on`` gets what a long training saves of itself, and ``inside`` is what it got before a kill.
+    """
+
+    def fit(self, items: Split, hand_on: HandOn, every: float, inside: Tree | None) -> Fitted: ...
     def notes(self) -> Sequence[str]: ...
     def state_bytes(self) -> int: ...
     def save(self) -> Saved: ...
@@ -80,7 +87,7 @@ class Apart:
 
     def __init__(self, cls: type[Method], limits: Isolation, thread_count: int) -> None:
         imports = imports_of(cls)
-        self.cls, self.limits = cls, limits
+        self.cls, self.limits, self.gpu = cls, limits, Used()
         self.child = Child(
             "bench.running.hosted:Hosted",
             (*MODULES, *imports),
@@ -117,7 +124,7 @@ class Apart:
         arrays, values = parcels.packed(items)
         kept = None if items.shared.folder is None else str(items.shared.folder)
         round_ = items.round if isinstance(items, Chunk) else None
-        self.child.ask("items", arrays, **values, kept=kept, round=round_)
+        self.child.ask("items", arrays, **values, kept=kept, round=round_, classes=items.classes)
 
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
         self.child.ask("new", cell=cell, bits=bits, seed=seed, params=dict(params))
@@ -131,11 +138,12 @@ class _Remote:
         self.host, self.cell, self.bits, self.empty = host, cell, bits, host.empty
         self.capabilities, self.owner = host.cls.capabilities, host.cls.__name__
 
-    def fit_pool(self, pool: Split) -> list[float]:
-        return _seconds(self._ask("fit_pool"))
-
-    def fit_chunk(self, chunk: Chunk) -> list[float]:
-        return _seconds(self._ask("fit_chunk"))
+    def fit(self, items: Split, hand_on: HandOn, every: float, inside: Tree | None) -> Fitted:
+        values = {"pool": not isinstance(items, Chunk), "every": every}
+        most = _STATE if self.capabilities.resumes else _ANSWER
+        self.host.child.kept = lambda m: hand_on(m.arrays["before"], m.arrays["inside"])
+        answer = self._ask("fit", None if inside is None else {"inside": inside}, most=most, **values)
+        return Fitted(_seconds(answer), _curves(answer.values.get("curves")))
 
     def encode(self, batch: Batch, modality: Modality) -> Output:
         arrays, values = parcels.packed(batch)
@@ -169,7 +177,9 @@ class _Remote:
         return self._ask(kind, arrays, most=most, **values).arrays.get("codes")
 
     def _ask(self, kind: str, arrays: Arrays | None = None, **values: Any) -> Message:
-        return self.host.child.ask(kind, arrays, cell=self.cell, **values)
+        answer = self.host.child.ask(kind, arrays, cell=self.cell, **values)
+        self.host.gpu = _used(answer.values.get("gpu"), self.host.gpu)
+        return answer
 
 
 def _seconds(answer: Message) -> list[float]:
@@ -179,11 +189,33 @@ def _seconds(answer: Message) -> list[float]:
     return [float(n) if type(n) is float and 0 <= n < math.inf else 0.0 for n in numbers]
 
 
+def _curves(said: Any) -> Curves:
+    """The curves that a method logged, as far as they have the form of curves."""
+    curves: Curves = {}
+    for name, points in said.items() if isinstance(said, dict) else ():
+        if isinstance(points, list) and len(points) <= MOST_POINTS and len(curves) < MOST_CURVES:
+            good = [p for p in points if isinstance(p, list) and list(map(type, p)) == [int, float]]
+            curves[str(name)] = [point for point in good if math.isfinite(point[1])]
+    return curves
+
+
+def _used(said: Any, before: Used) -> Used:
+    """What the child says of its GPU; seconds can only add up."""
+    if not isinstance(said, dict):
+        return Used(before.seconds, 0, before.about)
+    seconds, size, about = said.get("seconds"), said.get("bytes"), said.get("about")
+    return Used(
+        seconds if type(seconds) is float and before.seconds <= seconds < math.inf else before.seconds,
+        size if type(size) is int and size >= 0 else 0,
+        {str(k): str(v)[:100] for k, v in about.items()} if isinstance(about, dict) else {},
+    )
+
+
 class InProcess:
     """This process hosts the methods, which can then be debugged; they reach everything."""
 
     def __init__(self, cls: type[Method]) -> None:
-        self.cls = cls
+        self.cls, self.gpu = cls, Used()
         self.empty: Empty = np.empty
 
     def __enter__(self) -> Self:
@@ -203,28 +235,27 @@ class InProcess:
     def show(self, items: Split) -> None: ...
 
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
-        return _Local(_caught(lambda: self.cls(bits=bits, seed=seed, **params)))
+        return _Local(_caught(lambda: self.cls(bits=bits, seed=seed, **params)), self.gpu)
 
 
 class _Local:
     """A method in this process."""
 
-    def __init__(self, method: Method) -> None:
-        self.method, self.bits = method, method.bits
+    def __init__(self, method: Method, gpu: Used) -> None:
+        self.method, self.bits, self.gpu = method, method.bits, gpu
         self.capabilities, self.owner = method.capabilities, type(method).__name__
 
-    def fit_pool(self, pool: Split) -> list[float]:
-        pool.shared.borrowed = [0.0, 0.0]
-        _caught(lambda: self.method.fit_pool(pool))
-        return pool.shared.borrowed
+    def fit(self, items: Split, hand_on: HandOn, every: float, inside: Tree | None) -> Fitted:
+        def fit() -> Fitted:
+            return fitting.fit(self.method, items, hand_on=keep, every=every, inside=inside)
 
-    def fit_chunk(self, chunk: Chunk) -> list[float]:
-        chunk.shared.borrowed = [0.0, 0.0]
-        _caught(lambda: self.method.fit_chunk(chunk))
-        return chunk.shared.borrowed
+        def keep(before: Tree, inside: Tree) -> None:
+            hand_on(state.packed(before), inside)
+
+        return _caught(lambda: self.gpu.during(fit))
 
     def encode(self, batch: Batch, modality: Modality) -> Output:
-        return _caught(lambda: self.method.encode(batch, modality))
+        return _caught(lambda: self.gpu.during(lambda: self.method.encode(batch, modality)))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Output:
         return _caught(lambda: self.method.encode_database(chunk, modality))

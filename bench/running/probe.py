@@ -75,7 +75,7 @@ def _probe(cell: PlannedCell) -> Probe:
 
 def _measured(cell: PlannedCell) -> float:
     """Seconds for the entire stream, from fitting and encoding the first chunk of it."""
-    spec, train, cls = cell.spec, cell.data.dataset.train, cell.method
+    spec, train, cls = cell.spec, cell.dataset.train, cell.method
     if skip_reason(cls, train, spec):
         return 0.0
     plan = cell.plan

@@ -41,10 +41,11 @@ from bench.protocol import stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
-from bench.records import CONSTANT, Direction, PartRecord, RoundRecord, RunRecord
+from bench.records import CONSTANT, OFFLINE, CurveRecord, Direction, PartRecord, RoundRecord, RunRecord
 from bench.running import hosts
 from bench.running.hosts import APART, Apart, Hosting, InProcess, Isolation
 from bench.scoring import cosine, hamming, stored
+from bench.storing import checkpoint
 from bench.storing.checkpoint import Checkpoints
 from bench.study.planned import PlannedCell
 
@@ -90,7 +91,7 @@ def run_cells(
         "reference": first.method.capabilities.reference,
         "environment": environment(thread_count, jobs, isolation),
     }
-    reason = skip_reason(first.method, first.data.dataset.train, first.spec)
+    reason = skip_reason(first.method, first.dataset.train, first.spec, no_pictures=first.no_pictures)
     if reason:
         skipped = partial(RunRecord, status="skipped", reason=reason, **common)
         return [(skipped(spec=c.spec, fidelity=fidelity(c.method, c.spec.params)), {}) for c in cells]
@@ -141,7 +142,7 @@ def _pass(
     sessions: list[_Session] = []
     with hosts.host(first.method, how.isolation, how.thread_count) as host:
         stream_ = _Stream(first, host)
-        sessions += [_Session(cell, n, stream_, how, task) for n, cell in enumerate(cells)]
+        sessions += [_Session(cell, n, stream_, how, task, saved) for n, cell in enumerate(cells)]
         try:
             host.start()
             for session in sessions:
@@ -164,7 +165,7 @@ class _Stream:
     """The data and their order, shared by the cells of one pass."""
 
     def __init__(self, cell: PlannedCell, host: Apart | InProcess) -> None:
-        spec, dataset, self.host = cell.spec, cell.data.dataset, host
+        spec, dataset, self.host = cell.spec, cell.dataset, host
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
         self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
         self.kept = kept_folder(spec.method)
@@ -208,16 +209,27 @@ class _Stream:
 class _Session:
     """The state of one cell while its rounds go by."""
 
-    def __init__(self, cell: PlannedCell, number: int, stream_: _Stream, how: _How, task: Task) -> None:
+    def __init__(
+        self,
+        cell: PlannedCell,
+        number: int,
+        stream_: _Stream,
+        how: _How,
+        task: Task,
+        saved: Checkpoints,
+    ) -> None:
         self.cell, self.spec, self.number = cell, cell.spec, number
-        self.stream, self.how, self.task = stream_, how, task
-        self.clock = Clock(stream_.host.cpu)
+        self.stream, self.how, self.task, self.saved = stream_, how, task, saved
+        self.clock = Clock(stream_.host.cpu, lambda: stream_.host.gpu.seconds)
         self.indexes = {part: self.new_index(part) for part in stream_.plan.parts(np.empty(0, np.intp))}
         self.rounds: list[RoundRecord] = []
         self.fit_seconds: list[float] = []
         self.arrays: Arrays = {}
         self.round = 0
         self.started, self.next_round = False, 0  # how far a resumed cell has come
+        self.inside: Tree | None = None  # and inside the training of that round
+        self.curves: dict[str, npt.NDArray[np.float64]] = {}  # name → rows of round, step, value
+        self.gpu_bytes = 0  # the most since the last evaluation
         self.acting, self.spent = False, 0.0  # whether its method is at work, and the seconds it has taken
         self.complete = False
         self.failure: tuple[str, str] | None = None  # reason, traceback
@@ -265,10 +277,23 @@ class _Session:
         return Index(mode, self.stream.train, self.clock)
 
     def fit_pool(self, pool: Split) -> None:
-        with self.clock.measure("fit_pool"):
-            borrowed = self.method.fit_pool(pool)
-        self.clock.add("fit_pool", *borrowed)
+        self.fit("fit_pool", pool, OFFLINE)
         self.started = True
+
+    def fit(self, stage: str, items: Split, round_: int) -> None:
+        """Fit the method, time it, and keep what it logged."""
+
+        def hand_on(before: Tree, inside: Tree) -> None:
+            self.saved.keep(self.number, self.as_saved(before, inside))
+
+        inside, self.inside = self.inside, None
+        with self.clock.measure(stage):
+            fitted = self.method.fit(items, hand_on, checkpoint.EVERY, inside)
+        self.clock.add(stage, *fitted.borrowed)
+        self.gpu_bytes = max(self.gpu_bytes, self.stream.host.gpu.bytes)
+        for name, points in fitted.curves.items():
+            rows = np.array([[round_, *point] for point in points], dtype=np.float64).reshape(-1, 3)
+            self.curves[name] = np.concatenate([self.curves.get(name, rows[:0]), rows])
 
     def take(self, arrived: Chunk, parts: Mapping[str, Rows]) -> None:
         """One round: what the method learns from, and the rows that enter the parts of the database.
@@ -279,9 +304,7 @@ class _Session:
         if refit:
             self.method = self.new_method()
         before = self.clock.seconds("fit")
-        with self.clock.measure("fit"):
-            borrowed = self.method.fit_chunk(arrived)
-        self.clock.add("fit", *borrowed)
+        self.fit("fit", arrived, self.round)
         self.fit_seconds.append(self.clock.seconds("fit") - before)
         for part, index in self.indexes.items():
             index.arrive(self.method, arrived, parts[part], refit=refit)
@@ -291,10 +314,16 @@ class _Session:
 
     def save(self) -> Tree:
         """All that :meth:`resume` needs to go on with the next round."""
+        return self.as_saved(self.method.save(), None)
+
+    def as_saved(self, method: Tree, inside: Tree | None) -> Tree:
+        """All that :meth:`resume` needs, with the method's state and, inside a round, its training."""
         return {
             "started": self.started,
             "next_round": self.next_round,
-            "method": self.method.save(),
+            "method": method,
+            "inside": inside,
+            "curves": self.curves,
             "indexes": {
                 part: {"rows": index.rows, "packed": index.packed, "rewritten": index.rewritten}
                 for part, index in self.indexes.items()
@@ -316,6 +345,7 @@ class _Session:
         if saved["next_round"] > len(self.stream.plan.rounds) or [r.round for r in rounds] != evaluated:
             raise ValueError("it has other rounds")
         self.method.load(saved["method"])
+        self.inside, self.curves = saved["inside"], dict(saved["curves"])
         for part, kept in saved["indexes"].items():
             for name, value in kept.items():
                 setattr(self.indexes[part], name, value)
@@ -341,10 +371,12 @@ class _Session:
                 seconds=self.clock.take(),
                 bits_rewritten=sum(rewritten) if rewritten else None,
                 state_bytes=method.state_bytes(),
+                gpu_bytes=self.gpu_bytes or None,
                 parts={part: scores for part, scores in parts.items() if part != "all"},
                 **{f.name: getattr(parts["all"], f.name) for f in fields(PartRecord)},
             )
         )
+        self.gpu_bytes = 0
         for index in self.indexes.values():
             index.rewritten = None
         if self.round == max(self.stream.evaluated):
@@ -455,7 +487,9 @@ class _Session:
 
     def record(self, common: Mapping[str, Any]) -> RunRecord:
         """The record of the cell; a failed one keeps the reason alone."""
-        common = {**common, "fidelity": fidelity(self.stream.cls, self.spec.params)}
+        environment = {**common["environment"], **self.stream.host.gpu.about}
+        fidelity_ = fidelity(self.stream.cls, self.spec.params)
+        common = {**common, "fidelity": fidelity_, "environment": environment}
         if self.failure is not None:
             self.arrays = {}
             reason, trace = self.failure
@@ -465,6 +499,7 @@ class _Session:
             status="ok",
             rounds=tuple(self.rounds),
             fit_seconds=tuple(self.fit_seconds),
+            curves={name: CurveRecord.of(rows) for name, rows in self.curves.items()},
             notes=(*self.notes, *self.collapsed()),
             **common,
         )

@@ -69,6 +69,18 @@ class Checkpoints:
                 except Exception as error:  # noqa: BLE001  # one of another shape can raise anything
                     cell.failure = f"{type(error).__name__}: {error}", ""
 
+    def keep(self, at: int, cell: Tree) -> None:
+        """Save the cell at this position now: a training inside a round hands itself on."""
+        if self._paths:
+            try:
+                state.save(self._paths[at], {"facts": self._facts, "cell": cell})
+            except (OSError, ContractError) as error:
+                self._give_up(self._paths[at], error)
+
+    def _give_up(self, path: Path, error: Exception) -> None:
+        _log.warning("no checkpoint of %s: %s", path.stem, error)
+        self._paths = ()
+
     def misled(self, done: Sequence[tuple[RunRecord, Mapping[str, Any]] | None]) -> list[int]:
         """The positions of resumed cells that failed or whose scores do not follow from their counts.
 
@@ -94,8 +106,7 @@ class Checkpoints:
                 if cell.failure is None:
                     state.save(path, {"facts": self._facts, "cell": cell.save()})
         except (OSError, ContractError) as error:  # a cell that cannot be saved still runs to its end
-            _log.warning("no checkpoint of %s: %s", path.stem, error)
-            self._paths = ()
+            self._give_up(path, error)
         self._last = time.monotonic()
         self._wait = max(EVERY, _SHARE * (self._last - started))
 

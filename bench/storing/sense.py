@@ -9,7 +9,16 @@ from typing import Any
 from bench.contract.params import is_line
 from bench.errors import ParameterError
 from bench.protocol import stream
-from bench.records import REFERENCES, RoundRecord, RunRecord, RunSpec, Schedule
+from bench.records import (
+    MOST_POINTS,
+    OFFLINE,
+    REFERENCES,
+    CurveRecord,
+    RoundRecord,
+    RunRecord,
+    RunSpec,
+    Schedule,
+)
 
 _MOST_SECONDS = 1e9  # thirty years
 
@@ -29,6 +38,8 @@ def _nonsense(record: RunRecord) -> Iterator[str]:
     if record.reference and record.reference not in REFERENCES:
         yield f"record.reference is {record.reference!r}; expected one of {', '.join(REFERENCES)}"
     yield from _of_seconds(dict(enumerate(record.fit_seconds)), "record.fit_seconds")
+    for name, curve in record.curves.items():
+        yield from _of_curve(name, curve, f"record.curves.{name[:40]}")
     for number, entry in enumerate(record.rounds):
         yield from _of_round(entry, f"record.rounds[{number}]")
 
@@ -61,10 +72,24 @@ def _of_round(entry: RoundRecord, where: str) -> Iterator[str]:
     yield from _of_counts({**counts, "state_bytes": entry.state_bytes}, where)
     if entry.bits_rewritten is not None:
         yield from _of_counts({"bits_rewritten": entry.bits_rewritten}, where)
+    if entry.gpu_bytes is not None:
+        yield from _of_counts({"gpu_bytes": entry.gpu_bytes}, where)
     yield from _of_seconds(entry.seconds, f"{where}.seconds")
     for name, score in entry.metrics.items():
         if math.isinf(score):
             yield f"{where}.metrics.{name} is {score}; expected a finite number"
+
+
+def _of_curve(name: str, curve: CurveRecord, where: str) -> Iterator[str]:
+    if not name or not is_line(name):
+        yield f"record.curves has the name {name[:40]!r}; expected text in one line"
+    lengths = {len(curve.rounds), len(curve.steps), len(curve.values)}
+    if len(lengths) > 1 or max(lengths) > MOST_POINTS:
+        yield f"{where} has fields of {sorted(lengths)} entries; expected one length of at most {MOST_POINTS}"
+    yield from _of_counts({"rounds": min(curve.rounds, default=0)}, where, least=OFFLINE)
+    yield from _of_counts({"steps": min(curve.steps, default=0)}, where)
+    if not all(map(math.isfinite, curve.values)):
+        yield f"{where}.values has a value that is not finite; expected finite numbers"
 
 
 def _of_counts(values: Mapping[str, int], where: str, *, least: int = 0) -> Iterator[str]:

@@ -7,7 +7,7 @@ a class is looked up again by name, and a dataset is mapped from the cache; a st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 from bench.contract.dataset import Dataset, DatasetSource
 from bench.contract.method import Method
 from bench.data import cache, lacking
+from bench.data.pictured import pictured
+from bench.errors import DataError
 from bench.protocol import stream
 from bench.protocol.stream import Plan
 from bench.records import RunSpec, selector
@@ -47,7 +49,16 @@ class PlannedData:
     @cached_property
     def dataset(self) -> Dataset:
         """The arrays, mapped from disk."""
-        return self.cached.open(self.source)
+        opened = self.cached.open(self.source)
+        return replace(opened, train=replace(opened.train, classes=opened.classes))
+
+    @cached_property
+    def pictured(self) -> Dataset | DataError:
+        """The dataset with pictures and texts, or why it has none: parsing takes long, so only on demand."""
+        try:
+            return pictured(self.dataset, self.source, self.root)
+        except DataError as error:
+            return error
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the arrays, which every process maps from the same files."""
@@ -92,6 +103,22 @@ class PlannedCell:
     @property
     def data(self) -> PlannedData:
         return self.stream.data
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset, with pictures and texts where the method reads them and the dataset has them."""
+        shown = self.data.pictured if self._reads_raw else self.data.dataset
+        return self.data.dataset if isinstance(shown, DataError) else shown
+
+    @property
+    def no_pictures(self) -> str:
+        """Why the pictures and texts that the method reads are not at hand, or ""."""
+        shown = self.data.pictured if self._reads_raw else None
+        return str(shown) if isinstance(shown, DataError) else ""
+
+    @property
+    def _reads_raw(self) -> bool:
+        return self.method.capabilities.pictures or self.method.capabilities.texts
 
     @property
     def plan(self) -> Plan:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bench.api import Card, Dataset, Raw, RawSource, param
+from bench.api import Card, Dataset, Raw, RawSource, Rows, param
 from bench.datasets.scenes import shipped, world
 from bench.datasets.scenes.items import Items
+from bench.datasets.scenes.paint import paint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,7 +55,7 @@ class Scenes(RawSource):
         rows = np.arange(self.n + self.queries)
         return Raw(
             ids=rows,
-            image=Pictures(train, query, self.size),
+            image=Pictures.of(train, query, size=self.size),
             texts=[items.caption(row) for items in (train, query) for row in range(len(items))],
             labels=np.concatenate([train.labels(), query.labels()]),
             classes=world.CLASSES,
@@ -78,15 +79,28 @@ class Scenes(RawSource):
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The picture of a row, as :class:`bench.api.Raw` expects it."""
+    """Paints the picture of a row, as :class:`bench.api.Raw` expects it."""
 
-    train: Items
-    query: Items
+    seed: int
     size: int
+    scenes: world.Scenes
+    part: Rows  # (n,)
+    number: Rows  # (n,): of the item in its part
+
+    @classmethod
+    def of(cls, *parts: Items, size: int) -> Pictures:
+        """The pictures of consecutive items of each part, one part after another."""
+        scenes = world.join(*(items.scenes for items in parts))
+        part = np.concatenate([np.full(len(items), items.part) for items in parts])
+        number = np.concatenate([items.start + np.arange(len(items)) for items in parts])
+        return cls(parts[0].seed, size, scenes, part, number)
 
     def __call__(self, row: int) -> Image:
         from PIL import Image
 
-        known = len(self.train)
-        items, own = (self.train, row) if row < known else (self.query, row - known)
-        return Image.fromarray(items.picture(own, self.size))
+        rng = world.generator(self.seed, int(self.part[row]), world.PIXELS, int(self.number[row]))
+        return Image.fromarray(paint(self.scenes, row, self.size, rng))
+
+    def take(self, rows: Rows) -> Pictures:
+        """The pictures of these rows, renumbered from 0."""
+        return Pictures(self.seed, self.size, self.scenes.take(rows), self.part[rows], self.number[rows])

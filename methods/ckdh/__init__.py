@@ -6,7 +6,7 @@ Only the outline is the paper's; every equation is our reconstruction (see READM
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bench.api import (
     Codes,
     Modality,
     ParameterError,
+    Rows,
     Source,
     Split,
     Variant,
@@ -25,6 +26,9 @@ from bench.api import (
 )
 from bench.methods._hash_network import HashNetworks, location_and_scale, sample, scaled_inputs
 from bench.methods._online import Array
+
+if TYPE_CHECKING:
+    from bench.methods._network import Place
 
 
 class CKDH(HashNetworks):
@@ -129,6 +133,7 @@ class CKDH(HashNetworks):
 
         return teacher.learn(
             items,
+            self._image_net(items),
             bits=self.bits,
             neighbours=self.neighbours,
             heads=self.heads,
@@ -136,11 +141,17 @@ class CKDH(HashNetworks):
             epochs=self.teacher_epochs,
             rate=self.teacher_rate,
             weights=(self.lambda1, self.lambda2, self.gamma),
-            adapter=self.adapter,
             batch=self.batch,
             rng=self.rng,
             place=self._place(),
         )
+
+    def _image_net(self, items: Mapping[str, Any]) -> Any:
+        """The teacher's untrained network for images."""
+        from bench.methods.ckdh.teacher import Adapter
+
+        width = items["clip"].shape[1]
+        return Adapter(width, self.bits, adapts=self.adapter, rng=self.rng, place=self._place())
 
     @staticmethod
     def _taught(nets: tuple[Any, Any], items: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -175,17 +186,20 @@ class CKDH(HashNetworks):
         rows, _ = sample(items, self.max_train, self.seed)
         assert items.labels is not None, "CKDH is supervised"
         mean, scale, inputs = scaled_inputs(items, rows, place)
-        clip = items.image.views["clip"][rows]
-        centre, spread = location_and_scale(clip)
         tensors = {
             "inputs": inputs,
             "text": inputs["text"],
             "labels": place.tensor(items.labels[rows]),
             "words": place.tensor(items.text.features[rows]),
-            "clip": place.tensor((clip - centre) / spread),
-            "clip place": (centre, spread),
+            **self._seen_by_teacher(items, rows, place),
         }
         return mean, scale, tensors
+
+    def _seen_by_teacher(self, items: Split, rows: Rows, place: Place) -> dict[str, Any]:
+        """The teacher's input of the images, ``clip``."""
+        clip = items.image.views["clip"][rows]
+        centre, spread = location_and_scale(clip)
+        return {"clip": place.tensor((clip - centre) / spread), "clip place": (centre, spread)}
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         """Return the signs of the sum of both modalities' outputs: one code per pair."""

@@ -23,6 +23,7 @@ ADAPTER = 0.3  # gain of the adapter's initial weights: small, so that it starts
 
 def learn(
     items: Mapping[str, Any],
+    image_net: Any,
     *,
     bits: int,
     neighbours: int,
@@ -31,19 +32,18 @@ def learn(
     epochs: int,
     rate: float,
     weights: tuple[float, float, float],
-    adapter: bool,
     batch: int,
     rng: np.random.Generator,
     place: Place,
-) -> tuple[Adapter, GraphAttention]:
-    """Train on ``clip``, ``text``, ``words`` and ``labels`` of n pairs; returns both trained networks."""
+) -> tuple[Any, GraphAttention]:
+    """Train on ``clip``, ``text``, ``words`` and ``labels`` of n pairs; returns both trained networks.
+
+    ``image_net`` is an :class:`Adapter`, or a network like it on what ``clip`` holds.
+    """
     clip, text, words, labels = (items[name] for name in ("clip", "text", "words", "labels"))
-    image_net = Adapter(clip.shape[1], bits, adapts=adapter, rng=rng, place=place)
     text_net = GraphAttention((text.shape[1], heads, width, bits), rng=rng, place=place)
     groups: list[dict[str, Any]] = [{"params": [*image_net.parameters, *text_net.parameters]}]
-    if image_net.adapter is not None:
-        groups.append({"params": image_net.adapter.parameters, "lr": rate / 10})
-    optimizer = torch.optim.Adam(groups, lr=rate, fused=True)
+    optimizer = torch.optim.Adam(groups + image_net.slower(rate), lr=rate, fused=True)
     for _ in passes("teacher", epochs):
         for rows in batches(len(text), batch, rng):
             image = image_net(clip[rows])
@@ -54,7 +54,7 @@ def learn(
     return image_net, text_net
 
 
-def outputs(net: Adapter | GraphAttention, x: Any) -> Any:
+def outputs(net: Any, x: Any) -> Any:
     """Run a trained network on the rows of x, each on its own: F (n, k)."""
     with torch.no_grad():
         return torch.cat([net(part) for part in x.split(4096)])
@@ -78,6 +78,10 @@ class Adapter:
         with self._place.products():
             out = adapted @ w + b
         return torch.tanh(out.to(self._place.dtype))
+
+    def slower(self, rate: float) -> list[dict[str, Any]]:
+        """The parameters that learn more slowly, as groups of an optimizer."""
+        return [] if self.adapter is None else [{"params": self.adapter.parameters, "lr": rate / 10}]
 
     def arrays(self) -> list[npt.NDArray[Any]]:
         """Return W, b and the adapter's four arrays, if it has one."""

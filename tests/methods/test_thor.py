@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.linalg import hadamard, solve_sylvester
 
-from bench.api import MODALITIES, Chunk
+from bench.api import MODALITIES, Chunk, DataError
 from bench.methods._codes import normalise_labels
 from bench.methods.thor import THOR, autoencoder, prototypes
 
@@ -19,15 +20,24 @@ CodesOf = Callable[..., Array]
 
 
 def transcription(
-    chunks: list[Chunk], r: int, *, alpha: float, beta: float, theta: float, first: float, iterations: int
+    chunks: list[Chunk],
+    r: int,
+    *,
+    alpha: float,
+    beta: float,
+    theta: float,
+    first: float,
+    iterations: int,
+    alike: Array | None = None,
 ) -> tuple[list[Array], Array]:
-    """Codes of every chunk and the class codes, with S formed, A = I and all old data kept.
+    """Codes of every chunk and the class codes, with S formed, all old data kept, and A, else the identity.
 
     The draws come in the method's order. No direction may be dead: nothing is filled at random.
     """
     rng = np.random.default_rng(0)
     assert chunks[0].labels is not None
     classes = chunks[0].labels.shape[1]
+    alike = np.eye(classes) if alike is None else alike
     k = rng.standard_normal((r, 128)) @ hadamard(128)[:, :classes]
     h, seen = np.zeros((r, classes)), np.zeros(classes, dtype=bool)
     codes: list[Array] = []
@@ -40,7 +50,7 @@ def transcription(
         fresh = new.any(axis=0) & ~seen
         weight = r if seen.any() else first
         seen |= fresh
-        known, similarity = k[:, seen], np.eye(classes)[np.ix_(seen, fresh)]
+        known, similarity = k[:, seen], alike[np.ix_(seen, fresh)]
         right = weight * known @ similarity + alpha * k[:, fresh]
         h[:, fresh] = np.linalg.inv(known @ known.T + alpha * np.eye(r)) @ right
         s = 2 * normalise_labels(new) @ normalise_labels(np.concatenate(labels)).T - 1
@@ -69,6 +79,41 @@ def test_chunkwise_sums_give_what_the_updates_give_on_all_data(
     np.testing.assert_array_equal(codes_of(method, chunks), np.concatenate(expected))
     assert method.class_codes_ is not None
     np.testing.assert_allclose(method.class_codes_, h.T, atol=1e-10)
+
+
+NAMES = ("red ball", "blue ball", "red_box", "tree")
+COSINES = np.array([[1, 0.5, 0.5, 0], [0.5, 1, 0, 0], [0.5, 0, 1, 0], [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize("first", ["alpha", "bits"])
+def test_class_codes_follow_the_cosines_of_word_vectors_of_the_names(
+    first: Any, label_stream: Stream, codes_of: CodesOf
+) -> None:
+    chunks = [dataclasses.replace(chunk, classes=NAMES) for chunk in label_stream(40, 30, 35)]
+    for chunk in chunks[:2]:  # a class that comes later
+        assert chunk.labels is not None
+        chunk.labels[:, 2] = 0
+    method = THOR(bits=6, alpha=3.0, beta=1e-3, theta=1.0, names="bow:1", first_weight=first)
+    weights = {"alpha": 3.0, "beta": 1e-3, "theta": 1.0, "first": 3.0 if first == "alpha" else 6.0}
+    expected, h = transcription(chunks, 6, **weights, iterations=1, alike=COSINES)
+    np.testing.assert_array_equal(codes_of(method, chunks), np.concatenate(expected))
+    assert method.class_codes_ is not None
+    np.testing.assert_allclose(method.class_codes_, h.T, atol=1e-6)
+
+
+def test_word_vectors_of_classes_without_names_are_refused(label_stream: Stream) -> None:
+    [chunk] = label_stream(40)
+    with pytest.raises(DataError, match="names no classes"):
+        THOR(bits=6, names="bow:1").fit_chunk(chunk)
+
+
+def test_word_vectors_may_come_from_the_small_clip(label_stream: Stream) -> None:
+    [chunk] = label_stream(40)
+    method = THOR(bits=6, names="clip:small")
+    method.fit_chunk(dataclasses.replace(chunk, classes=NAMES))
+    assert method.similar_ is not None
+    np.testing.assert_allclose(np.diag(method.similar_), 1, atol=1e-6)
+    assert 0 < method.similar_[0, 1] < 0.99999
 
 
 @pytest.mark.parametrize("sizes", [(90,), (30, 30, 30), (50, 1, 39)])
