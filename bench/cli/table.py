@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from bench.cli import options
+from bench.cli import options, output
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -48,7 +48,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         help="mark numbers not significantly different from the best; needs map_table and three seeds",
     )
     options.add_items(table)
-    options.add_output(table)
+    output.add_output(table)
     for name in _FILTERS:
         table.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
     table.set_defaults(execute=_table)
@@ -80,7 +80,7 @@ def _table(args: argparse.Namespace) -> int:
         args.metric = canonical(args.metric)
         records = scored(store, records, args.metric)
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays, items=args.items)
-    options.give_out(_tables(results, args), args)
+    output.give_out(_tables(results, args), args)
     return 0
 
 
@@ -90,7 +90,7 @@ def _tables(results: Results, args: argparse.Namespace) -> list[Table | Figure]:
 
     requested = [args.report] if results.records or not args.published else []
     reports = list(dict.fromkeys([*requested, *(["published"] if args.published else [])]))
-    if len(reports) > 1 and options.format_of(args) == "csv":
+    if len(reports) > 1 and output.format_of(args) == "csv":
         raise ParameterError("--published adds a table, but CSV holds one. Use --report published.")
     if args.significance and "map_table" not in reports:
         raise ParameterError(
