@@ -113,7 +113,7 @@ def test_a_transparent_band_is_opaque_and_as_light_in_eps(tmp_path: Path) -> Non
 
     Figure(title="", plots=(Plot(name="", caption=(), draw=banded),), rc=RC).save(tmp_path, "x", ("eps",))
     text = (tmp_path / "x.eps").read_text(encoding="latin-1")
-    assert "0.750 0.750 1.000 setrgbcolor" in text and "0.000 0.000 1.000 setrgbcolor" not in text
+    assert "0.75 0.75 1 setrgbcolor" in text and "0 0 1 setrgbcolor" not in text
 
 
 def test_as_text_a_figure_is_its_captions() -> None:
