@@ -21,7 +21,8 @@ from bench.records import RunRecord
 from bench.reporting import writing
 from bench.reporting.evidence import Evidence
 from bench.reporting.figures import FORMATS, Drawing, Figure
-from bench.reporting.tables import Table, latex, markdown
+from bench.reporting.tables import Table, markdown
+from bench.reporting.tex import latex
 from bench.results import Results
 from bench.running import sweep
 from bench.scoring.hamming import usable_threads

@@ -24,6 +24,7 @@ from bench.reporting import (
     check_metric,
     dataset_of,
     definition,
+    metric_title,
     protocols,
     short,
 )
@@ -36,7 +37,8 @@ _LEGEND = {
     "column, is .05 or more",
     UNTESTED: f"not tested: it shares fewer than {LEAST_SEEDS} seeds with the best of its column",
 }
-Band = Annotated[bool, "show the worst and the best order of tied items"]
+Band = Annotated[bool, "show the worst and best order of tied items, and trained less unseen items"]
+Average = Annotated[bool, "add a column with the mean of every row"]
 Rounds = Callable[[RunRecord], Sequence[RoundRecord]]
 
 
@@ -87,8 +89,10 @@ class Grid:
         when: str = "after the last round",
         by_round: bool = False,
         significance: bool = False,
+        average: bool = False,
     ) -> None:
         self.protocol, self.metric = protocol, metric
+        self.band = band
         self.when, self.by_round = when, by_round
         self.chance = chance_name(metric)  # stored, as the bounds are, for map and map@R alone
         self.entries: dict[tuple[str, Place], Samples] = {}
@@ -96,6 +100,7 @@ class Grid:
         self.seeds = [len({r.spec.seed for r in records}) for records in protocol.datasets.values()]
         self._fill(rounds)
         self.places = sorted({place for _, place in self.entries})
+        self.average = average and len(self.places) > 1
         self.banded = band and bool(self.chance) and self._stored(f"{metric}:pessimistic")
         self.missing = [
             name
@@ -152,11 +157,27 @@ class Grid:
         tests = [] if self.p is None else [power_line(self.least.values())]
         return Block(
             caption=(f"{definition(self.metric)}, {self.when}; {level}", *tests, *self.protocol.caption()),
-            columns=(Column("method", align="left"), *map(self._column, self.places)),
+            columns=(Column("method", align="left"), *map(self._column, self.places), *self._mean_column()),
             rows=tuple(row for label, row in rows.items() if label not in references),
             foot=(*below, self._chance_row()) if chance else tuple(below),
             notes=(*self._legend(), *self.protocol.notes()),
+            brief=f"{metric_title(self.metric)} {'by round ' if self.by_round else ''}{_on(self.datasets)}",
         )
+
+    def _mean_column(self) -> tuple[Column, ...]:
+        return (Column("mean", group="all", align="left", better="higher"),) if self.average else ()
+
+    def _mean_entry(self, label: str) -> tuple[Entry, ...]:
+        """The mean of a row without gaps."""
+        if not self.average:
+            return ()
+        found = [self.entries.get((label, place)) for place in self.places]
+        values = [s.values(self._key(self.metric, p)) for s, p in zip(found, self.places, strict=True) if s]
+        if len(values) < len(self.places) or not all(values):
+            return (Entry(),)
+        mean = statistics.fmean(map(statistics.fmean, values))
+        constant = any(r.constant for s in found if s for r in s.records)
+        return (Entry(short(mean), None if constant else mean),)
 
     def _column(self, place: Place) -> Column:
         group = f"{self.datasets[place.dataset]} {DIRECTION_NAMES[DIRECTIONS[place.direction]]}"
@@ -167,7 +188,7 @@ class Grid:
 
     def _row(self, label: str) -> Row:
         name = Entry(label, extra=self.protocol.marks[label])
-        return (name, *(self._entry(label, place) for place in self.places))
+        return (name, *(self._entry(label, place) for place in self.places), *self._mean_entry(label))
 
     def _entry(self, label: str, place: Place) -> Entry:
         samples = self.entries.get((label, place))
@@ -190,7 +211,7 @@ class Grid:
 
     def _below(self, samples: Samples, place: Place) -> str:
         """The band of tied items, and how much higher trained items score."""
-        gap = samples.gap(self._key(self.metric, place))
+        gap = samples.gap(self._key(self.metric, place)) if self.band else None
         return " ".join(
             filter(None, (self._band(samples, place), "" if gap is None else short(gap, signed=True)))
         )
@@ -211,7 +232,7 @@ class Grid:
         entries = (
             Entry(short(statistics.fmean(values))) if values else Entry() for values in levels.values()
         )
-        return (Entry("chance"), *entries)
+        return (Entry("chance"), *entries, *([Entry()] if self.average else []))
 
     def _legend(self) -> Iterator[str]:
         entries = [(s, place) for (_, place), s in self.entries.items()]
@@ -221,7 +242,7 @@ class Grid:
             yield "(n=…) fewer seeds than the table has"
         if self.banded:
             yield "[pessimistic–optimistic] the worst and the best order of tied items, mean over seeds"
-        if any(s.gap(self._key(self.metric, place)) is not None for s, place in entries):
+        if self.band and any(s.gap(self._key(self.metric, place)) is not None for s, place in entries):
             yield "+ or − in the second line: how much higher or lower trained items score, mean over seeds"
         if self.p is not None and self.least:
             untested = any(map(math.isnan, self.p.values()))
@@ -277,6 +298,13 @@ def numbered(parts: Sequence[Grid]) -> Iterator[tuple[Block, Iterator[Mapping[st
     """Grids as the parts of one table, whose plain numbers have the number of their block."""
     for i, grid in enumerate(parts):
         yield grid.block(), ({"block": i, **row} for row in grid.data())
+
+
+def _on(datasets: Sequence[str]) -> str:
+    """``on wiki, fashion and roco``, or ``on 12 datasets``."""
+    *head, last = datasets
+    text = f"{', '.join(head)} and {last}" if head else last
+    return f"on {text}" if len(text) <= 60 else f"on {len(datasets)} datasets"
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.reporting.figures import Figure
+    from bench.reporting.references import Reference
     from bench.reporting.tables import Table
 
 FORMATS = {
@@ -35,6 +36,23 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_print(parser: argparse.ArgumentParser) -> None:
+    """Add the choices of tables for a paper."""
+    parser.add_argument(
+        "--ours", action="append", default=[], metavar="NAME", help="mark your own method; may be repeated"
+    )
+    parser.add_argument(
+        "--band",
+        action="store_true",
+        help="keep the second line of an entry (tied items, trained items) in LaTeX, which leaves it out",
+    )
+
+
+def is_latex(args: argparse.Namespace) -> bool:
+    """Whether a table would be written as LaTeX."""
+    return args.format == "latex" or (args.out is not None and args.out.suffix.lower() == ".tex")
+
+
 def format_of(args: argparse.Namespace) -> str:
     """The format of a table: that of --format, or of the suffix of --out, else ``terminal``.
 
@@ -58,8 +76,13 @@ def format_of(args: argparse.Namespace) -> str:
     return form
 
 
-def give_out(reports: Sequence[Any], args: argparse.Namespace) -> None:
-    """Print tables, or write them to ``--out``; figures are only written."""
+def give_out(
+    reports: Sequence[Any], args: argparse.Namespace, cited: Mapping[str, Reference] | None = None
+) -> None:
+    """Print tables, or write them to ``--out``; figures are only written.
+
+    ``cited`` are the papers of methods: LaTeX cites them, and a file ``.bib`` beside it has them.
+    """
     from bench.errors import ParameterError
     from bench.reporting import writing
     from bench.reporting.figures import Figure
@@ -82,18 +105,22 @@ def give_out(reports: Sequence[Any], args: argparse.Namespace) -> None:
             print("\n" if i else "", end="")
             show(one)
         return
-    text = "\n\n".join((_text(one, form)).rstrip() for one in reports) + "\n"
+    if form == "latex":
+        keys = {label: reference.key for label, reference in (cited or {}).items()}
+        labels = ["" if args.out is None else args.out.stem, *[""] * len(reports)]
+        texts = [one.to_latex(label=label, cite=keys) for one, label in zip(reports, labels, strict=False)]
+    else:
+        texts = [getattr(one, FORMATS[form])() if isinstance(one, Table) else str(one) for one in reports]
+    text = "\n\n".join(text.rstrip() for text in texts) + "\n"
     if args.out is None:
         print(text, end="")
-    else:
-        writing.text(args.out, text)
-        print(f"wrote {args.out}")
+        return
+    print(f"wrote {writing.text(args.out, text)}")
+    used = [reference for reference in (cited or {}).values() if f"\\cite{{{reference.key}}}" in text]
+    if used:
+        from bench.reporting.references import bibliography
 
-
-def _text(report: Any, form: str) -> str:
-    from bench.reporting.tables import Table
-
-    return str(getattr(report, FORMATS[form])()) if isinstance(report, Table) else str(report)
+        print(f"wrote {writing.text(args.out.with_suffix('.bib'), bibliography(used))}")
 
 
 def _draw(figure: Figure, args: argparse.Namespace) -> None:

@@ -14,12 +14,14 @@ from bench.reporting import options, style
 from bench.reporting.evidence import Evidence, Loader
 from bench.reporting.figures import Figure
 from bench.reporting.names import distinct
+from bench.reporting.references import Reference
 from bench.reporting.tables import Table
 
 if TYPE_CHECKING:
     from bench.contract.method import Method
     from bench.data.describe import DatasetStatistics
 
+_PRINTED = {"band": False, "average": True}  # options of reports, in a paper
 Describe = Callable[[RunRecord], "DatasetStatistics | None"]
 
 
@@ -120,6 +122,17 @@ class Results:
         if (isinstance(made, Table) and not made.blocks) or (isinstance(made, Figure) and not made.plots):
             raise ParameterError(f"report {report!r}: none of {len(self)} cells has numbers to show.")
         return made
+
+    def printed(self, report: str, **chosen: Any) -> Any:
+        """The same for a paper: without the bands of tied items and with an average, if not ``chosen``."""
+        known = options.declared(report)
+        return self.render(report, **{name: v for name, v in _PRINTED.items() if name in known} | chosen)
+
+    def citations(self) -> dict[str, Reference]:
+        """Label → paper of the methods that name one and are installed."""
+        classes = {r.spec.label: self.method(r.spec.method) for r in self.records}
+        papers = {label: cls.source.paper for label, cls in classes.items() if cls is not None}
+        return {label: Reference.of(paper) for label, paper in papers.items() if paper}
 
     def table(self, metric: str | None = None, *, report: str = "map_table", **chosen: Any) -> Table:
         """The table that a report makes; ``chosen`` are its options, ``metric`` one of them."""
