@@ -229,10 +229,9 @@ class Grid:
         levels: dict[Place, list[float]] = {place: [] for place in self.places}
         for (_, place), samples in self.entries.items():
             levels[place] += samples.values(self._key(self.chance, place))
-        entries = (
-            Entry(short(statistics.fmean(values))) if values else Entry() for values in levels.values()
-        )
-        return (Entry("chance"), *entries, *([Entry()] if self.average else []))
+        means = [statistics.fmean(values) if values else math.nan for values in levels.values()]
+        means += [statistics.fmean(means)] if self.average else []
+        return (Entry("chance"), *(Entry() if math.isnan(mean) else Entry(short(mean)) for mean in means))
 
     def _legend(self) -> Iterator[str]:
         entries = [(s, place) for (_, place), s in self.entries.items()]

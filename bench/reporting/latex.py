@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.reporting.tables import Block, Column, Entry, Mark, Row, Table, groups
-from bench.reporting.tex import breakable, latex, width
+from bench.reporting.tex import breakable, latex, one_line, width
 
 COLUMN, PAGE = 252.0, 397.0  # points: a column of IEEEtran, and the text of NeurIPS, the narrowest wide one
 LINES = 56  # of 10 points, that a page of either class has for a float
-GAP, GROUP_GAP = 4.0, 10.0  # points between columns, and between groups of them
+GAP, GROUP_GAP = 4.0, 12.0  # points between columns, and between groups of them
 FLEXIBLE = 100.0  # points that a column of text gets where the table would be too wide
 _NOTE = 3.3  # points, of a character of the notes
 _CAPTION = {"table": 84, "table*": 160}  # characters of two lines
@@ -32,15 +32,11 @@ def latex_of(table: Table, *, label: str = "", cite: Mapping[str, str] | None = 
     entry of a row, a method's name, to the key of its reference.
     """
     stem = label or re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")
-    parts = [f"% {one_comment(table.title)}; needs \\usepackage{{booktabs,graphicx}}"]
+    parts = [f"% {one_line(table.title)}; needs \\usepackage{{booktabs,graphicx}}"]
     for i, block in enumerate(table.blocks):
         brief = block.brief or table.title + (f", part {i + 1}" if len(table.blocks) > 1 else "")
         parts.append(_Float(block, brief, f"tab:{stem}" + (f"-{i + 1}" if i else ""), cite or {}).text())
     return "\n\n".join(parts)
-
-
-def one_comment(text: str) -> str:
-    return latex(text).replace("%", "")
 
 
 @dataclass(slots=True)
@@ -138,7 +134,7 @@ class _Float:
         return f"{latex(textwrap.shorten(self.brief, room, placeholder='…') + legend)}."
 
     def _notes(self, room: float, wide: float) -> tuple[list[str], list[str]]:
-        """The protocol and the notes: a paragraph below the table, and one below the float for the surplus."""
+        """The protocol and the notes: a paragraph for the float, and one after it for the surplus."""
         sentences = list(filter(None, ["; ".join(self.block.caption), *self.block.notes]))
         heights = [math.ceil(len(text) * _NOTE / wide) * 8.4 for text in sentences]
         fits = sum(total <= room for total in itertools.accumulate(heights))

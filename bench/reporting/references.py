@@ -1,4 +1,4 @@
-"""References of methods as BibTeX, made from ``Source.paper``: "A. Author, B. Author. Title. Venue, year, pages"."""
+"""References of methods as BibTeX, from ``Source.paper``: ``A. Author, B. Author. Title. Venue, year``."""
 
 from __future__ import annotations
 

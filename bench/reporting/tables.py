@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -73,7 +73,7 @@ class Block:
         by_column = [_marks(c, [row[i] for row in self.rows]) for i, c in enumerate(self.columns)]
         return [list(row) for row in zip(*by_column, strict=True)]
 
-    def ours(self, names: Set[str]) -> Block:
+    def ours(self, names: Sequence[str]) -> Block:
         """The same block with ``(ours)`` after these methods."""
         heads = [replace(h, extra=f"{h.extra} (ours)") if h.text in names else h for h, *_ in self.rows]
         return replace(self, rows=tuple((h, *row[1:]) for h, row in zip(heads, self.rows, strict=True)))
@@ -105,13 +105,16 @@ class Table:
             data += numbers
         return cls(title=title, blocks=tuple(blocks), data=data)
 
-    def ours(self, names: Iterable[str]) -> Table:
-        """The same table with ``(ours)`` after these methods. Raises UnknownNameError for one without a row."""
+    def ours(self, names: Sequence[str]) -> Table:
+        """The same table with ``(ours)`` after these methods.
+
+        Raises UnknownNameError for one without a row.
+        """
         known = {row[0].text for block in self.blocks for row in block.rows}
         for name in names:
             if name not in known:
                 raise UnknownNameError("method in the table", name, known)
-        return replace(self, blocks=tuple(block.ours(set(names)) for block in self.blocks))
+        return replace(self, blocks=tuple(block.ours(names) for block in self.blocks))
 
     def __str__(self) -> str:
         return self.to_text()
