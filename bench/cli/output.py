@@ -36,11 +36,19 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_ours(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ours",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="mark your own method in tables; may be repeated",
+    )
+
+
 def add_print(parser: argparse.ArgumentParser) -> None:
     """Add the choices of tables for a paper."""
-    parser.add_argument(
-        "--ours", action="append", default=[], metavar="NAME", help="mark your own method; may be repeated"
-    )
+    add_ours(parser)
     parser.add_argument(
         "--band",
         action="store_true",

@@ -128,6 +128,10 @@ class Results:
         known = options.declared(report)
         return self.render(report, **{name: v for name, v in _PRINTED.items() if name in known} | chosen)
 
+    def differs_in_print(self, report: str) -> bool:
+        """Whether :meth:`printed` makes another table than :meth:`render`."""
+        return bool(_PRINTED.keys() & options.declared(report).keys())
+
     def citations(self) -> dict[str, Reference]:
         """Label → paper of the methods that name one and are installed."""
         classes = {r.spec.label: self.method(r.spec.method) for r in self.records}

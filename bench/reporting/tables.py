@@ -105,14 +105,14 @@ class Table:
             data += numbers
         return cls(title=title, blocks=tuple(blocks), data=data)
 
-    def ours(self, names: Sequence[str]) -> Table:
+    def ours(self, names: Sequence[str], *, strict: bool = True) -> Table:
         """The same table with ``(ours)`` after these methods.
 
-        Raises UnknownNameError for one without a row.
+        Raises UnknownNameError for one without a row, if ``strict``.
         """
         known = {row[0].text for block in self.blocks for row in block.rows}
         for name in names:
-            if name not in known:
+            if strict and name not in known:
                 raise UnknownNameError("method in the table", name, known)
         return replace(self, blocks=tuple(block.ours(names) for block in self.blocks))
 
