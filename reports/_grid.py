@@ -4,7 +4,8 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from bench.reporting import (
     DIRECTION_NAMES,
@@ -38,7 +39,8 @@ _LEGEND = {
     UNTESTED: f"not tested: it shares fewer than {LEAST_SEEDS} seeds with the best of its column",
 }
 Band = Annotated[bool, "show the worst and best order of tied items, and trained less unseen items"]
-Average = Annotated[bool, "add a column with the mean of every row"]
+Average = Annotated[bool, "add the mean over directions and code lengths, for every dataset"]
+T = TypeVar("T")
 Rounds = Callable[[RunRecord], Sequence[RoundRecord]]
 
 
@@ -100,7 +102,7 @@ class Grid:
         self.seeds = [len({r.spec.seed for r in records}) for records in protocol.datasets.values()]
         self._fill(rounds)
         self.places = sorted({place for _, place in self.entries})
-        self.average = average and len(self.places) > 1
+        self.average = average
         self.banded = band and bool(self.chance) and self._stored(f"{metric}:pessimistic")
         self.missing = [
             name
@@ -157,27 +159,36 @@ class Grid:
         tests = [] if self.p is None else [power_line(self.least.values())]
         return Block(
             caption=(f"{definition(self.metric)}, {self.when}; {level}", *tests, *self.protocol.caption()),
-            columns=(Column("method", align="left"), *map(self._column, self.places), *self._mean_column()),
+            columns=(Column("method", align="left"), *self._columns()),
             rows=tuple(row for label, row in rows.items() if label not in references),
             foot=(*below, self._chance_row()) if chance else tuple(below),
             notes=(*self._legend(), *self.protocol.notes()),
             brief=f"{metric_title(self.metric)} {'by round ' if self.by_round else ''}{_on(self.datasets)}",
         )
 
-    def _mean_column(self) -> tuple[Column, ...]:
-        return (Column("mean", group="all", align="left", better="higher"),) if self.average else ()
+    def _by_dataset(self, cells: Mapping[Place, T], mean: Callable[[list[Place]], T]) -> Iterator[T]:
+        """The cells of a row, or its columns, with the mean after those of a dataset that has several."""
+        for dataset in range(len(self.datasets)):
+            places = [place for place in self.places if place.dataset == dataset]
+            yield from (cells[place] for place in places)
+            if self.average and len(places) > 1:
+                yield mean(places)
 
-    def _mean_entry(self, label: str) -> tuple[Entry, ...]:
-        """The mean of a row without gaps."""
-        if not self.average:
-            return ()
-        found = [self.entries.get((label, place)) for place in self.places]
-        values = [s.values(self._key(self.metric, p)) for s, p in zip(found, self.places, strict=True) if s]
-        if len(values) < len(self.places) or not all(values):
-            return (Entry(),)
+    def _mean(self, label: str, places: Sequence[Place]) -> Entry:
+        """The mean of the entries of a row at these places; none where one is missing."""
+        samples = [self.entries.get((label, place)) for place in places]
+        values = [
+            s.values(self._key(self.metric, p)) if s else [] for s, p in zip(samples, places, strict=True)
+        ]
+        if not all(values):
+            return Entry()
         mean = statistics.fmean(map(statistics.fmean, values))
-        constant = any(r.constant for s in found if s for r in s.records)
-        return (Entry(short(mean), None if constant else mean),)
+        constant = any(r.constant for s in samples if s for r in s.records)
+        return Entry(short(mean), None if constant else mean)
+
+    def _columns(self) -> Iterator[Column]:
+        mean = Column("mean", align="left", better="higher")
+        return self._by_dataset({place: self._column(place) for place in self.places}, lambda _: mean)
 
     def _column(self, place: Place) -> Column:
         group = f"{self.datasets[place.dataset]} {DIRECTION_NAMES[DIRECTIONS[place.direction]]}"
@@ -188,7 +199,8 @@ class Grid:
 
     def _row(self, label: str) -> Row:
         name = Entry(label, extra=self.protocol.marks[label])
-        return (name, *(self._entry(label, place) for place in self.places), *self._mean_entry(label))
+        cells = {place: self._entry(label, place) for place in self.places}
+        return (name, *self._by_dataset(cells, partial(self._mean, label)))
 
     def _entry(self, label: str, place: Place) -> Entry:
         samples = self.entries.get((label, place))
@@ -229,9 +241,9 @@ class Grid:
         levels: dict[Place, list[float]] = {place: [] for place in self.places}
         for (_, place), samples in self.entries.items():
             levels[place] += samples.values(self._key(self.chance, place))
-        means = [statistics.fmean(values) if values else math.nan for values in levels.values()]
-        means += [statistics.fmean(means)] if self.average else []
-        return (Entry("chance"), *(Entry() if math.isnan(mean) else Entry(short(mean)) for mean in means))
+        means = {p: statistics.fmean(values) if values else math.nan for p, values in levels.items()}
+        row = self._by_dataset(means, lambda places: statistics.fmean(means[place] for place in places))
+        return (Entry("chance"), *(Entry() if math.isnan(mean) else Entry(short(mean)) for mean in row))
 
     def _legend(self) -> Iterator[str]:
         entries = [(s, place) for (_, place), s in self.entries.items()]

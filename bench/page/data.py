@@ -22,6 +22,7 @@ from bench.records import (
     RunSpec,
     origin,
 )
+from bench.reporting.protocol import schedules
 from bench.reporting.significance import LEVEL
 from bench.reporting.tables import Block, Table
 from bench.results import Results
@@ -151,20 +152,27 @@ def _protocol(
     pool = next((p for p in pools if p != "none"), "none")
     first = records[index[rows[0]["key"]]]
     spec = first.spec
+    own = schedules(records[index[row["key"]]] for row in rows)
+    own = "" if own == str(spec.schedule) else own
     methods = {
         row["method"]: {"mark": row["mark"], "reference": REFERENCES.get(row["reference"], row["reference"])}
         for row in rows
     }
     return {
         "title": ", ".join(
-            [spec.database, str(spec.schedule), f"pool {pool}", f"evaluate {spec.evaluate}"]
+            [
+                spec.database,
+                "own schedules" if own else str(spec.schedule),
+                f"pool {pool}",
+                f"evaluate {spec.evaluate}",
+            ]
             + ([f"train {spec.train}, {first.part} items"] if spec.train != "all" else [])
             + [f"{name} {value:g}" for name, value in _withheld(spec)]
             + ([f"VALIDATION ({spec.val})"] if spec.val else [])
         ),
-        "facts": list(_facts(spec, pool, first.part)),
+        "facts": list(_facts(spec, pool, first.part, own)),
         "spec": {
-            "schedule": f"{spec.schedule.order}:{spec.schedule.size}",
+            "schedule": "" if own else f"{spec.schedule.order}:{spec.schedule.size}",
             **{name: getattr(spec, name) for name in ("database", "evaluate", "val")},
             "last": spec.schedule.last,
             "withheld": dict(_withheld(spec)),
@@ -177,13 +185,13 @@ def _protocol(
     }
 
 
-def _facts(spec: RunSpec, pool: str, part: str) -> Iterator[tuple[str, str]]:
+def _facts(spec: RunSpec, pool: str, part: str, own: str) -> Iterator[tuple[str, str]]:
     """The axes of a protocol with their meanings."""
     schedule, kind = spec.schedule, stream.parse_pool(pool)[0]
     yield "database", f"{spec.database}: {DATABASES[spec.database]}"
     order = ORDERS[schedule.order].replace("SIZE", str(schedule.size)).replace("GROUPS", str(schedule.size))
     remainder = "is a short chunk" if schedule.last == "short" else "joins the last chunk"
-    yield "schedule", f"{schedule}: {order}; a remainder {remainder}"
+    yield "schedule", own or f"{schedule}: {order}; a remainder {remainder}"
     yield "pool", f"{pool}: {next(words for name, words in stream.POOLS.items() if name.startswith(kind))}"
     yield (
         "evaluated",

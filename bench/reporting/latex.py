@@ -1,6 +1,7 @@
 """Tables as a paper prints them: LaTeX that one- and two-column classes take unedited.
 
 A table that fits one column of two is a ``table``, a wider one a ``table*`` whose surplus columns go below.
+Where the text is narrower than that, as in NeurIPS by a twentieth, the table shrinks to its width.
 The caption is short; the protocol and the notes are one paragraph below the table.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from bench.reporting.tables import Block, Column, Entry, Mark, Row, Table, groups
 from bench.reporting.tex import breakable, latex, one_line, width
 
-COLUMN, PAGE = 252.0, 397.0  # points: a column of IEEEtran, and the text of NeurIPS, the narrowest wide one
+COLUMN, PAGE = 252.0, 420.0  # points: a column of IEEEtran, and a text as wide as that of NeurIPS (397 pt)
 LINES = 56  # of 10 points, that a page of either class has for a float
 GAP, GROUP_GAP = 4.0, 12.0  # points between columns, and between groups of them
 FLEXIBLE = 100.0  # points that a column of text gets where the table would be too wide

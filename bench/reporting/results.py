@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.contract.params import parameters
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.records import PARTS, Contrast, RoundRecord, RunRecord
+from bench.records import PARTS, Contrast, RoundRecord, RunRecord, RunSpec
 from bench.reporting import options, style
 from bench.reporting.evidence import Evidence, Loader
 from bench.reporting.figures import Figure
@@ -60,6 +60,7 @@ class Results:
         self.contrasts, self.swept = tuple(contrasts), tuple(swept)
         self._describe = describe
         self._methods: dict[str, type[Method] | None] = {}
+        self._schedules: dict[str, str] = {}  # dataset → its default
 
     def but(self, **changes: Any) -> Results:
         """The same results with other arguments: ``but(records=some, contrasts=rows)``."""
@@ -89,6 +90,15 @@ class Results:
     def looks(self) -> dict[str, style.Look]:
         """Colour, marker and dash of every method, by label."""
         return style.looks(self.places, self.references)
+
+    def own_schedule(self, spec: RunSpec) -> bool:
+        """Whether a cell runs the default schedule of its dataset; False where that is not installed."""
+        if spec.dataset not in self._schedules:
+            try:
+                self._schedules[spec.dataset] = registry.get("dataset", spec.dataset).schedule
+            except BenchError:
+                self._schedules[spec.dataset] = ""
+        return f"{spec.schedule.order}:{spec.schedule.size}" == self._schedules[spec.dataset]
 
     def method(self, name: str) -> type[Method] | None:
         """The class of a method; None where it is not installed or cannot be imported."""
