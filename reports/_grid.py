@@ -174,7 +174,7 @@ class Grid:
             if self.average and len(places) > 1:
                 yield mean(places)
 
-    def _mean(self, label: str, places: Sequence[Place]) -> Entry:
+    def _row_mean(self, label: str, places: Sequence[Place]) -> Entry:
         """The mean of the entries of a row at these places; none where one is missing."""
         samples = [self.entries.get((label, place)) for place in places]
         values = [
@@ -200,7 +200,7 @@ class Grid:
     def _row(self, label: str) -> Row:
         name = Entry(label, extra=self.protocol.marks[label])
         cells = {place: self._entry(label, place) for place in self.places}
-        return (name, *self._by_dataset(cells, partial(self._mean, label)))
+        return (name, *self._by_dataset(cells, partial(self._row_mean, label)))
 
     def _entry(self, label: str, place: Place) -> Entry:
         samples = self.entries.get((label, place))

@@ -48,6 +48,7 @@ def render(results: Results, *, metric: Metric = "map") -> Figure:
 def _plot(
     number: int, protocol: Protocol, metric: str, result: Ranks, blocks: int
 ) -> tuple[Plot, Iterator[dict[str, Any]]]:
+    least = difference(len(result.names), blocks)
     colours = {name: protocol.results.looks[name].color for name in result.names}
     plot = Plot(
         name=part_name(number, "critical"),
@@ -56,14 +57,14 @@ def _plot(
             f"{definition(metric)}, after the last round",
             "a block is a dataset at a code length, mean over seeds and directions",
             f"Friedman p = {result.friedman:.2g}",
-            f"bars join methods that Nemenyi's test does not separate at {LEVEL:g}; "
-            f"CD: the critical difference of two mean ranks, {difference(len(result.names), blocks):.2f}",
+            f"bars join methods that Nemenyi's test does not separate at {LEVEL:g}",
+            f"CD: the critical difference of two mean ranks, {least:.2f}",
             "blocks of one dataset at several code lengths are not independent, so p is too small",
             "the tests are over blocks; how much seeds differ plays no part",
             *protocol.caption(metric=metric),
         ),
         notes=protocol.notes(),
-        draw=partial(_draw, result, colours, difference(len(result.names), blocks)),
+        draw=partial(_draw, result, colours, least),
     )
     ran = by_label(r for r in protocol.records if not r.word)
     numbers = (
@@ -130,9 +131,7 @@ def _draw(result: Ranks, colours: Mapping[str, Any], width: float) -> Any:
 
 def _bar(axis: Any, width: float) -> None:
     """The critical difference to scale, above the axis of ranks, from the best rank on."""
-    low, high = sorted(axis.get_xlim())
-    start = 1.0
     bar = {"color": "black", "linewidth": 1.0, "clip_on": False, "transform": axis.get_xaxis_transform()}
-    end = min(start + width, high)
-    axis.plot([start, end], [1.16, 1.16], marker="|", markersize=5, **bar)
+    end = 1 + width
+    axis.plot([1, end], [1.16, 1.16], marker="|", markersize=5, **bar)
     axis.text(end, 1.16, f"  CD = {width:.2f}", va="center", transform=axis.get_xaxis_transform())
