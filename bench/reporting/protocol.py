@@ -333,6 +333,26 @@ def parallel(records: Iterable[RunRecord]) -> bool:
     return any(int(r.environment.get("jobs", 1)) > 1 for r in records)
 
 
+def clock(records: Iterable[RunRecord]) -> str:
+    """The suffix of the stages whose seconds to show: "_cpu" where the wall clock is noisy, else "".
+
+    It is noisy where other cells ran beside, or where the CPU was at work for less than four fifths of it.
+    """
+    ran = [r for r in records if not r.word]
+    spent = [r.seconds for record in ran for r in record.rounds]
+    wall = sum(s[name] for s in spent for name in s if f"{name}_cpu" in s)
+    cpu = sum(s[f"{name}_cpu"] for s in spent for name in s if f"{name}_cpu" in s)
+    measured = bool(spent) and all("fit_cpu" in s for s in spent if "fit" in s)
+    return "_cpu" if measured and (parallel(ran) or cpu < 0.8 * wall) else ""
+
+
+def clock_line(suffix: str) -> str:
+    """The line of a caption on the clock that :func:`clock` chose."""
+    if not suffix:
+        return "seconds of wall clock"
+    return "CPU seconds of all threads, since other work on the machine makes the wall clock noisy"
+
+
 def breaches(records: Iterable[RunRecord]) -> Iterator[str]:
     """A line for what stands between methods and the contract."""
     labels: dict[str, set[str]] = {}
