@@ -24,11 +24,11 @@ from bench.records import (
 )
 from bench.reporting.protocol import schedules
 from bench.reporting.significance import LEVEL
+from bench.reporting.style import COLOURS
 from bench.reporting.tables import Block, Table
 from bench.results import Results
 
 BOUNDS = ("pessimistic", "optimistic")
-COLOURS = 7  # of page.css, as of the figures; then they come again, dashed
 MOST_ROUNDS = 40  # points of a curve over rounds
 
 
@@ -140,7 +140,8 @@ def _words(name: str) -> str:
 def _styles(results: Results) -> dict[str, dict[str, Any]]:
     """Every method's colour and dash: those it has in the figures."""
     rivals: dict[str, dict[str, Any]] = {
-        label: {"colour": f"c{i % COLOURS}", "dash": i // COLOURS % 3} for label, i in results.places.items()
+        label: {"colour": f"c{i % len(COLOURS)}", "dash": i // len(COLOURS) % 3}
+        for label, i in results.places.items()
     }
     return rivals | {label: {"colour": kind, "dash": 3} for label, kind in results.references.items()}
 

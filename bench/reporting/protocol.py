@@ -230,15 +230,20 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
             known.append(record.data)
         version = known.index(record.data) if record.data else 0
         groups.setdefault((*base, version), []).append(record)
-    shared = groups.values() if "schedule" in swept else _own_schedules(results, groups)
+    kept = [name for name in APART if name not in swept]
+    shared = (
+        _own_schedules(results, groups, 1 + kept.index("schedule")) if "schedule" in kept else groups.values()
+    )
     return [part for group in shared for part in _by_pool(results, group)]
 
 
 def _own_schedules(
-    results: Results, groups: Mapping[tuple[Any, ...], list[RunRecord]]
+    results: Results, groups: Mapping[tuple[Any, ...], list[RunRecord]], place: int
 ) -> Iterable[list[RunRecord]]:
-    """Join groups that differ only in the size of chunks, where every dataset has its own default size."""
-    place = 1 + APART.index("schedule")
+    """Join groups that differ only in the size of chunks, where every dataset has its own default size.
+
+    ``place`` is that of the schedule in the keys.
+    """
     joined: dict[tuple[Any, ...], list[RunRecord]] = {}
     for key, records in groups.items():
         own = {dataset_of(r): r.spec for r in records}
