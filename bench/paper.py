@@ -23,14 +23,16 @@ from bench.records import RunRecord
 from bench.reporting import writing
 from bench.reporting.evidence import Evidence
 from bench.reporting.figures import FORMATS, Drawing, Figure
-from bench.reporting.tables import Table, latex, markdown
+from bench.reporting.references import Reference, bibliography
+from bench.reporting.tables import Table, markdown
+from bench.reporting.tex import latex
 from bench.results import Results
 from bench.running import sweep
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store, stale_reasons
 from bench.study.planned import PlannedCell, PlannedData
 from bench.study.planner import Planner
-from bench.study.sections import Document, Section, slug
+from bench.study.sections import Document, Request, Section, slug
 
 _PAINTERS = 8  # processes that draw, at most: each takes a second to start
 TABLE_FORMS = {"md": "to_markdown", "csv": "to_csv", "tex": "to_latex", "html": "to_html", "txt": "to_text"}
@@ -44,6 +46,7 @@ class Written:
     failed: list[str] = field(default_factory=list)
     index: list[str] = field(default_factory=list)  # paragraphs of README.md
     tex: list[str] = field(default_factory=list)  # paragraphs of report.tex
+    cited: dict[str, Reference] = field(default_factory=dict)  # by the name of the method
 
 
 def describer(planner: Planner, root: Path) -> Callable[[RunRecord], DatasetStatistics | None]:
@@ -132,18 +135,25 @@ def together(parts: Sequence[Part]) -> Results:
     return Results(records, stale=stale, arrays=lambda record: homes[record.spec.key](record), items=items)
 
 
-def write(document: Document, parts: Sequence[Part], out: Path) -> Written:
-    """Write every table and figure below ``out``, then the index ``README.md`` and ``report.tex``."""
+def write(document: Document, parts: Sequence[Part], out: Path, *, ours: Sequence[str] = ()) -> Written:
+    """Write every table and figure below ``out``, then the index ``README.md`` and ``report.tex``.
+
+    ``ours`` are the methods to mark in tables.
+    """
     done, out = Written(), out.absolute()  # the processes that draw may stand in another folder
     done.index += [f"# {markdown(document.title)}", f"Made by `{document.command}` from stored runs."]
-    done.files += _draw(drawing for part in parts for drawing in _section(part, out, done))
+    done.files += _draw(drawing for part in parts for drawing in _section(part, out, done, ours))
     done.files.append(writing.text(out / "README.md", "\n\n".join(done.index) + "\n"))
+    if done.cited:
+        done.files.append(writing.text(out / "references.bib", bibliography(done.cited.values())))
+        done.tex.append("\\bibliographystyle{plain}\n\\bibliography{references}")
     done.files.append(writing.text(out / "report.tex", _document(document.title, done.tex)))
     return done
 
 
-def _section(part: Part, out: Path, done: Written) -> Iterator[Drawing]:
+def _section(part: Part, out: Path, done: Written, ours: Sequence[str]) -> Iterator[Drawing]:
     """Write the reports of one section; yields the figures to draw."""
+    done.cited |= part.results.citations()
     done.index.append(f"## {markdown(part.section.title)}")
     done.tex.append(f"\\section{{{latex(part.section.title)}}}")
     if part.lacking:
@@ -168,18 +178,22 @@ def _section(part: Part, out: Path, done: Written) -> Iterator[Drawing]:
             if not request.optional:
                 done.failed.append(f"{part.section.title}, {request.name}: {error}")
             continue
-        yield from _write(made, out, slug(part.section.title), request.stem, done)
+        folder, stem = slug(part.section.title), request.stem
+        if isinstance(made, Figure):
+            yield from _figure(made, out, folder, stem, done)
+        elif isinstance(made, Table):
+            _table(made, _printed(part.results, request, made), out, folder, stem, done, ours)
+        else:
+            done.files.append(writing.text(out / folder / f"{stem}.txt", f"{made}\n"))
+            done.index.append(f"### {stem}\n\n[txt]({folder}/{stem}.txt)")
 
 
-def _write(made: Any, out: Path, folder: str, stem: str, done: Written) -> Iterator[Drawing]:
-    """Write one report, and its paragraphs of the index and of the LaTeX document."""
-    if isinstance(made, Figure):
-        yield from _figure(made, out, folder, stem, done)
-    elif isinstance(made, Table):
-        _table(made, out, folder, stem, done)
-    else:
-        done.files.append(writing.text(out / folder / f"{stem}.txt", f"{made}\n"))
-        done.index.append(f"### {stem}\n\n[txt]({folder}/{stem}.txt)")
+def _printed(results: Results, request: Request, made: Table) -> Table:
+    """The table for the paper, made again only where its report has options that differ there."""
+    if not results.differs_in_print(request.name):
+        return made
+    printed: Table = results.printed(request.name, **request.options)
+    return printed
 
 
 def _figure(made: Figure, out: Path, folder: str, stem: str, done: Written) -> Iterator[Drawing]:
@@ -190,18 +204,30 @@ def _figure(made: Figure, out: Path, folder: str, stem: str, done: Written) -> I
         links = ", ".join(f"[{form}]({name}.{form})" for form in FORMATS)
         text = "; ".join((*drawing.plot.caption, *drawing.plot.notes))
         done.index.append(f"![{markdown(made.title)}]({name}.png)\n\n{links}: {markdown(text)}")
-        done.tex.append(_latex_figure(name, f"{made.title}: {text}"))
+        done.tex.append(_latex_figure(name, made.title, text))
         yield drawing
 
 
-def _table(made: Table, out: Path, folder: str, stem: str, done: Written) -> None:
+def _table(
+    made: Table, printed: Table, out: Path, folder: str, stem: str, done: Written, ours: Sequence[str]
+) -> None:
+    made, printed = made.ours(ours, strict=False), printed.ours(ours, strict=False)
+    keys = {label: reference.key for label, reference in done.cited.items()}
     for suffix, form in TABLE_FORMS.items():
-        text = getattr(made, form)() + "\n"
-        done.files.append(writing.text(out / folder / f"{stem}.{suffix}", _page(made, text, suffix)))
+        text = (
+            getattr(made, form)()
+            if suffix != "tex"
+            else printed.to_latex(label=_label(folder, stem), cite=keys)
+        )
+        done.files.append(writing.text(out / folder / f"{stem}.{suffix}", _page(made, text + "\n", suffix)))
     links = ", ".join(f"[{suffix}]({folder}/{stem}.{suffix})" for suffix in TABLE_FORMS)
     below = made.to_markdown().partition("\n\n")[2]  # its title is the heading here
     done.index.append(f"### {markdown(made.title)}\n\n{below}\n\n{links}")
     done.tex.append(f"\\input{{{folder}/{stem}.tex}}")
+
+
+def _label(folder: str, stem: str) -> str:
+    return f"{folder}-{stem}"
 
 
 def _draw(drawings: Iterable[Drawing]) -> list[Path]:
@@ -257,13 +283,16 @@ def _page(table: Table, text: str, suffix: str) -> str:
     )
 
 
-def _latex_figure(name: str, caption: str) -> str:
+def _latex_figure(name: str, title: str, text: str) -> str:
+    """A float with a short caption; the protocol is a paragraph below it."""
     return "\n".join(
         (
             "\\begin{figure}",
             "\\centering",
             f"\\includegraphics{{{name}.pdf}}",
-            f"\\caption{{\\footnotesize {latex(caption)}.}}",
+            f"\\caption{{{latex(title)}.}}",
+            f"\\label{{fig:{name.replace('/', '-')}}}",
+            f"\\par\\smallskip{{\\raggedright\\fontsize{{7}}{{8.4}}\\selectfont {latex(text)}.\\par}}",
             "\\end{figure}",
         )
     )

@@ -4,7 +4,8 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from bench.reporting import (
     DIRECTION_NAMES,
@@ -24,6 +25,7 @@ from bench.reporting import (
     check_metric,
     dataset_of,
     definition,
+    metric_title,
     protocols,
     short,
 )
@@ -36,7 +38,9 @@ _LEGEND = {
     "column, is .05 or more",
     UNTESTED: f"not tested: it shares fewer than {LEAST_SEEDS} seeds with the best of its column",
 }
-Band = Annotated[bool, "show the worst and the best order of tied items"]
+Band = Annotated[bool, "show the worst and best order of tied items, and trained less unseen items"]
+Average = Annotated[bool, "add the mean over directions and code lengths, for every dataset"]
+T = TypeVar("T")
 Rounds = Callable[[RunRecord], Sequence[RoundRecord]]
 
 
@@ -87,8 +91,10 @@ class Grid:
         when: str = "after the last round",
         by_round: bool = False,
         significance: bool = False,
+        average: bool = False,
     ) -> None:
         self.protocol, self.metric = protocol, metric
+        self.band = band
         self.when, self.by_round = when, by_round
         self.chance = chance_name(metric)  # stored, as the bounds are, for map and map@R alone
         self.entries: dict[tuple[str, Place], Samples] = {}
@@ -96,6 +102,7 @@ class Grid:
         self.seeds = [len({r.spec.seed for r in records}) for records in protocol.datasets.values()]
         self._fill(rounds)
         self.places = sorted({place for _, place in self.entries})
+        self.average = average
         self.banded = band and bool(self.chance) and self._stored(f"{metric}:pessimistic")
         self.missing = [
             name
@@ -152,11 +159,36 @@ class Grid:
         tests = [] if self.p is None else [power_line(self.least.values())]
         return Block(
             caption=(f"{definition(self.metric)}, {self.when}; {level}", *tests, *self.protocol.caption()),
-            columns=(Column("method", align="left"), *map(self._column, self.places)),
+            columns=(Column("method", align="left"), *self._columns()),
             rows=tuple(row for label, row in rows.items() if label not in references),
             foot=(*below, self._chance_row()) if chance else tuple(below),
             notes=(*self._legend(), *self.protocol.notes()),
+            brief=f"{metric_title(self.metric)} {'by round ' if self.by_round else ''}{_on(self.datasets)}",
         )
+
+    def _by_dataset(self, cells: Mapping[Place, T], mean: Callable[[list[Place]], T]) -> Iterator[T]:
+        """The cells of a row, or its columns, with the mean after those of a dataset that has several."""
+        for dataset in range(len(self.datasets)):
+            places = [place for place in self.places if place.dataset == dataset]
+            yield from (cells[place] for place in places)
+            if self.average and len(places) > 1:
+                yield mean(places)
+
+    def _row_mean(self, label: str, places: Sequence[Place]) -> Entry:
+        """The mean of the entries of a row at these places; none where one is missing."""
+        samples = [self.entries.get((label, place)) for place in places]
+        values = [
+            s.values(self._key(self.metric, p)) if s else [] for s, p in zip(samples, places, strict=True)
+        ]
+        if not all(values):
+            return Entry()
+        mean = statistics.fmean(map(statistics.fmean, values))
+        constant = any(r.constant for s in samples if s for r in s.records)
+        return Entry(short(mean), None if constant else mean)
+
+    def _columns(self) -> Iterator[Column]:
+        mean = Column("mean", align="left", better="higher")
+        return self._by_dataset({place: self._column(place) for place in self.places}, lambda _: mean)
 
     def _column(self, place: Place) -> Column:
         group = f"{self.datasets[place.dataset]} {DIRECTION_NAMES[DIRECTIONS[place.direction]]}"
@@ -167,7 +199,8 @@ class Grid:
 
     def _row(self, label: str) -> Row:
         name = Entry(label, extra=self.protocol.marks[label])
-        return (name, *(self._entry(label, place) for place in self.places))
+        cells = {place: self._entry(label, place) for place in self.places}
+        return (name, *self._by_dataset(cells, partial(self._row_mean, label)))
 
     def _entry(self, label: str, place: Place) -> Entry:
         samples = self.entries.get((label, place))
@@ -190,7 +223,7 @@ class Grid:
 
     def _below(self, samples: Samples, place: Place) -> str:
         """The band of tied items, and how much higher trained items score."""
-        gap = samples.gap(self._key(self.metric, place))
+        gap = samples.gap(self._key(self.metric, place)) if self.band else None
         return " ".join(
             filter(None, (self._band(samples, place), "" if gap is None else short(gap, signed=True)))
         )
@@ -208,10 +241,9 @@ class Grid:
         levels: dict[Place, list[float]] = {place: [] for place in self.places}
         for (_, place), samples in self.entries.items():
             levels[place] += samples.values(self._key(self.chance, place))
-        entries = (
-            Entry(short(statistics.fmean(values))) if values else Entry() for values in levels.values()
-        )
-        return (Entry("chance"), *entries)
+        means = {p: statistics.fmean(values) if values else math.nan for p, values in levels.items()}
+        row = self._by_dataset(means, lambda places: statistics.fmean(means[place] for place in places))
+        return (Entry("chance"), *(Entry() if math.isnan(mean) else Entry(short(mean)) for mean in row))
 
     def _legend(self) -> Iterator[str]:
         entries = [(s, place) for (_, place), s in self.entries.items()]
@@ -221,7 +253,7 @@ class Grid:
             yield "(n=…) fewer seeds than the table has"
         if self.banded:
             yield "[pessimistic–optimistic] the worst and the best order of tied items, mean over seeds"
-        if any(s.gap(self._key(self.metric, place)) is not None for s, place in entries):
+        if self.band and any(s.gap(self._key(self.metric, place)) is not None for s, place in entries):
             yield "+ or − in the second line: how much higher or lower trained items score, mean over seeds"
         if self.p is not None and self.least:
             untested = any(map(math.isnan, self.p.values()))
@@ -277,6 +309,13 @@ def numbered(parts: Sequence[Grid]) -> Iterator[tuple[Block, Iterator[Mapping[st
     """Grids as the parts of one table, whose plain numbers have the number of their block."""
     for i, grid in enumerate(parts):
         yield grid.block(), ({"block": i, **row} for row in grid.data())
+
+
+def _on(datasets: Sequence[str]) -> str:
+    """``on wiki, fashion and roco``, or ``on 12 datasets``."""
+    *head, last = datasets
+    text = f"{', '.join(head)} and {last}" if head else last
+    return f"on {text}" if len(text) <= 60 else f"on {len(datasets)} datasets"
 
 
 def _mean(values: Sequence[float]) -> float | None:

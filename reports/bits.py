@@ -45,7 +45,7 @@ def render(results: Results, *, metric: Metric = "map") -> Figure:
 
 def _plot(number: int, protocol: Protocol, metric: str) -> tuple[Plot, Iterator[dict[str, Any]]]:
     panels, alone = list(_panels(protocol, metric)), len(protocol.datasets) == 1
-    axes = Axes(x="bits", y=metric_title(metric), xscale="log2", markers=True)
+    axes = Axes(x="bits", y=metric_title(metric), xscale="log2")
     plot = Plot(
         name=part_name(number, "bits"),
         caption=(

@@ -1,5 +1,6 @@
 """Critical-difference diagram: mean ranks of methods over datasets × bits, with Nemenyi's test."""
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -47,6 +48,7 @@ def render(results: Results, *, metric: Metric = "map") -> Figure:
 def _plot(
     number: int, protocol: Protocol, metric: str, result: Ranks, blocks: int
 ) -> tuple[Plot, Iterator[dict[str, Any]]]:
+    least = difference(len(result.names), blocks)
     colours = {name: protocol.results.looks[name].color for name in result.names}
     plot = Plot(
         name=part_name(number, "critical"),
@@ -56,12 +58,13 @@ def _plot(
             "a block is a dataset at a code length, mean over seeds and directions",
             f"Friedman p = {result.friedman:.2g}",
             f"bars join methods that Nemenyi's test does not separate at {LEVEL:g}",
+            f"CD: the critical difference of two mean ranks, {least:.2f}",
             "blocks of one dataset at several code lengths are not independent, so p is too small",
             "the tests are over blocks; how much seeds differ plays no part",
             *protocol.caption(metric=metric),
         ),
         notes=protocol.notes(),
-        draw=partial(_draw, result, colours),
+        draw=partial(_draw, result, colours, least),
     )
     ran = by_label(r for r in protocol.records if not r.word)
     numbers = (
@@ -86,7 +89,21 @@ def _ranks(protocol: Protocol, metric: str) -> tuple[Ranks, int] | None:
     return None if np.isnan(table).any() else (ranks(names, table), len(blocks))
 
 
-def _draw(result: Ranks, colours: Mapping[str, Any]) -> Any:
+def difference(methods: int, blocks: int) -> float:
+    """Nemenyi's critical difference of two mean ranks at LEVEL.
+
+    Demšar, Statistical comparisons of classifiers over multiple data sets, JMLR 7 (2006), section 3.2.2.
+
+    >>> round(difference(5, 30), 3)
+    1.114
+    """
+    from scipy.stats import studentized_range
+
+    quantile = studentized_range.ppf(1 - LEVEL, methods, np.inf) / math.sqrt(2)
+    return float(quantile * math.sqrt(methods * (methods + 1) / (6 * blocks)))
+
+
+def _draw(result: Ranks, colours: Mapping[str, Any], width: float) -> Any:
     import pandas as pd
     from matplotlib.figure import Figure as Canvas
     from scikit_posthocs import critical_difference_diagram
@@ -108,4 +125,13 @@ def _draw(result: Ranks, colours: Mapping[str, Any]) -> Any:
     for [bar] in drawn["crossbars"]:  # its points stand in the order of a set, another in every process
         bar.set_xdata(sorted(bar.get_xdata()))
     axis.grid(visible=False)
+    _bar(axis, width)
     return canvas
+
+
+def _bar(axis: Any, width: float) -> None:
+    """The critical difference to scale, above the axis of ranks, from the best rank on."""
+    bar = {"color": "black", "linewidth": 1.0, "clip_on": False, "transform": axis.get_xaxis_transform()}
+    end = 1 + width
+    axis.plot([1, end], [1.16, 1.16], marker="|", markersize=5, **bar)
+    axis.text(end, 1.16, f"  CD = {width:.2f}", va="center", transform=axis.get_xaxis_transform())

@@ -24,7 +24,7 @@ def render(results: Results) -> Figure:
     return lines(
         class_incremental(results),
         title="Old classes along the stream",
-        axes=Axes(x="round", y="mAP on old classes", markers=True, counts=True),
+        axes=Axes(x="round", y="mAP on old classes", counts=True),
         caption=(
             f"{definition('map')}, of the queries whose last class was introduced in an earlier round",
             "mean over queries, then over seeds; band: standard deviation over seeds; rounds count from 0",

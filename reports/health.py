@@ -145,13 +145,13 @@ def _draw(drawn: Mapping[str, _Drawn], styles: Mapping[str, Look], *, items: int
     axes = canvas.subplots(2, 3, squeeze=False)
     balance, correlation, buckets, entropy, duplicates, flips = axes.flat
     for label, of in drawn.items():
-        draw_curve(balance, label, of.balance, styles, markers=False)
-        draw_curve(correlation, label, of.correlation, styles, markers=False)
+        draw_curve(balance, label, of.balance, styles)
+        draw_curve(correlation, label, of.correlation, styles)
         buckets.loglog(of.buckets.x, of.buckets.y, **styles[label].line)
         if of.flips is not None:
-            draw_curve(flips, label, of.flips, styles, markers=True)
-    balance.set(title="bit balance", xlabel="bits, sorted", ylabel="share of ones", ylim=(0, 1))
-    correlation.set(title="bit correlation", xlabel="pairs of bits, sorted", ylabel="|r|", ylim=(0, 1))
+            draw_curve(flips, label, of.flips, styles)
+    balance.set(title="bit balance", xlabel="bits, sorted", ylabel="share of ones")
+    correlation.set(title="bit correlation", xlabel="pairs of bits, sorted", ylabel="|r|")
     buckets.set(title="bucket occupancy", xlabel="distinct codes", ylabel="items")
     log_ticks(buckets.xaxis, [1, max(of.buckets.x[-1] for of in drawn.values())])
     log_ticks(buckets.yaxis, [1, max(of.buckets.y[0] for of in drawn.values())])
@@ -159,7 +159,7 @@ def _draw(drawn: Mapping[str, _Drawn], styles: Mapping[str, Look], *, items: int
     entropy.axvline(np.log2(items), color="black", linestyle=(0, (1, 1.5)), linewidth=1)
     entropy.set(title="entropy of codes", xlabel="bits")
     _bars(duplicates, {label: of.duplicates for label, of in drawn.items()}, styles)
-    duplicates.set(title="duplicate codes", xlabel="share of items", xlim=(0, 1))
+    duplicates.set(title="duplicate codes", xlabel="share of items")
     flips.set(title="flips of old codes", xlabel="items in the database", ylabel="share of bits")
     if not flips.lines:
         flips.set_axis_off()

@@ -43,7 +43,7 @@ def render(results: Results, *, metric: Metric = "map", logged: Logged = "") -> 
     return lines(
         results,
         title=f"{title} along the stream",
-        axes=Axes(x="items in the database", y=title, markers=True),
+        axes=Axes(x="items in the database", y=title),
         caption=(
             f"{definition(metric)}, after every evaluated round",
             "mean over seeds; band: standard deviation over seeds",

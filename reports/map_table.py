@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from bench.reporting import Metric, ParameterError, Results, Table, metric_title
-from bench.reports._grid import Band, grids, numbered
+from bench.reports._grid import Average, Band, grids, numbered
 
 
 def render(
@@ -11,6 +11,7 @@ def render(
     *,
     metric: Metric = "map",
     band: Band = True,
+    average: Average = False,
     significance: Annotated[bool, "mark entries not significantly different from the best; map only"] = False,
 ) -> Table:
     """Means over seeds, one block per protocol. ``significance`` reads the histograms of all cells."""
@@ -18,5 +19,5 @@ def render(
         raise ParameterError(
             f"significance is tested on the AP of queries, so for map alone; got {metric!r}."
         )
-    blocks = grids(results, metric=metric, band=band, significance=significance)
+    blocks = grids(results, metric=metric, band=band, average=average, significance=significance)
     return Table.of(metric_title(metric), numbered(blocks))

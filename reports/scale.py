@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from bench.reporting import (
@@ -17,7 +18,11 @@ from bench.reporting import (
     Table,
     by_dataset,
     by_row,
+    clock,
+    clock_line,
+    duration,
     parallel,
+    size,
 )
 
 ITEMS = 1_000_000
@@ -38,6 +43,8 @@ def render(results: Results) -> Table:
 def _row(part: Protocol, records: Sequence[RunRecord]) -> dict[str, Any]:
     ran = [r for r in records if not r.word]
 
+    cpu = clock(part.records)
+
     def mean(value: Callable[[RunRecord], float | None]) -> float | None:
         values = [v for r in ran if (v := value(r)) is not None]
         return statistics.fmean(values) if values else None
@@ -46,28 +53,33 @@ def _row(part: Protocol, records: Sequence[RunRecord]) -> dict[str, Any]:
     return {
         **part.columns(records[0]),
         "items_measured": ran[0].rounds[-1].items if ran else None,
-        "fit_seconds": mean(lambda r: sum(r.fit_seconds) / r.rounds[-1].items * ITEMS),
-        "encode_seconds": mean(_encode),
-        "reencode_seconds": mean(_reencode),
-        "search_seconds_per_query": mean(_search),
+        "fit_seconds": mean(partial(_fit, cpu=cpu)),
+        "encode_seconds": mean(partial(_encode, cpu=cpu)),
+        "reencode_seconds": mean(partial(_reencode, cpu=cpu)),
+        "search_seconds_per_query": mean(partial(_search, cpu=cpu)),
         "index_bytes": 2 * ITEMS * records[0].spec.bits / 8 if binary else None,
         "state_bytes": mean(lambda r: float(r.rounds[-1].state_bytes)),
         "parallel": parallel(ran),
     }
 
 
-def _encode(record: RunRecord) -> float | None:
-    """Items are encoded once, on arrival; learned codes come with the fit and are not encoded."""
-    if record.spec.database == "learned":
-        return None
-    spent = sum(r.seconds.get("encode_database", 0.0) for r in record.rounds)
+def _fit(record: RunRecord, *, cpu: str) -> float:
+    spent = sum(r.seconds.get("fit_cpu", 0.0) for r in record.rounds) if cpu else sum(record.fit_seconds)
     return spent / record.rounds[-1].items * ITEMS
 
 
-def _reencode(record: RunRecord) -> float | None:
+def _encode(record: RunRecord, *, cpu: str) -> float | None:
+    """Items are encoded once, on arrival; learned codes come with the fit and are not encoded."""
+    if record.spec.database == "learned":
+        return None
+    spent = sum(r.seconds.get(f"encode_database{cpu}", 0.0) for r in record.rounds)
+    return spent / record.rounds[-1].items * ITEMS
+
+
+def _reencode(record: RunRecord, *, cpu: str) -> float | None:
     """Measured on the rounds that re-encoded items already in the index."""
     pairs = [
-        (a.items, b.seconds["rehash"])
+        (a.items, b.seconds[f"rehash{cpu}"])
         for a, b in zip(record.rounds, record.rounds[1:], strict=False)
         if "rehash" in b.seconds and b.bits_rewritten is not None
     ]
@@ -75,11 +87,11 @@ def _reencode(record: RunRecord) -> float | None:
     return sum(s for _, s in pairs) / items * ITEMS if items else None
 
 
-def _search(record: RunRecord) -> float | None:
+def _search(record: RunRecord, *, cpu: str) -> float | None:
     last = record.rounds[-1]
     if "search" not in last.seconds or not last.queries:
         return None
-    return last.seconds["search"] / (last.queries * len(record.spec.directions)) / last.items * ITEMS
+    return last.seconds[f"search{cpu}"] / (last.queries * len(record.spec.directions)) / last.items * ITEMS
 
 
 def _block(part: Protocol, rows: Sequence[Mapping[str, Any]]) -> Block:
@@ -88,13 +100,16 @@ def _block(part: Protocol, rows: Sequence[Mapping[str, Any]]) -> Block:
         return (
             part.name(row["method"], PARALLEL if row["parallel"] else ""),
             Entry(str(row["bits"])),
-            *(Entry(_duration(row[name])) for name in times),
-            *(Entry(_size(row[name])) for name in ("index_bytes", "state_bytes")),
+            *(Entry() if row[name] is None else Entry(duration(row[name])) for name in times),
+            *(
+                Entry() if row[name] is None else Entry(size(row[name]))
+                for name in ("index_bytes", "state_bytes")
+            ),
         )
 
     names = ("fit", "encode", "re-encode", "search", "index", "state")
     return Block(
-        caption=(*_CAPTION, *part.caption()),
+        caption=(*_CAPTION, clock_line(clock(part.records)), *part.caption()),
         columns=(
             Column("method", align="left"),
             Column("bits"),
@@ -108,22 +123,3 @@ def _block(part: Protocol, rows: Sequence[Mapping[str, Any]]) -> Block:
         ),
         stub=2,
     )
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    for limit, scale, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (120, 1, "s"), (7200, 1 / 60, "min")):
-        if seconds < limit:
-            return f"{seconds * scale:.3g} {unit}"
-    return f"{seconds / 3600:.3g} h"
-
-
-def _size(count: float | None) -> str:
-    if count is None:
-        return "–"
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"

@@ -14,6 +14,7 @@ from bench.reporting import (
     Results,
     RunRecord,
     by_row,
+    duration,
     parallel,
     parts,
 )
@@ -39,7 +40,7 @@ def render(results: Results) -> Figure:
                 name=name,
                 caption=(
                     "share of wall-clock time by stage over the stream, mean over seeds",
-                    "at the right the total in seconds",
+                    "at the right the total",
                     *([PARALLEL_NOTE] if parallel(part.records) else ()),
                     *part.caption(),
                 ),
@@ -91,10 +92,8 @@ def _draw(rows: Sequence[Mapping[str, Any]]) -> Any:
             )
             start += share
         for place, total in zip(places, totals, strict=True):
-            axis.text(
-                1.03, place, f"{total:.2g}" if total < 100 else f"{total:.0f}", va="center", fontsize=6.5
-            )
-        axis.set(title=f"{length} bits", xlim=(0, 1.22), xticks=[0, 0.5, 1], xlabel="share of time")
+            axis.text(1.03, place, duration(total), va="center", fontsize=6.5)
+        axis.set(title=f"{length} bits", xlim=(0, 1.45), xticks=[0, 0.5, 1], xlabel="share of time")
         axis.set_yticks(range(len(labels)), labels)
         axis.grid(visible=False)
     axes[0].invert_yaxis()

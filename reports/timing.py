@@ -17,11 +17,16 @@ from bench.reporting import (
     Table,
     by_dataset,
     by_row,
+    clock,
+    clock_line,
+    digits,
     parallel,
+    size,
 )
 
 STAGES = ("fit", "encode_query", "encode_database", "rehash", "search")  # of one evaluated round
 ONCE = "fit_pool"  # before round 0
+_OTHER = {"": "CPU seconds of all threads", "_cpu": "wall clock"}
 
 
 def render(results: Results) -> Table:
@@ -59,7 +64,8 @@ class _Costs:
         counts = [x.bits_rewritten for r in self.ran for x in r.rounds if x.bits_rewritten is not None]
         return statistics.fmean(counts) if counts else None
 
-    def row(self, stages: Sequence[str]) -> Row:
+    def row(self, stages: Sequence[str], main: str) -> Row:
+        """``main`` is the clock that comes first: "" for wall clock, or "_cpu"."""
         label, bits = self.records[0].spec.label, Entry(str(self.records[0].spec.bits))
         name = self.protocol.part(self.records).name(label, PARALLEL if self.parallel else "")
         if not self.ran:
@@ -68,16 +74,16 @@ class _Costs:
         return (
             name,
             bits,
-            *(self._entry(stage) for stage in stages),
-            Entry() if memory is None else Entry(_bytes(memory)),
+            *(self._entry(stage, main) for stage in stages),
+            Entry() if memory is None else Entry(size(memory)),
             Entry() if rewritten is None else Entry(f"{rewritten:,.0f}"),
         )
 
-    def _entry(self, stage: str) -> Entry:
-        wall, cpu = self.seconds(stage), self.seconds(f"{stage}_cpu")
-        if wall is None:
+    def _entry(self, stage: str, main: str) -> Entry:
+        first, second = self.seconds(f"{stage}{main}"), self.seconds(stage if main else f"{stage}_cpu")
+        if first is None:
             return Entry()
-        return Entry(_seconds(wall), below="" if cpu is None else f"({_seconds(cpu)})")
+        return Entry(_seconds(first), below="" if second is None else f"({_seconds(second)})")
 
     def data(self) -> dict[str, Any]:
         stages = [name for stage in (ONCE, *STAGES) for name in (stage, f"{stage}_cpu")]
@@ -95,6 +101,7 @@ class _Costs:
 
 def _block(protocol: Protocol, costs: Sequence[_Costs]) -> Block:
     stages = [s for s in (ONCE, *STAGES) if s in STAGES or any(c.seconds(s) is not None for c in costs)]
+    main = clock(protocol.records)
     columns = [Column("method", align="left"), Column("bits")]
     for stage in stages:
         group, _, name = stage.rpartition("_")
@@ -102,14 +109,15 @@ def _block(protocol: Protocol, costs: Sequence[_Costs]) -> Block:
     columns += [Column("state"), Column("bits", group="rewritten")]
     return Block(
         caption=(
-            "seconds of wall clock, mean over evaluated rounds and seeds; (CPU seconds of all threads)",
+            f"{clock_line(main)}, mean over evaluated rounds and seeds; in brackets {_OTHER[main]}",
             "fit and encode database sum the rounds since the previous evaluation; fit pool is once per run",
             *protocol.caption(),
         ),
         columns=tuple(columns),
-        rows=tuple(c.row(stages) for c in costs),
+        rows=tuple(c.row(stages, main) for c in costs),
         notes=(*_legend(costs), *protocol.notes()),
         stub=2,
+        brief=f"Time and memory on {', '.join(protocol.datasets)}, in {'CPU seconds' if main else 'seconds'}",
     )
 
 
@@ -131,15 +139,4 @@ def _machine(environment: Mapping[str, Any]) -> str:
 
 def _seconds(value: float) -> str:
     """Three digits from 1 s on, milliseconds below."""
-    if value < 0.0005:
-        return "<.001"
-    decimals = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
-    return f"{value:.{decimals}f}"
-
-
-def _bytes(value: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if value < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
+    return "<.001" if value < 0.0005 else digits(value)

@@ -251,8 +251,16 @@ def test_a_table_has_the_format_of_its_suffix(tmp_path: Path, name: str, mark: s
 def test_a_suffix_that_is_no_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("--seeds", "1")
     assert main(["table", "--out", str(tmp_path / "t.xlsx")]) == 2
-    assert "expected .txt, .md, .csv, .tex, .html, .htm. Change it, or give" in capsys.readouterr().err
-    assert main(["table", "--format", "csv", "--out", str(tmp_path / "t.xlsx")]) == 0
+    assert "expected .txt, .md, .csv, .tex, .html, .htm. Change it." in capsys.readouterr().err
+    assert not (tmp_path / "t.xlsx").exists()
+
+
+def test_a_format_that_contradicts_the_suffix_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--format", "md", "--out", str(tmp_path / "t.tex")]) == 2
+    assert "the suffix means --format latex; got --format md" in capsys.readouterr().err
 
 
 def test_rescore_adds_a_metric_that_table_then_shows(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ def figure(*names: str) -> Figure:
 
 def test_every_plot_is_written_in_every_format(tmp_path: Path) -> None:
     found = figure("one", "two").save(tmp_path / "new", "stem")
-    names = [f"stem-{n}.{form}" for n in ("one", "two") for form in ("pdf", "svg", "png")]
+    names = [f"stem-{n}.{form}" for n in ("one", "two") for form in ("pdf", "eps", "svg", "png")]
     assert [p.name for p in found] == names
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == sorted(names)
 
@@ -75,10 +75,45 @@ def test_text_stays_text(tmp_path: Path) -> None:
     assert "I→T λ1" in (tmp_path / "x.svg").read_text(encoding="utf-8")
 
 
-def test_the_suffix_decides_the_format(tmp_path: Path) -> None:
-    assert figure().save_as(tmp_path / "f.svg") == [tmp_path / "f.svg"]
-    with pytest.raises(ParameterError, match="pdf, svg, png"):
+@pytest.mark.parametrize("form", ["pdf", "eps", "svg", "png"])
+def test_the_suffix_decides_the_format(form: str, tmp_path: Path) -> None:
+    starts = {"pdf": b"%PDF", "eps": b"%!PS-Adobe-3.0 EPSF", "svg": b"<?xml", "png": b"\x89PNG"}
+    assert figure().save_as(tmp_path / f"f.{form}") == [tmp_path / f"f.{form}"]
+    assert (tmp_path / f"f.{form}").read_bytes().startswith(starts[form])
+
+
+def test_a_suffix_of_no_figure_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="pdf, eps, svg, png"):
         figure().save_as(tmp_path / "f.txt")
+
+
+def test_the_suffix_csv_takes_the_numbers(tmp_path: Path) -> None:
+    figure("one", "two").save_as(tmp_path / "f.csv")
+    assert (tmp_path / "f.csv").read_text(encoding="utf-8") == "x,y\n1,2\n"
+
+
+def test_several_plots_are_refused_without_a_pattern_in_the_name(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"2 plots \(one, two\).*--out '.*f-{name}.pdf'"):
+        figure("one", "two").save_as(tmp_path / "f.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+def test_several_plots_put_their_names_in_the_place_of_the_pattern(tmp_path: Path) -> None:
+    figure("one", "two").save_as(tmp_path / "{name}-f.svg")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one-f.svg", "two-f.svg"]
+
+
+def test_a_transparent_band_is_opaque_and_as_light_in_eps(tmp_path: Path) -> None:
+    def banded() -> Any:
+        from matplotlib.figure import Figure as Canvas
+
+        canvas = Canvas(figsize=(2, 1))
+        canvas.subplots().fill_between([0, 1], [0, 0], [1, 1], color=(0, 0, 1), alpha=0.25, linewidth=0)
+        return canvas
+
+    Figure(title="", plots=(Plot(name="", caption=(), draw=banded),), rc=RC).save(tmp_path, "x", ("eps",))
+    text = (tmp_path / "x.eps").read_text(encoding="latin-1")
+    assert "0.75 0.75 1 setrgbcolor" in text and "0 0 1 setrgbcolor" not in text
 
 
 def test_as_text_a_figure_is_its_captions() -> None:

@@ -148,7 +148,7 @@ def test_a_study_becomes_a_folder_with_an_index_whose_links_lead_somewhere(
     forms = {p.name for p in Path("out/main-results").iterdir()}
     assert {f"map_table.{s}" for s in ("md", "csv", "tex", "html", "txt")} <= forms
     assert "map_table-metric-precision-r2.md" in forms
-    assert {f"learning.{s}" for s in ("pdf", "svg", "png", "csv")} == {
+    assert {f"learning.{s}" for s in ("pdf", "eps", "svg", "png", "csv")} == {
         p.name for p in Path("out/along-the-stream").iterdir()
     }
 
@@ -224,7 +224,7 @@ def test_a_figure_is_written_and_not_printed(capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
     assert main(["table", "--report", "pareto"]) == 2
     assert "Give --out FILE.pdf" in capsys.readouterr().err
-    assert main(["table", "--report", "pareto", "--out", "fig.svg"]) == 0
+    assert main(["table", "--report", "pareto", "--out", "fig-{name}.svg"]) == 0
     written = re.findall("wrote (.*)", capsys.readouterr().out)
     assert written and all(Path(name).is_file() for name in written)
 

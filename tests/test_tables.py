@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from bench.reporting.tables import Block, Column, Entry, Table, latex
+from bench.reporting.tables import Block, Column, Entry, Table
+from bench.reporting.tex import latex
 
 NASTY = r"a_b%c&d#e{f}g\h^i~j$k<l>m|n[o]p*q--r→s±t†‡◊∥§λé"
 
@@ -205,62 +203,7 @@ def test_latex_escapes_each_character_once() -> None:
     assert latex(r"\_") == r"\textbackslash{}\_"
 
 
-def test_latex_marks_and_rules() -> None:
-    text = table(
-        block(numbers(0.3, 0.2), foot=((Entry("chance"), Entry("0.1")),), notes=("50 %",))
-    ).to_latex()
-    assert r"a & \textbf{0.300} \\" in text and r"b & \underline{0.200} \\" in text
-    assert r"\multicolumn{1}{c}{wiki I$\to$T}" in text and r"\cmidrule(lr){2-2}" in text
-    assert text.index(r"\bottomrule") < text.index(r"50 \%")
-
-
-def test_latex_gives_the_tie_band_a_row_of_its_own() -> None:
-    text = table(block([(Entry("a"), Entry(".7", below="[.6–.8]"))])).to_latex()
-    assert "a & .7 \\\\\n & {\\scriptsize {[}.6--.8{]}} \\\\" in text
-
-
-def test_latex_is_balanced_and_opens_and_closes_every_environment() -> None:
-    text = table(block([(Entry(NASTY), Entry("1"))], caption=(NASTY,), notes=(NASTY,))).to_latex()
-    bare = text.replace(r"\{", "").replace(r"\}", "")
-    assert bare.count("{") == bare.count("}")
-    assert text.replace(r"\$", "").count("$") % 2 == 0
-    assert text.count(r"\begin{") == text.count(r"\end{") == 3
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(tmp_path: Path) -> None:
-    rows = [(Entry(NASTY), Entry(".700", 0.7, " ±.004", "[.6–.8]")), (Entry("[b]"), Entry(".600", 0.6, "§"))]
-    one = table(block(rows, caption=(NASTY,), notes=(NASTY, "[n] note"), foot=((Entry("*"), Entry(".1")),)))
-    source = (
-        r"\documentclass{article}\usepackage{booktabs}\begin{document}" + one.to_latex() + r"\end{document}"
-    )
-    (tmp_path / "t.tex").write_text(source, encoding="utf-8")
-    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout[-2000:]
-
-
-def test_latex_of_no_rows_is_a_head_with_its_foot() -> None:
-    text = table(block([], foot=((Entry("chance"), Entry("0.1")),))).to_latex()
-    assert text.count(r"\begin{table}") == 1 and "chance & 0.1" in text
-
-
-def test_notes_that_do_not_fit_below_a_latex_table_go_on_on_the_next_page() -> None:
-    notes = ("word " * 30,) * 40
-    text = table(block(numbers(*[0.1] * 40), notes=notes)).to_latex()
-    pages = text.split(r"\begin{table}")[1:]
-    assert len(pages) == 2 and "continued" in pages[1]
-    assert text.count("word word") == 40 * 15 and all("word word" in page for page in pages)
-
-
-def test_a_wide_latex_table_goes_on_below() -> None:
-    text = wide(4, 6).to_latex()
-    assert text.count(r"\begin{tabular}") > 1
-    assert text.count(r"\caption") == text.count(r"\begin{table}") == 1
-    assert all(text.count(f"{g}.{i}:12345") == 1 for g in range(4) for i in range(6))
-
-
 def test_html_escapes_every_text() -> None:
     evil = "<script>alert('x')</script>&\""
     parts = block([(Entry(evil, below=evil, extra=evil), Entry("1"))], caption=(evil,), notes=(evil,))

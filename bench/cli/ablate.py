@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from bench.cli import options, running
+from bench.cli import options, output, running
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -28,7 +28,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--variants", metavar="X", help="variants to run, by name (default: all; see `bench info METHOD`)"
     )
     running.add_how(ablate)
-    options.add_output(ablate)
+    output.add_output(ablate)
     ablate.set_defaults(execute=_ablate)
 
     sweep = commands.add_parser(
@@ -56,7 +56,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         help="metric to print (default map); see `bench list metrics`",
     )
     running.add_how(sweep)
-    options.add_output(sweep)
+    output.add_output(sweep)
     sweep.set_defaults(execute=_sweep)
 
 
@@ -65,12 +65,12 @@ def _ablate(args: argparse.Namespace) -> int:
     from bench.study import ablation, selectors
     from bench.study.planner import Planner
 
-    form = options.format_of(args)  # a wrong suffix is an error before anything runs
+    form = output.format_of(args)  # a wrong suffix is an error before anything runs
     study, run = options.study_of(args, methods=[args.method]), running.Run(args)
     names = None if args.variants is None else selectors.split(args.variants)
     plan = ablation.plan(Planner(), study, names)
     results = sweep.complete(study, plan.cells, **run.how)
-    options.give_out([results.but(contrasts=plan.contrasts).table(report="ablation")], args)
+    output.give_out([results.but(contrasts=plan.contrasts).table(report="ablation")], args)
     return run.close(results, study, sys.stderr if form != "terminal" else None)
 
 
@@ -81,10 +81,10 @@ def _sweep(args: argparse.Namespace) -> int:
     from bench.study.planner import Planner
 
     run, planner = running.Run(args), Planner()
-    form = options.format_of(args)  # a wrong suffix or name is an error before anything runs
+    form = output.format_of(args)  # a wrong suffix or name is an error before anything runs
     metrics.parse_metric(args.metric)
     study, axes = grid.over(planner, options.study_of(args, methods=[args.method]), args.grid)
     results = sweep.complete(study, planner.cells(study), **run.how)
     report = "surface" if len(axes) == 2 else "sensitivity"
-    options.give_out([results.table(args.metric, report=report, axes=axes)], args)
+    output.give_out([results.table(args.metric, report=report, axes=axes)], args)
     return run.close(results, study, sys.stderr if form != "terminal" else None)

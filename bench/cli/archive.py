@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli import options
+from bench.cli import options, output
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -34,7 +34,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         help="results folder inside a git revision (default: %(default)s)",
     )
     options.add_items(compare)
-    options.add_output(compare)
+    output.add_output(compare)
     options.add_plugin_files(compare)
     compare.set_defaults(execute=_compare)
 
@@ -135,7 +135,7 @@ def _compare(args: argparse.Namespace) -> int:
         table = compare(a, b, canonical(args.metric), args.items)
         for store in (a, b):
             options.report_faults(store)
-    options.give_out([table], args)
+    output.give_out([table], args)
     return 0
 
 

@@ -6,7 +6,6 @@ import argparse
 import atexit
 import re
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,26 +15,9 @@ from bench.records import DATABASES, DIRECTIONS, ORDERS
 
 if TYPE_CHECKING:
     from bench.records import RunRecord
-    from bench.reporting.figures import Figure
-    from bench.reporting.tables import Table
     from bench.storing.store import Store
     from bench.study.study import Study
 
-FORMATS = {
-    "terminal": "to_text",
-    "md": "to_markdown",
-    "csv": "to_csv",
-    "latex": "to_latex",
-    "html": "to_html",
-}
-_SUFFIXES = {
-    ".txt": "terminal",
-    ".md": "md",
-    ".csv": "csv",
-    ".tex": "latex",
-    ".html": "html",
-    ".htm": "html",
-}  # of --out
 SCHEDULES = {
     f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
 }
@@ -212,78 +194,3 @@ def report_faults(store: Store) -> None:
     """Print which records of a store were left out, and why."""
     for line in store.left_out():
         print(line if line.startswith(" ") else f"bench: {line}", file=sys.stderr)
-
-
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add the format of a table and the file to write it to."""
-    parser.add_argument(
-        "--format", choices=FORMATS, help="default: that of the suffix of --out, or terminal without --out"
-    )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of printing")
-
-
-def format_of(args: argparse.Namespace) -> str:
-    """The format of a table: that of --format, or of the suffix of --out, else ``terminal``.
-
-    Raises ParameterError for another suffix.
-    """
-    from bench.errors import ParameterError
-
-    if args.format is not None or args.out is None:
-        return args.format or "terminal"
-    suffix = args.out.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise ParameterError(
-            f"--out {args.out}: the suffix names no format of a table; expected {', '.join(_SUFFIXES)}. "
-            "Change it, or give --format."
-        )
-    return _SUFFIXES[suffix]
-
-
-def give_out(tables: Sequence[Table | Figure], args: argparse.Namespace) -> None:
-    """Print tables, or write them to ``--out``; figures are only written."""
-    from bench.reporting import writing
-    from bench.reporting.figures import Figure
-
-    figures = [table for table in tables if isinstance(table, Figure)]
-    if figures:
-        _draw(figures, args)
-        return
-    form = format_of(args)
-    if args.out is None and form == "terminal":
-        for i, table in enumerate(tables):
-            print("\n" if i else "", end="")
-            show(table)
-        return
-    text = "\n\n".join(getattr(table, FORMATS[form])().rstrip() for table in tables) + "\n"
-    if args.out is None:
-        print(text, end="")
-    else:
-        writing.text(args.out, text)
-
-
-def _draw(figures: Sequence[Figure], args: argparse.Namespace) -> None:
-    from bench.errors import ParameterError
-
-    if args.out is None:
-        raise ParameterError(
-            f"{figures[0].title!r} is a figure, which cannot be printed. Give --out FILE.pdf."
-        )
-    for figure in figures:
-        for path in figure.save_as(args.out):
-            print(f"wrote {path}")
-
-
-def show(table: Table | Figure) -> None:
-    """Print a table: at a terminal with styles and at its width."""
-    if sys.stdout.isatty():
-        from rich.console import Console
-
-        from bench.printing import Steering
-
-        console = Console()
-        with console.capture() as styled:
-            console.print(table)
-        sys.stdout.write(Steering(styled.get()))
-    else:
-        print(table)

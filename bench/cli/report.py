@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli import options, running
+from bench.cli import options, output, running
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -36,6 +37,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder to write to (default: %(default)s)",
     )
+    output.add_ours(report)
     report.add_argument("--html", type=Path, metavar="FILE", help="also write one page for the browser")
     report.add_argument("--no-run", action="store_true", help="run nothing; use stored cells only")
     report.add_argument("--data-root", metavar="DIR", help="folder of the data files")
@@ -49,7 +51,8 @@ def _report(args: argparse.Namespace) -> int:
 
     started = time.perf_counter()
     document, parts = _stored(args) if args.study is None else _of_study(args)
-    written = paper.write(document, parts, args.out)
+    _check_ours(parts, args.ours)
+    written = paper.write(document, parts, args.out, ours=args.ours)
     for failure in written.failed:
         print(f"bench: not made: {failure}", file=sys.stderr)
     took = time.perf_counter() - started
@@ -57,6 +60,16 @@ def _report(args: argparse.Namespace) -> int:
     if args.html is not None:
         _page(document, parts, written.files, args)
     return 1 if written.failed else 0
+
+
+def _check_ours(parts: Sequence[Part], names: Sequence[str]) -> None:
+    """Raise UnknownNameError for a name that no section has."""
+    from bench.errors import UnknownNameError
+
+    known = {record.spec.label for part in parts for record in part.results}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("method in the study", name, known)
 
 
 def _check_places(args: argparse.Namespace) -> None:

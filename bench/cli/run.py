@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.cli import options, running
+from bench.cli import options, output, running
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -69,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
 
     study, run = options.study_of(args), running.Run(args)
     results = sweep.run(study, keep_models=args.keep_models, **run.how)
-    options.show(results.table())
+    output.show(results.table())
     return run.close(results, study)
 
 

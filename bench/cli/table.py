@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.cli import options
+from bench.cli import options, output
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -48,7 +49,8 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         help="mark numbers not significantly different from the best; needs map_table and three seeds",
     )
     options.add_items(table)
-    options.add_output(table)
+    output.add_output(table)
+    output.add_print(table)
     for name in _FILTERS:
         table.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
     table.set_defaults(execute=_table)
@@ -80,8 +82,19 @@ def _table(args: argparse.Namespace) -> int:
         args.metric = canonical(args.metric)
         records = scored(store, records, args.metric)
     results = Results(records, stale=stale_reasons(records), arrays=store.arrays, items=args.items)
-    options.give_out(_tables(results, args), args)
+    cited = results.citations() if output.is_latex(args) else {}
+    output.give_out([_ours(made, args.ours) for made in _tables(results, args)], args, cited)
     return 0
+
+
+def _ours(made: Table | Figure, names: Sequence[str]) -> Table | Figure:
+    """The same with the user's own methods marked."""
+    from bench.errors import ParameterError
+    from bench.reporting.tables import Table
+
+    if names and not isinstance(made, Table):
+        raise ParameterError("--ours marks the rows of a table; this report is none. Leave it out.")
+    return made.ours(names) if names and isinstance(made, Table) else made
 
 
 def _tables(results: Results, args: argparse.Namespace) -> list[Table | Figure]:
@@ -90,13 +103,14 @@ def _tables(results: Results, args: argparse.Namespace) -> list[Table | Figure]:
 
     requested = [args.report] if results.records or not args.published else []
     reports = list(dict.fromkeys([*requested, *(["published"] if args.published else [])]))
-    if len(reports) > 1 and options.format_of(args) == "csv":
+    if len(reports) > 1 and output.format_of(args) == "csv":
         raise ParameterError("--published adds a table, but CSV holds one. Use --report published.")
     if args.significance and "map_table" not in reports:
         raise ParameterError(
             f"--significance works only with --report map_table; got --report {args.report}."
         )
-    return [results.render(report, **_options_of(report, args)) for report in reports]
+    render = results.printed if output.is_latex(args) else results.render
+    return [render(report, **_options_of(report, args)) for report in reports]
 
 
 def _options_of(report: str, args: argparse.Namespace) -> dict[str, object]:
@@ -112,6 +126,7 @@ def _options_of(report: str, args: argparse.Namespace) -> dict[str, object]:
         chosen["significance"] = True
     if report == args.report:
         chosen |= {} if args.metric is None else {"metric": args.metric}
+        chosen |= {"band": True} if args.band else {}
         for text in args.option:
             name, equals, value = text.partition("=")
             if not equals:

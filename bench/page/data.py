@@ -22,12 +22,13 @@ from bench.records import (
     RunSpec,
     origin,
 )
+from bench.reporting.protocol import schedules
 from bench.reporting.significance import LEVEL
+from bench.reporting.style import COLOURS
 from bench.reporting.tables import Block, Table
 from bench.results import Results
 
 BOUNDS = ("pessimistic", "optimistic")
-COLOURS = 7  # of page.css, as of the figures; then they come again, dashed
 MOST_ROUNDS = 40  # points of a curve over rounds
 
 
@@ -139,7 +140,8 @@ def _words(name: str) -> str:
 def _styles(results: Results) -> dict[str, dict[str, Any]]:
     """Every method's colour and dash: those it has in the figures."""
     rivals: dict[str, dict[str, Any]] = {
-        label: {"colour": f"c{i % COLOURS}", "dash": i // COLOURS % 3} for label, i in results.places.items()
+        label: {"colour": f"c{i % len(COLOURS)}", "dash": i // len(COLOURS) % 3}
+        for label, i in results.places.items()
     }
     return rivals | {label: {"colour": kind, "dash": 3} for label, kind in results.references.items()}
 
@@ -151,20 +153,27 @@ def _protocol(
     pool = next((p for p in pools if p != "none"), "none")
     first = records[index[rows[0]["key"]]]
     spec = first.spec
+    own = schedules(records[index[row["key"]]] for row in rows)
+    own = "" if own == str(spec.schedule) else own
     methods = {
         row["method"]: {"mark": row["mark"], "reference": REFERENCES.get(row["reference"], row["reference"])}
         for row in rows
     }
     return {
         "title": ", ".join(
-            [spec.database, str(spec.schedule), f"pool {pool}", f"evaluate {spec.evaluate}"]
+            [
+                spec.database,
+                "own schedules" if own else str(spec.schedule),
+                f"pool {pool}",
+                f"evaluate {spec.evaluate}",
+            ]
             + ([f"train {spec.train}, {first.part} items"] if spec.train != "all" else [])
             + [f"{name} {value:g}" for name, value in _withheld(spec)]
             + ([f"VALIDATION ({spec.val})"] if spec.val else [])
         ),
-        "facts": list(_facts(spec, pool, first.part)),
+        "facts": list(_facts(spec, pool, first.part, own)),
         "spec": {
-            "schedule": f"{spec.schedule.order}:{spec.schedule.size}",
+            "schedule": "" if own else f"{spec.schedule.order}:{spec.schedule.size}",
             **{name: getattr(spec, name) for name in ("database", "evaluate", "val")},
             "last": spec.schedule.last,
             "withheld": dict(_withheld(spec)),
@@ -177,13 +186,13 @@ def _protocol(
     }
 
 
-def _facts(spec: RunSpec, pool: str, part: str) -> Iterator[tuple[str, str]]:
+def _facts(spec: RunSpec, pool: str, part: str, own: str) -> Iterator[tuple[str, str]]:
     """The axes of a protocol with their meanings."""
     schedule, kind = spec.schedule, stream.parse_pool(pool)[0]
     yield "database", f"{spec.database}: {DATABASES[spec.database]}"
     order = ORDERS[schedule.order].replace("SIZE", str(schedule.size)).replace("GROUPS", str(schedule.size))
     remainder = "is a short chunk" if schedule.last == "short" else "joins the last chunk"
-    yield "schedule", f"{schedule}: {order}; a remainder {remainder}"
+    yield "schedule", own or f"{schedule}: {order}; a remainder {remainder}"
     yield "pool", f"{pool}: {next(words for name, words in stream.POOLS.items() if name.startswith(kind))}"
     yield (
         "evaluated",

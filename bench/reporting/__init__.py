@@ -68,6 +68,8 @@ from bench.reporting.protocol import (
     by_label,
     by_row,
     chance_level,
+    clock,
+    clock_line,
     dataset_of,
     grouped,
     parallel,
@@ -88,6 +90,7 @@ from bench.reporting.significance import (
 )
 from bench.reporting.style import PAGE_WIDTH, Look, by_direction, grid, label_edges, legend, log_ticks
 from bench.reporting.tables import Block, Column, Entry, Row, Table
+from bench.reporting.units import digits, duration, size
 
 # a report and its options
 __all__ = ["Block", "Column", "Entry", "Figure", "Metric", "Plot", "Row", "Table"]
@@ -99,6 +102,7 @@ __all__ += ["fidelity", "kind_of", "read_toml"]
 # which records stand together, and the text around them
 __all__ += ["Protocol", "breaches", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
 __all__ += ["BREACH", "DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE"]
+__all__ += ["clock", "clock_line", "digits", "duration", "size"]
 # metrics
 __all__ += ["chance_level", "chance_name", "check_metric", "definition", "mean", "metric_title"]
 __all__ += ["WITHIN_RADIUS", "parse_metric", "per_query", "pr_curve", "short"]

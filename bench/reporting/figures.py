@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ParameterError
-from bench.reporting import fonts, writing
+from bench.reporting import eps, fonts, writing
 from bench.reporting.style import RC
 from bench.reporting.tables import csv_of
 
-FORMATS = ("pdf", "svg", "png")
+FORMATS = ("pdf", "eps", "svg", "png")
+PATTERN = "{name}"  # in the name of a file: the plot's own name stands in its place
 _METADATA: dict[str, tuple[str, dict[str, None]]] = {  # where the digest goes, and omitted fields
     "pdf": ("Subject", {"CreationDate": None}),
+    "eps": ("Creator", {}),
     "svg": ("Description", {"Date": None}),
     "png": ("Description", {}),
 }
@@ -64,12 +66,16 @@ class Drawing:
             if engine := drawn.get_layout_engine():
                 engine.execute(drawn)
                 drawn.set_layout_engine(None)  # laid out once; with an engine every file is drawn twice
-            return [self._save(drawn, form) for form in formats]
+            last = sorted(formats, key=lambda form: form == "eps")  # drawn after its colours became opaque
+            files = {form: self._save(drawn, form) for form in last}
+            return [files[form] for form in formats]
 
     def _save(self, drawn: Any, form: str) -> Path:
         name, left_out = _METADATA[form]
         metadata = {name: f"numbers {self.digest}", **left_out}
         out = self.stem.with_name(f"{self.stem.name}.{form}")
+        if form == "eps":
+            return writing.atomically(out, lambda path: path.write_bytes(eps.of(drawn, metadata)))
         return writing.atomically(out, lambda path: drawn.savefig(path, format=form, metadata=metadata))
 
 
@@ -128,10 +134,32 @@ class Figure:
         return [path for drawing in self.drawings(folder, stem) for path in drawing.save(formats)]
 
     def save_as(self, out: Path) -> list[Path]:
-        """Write every plot to ``out``, whose suffix is the format; several get their names appended."""
-        form = out.suffix.removeprefix(".")
+        """Write the plot to ``out``, whose suffix is the format; ``.csv`` takes the numbers of all plots.
+
+        Several plots need ``{name}`` in the file's name, where each puts its own.
+        """
+        form = out.suffix.removeprefix(".").lower()
+        if form == "csv":
+            return [writing.text(out, self.to_csv() + "\n")]
         if form not in FORMATS:
             raise ParameterError(
-                f"--out {out}: a figure is written as {', '.join(FORMATS)}. Change its suffix."
+                f"--out {out}: a figure is written as {', '.join(FORMATS)}, and its numbers as csv. "
+                "Change the suffix."
             )
-        return self.save(out.parent, out.stem, (form,))
+        if len(self.plots) > 1 and PATTERN not in out.stem:
+            names = ", ".join(plot.name for plot in self.plots)
+            raise ParameterError(
+                f"--out {out}: the figure has {len(self.plots)} plots ({names}); expected one, or {PATTERN} "
+                f"in the file name. Give --out '{out.with_name(f'{out.stem}-{PATTERN}{out.suffix}')}', or "
+                "select one of them."
+            )
+        return [
+            path
+            for plot in self.plots
+            for path in Drawing(plot, _named(out, plot.name), self.digest, self.rc).save((form,))
+        ]
+
+
+def _named(out: Path, name: str) -> Path:
+    """The path of a plot's files without the suffix, with the plot's name for the pattern."""
+    return out.with_name(out.stem.replace(PATTERN, name).strip("-_") or name or "figure")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Self
@@ -65,8 +65,7 @@ class Axes:
     x: str
     y: str
     xscale: Literal["linear", "log", "log2"] = "linear"
-    markers: bool = False
-    unit: bool = False  # both from 0 to 1, and x shared
+    unit: bool = False  # both within 0 and 1, and x shared
     counts: bool = False  # x is a count
     at: str = ""
 
@@ -154,7 +153,7 @@ def draw_panels(
         axis.set_title(panel.title)
         if draw is None:
             for label, curve in panel.curves.items():
-                draw_curve(axis, label, curve, looks, markers=axes.markers)
+                draw_curve(axis, label, curve, looks)
         else:
             draw(axis, panel.curves, looks)
         if axes.xscale == "log":
@@ -166,19 +165,29 @@ def draw_panels(
         if axes.counts:
             axis.xaxis.get_major_locator().set_params(integer=True)
         if axes.unit:
-            axis.set(xlim=(0, 1.02), ylim=(0, 1.02))
+            axis.set(xlim=_limits(c.x for p in panels for c in p.curves.values()))
+            axis.set(ylim=_limits(c.y for p in panels for c in p.curves.values()))
     label_edges(places, axes.x, axes.y)
     legend(canvas, places)
     return canvas
 
 
-def draw_curve(axis: Any, label: str, curve: Curve, looks: Mapping[str, Look], *, markers: bool) -> None:
-    """A line with its band of one standard deviation."""
+def _limits(values: Iterable[Values]) -> tuple[float, float]:
+    """The range of values within 0 and 1, with a margin of a twentieth that ends a little beyond them."""
+    every = np.concatenate([np.ravel(v) for v in values])
+    low, high = float(np.nanmin(every)), float(np.nanmax(every))
+    margin = 0.05 * max(high - low, 0.02)
+    return max(low - margin, -0.02), min(high + margin, 1.02)
+
+
+def draw_curve(axis: Any, label: str, curve: Curve, looks: Mapping[str, Look]) -> None:
+    """A line with its band of one standard deviation, and markers: on every point, or on about eight."""
     if label == BASELINE:
         axis.plot(curve.x, curve.y, label=label, **CHANCE)
         return
-    look = looks[label]
-    axis.plot(curve.x, curve.y, label=label, **(look.points if markers else look.line))
+    look, step = looks[label], max(1, len(curve.x) // 8)
+    first = sum(map(ord, label)) % step  # so that not all markers meet
+    axis.plot(curve.x, curve.y, label=label, markevery=(first, step), **look.points)
     if curve.spread is not None:
         low, high = curve.y - curve.spread, curve.y + curve.spread
         axis.fill_between(curve.x, low, high, color=look.color, alpha=0.15, linewidth=0)

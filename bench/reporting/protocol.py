@@ -119,7 +119,7 @@ class Protocol:
         lines = [] if "database" in swept else [f"database {spec.database}: {DATABASES[spec.database]}"]
         mixed = any(r.spec.pool != self.pool for r in self.records)
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
-        axes = {"schedule": spec.schedule, "pool": pool, "evaluate": spec.evaluate}
+        axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": spec.evaluate}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
         if spec.train != "all" and "train" not in swept:
             lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
@@ -211,7 +211,8 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
 
     Records are apart when they differ in database, schedule, evaluate, labelled, paired, train, val or
     directions, in the part of the database that their scores are over or, for the same dataset, in its
-    fingerprint. So they are in pool, but a method
+    fingerprint. Datasets whose own schedules differ in the size of chunks stand together where each runs
+    its own. Records are also apart when they differ in pool, but a method
     without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
     that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart.
     Raises ParameterError where there is no record, StoreError where records disagree on a chance level that
@@ -229,7 +230,39 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
             known.append(record.data)
         version = known.index(record.data) if record.data else 0
         groups.setdefault((*base, version), []).append(record)
-    return [part for group in groups.values() for part in _by_pool(results, group)]
+    kept = [name for name in APART if name not in swept]
+    shared = (
+        _own_schedules(results, groups, 1 + kept.index("schedule")) if "schedule" in kept else groups.values()
+    )
+    return [part for group in shared for part in _by_pool(results, group)]
+
+
+def _own_schedules(
+    results: Results, groups: Mapping[tuple[Any, ...], list[RunRecord]], place: int
+) -> Iterable[list[RunRecord]]:
+    """Join groups that differ only in the size of chunks, where every dataset has its own default size.
+
+    ``place`` is that of the schedule in the keys.
+    """
+    joined: dict[tuple[Any, ...], list[RunRecord]] = {}
+    for key, records in groups.items():
+        own = {dataset_of(r): r.spec for r in records}
+        if all(results.own_schedule(spec) for spec in own.values()):
+            schedule = key[place]
+            key = (*key[:place], (schedule.order, schedule.last), *key[place + 1 :])
+        joined.setdefault(key, []).extend(records)
+    return joined.values()
+
+
+def schedules(records: Iterable[RunRecord]) -> str:
+    """The schedule of records of one protocol, or that of each dataset where every one has its own.
+
+    Datasets in order of appearance: ``wiki shuffled:500, fashion shuffled:2000 (each dataset's own)``.
+    """
+    by_name = {dataset_of(r): str(r.spec.schedule) for r in records}
+    if len(set(by_name.values())) == 1:
+        return next(iter(by_name.values()))
+    return ", ".join(f"{name} {text}" for name, text in by_name.items()) + " (each dataset's own)"
 
 
 def by_dataset(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
@@ -303,6 +336,26 @@ def dataset_of(record: RunRecord) -> str:
 def parallel(records: Iterable[RunRecord]) -> bool:
     """Whether any of the records was timed while other cells ran."""
     return any(int(r.environment.get("jobs", 1)) > 1 for r in records)
+
+
+def clock(records: Iterable[RunRecord]) -> str:
+    """The suffix of the stages whose seconds to show: "_cpu" where the wall clock is noisy, else "".
+
+    It is noisy where other cells ran beside, or where the CPU was at work for less than four fifths of it.
+    """
+    ran = [r for r in records if not r.word]
+    spent = [r.seconds for record in ran for r in record.rounds]
+    wall = sum(s[name] for s in spent for name in s if f"{name}_cpu" in s)
+    cpu = sum(s[f"{name}_cpu"] for s in spent for name in s if f"{name}_cpu" in s)
+    measured = bool(spent) and all("fit_cpu" in s for s in spent if "fit" in s)
+    return "_cpu" if measured and (parallel(ran) or cpu < 0.8 * wall) else ""
+
+
+def clock_line(suffix: str) -> str:
+    """The line of a caption on the clock that :func:`clock` chose."""
+    if not suffix:
+        return "seconds of wall clock"
+    return "CPU seconds of all threads, since other work on the machine makes the wall clock noisy"
 
 
 def breaches(records: Iterable[RunRecord]) -> Iterator[str]:

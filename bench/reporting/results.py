@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 from bench.contract.params import parameters
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.records import PARTS, Contrast, RoundRecord, RunRecord
+from bench.records import PARTS, Contrast, RoundRecord, RunRecord, RunSpec
 from bench.reporting import options, style
 from bench.reporting.evidence import Evidence, Loader
 from bench.reporting.figures import Figure
 from bench.reporting.names import distinct
+from bench.reporting.references import Reference
 from bench.reporting.tables import Table
 
 if TYPE_CHECKING:
     from bench.contract.method import Method
     from bench.data.describe import DatasetStatistics
 
+_PRINTED = {"band": False, "average": True}  # options of reports, in a paper
 Describe = Callable[[RunRecord], "DatasetStatistics | None"]
 
 
@@ -58,6 +60,7 @@ class Results:
         self.contrasts, self.swept = tuple(contrasts), tuple(swept)
         self._describe = describe
         self._methods: dict[str, type[Method] | None] = {}
+        self._schedules: dict[str, str] = {}  # dataset → its default
 
     def but(self, **changes: Any) -> Results:
         """The same results with other arguments: ``but(records=some, contrasts=rows)``."""
@@ -87,6 +90,15 @@ class Results:
     def looks(self) -> dict[str, style.Look]:
         """Colour, marker and dash of every method, by label."""
         return style.looks(self.places, self.references)
+
+    def own_schedule(self, spec: RunSpec) -> bool:
+        """Whether a cell runs the default schedule of its dataset; False where that is not installed."""
+        if spec.dataset not in self._schedules:
+            try:
+                self._schedules[spec.dataset] = registry.get("dataset", spec.dataset).schedule
+            except BenchError:
+                self._schedules[spec.dataset] = ""
+        return f"{spec.schedule.order}:{spec.schedule.size}" == self._schedules[spec.dataset]
 
     def method(self, name: str) -> type[Method] | None:
         """The class of a method; None where it is not installed or cannot be imported."""
@@ -120,6 +132,21 @@ class Results:
         if (isinstance(made, Table) and not made.blocks) or (isinstance(made, Figure) and not made.plots):
             raise ParameterError(f"report {report!r}: none of {len(self)} cells has numbers to show.")
         return made
+
+    def printed(self, report: str, **chosen: Any) -> Any:
+        """The same for a paper: without the bands of tied items and with an average, if not ``chosen``."""
+        known = options.declared(report)
+        return self.render(report, **{name: v for name, v in _PRINTED.items() if name in known} | chosen)
+
+    def differs_in_print(self, report: str) -> bool:
+        """Whether :meth:`printed` makes another table than :meth:`render`."""
+        return bool(_PRINTED.keys() & options.declared(report).keys())
+
+    def citations(self) -> dict[str, Reference]:
+        """Label → paper of the methods that name one and are installed."""
+        classes = {r.spec.label: self.method(r.spec.method) for r in self.records}
+        papers = {label: cls.source.paper for label, cls in classes.items() if cls is not None}
+        return {label: Reference.of(paper) for label, paper in papers.items() if paper}
 
     def table(self, metric: str | None = None, *, report: str = "map_table", **chosen: Any) -> Table:
         """The table that a report makes; ``chosen`` are its options, ``metric`` one of them."""

@@ -1,6 +1,8 @@
 """How every figure looks: one style, and for every method its own colour, marker and dash.
 
-Colours are the colour-blind safe ones of seaborn; grey and black are kept for references and chance.
+The first colours are the colour-blind safe ones of seaborn, the others dark or strong ones between them;
+grey and black are kept for references and chance. Figures are drawn as wide as they are printed, one of two
+columns or the page, so that their letters keep their size.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+COLUMN_WIDTH = 3.5  # inches, of one of two columns
 PAGE_WIDTH = 6.6  # inches, of a page's text
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, and has → λ ≤
@@ -44,8 +47,12 @@ RC: dict[str, Any] = {
     "svg.hashsalt": "hashbench",
 }
 CHANCE: dict[str, Any] = {"color": "black", "linestyle": (0, (1, 1.5)), "linewidth": 1.0}
-_ORDER = (0, 1, 2, 3, 4, 9, 5)  # of seaborn's colours; yellow and pink are too light for lines
+COLOURS = (
+    *("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#ca9161"),
+    *("#332288", "#882255", "#999933", "#e6399b", "#117733", "#8c6bff", "#b30000"),
+)
 _MARKERS = "osD^vPX<>*"
+_REFERENCE_MARKERS = "+x12"
 _DASHES: tuple[Any, ...] = ("solid", (0, (4, 1.5)), (0, (1, 1)))
 _GREYS = {"oracle": "#555555", "real-valued": "#999999"}
 
@@ -65,7 +72,8 @@ class Look:
     @property
     def points(self) -> dict[str, Any]:
         """A line with its marker."""
-        return {**self.line, "marker": self.marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
+        edge = self.color if self.marker in _REFERENCE_MARKERS else "white"
+        return {**self.line, "marker": self.marker, "markeredgecolor": edge, "markeredgewidth": 0.5}
 
 
 def places(labels: Iterable[str]) -> dict[str, int]:
@@ -91,23 +99,20 @@ def _default_methods() -> tuple[str, ...]:
 
 def looks(places: Mapping[str, int], references: Mapping[str, str]) -> dict[str, Look]:
     """The look of every rival, by its place, and of every reference, by its kind."""
-    import seaborn
-
-    colours = seaborn.color_palette("colorblind")
     styles = {}
     for label, i in places.items():
-        dash = _DASHES[i // len(_ORDER) % len(_DASHES)]
-        styles[label] = Look(colours[_ORDER[i % len(_ORDER)]], _MARKERS[i % len(_MARKERS)], dash)
-    for label, kind in references.items():
-        styles[label] = Look(_GREYS.get(kind, "#777777"), "", (0, (6, 1, 1, 1)))
+        dash = _DASHES[i // len(COLOURS) % len(_DASHES)]
+        styles[label] = Look(COLOURS[i % len(COLOURS)], _MARKERS[i % len(_MARKERS)], dash)
+    for i, (label, kind) in enumerate(references.items()):
+        styles[label] = Look(_GREYS.get(kind, "#777777"), _REFERENCE_MARKERS[i % 4], (0, (6, 1, 1, 1)))
     return styles
 
 
 def grid(rows: int, columns: int, *, height: float = 1.75, **options: Any) -> tuple[Any, Any]:
-    """A new figure and its axes (rows, columns); narrower than the page where there are few columns."""
+    """A new figure and its axes (rows, columns): one column of a page wide for two of them, else a page."""
     from matplotlib.figure import Figure as Canvas
 
-    width = min(PAGE_WIDTH, 0.6 + 2.4 * columns)
+    width = COLUMN_WIDTH if columns <= 2 else PAGE_WIDTH
     canvas = Canvas(figsize=(width, height * rows + 0.1), layout="constrained")
     return canvas, canvas.subplots(rows, columns, squeeze=False, **options)
 
@@ -155,9 +160,16 @@ def legend(canvas: Any, axes: Any) -> None:
     if not handles:
         return
     width, height = canvas.get_size_inches()
-    columns = max(1, min(5, int(width / (0.065 * max(map(len, handles)) + 0.55)), len(handles)))
+    columns = max(1, min(6, int(width / (0.062 * max(map(len, handles)) + 0.45)), len(handles)))
     canvas.set_size_inches(width, height + 0.17 * -(-len(handles) // columns) + 0.15)
-    canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
+    canvas.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        handlelength=1.8,
+        columnspacing=1.2,
+    )
 
 
 def label_edges(axes: Any, x: str, y: str) -> None:

@@ -11,11 +11,13 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import combining, east_asian_width
 
+from bench.errors import UnknownNameError
 from bench.printing import shown
+from bench.reporting.tex import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 WIDTH = 100  # of plain text
 LABEL_WIDTH = 22  # a longer label is broken, after a comma where it has one
-LATEX_WIDTH, LATEX_LINES = 94, 42  # characters and lines in \footnotesize that fit a page
-LATEX_NOTE, LATEX_NOTES = 105, 16  # characters of a line of notes, and lines that fit below a full grid
 GAP = "  "  # between two columns of plain text
 
 Mark = Literal["", "best", "second"]
@@ -58,7 +58,7 @@ Marked = tuple[Row, list[Mark]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One grid: numbers of one protocol, which ``caption`` describes."""
+    """One grid: numbers of one protocol, which ``caption`` describes, and ``brief`` in a few words."""
 
     caption: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -66,11 +66,17 @@ class Block:
     foot: tuple[Row, ...] = ()  # below a rule, never marked
     notes: tuple[str, ...] = ()
     stub: int = 1  # leading columns that name a row
+    brief: str = ""  # the caption in print; by default the title of the table
 
     def marks(self) -> list[list[Mark]]:
         """Best and second of every column of ``rows``; equal texts get equal marks."""
         by_column = [_marks(c, [row[i] for row in self.rows]) for i, c in enumerate(self.columns)]
         return [list(row) for row in zip(*by_column, strict=True)]
+
+    def ours(self, names: Sequence[str]) -> Block:
+        """The same block with ``(ours)`` after these methods."""
+        heads = [replace(h, extra=f"{h.extra} (ours)") if h.text in names else h for h, *_ in self.rows]
+        return replace(self, rows=tuple((h, *row[1:]) for h, row in zip(heads, self.rows, strict=True)))
 
     def marked(self) -> tuple[list[Marked], list[Marked]]:
         """The rows with their marks, and those of the foot, which has none."""
@@ -98,6 +104,17 @@ class Table:
             blocks.append(block)
             data += numbers
         return cls(title=title, blocks=tuple(blocks), data=data)
+
+    def ours(self, names: Sequence[str], *, strict: bool = True) -> Table:
+        """The same table with ``(ours)`` after these methods.
+
+        Raises UnknownNameError for one without a row, if ``strict``.
+        """
+        known = {row[0].text for block in self.blocks for row in block.rows}
+        for name in names:
+            if strict and name not in known:
+                raise UnknownNameError("method in the table", name, known)
+        return replace(self, blocks=tuple(block.ours(names) for block in self.blocks))
 
     def __str__(self) -> str:
         return self.to_text()
@@ -127,10 +144,11 @@ class Table:
         """``data`` as CSV with one header row; an absent value is an empty field."""
         return csv_of(self.data)
 
-    def to_latex(self) -> str:
-        """One ``table`` environment per block; needs ``\\usepackage{booktabs}`` and nothing else."""
-        head = f"% {_one_line(self.title)}; needs \\usepackage{{booktabs}}"
-        return "\n\n".join([head, *map(_latex_block, self.blocks)])
+    def to_latex(self, *, label: str = "", cite: Mapping[str, str] | None = None) -> str:
+        """For a paper: see :func:`bench.reporting.latex.latex_of`."""
+        from bench.reporting.latex import latex_of
+
+        return latex_of(self, label=label, cite=cite)
 
     def to_html(self) -> str:
         """A ``section`` with one HTML table per block, escaped; the classes are ``best`` and ``second``.
@@ -188,7 +206,7 @@ def _marks(column: Column, entries: Sequence[Entry]) -> list[Mark]:
     return [names.get(c.text, "") if c.value is not None else "" for c in entries]
 
 
-def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
+def groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
     """Runs of neighbouring columns with the same group, and their lengths."""
     return [(group, len(list(run))) for group, run in itertools.groupby(columns, key=lambda c: c.group)]
 
@@ -231,7 +249,7 @@ def _panels(block: Block, widths: Sequence[int], width: int) -> list[list[int]]:
 
     panels: list[list[int]] = [[]]
     start = block.stub
-    for _, length in _groups(block.columns[block.stub :]):
+    for _, length in groups(block.columns[block.stub :]):
         group = list(range(start, start + length))
         start += length
         if panels[-1] and not fits(panels[-1] + group):
@@ -250,7 +268,7 @@ def _widths(block: Block, *, styled: bool) -> list[int]:
         entries = [_entry_lines(row[i], column, "", styled=styled) for row in block.rows + block.foot]
         widths.append(max([wide(column.name), *(_length(line) for lines in entries for line in lines)]))
     start = 0
-    for group, length in _groups(block.columns):
+    for group, length in groups(block.columns):
         spare = sum(widths[start : start + length]) + len(GAP) * (length - 1)
         widths[start] += max(0, max(map(wide, _broken(group))) - spare)
         start += length
@@ -308,7 +326,7 @@ def _panel(block: Block, indices: list[int], every_width: Sequence[int], *, styl
 def _group_lines(columns: Sequence[Column], widths: Sequence[int]) -> Iterator[Line]:
     """The names of the groups, standing on a rule each."""
     names, spans, start = [], [], 0
-    for group, length in _groups(columns):
+    for group, length in groups(columns):
         names.append(_broken(group) if group else [])
         spans.append(sum(widths[start : start + length]) + len(GAP) * (length - 1))
         start += length
@@ -355,7 +373,7 @@ def _joined(parts: Sequence[Line], columns: Sequence[Column], widths: Sequence[i
 
 def markdown(text: str) -> str:
     """Escape the markup of GitHub's Markdown; ``_`` inside a word is not markup."""
-    return re.sub(r"[\\*<|~]|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)", r"\\\g<0>", _one_line(text))
+    return re.sub(r"[\\*<|~]|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)", r"\\\g<0>", one_line(text))
 
 
 def _markdown_block(block: Block) -> str:
@@ -375,163 +393,11 @@ def _markdown_entry(entry: Entry, mark: Mark) -> str:
     return before + markdown(entry.text) + after + markdown(entry.extra) + below
 
 
-# LaTeX
-
-_LATEX = {
-    "\\": "\\textbackslash{}",
-    "^": "\\textasciicircum{}",
-    "~": "\\textasciitilde{}",
-    "-": "-{}",  # only before another one, which would make a dash of the two
-    **{c: "\\" + c for c in "_%&#{}$"},
-    **{c: f"${c}$" for c in "<>|"},
-    **{c: f"{{{c}}}" for c in "[]*"},  # at the start of a row \\ would take them as its argument
-    "→": "$\\to$",
-    "±": "$\\pm$",
-    "×": "$\\times$",
-    "≤": "$\\leq$",
-    "≥": "$\\geq$",
-    "·": "$\\cdot$",
-    "⋆": "$^\\star$",
-    "†": "$^\\dagger$",
-    "‡": "$^\\ddagger$",
-    "◊": "$^\\diamond$",
-    "∅": "$^\\emptyset$",
-    "∥": "$^\\parallel$",
-    "§": "\\S{}",
-    "¶": "\\P{}",
-    "–": "--",
-    "—": "---",
-    "…": "\\dots{}",
-    "≈": "$\\approx$",
-    "λ": "$\\lambda$",
-    "µ": "$\\mu$",
-    "−": "$-$",
-}
-
-
-def latex(text: str) -> str:
-    """Escape plain text for LaTeX; a character that needs more than its default fonts is named.
-
-    >>> latex("50 % of lcdh_a & I→T")
-    '50 \\\\% of lcdh\\\\_a \\\\& I$\\\\to$T'
-    """
-    return re.sub(r"-(?=-)|[^-\w\s.,:;!?'\"()/=+@`]|_|[^\x00-\x7f]", _latex_char, _one_line(text))
-
-
-def _latex_char(match: re.Match[str]) -> str:
-    char = match[0]
-    if char in _LATEX:
-        return _LATEX[char]
-    return char if char.isalpha() and "À" <= char <= "ÿ" else f"(U+{ord(char):04X})"
-
-
-def _latex_block(block: Block) -> str:
-    """One or more pages: surplus columns go below the others, surplus rows and notes to the next page."""
-    widths = _widths(block, styled=True)
-    pages: list[_LatexPage] = []
-    room = 0
-    for indices in _panels(block, widths, LATEX_WIDTH):
-        for rows in _latex_runs(block.rows):
-            height = sum(map(_latex_height, (block.rows[i] for i in rows)))
-            if height > room or not pages:
-                pages.append(_LatexPage([], []))
-                room = LATEX_LINES
-            pages[-1].panels.append((indices, rows))
-            room -= height
-    room += LATEX_NOTES
-    for note in block.notes:
-        height = -(-len(note) // LATEX_NOTE)
-        if height > room:
-            pages.append(_LatexPage([], []))
-            room = LATEX_LINES + LATEX_NOTES
-        pages[-1].notes.append(note)
-        room -= height
-    return "\n\n".join(_latex_page(block, page, i) for i, page in enumerate(pages))
-
-
-class _LatexPage(NamedTuple):
-    """One page of a block: grids of some columns and rows, and notes below them."""
-
-    panels: list[tuple[list[int], range]]
-    notes: list[str]
-
-
-def _latex_height(row: Row) -> int:
-    return 2 if any(entry.below for entry in row) else 1
-
-
-def _latex_runs(rows: Sequence[Row]) -> Iterator[range]:
-    """Rows that fit a page, run by run; one empty run where there are none."""
-    start = height = 0
-    for i, row in enumerate(rows):
-        height += _latex_height(row)
-        if height > LATEX_LINES:
-            yield range(start, i)
-            start, height = i, _latex_height(row)
-    yield range(start, len(rows))
-
-
-def _latex_page(block: Block, page: _LatexPage, number: int) -> str:
-    """One ``table`` environment; continuations keep the number of the first."""
-    caption = "; ".join(map(latex, block.caption if number == 0 else (*block.caption[:1], "continued")))
-    lines = ["\\begin{table}", "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}"]
-    lines += ["\\addtocounter{table}{-1}"] if number else []
-    lines.append(f"\\caption{{{caption}.}}")
-    for i, (indices, rows) in enumerate(page.panels):
-        lines += [*(["\\par\\medskip"] if i else []), *_latex_panel(block, indices, rows)]
-    if page.notes:
-        lines += ["\\par\\smallskip", "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright"]
-        lines += ["\\par\n".join(map(latex, page.notes)), "\\end{minipage}"]
-    return "\n".join([*lines, "\\end{table}"])
-
-
-def _latex_panel(block: Block, indices: Sequence[int], rows: range) -> list[str]:
-    """Some columns and rows of a block as a ``tabular``; the foot is below the last row."""
-    columns = [block.columns[i] for i in indices]
-    body, foot = block.marked()
-
-    def line(row: Row, marks: Sequence[Mark]) -> str:
-        return _latex_row([row[i] for i in indices], [marks[i] for i in indices])
-
-    below = [line(*marked) for marked in foot] if rows.stop == len(body) else []
-    return [
-        f"\\begin{{tabular}}{{{''.join(c.align[0] for c in columns)}}}",
-        "\\toprule",
-        *(_latex_groups(columns) if any(c.group for c in columns) else ()),
-        " & ".join(latex(c.name) for c in columns) + " \\\\",
-        "\\midrule",
-        *(line(*body[i]) for i in rows),
-        *(["\\midrule", *below] if below else ()),
-        "\\bottomrule",
-        "\\end{tabular}",
-    ]
-
-
-def _latex_groups(columns: Sequence[Column]) -> list[str]:
-    heads, rules, start = [], [], 1
-    for group, length in _groups(columns):
-        heads.append(f"\\multicolumn{{{length}}}{{c}}{{{latex(group)}}}")
-        if group:
-            rules.append(f"\\cmidrule(lr){{{start}-{start + length - 1}}}")
-        start += length
-    return [" & ".join(heads) + " \\\\", " ".join(rules)]
-
-
-def _latex_row(row: Sequence[Entry], marks: Sequence[Mark]) -> str:
-    forms = {"best": "\\textbf{%s}", "second": "\\underline{%s}", "": "%s"}
-    texts = [forms[m].replace("%s", latex(c.text)) + latex(c.extra) for c, m in zip(row, marks, strict=True)]
-    line = " & ".join(texts) + " \\\\"
-    if any(c.below for c in row):
-        below = [f"{{\\scriptsize {latex(c.below)}}}" if c.below else "" for c in row]
-        line += "\n" + " & ".join(below) + " \\\\"
-    return line
-
-
 # HTML
 
 
 def _html(text: str) -> str:
-    return html.escape(_one_line(text))
+    return html.escape(one_line(text))
 
 
 def _html_block(block: Block) -> str:
@@ -561,7 +427,7 @@ def _html_head(column: Column) -> str:
 
 def _html_groups(columns: Sequence[Column]) -> str:
     heads = (
-        f'<th colspan="{length}" scope="colgroup">{_html(group)}</th>' for group, length in _groups(columns)
+        f'<th colspan="{length}" scope="colgroup">{_html(group)}</th>' for group, length in groups(columns)
     )
     return f"<tr>{''.join(heads)}</tr>"
 
@@ -578,7 +444,3 @@ def _html_row(row: Row, marks: Sequence[Mark], block: Block) -> str:
         below = f"<br><small>{_html(entry.below)}</small>" if entry.below else ""
         entries.append(f'<{tag}{scope} class="{classes}"{value}>{inside}{_html(entry.extra)}{below}</{tag}>')
     return f"<tr>{''.join(entries)}</tr>"
-
-
-def _one_line(text: str) -> str:
-    return shown(re.sub(r"[\t-\r]+", " ", text))

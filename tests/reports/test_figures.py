@@ -96,9 +96,39 @@ def test_a_reference_takes_no_colour_also_from_figures_that_leave_it_out(study: 
     assert drawn == {r.spec.label: results.looks[r.spec.label] for r in rivals}
 
 
-def test_no_two_of_twenty_one_methods_look_the_same(study: Any) -> None:
-    looks = Results(study.records[:1], cast=[f"m{i}" for i in range(20)]).looks
-    assert len({(str(x.color), str(x.linestyle)) for x in looks.values()}) == 21
+def test_no_two_of_fourteen_methods_have_one_colour(study: Any) -> None:
+    looks = Results(study.records[:1], cast=[f"m{i}" for i in range(13)]).looks
+    assert len({str(x.color) for x in looks.values()}) == 14
+
+
+def test_no_two_of_a_hundred_methods_look_the_same(study: Any) -> None:
+    looks = Results(study.records[:1], cast=[f"m{i}" for i in range(99)]).looks
+    assert len({(str(x.color), str(x.linestyle), x.marker) for x in looks.values()}) == 100
+    assert len({(str(x.color), str(x.linestyle)) for x in list(looks.values())[:42]}) == 42
+
+
+def test_two_references_of_one_kind_have_different_markers(make: Make) -> None:
+    made = make({"a": 1.0, "b": 1.0, "c": 1.0}, references={"b": "oracle", "c": "oracle"}, seeds=1)
+    looks = made.results().looks
+    assert looks["b"].marker != looks["c"].marker
+
+
+def test_axes_of_shares_fit_the_data(study: Any) -> None:
+    plot = study.results().figure("pr_rank").plots[0]
+    low, high = plot.draw().axes[0].get_ylim()
+    values = [v for line in plot.draw().axes[0].lines for v in line.get_ydata()]
+    assert 0 < min(values) - low < 0.1 and high <= 1.02
+
+
+def test_every_line_has_markers(study: Any) -> None:
+    for name in ("pr_rank", "precision_at", "learning", "bits"):
+        axis = study.results().figure(name).plots[0].draw().axes[0]
+        assert all(line.get_marker() != "None" for line in axis.lines if line.get_label() != "chance"), name
+
+
+def test_two_panels_are_as_wide_as_a_column_of_two(make: Make) -> None:
+    study = make({"a": 1.0, "b": 2.0}, bits=(16,), seeds=1).results()
+    assert study.figure("pr_radius").plots[0].draw().get_size_inches()[0] == 3.5
 
 
 def test_precision_at_n_is_that_of_the_metrics(study: Any) -> None:

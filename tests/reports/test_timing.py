@@ -99,7 +99,7 @@ def test_seconds_are_shown_with_about_three_digits(seconds: float, shown: str) -
 
 def test_the_state_is_that_after_the_last_round() -> None:
     table = render([record(entry(0, state_bytes=10), entry(1, state_bytes=2_500_000))])
-    assert cell(table, "", "state") == "2.5 MB"
+    assert cell(table, "", "state") == "2.50 MB"
 
 
 def test_rewritten_bits_are_the_mean_over_rounds_that_had_an_index() -> None:
@@ -156,3 +156,20 @@ def test_rows_go_by_method_then_bits() -> None:
 def test_the_plain_numbers_are_not_rounded() -> None:
     row = render([record(entry(0, fit=1.23456, fit_cpu=2.34567))]).data[0]
     assert (row["fit_seconds"], row["fit_cpu_seconds"]) == (1.23456, 2.34567)
+
+
+def test_runs_beside_others_show_cpu_seconds_first_and_say_so() -> None:
+    table = render([record(entry(0, fit=3.0, fit_cpu=1.5), environment={"jobs": 4})])
+    assert cell(table, "", "fit") == "1.50 (3.00)"
+    assert "CPU seconds of all threads, since other work" in table.blocks[0].caption[0]
+
+
+def test_a_clock_that_ran_on_while_the_cpu_waited_is_noisy() -> None:
+    table = render([record(entry(0, fit=3.0, fit_cpu=1.5))])
+    assert cell(table, "", "fit") == "1.50 (3.00)"
+
+
+def test_a_run_alone_shows_the_wall_clock_first() -> None:
+    table = render([record(entry(0, fit=3.0, fit_cpu=2.9))])
+    assert cell(table, "", "fit") == "3.00 (2.90)"
+    assert "seconds of wall clock" in table.blocks[0].caption[0]

@@ -116,7 +116,7 @@ function command(n) {
   const seeds = n.records.map((x) => x.seed).sort((a, b) => a - b);
   const listed = seeds.every((seed, i) => seed === i) ? String(seeds.length) : `[${seeds.join(",")}]`;
   const parts = ["bench run", `--methods ${quoted(r.method)}`, `--datasets ${quoted(r.dataset)}`, `--bits ${r.bits}`,
-    `--seeds ${quoted(listed)}`, `--schedule ${s.schedule}`, s.last === "short" ? "--last short" : "",
+    `--seeds ${quoted(listed)}`, s.schedule ? `--schedule ${s.schedule}` : "", s.last === "short" ? "--last short" : "",
     `--database ${s.database}`, r.pool === "none" ? "" : `--pool ${r.pool}`, `--evaluate ${s.evaluate}`,
     ...Object.entries(s.withheld).map(([name, share]) => `--${name} ${share}`), s.val ? `--val ${s.val}` : "", `--directions ${protocol().directions.join(",")}`];
   return parts.filter(Boolean).join(" \\\n  ");

@@ -1,0 +1,157 @@
+"""Where a command puts its tables and figures: the terminal, or files whose suffix is the format."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.reporting.figures import Figure
+    from bench.reporting.references import Reference
+    from bench.reporting.tables import Table
+
+FORMATS = {
+    "terminal": "to_text",
+    "md": "to_markdown",
+    "csv": "to_csv",
+    "latex": "to_latex",
+    "html": "to_html",
+}
+_SUFFIXES = {".txt": "terminal", ".md": "md", ".csv": "csv", ".tex": "latex", ".html": "html", ".htm": "html"}
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the format of a table and the file to write it to."""
+    parser.add_argument(
+        "--format", choices=FORMATS, help="default: that of the suffix of --out, or terminal without --out"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write to this file instead of printing; its suffix is the format",
+    )
+
+
+def add_ours(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ours",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="mark your own method in tables; may be repeated",
+    )
+
+
+def add_print(parser: argparse.ArgumentParser) -> None:
+    """Add the choices of tables for a paper."""
+    add_ours(parser)
+    parser.add_argument(
+        "--band",
+        action="store_true",
+        help="keep the second line of an entry (tied items, trained items) in LaTeX, which leaves it out",
+    )
+
+
+def is_latex(args: argparse.Namespace) -> bool:
+    """Whether a table would be written as LaTeX."""
+    return args.format == "latex" or (args.out is not None and args.out.suffix.lower() == ".tex")
+
+
+def format_of(args: argparse.Namespace) -> str:
+    """The format of a table: that of --format, or of the suffix of --out, else ``terminal``.
+
+    Raises ParameterError for a suffix of no table, and for one that contradicts --format.
+    """
+    from bench.errors import ParameterError
+
+    if args.out is None:
+        return args.format or "terminal"
+    form = _SUFFIXES.get(args.out.suffix.lower(), "")
+    if not form:
+        raise ParameterError(
+            f"--out {args.out}: the suffix names no format of a table; expected {', '.join(_SUFFIXES)}. "
+            "Change it."
+        )
+    if args.format not in (None, form):
+        raise ParameterError(
+            f"--out {args.out}: the suffix means --format {form}; got --format {args.format}. "
+            "Change the suffix, or leave out --format."
+        )
+    return form
+
+
+def give_out(
+    reports: Sequence[Any], args: argparse.Namespace, cited: Mapping[str, Reference] | None = None
+) -> None:
+    """Print tables, or write them to ``--out``; figures are only written.
+
+    ``cited`` are the papers of methods: LaTeX cites them, and a file ``.bib`` beside it has them.
+    """
+    from bench.errors import ParameterError
+    from bench.reporting import writing
+    from bench.reporting.figures import Figure
+    from bench.reporting.tables import Table
+
+    figures = [one for one in reports if isinstance(one, Figure)]
+    if figures:
+        if len(reports) > 1:
+            raise ParameterError("a figure and a table cannot share one file. Ask for them one by one.")
+        _draw(figures[0], args)
+        return
+    form = format_of(args)
+    if form != "terminal" and not all(isinstance(one, Table) for one in reports):
+        raise ParameterError(
+            f"the report is neither a table nor a figure, so it has no format {form}; expected .txt. "
+            "Change the suffix of --out, or leave out --format."
+        )
+    if args.out is None and form == "terminal":
+        for i, one in enumerate(reports):
+            print("\n" if i else "", end="")
+            show(one)
+        return
+    if form == "latex":
+        keys = {label: reference.key for label, reference in (cited or {}).items()}
+        labels = ["" if args.out is None else args.out.stem, *[""] * len(reports)]
+        texts = [one.to_latex(label=label, cite=keys) for one, label in zip(reports, labels, strict=False)]
+    else:
+        texts = [getattr(one, FORMATS[form])() if isinstance(one, Table) else str(one) for one in reports]
+    text = "\n\n".join(text.rstrip() for text in texts) + "\n"
+    if args.out is None:
+        print(text, end="")
+        return
+    print(f"wrote {writing.text(args.out, text)}")
+    used = [reference for reference in (cited or {}).values() if f"\\cite{{{reference.key}}}" in text]
+    if used:
+        from bench.reporting.references import bibliography
+
+        print(f"wrote {writing.text(args.out.with_suffix('.bib'), bibliography(used))}")
+
+
+def _draw(figure: Figure, args: argparse.Namespace) -> None:
+    from bench.errors import ParameterError
+
+    if args.out is None:
+        raise ParameterError(f"{figure.title!r} is a figure, which cannot be printed. Give --out FILE.pdf.")
+    if args.format is not None:
+        raise ParameterError(f"{figure.title!r} is a figure, and --format is for tables. Leave it out.")
+    for path in figure.save_as(args.out):
+        print(f"wrote {path}")
+
+
+def show(report: Table | Any) -> None:
+    """Print a report: at a terminal with styles and at its width."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        from bench.printing import Steering
+
+        console = Console()
+        with console.capture() as styled:
+            console.print(report)
+        sys.stdout.write(Steering(styled.get()))
+    else:
+        print(report)
