@@ -33,8 +33,8 @@ def both_sides(query: Any, database: Any, queries: int) -> tuple[Packed, Packed]
     sides = (query, database)
     if any(map(_ragged, sides)) or (all(map(_listed, sides)) and not all(map(_zero_one, sides))):
         numbers = _of_lists("query", query), _of_lists("database", database)
-        classes = sorted({n for side in numbers for one in side for n in one})
-        return _masks(numbers[0], classes), _masks(numbers[1], classes)
+        every = sorted({n for side in numbers for one in side for n in one})
+        return _masks(numbers[0], every), _masks(numbers[1], every)
     asked, stored = dense(query), dense(database)
     if asked.ndim == stored.ndim == 2 and asked.shape == (1, queries) != (1, 1) and len(stored) == 1:
         asked, stored = asked[0], stored[0]  # class numbers in a row
