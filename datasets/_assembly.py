@@ -55,11 +55,14 @@ class Assembly:
     def _refuse_unknown_splits(self, roles: Mapping[str, Mapped]) -> None:
         unknown = _mapping.not_understood(self.available, roles)
         if unknown:
-            first = unknown[0].partition(" (")[0]
+            shapes = {name: "×".join(map(str, self.available[name].shape)) for name in unknown}
+            shown = ", ".join(f"{name} ({shape})" for name, shape in shapes.items())
+            mapping = _mapping.query_mapping(unknown, self.available, roles["image"].shape[0])
+            advice = f"Map it, for instance mapping={mapping}" if mapping else "Save them as query_index.npy"
             raise DataError(
-                f"{self.where}: has {', '.join(unknown)}, which may define the queries and is "
-                f"not understood; expected query arrays, or row numbers or a mask. Map it, for instance "
-                f"mapping=query_index:{first}, or ignore it: split=random."
+                f"{self.where}: has {shown}, which may define the queries and is not understood; expected "
+                f"query arrays, or the queries' rows as numbers or a mask. {advice}, or ignore it: "
+                "split=random."
             )
 
     def load(self) -> Dataset:
@@ -133,15 +136,15 @@ class Assembly:
         missing = int((~labelled).sum())
         if not missing or (self.unlabelled == "keep" and part.name == "train"):
             return np.ones_like(labelled), f"kept {missing} unlabelled {part.name} items" if missing else ""
+        if missing == len(labelled):
+            raise DataError(
+                f"files: no {part.name} row of {source} has a label; expected at least one. Map other labels."
+            )
         if self.unlabelled == "error":
             raise DataError(
                 f"files: {missing} of {len(labelled)} {part.name} rows of {source} have no label (first: row "
                 f"{int(part.ids[~labelled][0])}); {how}; expected at least one each. Write unlabelled=drop "
                 "or unlabelled=keep."
-            )
-        if missing == len(labelled):
-            raise DataError(
-                f"files: no {part.name} row of {source} has a label; expected at least one. Map other labels."
             )
         return labelled, f"dropped {missing} unlabelled {part.name} items"
 
@@ -172,7 +175,7 @@ def _check_shapes(roles: dict[str, Mapped]) -> None:
     for role, mapped in data.items():
         if not role.endswith("labels") and len(mapped.shape) != 2:
             if len(mapped.shape) < 2:
-                mapped.numbers()  # raises the reason for text and for Python objects
+                mapped.numbers()  # raises the reason for text, lists and Python objects
             raise DataError(
                 f"{mapped.where}: has shape {mapped.shape}; expected 2-d features (items, d). "
                 f"{_advice(mapped)}"
@@ -193,11 +196,16 @@ def _advice(mapped: Mapped) -> str:
             "If the middle axis is a sequence (tokens, patches), save its mean, x.mean(axis=1); or map "
             "another variable."
         )
+    if len(mapped.shape) == 1:
+        return (
+            "If it is one item, save it as a row, x[None, :]; if it holds one value per item, as a column, "
+            "x[:, None]; or map another variable."
+        )
     return "Extract features from raw images first, or map another variable."
 
 
 def _check_rows(split: dict[str, Mapped], asked: dict[str, Mapped]) -> None:
-    """Refuse an array that has another number of rows than most others of its split.
+    """Refuse an array without rows, or with another number of rows than most others of its split.
 
     The advice to transpose it covers its twin among the arrays of the queries ``asked``.
     """
@@ -206,14 +214,30 @@ def _check_rows(split: dict[str, Mapped], asked: dict[str, Mapped]) -> None:
     rows = {role: _rows(role, mapped, one_item) for role, mapped in split.items()}
     expected = max(rows.values(), key=list(rows.values()).count, default=0)
     for role, mapped in split.items():
+        if not rows[role]:
+            raise DataError(
+                f"{mapped.where}: has shape {mapped.shape}; expected at least one item. Save it again."
+            )
         if rows[role] != expected:
             other = next(split[r].variable.name for r, n in rows.items() if n == expected)
-            across = {role: mapped} | {r: m for r, m in asked.items() if r == f"query_{role}"}
-            advice = ";".join(f"{r}:{m.variable.name}.T" for r, m in across.items())
             raise DataError(
                 f"{mapped.where}: has shape {mapped.shape}; expected {expected} rows, as {other} has. "
-                f"If its columns are the items, write mapping={advice}."
+                f"{_advice_on_rows(role, mapped, asked, rows[role], expected)}"
             )
+
+
+def _advice_on_rows(role: str, mapped: Mapped, asked: dict[str, Mapped], rows: int, expected: int) -> str:
+    if expected in mapped.shape[1:]:
+        across = {role: mapped} | {r: m for r, m in asked.items() if r == f"query_{role}"}
+        advice = ";".join(f"{r}:{m.variable.name}.T" for r, m in across.items())
+        return f"If its columns are the items, write mapping={advice}."
+    if rows % expected == 0:
+        times = rows // expected
+        return (
+            f"If each item has {times} rows, such as captions, keep one of them, x[::{times}], or repeat the "
+            f"other arrays, np.repeat(x, {times}, axis=0)."
+        )
+    return "Save the rows of the same items, in the same order."
 
 
 def _check_twin(role: str, mapped: Mapped, twin: Mapped | None) -> None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.api import DataError, Labels, ParameterError
 from bench.datasets._mapping import Mapped
-from bench.datasets._reading import Array
+from bench.datasets._reading import Array, ragged
 
 KINDS = {
     "auto": "by shape and values: a single column holds class numbers",
     "multi-hot": "a column per class, of 0 and 1 or of -1 and 1",
-    "class-number": "one number per item; -1 and NaN are no label",
+    "class-number": "one number per item, or a list of them; -1 and NaN are no label",
     "signed-class-number": "one number per item; negative numbers are classes too",
     "above:X": "values above X are labels: for soft labels, votes, or -1, 0 and 1",
 }
@@ -36,7 +37,12 @@ def read(
     variables together become the columns, in rising order.
     """
     bound = _bound(how)
-    raw = [_stored(v, n) for v, n in zip(variables, rows, strict=True)]
+    stored = [variable.read() for variable in variables]
+    if how in ("auto", "class-number") and all(x.dtype.kind in "UO" for x in stored):
+        return _of_lists(
+            variables, [_lists(v, x, n) for v, x, n in zip(variables, stored, rows, strict=True)]
+        )
+    raw = [_stored(v, x, n) for v, x, n in zip(variables, stored, rows, strict=True)]
     above = "" if bound is None else f", values above {bound:g} taken as labels"
     if bound is not None:
         with np.errstate(invalid="ignore"):  # NaN is above nothing
@@ -45,6 +51,13 @@ def read(
     if numbers or (how != "multi-hot" and all(x.ndim == 1 for x in raw)):
         matrices, names, note = _of_numbers(variables, raw, how)
         return matrices, names, note + above
+    if how == "auto" and len({x.ndim for x in raw}) > 1:
+        one, several = sorted(zip(variables, raw, strict=True), key=lambda pair: pair[1].ndim)
+        raise DataError(
+            f"{one[0].where}: holds one class number per item, and {several[0].variable.name} a column per "
+            f"class; expected both in one form. Save it as np.eye({several[1].shape[1]})[x], if classes "
+            "count from 0."
+        )
     pairs = [_multi_hot(v, x) for v, x in zip(variables, raw, strict=True)]
     matrices = [matrix for matrix, _ in pairs]
     for variable, matrix in zip(variables, matrices, strict=True):
@@ -72,7 +85,7 @@ def select(names: tuple[str, ...], prefixes: str, source: object) -> list[int]:
 
 def _bound(how: str) -> float | None:
     """The number in ``above:0.5``; None for the other kinds."""
-    match = re.fullmatch(r"above:([-+]?[0-9]*\.?[0-9]+)", how)
+    match = re.fullmatch(r"above:([-+]?[0-9]*\.?[0-9]+(?:e[-+]?[0-9]+)?)", how)
     if match is None and how not in KINDS:
         raise ParameterError(
             f"labels={how!r} is not one of {', '.join(KINDS)}, with X a number. Try labels=auto."
@@ -82,9 +95,9 @@ def _bound(how: str) -> float | None:
     return None if match is None else float(match[1])
 
 
-def _stored(variable: Mapped, rows: int) -> Array:
+def _stored(variable: Mapped, stored: Array, rows: int) -> Array:
     """A matrix (items, classes), or a vector of one value per item, whichever way it lies."""
-    array = np.atleast_1d(variable.numbers())
+    array = np.atleast_1d(variable.numbers() if stored.dtype.kind in "UO" else stored)  # text is refused
     if array.ndim > 2:
         raise DataError(
             f"{variable.where}: has shape {array.shape}; expected labels (items, classes) or class numbers "
@@ -93,6 +106,61 @@ def _stored(variable: Mapped, rows: int) -> Array:
     if rows == 1 and array.size > 1 and (array.ndim == 1 or len(array) == 1):
         return array.reshape(1, -1)  # one item in multi-hot form, and no row of class numbers
     return array.ravel() if 1 in array.shape else array
+
+
+def _lists(variable: Mapped, stored: Array, rows: int) -> list[list[Any]]:
+    """The class numbers or names of each item, from text or from lists."""
+    if ragged(stored):
+        return [np.asarray(one).ravel().tolist() for one in stored.flat]
+    lines = stored.reshape(rows, -1) if rows and stored.size % rows == 0 else stored.reshape(-1, 1)
+    items = [[name for name in map(str.strip, map(str, line)) if name] for line in lines]
+    names = {name for names in items for name in names}
+    if lines.shape[1] > 1 and all(name.replace(".", "").isdigit() for name in names):
+        variable.numbers()  # raises the reason: digits as text
+    if len(names) > max(2, len(items) // 2):
+        variable.numbers()  # so many are no classes, but names of items or sentences
+    several = next((name for name in sorted(names) if _is_several(name, names)), None)
+    if several is not None:
+        raise DataError(
+            f"{variable.where}: holds {several!r}, which seems to name several classes; expected one class "
+            "per item, or a column of 0 and 1 for each. Convert: pandas.Series(x).str.get_dummies(sep=...)."
+        )
+    return items
+
+
+def _is_several(name: str, names: set[str]) -> bool:
+    """Whether a name has separators, or consists of words that are names themselves."""
+    words = name.split()
+    return any(mark in name for mark in ",;|") or (len(words) > 1 and names >= set(words))
+
+
+def _of_lists(
+    variables: Sequence[Mapped], lists: Sequence[list[list[Any]]]
+) -> tuple[list[Labels], tuple[str, ...], str]:
+    """A column for each class number or name that the lists hold, in rising order."""
+    values = {value for items in lists for one in items for value in one}
+    text = {value for value in values if isinstance(value, str)}
+    numbers = {value for value in values - text if value != -1}
+    odd = [value for value in numbers if not (value >= 0 and value % 1 == 0)]
+    twice = any(len(one) - one.count(-1) > len({*one} - {-1}) for items in lists for one in items)
+    if odd or twice or not values:
+        fact = f"hold {odd[0]:g}" if odd else "name a class twice for one item" if twice else "are empty"
+        raise DataError(
+            f"{variables[0].where}: its lists {fact}; expected each item's class numbers, from 0, or names. "
+            "Save 0 and 1 with a column for each class."
+        )
+    columns = sorted(text or numbers)
+    place = {value: column for column, value in enumerate(columns)}
+    matrices = []
+    for items in lists:
+        matrix = np.zeros((len(items), len(columns)), np.uint8)
+        for row, one in enumerate(items):
+            matrix[row, [place[value] for value in one if value in place]] = 1
+        matrices.append(matrix)
+    kind = "names of classes" if text else "lists of class numbers"
+    names = tuple(str(c) if text else str(int(c)) for c in columns)
+    shown = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
+    return matrices, names, f"labels read as {kind}, {shown}: {len(names)} columns"
 
 
 def _of_numbers(
@@ -161,11 +229,13 @@ def _multi_hot(variable: Mapped, x: Array) -> tuple[Labels, str]:
     """The matrix as 0 and 1, and how its values were read, where they are others."""
     matrix = x[:, None] if x.ndim == 1 else x
     ones = matrix == 1
-    if (ones | (matrix == 0)).all():
+    if matrix.size and (ones | (matrix == 0)).all():
         return np.ascontiguousarray(ones, dtype=np.uint8), ""
-    if (ones | (matrix == -1)).all():
+    if matrix.size and (ones | (matrix == -1)).all():
         return np.ascontiguousarray(ones, dtype=np.uint8), "; -1 read as no label"
     values = np.unique(matrix)
+    if not len(values):
+        raise DataError(f"{variable.where}: is empty; expected a label per item. Map another variable.")
     if len(values) == 2 and values[0] == 0 and values[1] > 0:
         return np.ascontiguousarray(matrix != 0, dtype=np.uint8), f"; {values[1]:g} read as a label"
     raise DataError(
@@ -184,6 +254,8 @@ def _advice(values: Array) -> str:
         )
     if values[0] >= 0 and values[-1] <= 1:
         return "For soft labels write labels=above:0.5, or another bound."
+    if len(values) == 2:
+        return f"If {values[1]:g} marks a label, write labels=above:{values[0]:g}; else map another variable."
     if values[0] < 0 or (values == np.round(values)).all():
         return (
             "If every positive value is a label, write labels=above:0; else give one column of class "

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.api import DataError, Features, ParameterError
-from bench.datasets._reading import AnyVariable, Array, Variable
-from bench.datasets._words import MODALITIES, Meaning, meaning, part_of, speaks_of_split
+from bench.datasets._reading import AnyVariable, Array, Variable, ragged
+from bench.datasets._words import MODALITIES, Meaning, may_name_rows, meaning, part_of, speaks_of_split
 
 REQUIRED = ("image", "text", "labels")
 EXAMPLES = {"image": "I_tr, XAll or image", "text": "T_tr, YAll or text", "labels": "L_tr, LAll or labels"}
@@ -66,8 +66,15 @@ class Mapped:
         return np.ascontiguousarray(self.numbers(), dtype=np.float32) if streamed is None else streamed
 
     def numbers(self) -> Array:
-        """The array; :class:`DataError` if it is text."""
+        """The array; :class:`DataError` if it is text, or lists of different lengths."""
         array = self.read()
+        if ragged(array):
+            sizes = [np.size(one) for one in array.flat]
+            odd = next((row for row, size in enumerate(sizes) if size != max(sizes)), 0)
+            raise DataError(
+                f"{self.where}: holds lists of different lengths, {max(sizes)} and in row {odd} "
+                f"{sizes[odd]}; expected a matrix. Save equally many numbers for every item."
+            )
         if array.dtype.kind in "UO":
             shown = f" (first: {str(array.flat[0])[:40]!r})" if array.size else ""
             raise DataError(
@@ -154,13 +161,41 @@ def unused(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) ->
 
 
 def not_understood(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) -> list[str]:
-    """The unread variables whose names speak of queries or of an index of rows, each with its shape."""
-    sizes = dict(available)
-    return [
-        f"{name} ({'×'.join(map(str, sizes[name].shape))})"
-        for name in unused(available, roles)
-        if speaks_of_split(name) and np.prod(sizes[name].shape) > 1
-    ]
+    """The unread variables that may define the queries: by their names, or as an index of the items' rows."""
+    rows = roles["image"].shape[0]
+    return [name for name in unused(available, roles) if _may_split(name, available[name], rows)]
+
+
+def query_mapping(names: Sequence[str], available: Mapping[str, AnyVariable], rows: int) -> str:
+    """The mapping that makes variables the queries: arrays by their modality, or an index of some rows."""
+    arrays = [name for name in names if len(available[name].shape) > 1 and 1 not in available[name].shape]
+    if not arrays:
+        index = [name for name in names if 1 < np.prod(available[name].shape) < rows]
+        return f"query_index:{index[0]}" if index else ""
+    known = {meaning(name).role: name for name in reversed(names)}
+    return ";".join(f"query_{role}:{known.get(role, 'VARIABLE')}" for role in REQUIRED)
+
+
+def _may_split(name: str, variable: AnyVariable, rows: int) -> bool:
+    size = int(np.prod(variable.shape))
+    if speaks_of_split(name):
+        return size > 1 or _is_closed(variable)
+    if not 1 < size == max(variable.shape) <= rows or not (size == rows or may_name_rows(name)):
+        return False
+    values = variable.read().ravel()
+    if values.dtype.kind not in "biuf":
+        return False
+    if may_name_rows(name) and (values.dtype == np.bool_ or (size == rows and np.isin(values, (0, 1)).all())):
+        return True
+    counted = np.sort(values)
+    distinct = bool((np.diff(counted) > 0).all() and counted[0] >= 0 and counted[-1] <= rows)
+    in_order = size == rows and bool((counted == values).all())
+    return distinct and not in_order and bool((values == np.round(values)).all())
+
+
+def _is_closed(variable: AnyVariable) -> bool:
+    """Whether its file is listed and never opened, such as a pickle."""
+    return isinstance(variable, Variable) and variable.container.name in ("pickle", "settings")
 
 
 def _once(available: Mapping[str, AnyVariable]) -> list[tuple[str, AnyVariable]]:
@@ -193,6 +228,8 @@ class _Known:
         for name, variable in _once(available):
             longer = (n for n, v in available.items() if v is variable)
             said = next((m for m in map(meaning, (name, *longer)) if m.role), None)
+            if name.rpartition("/")[2].lower() == "set" and _is_vector(variable):
+                said = Meaning("split", "all", (0, 0))  # as imdb.images.set of MatConvNet
             if _is_list(variable) and (said is None or said.role != "labels") and part_of(name) != "all":
                 said = Meaning("index", part_of(name), (1, 0))  # such as TestImagelist.txt
             if said is not None:
@@ -229,9 +266,10 @@ class _Known:
 
     @staticmethod
     def _key(role: str, candidate: _Candidate) -> tuple[bool, tuple[int, int]]:
-        """Orders candidates: a vector is never features."""
+        """Orders candidates: a vector is never features, and a file that is not opened the last resort."""
         said, _, variable = candidate
-        return role.partition("_")[0] in ("image", "text") and len(variable.shape) < 2, said.rank
+        vector = role.partition("_")[0] in ("image", "text") and len(variable.shape) < 2
+        return vector or _is_closed(variable), said.rank
 
     def candidates(self, part: str, role: str) -> list[_Candidate]:
         """From the best name."""
@@ -250,6 +288,10 @@ class _Known:
         return {role: v for role, v in pairs.items() if v is not None}
 
 
+def _is_vector(variable: AnyVariable) -> bool:
+    return 1 < np.prod(variable.shape) == max(variable.shape, default=0)
+
+
 def _is_list(variable: AnyVariable) -> bool:
     """Whether a variable is a text file with one entry per line."""
     return isinstance(variable, Variable) and variable.container.name == "text" and len(variable.shape) == 1
@@ -264,8 +306,11 @@ def _items_first(roles: dict[str, Mapped]) -> dict[str, Mapped]:
     for prefix in ("", "query_"):
         part = {r: m for r, m in turned.items() if r in (f"{prefix}{role}" for role in REQUIRED)}
         across = {r: Mapped(m.variable, True) for r, m in part.items() if len(m.shape) == 2}
-        if not _agree(part) and _agree(part | across):
-            turned |= across
+        features = {r: m for r, m in across.items() if not r.endswith("labels")}
+        for candidate in (across, features) if len(features) == 2 else (across,):
+            if not _agree(part) and _agree(part | candidate):
+                turned |= candidate
+                part |= candidate
     return turned
 
 
@@ -311,8 +356,8 @@ def _lacking(available: Mapping[str, AnyVariable], missing: Sequence[str]) -> st
             )
     wanted = " and ".join(f"{role} (such as {EXAMPLES[role]})" for role in missing)
     return (
-        f"no variable for {wanted}; found {listed(available)}; expected image and text "
-        f"features and labels. Add it, or name it: mapping={first}:VARIABLE."
+        f"no variable for {wanted}; found {listed(available)}; expected image and text features and labels. "
+        f"Add it, or name it: mapping={';'.join(f'{role}:VARIABLE' for role in missing)}."
     )
 
 
@@ -333,7 +378,8 @@ def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:
     if "database_index" in roles and "query_index" not in roles:
         raise DataError(
             f"{where}: has {roles['database_index']} but no query_index; expected the rows of the queries "
-            "too. Name them: mapping=query_index:VARIABLE, or ignore them: split=random."
+            "too. Save them as query_index.npy, or name them: mapping=query_index:VARIABLE, or ignore them: "
+            "split=random."
         )
 
 

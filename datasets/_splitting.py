@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.api import RANDOM_QUERIES, DataError, Rows
 from bench.datasets._mapping import Mapped
-from bench.datasets._reading import AnyVariable, Array, strings
+from bench.datasets._reading import AnyVariable, Array, item_names
 from bench.datasets._words import PARTS
 
 SplitKind = Literal["auto", "random", "first", "last"]
@@ -62,9 +62,10 @@ def random_note(queries: int, rows: int, seed: int) -> str:
 
 def as_index(mapped: Mapped, rows: int, available: Mapping[str, AnyVariable], first: int) -> Rows:
     """Rows counted from 0, from numbers, a mask or names of items; :class:`DataError` if one is unknown."""
-    stored = mapped.read()
-    if stored.dtype.kind in "UO":
-        return _by_name(mapped, rows, available)
+    listed = item_names(mapped.variable)
+    if listed is not None and not all(name.isdigit() for name in listed):
+        return _by_name(mapped, listed, rows, available)
+    stored = mapped.read() if listed is None else np.array(listed, dtype=np.int64)
     values = stored.ravel()
     if stored.size != max(stored.shape, default=0) and stored.size:
         raise DataError(
@@ -96,6 +97,7 @@ def _by_index(roles: Mapping[str, Mapped], available: Mapping[str, AnyVariable],
     source = f"{len(query)} rows by index ({indexes[0].variable.name})"
     if len(parts) > 1:
         train = parts[1]
+        _check_apart(indexes, query, train, first)
         others = rows - len(np.union1d(query, train))
         rest = f"; in neither: {others} rows" if others else ""
         return Chosen(
@@ -110,7 +112,9 @@ def _by_index(roles: Mapping[str, Mapped], available: Mapping[str, AnyVariable],
 def _by_column(mapped: Mapped, rows: int) -> Chosen:
     """A column with the part of each item: train, test, query, database, val."""
     parts = {word: part for part, words in PARTS.items() for word in words}
-    values = [str(value).strip().lower() for value in mapped.read().ravel()]
+    if mapped.variable.name.lower().endswith("set"):
+        parts |= {"1": "train", "2": "val", "3": "query"}  # as MatConvNet numbers them
+    values = [str(value).removesuffix(".0").strip().lower() for value in mapped.read().ravel()]
     strange = sorted({value for value in values if value not in parts})
     if strange or len(values) != rows:
         fact = f"says {strange[0]!r}" if strange else f"has {len(values)} entries"
@@ -137,6 +141,11 @@ def _is_mask(values: Array, rows: int) -> bool:
 
 def _numbered(mapped: Mapped, values: Array, rows: int, first: int) -> Rows:
     index: Rows = values.astype(np.intp) - first
+    repeated = len(index) - len(np.unique(index))
+    if repeated:
+        raise DataError(
+            f"{mapped.where}: repeats {repeated} of {len(index)} rows; expected each once. Save np.unique(x)."
+        )
     if not len(index) or (index != values - first).any() or index.min() < 0 or index.max() >= rows:
         span = f"runs from {values.min()} to {values.max()}" if len(index) else "is empty"
         raise DataError(
@@ -146,19 +155,33 @@ def _numbered(mapped: Mapped, values: Array, rows: int, first: int) -> Rows:
     return index
 
 
-def _by_name(mapped: Mapped, rows: int, available: Mapping[str, AnyVariable]) -> Rows:
+def _check_apart(indexes: list[Mapped], query: Rows, train: Rows, first: int) -> None:
+    """Refuse rows that are in both indexes: a query would find itself."""
+    shared = np.intersect1d(query, train)
+    if len(shared):
+        asked, stored = indexes
+        raise DataError(
+            f"{stored.where}: has {len(shared)} rows of {asked.variable.name} too (first: row "
+            f"{shared[0] + first}); expected none, since a query finds itself. Save it without them: "
+            f"np.setdiff1d({stored.variable.name}, {asked.variable.name}); or remove it: the rest is then "
+            "the database."
+        )
+
+
+def _by_name(mapped: Mapped, listed: list[str], rows: int, available: Mapping[str, AnyVariable]) -> Rows:
     """The rows of items that a list names, by another variable that names all items."""
-    listed = [_key(name) for name in strings(mapped.variable)]
+    wanted = [_key(name) for name in listed]
     for variable in {id(v): v for v in available.values()}.values():
         if variable is mapped.variable or len(variable.shape) > 2 or rows not in variable.shape:
             continue
-        if max(variable.shape) != np.prod(variable.shape) or variable.read().dtype.kind not in "UO":
+        names = item_names(variable)
+        if names is None or len(names) != rows:
             continue
-        place = {_key(name): row for row, name in enumerate(strings(variable))}
-        if all(name in place for name in listed):
-            return np.array([place[name] for name in listed], dtype=np.intp)
+        place = {_key(name): row for row, name in enumerate(names)}
+        if all(name in place for name in wanted):
+            return np.array([place[name] for name in wanted], dtype=np.intp)
     raise DataError(
-        f"{mapped.where}: lists names (first: {listed[0]!r}), and no other variable has all of them among "
+        f"{mapped.where}: lists names (first: {wanted[0]!r}), and no other variable has all of them among "
         f"names of the {rows} items; expected row numbers. Put names.txt beside it, a line for each item."
     )
 

@@ -23,7 +23,7 @@ MODALITIES: dict[str, tuple[str, ...]] = {
 PARTS: dict[str, tuple[str, ...]] = {
     "query": ("te", "test", "tst", "testing", "query", "queries", "qu", "qry", "que", "q"),
     "database": ("db", "database", "base", "retrieval", "retrieve", "ret", "retri", "gallery", "re"),
-    "train": ("tr", "train", "training", "trn"),
+    "train": ("tr", "train", "training", "trn", "restval"),
     "val": ("val", "valid", "validation", "va", "dev"),
     "all": ("all", "full", "total"),
 }
@@ -31,6 +31,7 @@ INDEX = ("index", "indexes", "indices", "idx", "idxs", "idxes", "ind", "inds", "
          "list", "ids", "id", "is")  # fmt: skip
 SPLITS = ("split", "splits", "fold", "folds", "partition", "subset")  # of a column that says each item's part
 WEAK = ("ids", "id", "list")  # an index only beside a part, and only if nothing else is one
+ORDERS = ("perm", "randperm", "permutation", "shuffle", "holdout", "heldout", "unseen")  # may define queries
 FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "dataset", "array", "vector",
            "vectors", "embedding", "embeddings", "emb", "embs", "vgg", "cnn", "resnet", "fc", "vec", "matrix",
            "mat", "view", "modality", "param", "params", "item", "items", "set", "npy", "npz",
@@ -91,7 +92,7 @@ def part_of(name: str) -> str:
 
 def speaks_of_split(name: str) -> bool:
     """Whether some word of a name says that it belongs to a split, whatever else the name says."""
-    words = set(_words(name))
+    words = {word for word in _words(name) if not word.isdigit()}
     rows = set(INDEX) - set(WEAK)
     query = {*PARTS["query"], *PARTS["val"], *SPLITS} - {"q", "va"}
     named = words & {*MODALITIES["image"], *MODALITIES["text"], *MODALITIES["labels"]} - LETTERS
@@ -100,6 +101,14 @@ def speaks_of_split(name: str) -> bool:
     if words & rows and words & {*PARTS["train"], *PARTS["database"]} and not named:
         return True
     return bool(words) and words <= rows
+
+
+def may_name_rows(name: str) -> bool:
+    """Whether a word of a name speaks of rows or of an order, and none of images, texts or labels."""
+    words = set(_words(name))
+    modalities = {*MODALITIES["image"], *MODALITIES["text"], *MODALITIES["labels"]} - LETTERS
+    rows = {*INDEX, *ORDERS} - set(WEAK)
+    return not words & modalities and any(word in rows or word.endswith(("idx", "inds")) for word in words)
 
 
 KNOWN = frozenset(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 from math import comb
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 
@@ -43,12 +45,32 @@ FORMS = {
     "sets of class numbers": lambda x: list(map(set, lists(x))),
     "arrays of class numbers": lambda x: [np.array(row, int) for row in lists(x)],
     "object array": lambda x: np.array([*lists(x), None], dtype=object)[:-1],
+    "data frame": pd.DataFrame,
+    "column of lists": lambda x: pd.Series(lists(x)),
+    "lists of names of classes": lambda x: [[f"class {n}" for n in row] for row in lists(x)],
+    "lists of large class numbers": lambda x: [[n * 10**12 for n in row] for row in lists(x)],
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_multi_hot_labels_gives_the_same_score(form: str) -> None:
     assert score(FORMS[form](HOT), FORMS[form](STORED)) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: [f"class {n}" for n in x],
+        lambda x: x.astype(str),
+        lambda x: x.astype(object),
+        lambda x: x[None, :],
+        lambda x: x * 10**12,
+        lambda x: pd.Series(x, dtype="Int64"),
+    ],
+    ids=["names", "digits", "objects", "a row", "large numbers", "nullable"],
+)
+def test_classes_may_have_names_or_large_numbers_and_lie_in_a_row(form: Any) -> None:
+    assert score(form(NUMBERS), form(STORED_NUMBERS)) == score(NUMBERS, STORED_NUMBERS)
 
 
 @pytest.mark.parametrize("kind", [float, np.float32, np.uint8, list])
@@ -88,6 +110,47 @@ def test_one_query_may_have_its_labels_in_a_vector() -> None:
     row = int(HOT.any(axis=1).argmax())
     one, matrix = (evaluate(QUERY[:1], DATABASE, x, STORED, "map") for x in (HOT[row], HOT[row : row + 1]))
     assert one == matrix
+
+
+def test_torch_tensors_in_compressed_rows_are_taken() -> None:
+    torch = pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, that they are in beta state
+        asked, stored = (torch.tensor(x).to_sparse_csr() for x in (HOT, STORED))
+    assert score(asked, stored) == EXPECTED
+
+
+@pytest.mark.parametrize("names", [("map",), iter(["map"]), {"map"}, np.array(["map"]), np.str_("map")])
+def test_metrics_may_be_any_collection_of_names(names: Any) -> None:
+    result = evaluate(QUERY, DATABASE, HOT, STORED, names)
+    assert result == EXPECTED
+    assert all(type(name) is str for name in result)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"map", Path("map"), ["map", 3], [["map"]], []])
+def test_metrics_that_are_no_names_are_refused(wrong: Any) -> None:
+    with pytest.raises(ParameterError, match=r"metrics .*; expected names of metrics"):
+        evaluate(QUERY, DATABASE, HOT, STORED, wrong)
+
+
+@pytest.mark.parametrize(
+    ("codes", "fix"),
+    [
+        (QUERY.astype(str), r"codes\.astype"),
+        (QUERY * 255, "codes == 255"),
+        (np.where(QUERY > 0, 1, np.nan), "NaN"),
+        (np.packbits(QUERY, axis=1), r"np\.unpackbits\(codes, axis=1\)"),
+    ],
+    ids=["strings", "0 and 255", "NaN", "packed"],
+)
+def test_codes_of_other_values_name_the_fix(codes: Any, fix: str) -> None:
+    with pytest.raises(DataError, match=f"codes hold .*; expected two symbols.*{fix}"):
+        evaluate(codes, codes, HOT, HOT, "map")
+
+
+def test_threads_must_be_a_number() -> None:
+    with pytest.raises(ParameterError, match="threads must be at least 1; got '2'"):
+        evaluate(QUERY, DATABASE, HOT, STORED, "map", threads="2")  # type: ignore[arg-type]
 
 
 def test_lists_on_one_side_alone_are_refused() -> None:
@@ -167,7 +230,9 @@ def test_hits_and_reciprocal_ranks_equal_exact_fractions_in_large_groups(
         ("P@r2", "precision@r2"), ("P@radius≤2", "precision@r2"), ("P@H<=2", "precision@r2"),
         ("Recall@10", "recall@10"), ("NDCG@100", "ndcg@100"), ("nDCG", "ndcg"), ("MRR", "mrr"),
         ("MRR@10", "mrr@10"), ("Hit@1", "hit@1"), ("HR@10", "hit@10"), ("Hits@10", "hit@10"),
-        ("Success@5", "hit@5"), ("mAP@50:hits", "map@50:hits"), ("map", "map"), ("nothing", "nothing"),
+        ("mAP @ 50", "map@50"), ("mAP@5k", "map@5000"), ("topN-precision@100", "precision@100"),
+        ("mean average precision", "map"), ("Success@5", "hit@5"),
+        ("mAP@50:hits", "map@50:hits"), ("map", "map"), ("nothing", "nothing"),
     ],
 )  # fmt: skip
 def test_names_of_papers_are_accepted(paper: str, ours: str) -> None:
@@ -186,6 +251,11 @@ def test_a_name_of_a_paper_keeps_its_place_in_the_result() -> None:
         "P@10",
         "empty_queries",
     ]
+
+
+def test_a_refused_name_is_shown_as_it_was_written() -> None:
+    with pytest.raises(ParameterError, match=r"metric 'mAP@R' is not .* with R a number"):
+        parse_metric("mAP@R")
 
 
 def test_an_unknown_metric_is_still_an_error() -> None:

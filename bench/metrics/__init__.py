@@ -73,7 +73,10 @@ def parse_metric(name: str) -> Metric:
         plain = canonical(name)
         if plain == name:
             raise
-    return _parsed(plain)
+    try:
+        return _parsed(plain)
+    except ParameterError as error:
+        raise ParameterError(str(error).replace(repr(plain), repr(name))) from error
 
 
 def _parsed(name: str) -> Metric:
@@ -86,7 +89,8 @@ def _read(name: str, version: str) -> Metric:  # a part of the cache's key
     form = re.fullmatch(r"([a-z0-9_]+)(?:@(r?)([0-9]+))?(?::([a-z0-9_]+))?", name)
     if form is None:
         raise ParameterError(
-            f"metric {name!r} is not NAME, NAME@R or NAME@R:VARIANT. Try map, map@50 or precision@r2."
+            f"metric {name!r} is not NAME, NAME@R or NAME@R:VARIANT, with R a number. Try map, map@50 or "
+            "precision@r2."
         )
     base, radius, number, variant = form.groups()
     key = base + ("@r" if radius else "") + (f":{variant}" if variant else "")
@@ -173,9 +177,10 @@ def evaluate(
     """Metrics of anyone's codes, without the rest of the harness.
 
     Codes are (n, bits) of two symbols: -1/+1, 0/1 or bool. Labels are (n, classes) of 0 and 1 or of -1 and
-    1; class numbers from 0, (n,) or (n, 1); or a list of the class numbers of every item. All may be torch
-    tensors, labels also sparse matrices. ``metrics`` is one name or several. Returns the means by name, and
-    ``empty_queries``. Raises DataError for arrays that are anything else, and without a query.
+    1; class numbers from 0 or names of classes, (n,) or (n, 1); or a list of either for every item. All may
+    be torch tensors or data frames, labels also sparse matrices. ``metrics`` is one name or several. Returns
+    the means by name, and ``empty_queries``. Raises DataError for arrays that are anything else, and without
+    a query.
 
     >>> codes = np.array([[1, 1], [1, -1], [-1, -1]])
     >>> evaluate(codes[:1], codes, [0], [0, 0, 1], metrics=["map"])
@@ -190,9 +195,20 @@ def evaluate(
     if bits != other:
         raise DataError(f"query codes have {bits} bits and database codes {other}; expected the same length.")
     masks = both_sides(query_labels, database_labels, len(queries))
-    names = [metrics] if isinstance(metrics, str) else metrics
+    names = _names(metrics)
     scores, hist = evaluate_packed(*packed, *masks, bits=bits, metrics=names, threads=threads)
     return {**scores, "empty_queries": empty_queries(hist)}
+
+
+def _names(metrics: Any) -> list[str]:
+    """One name or several as a list; ParameterError for anything else."""
+    names = [metrics] if isinstance(metrics, str) else metrics
+    listed = list(names) if isinstance(names, Iterable) and not isinstance(names, bytes) else [names]
+    strange = [name for name in listed if not isinstance(name, str)]
+    if strange or not listed:
+        fact = f"holds {strange[0]!r}" if listed else "is empty"
+        raise ParameterError(f'metrics {fact}; expected names of metrics, such as "map" or ["map", "P@100"].')
+    return [str(name) for name in listed]  # also those of numpy
 
 
 def evaluate_packed(

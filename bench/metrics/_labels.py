@@ -17,9 +17,9 @@ _LISTS = (list, tuple, set, frozenset, np.ndarray)
 def dense(values: Any) -> Array:
     """An array, a list, a torch tensor or a sparse matrix as an array."""
     if hasattr(values, "detach"):  # a tensor: of torch, maybe on a GPU, sparse or in bfloat16
-        values = values.detach().cpu()
-        values = values.to_dense() if values.is_sparse else values
+        values = values.detach().cpu().to_dense()
         values = values.float().numpy() if values.is_floating_point() else values.numpy()
+    values = _listed_column(values)
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
 
 
@@ -29,12 +29,15 @@ def both_sides(query: Any, database: Any, queries: int) -> tuple[Packed, Packed]
     Multi-hot matrices of 0 and 1 or of -1 and 1, class numbers in a column or vector, or a list of class
     numbers for every item. Raises DataError for anything else, and where the two sides do not match.
     """
+    query, database = _without_names(_listed_column(query), _listed_column(database))
     sides = (query, database)
     if any(map(_ragged, sides)) or (all(map(_listed, sides)) and not all(map(_zero_one, sides))):
         numbers = _of_lists("query", query), _of_lists("database", database)
-        classes = 1 + max((max(one, default=0) for side in numbers for one in side), default=0)
-        return _masks(numbers[0], classes), _masks(numbers[1], classes)
+        every = sorted({n for side in numbers for one in side for n in one})
+        return _masks(numbers[0], every), _masks(numbers[1], every)
     asked, stored = dense(query), dense(database)
+    if asked.ndim == stored.ndim == 2 and asked.shape == (1, queries) != (1, 1) and len(stored) == 1:
+        asked, stored = asked[0], stored[0]  # class numbers in a row
     if queries == 1 and stored.ndim == 2 and asked.shape == stored.shape[1:] != (1,):
         asked = asked[None, :]  # one query in multi-hot form
     if asked.ndim != stored.ndim or asked.shape[1:] != stored.shape[1:]:
@@ -46,6 +49,7 @@ def both_sides(query: Any, database: Any, queries: int) -> tuple[Packed, Packed]
         asked, stored = asked[:, 0], stored[:, 0]  # a multi-hot matrix of one class would say nothing
     if asked.ndim == 1:
         asked, stored = _whole(asked), _whole(stored)
+        asked, stored = _counted(asked, stored)
         classes = 1 + max(
             (int(a.max()) for a in (asked, stored) if a.size and a.dtype.kind in "iu"), default=0
         )
@@ -54,12 +58,52 @@ def both_sides(query: Any, database: Any, queries: int) -> tuple[Packed, Packed]
 
 
 def _whole(labels: Array) -> Array:
-    """Class numbers that are stored as floats or booleans as integers; others as they are."""
+    """Class numbers that are stored as floats, booleans or objects as integers; others as they are."""
+    if labels.dtype == object:
+        labels = np.array(labels.tolist())
     if labels.dtype.kind == "b":
         return labels.astype(np.int64)
     if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.round(labels)).all():
         return labels.astype(np.int64)
     return labels
+
+
+def _counted(asked: Array, stored: Array) -> tuple[Array, Array]:
+    """Class numbers as they are, unless they are so large that a bit for each would not fit into memory."""
+    both = np.concatenate([asked, stored])
+    if both.dtype.kind not in "iu" or not both.size or both.min() < 0 or both.max() < max(len(both), 4096):
+        return asked, stored
+    places = np.unique(both, return_inverse=True)[1]
+    return places[: len(asked)], places[len(asked) :]
+
+
+def _listed_column(values: Any) -> Any:
+    """A column of a data frame as a list."""
+    return values.to_list() if hasattr(values, "to_list") else values
+
+
+def _without_names(query: Any, database: Any) -> tuple[Any, Any]:
+    """Names of classes, in a vector or in lists, as class numbers; anything else as it is."""
+    sides = query, database
+    if not all(isinstance(_first(side), str) for side in sides):
+        return query, database
+    items = [list(side) for side in sides]
+    named = [[one] if isinstance(one, str) else list(one) for side in items for one in side]
+    if not all(isinstance(name, str) for one in named for name in one):
+        return query, database
+    number = {name: n for n, name in enumerate(sorted({name for one in named for name in one}))}
+    numbered = [[number[name] for name in one] for one in named]
+    return numbered[: len(items[0])], numbered[len(items[0]) :]
+
+
+def _first(labels: Any) -> Any:
+    """The first value in a vector or in lists; None for other forms, such as a matrix."""
+    if not isinstance(labels, (list, tuple, np.ndarray)) or (
+        isinstance(labels, np.ndarray) and labels.ndim > 1
+    ):
+        return None
+    one = next((one for one in labels if isinstance(one, str) or np.size(one)), None)
+    return next(iter(one), None) if isinstance(one, _LISTS) else one
 
 
 def _multi_hot(labels: Array) -> Array:
@@ -69,7 +113,8 @@ def _multi_hot(labels: Array) -> Array:
         return ones
     if labels.dtype.kind not in "iuf":
         raise DataError(
-            f"labels are a matrix of {labels.dtype}; expected numbers. Give a multi-hot matrix of 0 and 1."
+            f"labels are a matrix of {labels.dtype}; expected numbers. Give a multi-hot matrix of 0 and 1, "
+            "for instance labels.astype(int)."
         )
     shown = ", ".join(f"{value:g}" for value in np.unique(labels)[:5].astype(float))
     raise DataError(
@@ -121,8 +166,9 @@ def _is_class(number: Any) -> bool:
     return real and bool(number >= 0) and bool(number == np.floor(number)) and bool(np.isfinite(number))
 
 
-def _masks(items: list[list[int]], classes: int) -> Packed:
-    matrix = np.zeros((len(items), classes), dtype=np.bool_)
+def _masks(items: list[list[int]], classes: list[int]) -> Packed:
+    """A column for each of the classes, which rise."""
+    matrix = np.zeros((len(items), max(1, len(classes))), dtype=np.bool_)
     for row, numbers in enumerate(items):
-        matrix[row, numbers] = True
+        matrix[row, np.searchsorted(classes, numbers)] = True
     return pack_labels(matrix)

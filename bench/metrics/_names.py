@@ -8,7 +8,8 @@ from bench.errors import ParameterError
 from bench.plugins import registry
 
 _ALIASES = {
-    **dict.fromkeys(("p", "prec"), "precision"),
+    **dict.fromkeys(("ap", "average_precision", "mean_average_precision"), "map"),
+    **dict.fromkeys(("p", "prec", "topn_precision", "topk_precision", "top_n_precision"), "precision"),
     "rec": "recall",
     **dict.fromkeys(("hits", "hr", "hit_rate", "hitrate", "success"), "hit"),
 }
@@ -22,11 +23,11 @@ def canonical(name: str) -> str:
     >>> [canonical(name) for name in ("mAP@50", "P@100", "mAP@all", "P@radius≤2", "Hit@1")]
     ['map@50', 'precision@100', 'map', 'precision@r2', 'hit@1']
     """
-    base, at, rest = name.strip().partition("@")
+    base, at, rest = re.sub(r"\s*@\s*", "@", name.strip()).partition("@")
     known = registry.names("metric")
     if base.partition(":")[0] in known:
-        return _cut(name.strip())
-    base, colon, variant = base.lower().replace("-", "_").partition(":")
+        return _cut(base + at + rest)
+    base, colon, variant = re.sub("[- ]", "_", base.lower()).partition(":")
     cut = _cut(at + rest.lower())
     if base == "r" and not colon and re.fullmatch("@[0-9]+", cut):
         raise ParameterError(
@@ -39,7 +40,8 @@ def canonical(name: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """``@all``, ``@top50`` and ``@radius≤2`` as ``""``, ``@50`` and ``@r2``."""
+    """``@all``, ``@top50``, ``@5k`` and ``@radius≤2`` as ``""``, ``@50``, ``@5000`` and ``@r2``."""
     text = re.sub(r"@(all|n)(?![a-z0-9_])", "", text)
     text = re.sub(r"@top[-_ ]?(?=[0-9])", "@", text)
+    text = re.sub(r"@([0-9]+)[kK](?![a-z0-9_])", r"@\g<1>000", text)
     return re.sub(r"@(?:radius|r|h|hamming)\s*(?:≤|<=|=)?\s*(?=[0-9])", "@r", text)

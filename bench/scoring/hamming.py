@@ -106,7 +106,7 @@ def pack_codes(codes: npt.ArrayLike) -> Packed:
     if array.dtype == np.bool_:
         return _pack_bits(array)
     ones = array == 1
-    if not (np.all(ones | (array == -1)) or np.all(ones | (array == 0))):
+    if array.dtype.kind in "US" or not (np.all(ones | (array == -1)) or np.all(ones | (array == 0))):
         raise DataError(
             f"codes hold {_strangers(array)}; expected two symbols, -1 and +1 or 0 and 1. {_repair(array)}"
         )
@@ -128,6 +128,13 @@ def pack_bytes(codes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
 
 def _repair(array: npt.NDArray[Any]) -> str:
     """How to turn what is no code into codes; the sign of values that are never negative is always +1."""
+    if array.dtype.kind not in "biuf":
+        return "Convert them: codes.astype(float)."
+    if np.isnan(array).any():
+        return "Find out where NaN comes from, or leave those items out."
+    low, high = array.min(), array.max()
+    if array.shape[1] > 8 and low >= 0 and ((array == low) | (array == high)).all():
+        return f"Compare them: codes == {high}."
     if array.dtype == np.uint8:
         return "If each byte holds eight bits, unpack them: np.unpackbits(codes, axis=1)."
     packed = ""
@@ -196,7 +203,7 @@ def _pack_numbers(numbers: npt.NDArray[Any], classes: int | None) -> Packed:
 
 def _strangers(array: npt.NDArray[Any]) -> str:
     """Up to five of the values that an array of two symbols holds."""
-    values = np.unique(array)
+    values = np.unique(array.astype(str) if array.dtype == object else array)
     shown = ", ".join(str(v) for v in values[:5].tolist())
     return f"the values {shown}{', ...' if len(values) > 5 else ''}"
 
@@ -333,8 +340,8 @@ def for_rows(task: Callable[[int, int], None], rows: int, threads: int | None) -
     spinning, and a process that forks later is safe.
     """
     threads = usable_threads() if threads is None else threads
-    if threads < 1:
-        raise ParameterError(f"threads must be at least 1; got {threads}.")
+    if not isinstance(threads, (int, np.integer)) or threads < 1:
+        raise ParameterError(f"threads must be at least 1; got {threads!r}.")
     step = max(1, min(64, -(-rows // (4 * threads))))
     lows = range(0, rows, step)
     highs = [min(low + step, rows) for low in lows]

@@ -1,7 +1,7 @@
 """Reads the arrays of every container that the field uses, one module each, and never runs their code."""
 
-from bench.datasets._reading.folder import data_files, is_data, side_by_side, variables
-from bench.datasets._reading.variable import AnyVariable, Array, SparseRows, Variable, strings
+from bench.datasets._reading.folder import data_files, is_data, item_names, side_by_side, variables
+from bench.datasets._reading.variable import AnyVariable, Array, SparseRows, Variable, ragged, strings
 
 __all__ = [
     "AnyVariable",
@@ -10,6 +10,8 @@ __all__ = [
     "Variable",
     "data_files",
     "is_data",
+    "item_names",
+    "ragged",
     "side_by_side",
     "strings",
     "variables",

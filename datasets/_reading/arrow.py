@@ -1,6 +1,7 @@
 """Parquet files and Hugging Face's dataset folders (Arrow), through pyarrow, an extra.
 
-A column of lists of equal length is a matrix. The shards of one split are read together.
+A column of lists of equal length is a matrix; one of different lengths, a vector of lists. The shards of one
+split are read together.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.api import DataError
-from bench.datasets._reading.variable import Array, Shape, text_array
+from bench.datasets._reading.variable import Array, Shape, text_array, vectors
 
 SUFFIXES = (".parquet", ".arrow")
 _SHARD = re.compile(r"(.*)-\d+-of-\d+$")  # train-00000-of-00002.parquet
@@ -32,6 +33,8 @@ def read(path: Path, name: str) -> Array:
     if _is_text(column.type):
         return text_array([value or "" for value in column.to_pylist()], (len(column),))
     shape = _shape(column)
+    if _is_list(column.type) and len(shape) == 1:
+        return vectors([value or [] for value in column.to_pylist()])
     flat = column.combine_chunks()
     while _is_list(flat.type):
         flat = flat.flatten()
@@ -41,6 +44,8 @@ def read(path: Path, name: str) -> Array:
             "features from them first, or map another variable."
         )
     values = flat.to_numpy(zero_copy_only=False)
+    if _is_text(flat.type):
+        values = text_array(values.tolist(), values.shape)
     if values.size != np.prod(shape):
         raise ValueError(f"its lists hold {values.size} values and no matrix of shape {shape}")
     return values.reshape(shape)
@@ -84,8 +89,10 @@ def _arrow(pa: Any, path: Path) -> Any:
 
 
 def _shape(column: Any) -> Shape:
-    """Rows, and for lists the length of the first; lists inside lists add axes."""
+    """Rows, and for lists of equal length also that; lists inside lists add axes."""
     shape: list[int] = [len(column)]
+    if _is_list(column.type) and not _are_equal(column):
+        return (len(column),)
     kind, value = column.type, column[0] if len(column) else None
     while _is_list(kind):
         inner = value.values if value is not None and value.is_valid else []
@@ -93,6 +100,14 @@ def _shape(column: Any) -> Shape:
         value = inner[0] if len(inner) else None
         kind = kind.value_type
     return tuple(shape)
+
+
+def _are_equal(column: Any) -> bool:
+    """Whether all lists of a column have the same length, and none is missing."""
+    from pyarrow import compute
+
+    lengths = compute.min_max(compute.list_value_length(column)).as_py()
+    return not column.null_count and lengths["min"] == lengths["max"]
 
 
 def _is_list(kind: Any) -> bool:

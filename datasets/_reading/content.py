@@ -17,6 +17,7 @@ HDF5 = Container(".h5", hdf5.shapes_plain, hdf5.read_plain, hdf5.stream_plain)
 TEXT = Container("text", text.shapes, text.read)
 ARROW = Container(".parquet", arrow.shapes, arrow.read)
 TENSORS = Container(".pt", tensors.shapes, tensors.read)
+SAFE = Container(".safetensors", tensors.safe_shapes, tensors.safe_read)
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".h5py", ".hdf", ".he5", ".hd5")
 BY_SUFFIX = {  # for a file whose first bytes say nothing
@@ -27,7 +28,9 @@ BY_SUFFIX = {  # for a file whose first bytes say nothing
     **dict.fromkeys(text.SUFFIXES, TEXT),
     **dict.fromkeys(arrow.SUFFIXES, ARROW),
     **dict.fromkeys(tensors.SUFFIXES, TENSORS),
+    ".safetensors": SAFE,
 }
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first bytes of torch's files before 1.6
 PICKLES = (".pkl", ".pickle", ".p", ".joblib")
 SUFFIXES = (*BY_SUFFIX, *PICKLES)
 EXPECTED = "expected .npy, .npz, .mat, .h5, .txt, .csv, .parquet or .pt"
@@ -95,6 +98,8 @@ def _of_magic(path: Path, start: bytes) -> Container | None:
         return MATLAB
     if start.startswith((b"MATLAB 7", b"\x89HDF")) or hdf5.is_hdf5(path):
         return MATLAB73 if hdf5.is_matlab(path) else HDF5
+    if start.startswith(LEGACY):
+        return TENSORS
     return ARROW if start.startswith((b"PAR1", b"ARROW1")) else None
 
 
@@ -147,12 +152,25 @@ def _refuse_pickle(path: Path, name: str) -> Array:
 
 
 def _pickled(path: Path) -> DataError:
+    if path.suffix.lower() == ".joblib":
+        module, load = "joblib", f"joblib.load('{path.name}')"
+    else:  # latin1 reads the arrays of Python 2, and changes nothing else
+        module, load = "pickle", f"pickle.load(open('{path.name}', 'rb'), encoding='latin1')"
     return DataError(
         f"{path}: is a Python pickle, which may run code when it is loaded and is never unpickled here; "
-        f"{EXPECTED}. If you trust the file, convert it: import pickle, numpy as np; data = "
-        f"pickle.load(open('{path.name}', 'rb')); np.savez('{path.stem}.npz', **(data if isinstance(data, "
-        f"dict) else {{'{path.stem}': data}}))"
+        f"{EXPECTED}. If you trust the file, convert it: import {module}, numpy as np; data = {load}; "
+        f"np.savez('{path.stem}.npz', **(data if isinstance(data, dict) else {{'{path.stem}': data}}))"
+    )
+
+
+def _refuse_settings(path: Path, name: str) -> Array:
+    module, load = ("json", "json.load") if path.suffix.lower() == ".json" else ("yaml", "yaml.safe_load")
+    raise DataError(
+        f"{path}: may define the queries, and is not read; expected their rows or names as .npy or .txt. "
+        f"Save the list in it: import {module}, numpy as np; data = {load}(open('{path.name}')); "
+        "np.save('query_index.npy', data['test'] if isinstance(data, dict) else data)"
     )
 
 
 CLOSED = Container("pickle", lambda path: {path.stem: ()}, _refuse_pickle)  # listed, and never opened
+SETTINGS = Container("settings", lambda path: {path.stem: ()}, _refuse_settings)

@@ -11,11 +11,13 @@ import numpy as np
 from bench.api import DataError
 from bench.datasets import _pictures
 from bench.datasets._reading import arrow, content, text
-from bench.datasets._reading.variable import AnyVariable, SparseRows, Variable, reading
+from bench.datasets._reading.variable import AnyVariable, SparseRows, Variable, reading, strings
+from bench.datasets._words import speaks_of_split
 
+SETTINGS = (".json", ".yaml", ".yml")
 OTHERS = (  # suffixes of files that a folder may hold besides arrays
     *_pictures.SUFFIXES,
-    *(".py", ".m", ".md", ".json", ".yaml", ".yml", ".sh", ".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"),
+    *(".py", ".m", ".md", *SETTINGS, ".sh", ".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"),
     *(".log", ".html", ".xml", ".pdf", ".eng"),
 )
 
@@ -43,7 +45,9 @@ def data_files(folder: Path) -> list[Path]:
     """
 
     def among(paths: Iterable[Path]) -> list[Path]:
-        files = [path for path in sorted(paths) if is_data(path)]
+        files = sorted(path for path in paths if is_data(path))
+        beside = {path.parent for path in files}
+        files += sorted(path for folder in beside for path in folder.iterdir() if _is_closed_split(path))
         return [p for p in files if p.suffix not in arrow.SUFFIXES or arrow.shards(p)[0] == p]
 
     return among(folder.iterdir()) or among(folder.glob("*/*"))
@@ -56,6 +60,19 @@ def is_data(path: Path) -> bool:
     if hidden or suffix in OTHERS or not path.is_file():
         return False
     return suffix in content.SUFFIXES or content.is_container(path)
+
+
+def item_names(variable: AnyVariable) -> list[str] | None:
+    """The names that a list of items holds, in a vector of text or in the first column; None for numbers."""
+    if isinstance(variable, Variable) and variable.container is content.TEXT:
+        return text.names(variable.path)
+    stored = variable.read() if max(variable.shape, default=0) == np.prod(variable.shape) else None
+    return strings(variable) if stored is not None and stored.dtype.kind in "UO" else None
+
+
+def _is_closed_split(path: Path) -> bool:
+    """Whether a text that is not read may define the queries, by its name: test_idx.json, split.yaml."""
+    return path.suffix.lower() in SETTINGS and not path.name.startswith(".") and speaks_of_split(path.stem)
 
 
 def _of_file(path: Path) -> dict[str, AnyVariable]:
@@ -101,9 +118,10 @@ def _label(folder: Path, file: Path) -> str:
 
 
 def _listed(file: Path) -> dict[str, AnyVariable]:
-    """The arrays of a file of a folder; a pickle has none, and is refused only if it is needed."""
-    if file.suffix.lower() in content.PICKLES:
-        return {file.stem: Variable(file, file.stem, (), content.CLOSED)}
+    """The arrays of a file of a folder; a pickle or a split in JSON is refused only if it is needed."""
+    if file.suffix.lower() in (*content.PICKLES, *SETTINGS):
+        kind = content.CLOSED if file.suffix.lower() in content.PICKLES else content.SETTINGS
+        return {file.stem: Variable(file, file.stem, (), kind)}
     return _of_file(file)
 
 
@@ -120,13 +138,16 @@ def _refuse_archives(folder: Path) -> None:
 def _sparse(path: Path, named: Mapping[str, AnyVariable]) -> dict[str, AnyVariable]:
     """The matrices whose CSR parts are among ``named``; as wide as their vocabulary, if that is known."""
     sparse: dict[str, AnyVariable] = {}
-    for name in (n.removesuffix("_indptr") for n in named if n.endswith("_indptr")):
-        parts = {p: named.get(f"{name}_{p}") for p in ("indptr", "indices", "data")}
+    for full in (n for n in named if n.endswith(("_indptr", "/indptr"))):
+        name, mark = full[: -len("_indptr")], full[-len("_indptr")]
+        parts = {p: named.get(f"{name}{mark}{p}") for p in ("indptr", "indices", "data")}
         plain = {p: v for p, v in parts.items() if isinstance(v, Variable)}
         if name in named or "indices" not in plain:
             continue
-        vocabulary = named.get(f"{name}_vocab")
-        if vocabulary is not None:
+        vocabulary, shape = named.get(f"{name}_vocab"), named.get(f"{name}{mark}shape")
+        if shape is not None:
+            width = int(shape.read().ravel()[-1])
+        elif vocabulary is not None:
             width = int(np.prod(vocabulary.shape))
         else:
             width = int(plain["indices"].read().max(initial=-1)) + 1

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.api import Features
 from bench.datasets._reading.matlab import VIEWS, unequal
-from bench.datasets._reading.variable import Array, Shape, by_blocks, text_array
+from bench.datasets._reading.variable import Array, Shape, by_blocks, text_array, vectors
 
 
 def is_hdf5(path: Path) -> bool:
@@ -48,9 +48,12 @@ def read_matlab(path: Path, name: str) -> Array:
         if "MATLAB_empty" in item.attrs:
             return np.zeros(tuple(int(n) for n in item[()]))
         if _is_cells(item):
-            if not _is_text(file, file[item[()].flat[0]]) and not _are_rows(file, item):
+            if _is_text(file, file[item[()].flat[0]]) or _are_rows(file, item):
+                return _of_cells(file, item)
+            rows = [_row(file[reference]) for reference in item[()].T.flat]
+            if any(row is None for row in rows):
                 raise unequal(path, name, item.size)
-            return _of_cells(file, item)
+            return vectors([row for row in rows if row is not None])
         if _is_chars(item):
             return _chars(item)
         return _values(item).T
@@ -90,8 +93,11 @@ def _leaves(file: Any, name: str, item: Any, *, matlab: bool) -> Iterator[tuple[
                 yield from _leaves(file, f"{name}/{key}".lstrip("/"), item[key], matlab=matlab)
     elif matlab and _is_cells(item):
         first = file[item[()].flat[0]] if item.size else None
-        if first is None or item.size > VIEWS or _is_text(file, first) or _are_rows(file, item):
-            yield name, _cell_shape(item, first)
+        text = first is not None and _is_text(file, first)
+        rows = not text and first is not None and _are_rows(file, item)
+        if first is None or item.size > VIEWS or text or rows:
+            across = tuple(int(n) for n in item.shape[::-1])
+            yield name, (int(item.size), int(first.size)) if first is not None and rows else across
             return
         for number, reference in enumerate(item[()].T.ravel(order="F"), start=1):
             yield from _leaves(file, f"{name}{{{number}}}", file[reference], matlab=matlab)
@@ -150,12 +156,15 @@ def _are_rows(file: Any, item: Any) -> bool:
     return only is not None and len(only) > 0 and max(only) == np.prod(only)
 
 
-def _cell_shape(item: Any, first: Any) -> Shape:
-    shape = tuple(int(n) for n in item.shape[::-1])
-    numbers = getattr(first, "dtype", None)
-    if numbers is None or _is_chars(first) or numbers == np.uint16 or numbers.kind not in "biuf":
-        return shape
-    return (int(item.size), int(first.size))
+def _row(item: Any) -> Array | None:
+    """A cell that holds a vector, perhaps an empty one; None for another cell."""
+    if "MATLAB_empty" in item.attrs:
+        return np.zeros(0)
+    shape = getattr(item, "shape", ())
+    vector = (
+        getattr(item, "dtype", None) is not None and item.dtype.kind in "biuf" and max(shape) == item.size
+    )
+    return np.asarray(item[()]).ravel() if vector else None
 
 
 def _of_cells(file: Any, item: Any) -> Array:

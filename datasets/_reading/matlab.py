@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.api import DataError
-from bench.datasets._reading.variable import Array, Shape, text_array
+from bench.datasets._reading.variable import Array, Shape, text_array, vectors
 
 NESTED = ("struct", "cell", "object")
 VIEWS = 16  # cells that a cell array of matrices has at most; a longer one holds items
@@ -39,13 +39,15 @@ def read(path: Path, name: str) -> Array:
     value = dict(_leaves(top, _load(path, top)))[name]
     if scipy.sparse.issparse(value):
         value = value.astype(np.float32).toarray()
-    if value.dtype == object and not isinstance(value.flat[0], str):
-        raise unequal(path, name, value.size)
+    if value.dtype == object and not any(isinstance(cell, str) for cell in value.flat):
+        if not all(_is_row(cell) or np.size(cell) == 0 for cell in value.flat):
+            raise unequal(path, name, value.size)
+        return vectors(list(value.flat))
     return text_array(list(value.flat), value.shape) if value.dtype.kind == "U" else np.asarray(value)
 
 
 def unequal(path: Path, name: str, cells: int) -> DataError:
-    """The error for a cell array that is neither a matrix nor a list of strings."""
+    """The error for a cell array that holds matrices of different sizes."""
     return DataError(
         f"{path}, variable {name}: is a cell array of {cells} cells of different sizes; expected a matrix "
         "with a row for each item. Save one in MATLAB: lists of classes as 0 and 1, a column for each class."

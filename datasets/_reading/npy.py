@@ -73,10 +73,17 @@ def objects(path: Path, name: str, shape: Shape) -> DataError:
     archive = path.suffix.lower() == ".npz"
     loaded = f"np.load('{path.name}', allow_pickle=True)" + (f"['{name}']" if archive else "")
     if shape == ():
-        fix = f"np.savez('{path.stem}_numbers.npz', **{loaded}.item())"
+        fix = (
+            f"np.savez('{path.stem}_numbers.npz', **{loaded}.item()) for a dictionary, or "
+            f"scipy.sparse.save_npz('{name}.npz', {loaded}.item()) for a sparse matrix"
+        )
+    elif len(shape) == 1:
+        fix = (
+            f"np.save('{name}.npy', np.stack({loaded}).astype(np.float32)); for lists of classes "
+            f"np.save('{name}.npy', sklearn.preprocessing.MultiLabelBinarizer().fit_transform({loaded}))"
+        )
     else:
-        numbers = f"np.stack({loaded})" if len(shape) == 1 else loaded
-        fix = f"np.save('{name}.npy', {numbers}.astype(np.float32))"
+        fix = f"np.save('{name}.npy', {loaded}.astype(np.float32))"
     return DataError(
         f"{path}, variable {name}: is an array of Python objects (dtype object) of shape {shape}; expected "
         "numbers, since objects can only be unpickled, which may run code. If you trust the file, save its "

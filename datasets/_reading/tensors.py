@@ -1,16 +1,16 @@
-"""PyTorch's .pt and .pth, if they hold tensors and nothing that would run code (``weights_only``)."""
+"""PyTorch's .pt and .pth, loaded with ``weights_only``, which runs no code, and .safetensors."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.api import DataError
-from bench.datasets._reading.variable import Array, Shape
+from bench.datasets._reading.variable import Array, Shape, text_array, vectors
 
 SUFFIXES = (".pt", ".pth")
 
@@ -23,8 +23,26 @@ def read(path: Path, name: str) -> Array:
     import torch
 
     tensor = dict(_leaves(path.stem, _load(path)))[name]
-    if not isinstance(tensor, torch.Tensor):
-        return np.asarray(tensor)
+    return _array(tensor) if isinstance(tensor, torch.Tensor) else np.asarray(tensor)
+
+
+def safe_shapes(path: Path) -> dict[str, Shape]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+
+def safe_read(path: Path, name: str) -> Array:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return _array(file.get_tensor(name))
+
+
+def _array(tensor: Any) -> Array:
+    import torch
+
     dense = tensor.detach().to_dense()
     return np.asarray((dense.float() if dense.dtype == torch.bfloat16 else dense).numpy())
 
@@ -39,7 +57,8 @@ def _load(path: Path) -> Any:
             f"{path}: holds Python objects besides tensors; expected a dictionary of tensors, since loading "
             f"objects may run code. If you trust the file, save its tensors: import torch; data = "
             f"torch.load('{path.name}', weights_only=False); torch.save({{name: "
-            f"torch.as_tensor(value) for name, value in data.items()}}, '{path.stem}_tensors.pt')"
+            f"torch.as_tensor(value) for name, value in data.items()}}, '{path.stem}_tensors.pt'), with the "
+            "names of a TensorDataset: data = dict(zip(('image', 'text', 'labels'), data.tensors))"
         ) from error
 
 
@@ -48,8 +67,21 @@ def _leaves(name: str, value: Any, prefix: str = "") -> Iterator[tuple[str, Any]
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(f"{prefix}{key}", inner, f"{prefix}{key}/")
+    elif isinstance(value, (list, tuple)) and (plain := _plain(value)) is not None:
+        yield name, plain
     elif isinstance(value, (list, tuple)):
         for number, inner in enumerate(value, start=1):
             yield from _leaves(f"{name}{{{number}}}", inner, f"{name}{{{number}}}/")
     elif hasattr(value, "shape"):
         yield name, value
+
+
+def _plain(values: Sequence[Any]) -> Array | None:
+    """A list of numbers, of strings or of lists of numbers as an array; None for a list of anything else."""
+    if values and all(isinstance(value, str) for value in values):
+        return text_array(list(values), (len(values),))
+    rows = [value if isinstance(value, (list, tuple)) else [value] for value in values]
+    if not rows or not all(isinstance(n, (int, float)) for row in rows for n in row):
+        return None
+    equal = len({len(row) for row in rows}) == 1
+    return np.array(values) if equal else vectors(rows)

@@ -1,19 +1,23 @@
-"""Tables of numbers in .txt, .csv and .tsv, perhaps with a header and a column of names; or lines of text."""
+"""Tables of numbers in .txt, .csv and .tsv, perhaps with a header and columns of names; or lines of text."""
 
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from bench.api import DataError
 from bench.datasets import _official
-from bench.datasets._reading.variable import Array, Shape, text_array
+from bench.datasets._reading.variable import Array, Shape, text_array, vectors
 from bench.datasets._words import meaning
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".lst", ".list")
+MOST_DIGITS = 4096  # characters of a line that may list class numbers
 SEPARATORS = ("\t", ",", ";", "|")
 ITEM = (
     "",
@@ -36,26 +40,45 @@ class _Form:
     separator: str | None  # None is white space
     header: tuple[str, ...]
     skipped: int  # leading columns that name the items
-    columns: int  # of numbers; 0 in a file of text
+    columns: int  # of numbers, or one of text; 0 in a file of text
+    kind: Literal["numbers", "text", "lists", "digits"] = "numbers"
 
 
 def shapes(path: Path) -> dict[str, Shape]:
     lines, form = _parsed(path)
     rows = len(lines) - bool(form.header)
-    found: dict[str, Shape] = {path.stem: (rows,) if form.columns < 2 else (rows, form.columns)}
-    return found | ({f"{path.stem}_names": (form.columns,)} if form.header and form.columns else {})
+    named: dict[str, Shape] = {path.stem: (rows,) if form.columns < 2 else (rows, form.columns)}
+    return named | ({f"{path.stem}_names": (form.columns,)} if form.header and form.columns > 1 else {})
 
 
 def read(path: Path, name: str) -> Array:
     lines, form = _parsed(path)
     if name != path.stem:
         return text_array(list(form.header), (len(form.header),))
-    if not form.columns:
-        body = lines[bool(form.header) :]
-        return text_array(body, (len(body),))
-    body = lines[1:] if form.header else lines
-    width = form.skipped + form.columns
-    columns = tuple(range(form.skipped, width))
+    body = lines[bool(form.header) :]
+    if form.kind == "lists":
+        return vectors([[int(n) for n in re.findall(r"\d+", line)] for line in body])
+    if form.kind == "digits":
+        return np.array([[int(digit) for digit in line.strip()] for line in body])
+    if form.kind == "text":
+        values = [_cut(line, form.separator)[form.skipped] for line in body] if form.columns else body
+        return text_array(values, (len(body),))
+    return _numbers(path, body, form)
+
+
+def names(path: Path) -> list[str] | None:
+    """The lines of a text, or the first column of a table that begins with names; None for numbers."""
+    lines, form = _parsed(path)
+    body = lines[bool(form.header) :]
+    if not form.columns and form.kind == "text":
+        return [line.strip() for line in body]
+    return [_cut(line, form.separator)[0] for line in body] if form.skipped else None
+
+
+def _numbers(path: Path, body: list[str], form: _Form) -> Array:
+    columns = tuple(range(form.skipped, form.skipped + form.columns))
+    if re.search("true|false", body[0], re.IGNORECASE):
+        body = [re.sub("(?i)true", "1", re.sub("(?i)false", "0", line)) for line in body]
     try:
         table = np.loadtxt(
             body, delimiter=form.separator, comments=None, ndmin=2, usecols=columns, quotechar='"'
@@ -69,27 +92,52 @@ def read(path: Path, name: str) -> Array:
 
 
 def _parsed(path: Path) -> tuple[list[str], _Form]:
-    """The lines, without empty ones in a table, and their form."""
+    """The lines, without comments above a table and empty lines in it, and their form."""
     lines = _official.text(path).removesuffix("\n").split("\n")
     filled = [line for line in lines if line.strip()]
-    form = _form(filled)
-    return (filled if form.columns else lines), form
+    if len(filled) == 1:
+        filled = [filled[0].strip().strip("[]()")]  # a list as Python prints it
+    table = list(dropwhile(lambda line: line.startswith("#"), filled))  # as np.savetxt writes a header
+    form = _form(table)
+    return (table if form.columns or form.kind != "text" else lines), form
 
 
 def _form(lines: list[str]) -> _Form:
     """Judge a table by its first two lines."""
     first, second = (lines[0], lines[1 if len(lines) > 1 else 0]) if lines else ("", "")
+    if (kind := _of_digits(lines)) is not None:
+        return _Form(None, (), 0, len(first.strip()) if kind == "digits" else 1, kind)
     separator = next((s for s in SEPARATORS if s in second), None)
     head, cells = _cut(first, separator), _cut(second, separator)
-    named = bool(cells) and not _is_number(cells[0]) and (separator is not None or _is_file(cells[0]))
-    numbers = cells[named:]
-    ragged = len(head) != len(cells) and not all(map(_is_number, head[named:]))
-    if not numbers or not all(map(_is_number, numbers)) or ragged:
-        return _Form(None, (first,) if meaning(first).role else (), 0, 0)
-    header = () if all(map(_is_number, head[named:])) else tuple(head)
-    if header and not named and len(cells) > 1 and header[0].lower() in ITEM:
-        named = True
-    return _Form(separator, header[named:], int(named), len(cells) - named)
+    numeric = [_is_number(cell) for cell in cells]
+    leading = (
+        len(cells) - numeric[::-1].index(False) if False in numeric else 0
+    )  # columns up to the last text
+    if leading and separator is None and not _is_file(cells[0]):
+        leading = len(cells)
+    ragged = len(head) != len(cells) and not all(map(_is_number, head[leading:]))
+    if leading == len(cells) and len(cells) > 1 and not ragged and head[0].lower() in ITEM and separator:
+        return _Form(separator, tuple(head[-1:]), len(cells) - 1, 1, "text")  # items and their classes
+    if leading == len(cells) or ragged:
+        return _Form(None, (first,) if meaning(first).role else (), 0, 0, "text")
+    header = () if all(map(_is_number, head[leading:])) else tuple(head)
+    if header and not leading and len(cells) > 1 and header[0].lower() in ITEM:
+        leading = 1
+    return _Form(separator, header[leading:], leading, len(cells) - leading)
+
+
+def _of_digits(lines: list[str]) -> Literal["lists", "digits"] | None:
+    """Whether lines list class numbers, not equally many, or are rows of 0 and 1 without separators."""
+    if not lines or not re.fullmatch(r"[\d\s,;]+", lines[0]) or len(lines[0]) > MOST_DIGITS:
+        return None
+    if not all(re.fullmatch(r"[\d\s,;]+", line) for line in lines):
+        return None
+    items = [re.findall(r"\d+", line) for line in lines]
+    if len({len(one) for one in items}) > 1:  # rows of 0 and 1, of which one is cut off, repeat a number
+        return "lists" if all(len(set(one)) == len(one) for one in items) else None
+    width = len(lines[0].strip())
+    binary = width > 2 and all(re.fullmatch(f"[01]{{{width}}}", line.strip()) for line in lines)
+    return "digits" if binary and any(line.startswith("0") for line in lines) else None
 
 
 def _cut(line: str, separator: str | None) -> list[str]:
@@ -106,5 +154,5 @@ def _is_number(cell: str) -> bool:
     try:
         float(cell)
     except ValueError:
-        return False
+        return cell.lower() in ("true", "false")
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,11 @@ STEP = 1 << 24  # values of a matrix that are converted at a time
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """How one kind of file is read. ``read`` returns numbers, or strings as an object array of ``str``."""
+    """How one kind of file is read.
+
+    ``read`` returns numbers, an object array of ``str``, or one of vectors of different lengths
+    (:func:`ragged`).
+    """
 
     name: str
     shapes: Callable[[Path], dict[str, Shape]]  # of all arrays, from headers where the format has them
@@ -52,10 +56,7 @@ class Variable:
         if array.dtype.kind == "S":
             array = np.char.decode(array, "utf-8", "replace")
         if array.dtype.kind not in "biufUO":
-            raise DataError(
-                f"{self.path}, variable {self.name}: holds {array.dtype} values; expected a matrix of "
-                "numbers. Save it as one."
-            )
+            raise DataError(f"{self.path}, variable {self.name}: {_strange(array.dtype)}")
         return array
 
     def stream(self) -> Features | None:
@@ -123,6 +124,31 @@ def text_array(values: list[str], shape: Shape) -> Array:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array.reshape(shape)
+
+
+def ragged(array: Array) -> bool:
+    """Whether the array holds vectors of different lengths, such as the class numbers of each item."""
+    return array.dtype == object and array.size > 0 and not any(isinstance(one, str) for one in array.flat)
+
+
+def vectors(values: Sequence[Any]) -> Array:
+    """Vectors of different lengths as an object array."""
+    array = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        array[row] = np.asarray(value).ravel()
+    return array
+
+
+def _strange(kind: np.dtype[Any]) -> str:
+    """The end of a message about values that are neither real numbers nor text."""
+    if kind.kind == "c":
+        return f"holds complex numbers ({kind}); expected real ones. Save x.real, or np.abs(x)."
+    if kind.names:
+        return (
+            f"holds records with the fields {', '.join(kind.names)}; expected a matrix of numbers. Save one "
+            f"field: x[{kind.names[0]!r}]."
+        )
+    return f"holds {kind} values; expected a matrix of numbers. Save it as one."
 
 
 def by_blocks(shape: Shape, rows: Callable[[slice], Array], *, transposed: bool = False) -> Features:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
@@ -163,7 +164,7 @@ def test_scores_of_one_class_ask_for_a_bound(tmp_path: Path) -> None:
 
 
 def test_matrix_and_column_do_not_go_together(tmp_path: Path) -> None:
-    fails(tmp_path, "has 1 label columns; expected 3", HOT, ASKED % 2)
+    fails(tmp_path, "has 1 label columns; expected 3", HOT, ASKED % 2, labels="multi-hot")
 
 
 @pytest.mark.parametrize("how", ["onehot", "above", "above:x", "above:X"])
@@ -181,3 +182,120 @@ def test_the_option_works_for_the_bundle_of_a_named_dataset(tmp_path: Path) -> N
     with pytest.raises(BenchError, match=r"labels=above:0\.5"):
         Mirflickr25k(queries=5).load(tmp_path)
     assert len(Mirflickr25k(queries=5, labels="above:0.5").load(tmp_path).query) == 5
+
+
+NAMES = np.array([f"class {n}" for n in NUMBERS])
+ASKED_NAMES = np.array([f"class {n}" for n in ASKED])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda x: x, lambda x: x[:, None], lambda x: x.astype("S")],
+    ids=["a vector", "a column", "bytes"],
+)
+def test_names_of_classes_are_read_as_a_column_each(tmp_path: Path, change: Any) -> None:
+    data = load(tmp_path, change(NAMES), change(ASKED_NAMES))
+    assert data.classes == ("class 0", "class 1", "class 2")
+    assert data.train.labels is not None and data.query.labels is not None
+    assert data.train.labels.tolist() == HOT.tolist()
+    assert data.query.labels.tolist() == ASKED_HOT.tolist()
+
+
+def test_a_name_of_several_classes_is_refused_with_the_conversion(tmp_path: Path) -> None:
+    pairs = np.where(NUMBERS == 0, "cat;dog", "cat")
+    fails(tmp_path, r"'cat;dog', which seems .*str\.get_dummies", pairs, pairs[:QUERY])
+    words = np.array(["cat", "dog", "cat dog"])[NUMBERS]
+    fails(tmp_path, "'cat dog', which seems to name several", words, words[:QUERY])
+
+
+def test_names_of_items_are_no_labels(tmp_path: Path) -> None:
+    names = np.array([f"{n}.jpg" for n in range(TRAIN)])
+    fails(tmp_path, r"L_tr: is text \(first: '0.jpg'\)", names, names[:QUERY])
+
+
+def test_digits_in_several_columns_are_no_names(tmp_path: Path) -> None:
+    fails(tmp_path, r"L_tr: is text .*digits by x\.astype", HOT.astype(str), ASKED_HOT.astype(str))
+
+
+def ragged_mat(folder: Path) -> Path:
+    cells = np.empty((TRAIN, 1), dtype=object)
+    for row, number in enumerate(NUMBERS):
+        cells[row, 0] = np.array([[number + 1.0, 9.0]] if row % 2 else [[number + 1.0]])
+    scipy.io.savemat(folder / "a.mat", {"XAll": np.eye(TRAIN), "YAll": np.eye(TRAIN), "LAll": cells})
+    return folder / "a.mat"
+
+
+def ragged_mat73(folder: Path) -> Path:
+    with h5py.File(folder / "a.mat", "w") as file:
+        file["XAll"], file["YAll"] = np.eye(TRAIN), np.eye(TRAIN)
+        cells = file.create_dataset("LAll", (1, TRAIN), dtype=h5py.ref_dtype)
+        for row, number in enumerate(NUMBERS):
+            one = [[number + 1.0], [9.0]] if row % 2 else [[number + 1.0]]
+            cells[0, row] = file.create_dataset(f"#refs#/{row}", data=one).ref
+    return folder / "a.mat"
+
+
+def ragged_h5(folder: Path) -> Path:
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["image"], file["text"] = np.eye(TRAIN), np.eye(TRAIN)
+        lists = file.create_dataset("labels", (TRAIN,), dtype=h5py.vlen_dtype(np.int32))
+        for row, number in enumerate(NUMBERS):
+            lists[row] = [number + 1, 9] if row % 2 else [number + 1]
+    return folder / "a.h5"
+
+
+def ragged_parquet(folder: Path) -> Path:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    lists = [[int(n) + 1, 9] if row % 2 else [int(n) + 1] for row, n in enumerate(NUMBERS)]
+    features = [row.tolist() for row in np.eye(TRAIN)]
+    parquet.write_table(
+        pa.table({"image": features, "text": features, "labels": lists}), folder / "a.parquet"
+    )
+    return folder / "a.parquet"
+
+
+def ragged_txt(folder: Path) -> Path:
+    for name in ("image", "text"):
+        np.save(folder / f"{name}.npy", np.eye(TRAIN))
+    lines = [f"{n + 1},9" if row % 2 else f"{n + 1}" for row, n in enumerate(NUMBERS)]
+    (folder / "labels.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("make", [ragged_mat, ragged_mat73, ragged_h5, ragged_parquet, ragged_txt])
+def test_lists_of_class_numbers_are_read_from_every_container(tmp_path: Path, make: Any) -> None:
+    data = Files(path=str(make(tmp_path)), split="last", queries=QUERY).load(Path("/nowhere"))
+    assert data.classes == ("1", "2", "3", "9")
+    assert data.train.labels is not None
+    expected = [[*row, at % 2] for at, row in enumerate(HOT[: TRAIN - QUERY].tolist())]
+    assert data.train.labels.tolist() == expected
+
+
+def test_a_query_in_another_form_than_train_is_refused_with_the_conversion(tmp_path: Path) -> None:
+    fails(tmp_path, r"L_te: holds one class number .*L_tr a column per class.*np\.eye\(3\)", HOT, ASKED)
+    fails(tmp_path, r"L_tr: holds one class number .*L_te a column per class", NUMBERS, ASKED_HOT)
+
+
+def test_two_unusual_values_name_the_bound_that_reads_them(tmp_path: Path) -> None:
+    fails(tmp_path, "labels=above:1;", HOT + 1, ASKED_HOT + 1)
+    data = load(tmp_path, HOT + 1, ASKED_HOT + 1, labels="above:1")
+    assert data.train.labels is not None and data.train.labels.tolist() == HOT.tolist()
+
+
+def test_a_bound_may_have_an_exponent(tmp_path: Path) -> None:
+    data = load(tmp_path, HOT * 1e-3, ASKED_HOT * 1e-3, labels="above:5e-4")
+    assert data.train.labels is not None and data.train.labels.tolist() == HOT.tolist()
+
+
+def test_labels_without_columns_are_empty(tmp_path: Path) -> None:
+    fails(tmp_path, "is empty; expected a label per item", HOT[:, :0], ASKED_HOT[:, :0])
+
+
+def test_a_truncated_table_of_zero_and_one_is_no_list_of_class_numbers(tmp_path: Path) -> None:
+    path = ragged_txt(tmp_path)
+    rows = [" ".join(map(str, row)) for row in HOT.tolist()]
+    (path / "labels.txt").write_text("\n".join([*rows[:-1], rows[-1][:-2]]) + "\n")
+    with pytest.raises(DataError, match="not every line has 3 numbers"):
+        Files(path=str(path), queries=QUERY).load(Path("/nowhere"))

@@ -157,6 +157,13 @@ def test_an_option_makes_the_first_or_last_rows_the_queries(tmp_path: Path, spli
         ({"folds": np.arange(N) % 5}, "folds: says '0'; expected train, test"),
         ({"idx_train": np.arange(20)}, "idx_train of a.npz .* but no query_index"),
         ({"image_test": np.ones((6, 5))}, r"query_image \(image_test\) without query_text"),
+        ({"unseen_idx": np.arange(6)}, r"unseen_idx \(6\).*mapping=query_index:unseen_idx, or"),
+        ({"holdout": np.arange(N) < 6}, r"holdout \(30\), which may .* Save them as query_index\.npy"),
+        ({"R": np.arange(N)[::-1]}, r"R \(30\), which may define .* Save them as query_index\.npy"),
+        (
+            {"val_img": np.ones((6, 5)), "val_txt": np.ones((6, 4)), "val_lab": np.ones((6, 3))},
+            "mapping=query_image:val_img;query_text:val_txt;query_labels:val_lab, or",
+        ),
         ({"test_idx": np.ones((2, 3), int)}, r"test_idx: has shape \(2, 3\); expected one list of rows"),
     ],
 )
@@ -166,6 +173,70 @@ def test_what_may_be_a_split_and_is_not_understood_stops_the_run(
     path = npz(tmp_path, **arrays(), **extra)
     fails(path, says)
     assert len(load(path, split="random").query) == 4
+
+
+@pytest.mark.parametrize("name", ["test_idx.json", "split.yaml", "my_test_split.pkl"])
+def test_a_file_that_may_define_the_queries_and_is_never_opened_stops_the_run(
+    tmp_path: Path, name: str
+) -> None:
+    for role, array in arrays().items():
+        np.save(tmp_path / f"{role}.npy", array)
+    (tmp_path / "settings.json").write_text("{}")
+    load(tmp_path)
+    (tmp_path / name).write_text("[3, 1, 7]")
+    fails(tmp_path, f"{name.partition('.')[0]}.*may define the queries")
+    np.save(tmp_path / "query_index.npy", QUERIES)
+    assert load(tmp_path).query.ids.tolist() == QUERIES
+
+
+@pytest.mark.parametrize("name", ["class_counts", "word_index", "bits"])
+def test_other_vectors_do_not_stop_the_run(tmp_path: Path, name: str) -> None:
+    assert len(load(npz(tmp_path, **arrays(), **{name: np.array([4, 5, 9])})).query) == 4
+    load(npz(tmp_path, **arrays(), item_numbers=np.arange(N)))
+
+
+def test_a_row_in_both_indexes_is_refused_by_name_and_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, all_named() | {"indexTest": [[4.0, 2.0]], "indexTrain": [np.arange(2.0, 31.0)]})
+    fails(path, r"indexTrain: has 2 rows of indexTest too \(first: row 2\).*np\.setdiff1d")
+
+
+def test_a_repeated_row_is_refused_with_the_fix(tmp_path: Path) -> None:
+    fails(npz(tmp_path, **arrays(), query_index=[3, 1, 3]), r"repeats 1 of 3 rows.*np\.unique")
+
+
+@pytest.mark.parametrize("labels", [" 0 1 0", " 2", ""], ids=["multi-hot", "class number", "path alone"])
+def test_a_list_of_paths_gives_the_queries_whatever_follows_the_path(tmp_path: Path, labels: str) -> None:
+    for role, array in arrays().items():
+        np.save(tmp_path / f"{role}.npy", array)
+    (tmp_path / "names.txt").write_text("".join(f"pictures/im{n}.jpg\n" for n in range(N)))
+    for part, rows in (("test", QUERIES), ("database", [0, 2, 4])):
+        (tmp_path / f"{part}.txt").write_text("".join(f"im{n}.jpg{labels}\n" for n in rows))
+    data = load(tmp_path)
+    assert (data.query.ids.tolist(), data.train.ids.tolist()) == (QUERIES, [0, 2, 4])
+
+
+def test_a_list_as_python_prints_it_gives_the_queries(tmp_path: Path) -> None:
+    for role, array in arrays().items():
+        np.save(tmp_path / f"{role}.npy", array)
+    (tmp_path / "test_idx.txt").write_text(str(QUERIES))
+    assert load(tmp_path).query.ids.tolist() == QUERIES
+
+
+def test_digits_as_text_give_the_queries(tmp_path: Path) -> None:
+    path = npz(tmp_path, **arrays(), query_index=np.array(QUERIES).astype(str))
+    assert load(path).query.ids.tolist() == QUERIES
+
+
+def test_the_sets_of_matconvnet_give_the_queries(tmp_path: Path) -> None:
+    parts = np.ones((1, N))
+    parts[0, QUERIES], parts[0, 5] = 3, 2
+    image, text, labels = arrays().values()
+    images = {"data": image, "labels": labels, "set": parts}
+    scipy.io.savemat(tmp_path / "a.mat", {"imdb": {"images": images, "tags": text}})
+    data = load(tmp_path / "a.mat")
+    assert data.query.ids.tolist() == sorted(QUERIES)
+    assert len(data.train) == N - 4
 
 
 def test_a_random_split_is_noted_for_the_records(tmp_path: Path) -> None:
