@@ -136,7 +136,7 @@ class Protocol:
 
     def notes(self) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
-        lines = [*self._origins(), *self._selectors()]
+        lines = [*self._origins(), *named(self.records)]
         for reference, text in REFERENCES.items():
             labels = [label for label, kind in self.references.items() if kind == reference]
             if labels:
@@ -169,13 +169,6 @@ class Protocol:
         for fidelity in sorted(by_fidelity):
             labels = ", ".join(sorted(by_fidelity[fidelity]))
             yield f"{_FIDELITY_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
-
-    def _selectors(self) -> Iterator[str]:
-        """The selectors of methods and datasets that are shown under other names."""
-        shown = dict.fromkeys(pair for r in self.records for pair in zip(*_shown(r.spec), strict=True))
-        for name, selected in shown:
-            if name != selected and f"path={name}]" not in selected:
-                yield f"{name} is {selected}"
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
@@ -293,6 +286,14 @@ def by_row(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
 def _shown(spec: RunSpec) -> tuple[tuple[str, str], tuple[str, str]]:
     """Method and dataset as they are shown, and as they are selected."""
     return (spec.label, spec.dataset_label), spec.selectors
+
+
+def named(records: Iterable[RunRecord]) -> Iterator[str]:
+    """A line for each method and dataset that is shown under another name than its selector."""
+    shown = dict.fromkeys(pair for r in records for pair in zip(*_shown(r.spec), strict=True))
+    for name, selected in shown:
+        if name != selected and f"path={name}]" not in selected:
+            yield f"{name} is {selected}"
 
 
 def dataset_of(record: RunRecord) -> str:

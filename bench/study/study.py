@@ -205,7 +205,7 @@ def _selector(option: str, table: Mapping[str, Any]) -> str:
         )
     listed = {k: v if isinstance(v, (list, tuple)) else [v] for k, v in values.items()}
     inside = ",".join(f"{k}={','.join(quoted(one) for one in v)}" for k, v in listed.items())
-    return name + (f"[{inside}]" if inside else "") + (f" as {quoted(shown)}" if shown else "")
+    return selectors.named(f"{name}[{inside}]" if inside else name, shown)
 
 
 def _is_plain(value: Any) -> bool:
