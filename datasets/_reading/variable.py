@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import DataError, Features
+from bench.api import DataError, Features, blocks
+from bench.datasets._reading.scratch import written
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
-STEP = 1 << 24  # values of a matrix that are converted at a time
+STEP = 1 << 22  # values of a matrix that are converted at a time; a smaller one is held in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +126,20 @@ def text_array(values: list[str], shape: Shape) -> Array:
     return array.reshape(shape)
 
 
-def by_blocks(shape: Shape, rows: Callable[[slice], Array], *, transposed: bool = False) -> Features:
-    """A matrix as float32, from ``rows(slice)`` of its stored form, which may be ``transposed``."""
-    matrix = np.empty(shape, np.float32)
-    stored = matrix.T if transposed else matrix
-    step = max(1, STEP // max(1, stored.shape[1]))
-    for start in range(0, len(stored), step):
-        block = slice(start, start + step)
-        stored[block] = rows(block)
-    return matrix
+def matrix_of(shape: Shape, parts: Iterable[Array], *, transposed: bool = False) -> Features:
+    """A matrix of ``shape`` as float32, from runs of rows of its stored form, which may be ``transposed``.
+
+    One of more than ``STEP`` values lies in a temporary file.
+    """
+    n, d = shape[::-1] if transposed else shape
+    if n * d > STEP:
+        matrix = written((n, d), parts)
+        return written((d, n), blocks(matrix.T, STEP)) if transposed else matrix
+    matrix, start = np.empty((n, d), np.float32), 0
+    for part in parts:
+        matrix[start : start + len(part)] = part
+        start += len(part)
+    return np.ascontiguousarray(matrix.T) if transposed else matrix
 
 
 @contextmanager
