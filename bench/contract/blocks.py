@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_SCATTERED = 64  # chosen rows that are read together: each may bring a page of 2 MB into memory
+
 
 def blocks(
     x: npt.NDArray[Any], values: int = 1 << 22, rows: npt.NDArray[np.intp] | None = None
@@ -21,6 +23,8 @@ def blocks(
     If ``x`` lies in a file that is mapped read-only, the pages of a block leave memory before the next.
     """
     step = max(1, values // max(1, int(np.prod(x.shape[1:]))))
+    if rows is not None:
+        step = min(step, _SCATTERED)
     mapped = None if x.flags.writeable else _map(x)
     for start in range(0, len(x) if rows is None else len(rows), step):
         part = slice(start, start + step)
