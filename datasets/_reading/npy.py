@@ -49,7 +49,8 @@ def npy_stream(path: Path, name: str, shape: Shape) -> Features | None:
         return None
     if array.dtype == np.float32 and array.flags.c_contiguous:
         return array
-    return matrix_of(shape, blocks(array))
+    by_columns = not array.flags.c_contiguous
+    return matrix_of(shape, blocks(array.T if by_columns else array), transposed=by_columns)
 
 
 def npz_read(path: Path, name: str) -> Array:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import DataError, Features, blocks
-from bench.datasets._reading.scratch import written
+from bench.api import DataError, Features
+from bench.datasets._reading import scratch
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -131,15 +131,16 @@ def matrix_of(shape: Shape, parts: Iterable[Array], *, transposed: bool = False)
 
     One of more than ``STEP`` values lies in a temporary file.
     """
-    n, d = shape[::-1] if transposed else shape
-    if n * d > STEP:
-        matrix = written((n, d), parts)
-        return written((d, n), blocks(matrix.T, STEP)) if transposed else matrix
-    matrix, start = np.empty((n, d), np.float32), 0
+    rows, columns = shape
+    if rows * columns > STEP:
+        size = rows, columns
+        return scratch.transposed(size, parts, STEP) if transposed else scratch.written(size, parts)
+    matrix, start = np.empty(shape, np.float32), 0
+    stored = matrix.T if transposed else matrix
     for part in parts:
-        matrix[start : start + len(part)] = part
+        stored[start : start + len(part)] = part
         start += len(part)
-    return np.ascontiguousarray(matrix.T) if transposed else matrix
+    return matrix
 
 
 @contextmanager
