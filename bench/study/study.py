@@ -148,7 +148,10 @@ class Study:
 
 def data_folder(given: str = "") -> Path:
     """The folder of the data files: as given, else ``BENCH_DATA``, else the current folder."""
-    return Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
+    folder = Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"data folder {folder}: is a file; expected a folder. Correct --data-root.")
+    return folder
 
 
 def results_folder(given: str = "") -> Path:
