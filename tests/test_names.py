@@ -351,8 +351,8 @@ def test_cells_of_equal_file_names_are_told_apart_in_a_plan(
     rng = np.random.default_rng(0)
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        arrays = {"image": rng.random((90, 5)), "text": rng.random((90, 4)), "labels": np.arange(90) % 3}
-        np.savez(tmp_path / folder / "x.npz", **arrays)
+        image, text = rng.random((90, 5)), rng.random((90, 4))
+        np.savez(tmp_path / folder / "x.npz", image=image, text=text, labels=np.arange(90) % 3)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     datasets = ",".join(f"files[path={folder}/x.npz,queries=9]" for folder in ("a", "b"))
     shown = said(

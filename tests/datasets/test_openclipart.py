@@ -89,7 +89,8 @@ def copy(tmp_path: Path) -> Path:
 
 
 def parsed(root: Path, **options: Any) -> Raw:
-    return Openclipart(**{"queries": 1} | options).raw(root)
+    raw: Raw = Openclipart(**{"queries": 1} | options).raw(root)
+    return raw
 
 
 def test_labelled_public_drawings_with_pixels_of_their_own_are_kept(copy: Path) -> None:
