@@ -8,6 +8,7 @@ May import: contract, data.views, errors, progress.
 
 from __future__ import annotations
 
+from bench.contract.blocks import blocks
 from bench.contract.card import Card, Counts, Expected, variant_of
 from bench.contract.dataset import RANDOM_QUERIES, Dataset, DatasetSource, Raw
 from bench.contract.encoder import Encoder, Extractor, Setting
@@ -67,6 +68,7 @@ __all__ = [
     "State",
     "UnknownNameError",
     "Variant",
+    "blocks",
     "clip_model",
     "encode_texts",
     "finite",

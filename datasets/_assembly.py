@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Batch, DataError, Dataset, Features, Labels, Rows, Split, finite
+from bench.api import Batch, DataError, Dataset, Features, Labels, Rows, Split, blocks, finite
 from bench.datasets import _labels, _mapping, _splitting
 from bench.datasets._mapping import Mapped
 from bench.datasets._reading import AnyVariable
+from bench.datasets._reading.scratch import written
 from bench.datasets._splitting import SplitKind
 
-STEP = 1 << 22  # values that are copied at a time
 NOT_ITEMS = ("classes", "query_index", "database_index", "split")  # roles whose arrays have no row per item
 
 
@@ -272,15 +271,4 @@ def _selected(x: Features, rows: Rows) -> Features:
     """Some rows of a matrix; those of a mapped file are copied block by block into a temporary file."""
     if not isinstance(x, np.memmap) or not len(rows):
         return x[rows]
-    step = max(1, STEP // max(1, x.shape[1]))
-    try:
-        with tempfile.TemporaryFile() as file:
-            for start in range(0, len(rows), step):
-                file.write(x[rows[start : start + step]].data)
-            file.flush()
-            return np.memmap(file, dtype=np.float32, mode="r", shape=(len(rows), x.shape[1]))
-    except OSError as error:
-        raise DataError(
-            f"temporary folder {tempfile.gettempdir()}: cannot hold {len(rows)} rows of {x.shape[1]} columns "
-            f"({error.strerror or error}). Set TMPDIR to a folder with enough space."
-        ) from error
+    return written((len(rows), x.shape[1]), blocks(x, rows=rows))

@@ -80,7 +80,7 @@ ARCHIVE = "https://snapshot.debian.org/archive/debian/20250520T000000Z/pool/main
 def _package(kind: str, size: int, sha256: str) -> Expected:
     """One of Debian's packages; size and SHA-256 come from Debian's index of bookworm."""
     name = f"openclipart-{kind}_0.18+dfsg-19_all.deb"
-    note = f"the {kind.upper()} files; or `apt-get install openclipart-{kind}`, which needs no download"
+    note = f"the {kind.upper()} files; `apt-get install openclipart-{kind}` does as well"
     return Expected(path=name, url=f"{ARCHIVE}/{name}", bytes=size, sha256=sha256, unpack=".", note=note)
 
 

@@ -21,6 +21,7 @@ from bench.reporting import (
     dataset_of,
     definition,
     grouped,
+    heading,
     metric_title,
     part_name,
     reasons,
@@ -47,8 +48,17 @@ class Sweep:
 
     @property
     def title(self) -> str:
-        """The method with its fixed parameters."""
-        return selector(self.records[0].spec.method, self._fixed())
+        """The name that the method was given, or else the method with its fixed parameters."""
+        return self._shown() or selector(self.records[0].spec.method, self._fixed())
+
+    def _shown(self) -> str:
+        """The name that all records share, but for the values that vary; "" without one."""
+        names = set()
+        for r in self.records:
+            pairs = zip(self.axes, self.values[r.spec.key], strict=True)
+            varied = heading("", {name: value for name, value in pairs if name not in AXES})
+            names.add(r.spec.method_shown.removesuffix(varied))
+        return names.pop() if len(names) == 1 else ""
 
     def _fixed(self) -> dict[str, Any]:
         return {k: v for k, v in self.records[0].spec.params.items() if k not in self.axes}
@@ -68,7 +78,7 @@ class Sweep:
 
     def notes(self) -> tuple[str, ...]:
         """Those of the protocol, with plain results under the name that they share."""
-        notes = under_one_name(self.protocol, self._fixed()).notes()
+        notes = under_one_name(self.protocol, self._fixed(), self._shown()).notes()
         picks = not self.records[0].spec.val and any(axis not in AXES for axis in self.axes)
         return (*notes, _PICKING) if picks else notes
 
@@ -137,11 +147,13 @@ def drawn(
     return Figure.of(f"{metric_title(metric)} over {' × '.join(sweeps[0].axes)}", parts)
 
 
-def under_one_name(protocol: Protocol, params: Mapping[str, Any]) -> Protocol:
-    """The same records, for notes that would list every setting: plain results get these parameters."""
+def under_one_name(protocol: Protocol, params: Mapping[str, Any], shown: str) -> Protocol:
+    """The same records, for notes that would list every setting: plain results get one setting and name."""
     stale = protocol.results.stale
     return protocol.part(
-        r if r.word or r.spec.key in stale else replace(r, spec=replace(r.spec, params=params))
+        r
+        if r.word or r.spec.key in stale
+        else replace(r, spec=replace(r.spec, params=params, method_shown=shown))
         for r in protocol.records
     )
 

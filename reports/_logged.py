@@ -74,7 +74,7 @@ def _draw(panels: Panels, name: str, looks: Mapping[str, Look]) -> Any:
     for axis, (bits, curves) in zip(places[0], panels.items(), strict=True):
         axis.set_title(f"{bits} bits")
         for label, curve in curves.items():
-            draw_curve(axis, label, curve, looks, markers=False)
+            draw_curve(axis, label, curve, looks)
     label_edges(places, "logged point", name)
     legend(canvas, places)
     return canvas

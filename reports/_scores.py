@@ -50,11 +50,10 @@ class Compared:
 
 
 def columns(protocol: Protocol) -> Iterator[Compared]:
-    """By dataset, direction and bits; references are left out."""
+    """By dataset, direction and bits; references and constant codes are left out."""
     evidence = protocol.results.evidence
-    evidence.prepare(protocol.records)
-    for dataset, records in protocol.datasets.items():
-        rivals = [r for r in records if not r.word and r.spec.label not in protocol.references]
+    evidence.prepare(protocol.rivals)
+    for dataset, rivals in protocol.part(protocol.rivals).datasets.items():
         for direction in DIRECTIONS:
             for bits in sorted({r.spec.bits for r in rivals}):
                 here = [r for r in rivals if r.spec.bits == bits and direction in r.spec.directions]

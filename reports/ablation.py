@@ -180,7 +180,8 @@ class _Part:
             elif c.setting:
                 yield f"{c.name}: {c.setting}"
         ran = {r.spec.key: r for row in self.rows.values() for r in row.values()}
-        yield from under_one_name(self.full.part(ran.values()), self.full.records[0].spec.params).notes()
+        full = self.full.records[0].spec
+        yield from under_one_name(self.full.part(ran.values()), full.params, full.method_shown).notes()
 
     def data(self) -> Iterator[dict[str, Any]]:
         about = {c.name: (c.code, c.isolates, c.setting) for c in self.contrasts}

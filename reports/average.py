@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bench.reporting import Metric, Results, RoundRecord, RunRecord, Table, metric_title
@@ -29,9 +29,18 @@ def _average(record: RunRecord) -> Sequence[RoundRecord]:
     """One round that stands for all: the mean of every metric; the rest is that of the last one."""
     if not record.rounds:
         return ()
+    last = record.rounds[-1]
+    parts = {
+        name: replace(part, metrics=_means([r.parts[name].metrics for r in record.rounds if name in r.parts]))
+        for name, part in last.parts.items()
+    }
+    return (replace(last, metrics=_means([r.metrics for r in record.rounds]), parts=parts),)
+
+
+def _means(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of every metric of the last round over the rounds in which it has a value."""
     means = {}
-    for name in record.rounds[-1].metrics:
-        values = [r.metrics[name] for r in record.rounds if name in r.metrics]
-        kept = [v for v in values if not math.isnan(v)]
+    for name in rounds[-1]:
+        kept = [r[name] for r in rounds if not math.isnan(r.get(name, math.nan))]
         means[name] = statistics.fmean(kept) if kept else math.nan
-    return (replace(record.rounds[-1], metrics=means),)
+    return means

@@ -76,11 +76,10 @@ def _plot(
 
 def _ranks(protocol: Protocol, metric: str) -> tuple[Ranks, int] | None:
     scores: dict[str, dict[tuple[str, int], list[float]]] = {}
-    for r in protocol.records:
-        if not r.word and not r.reference and not r.constant:
-            values = [r.rounds[-1].metrics[f"{metric}/{d}"] for d in r.spec.directions]
-            place = dataset_of(r), r.spec.bits
-            scores.setdefault(r.spec.label, {}).setdefault(place, []).append(float(np.mean(values)))
+    for r in protocol.rivals:
+        values = [r.rounds[-1].metrics[f"{metric}/{d}"] for d in r.spec.directions]
+        place = dataset_of(r), r.spec.bits
+        scores.setdefault(r.spec.label, {}).setdefault(place, []).append(float(np.mean(values)))
     blocks = sorted({place for by_place in scores.values() for place in by_place})
     names = [name for name, by_place in scores.items() if len(by_place) == len(blocks)]
     if len(names) < 3 or len(blocks) < 2:

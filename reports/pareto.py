@@ -23,14 +23,16 @@ from bench.reporting import (
 
 
 def render(results: Results, *, metric: Metric = "map") -> Figure:
-    """One point per method, mean over seeds; references are left out.
+    """One point per method, mean over seeds; references and constant codes are left out.
 
     Cost: the offline stage, every fit, and re-encoding old items, wall clock. Under ``evaluate last``
     nothing is re-encoded before the end.
     """
 
     def curve(ran: Sequence[RunRecord], direction: Direction) -> Curve | None:
-        return None if ran[0].reference else _point(ran, f"{metric}/{direction}")
+        return (
+            None if ran[0].reference or any(r.constant for r in ran) else _point(ran, f"{metric}/{direction}")
+        )
 
     return lines(
         results,

@@ -47,7 +47,7 @@ def _row(record: RunRecord, protocol: Protocol) -> Row:
     beside = PARALLEL if parallel([record]) else ""
     return (
         Entry(spec.label, extra=protocol.marks[spec.label]),
-        Entry(spec.dataset),
+        Entry(spec.dataset_label),
         Entry(str(spec.bits)),
         Entry(str(spec.seed)),
         Entry(record.word or "ok", extra=old + beside),

@@ -278,7 +278,7 @@ def _differences(p: Published, ours: RunRecord, metric: str) -> Iterator[str]:
             yield f"{name} {NOT_STATED if theirs is None else theirs}; ours {here}"
     yield f"features {p.features}; ours not in a record of {dataset_of(ours)}"
     if spec.params:
-        yield f"ours with parameters: {spec.label}"
+        yield f"ours with parameters: {spec.selectors[0]}"
     if spec.sees_future:
         yield "ours saw the future (pool full)"
     if kind_of(ours.fidelity) in ("modified", "reconstruction", "adaptation"):

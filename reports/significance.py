@@ -64,7 +64,7 @@ class _Tested:
 
 
 def render(results: Results) -> Table:
-    """Two blocks per protocol, numbers and differences; references are left out."""
+    """Two blocks per protocol, numbers and differences; references and constant codes are left out."""
     parts: list[tuple[Block, Sequence[dict[str, Any]]]] = []
     for protocol in protocols(results):
         tested = [_tested(column, results.evidence) for column in columns(protocol)]

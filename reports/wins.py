@@ -31,7 +31,7 @@ _Counts = Mapping[tuple[str, str], tuple[int, int, int]]  # row, column → wins
 
 
 def render(results: Results) -> Table:
-    """One block per protocol and dataset; references are left out."""
+    """One block per protocol and dataset; references and constant codes are left out."""
     table = Table.of("Wins, ties and losses", map(_part, by_dataset(results)))
     if not table.data:
         raise ParameterError(f"needs at least two methods with results; {len(results)} cells have fewer.")

@@ -337,3 +337,70 @@ def test_wide_letters_keep_the_columns_of_a_table_aligned(named: Path) -> None:
     lines = str(stored(named).table()).splitlines()
     ours, other = (next(x for x in lines if x.startswith(name)) for name in ("ours", "随机"))
     assert wide(ours.partition(".")[0]) == wide(other.partition(".")[0]) != len(other.partition(".")[0])
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert main([*words]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_plan_is_headed_by_the_names_that_methods_were_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--datasets", "synthetic", "--bits", "8", "--seeds", "1", "--results", str(tmp_path)]
+    shown = said(capsys, "plan", "--methods", "cca as ours,cca[ridge=0.5],lemon", "--probe", "0", *words)
+    assert [line.strip() for line in shown.splitlines()[1:4]] == [
+        "ours: 1 missing",
+        "cca: 1 missing",
+        "lemon: 1 missing",
+    ]
+
+
+def test_cells_of_equal_file_names_are_told_apart_in_a_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        image, text = rng.random((90, 5)), rng.random((90, 4))
+        np.savez(tmp_path / folder / "x.npz", image=image, text=text, labels=np.arange(90) % 3)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    datasets = ",".join(f"files[path={folder}/x.npz,queries=9]" for folder in ("a", "b"))
+    shown = said(
+        capsys, "plan", "--cells", "--datasets", datasets, "--methods", "cca", "--bits", "8", "--seeds", "1",
+        "--data-root", str(tmp_path), "--results", str(tmp_path / "runs"), "--probe", "0",
+    )  # fmt: skip
+    assert "cca on a/x.npz[queries=9]" in shown and "cca on b/x.npz[queries=9]" in shown
+
+
+def test_a_comparison_has_the_names_of_either_folder(
+    named: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.run(methods="cca,random_projection", datasets="synthetic", results=tmp_path, **RUN)
+    for folders in ([str(tmp_path), str(named)], [str(named), str(tmp_path)]):
+        shown = said(capsys, "compare", *folders)
+        assert "\nours " in shown and "dataset 数据" in shown
+        assert "ours is cca" in shown and "数据 is synthetic" in shown
+
+
+def test_files_of_a_trec_export_have_the_names(
+    named: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "trec"
+    said(capsys, "export", "--to", "trec", "--results", str(named), "--out", str(out), "--depth", "1")
+    assert {path.name.split("-8b-")[0] for path in out.glob("*.run")} == {"ours-数据", "随机-数据"}
+
+
+def test_a_sweep_of_a_named_method_has_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = said(
+        capsys, "sweep", "cca as ours", "--grid", "ridge=0,0.5", "--datasets", "synthetic as toys",
+        "--bits", "8", "--seeds", "1", "--results", str(tmp_path),
+    )  # fmt: skip
+    assert "\nours: mAP" in shown and "ours is cca" in shown
+    assert sorted(r.spec.label for r in stored(tmp_path)) == ["ours[ridge=0.0]", "ours[ridge=0.5]"]
+
+
+def test_a_dataset_in_the_doctor_has_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = said(capsys, "doctor", "--datasets", "synthetic[n=600,queries=60] as toys", "--methods", "cca")
+    assert shown.startswith("toys, shuffled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench.api import Batch, Dataset, Split
+from bench.api import Batch, Dataset, Split, blocks
 from bench.contract.validate import validate_dataset
 from bench.data import describe as module
 from bench.data.describe import base_rates, constant_columns, describe, moments, row_digests
@@ -204,3 +205,26 @@ def test_views_must_be_the_same_in_both_parts() -> None:
     bare = dataclasses.replace(data.query, image=data.query.image.with_views(()))
     with pytest.raises(DataError, match=r"image views: \['clip'\] in train and \[\] in query"):
         validate_dataset(dataclasses.replace(data, query=bare))
+
+
+def test_blocks_are_runs_of_rows_or_of_chosen_rows() -> None:
+    x = np.arange(20).reshape(10, 2)
+    assert [len(block) for block in blocks(x, 6)] == [3, 3, 3, 1]
+    np.testing.assert_array_equal(np.concatenate([*blocks(x, 6)]), x)
+    rows = np.array([7, 1, 1], np.intp)
+    np.testing.assert_array_equal(np.concatenate([*blocks(x, 1, rows)]), x[rows])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_a_pass_over_a_mapped_file_lets_go_of_its_pages(tmp_path: Path) -> None:
+    def mapped_megabytes() -> int:
+        return int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0]) // 1024
+
+    np.save(tmp_path / "x.npy", np.ones((64, 1 << 18), np.float32))  # 64 MB
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    before = mapped_megabytes()
+    total, most = 0.0, 0
+    for block in blocks(x, 1 << 20):
+        total += float(block.sum())
+        most = max(most, mapped_megabytes() - before)
+    assert (total, most < 16) == (x.size, True)

@@ -28,7 +28,8 @@ from bench.errors import StoreError
 from bench.records import PARTS, SINCE, Direction, RunRecord, RunSpec
 from bench.reporting.crossed import Crossed
 from bench.reporting.evidence import Evidence
-from bench.reporting.protocol import DIRECTION_NAMES, dataset_of, grouped, listed, reasons
+from bench.reporting.names import distinct
+from bench.reporting.protocol import DIRECTION_NAMES, dataset_of, grouped, listed, named, reasons
 from bench.reporting.significance import CONFIDENCE, LEAST_SEEDS
 from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.scoring.hamming import usable_threads
@@ -94,7 +95,7 @@ def compare(a: Store, b: Store, metric: str, items: str = "unseen") -> Table:
         raise StoreError(
             f"metric {metric!r} needs an order of tied items, and histograms have none. Use map."
         )
-    old, new = ({r.spec.key: r.over(items) for r in s.records()} for s in (a, b))
+    old, new = _records(a, b, items)
     pairs = ((old[key], new[key]) for key in old if key in new)
     groups = grouped(pairs, lambda pair: replace(pair[0].spec, seed=0).key)
     with ThreadPoolExecutor(usable_threads()) as pool:  # decompressing lets go of the GIL
@@ -113,6 +114,14 @@ def compare(a: Store, b: Store, metric: str, items: str = "unseen") -> Table:
         f"{len(new.keys() - old.keys())} cells only in B",
     )
     return _table(differences, metric, caption)
+
+
+def _records(a: Store, b: Store, items: str) -> tuple[dict[str, RunRecord], dict[str, RunRecord]]:
+    """The records of both folders by key, with one name for each setting, whichever folder has it."""
+    old, new = ([r.over(items) for r in store.records()] for store in (a, b))
+    shown = distinct([*old, *new])
+    before, after = shown[: len(old)], shown[len(old) :]
+    return {r.spec.key: r for r in before}, {r.spec.key: r for r in after}
 
 
 def _over(differences: Sequence[Difference], items: str) -> list[str]:
@@ -223,7 +232,10 @@ def _table(differences: list[Difference], metric: str, caption: tuple[str, ...])
         caption=(*caption, same, *lost),
         columns=(*columns, Column("", align="left")),
         rows=tuple(_row(d, varied) for d in differences),
-        notes=(", ".join(f"{n} {v}" for v, n in counts.items() if n or v not in ("lost", "gained")),),
+        notes=(
+            ", ".join(f"{n} {v}" for v, n in counts.items() if n or v not in ("lost", "gained")),
+            *named(record for d in differences for record in d.before),
+        ),
         stub=len(names),
     )
     return Table(title=f"B against A, {metric}", blocks=(block,), data=[_data(d) for d in differences])

@@ -131,7 +131,7 @@ def _trec_cell(
 ) -> Iterator[Path]:
     spec = record.spec
     if data.cached.fingerprint != record.data:
-        raise DataError(f"{spec}: {spec.dataset} is not the dataset of this run. Give its --data-root.")
+        raise DataError(f"{spec}: {spec.dataset_label} is not the dataset of this run. Give its --data-root.")
     dataset = data.dataset
     arrays = results.evidence(record)
     val, arrived = (arrays[f"rows/{part}"].astype(np.intp) for part in ("query", "database"))
@@ -139,7 +139,7 @@ def _trec_cell(
     database = dataset.train.take(arrived)
     topics = [f"q{i}" for i in query.ids]
     documents = np.array([f"d{i}" for i in database.ids])
-    name = _file_name(f"{spec.label}-{spec.dataset}-{spec.bits}b-s{spec.seed}-{spec.key}")
+    name = _file_name(f"{spec.label}-{spec.dataset_label}-{spec.bits}b-s{spec.seed}-{spec.key}")
     for direction in spec.directions:
         packed = (
             arrays[f"codes/query/{_SIDES[direction[0]]}"],
@@ -147,7 +147,7 @@ def _trec_cell(
         )
         lines = _run_lines(*packed, topics, documents, tag=re.sub(r"\s+", "_", spec.label), depth=depth)
         yield _lines(out / f"{name}.{direction}.run", lines)
-    pairs = f"{spec.dataset}-{record.data[:8]}-s{spec.seed}-{spec.pool}-val{spec.val}"
+    pairs = f"{spec.dataset_label}-{record.data[:8]}-s{spec.seed}-{spec.pool}-val{spec.val}"
     judged = out / f"{_file_name(pairs)}.qrels"
     if not judged.is_file():
         yield _lines(judged, _judgments(query, database, topics, documents))

@@ -122,13 +122,18 @@ def _prepare(args: argparse.Namespace) -> int:
     from bench.data.views import prepare, readiness
     from bench.data.views.extract import Pace
     from bench.data.views.names import View
+    from bench.errors import ParameterError
     from bench.plugins import fingerprint
 
     root = _root(args)
     name, source = _raw_source(args)
     wanted = [View.parse(text) for text in args.views.split(",") if text.strip()]
+    if args.views and not wanted:
+        raise ParameterError(f"--views {args.views!r} names no view. Leave it out, or write --views hog,bow.")
     wanted = list(dict.fromkeys(wanted or source.views().values()))
     setting = Setting(root=root, checkpoints=source.checkpoints, device=args.device, precision=args.precision)
+    if args.device != "cpu":
+        setting.check_device()  # also where all views are prepared
     raw = prepare.items(source, root, fingerprint.of_dataset(name))
     print(f"{name}: {len(raw.train)} train and {len(raw.query)} query pairs, {len(raw.classes)} classes")
     unusual = prepare.differences(source, raw)
@@ -158,9 +163,12 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _on_disk(card: Card, home: Path) -> str:
-    """How many files of the card exist, and which views are prepared; opens no file."""
-    present = sum((home / file.path).is_file() for file in card.files)
-    parts = [f"{present} of {len(card.files)} files"] if card.files else []
+    """How many files of the card exist, missing optional ones aside, and which views are prepared."""
+    from bench.data import inventory
+
+    states = [f.state for f in inventory.files(card, home) if f.state != "missing" or not f.expected.optional]
+    present = len(states) - states.count("missing")
+    parts = [f"{present} of {len(states)} files"] if states else []
     prepared = sorted({path.parts[-3] for path in home.glob("views/*/[!.]*/[!.]*/manifest.json")})
     if prepared:
         parts.append(f"views {', '.join(prepared)}")
@@ -179,12 +187,16 @@ def _info(args: argparse.Namespace) -> int:
     lines = [f"{name}: {card.title}", registry.docstring(type(source)), ""]
     lines += [f"source:    {page}" for page in card.sources]
     lines += [f"licence:   {card.licence}", f"citation:  {card.citation}"]
-    lines += [f"variant:   {key}: {text}{_counts(card, key)}" for key, text in card.variants.items()]
+    for key, text in card.variants.items():
+        counts = _counts(card, key)
+        lines.append(f"variant:   {key}: {text}" + (f" ({counts})" if counts else ""))
     if not card.variants and "" in card.counts:
-        lines.append(f"counts:   {_counts(card, '')}")
+        lines.append(f"counts:    {_counts(card, '')}")
     if card.files:
         lines.append(f"\nfiles below {root / card.name}:")
-    lines += [_file(file) for file in inventory.files(card, root / card.name)]
+    listed = [*inventory.files(card, root / card.name)]
+    after = [file.expected.note for file in listed[1:]] + [""]
+    lines += [_file(file, last=file.expected.note != note) for file, note in zip(listed, after, strict=True)]
     if isinstance(source, RawSource):
         wanted = (f"{role} {view}" for role, view in source.views().items())
         lines.append(f"\nviews that a run uses: {', '.join(wanted)}")
@@ -201,10 +213,11 @@ def _counts(card: Card, variant: str) -> str:
     if published is None:
         return ""
     shown = [f"{getattr(published, what)} {what}" for what in published.__slots__ if getattr(published, what)]
-    return f" ({', '.join(shown)})"
+    return ", ".join(shown)
 
 
-def _file(file: File) -> str:
+def _file(file: File, *, last: bool) -> str:
+    """A file and its state; its note, which files in a row may share, if it is the ``last`` of them."""
     from bench.progress import amount
 
     expected = file.expected
@@ -215,7 +228,7 @@ def _file(file: File) -> str:
     optional = ", optional" if expected.optional else ""
     optional += f", variant {expected.variant}" if expected.variant else ""
     lines = [f"  {file.state:8}  {expected.path}  ({size}, {known}{optional})"]
-    lines += [f"{'':12}{text}" for text in (expected.url, expected.note) if text]
+    lines += [f"{'':12}{text}" for text in (expected.url, last and expected.note) if text]
     return "\n".join(lines)
 
 

@@ -28,14 +28,16 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _doctor(args: argparse.Namespace) -> int:
     from bench.data import doctor
+    from bench.reporting.names import distinct_specs
     from bench.study.planner import Planner
 
     study = options.study_of(args)
     streams: dict[tuple[str, Schedule], PlannedCell] = {}
     methods: dict[str, Capabilities] = {}
-    for cell in Planner().cells(study):
-        streams.setdefault((str(cell.data), cell.spec.schedule), cell)
-        methods[cell.spec.method] = cell.method.capabilities
+    cells = Planner().cells(study)
+    for cell, spec in zip(cells, distinct_specs([cell.spec for cell in cells]), strict=True):
+        streams.setdefault((spec.dataset_label, spec.schedule), cell)
+        methods[spec.label] = cell.method.capabilities
     levels: Counter[str] = Counter()
     for (name, schedule), cell in streams.items():
         sizes = [len(rows) for rows in cell.plan.rounds]

@@ -194,7 +194,8 @@ def _dataset(args: argparse.Namespace) -> int:
     for title, text in (("citation", cls.citation), ("licence", cls.licence), ("schedule", cls.schedule)):
         if text:
             lines.append(f"{title + ':':14} {text}")
-    lines += ["options:", *_parameters(plugin.parameters), ""]
+    options = _parameters(plugin.parameters)
+    lines += ["options:", *options, ""] if options else ["no options", ""]
     print("\n".join(lines))
     data = planner.data(plugin.name, given, data_folder(args.data_root))
     try:

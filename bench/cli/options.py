@@ -170,7 +170,7 @@ def plugin_of(text: str) -> tuple[str, str]:
     from bench.errors import UnknownNameError
     from bench.plugins import registry
 
-    name = re.split(r"[\[@:]", text)[0]
+    name = re.split(r"[\[@:]|\s+as\s", text)[0]
     known = {kind: registry.names(kind) for kind in registry.KINDS}
     for kind, names in known.items():
         if name in names:

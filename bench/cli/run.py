@@ -107,16 +107,18 @@ def _parts(args: argparse.Namespace) -> list[tuple[str, Study, list[PlannedCell]
 
 
 def _cells_of(surveyed: Sequence[Surveyed]) -> Iterator[str]:
-    for one in surveyed:
+    from bench.reporting.names import distinct_specs
+
+    for one, spec in zip(surveyed, distinct_specs([one.cell.spec for one in surveyed]), strict=True):
         reason = f" ({one.reason})" if one.reason else ""
-        yield f"{one.status:8} {one.cell.spec}, {one.cell.spec.schedule}{reason}"
+        yield f"{one.status:8} {spec}, {spec.schedule}{reason}"
 
 
 def _methods_of(surveyed: Sequence[Surveyed]) -> Iterator[str]:
-    """A line for each method, with its settings, and the states of its cells with their reasons."""
+    """A line for each method or name given to one, with the states of its cells and their reasons."""
     methods: dict[str, list[Surveyed]] = {}
     for one in surveyed:
-        methods.setdefault(one.cell.spec.method, []).append(one)
+        methods.setdefault(one.cell.spec.method_shown or one.cell.spec.method, []).append(one)
     for name, of_method in methods.items():
         settings = len({one.cell.spec.label for one in of_method})
         states = Counter((one.status, one.reason) for one in of_method)
@@ -125,10 +127,11 @@ def _methods_of(surveyed: Sequence[Surveyed]) -> Iterator[str]:
 
 
 def _status(args: argparse.Namespace) -> int:
+    from bench.reporting.names import distinct
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
-    records = options.records_of(store)
+    records = distinct(options.records_of(store))
     stale = stale_reasons(records)
     statuses = Counter("stale" if r.spec.key in stale else r.status for r in records)
     print(

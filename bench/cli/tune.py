@@ -57,7 +57,7 @@ def _tune(args: argparse.Namespace) -> int:
 
     study, run = options.study_of(args, methods=[args.method]), running.Run(args)
     tuned = tuning.tune(study, trials=args.trials, space=args.space, seed=args.search_seed, **run.how)
-    path = args.out or Path(f"{args.method.partition('[')[0]}-tuned.toml")
+    path = args.out or Path(f"{tuned.given.plugin.name}-tuned.toml")
     writing.text(path, tuning.study_file(tuned))
     given = tuned.trials[0].score
     failed = sum(trial.score is None for trial in tuned.trials)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.blocks import blocks
 from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Split
 from bench.errors import DataError
@@ -36,15 +37,16 @@ def validate_dataset(dataset: Dataset) -> None:
 
 def finite(what: str, x: npt.NDArray[Any]) -> None:
     """Raise :class:`DataError` if ``x`` (n, d) holds a NaN or an infinity; ``what`` names it."""
-    step = max(1, BLOCK // max(1, x.shape[1]))
-    for start in range(0, len(x), step):
-        good = np.isfinite(x[start : start + step])
+    start = 0
+    for block in blocks(x, BLOCK):
+        good = np.isfinite(block)
         if not good.all():
             row, column = (int(i) for i in np.argwhere(~good)[0])
             raise DataError(
-                f"{what}: row {start + row}, column {column} is {x[start + row, column]}; expected finite "
+                f"{what}: row {start + row}, column {column} is {block[row, column]}; expected finite "
                 "numbers. Repair or drop the item (float32 overflows above 3.4e38)."
             )
+        start += len(block)
 
 
 def _check_split(where: str, split: Split) -> None:

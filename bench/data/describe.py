@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.blocks import blocks as cut
 from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Batch, Features, Labels, Split
 from bench.errors import DataError
@@ -115,9 +116,7 @@ def describe(dataset: Dataset) -> DatasetStatistics:
 
 def blocks(x: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
     """Cut ``x`` into runs of rows of at most 32 MB in float64: a memory map never fills the memory."""
-    step = max(1, BLOCK_BYTES // (8 * max(1, x.shape[1])))
-    for start in range(0, len(x), step):
-        yield x[start : start + step]
+    return cut(x, BLOCK_BYTES // 8)
 
 
 def moments(x: Features) -> tuple[Floats, Floats]:

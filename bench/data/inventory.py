@@ -35,11 +35,17 @@ def files(card: Card, home: Path, *, checksums: bool = False) -> Iterator[File]:
         if path.is_file():
             problem = download.wrong(expected, home) if checksums else ""
             yield File(expected, "wrong" if problem else "present", problem)
-        elif download.is_unpacked(expected, home):
+        elif download.is_unpacked(expected, home) or _is_folder(path):
             yield File(expected, "unpacked", "")
         else:
             how = f"bench data get {card.name}" if expected.url else expected.note or "ask its owners"
             yield File(expected, "missing", how)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether an archive was unpacked by hand into a folder of its name."""
+    is_archive = path.suffix in (".zip", ".rar", ".gz", ".tgz")
+    return is_archive and path.with_name(path.name.partition(".")[0]).is_dir()
 
 
 def views(home: Path) -> list[tuple[str, str, Mapping[str, Any]]]:

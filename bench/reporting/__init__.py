@@ -33,6 +33,7 @@ from bench.records import (
     RunRecord,
     RunSpec,
     Schedule,
+    heading,
     kind_of,
     origin,
     selector,
@@ -97,7 +98,16 @@ __all__ = ["Block", "Column", "Entry", "Figure", "Metric", "Plot", "Row", "Table
 # what it reads
 __all__ += ["Contrast", "Direction", "Evidence", "Health", "Method", "Modality", "Results", "RoundRecord"]
 __all__ += ["RunRecord", "RunSpec", "Schedule", "Search", "Values", "dataset_of", "grouped", "origin"]
-__all__ += ["AXES", "DATABASES", "DIRECTIONS", "FIDELITIES", "MODALITIES", "REFERENCES", "selector"]
+__all__ += [
+    "AXES",
+    "DATABASES",
+    "DIRECTIONS",
+    "FIDELITIES",
+    "MODALITIES",
+    "REFERENCES",
+    "heading",
+    "selector",
+]
 __all__ += ["fidelity", "kind_of", "read_toml"]
 # which records stand together, and the text around them
 __all__ += ["Protocol", "breaches", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]

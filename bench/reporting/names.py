@@ -20,10 +20,15 @@ def distinct(records: Sequence[RunRecord]) -> list[RunRecord]:
     A setting that was named in some of its records has that name in all of them. A name that two settings
     have is dropped. Equal headings get as much of their paths as tells them apart.
     """
-    specs = [record.spec for record in records]
+    specs = distinct_specs([record.spec for record in records])
+    return [r if r.spec is spec else replace(r, spec=spec) for r, spec in zip(records, specs, strict=True)]
+
+
+def distinct_specs(specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """The same for cells that may not have run yet."""
     methods = _names(heading, ((_method(spec), spec.method_shown) for spec in specs))
     datasets = _names(dataset_heading, ((_dataset(spec), spec.dataset_shown) for spec in specs))
-    return [_shown_as(r, methods[_method(r.spec)], datasets[_dataset(r.spec)]) for r in records]
+    return [_shown_as(spec, methods[_method(spec)], datasets[_dataset(spec)]) for spec in specs]
 
 
 def _method(spec: RunSpec) -> Setting:
@@ -56,8 +61,7 @@ def _usual(names: Counter[str]) -> str:
     return given[0][1] if given else ""
 
 
-def _shown_as(record: RunRecord, method: str, dataset: str) -> RunRecord:
-    spec = record.spec
+def _shown_as(spec: RunSpec, method: str, dataset: str) -> RunSpec:
     if (spec.method_shown, spec.dataset_shown) == (method, dataset):
-        return record
-    return replace(record, spec=replace(spec, method_shown=method, dataset_shown=dataset))
+        return spec
+    return replace(spec, method_shown=method, dataset_shown=dataset)

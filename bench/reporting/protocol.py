@@ -79,6 +79,16 @@ class Protocol:
         return {r.spec.label: r.reference for r in self.records if r.reference}
 
     @cached_property
+    def rivals(self) -> list[RunRecord]:
+        """The records that may be ranked: with numbers, no reference, and no constant codes.
+
+        A method has no rank on a dataset at a code length if any of its seeds there has constant codes.
+        """
+        constant = {_place(r) for r in self.records if r.constant}
+        rivals = (r for r in self.records if not r.word and r.spec.label not in self.references)
+        return [r for r in rivals if _place(r) not in constant]
+
+    @cached_property
     def _stale_labels(self) -> set[str]:
         return {r.spec.label for r in self.records if r.spec.key in self.results.stale}
 
@@ -136,7 +146,7 @@ class Protocol:
 
     def notes(self) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
-        lines = [*self._origins(), *self._selectors()]
+        lines = [*self._origins(), *named(self.records)]
         for reference, text in REFERENCES.items():
             labels = [label for label, kind in self.references.items() if kind == reference]
             if labels:
@@ -149,8 +159,9 @@ class Protocol:
         stale = self.results.stale
         old = [(r, stale[r.spec.key]) for r in self.records if r.spec.key in stale]
         lines += (f"{STALE} stale: {text}" for text in _gathered(old))
-        if any(r.constant for r in self.records):
-            lines.append(f"{CONSTANT} constant codes: the score says nothing, and is neither best nor second")
+        if constant := sorted({r.spec.label for r in self.records if r.constant}):
+            says = "constant codes: the score says nothing, and is neither best nor second"
+            lines.append(f"{CONSTANT} {says}: {', '.join(constant)}")
         for status in ("skipped", "failed"):
             lines += (
                 f"{status}: {text}"
@@ -169,13 +180,6 @@ class Protocol:
         for fidelity in sorted(by_fidelity):
             labels = ", ".join(sorted(by_fidelity[fidelity]))
             yield f"{_FIDELITY_MARKS.get(kind_of(fidelity), '')} {origin(fidelity)}: {labels}".strip()
-
-    def _selectors(self) -> Iterator[str]:
-        """The selectors of methods and datasets that are shown under other names."""
-        shown = dict.fromkeys(pair for r in self.records for pair in zip(*_shown(r.spec), strict=True))
-        for name, selected in shown:
-            if name != selected and f"path={name}]" not in selected:
-                yield f"{name} is {selected}"
 
     def columns(self, *records: RunRecord) -> dict[str, Any]:
         """The protocol of records, for a row of plain numbers; all the values in which they differ."""
@@ -326,6 +330,19 @@ def by_row(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
 def _shown(spec: RunSpec) -> tuple[tuple[str, str], tuple[str, str]]:
     """Method and dataset as they are shown, and as they are selected."""
     return (spec.label, spec.dataset_label), spec.selectors
+
+
+def named(records: Iterable[RunRecord]) -> Iterator[str]:
+    """A line for each method and dataset that is shown under another name than its selector."""
+    shown = dict.fromkeys(pair for r in records for pair in zip(*_shown(r.spec), strict=True))
+    for name, selected in shown:
+        if name != selected and f"path={name}]" not in selected:
+            yield f"{name} is {selected}"
+
+
+def _place(record: RunRecord) -> tuple[str, str, int]:
+    """The entry of a table that a record is part of, in one direction."""
+    return record.spec.label, dataset_of(record), record.spec.bits
 
 
 def dataset_of(record: RunRecord) -> str:

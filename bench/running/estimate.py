@@ -35,12 +35,13 @@ class _Kind:
     """Cells of one kind cost about the same: bits and seeds matter less than method and data."""
 
     method: str
-    label: str
+    setting: str
     where: str
 
     @classmethod
     def of(cls, spec: RunSpec) -> _Kind:
-        return cls(spec.method, spec.label, f"{spec.dataset_label} {spec.schedule} {spec.database}")
+        setting, dataset = spec.selectors
+        return cls(spec.method, setting, f"{dataset} {spec.schedule} {spec.database}")
 
 
 @dataclass(frozen=True, slots=True)

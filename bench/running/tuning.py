@@ -21,7 +21,7 @@ from bench.records import RunRecord, selector
 from bench.running import sweep
 from bench.running.hosts import APART, Isolation
 from bench.study.planner import Planner
-from bench.study.selectors import Plugin, Selected
+from bench.study.selectors import Plugin, Selected, named
 from bench.study.study import TUNED, Study
 
 VAL = 200  # validation queries where the study does not say how many
@@ -94,8 +94,8 @@ class Tuned:
 
     @property
     def method(self) -> str:
-        """The method with the chosen values, as a selector."""
-        return _set(self.given, self.best.values)
+        """The method with the chosen values, as a selector, with the name it was given."""
+        return named(_set(self.given, self.best.values), self.given.shown)
 
 
 def space_of(method: Plugin, texts: Sequence[str] = (), *, fixed: Sequence[str] = ()) -> Space:

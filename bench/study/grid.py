@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.errors import ParameterError, UnknownNameError
-from bench.records import AXES, quoted
+from bench.records import AXES, heading, quoted, selector
 from bench.study.planner import Planner
+from bench.study.selectors import Selected, named
 from bench.study.study import Study
 
 MOST_AXES = 2  # a table has no room for more
@@ -23,7 +24,7 @@ def over(planner: Planner, study: Study, texts: Sequence[str]) -> tuple[Study, l
     selected = planner.select("method", study.methods)
     if len(selected) != 1:
         raise ParameterError("a grid takes one method with one setting; `bench run` compares several.")
-    [(method, given, _)] = selected
+    [(method, given, shown)] = selected
     known = method.parameters
     for name in values:
         if name not in known and name not in AXES:
@@ -31,7 +32,18 @@ def over(planner: Planner, study: Study, texts: Sequence[str]) -> tuple[Study, l
     fixed = [f"{k}={quoted(v)}" for k, v in given.items() if k not in values]
     inside = ",".join([*fixed, *(f"{k}={v}" for k, v in values.items() if k in known)])
     axes = {k: v for k, v in values.items() if k not in known}
-    return study.but(methods=[f"{method.name}[{inside}]" if inside else method.name], **axes), list(values)
+    text = f"{method.name}[{inside}]" if inside else method.name
+    methods = [
+        _point(one, shown, [k for k in values if k in known]) for one in planner.select("method", [text])
+    ]
+    return study.but(methods=methods, **axes), list(values)
+
+
+def _point(chosen: Selected, shown: str, axes: Sequence[str]) -> str:
+    """The selector of one setting; a name of the method gets the values that vary: ``ours[lambda1=0.1]``."""
+    known = chosen.plugin.parameters
+    varied = {name: chosen.params.get(name, known[name].default) for name in axes}
+    return named(selector(chosen.plugin.name, chosen.params), heading(shown, varied) if shown else "")
 
 
 def _parsed(texts: Sequence[str]) -> dict[str, str]:

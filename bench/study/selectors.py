@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from bench.contract import params
 from bench.errors import ParameterError, UnknownNameError
 from bench.plugins import registry
+from bench.records import quoted
 
 MOST_LETTERS = 60  # of a name to show
 
@@ -66,6 +67,15 @@ def split(text: str) -> list[str]:
     ['lcdh[lambda1=0.1,1]', "files[path='a],b.npz'] as mine"]
     """
     return [part.strip() for part in _cut(text) if part.strip()]
+
+
+def named(text: str, shown: str) -> str:
+    """A selector with a name to show, if there is one.
+
+    >>> named("lemon[beta=2]", "ours, [v2]")
+    "lemon[beta=2] as 'ours, [v2]'"
+    """
+    return f"{text} as {quoted(shown)}" if shown else text
 
 
 def expand(kind: str, texts: Iterable[str], plugin: Callable[[str, str], Plugin] = Plugin) -> list[Selected]:

@@ -149,7 +149,10 @@ class Study:
 
 def data_folder(given: str = "") -> Path:
     """The folder of the data files: as given, else ``BENCH_DATA``, else the current folder."""
-    return Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
+    folder = Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"data folder {folder}: is a file; expected a folder. Correct --data-root.")
+    return folder
 
 
 def results_folder(given: str = "") -> Path:
@@ -208,7 +211,7 @@ def _selector(option: str, table: Mapping[str, Any]) -> str:
         )
     listed = {k: v if isinstance(v, (list, tuple)) else [v] for k, v in values.items()}
     inside = ",".join(f"{k}={','.join(quoted(one) for one in v)}" for k, v in listed.items())
-    return name + (f"[{inside}]" if inside else "") + (f" as {quoted(shown)}" if shown else "")
+    return selectors.named(f"{name}[{inside}]" if inside else name, shown)
 
 
 def _is_plain(value: Any) -> bool:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from bench.api import Features
+from bench.datasets._reading import variable
 from bench.datasets._reading.matlab import VIEWS, unequal
-from bench.datasets._reading.variable import Array, Shape, by_blocks, text_array, vectors
+from bench.datasets._reading.variable import Array, Shape, matrix_of, text_array, vectors
 
 
 def is_hdf5(path: Path) -> bool:
@@ -216,4 +217,13 @@ def _stream(path: Path, name: str, shape: Shape, *, matlab: bool) -> Features | 
         item = file.get(name)
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "biuf":
             return None
-        return by_blocks(shape, lambda rows: item[rows], transposed=matlab)
+        return matrix_of(shape, _runs(item), transposed=matlab)
+
+
+def _runs(item: Any) -> Iterator[Array]:
+    """Runs of rows of a dataset: entire chunks where they fit, since a part costs as much as all."""
+    rows = max(1, variable.STEP // max(1, item.shape[1]))
+    chunk = item.chunks[0] if item.chunks else 1
+    step = max(chunk, rows // chunk * chunk) if chunk * item.shape[1] <= 4 * variable.STEP else rows
+    for start in range(0, len(item), step):
+        yield item[start : start + step]

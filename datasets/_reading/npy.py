@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from bench.api import DataError, Features
-from bench.datasets._reading.variable import Array, Shape, by_blocks
+from bench.api import DataError, Features, blocks
+from bench.datasets._reading.variable import Array, Shape, matrix_of
 
 SPARSE = {"format", "shape", "data"}  # entries of every file of scipy.sparse.save_npz
 
@@ -49,7 +49,8 @@ def npy_stream(path: Path, name: str, shape: Shape) -> Features | None:
         return None
     if array.dtype == np.float32 and array.flags.c_contiguous:
         return array
-    return by_blocks(shape, lambda rows: array[rows])
+    by_columns = not array.flags.c_contiguous
+    return matrix_of(shape, blocks(array.T if by_columns else array), transposed=by_columns)
 
 
 def npz_read(path: Path, name: str) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import DataError, Features
+from bench.datasets._reading import scratch
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
-STEP = 1 << 24  # values of a matrix that are converted at a time
+STEP = 1 << 22  # values of a matrix that are converted at a time; a smaller one is held in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +152,20 @@ def _strange(kind: np.dtype[Any]) -> str:
     return f"holds {kind} values; expected a matrix of numbers. Save it as one."
 
 
-def by_blocks(shape: Shape, rows: Callable[[slice], Array], *, transposed: bool = False) -> Features:
-    """A matrix as float32, from ``rows(slice)`` of its stored form, which may be ``transposed``."""
-    matrix = np.empty(shape, np.float32)
+def matrix_of(shape: Shape, parts: Iterable[Array], *, transposed: bool = False) -> Features:
+    """A matrix of ``shape`` as float32, from runs of rows of its stored form, which may be ``transposed``.
+
+    One of more than ``STEP`` values lies in a temporary file.
+    """
+    rows, columns = shape
+    if rows * columns > STEP:
+        size = rows, columns
+        return scratch.transposed(size, parts, STEP) if transposed else scratch.written(size, parts)
+    matrix, start = np.empty(shape, np.float32), 0
     stored = matrix.T if transposed else matrix
-    step = max(1, STEP // max(1, stored.shape[1]))
-    for start in range(0, len(stored), step):
-        block = slice(start, start + step)
-        stored[block] = rows(block)
+    for part in parts:
+        stored[start : start + len(part)] = part
+        start += len(part)
     return matrix
 
 

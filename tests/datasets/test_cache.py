@@ -129,7 +129,7 @@ def test_an_interrupted_attempt_is_no_dataset(prepare: Prepare, monkeypatch: pyt
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "save", interrupted)
+        patch.setattr(np.lib.format, "write_array_header_1_0", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepare()
     assert list(cache.folder().iterdir()) == []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import scipy.sparse
 
 from bench.contract.validate import validate_dataset
 from bench.datasets import _reading
+from bench.datasets._reading import scratch
+from bench.datasets._reading import variable as reading_variable
 from bench.datasets.files import Files
 from bench.errors import DataError
 
@@ -240,6 +243,38 @@ def test_a_float32_npy_is_mapped_and_not_copied(tmp_path: Path) -> None:
     variable = _reading.variables(folder(tmp_path))["image"]
     assert isinstance(variable, _reading.Variable)
     assert isinstance(variable.stream(), np.memmap)
+
+
+@pytest.mark.parametrize(
+    "container", ["float64.npy", "columns.npy", "plain.h5", "chunks.h5", "v73.mat", "wide.mat"]
+)
+def test_a_large_matrix_is_converted_into_a_temporary_file(
+    tmp_path: Path, container: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, path = np.random.default_rng(0).random((90, 7)), tmp_path / container
+    if path.suffix == ".npy":
+        np.save(path, np.asfortranarray(x) if container == "columns.npy" else x)
+    else:
+        stored = x.T if path.suffix == ".mat" else x
+        chunks = {"chunks.h5": (4, 3), "wide.mat": (2, 90)}.get(container)
+        with h5py.File(path, "w") as file:
+            file.create_dataset("x", data=stored, chunks=chunks)
+    monkeypatch.setattr(reading_variable, "STEP", 50)
+    variable = _reading.variables(path)[path.stem if path.suffix == ".npy" else "x"]
+    assert isinstance(variable, _reading.Variable)
+    streamed = variable.stream()
+    assert isinstance(streamed, np.memmap)
+    assert streamed.flags.c_contiguous and not streamed.flags.writeable
+    np.testing.assert_array_equal(streamed, x.astype(np.float32))
+
+
+def test_a_full_temporary_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> Iterator[Any]:
+        yield np.ones((1, 2))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DataError, match=r"temporary folder .*: cannot hold 2 rows of 2 columns \(No space"):
+        scratch.written((2, 2), full())
 
 
 class Opened:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import bench
 from bench.api import Raw
+from bench.cli import main
 from bench.data.unpack import unpack
 from bench.datasets import openclipart
 from bench.datasets.openclipart import Openclipart, Refused, metadata
 from bench.errors import DataError
+from bench.page import retrieval
 
 PUBLIC = "http://web.resource.org/cc/PublicDomain"
 SHARE = "./usr/share/openclipart"
@@ -85,7 +89,8 @@ def copy(tmp_path: Path) -> Path:
 
 
 def parsed(root: Path, **options: Any) -> Raw:
-    return Openclipart(**{"queries": 1} | options).raw(root)
+    raw: Raw = Openclipart(**{"queries": 1} | options).raw(root)
+    return raw
 
 
 def test_labelled_public_drawings_with_pixels_of_their_own_are_kept(copy: Path) -> None:
@@ -152,6 +157,47 @@ def test_without_packages_the_message_says_how_to_get_them(
     monkeypatch.setattr(openclipart, "INSTALLED", tmp_path / "missing")
     with pytest.raises(DataError, match=r"missing/svg: no such folder.*bench data get openclipart"):
         parsed(tmp_path)
+
+
+WORDS = {"animal": "a cat that sleeps", "flag": "a flag in the wind", "food": "an apple on a plate"}
+
+
+def test_miniature_packages_reach_a_table_and_the_pictures_of_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    files: dict[str, dict[str, bytes]] = {"svg": {}, "png": {}}
+    for number, (word, title) in enumerate([*WORDS.items()] * 20):
+        files["svg"][f"{word}/{number}"] = svg(f"{title} {number}", word)
+        files["png"][f"{word}/{number}"] = png(number)
+    for kind, named in files.items():
+        package = {f"{SHARE}/{kind}/{path}.{kind}": content for path, content in named.items()}
+        unpack(deb(tmp_path / f"{kind}.deb", package), tmp_path / "openclipart")
+    data = ["openclipart[queries=6]", "--data-root", str(tmp_path)]
+    assert main(["data", "prepare", *data]) == 0
+    results = bench.run(
+        methods="cca", datasets=data[0], bits="8", seeds=1, schedule="shuffled:27", data_root=str(tmp_path),
+        results=str(tmp_path / "runs"),
+    )  # fmt: skip
+    assert [record.status for record in results] == ["ok"]
+    viewer = retrieval.collect(results, tmp_path, 10**6)[data[0]]
+    assert len(viewer["queries"]) == 6 and viewer["pictures"]
+    assert all(item["image"].startswith("data:image/") for item in viewer["items"].values())
+
+
+@pytest.fixture
+def packages(real: Callable[[str], Path]) -> Path:
+    """A data root with Debian's packages: any, if they are installed; skips the test without them."""
+    if (openclipart.INSTALLED / "svg").is_dir():
+        return Path("nowhere")
+    return real("openclipart/usr/share/openclipart/svg").parents[4]
+
+
+def test_the_packages_of_debian_give_the_counts_of_the_card(packages: Path) -> None:
+    raw = Openclipart().raw(packages)
+    assert (len(raw.train), len(raw.query), raw.labels.shape[1]) == (4016, 800, 36)
+    assert raw.image(0).mode == "RGB" and all(raw.texts)
+    assert [note for note in raw.notes if not note.startswith("left out")] == []
 
 
 def test_entities_are_refused() -> None:

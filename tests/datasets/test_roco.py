@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.cli import main
 from bench.datasets.roco import Roco
 from bench.errors import DataError
 
@@ -71,3 +72,10 @@ def test_a_wrong_row_of_licences_is_named(copy: Path, write: Write) -> None:
     write(copy / "roco/data/test/radiology/licences.txt", "ROCO_ID,PMC_ID,CC\nx,y,z\n")
     with pytest.raises(DataError, match=r"licences\.txt: has the row \['x', 'y', 'z'\]"):
         Roco().raw(copy)
+
+
+def test_a_prepared_copy_keeps_the_contract(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(copy / "cache"))
+    words = ["roco[image=colour,text=bow:1,clip=none]", "--data-root", str(copy)]
+    assert main(["data", "prepare", *words]) == 0
+    assert main(["check", *words]) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import Raw
+from bench.cli import main
 from bench.datasets.rsicd import Rsicd
 from bench.errors import DataError
 
@@ -74,3 +75,10 @@ def test_without_photos_the_copy_is_refused(copy: Path) -> None:
 def test_without_captions_the_message_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"rsicd: no dataset_rsicd\.json"):
         Rsicd().raw(tmp_path)
+
+
+def test_a_prepared_copy_keeps_the_contract(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(copy / "cache"))
+    words = ["rsicd[image=colour,text=bow:1,clip=none]", "--data-root", str(copy)]
+    assert main(["data", "prepare", *words]) == 0
+    assert main(["check", *words]) == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.cli import main
 from bench.datasets.xmedia import Xmedia
 from bench.errors import DataError
 
@@ -64,3 +65,7 @@ def test_a_missing_file_is_named(copy: Path) -> None:
     (copy / "xmedia" / "texts_test.npy").unlink()
     with pytest.raises(DataError, match=r"texts_test\.npy: no such file"):
         Xmedia().load(copy)
+
+
+def test_a_copy_keeps_the_contract(copy: Path) -> None:
+    assert main(["check", "xmedia", "--data-root", str(copy)]) == 0

@@ -13,7 +13,7 @@ import pytest
 
 from bench.errors import ParameterError
 from bench.metrics import per_query
-from bench.records import RunRecord
+from bench.records import PartRecord, RunRecord
 from bench.reporting.metric import short
 from bench.reporting.tables import Table
 from bench.reports._stream import backward_transfer, forgetting
@@ -248,3 +248,105 @@ def test_failed_cells_are_named(study: Any) -> None:
     made = type(study)([*study.records, failed], study.stored)
     for report in ("significance", "wins", "scale"):
         assert "boom" in str(made.results().table(report=report))
+
+
+def collapsed(study: Any, method: str, seeds: tuple[int, ...]) -> Any:
+    """The results of a study in which some seeds of a method have constant codes."""
+    note = ("constant image codes: all 60 query items have the same one",)
+    return study.results().but(
+        records=[
+            replace(r, notes=note) if r.spec.method == method and r.spec.seed in seeds else r
+            for r in study.results().records
+        ]
+    )
+
+
+@pytest.mark.parametrize("seeds", [(0, 1, 2, 3), (2,)])
+@pytest.mark.parametrize("report", ["wins", "significance"])
+def test_a_method_with_constant_codes_is_compared_with_nobody(
+    study: Any, report: str, seeds: tuple[int, ...]
+) -> None:
+    table = collapsed(study, "best", seeds).table(report=report)
+    assert {row["method"] for row in table.data} == {"same", "worse"}
+    assert "∅ constant codes" in notes(table) and notes(table).count("second: best\n") == 1
+
+
+def test_the_best_that_others_are_tested_against_has_no_constant_codes(study: Any) -> None:
+    table = collapsed(study, "best", (0,)).table(significance=True)
+    assert row(table, "best").startswith(".") and "∅" in row(table, "best")
+    p = {row["method"]: row["p_against_best"] for row in table.data}
+    assert p["best"] is None and p["worse"] < 0.05
+
+
+def test_the_average_of_constant_codes_is_marked_and_never_the_best(make: Make) -> None:
+    made = make({"good": 0.5, "fair": 1.5, "flat": 0.4}, seeds=2)
+    table = collapsed(made, "flat", (0, 1)).table(report="average")
+    for block in (0, 1):
+        assert "∅" in row(table, "flat", block) and "∅ constant codes" in notes(table, block)
+        [values] = [[e.value for e in r[1:]] for r in table.blocks[block].rows if r[0].text == "flat"]
+        assert values == [None, None]
+
+
+def test_the_average_keeps_protocols_apart(make: Make) -> None:
+    one, other = make({"good": 0.5}), make({"good": 0.5}, databases=("frozen",))
+    last = make({"good": 0.5}, schedule="shuffled:50", evaluate="last")
+    stored = one.stored | other.stored
+    results = one.results().but(records=[*one.records, *other.records, *last.records])
+    table = type(results)(results.records, arrays=lambda r: stored[r.spec.key]).table(report="average")
+    assert len(table.blocks) == 4  # two protocols, each with the average and the last round
+    assert {(d["block"], d["database"]) for d in table.data} == {
+        (0, "reindexed"), (1, "reindexed"), (2, "frozen"), (3, "frozen"),
+    }  # fmt: skip
+    assert {d["schedule"] for d in table.data} == {"shuffled:100"}
+
+
+def test_the_average_names_a_method_whose_cells_lack_a_metric(make: Make) -> None:
+    made = make({"good": 0.5, "old": 0.5})
+    records = [
+        replace(
+            r,
+            rounds=tuple(
+                replace(x, metrics={k: v for k, v in x.metrics.items() if "@50" not in k}) for x in r.rounds
+            ),
+        )
+        if r.spec.method == "old"
+        else r
+        for r in made.records
+    ]
+    with pytest.raises(ParameterError, match="map@50"):
+        made.results().but(records=records).table("map@50", report="average")
+
+
+def test_a_failed_cell_stands_in_the_average_with_its_reason(make: Make) -> None:
+    made = make({"good": 0.5, "bad": 0.5}, seeds=1)
+    failed = [
+        replace(r, status="failed", reason="boom", rounds=()) if r.spec.method == "bad" else r
+        for r in made.records
+    ]
+    table = made.results().but(records=failed).table(report="average")
+    for block in (0, 1):
+        assert row(table, "bad", block) == "failed failed"
+        assert "failed: bad on wiki, 16 bits, seed 0: boom" in notes(table, block)
+
+
+def test_the_average_compares_trained_and_unseen_items_over_the_same_rounds(make: Make) -> None:
+    made = make({"good": 0.5}, seeds=1)
+    [record] = made.records
+    trained = (0.9, 0.6, 0.3)
+    rounds = [
+        replace(
+            r,
+            metrics={**r.metrics, "map/i2t": 0.1, "map/t2i": 0.1},
+            parts={
+                "unseen": PartRecord(items=1, empty_queries={}, metrics={"map/i2t": 0.1, "map/t2i": 0.1}),
+                "trained": PartRecord(
+                    items=1, empty_queries={}, metrics={"map/i2t": value, "map/t2i": value}
+                ),
+            },
+        )
+        for r, value in zip(record.rounds, trained, strict=True)
+    ]
+    spec = replace(record.spec, train="0.5")
+    results = type(made.results())([replace(record, spec=spec, rounds=tuple(rounds))])
+    gaps = {(d["block"], d["trained_minus_shown"]) for d in results.table(report="average", band=False).data}
+    assert {(b, round(g, 6)) for b, g in gaps} == {(0, 0.5), (1, 0.2)}
