@@ -120,15 +120,22 @@ def sources(kind: str, name: str) -> list[Path]:
 
 
 def _imported(file: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for module in _modules(file.read_text(encoding="utf-8")):
+        path = registry.locate(module)
+        if path is not None:
+            yield path
+
+
+@cache
+def _modules(text: str) -> tuple[str, ...]:
+    """The modules of plugin folders that a source text may import."""
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             wanted = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
         elif isinstance(node, ast.Import):
             wanted = [a.name for a in node.names]
         else:
             continue
-        for module in wanted:
-            if module.startswith(_FOLDERS):
-                path = registry.locate(module)
-                if path is not None:
-                    yield path
+        modules += (module for module in wanted if module.startswith(_FOLDERS))
+    return tuple(modules)
