@@ -36,8 +36,13 @@ def codes(folder: Path, results: bench.Results) -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_codes_are_the_same_in_the_process_of_the_harness_bit_for_bit(
-    name: str, quick: Callable[[str], dict[str, Any]], feeds: Callable[[str], str], tmp_path: Path
+    name: str,
+    quick: Callable[[str], dict[str, Any]],
+    feeds: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("bench.isolation.arena._LEAST", 1)  # bytes: all arrays go through shared memory
     settings = ",".join(f"{key}={value}" for key, value in quick(name).items())
     learns = registry.get("method", name).capabilities.learned_codes
     kept = []

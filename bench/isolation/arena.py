@@ -83,8 +83,9 @@ class Arena:
                 return number
         return None
 
-    def hold(self, held: Sequence[Any]) -> None:
-        """The child holds arrays in these slots alone."""
+    def hold(self, held: object) -> None:
+        """The child holds arrays in these slots alone, by its word: a list of numbers, if it is honest."""
+        held = held if isinstance(held, list) else []
         for number, slot in enumerate(self._slots):
             if slot.sent and not slot.free and number not in held:
                 slot.free = True

@@ -112,7 +112,7 @@ class Child:
         while True:
             message = self._channel.receive(most=most, wait=self._wait)
             if message.kind == "answer":
-                self.arena.hold(message.values.get("held", []))
+                self.arena.hold(message.values.get("held"))
                 if failure is not None:
                     raise failure
                 return message

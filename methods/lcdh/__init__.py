@@ -200,11 +200,13 @@ class LCDH(Method):
         """Freeze the scaling of features on ``first`` and start the history with codes for some of its items.
 
         ``source`` is the split that ``first`` was drawn from; its ``shared`` cache serves all cells. Balanced
-        codes need no such items: there the first chunk itself starts from these codes.
+        codes need no such items, only axes where no teacher gives the codes that the first chunk starts from.
         """
         for m in MODALITIES:
             fit = partial(Scaling.of, first.batch(m), power=0.5)
             self.features_[m] = source.shared.once(self._key("features", m), fit)
+        if self.balanced and self.teacher_ is not None:
+            return
         anchors = first.take(self._rows(len(first), self.anchors, "anchors"))
         *_, signals = self._seen(anchors, source.shared, "anchors", self.anchors)
         if signals.taught is None:
