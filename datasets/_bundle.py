@@ -226,13 +226,13 @@ class BundledSource(RawSource):
                 "caption.txt. Put it beside index.mat."
             )
         texts = _reading.strings(caption)
-        role = next((n for n in ("category", "label", "labels") if n in bundle.available), None)
-        if role is None:
+        labelled = bundle.roles.get("labels")
+        if labelled is None:
             raise DataError(
                 f"{bundle.where}: has an index and no labels; expected `category` in label.mat. Put it "
                 "beside index.mat."
             )
-        matrices, _, _ = _labels.read([Mapped(bundle.available[role])], self.labels, [len(index)])
+        matrices, _, _ = _labels.read([labelled], self.labels, [len(index)])
         labels = matrices[0]
         _require_equal(bundle.where, {"paths": len(index), "captions": len(texts), "labels": len(labels)})
         pictures, present = _resolve(index, home)

@@ -14,9 +14,10 @@ from functools import cache
 # Words in the order of preference. A single letter counts only where no longer word says otherwise.
 MODALITIES: dict[str, tuple[str, ...]] = {
     "labels": ("l", "label", "labels", "lab", "labs", "lbl", "gnd", "gt", "target", "targets", "category",
-               "categories", "cate", "cat", "annotation", "annotations", "concepts", "multilabel"),
-    "text": ("t", "text", "texts", "txt", "txts", "tag", "tags", "word", "words", "bow", "doc", "docs",
-             "caption", "captions", "sentence", "sentences", "y"),
+               "categories", "cate", "cat", "annotation", "annotations", "anno", "annos", "concept",
+               "concepts", "multilabel"),
+    "text": ("t", "text", "texts", "txt", "txts", "tag", "tags", "word", "words", "bow", "bows", "doc",
+             "docs", "caption", "captions", "sentence", "sentences", "y"),
     "image": ("x", "i", "image", "images", "img", "imgs", "im", "picture", "pictures", "pic", "pics", "photo",
               "photos", "visual", "vision", "v"),
 }  # fmt: skip
@@ -33,7 +34,8 @@ SPLITS = ("split", "splits", "fold", "folds", "partition", "subset")  # of a col
 WEAK = ("ids", "id", "list")  # an index only beside a part, and only if nothing else is one
 ORDERS = ("perm", "randperm", "permutation", "shuffle", "holdout", "heldout", "unseen")  # may define queries
 FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "dataset", "array", "vector",
-           "vectors", "embedding", "embeddings", "emb", "embs", "vgg", "cnn", "resnet", "fc", "vec", "matrix",
+           "vectors", "embedding", "embeddings", "embeds", "emb", "embs", "multi",
+           "semantic", "class", "vgg", "cnn", "resnet", "fc", "vec", "matrix",
            "mat", "view", "modality", "param", "params", "item", "items", "set", "npy", "npz",
            "h", "hdf", "csv", "onehot", "vit", "bert", "sift", "gist", "hog", "lda", "norm",
            "alexnet", "pt", "parquet")  # fmt: skip
@@ -65,7 +67,7 @@ def meaning(name: str) -> Meaning:
     """
     words = _words(name)
     parts = [part for part, known in PARTS.items() if part != "all" and set(words) & set(known)]
-    if not set(words) <= KNOWN or len(parts) > 1:  # such as cateTrainTest
+    if not {word for word in words if not word.isdigit()} <= KNOWN or len(parts) > 1:  # such as cateTrainTest
         return UNKNOWN
     part, rest = _part(words)
     modality, fillers = _modality(rest)
@@ -113,13 +115,15 @@ def may_name_rows(name: str) -> bool:
 
 KNOWN = frozenset(
     word
-    for words in (*MODALITIES.values(), *PARTS.values(), INDEX, SPLITS, FILLERS, ("clip", "1", "2"))
+    for words in (*MODALITIES.values(), *PARTS.values(), INDEX, SPLITS, FILLERS, ("clip",))
     for word in words
-) | frozenset(str(number) for number in range(3, 1025))
+)
 
 
 def _words(name: str) -> list[str]:
     """The words of a name in lower case; two known words that are written as one are cut apart."""
+    if name.lower() in KNOWN:
+        return [name.lower()]  # such as BoW
     return [word for raw in _WORD.findall(name) for word in _cut(raw.lower())]
 
 

@@ -202,7 +202,9 @@ def _dataset(args: argparse.Namespace) -> int:
         dataset = data.dataset
     except DataError as error:
         print(f"no statistics: {error}")
-        return 2 if "path" in given or _has_files(data) else 0  # it can be described before its files exist
+        return (
+            2 if {"path", "bundle"} & given.keys() or _has_files(data) else 0
+        )  # it can be described before its files exist
     print("\n".join([*(f"note: {note}" for note in dataset.notes), str(describe(dataset))]))
     return 0
 
@@ -214,5 +216,7 @@ def _has_files(data: PlannedData) -> bool:
     try:
         return any(path.is_file() for path in data.source.files(data.root))
     except DataError:
-        home = data.root / data.plugin.name
-        return home.is_dir() and any(home.iterdir())
+        names = (data.plugin.name, *getattr(data.source, "aliases", ()))  # those of its bundles too
+        below = data.root.iterdir() if data.root.is_dir() else ()
+        named = (path for path in below if path.name.lower().startswith(names))
+        return any(path.is_file() or any(path.iterdir()) for path in named)

@@ -110,20 +110,23 @@ def _form(lines: list[str]) -> _Form:
     separator = next((s for s in SEPARATORS if s in second), None)
     head, cells = _cut(first, separator), _cut(second, separator)
     numeric = [_is_number(cell) for cell in cells]
-    leading = (
-        len(cells) - numeric[::-1].index(False) if False in numeric else 0
-    )  # columns up to the last text
+    leading = max((at for at, number in enumerate(numeric, start=1) if not number), default=0)  # text at last
     if leading and separator is None and not _is_file(cells[0]):
         leading = len(cells)
     ragged = len(head) != len(cells) and not all(map(_is_number, head[leading:]))
     if leading == len(cells) and len(cells) > 1 and not ragged and head[0].lower() in ITEM and separator:
         return _Form(separator, tuple(head[-1:]), len(cells) - 1, 1, "text")  # items and their classes
     if leading == len(cells) or ragged:
-        return _Form(None, (first,) if meaning(first).role else (), 0, 0, "text")
+        return _Form(None, (first,) if _is_head(first, lines) else (), 0, 0, "text")
     header = () if all(map(_is_number, head[leading:])) else tuple(head)
     if header and not leading and len(cells) > 1 and header[0].lower() in ITEM:
         leading = 1
     return _Form(separator, header[leading:], leading, len(cells) - leading)
+
+
+def _is_head(first: str, lines: list[str]) -> bool:
+    """Whether the first line of a text names what follows, and is not one of several equal lines: cat."""
+    return bool(meaning(first).role) and first.strip().isalpha() and first not in lines[1:]
 
 
 def _of_digits(lines: list[str]) -> Literal["lists", "digits"] | None:

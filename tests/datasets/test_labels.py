@@ -299,3 +299,11 @@ def test_a_truncated_table_of_zero_and_one_is_no_list_of_class_numbers(tmp_path:
     (path / "labels.txt").write_text("\n".join([*rows[:-1], rows[-1][:-2]]) + "\n")
     with pytest.raises(DataError, match="not every line has 3 numbers"):
         Files(path=str(path), queries=QUERY).load(Path("/nowhere"))
+
+
+def test_a_class_whose_name_may_head_a_table_is_no_head(tmp_path: Path) -> None:
+    path = ragged_txt(tmp_path)
+    (path / "labels.txt").write_text("".join(f"{('cat', 'dog', 'cow')[n]}\n" for n in NUMBERS))
+    data = Files(path=str(path), split="last", queries=QUERY).load(Path("/nowhere"))
+    assert data.classes == ("cat", "cow", "dog")
+    assert len(data.train) == TRAIN - QUERY
