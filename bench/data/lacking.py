@@ -1,4 +1,4 @@
-"""What a dataset lacks before a run can load it, and the commands that get it, in their order."""
+"""Names the files and views that a dataset lacks before a run can load it, and the steps that get them."""
 
 from __future__ import annotations
 
