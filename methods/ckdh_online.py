@@ -51,5 +51,6 @@ class CKDHOnline(CKDH, Rehearsing):
         nets = Adapter.of(self.teacher_[0], place=place), GraphAttention.of(self.teacher_[1], place=place)
         clip = (chunk.image.views["clip"] - self.clip_mean_) / self.clip_scale_
         text = (chunk.text.features - self.mean_["text"]) / self.scale_["text"]
-        image, text = self._taught(nets, {"clip": place.tensor(clip), "text": place.tensor(text)})
+        arrays = {"clip": clip, "text": text, "words": chunk.text.features}
+        image, text = self._taught(nets, {name: place.tensor(array) for name, array in arrays.items()})
         return {"F": image.cpu().numpy(), "G": text.cpu().numpy()}

@@ -124,3 +124,23 @@ def test_every_shipped_study_can_be_planned(name: str) -> None:
         _, cells, _ = section.plan(Planner())
         assert cells
         assert all(isinstance(r, Request) and not r.optional for r in section.requests)
+
+
+RIVALS = {"lcdh", "ukd", "skdch", "ckdh", "olsh", "roh"}  # of LCDH, as its paper and reviews name them
+
+
+def test_the_default_study_compares_lcdh_with_its_rivals_from_pixels() -> None:
+    study = Study.make(None)
+    assert {*RIVALS, "lemon"} <= set(study.methods)
+    assert study.datasets == ("scenes",)
+
+
+def test_the_study_paper_has_a_table_of_all_rivals_for_each_dataset() -> None:
+    tables: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for section in load("paper").sections:
+        assert section.study is not None
+        if any(request.name == "map_table" for request in section.requests):
+            assert {*RIVALS, "scm"} <= set(section.study.methods)
+            tables.setdefault(section.study.database, []).append(section.study.datasets)
+    one_each = [("mirflickr25k",), ("iaprtc12",), ("nuswide",)]
+    assert tables == {("reindexed",): one_each, ("learned",): one_each}

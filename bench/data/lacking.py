@@ -1,4 +1,4 @@
-"""What a dataset lacks before a run can load it, and the commands that get it, in their order."""
+"""Names the files and views that a dataset lacks before a run can load it, and the steps that get them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ def lines(source: DatasetSource, root: Path) -> list[str]:
     try:
         absent = [path for path in source.files(root) if not path.exists()]
     except DataError as error:
-        reason = str(error)
+        problem = str(error)
     else:
         if not absent:
             return []
-        reason = f"{absent[0]}: no such file"
+        problem = f"{absent[0]}: no such file"
     card = source.card
     missing = [] if card is None else list(_missing(card, root, variant_of(source)))
-    if missing:
-        assert card is not None, "it lists the files"
-        reason = f"missing: {', '.join(str(root / card.name / file.expected.path) for file in missing)}"
-    return [reason, *(f"{i}. {step}" for i, step in enumerate(_steps(source, root, missing), start=1))]
+    steps = [] if card is None else list(_downloads(card, source, root, missing))
+    if isinstance(source, RawSource) and (command := source.command(root)) in problem:
+        steps.append(command)
+    if card is not None and missing:
+        problem = f"missing: {', '.join(str(root / card.name / file.expected.path) for file in missing)}"
+    return [problem, *(f"{i}. {step}" for i, step in enumerate(steps, start=1))]
 
 
 def _missing(card: Card, root: Path, variant: str) -> Iterator[File]:
@@ -41,12 +43,9 @@ def _missing(card: Card, root: Path, variant: str) -> Iterator[File]:
             yield file
 
 
-def _steps(source: DatasetSource, root: Path, missing: list[File]) -> Iterator[str]:
-    """One download of all files that have an address, the others by hand, then the preparation."""
-    raw = source if isinstance(source, RawSource) else None
-    if source.card is not None and any(file.expected.url for file in missing):
-        name = source.card.name if raw is None else raw.selector(without=VIEWS)
+def _downloads(card: Card, source: DatasetSource, root: Path, missing: list[File]) -> Iterator[str]:
+    """One command for all files that have an address, then the others, by hand."""
+    if any(file.expected.url for file in missing):
+        name = source.selector(without=VIEWS) if isinstance(source, RawSource) else card.name
         yield shlex.join(["bench", "data", "get", name, "--data-root", str(root)])
-    yield from (f"by hand: {f.expected.path} ({f.text})" for f in missing if not f.expected.url)
-    if raw is not None:
-        yield raw.command(root)
+    yield from (f"by hand: {file.expected.path} ({file.text})" for file in missing if not file.expected.url)

@@ -38,7 +38,7 @@ class PlannedData:
 
     @cached_property
     def lacking(self) -> list[str]:
-        """What is missing below the root and the commands that get it; empty if a run can load the data."""
+        """The files or views that are missing, and the steps that get them; empty if nothing is."""
         return lacking.lines(self.source, self.root)
 
     @cached_property

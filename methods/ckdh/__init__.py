@@ -44,7 +44,7 @@ class CKDH(HashNetworks):
     lambda1: float = param(1.0, "weight of similarities within a modality in the teacher's loss", least=0)
     lambda2: float = param(1.0, "weight of similarities across modalities in the teacher's loss", least=0)
     gamma: float = param(0.1, "weight of the quantisation loss, for teacher and student", least=0)
-    neighbours: int = param(10, "other texts in the batch that a text attends to during training", least=0)
+    neighbours: int = param(10, "other texts that a text of the teacher attends to", least=0)
     adapter: bool = param(True, "adapt CLIP features in the teacher; false: feed them to one layer directly")
     heads: int = param(4, "attention heads of the teacher's text branch", least=1)
     width: int = param(64, "units per attention head", least=1)
@@ -67,7 +67,8 @@ class CKDH(HashNetworks):
         "teacher; a similarity that preserves log-likelihood, intra- and inter-modality similarities; a "
         "lightweight student under its supervision. Ours, since neither text nor code was available: every "
         "equation, width, weight, rate and number of epochs; a residual adapter on fixed CLIP features "
-        "where they fine-tune CLIP; neighbours from the batch, and only during training.",
+        "where they fine-tune CLIP; the 10 nearest texts as neighbours, within the batch while the teacher "
+        "learns and among all training items when it hands its knowledge on.",
     )
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -97,7 +98,9 @@ class CKDH(HashNetworks):
         ),
         "no-intra": Variant(isolates="L_intra of the teacher", params={"lambda1": 0.0}),
         "no-inter": Variant(isolates="L_inter of the teacher", params={"lambda2": 0.0}),
-        "no-attention": Variant(isolates="attention to other texts in training", params={"neighbours": 0}),
+        "no-attention": Variant(
+            isolates="the text graph: attention to other texts", params={"neighbours": 0}
+        ),
         "no-adapter": Variant(isolates="adapter of the CLIP features", params={"adapter": False}),
         "knowledge-without-likelihood": Variant(
             isolates="2σ(θ) - 1 in the distilled similarity", params={"likelihood": 0.0}
@@ -153,12 +156,12 @@ class CKDH(HashNetworks):
         width = items["clip"].shape[1]
         return Adapter(width, self.bits, adapts=self.adapter, rng=self.rng, place=self._place())
 
-    @staticmethod
-    def _taught(nets: tuple[Any, Any], items: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Return the teacher's outputs F^I and F^T, (n, bits) each; here a text attends only to itself."""
+    def _taught(self, nets: tuple[Any, Any], items: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the teacher's outputs F^I and F^T for the ``clip``, ``text`` and ``words`` of n items."""
         from bench.methods.ckdh import teacher
 
-        return teacher.outputs(nets[0], items["clip"]), teacher.outputs(nets[1], items["text"])
+        texts = teacher.of_texts(nets[1], items["text"], items["words"], self.neighbours)
+        return teacher.of_images(nets[0], items["clip"]), texts
 
     def _distil(self, x: Any, taught: tuple[Any, Any], nets: Any, given: Any | None = None) -> None:
         from bench.methods.ckdh import student

@@ -1,7 +1,7 @@
 """CKDH's teacher: CLIP features through a residual adapter, texts through graph attention.
 
-Our reconstruction. The trap: with a graph over the batch, outputs depend on the batch. Here texts attend to
-neighbours only during training; the outputs that the student imitates depend on one text each.
+Our reconstruction. A text attends to the texts nearest to it: within the batch while the teacher learns, and
+among all items that the student is trained on when it hands its knowledge on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bench.api import passes
 from bench.methods._network import Network, Place, batches
 
 SLOPE = 0.2  # LeakyReLU's slope, as in graph attention networks (Veličković et al., ICLR 2018)
+ROWS = 2048  # items at a time, where all are compared with all
 ADAPTER = 0.3  # gain of the adapter's initial weights: small, so that it starts near the identity
 
 
@@ -54,10 +55,18 @@ def learn(
     return image_net, text_net
 
 
-def outputs(net: Any, x: Any) -> Any:
-    """Run a trained network on the rows of x, each on its own: F (n, k)."""
+def of_images(net: Any, clip: Any) -> Any:
+    """The trained network's outputs F^I (n, k) for CLIP features (n, d)."""
     with torch.no_grad():
-        return torch.cat([net(part) for part in x.split(4096)])
+        return torch.cat([net(part) for part in clip.split(ROWS)])
+
+
+def of_texts(net: GraphAttention, text: Any, words: Any, neighbours: int) -> Any:
+    """The trained network's outputs F^T (n, k) for texts (n, d), each with the graph over all of them."""
+    near = nearest(words, neighbours)
+    with torch.no_grad():
+        parts = zip(text.split(ROWS), near.split(ROWS), strict=True)
+        return torch.cat([net(part, others, among=text) for part, others in parts])
 
 
 class Adapter:
@@ -102,7 +111,7 @@ class GraphAttention:
     """One layer of graph attention, then ``tanh(· W + b)``; sizes: inputs, heads, width, outputs.
 
     Each head computes ``ELU(Σ_j att_ij V x_j)``, where ``att`` is the softmax of
-    ``LeakyReLU(a₁·V x_i + a₂·V x_j)`` over the neighbours j of i.
+    ``LeakyReLU(a₁·V x_i + a₂·V x_j)`` over the neighbours j of i, of which i itself is one.
     """
 
     def __init__(self, sizes: tuple[int, int, int, int], *, rng: np.random.Generator, place: Place) -> None:
@@ -117,17 +126,17 @@ class GraphAttention:
         ]
         self.parameters = [place.tensor(start).requires_grad_() for start in starts]
 
-    def __call__(self, x: Any, edges: Any | None = None) -> Any:
-        """Return outputs (n, k) for texts x (n, d); ``edges`` (n, n) bool marks whom each attends to.
+    def __call__(self, x: Any, near: Any, *, among: Any | None = None) -> Any:
+        """Return outputs (n, k) for texts x (n, d); ``near`` (n, m) are the rows of ``among`` they attend to.
 
-        Without edges a text attends only to itself, and its output depends on nothing else.
+        ``among`` (c, d) is x itself if it is not given.
         """
         v, a1, a2, w, b = self.parameters
         with self._place.products():
             y = (x @ v).view(len(x), *a1.shape)
-            if edges is not None:
-                y = torch.einsum("hij,jhd->ihd", self.attention(y, a1, a2, edges), y)
-            out = F.elu(y).flatten(1) @ w + b
+            others = y if among is None else (among @ v).view(len(among), *a1.shape)
+            weights = self.attention(y, others, a1, a2, near)
+            out = F.elu(torch.einsum("nmh,nmhd->nhd", weights, others[near])).flatten(1) @ w + b
         return torch.tanh(out.to(self._place.dtype))
 
     def arrays(self) -> list[npt.NDArray[Any]]:
@@ -142,19 +151,20 @@ class GraphAttention:
         return net
 
     @staticmethod
-    def attention(y: Any, a1: Any, a2: Any, edges: Any) -> Any:
-        """Return attention weights (heads, n, n), which sum to 1 over a row's edges; y (n, heads, width)."""
-        own, other = (y * a1).sum(dim=2).T, (y * a2).sum(dim=2).T
-        scores = F.leaky_relu(own[:, :, None] + other[:, None, :], SLOPE)
-        return scores.masked_fill(~edges, -torch.inf).softmax(dim=2)
+    def attention(y: Any, others: Any, a1: Any, a2: Any, near: Any) -> Any:
+        """Return attention weights (n, m, heads), which sum to 1 over m; y (n, heads, width)."""
+        own, other = (y * a1).sum(dim=2), (others * a2).sum(dim=2)
+        return F.leaky_relu(own[:, None, :] + other[near], SLOPE).softmax(dim=1)
 
 
 def nearest(words: Any, neighbours: int) -> Any:
-    """Connect each bag of words (b, d) to itself and its nearest others by cosine: edges (b, b)."""
-    unit = F.normalize(words)
-    cosines = (unit @ unit.T).fill_diagonal_(torch.inf)
-    targets = cosines.topk(min(neighbours + 1, len(words)), dim=1).indices
-    return torch.zeros_like(cosines, dtype=torch.bool).scatter_(1, targets, True)
+    """The rows of the nearest other bags of words (n, d) by cosine, after the row itself: (n, m)."""
+    unit, found = F.normalize(words), []
+    for start in range(0, len(words), ROWS):
+        cosines = unit[start : start + ROWS] @ unit.T
+        cosines.diagonal(start).fill_(torch.inf)
+        found.append(cosines.topk(min(neighbours + 1, len(words)), dim=1).indices)
+    return torch.cat(found)
 
 
 def similar(labels: Any) -> Any:

@@ -124,41 +124,47 @@ def test_graph_attention_is_its_definition() -> None:
 
     rng = np.random.default_rng(2)
     net = GraphAttention((5, 2, 3, 4), rng=rng, place=Place())
-    x, edges = rng.standard_normal((6, 5)), (rng.random((6, 6)) < 0.5) | np.eye(6, dtype=bool)
+    x, near = rng.standard_normal((6, 5)), rng.permuted(np.tile(np.arange(6), (6, 1)), axis=1)[:, :3]
     v, a1, a2, w, b = (p.detach().numpy().astype(float) for p in net.parameters)
     rows = []
     for i in range(6):
         heads = []
         for h in range(2):
             y = x @ v[:, 3 * h : 3 * h + 3]
-            scores = {j: y[i] @ a1[h] + y[j] @ a2[h] for j in range(6) if edges[i, j]}
+            scores = {j: y[i] @ a1[h] + y[j] @ a2[h] for j in near[i]}
             exps = {j: np.exp(s if s > 0 else 0.2 * s) for j, s in scores.items()}
             heads.append(sum(e * y[j] for j, e in exps.items()) / sum(exps.values()))
         z = np.concatenate(heads)
         rows.append(np.tanh(np.where(z > 0, z, np.exp(np.minimum(z, 0)) - 1) @ w + b))
-    found = net(torch.tensor(x, dtype=torch.float32), torch.tensor(edges)).detach().numpy()
+    found = net(torch.tensor(x, dtype=torch.float32), torch.tensor(near)).detach().numpy()
     np.testing.assert_allclose(found, np.array(rows), atol=1e-5)
 
 
-def test_a_text_without_edges_attends_to_itself() -> None:
+def test_the_graph_acts_when_knowledge_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     from bench.methods._network import Place
-    from bench.methods.ckdh.teacher import GraphAttention
+    from bench.methods.ckdh import teacher
 
-    net = GraphAttention((5, 2, 3, 4), rng=np.random.default_rng(0), place=Place())
-    x = torch.tensor(np.random.default_rng(1).standard_normal((6, 5)), dtype=torch.float32)
-    torch.testing.assert_close(net(x), net(x, torch.eye(6, dtype=torch.bool)))
-    torch.testing.assert_close(net(x)[2:3], net(x[2:3]))
+    net = teacher.GraphAttention((5, 2, 3, 4), rng=np.random.default_rng(0), place=Place())
+    x, words = (torch.tensor(np.random.default_rng(i).random((9, 5)), dtype=torch.float32) for i in (1, 2))
+    monkeypatch.setattr(teacher, "ROWS", 4)  # block by block
+    taught = teacher.of_texts(net, x, words, 3)
+    torch.testing.assert_close(taught, net(x, teacher.nearest(words, 3)).detach())
+    alone = teacher.of_texts(net, x, words, 0)
+    assert ((taught - alone).abs().amax(dim=1) > 1e-3).all()
 
 
-def test_edges_go_to_the_texts_of_highest_cosine_and_to_oneself() -> None:
-    from bench.methods.ckdh.teacher import nearest
+@pytest.mark.parametrize("rows", [4, 2048])
+def test_texts_attend_to_themselves_and_those_of_highest_cosine(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.methods.ckdh import teacher
 
+    monkeypatch.setattr(teacher, "ROWS", rows)
     words = np.random.default_rng(0).random((9, 7)) * np.arange(1, 10)[:, None]
     cosines = [[2.0 if i == j else cosine(words[i], words[j]) for j in range(9)] for i in range(9)]
-    expected = np.zeros((9, 9), dtype=bool)
-    np.put_along_axis(expected, np.argsort(cosines, axis=1)[:, -4:], True, axis=1)
-    assert (nearest(torch.tensor(words), 3).numpy() == expected).all()
-    assert nearest(torch.tensor(words[:2]), 3).all()  # no more neighbours than there are texts
+    expected = np.argsort(cosines, axis=1)[:, ::-1][:, :4]
+    assert (teacher.nearest(torch.tensor(words), 3).numpy() == expected).all()
+    assert teacher.nearest(torch.tensor(words[:2]), 3).shape == (2, 2)  # there are no more texts
 
 
 def test_similar_items_share_a_label_and_an_unlabelled_one_is_like_itself_alone() -> None:
