@@ -30,7 +30,7 @@ class DCMHT(Method):
     """
 
     clip: str = param("small", "MODEL:WEIGHTS of open_clip, the folder of a checkpoint, or small (shipped)")
-    epochs: int = param(10, "passes over the pairs", least=0)
+    epochs: int = param(20, "passes over the pairs", least=0)
     rate: float = param(3e-3, "learning rate of the heads (Adam)", above=0)
     clip_rate: float = param(3e-4, "learning rate of CLIP (Adam); 0 leaves it as it is", least=0)
     margin: float = param(0.75, "share of the largest distance that unrelated codes must have", above=0)

@@ -66,6 +66,23 @@ def test_the_torch_method_passes_bench_check(capsys: pytest.CaptureFixture[str])
     assert code == 0, capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_the_deep_method_passes_bench_check(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["check", "deep_method[epochs=1]", "--plugin", example("deep_method")])
+    assert code == 0, capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_deep_method_learns_from_the_pictures_of_a_dataset_of_ones_own(pictures: Path) -> None:
+    plugins = ["--plugin", example("own_dataset"), "--plugin", example("deep_method")]
+    root = ["--data-root", str(pictures)]
+    assert main(["data", "prepare", "own_dataset", "--views", "colour,bow:1", *plugins, *root]) == 0
+    words = ["--datasets", "own_dataset[image=colour,text=bow:1]", "--methods", "deep_method", "--bits", "8"]
+    assert main(["run", *words, "--seeds", "1", "--train", "all", "--no-contract", *plugins, *root]) == 0
+    [record] = Store(Path("runs")).records()
+    assert len(record.curves["held_out"].values) == 5
+
+
 def test_the_dataset_passes_bench_check(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--plugin", example("own_dataset"), "--data-root", str(pictures)]
     assert main(["data", "prepare", "own_dataset", *words]) == 0
@@ -127,7 +144,7 @@ def test_metric_and_encoder_are_listed_with_their_files(capsys: pytest.CaptureFi
         assert example(f"own_{what}") in line
 
 
-@pytest.mark.parametrize("name", ["own_metric", "own_encoder", "own_report", "torch_method"])
+@pytest.mark.parametrize("name", ["own_metric", "own_encoder", "own_report", "torch_method", "deep_method"])
 def test_bench_info_describes_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", name, "--plugin", example(name)]) == 0
     assert name in capsys.readouterr().out

@@ -153,6 +153,8 @@ def _capabilities(needs: Capabilities) -> str:
         words.append(f"reads {', '.join(raw).replace('_', ' ')}")
     if needs.validation:
         words.append(f"sets {needs.validation:.0%} of each chunk aside for validation")
+    if needs.resumes:
+        words.append("goes on inside a training after a kill")
     if needs.pool:
         words.append("has an offline stage (--pool)")
     if needs.scaled or needs.lengths:
