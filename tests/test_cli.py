@@ -126,7 +126,8 @@ def test_plan_says_what_is_done_and_what_the_rest_costs(capsys: pytest.CaptureFi
 def test_plan_counts_cells_by_method_and_lists_each_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     grid = ["plan", "--datasets", "synthetic", "--methods", "scm,cca", "--bits", "8,16", "--seeds", "2"]
     assert main([*grid, "--probe", "0"]) == 0
-    assert "  scm: 4 missing\n  cca: 4 missing\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "scm     4 missing\ncca     4 missing\n" in shown and "synthetic, 8 bits" not in shown
     assert main([*grid, "--probe", "0", "--cells"]) == 0
     assert capsys.readouterr().out.count("  missing  scm on synthetic") == 4
 
@@ -140,7 +141,9 @@ def test_plan_says_how_many_settings_of_a_method_there_are_and_why_cells_are_run
         file.write_text(file.read_text().replace('"data": "', '"data": "old'))
     capsys.readouterr()
     assert main(["plan", *grid, "--probe", "0"]) == 0
-    assert "scm, 2 settings: 2 stale (the data have changed)" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "scm, 2 settings  2 stale" in shown
+    assert "2 stale (scm, scm[ridge=0.5]): the data have changed" in shown
 
 
 def test_plan_takes_the_time_of_another_setting_where_probes_are_over(
@@ -220,7 +223,14 @@ def test_status_counts_cells_and_gives_reasons(capsys: pytest.CaptureFixture[str
     assert main(["status"]) == 0
     shown = capsys.readouterr().out
     assert "2 cells: 1 failed, 1 ok" in shown
-    assert "round 1: RuntimeError" in shown
+    assert "1 failed (breaks): round 1: RuntimeError" in shown
+
+
+def test_status_lists_every_cell_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "2")
+    capsys.readouterr()
+    assert main(["status", "--cells"]) == 0
+    assert capsys.readouterr().out.count("  ok       halves on tiny") == 2
 
 
 @pytest.mark.parametrize(("form", "mark"), [("md", "|"), ("csv", ","), ("latex", r"\toprule")])
