@@ -258,6 +258,39 @@ def test_a_table_has_the_format_of_its_suffix(tmp_path: Path, name: str, mark: s
     assert mark in text and "───" not in text
 
 
+def test_latex_has_no_second_lines_unless_they_are_asked_for(tmp_path: Path) -> None:
+    run("--seeds", "1")
+    for words, shown in (([], False), (["--band"], True)):
+        assert main(["table", "--out", str(tmp_path / "t.tex"), *words]) == 0
+        text = (tmp_path / "t.tex").read_text(encoding="utf-8")
+        assert ("pessimistic" in text) == shown
+        assert "\\label{tab:t}" in text
+
+
+def test_latex_cites_the_papers_that_stand_in_the_bib_beside_it(tmp_path: Path) -> None:
+    run("--seeds", "1", methods="cca,halves")
+    assert main(["table", "--out", str(tmp_path / "t.tex"), "--ours", "halves"]) == 0
+    text = (tmp_path / "t.tex").read_text(encoding="utf-8")
+    assert "cca~\\cite{hotelling1936relations}" in text and "halves (ours) &" in text
+    assert "@misc{hotelling1936relations," in (tmp_path / "t.bib").read_text(encoding="utf-8")
+
+
+def test_ours_that_is_no_row_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--ours", "halvess"]) == 2
+    assert "Did you mean 'halves'?" in capsys.readouterr().err
+
+
+def test_validation_cells_join_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1", "--val", "4")
+    run("--seeds", "1")
+    capsys.readouterr()
+    assert main(["table"]) == 0
+    shown = capsys.readouterr()
+    assert "VALIDATION" not in shown.out
+    assert "1 cells on validation queries are left out" in shown.err
+
+
 def test_a_suffix_that_is_no_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("--seeds", "1")
     assert main(["table", "--out", str(tmp_path / "t.xlsx")]) == 2
