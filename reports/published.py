@@ -53,14 +53,15 @@ def render(
     datasets: Annotated[_Names, "show only numbers on these datasets"] = (),
     bits: Annotated[_Names, "show only numbers at these code lengths"] = (),
 ) -> Table:
-    """One block per published table.
+    """One block per published table with numbers on the datasets of these results, or on all without results.
 
     Ours stands beside a published value of the same method, dataset, direction and bits: the mean
     over seeds after the last round, of those runs whose protocol differs in the fewest points.
     Parameters at their defaults come first. A star says that something differs, or cannot be shown
     to be the same.
     """
-    wanted = {"method": methods, "dataset": datasets, "bits": bits}
+    studied = tuple(dict.fromkeys(r.spec.dataset for r in results))
+    wanted = {"method": methods, "dataset": datasets or studied, "bits": bits}
     every = load()
     chosen = [p for p in every if all(not w or str(getattr(p, name)) in w for name, w in wanted.items())]
     if not chosen:

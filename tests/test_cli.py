@@ -126,7 +126,8 @@ def test_plan_says_what_is_done_and_what_the_rest_costs(capsys: pytest.CaptureFi
 def test_plan_counts_cells_by_method_and_lists_each_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     grid = ["plan", "--datasets", "synthetic", "--methods", "scm,cca", "--bits", "8,16", "--seeds", "2"]
     assert main([*grid, "--probe", "0"]) == 0
-    assert "  scm: 4 missing\n  cca: 4 missing\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "scm     4 missing\ncca     4 missing\n" in shown and "synthetic, 8 bits" not in shown
     assert main([*grid, "--probe", "0", "--cells"]) == 0
     assert capsys.readouterr().out.count("  missing  scm on synthetic") == 4
 
@@ -140,7 +141,9 @@ def test_plan_says_how_many_settings_of_a_method_there_are_and_why_cells_are_run
         file.write_text(file.read_text().replace('"data": "', '"data": "old'))
     capsys.readouterr()
     assert main(["plan", *grid, "--probe", "0"]) == 0
-    assert "scm, 2 settings: 2 stale (the data have changed)" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "scm, 2 settings  2 stale" in shown
+    assert "2 stale (scm, scm[ridge=0.5]): the data have changed" in shown
 
 
 def test_plan_takes_the_time_of_another_setting_where_probes_are_over(
@@ -220,7 +223,14 @@ def test_status_counts_cells_and_gives_reasons(capsys: pytest.CaptureFixture[str
     assert main(["status"]) == 0
     shown = capsys.readouterr().out
     assert "2 cells: 1 failed, 1 ok" in shown
-    assert "round 1: RuntimeError" in shown
+    assert "1 failed (breaks): round 1: RuntimeError" in shown
+
+
+def test_status_lists_every_cell_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "2")
+    capsys.readouterr()
+    assert main(["status", "--cells"]) == 0
+    assert capsys.readouterr().out.count("  ok       halves on tiny") == 2
 
 
 @pytest.mark.parametrize(("form", "mark"), [("md", "|"), ("csv", ","), ("latex", r"\toprule")])
@@ -246,6 +256,39 @@ def test_a_table_has_the_format_of_its_suffix(tmp_path: Path, name: str, mark: s
     assert main(["table", "--out", str(tmp_path / name)]) == 0
     text = (tmp_path / name).read_text(encoding="utf-8")
     assert mark in text and "───" not in text
+
+
+def test_latex_has_no_second_lines_unless_they_are_asked_for(tmp_path: Path) -> None:
+    run("--seeds", "1")
+    for words, shown in (([], False), (["--band"], True)):
+        assert main(["table", "--out", str(tmp_path / "t.tex"), *words]) == 0
+        text = (tmp_path / "t.tex").read_text(encoding="utf-8")
+        assert ("pessimistic" in text) == shown
+        assert "\\label{tab:t}" in text
+
+
+def test_latex_cites_the_papers_that_stand_in_the_bib_beside_it(tmp_path: Path) -> None:
+    run("--seeds", "1", methods="cca,halves")
+    assert main(["table", "--out", str(tmp_path / "t.tex"), "--ours", "halves"]) == 0
+    text = (tmp_path / "t.tex").read_text(encoding="utf-8")
+    assert "cca~\\cite{hotelling1936relations}" in text and "halves (ours) &" in text
+    assert "@misc{hotelling1936relations," in (tmp_path / "t.bib").read_text(encoding="utf-8")
+
+
+def test_ours_that_is_no_row_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    assert main(["table", "--ours", "halvess"]) == 2
+    assert "Did you mean 'halves'?" in capsys.readouterr().err
+
+
+def test_validation_cells_join_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1", "--val", "4")
+    run("--seeds", "1")
+    capsys.readouterr()
+    assert main(["table"]) == 0
+    shown = capsys.readouterr()
+    assert "VALIDATION" not in shown.out
+    assert "1 cells on validation queries are left out" in shown.err
 
 
 def test_a_suffix_that_is_no_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

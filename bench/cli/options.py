@@ -190,6 +190,15 @@ def records_of(store: Store) -> list[RunRecord]:
     return records
 
 
+def without_tuning(records: list[RunRecord]) -> list[RunRecord]:
+    """The records without those on validation queries, as of `bench tune`; all if there are no others."""
+    kept = [record for record in records if not record.spec.val]
+    if not kept or len(kept) == len(records):
+        return records
+    print(f"bench: {len(records) - len(kept)} cells on validation queries are left out", file=sys.stderr)
+    return kept
+
+
 def report_faults(store: Store) -> None:
     """Print which records of a store were left out, and why."""
     for line in store.left_out():

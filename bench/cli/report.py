@@ -92,7 +92,7 @@ def _stored(args: argparse.Namespace) -> tuple[Document, list[Part]]:
     from bench.study.study import data_folder
 
     store = options.store_of(args)
-    records = options.records_of(store)
+    records = options.without_tuning(options.records_of(store))
     if not records:
         raise StoreError(f"results folder {store.folder} has no cells. Run `bench run` first.")
     _check_places(args)
@@ -127,10 +127,11 @@ def _page(document: Document, parts: list[Part], files: list[Path], args: argpar
     from bench.study.study import data_folder
 
     figures = [file for file in files if file.suffix == ".pdf"]
+    own = next((part.section.study.data_folder for part in parts if part.section.study is not None), None)
     page.write(
         together(parts),
         args.html,
-        data_root=data_folder(args.data_root or ""),
+        data_root=own or data_folder(args.data_root or ""),
         title=document.title,
         sections={part.section.title: part.results for part in parts},
         figures=figures,

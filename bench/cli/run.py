@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.cli import options, output, running
 
 if TYPE_CHECKING:
+    from bench.cli.cells import Cell
     from bench.cli.commands import Commands
     from bench.running.sweep import Surveyed
     from bench.study.planned import PlannedCell
@@ -36,7 +36,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     plan = commands.add_parser(
         "plan",
         parents=[common],
-        help="count the cells of a study by method and state, with the time and memory still to spend",
+        help="count the cells of a study by method and dataset, with the time and memory still to spend",
         epilog="examples: bench plan; bench plan study.toml --jobs 1; bench plan paper",
     )
     options.add_study(plan)
@@ -56,11 +56,12 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     status = commands.add_parser(
         "status",
         parents=[common],
-        help="count the cells of a results folder, and say why some failed or are stale",
+        help="count the cells of a results folder by method and dataset, and say why some are not ok",
         epilog="examples: bench status; bench status --results results/reference",
     )
     options.add_results(status)
     options.add_plugin_files(status)
+    status.add_argument("--cells", action="store_true", help="list every cell")
     status.set_defaults(execute=_status)
 
 
@@ -74,15 +75,15 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
+    from bench.cli.cells import overview
     from bench.running import estimate, sweep
 
     parts = [(title, study, sweep.survey(study, cells)) for title, study, cells in _parts(args)]
     due = [(study, [one.cell for one in surveyed if one.due()]) for _, study, surveyed in parts]
     budget = {} if args.probe is None else {"budget": args.probe}
     for (title, study, surveyed), cost in zip(parts, estimate.costs(due, **budget), strict=True):
-        statuses = Counter(one.status for one in surveyed)
-        print(f"{title}{len(surveyed)} cells: " + ", ".join(f"{n} {s}" for s, n in sorted(statuses.items())))
-        for line in _cells_of(surveyed) if args.cells else _methods_of(surveyed):
+        print(overview(title, _counted(surveyed)))
+        for line in _cells_of(surveyed) if args.cells else ():
             print(f"  {line}")
         if any(one.due() for one in surveyed):
             seconds = f"{'' if cost.complete else 'at least '}{cost.seconds:.0f} s"
@@ -114,34 +115,40 @@ def _cells_of(surveyed: Sequence[Surveyed]) -> Iterator[str]:
         yield f"{one.status:8} {spec}, {spec.schedule}{reason}"
 
 
-def _methods_of(surveyed: Sequence[Surveyed]) -> Iterator[str]:
-    """A line for each method or name given to one, with the states of its cells and their reasons."""
-    methods: dict[str, list[Surveyed]] = {}
-    for one in surveyed:
-        methods.setdefault(one.cell.spec.method_shown or one.cell.spec.method, []).append(one)
-    for name, of_method in methods.items():
-        settings = len({one.cell.spec.label for one in of_method})
-        states = Counter((one.status, one.reason) for one in of_method)
-        texts = (f"{n} {s} ({reason})" if reason else f"{n} {s}" for (s, reason), n in sorted(states.items()))
-        yield f"{name}{f', {settings} settings' if settings > 1 else ''}: {', '.join(texts)}"
+def _counted(surveyed: Sequence[Surveyed]) -> list[Cell]:
+    from bench.cli.cells import Cell
+    from bench.reporting.names import distinct_specs
+
+    specs = distinct_specs([one.cell.spec for one in surveyed])
+    return [
+        Cell(s.method_shown or s.method, s.label, s.dataset_label, one.status, one.reason)
+        for one, s in zip(surveyed, specs, strict=True)
+    ]
 
 
 def _status(args: argparse.Namespace) -> int:
+    from bench.cli.cells import Cell, overview
     from bench.reporting.names import distinct
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
     records = distinct(options.records_of(store))
     stale = stale_reasons(records)
-    statuses = Counter("stale" if r.spec.key in stale else r.status for r in records)
-    print(
-        f"{store.folder}: {len(records)} cells: " + ", ".join(f"{n} {s}" for s, n in sorted(statuses.items()))
-    )
-    for record in records:
-        if record.spec.key in stale:
-            print(f"  stale    {record.spec}: {stale[record.spec.key]}")
-        elif record.status != "ok":
-            print(f"  {record.status:8} {record.spec}: {record.reason}")
-            if args.debug and record.traceback:
-                print(record.traceback)
+    cells = [
+        Cell(
+            s.method_shown or s.method,
+            s.label,
+            s.dataset_label,
+            "stale" if s.key in stale else r.status,
+            stale.get(s.key, r.reason),
+        )
+        for r in records
+        for s in [r.spec]
+    ]
+    print(overview(f"{store.folder}: ", cells))
+    for record, cell in zip(records, cells, strict=True):
+        if args.cells:
+            print(f"  {cell.state:8} {record.spec}" + (f": {cell.reason}" if cell.reason else ""))
+        if args.debug and record.traceback and cell.state != "stale":
+            print(record.traceback)
     return 0

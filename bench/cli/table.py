@@ -77,7 +77,8 @@ def _table(args: argparse.Namespace) -> int:
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
-    records = [r for r in options.records_of(store) if _wanted(r.spec, args)]
+    wanted = [r for r in options.records_of(store) if _wanted(r.spec, args)]
+    records = options.without_tuning(wanted)
     if args.metric:
         args.metric = canonical(args.metric)
         records = scored(store, records, args.metric)

@@ -223,6 +223,7 @@ def _record(
     return {
         "key": spec.key,
         "method": spec.label,
+        "plugin": spec.method,
         "dataset": spec.dataset_label,
         "bits": spec.bits,
         "seed": spec.seed,

@@ -389,3 +389,26 @@ def test_a_metric_that_says_nothing_of_real_valued_vectors_is_no_error() -> None
     near = entry(0.5, extra={"precision@r2": 0.4})
     table = render([floats, record("lcdh", rounds=(near,))], metric="precision@r2")
     assert cell(table, "float_features", "wiki I→T 16 bits") == "–"
+
+
+def test_datasets_that_run_their_own_schedules_share_a_table() -> None:
+    own = [record(dataset="wiki"), record(dataset="fashion", data="d2", schedule="shuffled:2000")]
+    [block] = Results(own).table().blocks
+    assert any("schedule wiki shuffled:400, fashion shuffled:2000" in line for line in block.caption)
+
+
+def test_another_schedule_than_the_own_stands_apart() -> None:
+    other = [record(dataset="wiki"), record(dataset="fashion", data="d2", schedule="shuffled:1000")]
+    assert len(Results(other).table().blocks) == 2
+
+
+def test_the_mean_of_a_dataset_follows_its_columns() -> None:
+    made = [record(value=0.6, bits=16), record(value=0.8, bits=32)]
+    [block] = Results(made).table(average=True).blocks
+    assert [c.name for c in block.columns][-1] == "mean" and block.rows[0][-1].text == ".700"
+
+
+def test_a_mean_with_a_gap_is_a_dash() -> None:
+    made = [record(bits=16), record(bits=32), record("ukd", bits=16)]
+    [block] = Results(made).table(average=True).blocks
+    assert [row[-1].text for row in block.rows] == [".700", "–"]

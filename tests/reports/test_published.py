@@ -208,7 +208,6 @@ def test_of_several_runs_the_one_with_the_nearest_protocol_stands_there() -> Non
     "other",
     [
         record(method="doch"),
-        record(dataset="wiki"),
         record(bits=32),
         record(val=100),
         record(status="failed"),
@@ -221,6 +220,12 @@ def test_other_methods_data_and_code_lengths_are_not_set_beside_it(other: RunRec
     assert cells(table) == [["mirflickr25k", "lemon", ".7123"]]
     assert "no results of ours to compare" in notes(table)
     assert table.data[0]["ours_value"] is None
+
+
+@pytest.mark.usefixtures("theirs")
+def test_numbers_on_datasets_that_the_study_lacks_are_left_out() -> None:
+    with pytest.raises(ParameterError, match="no published number"):
+        render([record(dataset="wiki")])
 
 
 def test_a_method_that_we_do_not_have_is_shown_with_a_dash(theirs: list[Published]) -> None:
@@ -295,7 +300,7 @@ def test_filters_choose_among_the_published_numbers() -> None:
 def test_without_a_filter_every_number_is_there() -> None:
     table = render([])
     assert len(table.data) == len(load())
-    assert table.to_latex().count("\\begin{table}") == len(table.blocks)
+    assert table.to_latex().count("\\label{tab:") == len(table.blocks)
 
 
 def test_nothing_published_names_the_datasets_that_are() -> None:
@@ -321,8 +326,9 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_command_adds_the_published_table_below(
-    runs: list[str], capsys: pytest.CaptureFixture[str]
+    runs: list[str], theirs: list[Published], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    theirs[:] = [replace(THEIRS, dataset="tiny")]
     capsys.readouterr()
     assert main(["table", "--published", *runs]) == 0
     shown = capsys.readouterr().out
@@ -349,4 +355,5 @@ def test_asking_twice_shows_it_once(runs: list[str], capsys: pytest.CaptureFixtu
 def test_csv_holds_one_table(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["table", "--published", "--format", "csv", *runs]) == 2
     assert "Use --report published" in capsys.readouterr().err
-    assert main(["table", "--report", "published", "--format", "csv", *runs]) == 0
+    wanted = ["--report", "published", "--datasets", "wiki"]
+    assert main(["table", *wanted, "--format", "csv", *runs]) == 0

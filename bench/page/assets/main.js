@@ -7,8 +7,9 @@ function drawSummary() {
     document.title = `${DATA.title} · hashbench`;
     byId("title").textContent = DATA.title;
   }
+  const methods = unique(DATA.records.map((r) => r.plugin)).length, settings = unique(DATA.records.map((r) => r.method)).length;
   byId("summary").textContent = [
-    counted(DATA.records.length, "cell"), counted(unique(DATA.records.map((r) => r.method)).length, "method"),
+    counted(DATA.records.length, "cell"), counted(methods, "method") + (settings > methods ? ` in ${settings} settings` : ""),
     counted(unique(DATA.records.map((r) => r.dataset)).length, "dataset"),
     count("failed") ? `${count("failed")} failed` : "", count("skipped") ? `${count("skipped")} skipped` : "", stale ? `${stale} stale` : "",
   ].filter(Boolean).join(" · ");
