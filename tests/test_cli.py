@@ -282,8 +282,8 @@ def test_ours_that_is_no_row_is_one_line(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_validation_cells_join_no_table(capsys: pytest.CaptureFixture[str]) -> None:
-    run("--seeds", "1", "--val", "4")
-    run("--seeds", "1")
+    run("--seeds", "1", "--val", "4", "--train", "0.5")
+    run("--seeds", "1", "--train", "0.5")
     capsys.readouterr()
     assert main(["table"]) == 0
     shown = capsys.readouterr()

@@ -117,7 +117,9 @@ def _metrics(names: Sequence[str], results: Results, tested: Table | None) -> It
         if name.startswith("chance") or name.rpartition(":")[2] in BOUNDS:
             continue
         try:
-            table = tested if tested is not None and name == "map" else results.table(name)
+            tests = tested is not None and name == "map"
+            table = tested if tested is not None and tests else results.table(name)
+            printed = results.printed("map_table", metric=name, significance=tests)
         except ParameterError:  # rescored in some of the cells only
             continue
         yield {
@@ -126,7 +128,7 @@ def _metrics(names: Sequence[str], results: Results, tested: Table | None) -> It
             "words": _words(name),
             "chance": name.replace("map", "chance", 1) if name.partition("@")[0] == "map" else "",
             "csv": table.to_csv(),
-            "latex": table.to_latex(),
+            "latex": printed.to_latex(),
         }
 
 
