@@ -84,7 +84,7 @@ class DeepMethod(Method):
             for pixels in DataLoader(batch.pictures.mapped(self._preprocess), batch_size=self.batch):
                 yield net["image"](net["clip"].encode_image(pixels.to(self.device)))
         else:
-            for tokens in self._tokenizer(list(batch.texts)).split(self.batch):
+            for tokens in self._tokenizer(list(batch.texts or ())).split(self.batch):
                 yield net["text"](net["clip"].encode_text(tokens.to(self.device)))
 
     def _network(self) -> Any:
