@@ -51,7 +51,10 @@ class Pictures:
         return Pictures(self.reader, self.rows[rows])
 
     def mapped(self, transform: Callable[[Image], Any]) -> Mapped:
-        """A dataset for torch: ``DataLoader(batch.pictures.mapped(preprocess), batch_size=64)``."""
+        """A dataset for torch: ``DataLoader(batch.pictures.mapped(preprocess), batch_size=64)``.
+
+        The loader draws from torch's global generator unless it gets another: ``generator=torch.Generator()``.
+        """
         return Mapped(self, transform)
 
     def without(self, absent: npt.NDArray[np.bool_]) -> Pictures:
