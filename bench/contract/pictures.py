@@ -53,7 +53,7 @@ class Pictures:
     def mapped(self, transform: Callable[[Image], Any]) -> Mapped:
         """A dataset for torch: ``DataLoader(batch.pictures.mapped(preprocess), batch_size=64)``.
 
-        The loader draws from torch's global generator unless it gets another: ``generator=torch.Generator()``.
+        Without ``generator=torch.Generator()`` the loader draws from torch's global generator.
         """
         return Mapped(self, transform)
 
