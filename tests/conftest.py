@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import settings
 
 import bench
 from bench import progress
@@ -36,6 +37,10 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 SIBLINGS = {"ckdh_online": "ckdh", "skdch_online": "skdch", "ukd_online": "ukd"}
 SIBLINGS |= {"lcdh_clip": "lcdh", "lcdh_fused": "lcdh"}
+
+
+settings.register_profile("bench", deadline=None)  # a busy machine fails no test
+settings.load_profile("bench")
 
 
 def pytest_configure(config: pytest.Config) -> None:
