@@ -12,7 +12,7 @@ const submission = (row) => DATA.submissions[row.submission];
 const byWhom = (s) => s.by || s.name;
 const badge = (s) => (s.faults.length ? el("span", { class: "bad" }, "✗ not verified") : el("span", { class: "good" }, "✓ verified"));
 
-// Different arrays under one name are told apart by their fingerprint.
+// Different arrays under one name get their fingerprint as a suffix.
 function datasetName(b) {
   const alike = DATA.boards.filter((other) => other.dataset === b.dataset);
   return unique(alike.map((other) => other.data)).length > 1 ? `${b.dataset} (data ${b.data.slice(0, 8)})` : b.dataset;
