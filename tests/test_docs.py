@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.plugins import registry
 from bench.records import ORDERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +27,11 @@ def code(page: Path) -> list[str]:
     blocks = [block for language, block in FENCE.findall(text) if language in ("", "console", "sh")]
     lines = [line for block in blocks for line in block.splitlines()]
     return [*lines, *re.findall(r"`([^`]+)`", FENCE.sub("", text)), *re.findall(r"<!-- \$ (.+) -->", text)]
+
+
+def exists(module: str, name: str) -> bool:
+    home = importlib.import_module(module)
+    return hasattr(home, name) or importlib.util.find_spec(f"{module}.{name}") is not None
 
 
 def commands(page: Path) -> list[str]:
@@ -56,6 +64,14 @@ class TestPage:
         known = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
         assert not [name for name in named - known if not IMAGINED.fullmatch(name)]
 
+    def test_python_compiles_and_imports_names_that_exist(self, page: Path) -> None:
+        text = page.read_text(encoding="utf-8")
+        examples = [block for language, block in FENCE.findall(text) if language == "python"]
+        for node in (node for example in examples for node in ast.walk(ast.parse(example))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "bench":
+                for alias in node.names:
+                    assert exists(str(node.module), alias.name), f"{node.module} has no {alias.name}"
+
     def test_links_lead_somewhere(self, page: Path) -> None:
         targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8"))
         assert not [target for target in targets if not (page.parent / target).exists()]
@@ -66,3 +82,19 @@ def test_the_help_of_a_run_names_every_schedule(capsys: pytest.CaptureFixture[st
         main(["run", "--help"])
     printed = capsys.readouterr().out
     assert all(f"{order}:" in printed for order in ORDERS)
+
+
+def test_the_method_of_the_tutorial_passes_the_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(registry, "_extra", {})
+    text = (ROOT / "docs" / "tutorials" / "my_method.md").read_text(encoding="utf-8")
+    [example] = [block for language, block in FENCE.findall(text) if language == "python"]
+    (tmp_path / "mine.py").write_text(example, encoding="utf-8")
+    assert main(["check", "mine", "--plugin", str(tmp_path / "mine.py")]) == 0, capsys.readouterr().out
+
+
+def test_the_menu_of_the_site_names_every_page_of_docs() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = (page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md"))
+    assert [page for page in pages if f": {page}\n" not in menu] == []

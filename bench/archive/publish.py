@@ -35,12 +35,12 @@ class Published:
     digest: str
 
 
-def publish(store: Store, target: Path, *, study: Path | None = None) -> Published:
+def publish(store: Store, target: Path, *, study: Path | None = None, by: str = "") -> Published:
     """Write every cell of a store into the archive ``target``; equal stores give equal bytes.
 
     It holds the records with their arrays, the study file, the sources of methods and datasets that are not
-    built in, and the versions that the cells ran with. Raises StoreError where a record has a fault, and
-    where the source of a method is not known.
+    built in, and the versions that the cells ran with; ``by`` names who publishes it. Raises StoreError where
+    a record has a fault, and where the source of a method is not known.
     """
     records = store.records(anew=True)
     for name, reason in store.faults.items():
@@ -52,7 +52,7 @@ def publish(store: Store, target: Path, *, study: Path | None = None) -> Publish
     files = {**dict(_results(store, records)), **sources, ENVIRONMENT: _environment(records, sources)}
     if study is not None:
         files[STUDY] = _read(study)
-    writing.atomically(target, lambda path: _pack(path, files))
+    writing.atomically(target, lambda path: _pack(path, files, by))
     with target.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     stale, size = len(stale_reasons(records)), target.stat().st_size
@@ -102,13 +102,13 @@ def _environment(records: Sequence[RunRecord], sources: Mapping[str, Content]) -
     return _json({"environments": ran, "sources": sorted(sources)})
 
 
-def _pack(path: Path, files: Mapping[str, Content]) -> None:
+def _pack(path: Path, files: Mapping[str, Content], by: str) -> None:
     """Store files in order of their names, uncompressed and without dates, the manifest first."""
     entries = {}
     for name, content in sorted(files.items()):
         data = _bytes(content)
         entries[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    manifest = {"format": FORMAT, "hashbench": __version__, "files": entries}
+    manifest = {"format": FORMAT, "hashbench": __version__, "files": entries, **({"by": by} if by else {})}
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in [(MANIFEST, _json(manifest)), *sorted(files.items())]:
             info = zipfile.ZipInfo(name)  # of 1 January 1980

@@ -45,6 +45,7 @@ class Manifest:
     format: int
     hashbench: str  # the version that wrote it
     files: Mapping[str, Member]
+    by: str = ""  # who publishes it, as they call themselves
 
 
 @contextmanager
@@ -63,23 +64,36 @@ def unpack(path: Path, folder: Path) -> Path:
     Raises StoreError for an archive that does not match its manifest, has a name that leads elsewhere, or
     would take more room than it has itself; names and sizes are checked before anything is written.
     """
+    with _archive(path) as archive:
+        for name, member in _manifest(archive, path).files.items():
+            content = archive.read(name)
+            if hashlib.sha256(content).hexdigest() != member.sha256:
+                raise StoreError(f"{path}: {name} does not match the manifest. Get the archive again.")
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+    (folder / RESULTS).mkdir(exist_ok=True)
+    return folder / RESULTS
+
+
+def manifest(path: Path) -> Manifest:
+    """The manifest of an archive. Raises StoreError where its names or sizes are not those of the files."""
+    with _archive(path) as archive:
+        return _manifest(archive, path)
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An open archive; every way in which it cannot be read is a StoreError."""
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            for name, member in _manifest(archive, path).files.items():
-                content = archive.read(name)
-                if hashlib.sha256(content).hexdigest() != member.sha256:
-                    raise StoreError(f"{path}: {name} does not match the manifest. Get the archive again.")
-                target = folder / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
+            yield archive
     except FileError as error:
         raise StoreError(f"{error}. Give a results folder, or an archive by `bench publish`.") from error
     except _UNREADABLE as error:
         raise StoreError(
             f"{path} cannot be read: {error}. Give a results folder, or an archive by `bench publish`."
         ) from error
-    (folder / RESULTS).mkdir(exist_ok=True)
-    return folder / RESULTS
 
 
 def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:

@@ -63,6 +63,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     publish.add_argument("folder", type=Path, help="a results folder")
     publish.add_argument("--to", type=Path, required=True, metavar="FILE.zip", help="archive to write")
     publish.add_argument("--study", type=Path, metavar="FILE", help="study file to include")
+    publish.add_argument("--by", default="", metavar="NAME", help="who publishes it, for `bench leaderboard`")
     options.add_plugin_files(publish)
     publish.set_defaults(execute=_publish)
 
@@ -174,7 +175,7 @@ def _publish(args: argparse.Namespace) -> int:
     from bench.archive.publish import publish
 
     [store] = stores([args.folder])
-    done = publish(store, args.to, study=args.study)
+    done = publish(store, args.to, study=args.study, by=args.by)
     print(f"wrote {args.to}: {done.cells} cells, {done.size / 1e6:.1f} MB, SHA-256 {done.digest}")
     if done.stale:
         print(f"         {done.stale} of them are stale: other code than the installed made them")

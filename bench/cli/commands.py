@@ -9,7 +9,7 @@ GROUPS = {
     "run": ("run", "plan", "ablate", "sweep", "tune"),
     "look": ("table", "report", "serve", "list", "info"),
     "use": ("models", "encode"),
-    "folders": ("status", "rescore", "compare", "verify", "publish", "merge", "export"),
+    "folders": ("status", "rescore", "compare", "verify", "publish", "leaderboard", "merge", "export"),
     "data": ("data", "doctor"),
     "plugins": ("check", "new"),
 }

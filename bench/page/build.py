@@ -17,7 +17,10 @@ from bench.reporting import writing
 from bench.results import Results
 
 _ASSETS = Path(__file__).with_name("assets")
-_SCRIPTS = ("dom.js", "model.js", "table.js", "provenance.js", "curves.js", "retrieval.js", "main.js")
+_SCRIPTS = (
+    *("dom.js", "theme.js", "packed.js", "panel.js"),
+    *("model.js", "table.js", "provenance.js", "curves.js", "retrieval.js", "main.js"),
+)
 LIMIT = 5_000_000  # bytes of the file
 _FIGURES = 1_500_000  # bytes of the figures inside it
 _ROOM = 200_000  # bytes kept free for parts without a budget
@@ -41,7 +44,7 @@ def write(
     :class:`bench.errors.StoreError` where ``out`` cannot be written or would be over 5 MB.
     """
     content = collect(results, data_root=data_root, title=title, sections=sections, figures=figures)
-    text = page("page.html", _SCRIPTS, policy="img-src data:", data=_packed(content))
+    text = page("page.html", _SCRIPTS, policy="img-src data:", data=packed(content))
     if len(text.encode()) > LIMIT:
         raise StoreError(
             f"{out}: the page of {len(results)} cells has {len(text.encode()) / 1e6:.1f} MB; at most "
@@ -63,7 +66,7 @@ def collect(
     content |= {"curves": {}, **_figures(figures)}
     if results.evidence:
         content["curves"] = curves.collect(results.records, results.evidence)
-    budget = max(0, LIMIT - len(_packed(content)) - _ROOM)
+    budget = max(0, LIMIT - len(packed(content)) - _ROOM)
     return {**content, "retrieval": retrieval.collect(results, data_root, budget)}
 
 
@@ -109,7 +112,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _packed(content: Any) -> str:
-    """JSON, compressed, in letters that mean nothing to HTML."""
+def packed(content: Any) -> str:
+    """Content for ``page``: JSON, compressed, in letters that mean nothing to HTML."""
     text = json_text(content, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()

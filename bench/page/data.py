@@ -125,17 +125,18 @@ def _metrics(names: Sequence[str], results: Results, tested: Table | None) -> It
         yield {
             "name": name,
             "title": table.title,
-            "words": _words(name),
+            "words": described(name),
             "chance": name.replace("map", "chance", 1) if name.partition("@")[0] == "map" else "",
             "csv": table.to_csv(),
             "latex": printed.to_latex(),
         }
 
 
-def _words(name: str) -> str:
+def described(name: str) -> str:
+    """A metric in a sentence; "" for one that is not installed."""
     try:
         return metrics.parse_metric(name).description
-    except BenchError:  # a metric that somebody else stored
+    except BenchError:
         return ""
 
 
@@ -162,18 +163,8 @@ def _protocol(
         for row in rows
     }
     return {
-        "title": ", ".join(
-            [
-                spec.database,
-                "own schedules" if own else str(spec.schedule),
-                f"pool {pool}",
-                f"evaluate {spec.evaluate}",
-            ]
-            + ([f"train {spec.train}, {first.part} items"] if spec.train != "all" else [])
-            + [f"{name} {value:g}" for name, value in _withheld(spec)]
-            + ([f"VALIDATION ({spec.val})"] if spec.val else [])
-        ),
-        "facts": list(_facts(spec, pool, first.part, own)),
+        "title": title(spec, first.part, pool=pool, own=own),
+        "facts": list(facts(spec, first.part, pool=pool, own=own)),
         "spec": {
             "schedule": "" if own else f"{spec.schedule.order}:{spec.schedule.size}",
             **{name: getattr(spec, name) for name in ("database", "evaluate", "val")},
@@ -188,14 +179,30 @@ def _protocol(
     }
 
 
-def _facts(spec: RunSpec, pool: str, part: str, own: str) -> Iterator[tuple[str, str]]:
-    """The axes of a protocol with their meanings."""
-    schedule, kind = spec.schedule, stream.parse_pool(pool)[0]
+def title(spec: RunSpec, part: str, *, pool: str, own: str = "") -> str:
+    """A protocol in a line; ``own`` are the schedules of several datasets, each with its own."""
+    axes = [
+        spec.database,
+        "own schedules" if own else str(spec.schedule),
+        f"pool {pool}" if pool else "",
+        f"evaluate {spec.evaluate}",
+        f"train {spec.train}, {part} items" if spec.train != "all" else "",
+        *(f"{name} {value:g}" for name, value in _withheld(spec)),
+        f"VALIDATION ({spec.val})" if spec.val else "",
+    ]
+    return ", ".join(filter(None, axes))
+
+
+def facts(spec: RunSpec, part: str, *, pool: str, own: str = "") -> Iterator[tuple[str, str]]:
+    """The axes of a protocol with their meanings; that of the pool only where ``pool`` is given."""
+    schedule = spec.schedule
     yield "database", f"{spec.database}: {DATABASES[spec.database]}"
     order = ORDERS[schedule.order].replace("SIZE", str(schedule.size)).replace("GROUPS", str(schedule.size))
     remainder = "is a short chunk" if schedule.last == "short" else "joins the last chunk"
     yield "schedule", own or f"{schedule}: {order}; a remainder {remainder}"
-    yield "pool", f"{pool}: {next(words for name, words in stream.POOLS.items() if name.startswith(kind))}"
+    if pool:
+        kind = stream.parse_pool(pool)[0]
+        yield "pool", f"{pool}: {next(text for name, text in stream.POOLS.items() if name.startswith(kind))}"
     yield (
         "evaluated",
         {"last": "after the last round", "all": "after every round"}.get(spec.evaluate, spec.evaluate),

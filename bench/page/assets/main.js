@@ -74,12 +74,6 @@ function listen() {
   }).observe(byId("chart"));
 }
 
-byId("theme").addEventListener("click", () => {
-  const dark = getComputedStyle(document.documentElement).colorScheme === "dark"
-    || (getComputedStyle(document.documentElement).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
-});
-
 unpack(byId("data").textContent).then((data) => {
   DATA = data;
   drawSummary();

@@ -5,13 +5,6 @@ const state = {
   section: 0, protocol: 0, metric: 0, search: "", band: false, sort: { column: "", descending: true },
   off: { dataset: new Set(), direction: new Set(), bits: new Set() }, hidden: new Set(),
 };
-const ARROWS = { i2t: "I→T", t2i: "T→I", i2i: "I→I", t2t: "T→T" };
-
-async function unpack(text) {
-  const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
-}
 
 const section = () => DATA.sections[state.section];
 const protocol = () => section().protocols[state.protocol];
