@@ -36,6 +36,37 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     output.add_output(index)
     index.set_defaults(execute=_index)
 
+    choose = commands.add_parser(
+        "choose",
+        parents=[common],
+        help="the best methods, code lengths and indexes within limits of recall, latency and memory",
+        description="Show the Pareto set of methods, code lengths and indexes that `bench index` measured, "
+        "within limits, and say in a sentence which to take.",
+        epilog="example: bench choose --recall 0.9 --latency 5ms --memory 64B",
+    )
+    _add_source(choose)
+    choose.add_argument("--recall", metavar="X", help="least recall of the exact search (default: 0.9)")
+    choose.add_argument("--latency", metavar="TIME", help="most time for 99 of 100 queries: 5ms")
+    choose.add_argument("--memory", metavar="SIZE", help="most memory of the index per item: 64B")
+    choose.add_argument("--k", metavar="K", help="nearest items that count: 1, 10 or 100 (default: 10)")
+    output.add_output(choose)
+    choose.set_defaults(execute=_report, report="choose", asked=("recall", "latency", "memory", "k"))
+
+    cost = commands.add_parser(
+        "cost",
+        parents=[common],
+        help="what a month costs: bytes, CPU time, rewritten bits",
+        description="Extrapolate what a month costs with each method, from the timings of its runs. Every "
+        "assumption is printed above the table.",
+        epilog="example: bench cost --inserts 1e6/day --queries 100/s",
+    )
+    _add_source(cost)
+    cost.add_argument("--inserts", metavar="RATE", help="items that arrive (default: 1e6/day)")
+    cost.add_argument("--queries", metavar="RATE", help="queries that are asked (default: 100/s)")
+    cost.add_argument("--rehashes", metavar="RATE", help="re-encodings of all old items (default: 1/day)")
+    output.add_output(cost)
+    cost.set_defaults(execute=_report, report="cost", asked=("inserts", "queries", "rehashes"))
+
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", default="", metavar="RESULTS", help="results folder")
@@ -82,4 +113,10 @@ def _index(args: argparse.Namespace) -> int:
             made = measure(record, results, planner, root, kinds=both, most=args.queries)
             print(f"wrote {store.write_index(record, made)} ({at}/{len(cells)})", file=sys.stderr)
     output.give_out([results.render("index")], args)
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    chosen = {name: value for name in args.asked if (value := getattr(args, name)) is not None}
+    output.give_out([_results(args).render(args.report, **chosen)], args)
     return 0
