@@ -66,7 +66,7 @@ def _block(
             "rehash: all stored items are encoded again in both modalities; never, where codes are frozen",
             "rewritten: at every rehash the share of stored bits that the last one of the run changed; "
             + "– where it evaluated fewer than two rounds",
-            "search: a scan compares every query with all stored items of one modality, in time that grows as "
+            "search: a scan compares every query with all stored items of a modality, in time that grows as "
             + "their number, though few codes fit in a cache and many do not",
             "a scan costs as much as `bench index` measured on one thread; where it did not, as much as the "
             + "search of the run, which also counts relevant items",

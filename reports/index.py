@@ -21,6 +21,7 @@ from bench.reporting import (
     dataset_of,
     digits,
     duration,
+    mean,
     short,
 )
 from bench.reports._indexes import CUTS, Candidate, candidates, check, facts, machines
@@ -144,11 +145,8 @@ def _quality(results: Results, ran: Sequence[RunRecord], direction: Direction) -
         else None
         for k in CUTS
     }
-    whole = [record.over("all") for record in ran]
-    scores = {
-        metric: float(np.mean([np.nanmean(results.evidence.per_query(r, direction, metric)) for r in whole]))
-        for metric in _METRICS
-    }
+    counts = [results.evidence.histograms(record.over("all"), direction) for record in ran]
+    scores = {metric: float(np.mean([mean(metric, one) for one in counts])) for metric in _METRICS}
     return clip | scores
 
 
