@@ -1,4 +1,4 @@
-"""What a method costs a month: bytes, CPU seconds and rewritten bits, from the timings of its runs."""
+"""The cost of a month: bytes, CPU seconds and rewritten bits, extrapolated from the timings of runs."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -93,7 +93,7 @@ def _block(
 def month(
     record: RunRecord, results: Results, inserts: float, queries: float, rehashes: float
 ) -> dict[str, float | None]:
-    """What 30 days cost, by the formulas in the caption; rates are numbers in the month."""
+    """The cost of 30 days by the formulas in the caption; rates are numbers in the month."""
     spec, last = record.spec, record.rounds[-1]
     stored = inserts * (rehashes + 1) / 2 if rehashes else 0.0  # items, over all rehashes
     share = 0.0 if spec.database == "frozen" else _rewritten(record)
