@@ -182,6 +182,7 @@ def _with(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
         (_with("p50", -1.0), "search scan has -1.0; expected a number from 0"),
         (_with("p99", float("nan")), "search scan has nan"),
         (_with("rates", {}), "expected queries per second on 1 thread"),
+        (_with("rates", {"1": 9.0, "all": 9.0}), "expected numbers of threads; got 1, all"),
         (_with("more", 1), "is no field of SearchRecord"),
     ],
 )

@@ -72,8 +72,10 @@ def _of_search(search: SearchRecord) -> Iterator[str]:
     for value in (*counted, *search.rates.values()):
         if not (math.isfinite(value) and value >= 0):
             yield f"{where} has {value}; expected a number from 0"
-    if "1" not in search.rates:
+    if not search.rates.get("1"):
         yield f"{where}: expected queries per second on 1 thread"
+    if not all(threads.isdecimal() for threads in search.rates):
+        yield f"{where}: expected numbers of threads; got {', '.join(search.rates)}"
 
 
 def _shares(values: Iterable[float], where: str) -> Iterator[str]:
