@@ -82,8 +82,8 @@ def _table(args: argparse.Namespace) -> int:
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
-    wanted = [r for r in options.records_of(store) if wanted(r.spec, args)]
-    records = options.without_tuning(wanted)
+    chosen = [r for r in options.records_of(store) if wanted(r.spec, args)]
+    records = options.without_tuning(chosen)
     if args.metric:
         args.metric = canonical(args.metric)
         records = scored(store, records, args.metric)
