@@ -316,6 +316,48 @@ class CurveRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRecord:
+    """One index over the database codes of a cell, measured at one setting in one direction.
+
+    ``recall`` and ``precision`` map k, as text, to a mean over queries: the share of the k returned items
+    that are no farther than the k-th nearest, and the share that are relevant. Seconds are wall clock, on one
+    thread; ``p50`` and ``p99`` are those of a query that is asked alone, for 100 items or all.
+    """
+
+    direction: Direction
+    index: str  # scan, flat, ivf, hnsw or multihash
+    setting: str  # "nprobe=8"; "" for an exact search
+    recall: Mapping[str, float]
+    precision: Mapping[str, float]
+    p50: float
+    p99: float
+    rates: Mapping[str, float]  # threads → queries per second, asked together
+    bytes_per_item: float  # of the index, with ids
+    build_seconds: float  # training, if any, and adding every item
+    add_seconds: float  # adding the last chunk alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexRecord:
+    """The indexes of one cell, as ``bench index`` measured them on one machine."""
+
+    arrays: str  # the file of the codes that were searched
+    items: int
+    queries: int
+    chunk: int  # items that ``add_seconds`` are for
+    clip_recall: Mapping[
+        Direction, Mapping[str, float]
+    ]  # direction → k → recall of the view clip's nearest k
+    searches: tuple[SearchRecord, ...]
+    environment: Mapping[str, str | int | float | bool | None]
+    schema: int = SCHEMA
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> IndexRecord:
+        return cls(**{**stored, "searches": tuple(SearchRecord(**s) for s in stored["searches"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """The outcome of a cell: its rounds, or the reason why it has none."""
 

@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import metrics
-from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec, Schedule
+from bench.records import (
+    Direction,
+    IndexRecord,
+    PartRecord,
+    RoundRecord,
+    RunRecord,
+    RunSpec,
+    Schedule,
+    SearchRecord,
+)
 from bench.reporting.results import Results
 from bench.scoring import hamming
 
@@ -50,7 +59,38 @@ def results(study: str = "shuffled", *, failed: bool = False) -> Results:
     if failed:
         spec = replace(_spec("olsh", 16, 0, order, {}), train=train, dataset=dataset)
         records.append(RunRecord(spec=spec, status="failed", reason="round 0: no more", fidelity="textbook"))
-    return Results(records, arrays=lambda record: stored[record.spec.key], swept=axes)
+    return Results(records, arrays=lambda record: stored[record.spec.key], indexes=_index, swept=axes)
+
+
+def _index(record: RunRecord) -> IndexRecord:
+    """Facts of an exact index and of two settings of another."""
+    settings = {"": ("flat", 1.0, 2e-5), "nprobe=1": ("ivf", 0.5, 1e-5), "nprobe=2": ("ivf", 0.95, 1.5e-5)}
+    searches = tuple(
+        SearchRecord(
+            direction=direction,
+            index=kind,
+            setting=setting,
+            recall=dict.fromkeys(("1", "10"), recall),
+            precision=dict.fromkeys(("1", "10"), recall * record.spec.bits / 100),
+            p50=seconds,
+            p99=2 * seconds,
+            rates={"1": 1 / seconds},
+            bytes_per_item=record.spec.bits / 8 + 8,
+            build_seconds=0.1,
+            add_seconds=0.01,
+        )
+        for direction in record.spec.directions
+        for setting, (kind, recall, seconds) in settings.items()
+    )
+    return IndexRecord(
+        arrays=record.arrays,
+        items=CHUNK * ROUNDS,
+        queries=QUERIES,
+        chunk=CHUNK,
+        clip_recall={},
+        searches=searches,
+        environment={"cores": 1},
+    )
 
 
 def _spec(method: str, bits: int, seed: int, order: str, params: Mapping[str, Any]) -> RunSpec:

@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         check,
         data,
         doctor,
+        indexing,
         leaderboard,
         listing,
         models,
@@ -118,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = Commands(parser)
     for module in (
-        *(run, report, serve, ablate, tune, table, models),
+        *(run, report, serve, ablate, tune, table, models, indexing),
         *(archive, leaderboard, listing, data, doctor, check),
     ):
         module.add_commands(commands, common)

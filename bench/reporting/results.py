@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.contract.params import parameters
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.records import PARTS, Contrast, RoundRecord, RunRecord, RunSpec
+from bench.records import PARTS, Contrast, IndexRecord, RoundRecord, RunRecord, RunSpec
 from bench.reporting import options, style
 from bench.reporting.evidence import Evidence, Loader
 from bench.reporting.figures import Figure
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 _PRINTED = {"band": False, "average": True}  # options of reports, in a paper
 Describe = Callable[[RunRecord], "DatasetStatistics | None"]
+Indexes = Callable[[RunRecord], IndexRecord | None]  # reads what `bench index` stored beside a record
 
 
 class Results:
     """Records in the order given; of two with the same spec the later one counts.
 
     ``stale`` maps the key of a spec to the reason why its record is out of date, ``arrays`` reads the
-    histograms and codes stored beside a record, ``describe`` measures its dataset. ``cast`` are the methods
+    histograms and codes stored beside a record, ``describe`` measures its dataset, ``indexes`` reads its
+    measured indexes. ``cast`` are the methods
     of a larger study, so that each keeps its colour in every part, ``contrasts`` the rows of an ablation,
     ``swept`` the parameters and axes of a grid. ``items`` is the part of the database that scores are over
     where methods were not trained on all of it: ``unseen``, ``trained`` or ``all``.
@@ -42,6 +44,7 @@ class Results:
         stale: Mapping[str, str] | None = None,
         arrays: Loader | None = None,
         describe: Describe | None = None,
+        indexes: Indexes | None = None,
         cast: Iterable[str] = (),
         contrasts: Sequence[Contrast] = (),
         swept: Sequence[str] = (),
@@ -58,7 +61,7 @@ class Results:
         labels = dict.fromkeys([*cast, *(record.spec.label for record in self.records)])
         self.cast = tuple(label for label in labels if label not in self.references)
         self.contrasts, self.swept = tuple(contrasts), tuple(swept)
-        self._describe = describe
+        self._describe, self._indexes = describe, indexes
         self._methods: dict[str, type[Method] | None] = {}
         self._schedules: dict[str, str] = {}  # dataset → its default
 
@@ -66,7 +69,8 @@ class Results:
         """The same results with other arguments: ``but(records=some, contrasts=rows)``."""
         names = ("records", "stale", "cast", "contrasts", "swept", "items")
         same = {name: getattr(self, name) for name in names}
-        return Results(**{**same, "arrays": self.evidence, "describe": self._describe, **changes})
+        readers = {"arrays": self.evidence, "describe": self._describe, "indexes": self._indexes}
+        return Results(**{**same, **readers, **changes})
 
     def select(self, keep: Callable[[RunRecord], bool]) -> Results:
         """The same results with only those records for which ``keep`` is true."""
@@ -75,6 +79,10 @@ class Results:
     def statistics(self, record: RunRecord) -> DatasetStatistics | None:
         """Statistics of a record's dataset; None where its files are missing or have changed since."""
         return self._describe(record) if self._describe else None
+
+    def index(self, record: RunRecord) -> IndexRecord | None:
+        """The measured indexes of a record's codes; None where `bench index` has not measured them."""
+        return self._indexes(record) if self._indexes and record.arrays else None
 
     @cached_property
     def references(self) -> dict[str, str]:

@@ -26,9 +26,9 @@ from bench.disk.reading import read_json
 from bench.errors import BenchError, FileError, StoreError
 from bench.plugins import fingerprint
 from bench.progress import Task
-from bench.records import RunRecord, RunSpec
+from bench.records import IndexRecord, RunRecord, RunSpec
 from bench.scoring.hamming import usable_threads
-from bench.storing import checkpoint, reading, recount
+from bench.storing import checkpoint, indexes, reading, recount
 from bench.storing.arrays import Arrays, packed
 from bench.storing.passed import Passed
 from bench.storing.reading import NewerRecordError, RecordError
@@ -146,6 +146,16 @@ class Store:
         """Where the model of a cell is kept, if it is (bench/models.py)."""
         return (self.folder / reading.file_name(spec)).with_suffix(".model")
 
+    def index(self, record: RunRecord) -> IndexRecord | None:
+        """The measured indexes of a cell; None where there are none, or they are of earlier codes."""
+        path = indexes.path(self.folder, record.spec)
+        stored = indexes.read(path) if path.exists() else None
+        return stored if stored is not None and stored.arrays == record.arrays else None
+
+    def write_index(self, record: RunRecord, index: IndexRecord) -> Path:
+        """Store the measured indexes of a cell in place of earlier ones."""
+        return indexes.write(indexes.path(self.folder, record.spec), index)
+
     def arrays(self, record: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
         """The histograms and codes of a record, each read when it is asked for."""
         name = reading.file_name(record.spec)
@@ -204,9 +214,9 @@ class Store:
         be damaged, which its reader reports; the source is not.
         """
         with self._replacing(record):
-            model = source.model(record.spec)
-            kept = model.name if model.is_file() else ""
-            for name in filter(None, (record.arrays, kept, reading.file_name(record.spec))):
+            beside = (source.model(record.spec), indexes.path(source.folder, record.spec))
+            kept = [path.name for path in beside if path.is_file()]
+            for name in filter(None, (record.arrays, *kept, reading.file_name(record.spec))):
                 original = source.folder / name
                 writing.replace(self.folder / name, partial(shutil.copyfile, original), lasting=False)
 
