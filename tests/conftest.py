@@ -30,6 +30,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "dcmht": {"epochs": 1, "rate": 1e-2},
     "djsrh": {"hidden": 32, "epochs": 2},
     "lcdh": {"teacher_width": 32, "heads": 2, "teacher_epochs": 1},
+    "rshnl": {"hidden": 32, "epochs": 2},
     "she": {"hidden": 32, "epochs": 2},
     "skdch": {"hidden": 32, "epochs": 4, "teacher_epochs": 2},
     "ucch": {"hidden": 32, "epochs": 2, "negatives": 64},
