@@ -26,6 +26,7 @@ DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[1] / ".." / "
 QUICK: dict[str, dict[str, Any]] = {
     "ckdh": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},
     "ckdh_clip": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 1},
+    "crovca": {"hidden": 32, "epochs": 2},
     "dcmh": {"hidden": 32, "epochs": 4},
     "dcmht": {"epochs": 1, "rate": 1e-2},
     "djsrh": {"hidden": 32, "epochs": 2},
