@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 _SCATTERED = 64  # chosen rows that are read together: each may bring a page of 2 MB into memory
+_SMALL = 1 << 28  # bytes of a map that may stay in memory: to let go of it costs time
 
 
 def blocks(
@@ -31,6 +32,17 @@ def blocks(
         yield x[part] if rows is None else x[rows[part]]
         if mapped is not None:
             mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def gather(x: npt.NDArray[Any], rows: npt.NDArray[np.intp], out: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Copy ``rows`` (m,) of ``x`` (n, ...) into ``out`` (m, ...); a large map leaves memory again."""
+    if x.nbytes <= _SMALL or _map(x) is None:
+        return np.take(x, rows, axis=0, out=out, mode="clip")
+    start = 0
+    for block in blocks(x, rows=rows):
+        out[start : start + len(block)] = block
+        start += len(block)
+    return out
 
 
 def _map(x: npt.NDArray[Any]) -> mmap.mmap | None:
