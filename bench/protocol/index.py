@@ -66,9 +66,10 @@ class Index:
         for stage, rows in (("rehash", self.rows[:known]), ("encode_database", self.rows[known:])):
             if len(rows):
                 with self.clock.measure(stage):
-                    parts.append(encode(method, self.train, modality, rows))
+                    codes = encode(method, self.train, modality, rows)
+                parts.append(pack(method, codes))
         if parts:
-            self._replace(modality, pack(method, np.concatenate(parts)))
+            self._replace(modality, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
     def _append(self, modality: Modality, new: Packed) -> None:
         old = self.packed.get(modality)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.blocks import gather
 from bench.contract.items import MODALITIES, Batch, Chunk, Features, Modality, Rows, Split
 from bench.contract.method import Capabilities, Method
 from bench.contract.pictures import Pictures
@@ -212,7 +213,7 @@ def _copied(array: npt.NDArray[Any], rows: Rows | slice, empty: Empty) -> npt.ND
         copy = empty(part.shape, part.dtype)
         copy[...] = part
         return copy
-    return np.take(array, rows, axis=0, out=empty((len(rows), *array.shape[1:]), array.dtype), mode="clip")
+    return gather(array, rows, empty((len(rows), *array.shape[1:]), array.dtype))
 
 
 def checked(method: Hasher, codes: Any, rows: int, call: str) -> Output:
