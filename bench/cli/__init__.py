@@ -55,12 +55,13 @@ def _execute(argv: Sequence[str] | None) -> int:
     from functools import partial
     from pathlib import Path
 
-    from bench.cli import trust
+    from bench.cli import options, trust
     from bench.errors import BenchError
     from bench.plugins import registry
 
     args = _parser().parse_args(argv)
     try:
+        options.check_places(args)
         for path in ",".join(getattr(args, "plugin_files", ())).split(","):
             if path:
                 registry.add_file(Path(path))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bench.contract import params
-from bench.disk import reading
+from bench.disk import places, reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
@@ -149,7 +149,7 @@ class Study:
 
 def data_folder(given: str = "") -> Path:
     """The folder of the data files: as given, else ``BENCH_DATA``, else the current folder."""
-    folder = Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
+    folder = places.local(given or os.environ.get("BENCH_DATA") or ".", "data folder").expanduser()
     if folder.exists() and not folder.is_dir():
         raise DataError(f"data folder {folder}: is a file; expected a folder. Correct --data-root.")
     return folder
@@ -157,7 +157,8 @@ def data_folder(given: str = "") -> Path:
 
 def results_folder(given: str = "") -> Path:
     """The results folder: as given, else ``BENCH_RESULTS``, else ``results/runs``."""
-    return Path(given or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
+    folder = given or os.environ.get("BENCH_RESULTS") or "results/runs"
+    return places.local(folder, "results folder").expanduser()
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
