@@ -37,7 +37,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         (["--device", "cuda"], "--device cuda applies only to methods with a parameter device"),
         (["--backend", "threads"], "no value of backend named 'threads'"),
-        (["--scheduler", "tcp://x"], "scheduler applies only to the backends dask and ray"),
+        (["--scheduler", "tcp://x"], "scheduler applies only to the backends dask, ray, slurm"),
         (["--jobs", "100000000"], "jobs must be from 1 to 1024; got 100000000"),
         (["--threads", "100000000"], "threads must be from 1 to 1024; got 100000000"),
     ],

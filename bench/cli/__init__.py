@@ -1,7 +1,7 @@
 """The command line: one file per group of commands; each only parses and prints.
 
-Exit codes: 0 done; 1 some cells failed, a check failed, or the output cannot be written; 2 bad input;
-130 interrupted; 143 terminated.
+Exit codes: 0 done; 1 some cells failed, a check failed, workers were lost, or the output cannot be written;
+2 bad input; 130 interrupted; 143 terminated.
 
 May import: every other room.
 """
@@ -71,7 +71,7 @@ def _execute(argv: Sequence[str] | None) -> int:
         if args.debug:
             raise
         print(f"bench: {_said(args, error)}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except MemoryError as error:
         print(f"bench: memory ran out: {error}. Give fewer items, or fewer jobs.", file=sys.stderr)
         return 2

@@ -22,7 +22,8 @@ MOST_BITS = 1024
 MOST_AT_ONCE = 1024  # jobs, and threads of each
 MOST_SEEDS = 10_000
 MOST_NUMBER = 1 << 63  # a record holds no larger one
-BACKENDS = ("loky", "threading", "dask", "ray")
+CLUSTERS = ("dask", "ray", "slurm")
+BACKENDS = ("loky", "threading", *CLUSTERS)
 TUNED = "tuned"  # a table of a study file with the origin of its values, which nothing reads
 
 
@@ -140,10 +141,10 @@ class Study:
             if not 0 <= seed < MOST_NUMBER:
                 raise ParameterError(f"seeds must be from 0 to {MOST_NUMBER - 1}; got {seed}.")
         _one_of("backend", self.backend, BACKENDS)
-        if self.scheduler and self.backend not in ("dask", "ray"):
+        if self.scheduler and self.backend not in CLUSTERS:
             raise ParameterError(
-                f"scheduler applies only to the backends dask and ray; got backend {self.backend}. Leave it "
-                "out."
+                f"scheduler applies only to the backends {', '.join(CLUSTERS)}; got backend {self.backend}. "
+                "Leave it out."
             )
 
 
