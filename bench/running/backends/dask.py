@@ -82,7 +82,7 @@ def connect(address: str) -> Iterator[Dask]:
         raise missing("dask") from error
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler, in many lines
     try:
-        client = Client(address or None, timeout=_PATIENCE, set_as_default=False)
+        client = Client(address or None, timeout=_PATIENCE, set_as_default=True)
     except (OSError, ValueError) as error:
         raise LostError(f"no Dask scheduler answers at {address!r}: {error}. Check --scheduler.") from error
     with client:
