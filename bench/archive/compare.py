@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import metrics
+from bench.disk import places
 from bench.errors import StoreError
 from bench.records import PARTS, SINCE, Direction, RunRecord, RunSpec
 from bench.reporting.crossed import Crossed
@@ -133,7 +134,7 @@ def _over(differences: Sequence[Difference], items: str) -> list[str]:
 
 def folder_of(text: str, path: Path, scratch: Path) -> Path:
     """``text`` if it is a folder, else a copy of ``path`` at the git revision ``text``, below ``scratch``."""
-    if Path(text).is_dir():
+    if places.local(text, "results folder").is_dir():
         return Path(text)
     if text.startswith("-"):
         raise StoreError(

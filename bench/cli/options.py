@@ -118,6 +118,16 @@ def given(args: argparse.Namespace) -> dict[str, object]:
     return values
 
 
+def check_places(args: argparse.Namespace) -> None:
+    """Raise ParameterError for a path that is an address, before anything runs."""
+    from bench.disk import places
+
+    for name, value in vars(args).items():
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path):
+                places.local(path, f"argument {name}")
+
+
 def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", default="", metavar="DIR", help=_TEXT["results"])
 

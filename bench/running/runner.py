@@ -50,6 +50,7 @@ from bench.storing.checkpoint import Checkpoints
 from bench.study.planned import PlannedCell
 
 Arrays = dict[str, npt.NDArray[Any]]
+Keep = Callable[[RunRecord, Arrays], None]
 
 # Scored for every evaluated round and direction; any other metric follows from the stored
 # histograms by `bench rescore`. Cutoffs larger than the database are left out of the record.
@@ -75,6 +76,7 @@ def run_cells(
     checkpoints: Sequence[Path] = (),
     isolation: Isolation = APART,
     keep_models: bool = False,
+    early: Keep | None = None,
 ) -> list[tuple[RunRecord, Arrays]]:
     """Run cells of one stream in one pass over it: every chunk goes to each of them.
 
@@ -83,6 +85,8 @@ def run_cells(
     that ends its process, or exceeds a limit of ``isolation``, fails too; unfinished ones are run again.
     ``checkpoints`` has a path for each cell, to save it there between rounds if it takes long.
     ``keep_models`` adds the bytes of each cell's model to its arrays, as ``bench.models.ENTRY``.
+    ``early`` gets a cell as soon as it has succeeded, while others of the pass still train; one that resumed
+    is only returned, since its checkpoint may have misled it.
     """
     first = cells[0]
     common: dict[str, Any] = {
@@ -100,7 +104,7 @@ def run_cells(
             f"method {first.spec.method!r}: its files have changed since this run began, so its cells "
             "would mix two versions. Run it again; finished cells of the old version are then stale."
         )
-    how = _How(thread_count, isolation, common, keep_models)
+    how = _How(thread_count, isolation, common, keep_models, early)
     paths = dict(zip((cell.spec.key for cell in cells), checkpoints, strict=False))
     outcomes: dict[str, tuple[RunRecord, Arrays]] = {}
     with threads.limit(thread_count), Task("", len(first.plan.rounds), each="round") as task:
@@ -126,6 +130,7 @@ class _How:
     isolation: Isolation
     facts: Mapping[str, Any]
     keep_models: bool
+    early: Keep | None
 
 
 def _pass(
@@ -198,6 +203,7 @@ class _Stream:
             self.host.show(arrived)
             for session in due:
                 session.attempt(round_, lambda s: s.take(arrived, parts))  # noqa: B023  # called at once
+                session.hand_over()
             if round_ < max(self.evaluated):
                 saved.offer(sessions)
 
@@ -265,6 +271,12 @@ class _Session:
             self.fail(*account(error))
         self.acting = False
         self.spent += time.monotonic() - started
+
+    def hand_over(self) -> None:
+        """Let a cell that has just succeeded be stored, unless it resumed."""
+        succeeded = self.complete and self.failure is None
+        if succeeded and self.how.early and not self.saved.has_resumed(self.number):
+            self.how.early(self.record(self.how.facts), self.arrays)
 
     def new_method(self) -> Hosting:
         seed = stream.derive_seed(self.spec.seed, "method")

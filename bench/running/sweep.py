@@ -1,8 +1,8 @@
 """Runs the unfinished cells of a study, on one worker or many.
 
-Everything goes through joblib, so the same sweep runs in this process, in local worker
-processes, or on a Dask or Ray cluster. Only this process stores cells; a worker claims the cells
-of a pass when it begins, leaves a trace of them, and saves long ones between rounds (bench.storing).
+The same sweep runs in this process, in worker processes, or on a cluster (bench/running/backends). A worker
+claims the cells of a pass when it begins, leaves a trace of them, saves long ones between rounds, and stores
+each when it has succeeded (bench.storing). What a worker that does not see the folder returns is stored here.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench import models, threads
-from bench.errors import BenchError, ParameterError
-from bench.isolation import workers
+from bench.errors import ParameterError
 from bench.plugins import registry
 from bench.progress import Task, say
 from bench.records import RunRecord
 from bench.results import Results
-from bench.running import contracts
+from bench.running import backends, contracts
+from bench.running.contracts import Verdict
 from bench.running.hosts import APART, Isolation
 from bench.running.runner import Arrays, run_cells
 from bench.storing import claims, traces
@@ -40,10 +40,16 @@ _PAUSE = 0.2, 5.0  # seconds between two looks at cells that other runs compute:
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """What every pass of a sweep has in common, beside the study."""
+    """What every pass of a sweep has in common."""
 
+    thread_count: int
     isolation: Isolation
     keep_models: bool
+    verdicts: Mapping[str, Verdict]
+
+    def of(self, cells: Sequence[PlannedCell]) -> _How:
+        """The same for these cells alone, to send to a worker."""
+        return replace(self, verdicts={cell.spec.key: self.verdicts[cell.spec.key] for cell in cells})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +157,11 @@ def complete(
         traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
         Task(title, len(due), each="cell") as task,
     ):
-        for record, arrays in _divided(due, study, _How(isolation, keep_models), claimed, stamps):
+        common = _How(study.threads, isolation, keep_models, verdicts)
+        for record, arrays in _divided(due, study, common, claimed, stamps):
             key, kept = record.spec.key, record
             if arrays is not None:
-                model = arrays.pop(models.ENTRY, np.empty(0, np.uint8)).tobytes()
-                kept = store.write(verdicts[key].on(record), arrays, model)
+                kept = _store(store, record, arrays, common)
                 claimed.release(key)
             elif contract and record.contract is None:
                 kept = store.write(verdicts[key].on(record), {})
@@ -216,7 +222,7 @@ def _divided(
     claimed: Claims,
     stamps: dict[str, Stamp],
 ) -> Iterator[tuple[RunRecord, Arrays | None]]:
-    """The records of all cells: those that this run computes and, without arrays, those of other runs.
+    """The records of all cells, those that are stored already without arrays.
 
     ``stamps`` tell what was stored before this run from what another has stored since.
     """
@@ -255,48 +261,19 @@ def _compute(
     how: _How,
     claimed: Claims,
     stamps: Mapping[str, Stamp],
-) -> Iterator[tuple[RunRecord, Arrays]]:
-    from joblib import delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
+) -> Iterator[tuple[RunRecord, Arrays | None]]:
     if not due:
         return
     _cut(due, study)
-    plugins = registry.added_files()
     most = 1 if how.isolation.in_process else len(_groups(due, study.jobs))
-    with _backend(study, most) as jobs:
-        task = delayed(_task)
-        tasks = [
-            task(
-                group,
-                study.threads,
-                jobs,
-                plugins,
-                how,
-                claimed,
-                {c.spec.key: stamps[c.spec.key] for c in group},
-            )
-            for group in _groups(due, jobs)
+    with backends.connect(study, most) as workers:
+        task = partial(_task, jobs=workers.jobs, plugins=registry.added_files(), claimed=claimed)
+        calls = [
+            partial(task, group, how=how.of(group), stamps={c.spec.key: stamps[c.spec.key] for c in group})
+            for group in _groups(due, workers.jobs)
         ]
-        try:
-            for finished in _as_finished(tasks, study.backend, jobs):
-                yield from finished
-        except TerminatedWorkerError as error:
-            raise BenchError(
-                "a worker process was killed, most likely because memory ran out. Finished cells are kept: "
-                "run again with fewer --jobs."
-            ) from error
-
-
-def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
-    """The results of the tasks as they end; with Ray in batches, since its joblib backend cannot do that."""
-    from joblib import Parallel
-
-    if backend != "ray":
-        yield from Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)(tasks)
-        return
-    for start in range(0, len(tasks), jobs):
-        yield from Parallel()(tasks[start : start + jobs])
+        for finished in workers.run(calls):
+            yield from finished
 
 
 def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:
@@ -306,13 +283,17 @@ def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:
 
 def _task(
     cells: Sequence[PlannedCell],
-    thread_count: int,
+    *,
+    how: _How,
     jobs: int,
     plugins: Sequence[Path],
-    how: _How,
     claimed: Claims,
     stamps: Mapping[str, Stamp],
-) -> list[tuple[RunRecord, Arrays]]:
+) -> list[tuple[RunRecord, Arrays | None]]:
+    """One pass, on a worker; cells that it has stored come back without arrays.
+
+    It stores them if it sees the folder of the run: each as it succeeds, then those that failed.
+    """
     for path in plugins:
         registry.add_file(path)
     store = Store(claimed.folder)
@@ -320,16 +301,32 @@ def _task(
     if not cells:
         return []
     specs = [cell.spec for cell in cells]
+    stored: dict[str, RunRecord] = {}
+
+    def keep(record: RunRecord, arrays: Arrays) -> None:
+        stored[record.spec.key] = _store(store, record, arrays, how)
+        claimed.release(record.spec.key)
+
+    here = claimed.shared
     with traces.running(store.folder, specs):
-        kept = [store.checkpoint(spec) for spec in specs]
-        return run_cells(
+        outcomes = run_cells(
             cells,
-            thread_count=thread_count,
+            thread_count=how.thread_count,
             jobs=jobs,
-            checkpoints=kept,
+            checkpoints=[store.checkpoint(spec) for spec in specs],
             isolation=how.isolation,
             keep_models=how.keep_models,
+            early=keep if here else None,
         )
+        for record, arrays in outcomes if here else ():
+            if record.spec.key not in stored:
+                keep(record, arrays)
+    return [(record, None) for record in stored.values()] if here else list(outcomes)
+
+
+def _store(store: Store, record: RunRecord, arrays: Arrays, how: _How) -> RunRecord:
+    model = arrays.pop(models.ENTRY, np.empty(0, np.uint8)).tobytes()
+    return store.write(how.verdicts[record.spec.key].on(record), arrays, model)
 
 
 def _claim(
@@ -349,52 +346,3 @@ def _claim(
         else:
             claimed.release(key)
     return mine
-
-
-@contextmanager
-def _backend(study: Study, most: int) -> Iterator[int]:
-    """Set joblib up as the study says; gives the number of cells that run at once, here at most ``most``."""
-    from joblib import parallel_config
-
-    with ExitStack() as stack:
-        if study.backend == "dask":
-            jobs = _connect_dask(stack, study.scheduler)
-            stack.enter_context(parallel_config(backend="dask", n_jobs=-1, wait_for_workers_timeout=60))
-        elif study.backend == "ray":
-            jobs = _connect_ray(stack, study.scheduler)
-            stack.enter_context(parallel_config(backend="ray", n_jobs=jobs))
-        else:
-            jobs = min(study.jobs, most)  # an idle worker takes a second to start
-            local: Any = study.backend
-            if local == "loky":
-                local = workers.loky(inner_max_num_threads=study.threads)
-            stack.enter_context(parallel_config(backend=local, n_jobs=jobs))
-        yield jobs
-
-
-def _connect_dask(stack: ExitStack, address: str) -> int:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise _missing("dask") from error
-    try:
-        client = stack.enter_context(Client(address or None, timeout=30, set_as_default=True))
-    except OSError as error:
-        raise BenchError(f"no Dask scheduler answers at {address!r}: {error}. Check --scheduler.") from error
-    return sum(client.nthreads().values()) or 1
-
-
-def _connect_ray(stack: ExitStack, address: str) -> int:
-    try:
-        import ray
-        from ray.util.joblib import register_ray
-    except ImportError as error:
-        raise _missing("ray") from error
-    ray.init(address=address or None, ignore_reinit_error=True, log_to_driver=False)
-    stack.callback(ray.shutdown)
-    register_ray()
-    return int(ray.cluster_resources().get("CPU", 1))
-
-
-def _missing(extra: str) -> BenchError:
-    return BenchError(f"backend {extra} is not installed. Run `pip install 'hashbench[{extra}]'`.")

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from bench.disk import owners, writing
+from bench.disk import owners, places, writing
 from bench.disk.reading import read_json
 from bench.errors import BenchError, FileError, StoreError
 from bench.plugins import fingerprint
@@ -49,7 +49,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, title: str = "") -> None:
-        self.folder, self.title = folder, title or str(folder)
+        self.folder, self.title = places.local(folder, "results folder"), title or str(folder)
         self.faults: dict[str, str] = {}
         self._passed = Passed()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bench.contract import params
-from bench.disk import reading
+from bench.disk import places, reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import registry
 from bench.protocol import stream
@@ -22,7 +22,8 @@ MOST_BITS = 1024
 MOST_AT_ONCE = 1024  # jobs, and threads of each
 MOST_SEEDS = 10_000
 MOST_NUMBER = 1 << 63  # a record holds no larger one
-BACKENDS = ("loky", "threading", "dask", "ray")
+CLUSTERS = ("dask", "ray", "slurm")
+BACKENDS = ("loky", "threading", *CLUSTERS)
 TUNED = "tuned"  # a table of a study file with the origin of its values, which nothing reads
 
 
@@ -140,16 +141,16 @@ class Study:
             if not 0 <= seed < MOST_NUMBER:
                 raise ParameterError(f"seeds must be from 0 to {MOST_NUMBER - 1}; got {seed}.")
         _one_of("backend", self.backend, BACKENDS)
-        if self.scheduler and self.backend not in ("dask", "ray"):
+        if self.scheduler and self.backend not in CLUSTERS:
             raise ParameterError(
-                f"scheduler applies only to the backends dask and ray; got backend {self.backend}. Leave it "
-                "out."
+                f"scheduler applies only to the backends {', '.join(CLUSTERS)}; got backend {self.backend}. "
+                "Leave it out."
             )
 
 
 def data_folder(given: str = "") -> Path:
     """The folder of the data files: as given, else ``BENCH_DATA``, else the current folder."""
-    folder = Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
+    folder = places.local(given or os.environ.get("BENCH_DATA") or ".", "data folder").expanduser()
     if folder.exists() and not folder.is_dir():
         raise DataError(f"data folder {folder}: is a file; expected a folder. Correct --data-root.")
     return folder
@@ -157,7 +158,8 @@ def data_folder(given: str = "") -> Path:
 
 def results_folder(given: str = "") -> Path:
     """The results folder: as given, else ``BENCH_RESULTS``, else ``results/runs``."""
-    return Path(given or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
+    folder = given or os.environ.get("BENCH_RESULTS") or "results/runs"
+    return places.local(folder, "results folder").expanduser()
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
