@@ -262,7 +262,7 @@ def _compute(
     if not due:
         return
     _cut(due, study)
-    plugins = registry.added_files()
+    plugins = registry.adopted()
     most = 1 if how.isolation.in_process else len(_groups(due, study.jobs))
     with _backend(study, most) as jobs:
         task = delayed(_task)
@@ -308,13 +308,12 @@ def _task(
     cells: Sequence[PlannedCell],
     thread_count: int,
     jobs: int,
-    plugins: Sequence[Path],
+    plugins: Mapping[str, Sequence[str]],
     how: _How,
     claimed: Claims,
     stamps: Mapping[str, Stamp],
 ) -> list[tuple[RunRecord, Arrays]]:
-    for path in plugins:
-        registry.add_file(path)
+    registry.adopt(plugins)
     store = Store(claimed.folder)
     cells = _claim(cells, store, claimed, stamps)
     if not cells:
