@@ -189,4 +189,4 @@ def test_statistics_are_measured_by_whoever_made_the_results() -> None:
 
 
 def test_a_notebook_shows_the_table() -> None:
-    assert "| lcdh |" in Results([record()])._repr_markdown_()
+    assert ">lcdh</th>" in Results([record()])._repr_html_()

@@ -68,7 +68,8 @@ class _File:
         self._define(cls)
         imports = "".join(f"{line}\n" for line in sorted(self._imports))
         head = _HEAD.format(self.owner) + "\n" + (_FUTURE + "\n" if self._future else "")
-        self.text = head + imports + "\n\n" + "\n\n".join(self._parts)
+        public = f'__all__ = ["{self.owner}"]\n'
+        self.text = "\n\n".join([f"{head}{imports}\n{public}", *self._parts])
 
     def _define(self, thing: Any) -> None:
         """Add the definition of a class or function of the same module, after what it needs."""
@@ -98,7 +99,8 @@ class _File:
         if value is _MISSING or name in self._seen:  # a name that exists nowhere is an error when it is used
             return
         if isinstance(value, ModuleType):
-            self._imports[f"import {value.__name__} as {name}"] = None
+            renamed = f" as {name}" if name != value.__name__ else ""
+            self._imports[f"import {value.__name__}{renamed}"] = None
             self._imports.update(dict.fromkeys(_submodules(name, value, tree)))
             return
         origin = inspect.unwrap(value) if callable(value) else value
@@ -113,7 +115,7 @@ class _File:
             self._add_value(name, repr(value))
         else:
             raise ContractError(
-                f"{self.owner} uses {name}, which is {_kind(value)} of the notebook or script; expected "
+                f"{self.owner} uses {name}, which is {_kind(value)}; expected "
                 "modules, functions, classes, and plain numbers and texts, which are stored with its source. "
                 "Make it a parameter, or load it inside the class."
             )

@@ -92,7 +92,8 @@ def get(kind: str, name: str) -> Any:
         raise ContractError(f"{where} has no {target.attribute}. Correct its entry point.")
     if kind == "report":
         return _render(where, getattr(module, target.attribute or "render", None))
-    members = [getattr(module, target.attribute)] if target.attribute else list(vars(module).values())
+    public = [target.attribute] if target.attribute else getattr(module, "__all__", vars(module))
+    members = [getattr(module, name) for name in public]
     if not target.attribute:
         members = [m for m in members if _defined_in(getattr(m, "compute", m), target.module)]
     if kind == "metric":
@@ -274,7 +275,7 @@ def _targets(kind: str) -> tuple[dict[str, _Target], list[_Target]]:
         if module not in _defined and kind in reading.kinds(path)
     ]
     candidates += [
-        _Target(path.stem, _OF_SESSION, module, path.stem)
+        _Target(path.stem, _OF_SESSION, module)
         for module, path in _extra.items()
         if _defined.get(module) == kind
     ]

@@ -7,7 +7,10 @@ checked against results without comparing how two versions of matplotlib draw.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import html
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -120,6 +123,26 @@ class Figure:
     def digest(self) -> str:
         """Equal for equal numbers; ``numbers DIGEST`` stands in the metadata of every file."""
         return hashlib.sha256(self._csv.encode()).hexdigest()[:16]
+
+    def _repr_html_(self) -> str:
+        """The plots for notebooks, each with its caption."""
+        return "\n".join(
+            f'<figure><img src="data:image/png;base64,{base64.b64encode(picture).decode()}" '
+            f'alt="{html.escape(self.title)}" style="max-width: 100%; background: white">'
+            f"<figcaption>{'<br>'.join(map(html.escape, filter(None, (plot.name, *plot.caption))))}"
+            "</figcaption></figure>"
+            for plot, picture in zip(self.plots, self._pictures, strict=True)
+        )
+
+    def _repr_png_(self) -> bytes | None:
+        """The plot for what shows no HTML; None where there are several."""
+        return self._pictures[0] if len(self.plots) == 1 else None
+
+    @cached_property
+    def _pictures(self) -> list[bytes]:
+        """Every plot as PNG."""
+        with tempfile.TemporaryDirectory() as scratch:
+            return [path.read_bytes() for path in self.save(Path(scratch), "plot", ("png",))]
 
     def drawings(self, folder: Path, stem: str) -> list[Drawing]:
         """Every plot with the path of its files, ``FOLDER/STEM[-NAME]``."""

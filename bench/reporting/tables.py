@@ -138,8 +138,6 @@ class Table:
         """GitHub's Markdown: the best bold, the second underlined, notes as a list below."""
         return "\n\n".join([f"**{markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)])
 
-    _repr_markdown_ = to_markdown  # for notebooks
-
     def to_csv(self) -> str:
         """``data`` as CSV with one header row; an absent value is an empty field."""
         return csv_of(self.data)
@@ -157,6 +155,10 @@ class Table:
         """
         blocks = "\n".join(map(_html_block, self.blocks))
         return f"<section>\n<h2>{_html(self.title)}</h2>\n{blocks}\n</section>"
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks, which have no style for it."""
+        return f'<div style="overflow-x: auto">{self.to_html()}</div>'
 
     def to_frame(self) -> Any:
         """``data`` as a ``pandas.DataFrame``."""

@@ -118,6 +118,9 @@ def complete(
     store = Store(study.results_folder)
     store.check_writable()
     store.tidy()
+    for plugin in {plugin for cell in cells for plugin in (cell.plugin, cell.data.plugin)}:
+        if registry.is_defined(plugin.name):
+            store.keep_source(plugin.kind, plugin.name)
     stamps = {cell.spec.key: store.stamp(cell.spec) for cell in cells}
     surveyed = survey(study, cells)
     due = [
