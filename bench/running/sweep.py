@@ -7,13 +7,14 @@ of a pass when it begins, leaves a trace of them, and saves long ones between ro
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from bench.storing import claims, traces
 from bench.storing.claims import Claims
 from bench.storing.store import CellStatus, Stamp, Store, standing
 from bench.study import passes
+from bench.study.options import Options
 from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
 from bench.study.study import Study
@@ -69,12 +71,15 @@ def run(
     progress: bool = False,
     isolation: Isolation = APART,
     keep_models: bool = False,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Results:
     """Run a study and return its results; finished cells are skipped.
 
     ``study`` is a :class:`bench.study.study.Study` or the path of a study file; ``options`` are the
-    fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``.
+    fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``. ``methods`` and
+    ``datasets`` may also be classes defined in a notebook or script, which run from their source in every
+    process, tables of a name and its parameters (``{"name": Mine, "beta": [1, 2], "as": "mine"}``), and
+    arrays in memory (:func:`bench.arrays`).
     ``retry`` runs failed cells again, ``force`` all cells. Methods that are not built in are checked first,
     once for every version (:mod:`bench.running.contracts`): what they fail is marked wherever their numbers
     are shown, as it is with ``contract=False``, which checks nothing. ``progress`` prints a line for each
@@ -97,6 +102,18 @@ def run(
         isolation=isolation,
         keep_models=keep_models,
     )
+
+
+run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # with the options, for help() and Tab
+    [
+        *(p for p in inspect.signature(run).parameters.values() if p.kind is not p.VAR_KEYWORD),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=type_)
+            for name, type_ in Options.__annotations__.items()
+        ),
+    ],
+    return_annotation="Results",
+)
 
 
 def complete(
