@@ -82,7 +82,7 @@ class Drawing:
         return writing.atomically(out, lambda path: drawn.savefig(path, format=form, metadata=metadata))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Figure:
     """A titled series of plots, and the plain numbers that they show, one mapping per number.
 
@@ -124,8 +124,13 @@ class Figure:
         """Equal for equal numbers; ``numbers DIGEST`` stands in the metadata of every file."""
         return hashlib.sha256(self._csv.encode()).hexdigest()[:16]
 
-    def _repr_html_(self) -> str:
-        """The plots for notebooks, each with its caption."""
+    def __repr__(self) -> str:
+        return f"<Figure: {self.title}; .save(folder, stem), .save_as(path)>"
+
+    def _repr_html_(self) -> str | None:
+        """Several plots for notebooks, each with its caption; one is a picture."""
+        if len(self.plots) == 1:
+            return None
         return "\n".join(
             f'<figure><img src="data:image/png;base64,{base64.b64encode(picture).decode()}" '
             f'alt="{html.escape(self.title)}" style="max-width: 100%; background: white">'
@@ -135,7 +140,7 @@ class Figure:
         )
 
     def _repr_png_(self) -> bytes | None:
-        """The plot for what shows no HTML; None where there are several."""
+        """The plot for notebooks; None where there are several."""
         return self._pictures[0] if len(self.plots) == 1 else None
 
     @cached_property

@@ -83,7 +83,7 @@ class Block:
         return list(zip(self.rows, self.marks(), strict=True)), [(row, [""] * len(row)) for row in self.foot]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Table:
     """A titled series of blocks, and the plain numbers that they show, one mapping per number.
 
@@ -115,6 +115,9 @@ class Table:
             if strict and name not in known:
                 raise UnknownNameError("method in the table", name, known)
         return replace(self, blocks=tuple(block.ours(names) for block in self.blocks))
+
+    def __repr__(self) -> str:
+        return f"<Table: {self.title}; print() shows it>"
 
     def __str__(self) -> str:
         return self.to_text()
