@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +77,32 @@ class Results:
     def select(self, keep: Callable[[RunRecord], bool]) -> Results:
         """The same results with only those records for which ``keep`` is true."""
         return self.but(records=filter(keep, self.records))
+
+    def filter(self, **wanted: Any) -> Results:
+        """The same results with the cells whose fields have these values, each one or a list of them.
+
+        Fields are those of :class:`bench.records.RunSpec`, ``method`` and ``dataset`` by the name that is
+        shown or by the plugin's, and ``status``: ``filter(method=["lcdh", "ukd"], bits=16)``. Raises
+        UnknownNameError for another field.
+        """
+        known = [*RunSpec.__dataclass_fields__, "status"]
+        for name in wanted:
+            if name not in known:
+                raise UnknownNameError("field of a cell", name, known)
+        return self.select(lambda record: all(_has(record, *one) for one in wanted.items()))
+
+    def cell(self, **wanted: Any) -> RunRecord:
+        """The one cell whose fields have these values, as in :meth:`filter`: ``cell(method="ukd", bits=16)``.
+
+        Raises ParameterError where there is none, or more than one.
+        """
+        records = self.filter(**wanted).records
+        if len(records) != 1:
+            asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
+            varied = [name for name in _VARIED if len({str(getattr(r.spec, name)) for r in records}) > 1]
+            advice = f"Give {', '.join(varied)} too." if varied else "See .frame() for the cells."
+            raise ParameterError(f"{len(records)} of {len(self)} cells have {asked}; expected one. {advice}")
+        return records[0]
 
     def statistics(self, record: RunRecord) -> DatasetStatistics | None:
         """Statistics of a record's dataset; None where its files are missing or have changed since."""
@@ -166,6 +194,8 @@ class Results:
         figure: Figure = self.render(report, **chosen)
         return figure
 
+    plot = figure  # as notebooks say it: results.plot("bits")
+
     def frame(self) -> Any:
         """A ``pandas.DataFrame`` with one row per cell, round, part of the database, metric and direction.
 
@@ -194,8 +224,11 @@ class Results:
     def __repr__(self) -> str:
         return f"<Results: {len(self)} records; .table(), .frame()>"
 
-    def _repr_markdown_(self) -> str:
-        return self.table().to_markdown() if self.records else repr(self)
+    def _repr_html_(self) -> str:
+        """The table of mAP in a notebook, or one line where no cell has numbers."""
+        with suppress(ParameterError):
+            return self.table()._repr_html_()
+        return f"<p>{html.escape(repr(self))}</p>"
 
 
 _CELL = (
@@ -215,7 +248,20 @@ _CELL = (
     ),
 )
 _ROUND = ("round", "searched", "items", "queries", "direction", "metric", "value")
+_VARIED = (  # what may tell two cells apart
+    *("method", "params", "dataset", "dataset_params", "bits", "seed", "schedule", "database", "pool"),
+    *("labelled", "paired", "train", "val", "evaluate", "directions"),
+)
 _NOTHING = (None, "", None, None, "", "", None)
+
+
+def _has(record: RunRecord, name: str, wanted: Any) -> bool:
+    """Whether a field of a cell has a value, or one of a list of values."""
+    spec = record.spec
+    names = {"method": (spec.method, spec.label), "dataset": (spec.dataset, spec.dataset_label)}
+    value = record.status if name == "status" else getattr(spec, name)
+    values = names.get(name, (value, str(value)))
+    return any(one in values for one in (wanted if isinstance(wanted, (list, tuple, set)) else [wanted]))
 
 
 def _cell(key: str, record: RunRecord, stale: str) -> tuple[Any, ...]:

@@ -7,13 +7,14 @@ each when it has succeeded (bench.storing). What a worker that does not see the 
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from bench.storing import claims, traces
 from bench.storing.claims import Claims
 from bench.storing.store import CellStatus, Stamp, Store, standing
 from bench.study import passes
+from bench.study.options import Options
 from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
 from bench.study.study import Study
@@ -75,12 +77,15 @@ def run(
     progress: bool = False,
     isolation: Isolation = APART,
     keep_models: bool = False,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Results:
     """Run a study and return its results; finished cells are skipped.
 
     ``study`` is a :class:`bench.study.study.Study` or the path of a study file; ``options`` are the
-    fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``.
+    fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``. ``methods`` and
+    ``datasets`` may also be classes defined in a notebook or script, which run from their source in every
+    process, tables of a name and its parameters (``{"name": Mine, "beta": [1, 2], "as": "mine"}``), and
+    arrays in memory (:func:`bench.arrays`).
     ``retry`` runs failed cells again, ``force`` all cells. Methods that are not built in are checked first,
     once for every version (:mod:`bench.running.contracts`): what they fail is marked wherever their numbers
     are shown, as it is with ``contract=False``, which checks nothing. ``progress`` prints a line for each
@@ -105,6 +110,18 @@ def run(
     )
 
 
+run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # with the options, for help() and Tab
+    [
+        *(p for p in inspect.signature(run).parameters.values() if p.kind is not p.VAR_KEYWORD),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=type_)
+            for name, type_ in Options.__annotations__.items()
+        ),
+    ],
+    return_annotation="Results",
+)
+
+
 def complete(
     study: Study,
     cells: Sequence[PlannedCell],
@@ -124,6 +141,9 @@ def complete(
     store = Store(study.results_folder)
     store.check_writable()
     store.tidy()
+    for plugin in {plugin for cell in cells for plugin in (cell.plugin, cell.data.plugin)}:
+        if registry.is_defined(plugin.name):
+            store.keep_source(plugin.kind, plugin.name)
     stamps = {cell.spec.key: store.stamp(cell.spec) for cell in cells}
     surveyed = survey(study, cells)
     due = [
@@ -265,9 +285,10 @@ def _compute(
     if not due:
         return
     _cut(due, study)
+    plugins = registry.adopted()
     most = 1 if how.isolation.in_process else len(_groups(due, study.jobs))
     with backends.connect(study, most) as workers:
-        task = partial(_task, jobs=workers.jobs, plugins=registry.added_files(), claimed=claimed)
+        task = partial(_task, jobs=workers.jobs, plugins=plugins, claimed=claimed)
         calls = [
             partial(task, group, how=how.of(group), stamps={c.spec.key: stamps[c.spec.key] for c in group})
             for group in _groups(due, workers.jobs)
@@ -286,7 +307,7 @@ def _task(
     *,
     how: _How,
     jobs: int,
-    plugins: Sequence[Path],
+    plugins: Mapping[str, Sequence[str]],
     claimed: Claims,
     stamps: Mapping[str, Stamp],
 ) -> list[tuple[RunRecord, Arrays | None]]:
@@ -294,8 +315,7 @@ def _task(
 
     It stores them if it sees the folder of the run: each as it succeeds, then those that failed.
     """
-    for path in plugins:
-        registry.add_file(path)
+    registry.adopt(plugins)
     store = Store(claimed.folder)
     cells = _claim(cells, store, claimed, stamps)
     if not cells:

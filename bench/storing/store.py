@@ -24,7 +24,7 @@ import numpy.typing as npt
 from bench.disk import owners, places, writing
 from bench.disk.reading import read_json
 from bench.errors import BenchError, FileError, StoreError
-from bench.plugins import fingerprint
+from bench.plugins import fingerprint, registry
 from bench.progress import Task
 from bench.records import IndexRecord, RunRecord, RunSpec
 from bench.scoring.hamming import usable_threads
@@ -207,6 +207,14 @@ class Store:
             self._passed.add([reading.digest_of(text, content)])
         return record
 
+    def keep_source(self, kind: str, name: str) -> None:
+        """Keep the file of a class of this session, which is usable as --plugin (:func:`source_of`)."""
+        path = registry.path_of(kind, name)
+        target = self.folder / source_of(kind, name)
+        if path is not None and not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            writing.replace_bytes(target, path.read_bytes())
+
     def copy(self, record: RunRecord, source: Store) -> None:
         """Copy the files of a cell from another store, in place of what was there.
 
@@ -255,6 +263,12 @@ def _arrays_of(path: Path) -> Path | None:
     except (FileError, LookupError, TypeError):
         return None
     return path.with_name(name) if reading.is_arrays_name(name, path.name) else None
+
+
+def source_of(kind: str, name: str) -> str:
+    """Where a results folder keeps the source of a class: ``sources/FINGERPRINT/NAME.py``."""
+    version = fingerprint.of_method(name) if kind == "method" else fingerprint.of_dataset(name)
+    return f"sources/{version}/{name}.py"
 
 
 def standing(record: RunRecord | None, data: str) -> tuple[CellStatus, str]:

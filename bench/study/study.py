@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bench.contract import params
+from bench.data import cache
+from bench.data.memory import Arrays
 from bench.disk import places, reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
-from bench.plugins import registry
+from bench.plugins import defined, registry
 from bench.protocol import stream
 from bench.records import DIRECTIONS, SINCE, Database, quoted
 from bench.study import passes, selectors
@@ -206,6 +208,7 @@ def _selector(option: str, table: Mapping[str, Any]) -> str:
     """A table of a study file, ``{ name = "files", path = "a,b.npz", as = "mine" }``, as a selector."""
     values = dict(table)
     name, shown = values.pop("name", None), values.pop("as", "")
+    name = defined.add(name, cache.base() / "classes") if isinstance(name, type) else name
     if not isinstance(name, str) or not isinstance(shown, str) or not all(map(_is_plain, values.values())):
         raise ParameterError(
             f"{option}: {dict(table)!r} is not a name with values of parameters. Write "
@@ -238,8 +241,13 @@ def _cast(name: str, value: Any, kind: type) -> Any:
     if isinstance(value, str) and kind is not str:
         with suppress(ValueError):
             return params.number(value, kind)
-    if name in ("methods", "datasets") and isinstance(value, Mapping):
-        return _selector(name, value)
+    if name in ("methods", "datasets"):
+        if isinstance(value, Mapping):
+            return _selector(name, value)
+        if isinstance(value, type):
+            return defined.add(value, cache.base() / "classes")
+        if isinstance(value, Arrays):
+            return _selector(name, value.table())
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, kind):
