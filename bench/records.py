@@ -27,9 +27,13 @@ ORDERS = {
     "stored": "chunks of SIZE items in the order of the dataset, for data that come in a meaningful order",
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
-SINCE = {"labelled": 1.0, "paired": 1.0, "train": "all"}  # newer fields: a key has them where they are set
+# Newer fields: a key has them where they are set.
+SINCE: dict[str, Any] = {"labelled": 1.0, "paired": 1.0, "train": "all", "noise": "none"}
 SHOWN = ("method_shown", "dataset_shown")  # fields of a spec that are no part of its key
 AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
+MEANINGS = {  # of the axes that disturb a stream
+    "noise": "labels of training items are wrong; relevance follows from the true ones",
+}
 DATABASES = {
     "reindexed": "after every round the current hash functions encode all items seen so far",
     "frozen": "an item is encoded when it arrives, and never again",
@@ -104,7 +108,7 @@ class RunSpec:
     ``train`` says how many of the arriving items methods are trained on: ``all``, a share such as
     ``0.5``, or a number over the stream such as ``10000``; the others only enter the database.
     ``labelled`` and ``paired`` are the shares of training items whose labels, and whose two
-    modalities, a method is shown.
+    modalities, a method is shown. ``noise`` gives some of them wrong labels.
     """
 
     method: str
@@ -122,6 +126,7 @@ class RunSpec:
     labelled: float = 1.0
     paired: float = 1.0
     train: str = "all"
+    noise: str = "none"  # none | sym:RATE | swap:RATE | pair:RATE
     method_shown: str = field(default="", compare=False)  # names that the user gave, no part of the key
     dataset_shown: str = field(default="", compare=False)
 
@@ -148,6 +153,12 @@ class RunSpec:
     def selectors(self) -> tuple[str, str]:
         """Method and dataset as they are selected on the command line, whatever they are shown as."""
         return selector(self.method, self.params), selector(self.dataset, self.dataset_params)
+
+    @property
+    def disturbed(self) -> dict[str, str]:
+        """The axes that disturb the stream, where they are set, each with its value and meaning."""
+        values = {name: getattr(self, name) for name in MEANINGS}
+        return {k: f"{v}: {MEANINGS[k]}" for k, v in values.items() if v != SINCE[k]}
 
     @property
     def sees_future(self) -> bool:

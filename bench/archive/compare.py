@@ -35,7 +35,7 @@ from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store
 
-_PROTOCOL = ("database", "schedule", "pool", "train", "evaluate", "labelled", "paired", "val")
+_PROTOCOL = ("database", "schedule", "pool", "evaluate", *SINCE, "val")
 _AXES = ("dataset", "bits", "seeds", *_PROTOCOL)
 _VERDICTS = ("lost", "worse", "untested", "unclear", "same", "better", "gained")  # regressions first
 _FEW = f"untested: fewer than {LEAST_SEEDS} seeds in both, or queries that cannot be paired; listed by size"

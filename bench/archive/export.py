@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.contract.items import MODALITIES, Modality, Split
 from bench.errors import BenchError, DataError, ParameterError, StoreError
-from bench.records import RunRecord, RunSpec
+from bench.records import SINCE, RunRecord, RunSpec
 from bench.reporting import writing
 from bench.reporting.tables import csv_cell
 from bench.results import Results
@@ -119,7 +119,7 @@ def _objective(spec: RunSpec) -> str:
     """The protocol, as benchopt names an objective; defaults are left out."""
     shown: dict[str, Any] = {"database": spec.database, "schedule": spec.schedule, "pool": spec.pool}
     defaults = {field.name: field.default for field in fields(RunSpec)}
-    for name in ("evaluate", "labelled", "paired", "val", "directions"):
+    for name in ("evaluate", *SINCE, "val", "directions"):
         value = getattr(spec, name)
         if value != defaults[name]:
             shown[name] = "+".join(value) if name == "directions" else value

@@ -203,6 +203,7 @@ def _facts(spec: RunSpec, pool: str, part: str, own: str) -> Iterator[tuple[str,
     for name, share in _withheld(spec):
         what = "their labels" if name == "labelled" else "one of their modalities"
         yield name, f"{share:g}: the other training items were shown without {what}"
+    yield from spec.disturbed.items()
     if spec.val:
         yield (
             "VALIDATION",

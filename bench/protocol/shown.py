@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bench.contract.items import MODALITIES, Batch, Chunk, Features, Modality, Rows, Split
+from bench.contract.items import MODALITIES, Batch, Chunk, Features, Labels, Modality, Rows, Split
 from bench.contract.method import Capabilities, Method
 from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
@@ -62,8 +62,7 @@ def shown(
     """
     labels, ids = None, _frozen(train.ids, rows)
     if needs.supervised and train.labels is not None:
-        blank = None if withheld.labels is None else withheld.labels[rows]
-        labels = _frozen(train.labels, rows, blank, empty)
+        labels = _labels(train.labels, rows, withheld, empty)
     image, text = (
         _visible(
             train.batch(m).seen_as(needs.encodes),
@@ -177,6 +176,16 @@ def raw(
     if needs.texts and items.texts is not None:
         texts = tuple("" if lacks else items.texts[i] for i, lacks in zip(chosen, lacking, strict=True))
     return pictures, texts
+
+
+def _labels(labels: Labels, rows: Rows, withheld: Withheld, empty: Empty) -> Labels:
+    """A read-only copy of labels, with wrong ones put in and withheld ones blanked."""
+    blank = None if withheld.labels is None else withheld.labels[rows]
+    if withheld.wrong is None:
+        return _frozen(labels, rows, blank, empty)
+    plain = _copied(np.asarray(labels), rows, np.empty)  # in memory that no method reads yet
+    withheld.wrong.put(plain, rows)
+    return _frozen(plain, blank=blank, empty=empty)
 
 
 def _validation(ids: Rows, share: float) -> Rows | None:

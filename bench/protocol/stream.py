@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from bench.contract.items import Labels, Modality, Rows, Split
 from bench.errors import DataError, ParameterError
+from bench.protocol import noise
 from bench.records import RunSpec, Schedule
 
 POOLS = {
@@ -44,11 +45,13 @@ def derive_seed(seed: int, *purpose: str) -> int:
 class Withheld:
     """Parts of the training rows that no method sees: (n,) bool, True where hidden; None hides nothing.
 
-    An item lacks at most one modality. Queries and database keep everything.
+    An item lacks at most one modality. ``wrong`` labels are shown in place of the true ones. Queries and
+    database keep everything.
     """
 
     labels: npt.NDArray[np.bool_] | None = None
     absent: dict[Modality, npt.NDArray[np.bool_]] | None = None
+    wrong: noise.Wrong | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,9 @@ def of(spec: RunSpec, train: Split) -> Plan:
     n = len(train)
     planned = plan(n, train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val)
     withheld = withhold(n, seed=spec.seed, labelled=spec.labelled, paired=spec.paired)
+    if spec.noise != "none" and train.labels is not None:
+        wrong = noise.draw(train.labels, spec.noise, derive(spec.seed, "noise"))
+        withheld = replace(withheld, wrong=wrong)
     chosen = replace(planned, withheld=withheld, trained=_trained(planned, n, spec))
     if spec.pool in ("first_chunk", "full"):  # a separate pool is taken out of the stream: all of it is shown
         assert chosen.pool is not None
@@ -170,6 +176,15 @@ def _beyond(share: float, n: int, rng: np.random.Generator) -> npt.NDArray[np.bo
     hidden = np.ones(n, dtype=bool)
     hidden[rng.permutation(n)[: round(share * n)]] = False
     return hidden
+
+
+def notes(spec: RunSpec, stream: Plan, train: Labels) -> list[str]:
+    """Notes for the record on what disturbs the stream."""
+    if stream.withheld.wrong is None:
+        return []
+    rows = stream.shown(np.concatenate(stream.rounds))
+    share = stream.withheld.wrong.share(train, rows)
+    return [f"noise {spec.noise}: {share:.1%} of the {len(rows)} training items have wrong labels"]
 
 
 def introduced(spec: RunSpec, stream: Plan, train: Labels, query: Labels) -> Rows | None:

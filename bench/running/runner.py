@@ -168,6 +168,8 @@ class _Stream:
         spec, dataset, self.host = cell.spec, cell.dataset, host
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
         self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
+        assert dataset.train.labels is not None, "skip_reason() refuses a dataset without labels"
+        self.notes += stream.notes(spec, cell.plan, dataset.train.labels)
         self.kept = kept_folder(spec.method)
         self.val = np.sort(self.plan.val)
         self.query = self.train.take(self.val) if spec.val else dataset.query

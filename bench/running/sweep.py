@@ -22,7 +22,7 @@ from bench.errors import BenchError, ParameterError
 from bench.isolation import workers
 from bench.plugins import registry
 from bench.progress import Task, say
-from bench.records import RunRecord
+from bench.records import SINCE, RunRecord
 from bench.results import Results
 from bench.running import contracts
 from bench.running.hosts import APART, Isolation
@@ -197,7 +197,8 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
     for cell, record in zip(cells, store.read_all([cell.spec for cell in cells]), strict=True):
         status, reason = standing(record, cell.data.cached.fingerprint)
         surveyed.append(Surveyed(cell, record, status, reason or store.fault(cell.spec)))
-        kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val), cell)
+        newer = (getattr(cell.spec, name) for name in SINCE)
+        kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val, *newer), cell)
     _cut(kinds.values(), study)
     return surveyed
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.contract.params import is_line
 from bench.errors import ParameterError
-from bench.protocol import stream
+from bench.protocol import axes, stream
 from bench.records import (
     MOST_POINTS,
     OFFLINE,
@@ -60,6 +60,8 @@ def _of_spec(spec: RunSpec) -> Iterator[str]:
         Schedule.parse(f"{spec.schedule.order}:{spec.schedule.size}")
         stream.parse_pool(spec.pool)
         stream.parse_train(spec.train)
+        for name, canonical in axes.CANONICAL.items():
+            canonical(getattr(spec, name))
         stream.parse_evaluate(spec.evaluate, 1)
     except (ParameterError, ValueError) as error:  # ValueError: a number of thousands of digits
         yield f"protocol: {error}"

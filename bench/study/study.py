@@ -13,7 +13,7 @@ from bench.contract import params
 from bench.disk import reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.protocol import stream
+from bench.protocol import axes, stream
 from bench.records import DIRECTIONS, SINCE, Database, quoted
 from bench.study import passes, selectors
 from bench.threads import cores
@@ -45,6 +45,7 @@ class Study:
     labelled: tuple[float, ...] = (1.0,)
     paired: tuple[float, ...] = (1.0,)
     train: tuple[str, ...] = ("all",)
+    noise: tuple[str, ...] = ("none",)
     val: int = 0
     evaluate: str = "last"
     directions: tuple[str, ...] = ("i2t", "t2i")
@@ -229,6 +230,8 @@ def _train(value: Any) -> str:
 def _cast(name: str, value: Any, kind: type) -> Any:
     if name == "train":
         return _train(value)
+    if name in axes.CANONICAL:
+        return axes.CANONICAL[name](str(value))
     if hasattr(value, "item"):
         value = value.item()
     if kind is str and isinstance(value, os.PathLike):
