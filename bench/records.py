@@ -28,10 +28,11 @@ ORDERS = {
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
 # Newer fields: a key has them where they are set.
-SINCE: dict[str, Any] = {"labelled": 1.0, "paired": 1.0, "train": "all", "noise": "none"}
+SINCE: dict[str, Any] = {"labelled": 1.0, "paired": 1.0, "train": "all", "noise": "none", "rehash": "always"}
 SHOWN = ("method_shown", "dataset_shown")  # fields of a spec that are no part of its key
 AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
 MEANINGS = {  # of the axes that disturb a stream
+    "rehash": "says when old items are encoded again; new ones are encoded when they arrive",
     "noise": "labels of training items are wrong; relevance follows from the true ones",
 }
 DATABASES = {
@@ -108,7 +109,8 @@ class RunSpec:
     ``train`` says how many of the arriving items methods are trained on: ``all``, a share such as
     ``0.5``, or a number over the stream such as ``10000``; the others only enter the database.
     ``labelled`` and ``paired`` are the shares of training items whose labels, and whose two
-    modalities, a method is shown. ``noise`` gives some of them wrong labels.
+    modalities, a method is shown. ``noise`` gives some of them wrong labels. ``rehash`` says when
+    database items are encoded again where codes are reindexed, by :mod:`bench.protocol.rehash`.
     """
 
     method: str
@@ -127,6 +129,7 @@ class RunSpec:
     paired: float = 1.0
     train: str = "all"
     noise: str = "none"  # none | sym:RATE | swap:RATE | pair:RATE
+    rehash: str = "always"  # always | every:K | budget:BITS | trigger:GAIN
     method_shown: str = field(default="", compare=False)  # names that the user gave, no part of the key
     dataset_shown: str = field(default="", compare=False)
 

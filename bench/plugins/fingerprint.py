@@ -20,6 +20,8 @@ _HARNESS = (
     "protocol/stream.py",
     "protocol/shown.py",
     "protocol/index.py",
+    "protocol/noise.py",
+    "protocol/rehash.py",
     "protocol/outputs.py",
     "running/runner.py",
     "scoring/hamming.py",

@@ -15,6 +15,11 @@ NOISES = {
     "swap:RATE": "one true label is removed and one false label added",
     "pair:RATE": "every class is mistaken for another, always the same one",
 }
+REHASHES = {
+    "every:K": "every K rounds, all old items",
+    "budget:BITS": "every round, the oldest codes first, while at most BITS stored bits change",
+    "trigger:GAIN": "all old items, when new codes tell GAIN bits more about relevance than the stored ones",
+}
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]-?[0-9]{1,2})?"
 
 
@@ -35,4 +40,21 @@ def noise(text: str) -> str:
     return f"{kind}:{float(rate):g}" if float(rate) else "none"
 
 
-CANONICAL: dict[str, Callable[[str], str]] = {"noise": noise}
+def rehash(text: str) -> str:
+    """The one way to write ``always``, ``every:K``, ``budget:BITS`` or ``trigger:GAIN``."""
+    kind, _, amount = text.partition(":")
+    if text == "always":
+        return text
+    if text == "never":
+        raise ParameterError("rehash=never is database=frozen. Use --database frozen.")
+    if kind in ("every", "budget") and re.fullmatch("[1-9][0-9]{0,17}", amount):
+        return text
+    if kind == "trigger" and re.fullmatch(_NUMBER, amount):
+        return f"trigger:{float(amount):g}"
+    raise ParameterError(
+        f"rehash must be always or one of {', '.join(REHASHES)}, with K and BITS from 1 and GAIN from 0; "
+        f"got {text!r}. Try every:4."
+    )
+
+
+CANONICAL: dict[str, Callable[[str], str]] = {"noise": noise, "rehash": rehash}

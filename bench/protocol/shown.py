@@ -62,7 +62,7 @@ def shown(
     """
     labels, ids = None, _frozen(train.ids, rows)
     if needs.supervised and train.labels is not None:
-        labels = _labels(train.labels, rows, withheld, empty)
+        labels = seen_labels(train.labels, rows, withheld, empty)
     image, text = (
         _visible(
             train.batch(m).seen_as(needs.encodes),
@@ -178,8 +178,8 @@ def raw(
     return pictures, texts
 
 
-def _labels(labels: Labels, rows: Rows, withheld: Withheld, empty: Empty) -> Labels:
-    """A read-only copy of labels, with wrong ones put in and withheld ones blanked."""
+def seen_labels(labels: Labels, rows: Rows, withheld: Withheld, empty: Empty = np.empty) -> Labels:
+    """The labels of rows as a supervised method sees them: wrong ones put in, withheld ones blanked."""
     blank = None if withheld.labels is None else withheld.labels[rows]
     if withheld.wrong is None:
         return _frozen(labels, rows, blank, empty)
@@ -246,6 +246,8 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: 
         return "it needs both modalities of every item, and paired is below 1"
     if spec.database == "learned" and not needs.learned_codes:
         return "training assigns it no database codes, so database=learned does not apply"
+    if spec.rehash.startswith(("budget", "trigger")) and needs.reference == "real-valued":
+        return f"its real-valued vectors have no bits that rehash={spec.rehash} could count"
     lacking = [m for m in MODALITIES if needs.encodes and needs.encodes not in train.batch(m).views]
     if lacking:
         return f"the dataset has no {needs.encodes!r} view of {' and '.join(lacking)} for it to hash"

@@ -127,7 +127,8 @@ class Protocol:
         With ``metric``, also its chance level after the last round.
         """
         spec = self.records[0].spec
-        lines = [] if "database" in swept else [f"database {spec.database}: {DATABASES[spec.database]}"]
+        policy = "by a policy" if "rehash" in spec.disturbed else DATABASES[spec.database]
+        lines = [] if "database" in swept else [f"database {spec.database}: {policy}"]
         mixed = any(r.spec.pool != self.pool for r in self.records)
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
         axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": spec.evaluate}

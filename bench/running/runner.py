@@ -37,10 +37,10 @@ from bench.isolation.process import DiedError, RaisedError
 from bench.metrics._counted import means
 from bench.plugins import fingerprint
 from bench.progress import Task
-from bench.protocol import stream
+from bench.protocol import rehash, stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
-from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
+from bench.protocol.shown import chunk, encode, pack, seen_labels, shown, skip_reason, stand_ins
 from bench.records import CONSTANT, OFFLINE, CurveRecord, Direction, PartRecord, RoundRecord, RunRecord
 from bench.running import hosts
 from bench.running.hosts import APART, Apart, Hosting, InProcess, Isolation
@@ -276,6 +276,8 @@ class _Session:
         """Training gives no codes to unseen items: where it gives codes to the others, they are encoded."""
         learned = self.spec.database == "learned" and part == "unseen"
         mode = "reindexed" if learned else self.spec.database
+        if self.spec.rehash != "always":
+            mode = "frozen"  # until rehash() renews them
         return Index(mode, self.stream.train, self.clock)
 
     def fit_pool(self, pool: Split) -> None:
@@ -309,10 +311,27 @@ class _Session:
         self.fit("fit", arrived, self.round)
         self.fit_seconds.append(self.clock.seconds("fit") - before)
         for part, index in self.indexes.items():
-            index.arrive(self.method, arrived, parts[part], refit=refit)
+            index.arrive(self.method, arrived, parts[part], self.round, refit=refit)
+        self.rehash()
         if self.round in self.stream.evaluated:
             self.evaluate(self.method)
         self.started, self.next_round = True, self.round + 1
+
+    def rehash(self) -> None:
+        """Renew old database codes as the cell's policy says."""
+        policy = self.spec.rehash
+        if policy == "always":
+            return
+        worth = 0.0
+        if policy.startswith("trigger"):
+            index = next(iter(self.indexes.values()))  # of the items that methods are trained on
+            rng = stream.derive(self.spec.seed, "rehash", str(self.round))
+            true = self.stream.train.labels
+            assert true is not None, "skip_reason() refuses a dataset without labels"
+            labels = seen_labels(true, index.rows, self.stream.plan.withheld)
+            with self.clock.measure("rehash"):
+                worth = rehash.gain(self.method, index, labels, rng.permutation(len(index.rows)))
+        rehash.update(policy, self.method, self.indexes, self.round, self.next_round, worth)
 
     def save(self) -> Tree:
         """All that :meth:`resume` needs to go on with the next round."""
@@ -327,7 +346,7 @@ class _Session:
             "inside": inside,
             "curves": self.curves,
             "indexes": {
-                part: {"rows": index.rows, "packed": index.packed, "rewritten": index.rewritten}
+                part: {name: getattr(index, name) for name in ("rows", "packed", "rewritten", "written")}
                 for part, index in self.indexes.items()
             },
             "seconds": self.clock.so_far(),

@@ -46,6 +46,7 @@ class Study:
     paired: tuple[float, ...] = (1.0,)
     train: tuple[str, ...] = ("all",)
     noise: tuple[str, ...] = ("none",)
+    rehash: tuple[str, ...] = ("always",)
     val: int = 0
     evaluate: str = "last"
     directions: tuple[str, ...] = ("i2t", "t2i")
@@ -130,6 +131,7 @@ class Study:
                 f"val={self.val} searches items that no method was trained on, and train=all leaves none. "
                 "Set train to a share, for instance 0.5."
             )
+        self._check_rehash()
         stream.parse_evaluate(self.evaluate, 1)
         passes.parse_shard(self.shard)
         if not 0 <= self.val < MOST_NUMBER:
@@ -145,6 +147,20 @@ class Study:
             raise ParameterError(
                 f"scheduler applies only to the backends dask and ray; got backend {self.backend}. Leave it "
                 "out."
+            )
+
+    def _check_rehash(self) -> None:
+        """Raise ParameterError where a policy of rehashing has nothing to decide, or nothing to go by."""
+        chosen = [policy for policy in self.rehash if policy != "always"]
+        other = [database for database in self.database if database != "reindexed"]
+        if chosen and other:
+            raise ParameterError(
+                f"rehash={chosen[0]} says when reindexed codes are renewed, and the study has "
+                f"database={other[0]}. Use --database reindexed."
+            )
+        if any(policy.startswith("trigger") for policy in chosen) and 0 in self.labelled:
+            raise ParameterError(
+                f"rehash={chosen[0]} needs labels of training items, and labelled=0 withholds all. Raise it."
             )
 
 
