@@ -28,11 +28,19 @@ ORDERS = {
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
 # Newer fields: a key has them where they are set.
-SINCE: dict[str, Any] = {"labelled": 1.0, "paired": 1.0, "train": "all", "noise": "none", "rehash": "always"}
+SINCE: dict[str, Any] = {
+    "labelled": 1.0,
+    "paired": 1.0,
+    "train": "all",
+    "noise": "none",
+    "rehash": "always",
+    "delay": 0,
+}
 SHOWN = ("method_shown", "dataset_shown")  # fields of a spec that are no part of its key
 AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
 MEANINGS = {  # of the axes that disturb a stream
     "rehash": "says when old items are encoded again; new ones are encoded when they arrive",
+    "delay": "rounds that labels arrive after their items; supervised methods wait for them",
     "noise": "labels of training items are wrong; relevance follows from the true ones",
 }
 DATABASES = {
@@ -109,8 +117,9 @@ class RunSpec:
     ``train`` says how many of the arriving items methods are trained on: ``all``, a share such as
     ``0.5``, or a number over the stream such as ``10000``; the others only enter the database.
     ``labelled`` and ``paired`` are the shares of training items whose labels, and whose two
-    modalities, a method is shown. ``noise`` gives some of them wrong labels. ``rehash`` says when
-    database items are encoded again where codes are reindexed, by :mod:`bench.protocol.rehash`.
+    modalities, a method is shown. ``noise`` gives some of them wrong labels. With ``delay`` labels arrive
+    that many rounds after their items. ``rehash`` says when database items are encoded again where codes are
+    reindexed, by :mod:`bench.protocol.rehash`.
     """
 
     method: str
@@ -130,6 +139,7 @@ class RunSpec:
     train: str = "all"
     noise: str = "none"  # none | sym:RATE | swap:RATE | pair:RATE
     rehash: str = "always"  # always | every:K | budget:BITS | trigger:GAIN
+    delay: int = 0  # rounds
     method_shown: str = field(default="", compare=False)  # names that the user gave, no part of the key
     dataset_shown: str = field(default="", compare=False)
 

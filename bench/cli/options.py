@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.protocol.axes import NOISES, REHASHES
+from bench.protocol.axes import DELAYS, NOISES, REHASHES
 from bench.protocol.stream import POOLS
 from bench.records import DATABASES, DIRECTIONS, ORDERS
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 SCHEDULES = {
     f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
 }
-DISTURBANCES = {"noise": NOISES, "rehash": REHASHES}  # values of other options that shape a stream
+DISTURBANCES = {
+    "noise": NOISES,
+    "rehash": REHASHES,
+    "delay": DELAYS,
+}  # values of other options that shape a stream
 _TEXT = {
     "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh as baseline'",
     "datasets": "datasets, with options or without: synthetic,wiki or 'files[path=mine.npz] as mine'",
@@ -37,6 +41,7 @@ _TEXT = {
     "paired": "share of training items that methods see in both modalities; the others lose one",
     "noise": f"wrong labels of training items: none, {', '.join(NOISES)}",
     "rehash": f"when old items of a reindexed database are encoded again: always, {', '.join(REHASHES)}",
+    "delay": "rounds that labels arrive after their items: 0, or 0,1,4",
     "evaluate": "rounds to evaluate: last, all or every:K",
     "directions": f"query and database modality: {', '.join(DIRECTIONS)} (default i2t,t2i)",
     "device": "device of torch methods: cpu, cuda, cuda:1",

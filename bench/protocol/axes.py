@@ -20,6 +20,7 @@ REHASHES = {
     "budget:BITS": "every round, the oldest codes first, while at most BITS stored bits change",
     "trigger:GAIN": "all old items, when new codes tell GAIN bits more about relevance than the stored ones",
 }
+DELAYS = {"K": "labels arrive K rounds after their items; supervised methods learn from items once labelled"}
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]-?[0-9]{1,2})?"
 
 

@@ -58,7 +58,8 @@ class Withheld:
 class Plan:
     """Rows of the training split: per round, for the offline pool, and for validation queries.
 
-    ``trained`` (n,) is True for the rows that methods are trained on; None: all of them.
+    ``trained`` (n,) is True for the rows that methods are trained on; None: all of them. Labels arrive
+    ``delay`` rounds after their items.
     """
 
     rounds: tuple[Rows, ...]
@@ -66,10 +67,15 @@ class Plan:
     val: Rows
     withheld: Withheld = Withheld()
     trained: npt.NDArray[np.bool_] | None = None
+    delay: int = 0
 
     def seen(self, last: int) -> Rows:
-        """Rows of rounds 0 to ``last``, in order of arrival."""
-        return np.concatenate(self.rounds[: last + 1])
+        """Rows of rounds 0 to ``last``, in order of arrival; none where ``last`` is negative."""
+        return np.concatenate([self.rounds[0][:0], *self.rounds[: max(last + 1, 0)]])
+
+    def taught(self, round_: int, *, supervised: bool) -> int:
+        """The round whose items a method learns from in ``round_``; negative while it waits for labels."""
+        return round_ - self.delay if supervised else round_
 
     def parts(self, rows: Rows) -> dict[str, Rows]:
         """Rows of the database by what methods are shown of them: ``all``, or ``trained`` and ``unseen``."""
@@ -107,7 +113,13 @@ def of(spec: RunSpec, train: Split) -> Plan:
     if spec.noise != "none" and train.labels is not None:
         wrong = noise.draw(train.labels, spec.noise, derive(spec.seed, "noise"))
         withheld = replace(withheld, wrong=wrong)
-    chosen = replace(planned, withheld=withheld, trained=_trained(planned, n, spec))
+    if spec.delay >= len(planned.rounds):
+        raise ParameterError(
+            f"delay={spec.delay}: the stream {spec.schedule} has {len(planned.rounds)} rounds, so no label "
+            f"arrives in time. Use at most {len(planned.rounds) - 1}, or smaller chunks."
+        )
+    trained = _trained(planned, n, spec)
+    chosen = replace(planned, withheld=withheld, trained=trained, delay=spec.delay)
     if spec.pool in ("first_chunk", "full"):  # a separate pool is taken out of the stream: all of it is shown
         assert chosen.pool is not None
         chosen = replace(chosen, pool=chosen.shown(chosen.pool))
@@ -207,6 +219,11 @@ def parse_pool(text: str) -> tuple[str, int]:
     if text in ("none", "first_chunk", "full"):
         return text, 0
     raise ParameterError(f"pool must be one of {', '.join(POOLS)}; got {text!r}.")
+
+
+def evaluated(spec: RunSpec, rounds: int) -> set[int]:
+    """The rounds to evaluate: none before the first labels have arrived, for all methods alike."""
+    return {round_ for round_ in parse_evaluate(spec.evaluate, rounds) if round_ >= spec.delay}
 
 
 def parse_evaluate(text: str, rounds: int) -> list[int]:

@@ -177,7 +177,7 @@ class _Stream:
         assert labels is not None and asked is not None, "skip_reason() refuses a dataset without labels"
         self.query_labels = hamming.pack_labels(asked)
         self.introduced = stream.introduced(spec, self.plan, labels, asked)
-        self.evaluated = set(stream.parse_evaluate(spec.evaluate, len(self.plan.rounds)))
+        self.evaluated = stream.evaluated(spec, len(self.plan.rounds))
 
     def send_to(self, sessions: Sequence[_Session], saved: Checkpoints) -> None:
         """Give the pool, then every round's chunk, to each session that has neither had it nor failed."""
@@ -192,11 +192,13 @@ class _Stream:
             saved.offer(sessions)
         for round_ in range(len(self.plan.rounds)):
             due = [session for session in sessions if session.next_round <= round_]
-            if not due or (offline and round_ not in self.evaluated):
+            taught = self.plan.taught(round_, supervised=self.cls.capabilities.supervised)
+            if not due or taught < 0 or (offline and round_ not in self.evaluated):
                 continue
-            rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
-            arrived = self.chunk(self.plan.shown(rows), 0 if offline else round_)
-            parts = self.plan.parts(rows)
+            learned = self.plan.seen(taught) if offline else self.plan.rounds[taught]
+            arrived = self.chunk(self.plan.shown(learned), 0 if offline else taught)
+            new = self.plan.seen(round_) if offline or not taught else self.plan.rounds[round_]
+            parts = self.plan.parts(new)
             self.host.show(arrived)
             for session in due:
                 session.attempt(round_, lambda s: s.take(arrived, parts))  # noqa: B023  # called at once
@@ -329,8 +331,9 @@ class _Session:
             true = self.stream.train.labels
             assert true is not None, "skip_reason() refuses a dataset without labels"
             labels = seen_labels(true, index.rows, self.stream.plan.withheld)
-            with self.clock.measure("rehash"):
-                worth = rehash.gain(self.method, index, labels, rng.permutation(len(index.rows)))
+            known = np.isin(index.rows, self.stream.plan.seen(self.round - self.spec.delay)).sum()
+            with self.clock.measure("rehash"):  # labels of the first items to arrive are known
+                worth = rehash.gain(self.method, index, labels, rng.permutation(int(known)))
         rehash.update(policy, self.method, self.indexes, self.round, self.next_round, worth)
 
     def save(self) -> Tree:

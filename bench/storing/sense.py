@@ -50,7 +50,7 @@ def _of_spec(spec: RunSpec) -> Iterator[str]:
         if not text or not is_line(text):
             yield f"{name} is {text[:40]!r}; expected the name of a plugin"
     yield from _of_counts({"bits": spec.bits}, "", least=1)
-    yield from _of_counts({"seed": spec.seed, "val": spec.val}, "")
+    yield from _of_counts({"seed": spec.seed, "val": spec.val, "delay": spec.delay}, "")
     for name in ("labelled", "paired"):
         if not 0 <= getattr(spec, name) <= 1:
             yield f"{name} is {getattr(spec, name)}; expected a share from 0 to 1"

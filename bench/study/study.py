@@ -47,6 +47,7 @@ class Study:
     train: tuple[str, ...] = ("all",)
     noise: tuple[str, ...] = ("none",)
     rehash: tuple[str, ...] = ("always",)
+    delay: tuple[int, ...] = (0,)
     val: int = 0
     evaluate: str = "last"
     directions: tuple[str, ...] = ("i2t", "t2i")
@@ -132,6 +133,7 @@ class Study:
                 "Set train to a share, for instance 0.5."
             )
         self._check_rehash()
+        self._check_delay()
         stream.parse_evaluate(self.evaluate, 1)
         passes.parse_shard(self.shard)
         if not 0 <= self.val < MOST_NUMBER:
@@ -147,6 +149,17 @@ class Study:
             raise ParameterError(
                 f"scheduler applies only to the backends dask and ray; got backend {self.backend}. Leave it "
                 "out."
+            )
+
+    def _check_delay(self) -> None:
+        """Raise ParameterError where a delay is no number of rounds, or codes would wait for labels."""
+        for delay in self.delay:
+            if not 0 <= delay < MOST_NUMBER:
+                raise ParameterError(f"delay must be a number of rounds, 0 or more; got {delay}.")
+        if any(self.delay) and "learned" in self.database:
+            raise ParameterError(
+                f"delay={max(self.delay)} leaves new items without learned codes, and the study has "
+                "database=learned. Use --database reindexed or frozen."
             )
 
     def _check_rehash(self) -> None:
