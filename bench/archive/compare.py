@@ -126,7 +126,7 @@ def _records(a: Store, b: Store, items: str) -> tuple[dict[str, RunRecord], dict
 
 def _over(differences: Sequence[Difference], items: str) -> list[str]:
     """The items that scores are over, where cells have parts of the database apart."""
-    if all(d.spec.train == SINCE["train"] for d in differences):
+    if not any(d.spec.divided for d in differences):
         return []
     return [f"in cells with train below all, scores over {PARTS[items]}"]
 

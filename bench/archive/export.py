@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.contract.items import MODALITIES, Modality, Split
 from bench.errors import BenchError, DataError, ParameterError, StoreError
+from bench.protocol import classes
 from bench.records import SINCE, RunRecord, RunSpec
 from bench.reporting import writing
 from bench.reporting.tables import csv_cell
@@ -135,7 +136,7 @@ def _trec_cell(
     dataset = data.dataset
     arrays = results.evidence(record)
     val, arrived = (arrays[f"rows/{part}"].astype(np.intp) for part in ("query", "database"))
-    query = dataset.train.take(val) if len(val) else dataset.query
+    query = classes.queries(spec, dataset.train.take(val) if len(val) else dataset.query)
     database = dataset.train.take(arrived)
     topics = [f"q{i}" for i in query.ids]
     documents = np.array([f"d{i}" for i in database.ids])
@@ -148,6 +149,8 @@ def _trec_cell(
         lines = _run_lines(*packed, topics, documents, tag=re.sub(r"\s+", "_", spec.label), depth=depth)
         yield _lines(out / f"{name}.{direction}.run", lines)
     pairs = f"{spec.dataset_label}-{record.data[:8]}-s{spec.seed}-{spec.pool}-val{spec.val}"
+    if spec.unseen_classes:
+        pairs += f"-unseen{spec.unseen_classes:g}"
     judged = out / f"{_file_name(pairs)}.qrels"
     if not judged.is_file():
         yield _lines(judged, _judgments(query, database, topics, documents))

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.protocol.axes import DELAYS, NOISES, REHASHES
+from bench.protocol.axes import DELAYS, NOISES, REHASHES, UNSEEN
 from bench.protocol.stream import POOLS
 from bench.records import DATABASES, DIRECTIONS, ORDERS
 
@@ -26,6 +26,7 @@ DISTURBANCES = {
     "noise": NOISES,
     "rehash": REHASHES,
     "delay": DELAYS,
+    "unseen-classes": UNSEEN,
 }  # values of other options that shape a stream
 _TEXT = {
     "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh as baseline'",

@@ -167,7 +167,7 @@ def _protocol(
                 f"pool {pool}",
                 f"evaluate {spec.evaluate}",
             ]
-            + ([f"train {spec.train}, {first.part} items"] if spec.train != "all" else [])
+            + ([f"train {spec.train}, {first.part} items"] if spec.divided else [])
             + [f"{name} {value:g}" for name, value in _withheld(spec)]
             + ([f"VALIDATION ({spec.val})"] if spec.val else [])
         ),
@@ -198,7 +198,7 @@ def _facts(spec: RunSpec, pool: str, part: str, own: str) -> Iterator[tuple[str,
         "evaluated",
         {"last": "after the last round", "all": "after every round"}.get(spec.evaluate, spec.evaluate),
     )
-    if spec.train != "all":
+    if spec.divided:
         yield "train", f"{spec.train} of the arriving items; scores over {PARTS[part]}"
     for name, share in _withheld(spec):
         what = "their labels" if name == "labelled" else "one of their modalities"

@@ -21,6 +21,7 @@ REHASHES = {
     "trigger:GAIN": "all old items, when new codes tell GAIN bits more about relevance than the stored ones",
 }
 DELAYS = {"K": "labels arrive K rounds after their items; supervised methods learn from items once labelled"}
+UNSEEN = {"SHARE": "a share of the classes is kept out of training; their items are queries and database"}
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]-?[0-9]{1,2})?"
 
 

@@ -7,7 +7,6 @@ influence or see the order of later rounds.
 from __future__ import annotations
 
 import re
-import zlib
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -16,7 +15,8 @@ import numpy.typing as npt
 
 from bench.contract.items import Labels, Modality, Rows, Split
 from bench.errors import DataError, ParameterError
-from bench.protocol import noise
+from bench.protocol import classes, noise
+from bench.protocol.seeds import derive
 from bench.records import RunSpec, Schedule
 
 POOLS = {
@@ -25,20 +25,6 @@ POOLS = {
     "separate:N": "N training items that are taken out of the stream",
     "full": "every item of the stream: sees the future",
 }
-
-
-def derive(seed: int, *purpose: str) -> np.random.Generator:
-    """A random generator for one purpose of a run, from the run's one seed.
-
-    >>> bool(derive(0, "order").random() == derive(0, "order").random())
-    True
-    """
-    return np.random.default_rng([seed, *(zlib.crc32(p.encode()) for p in purpose)])
-
-
-def derive_seed(seed: int, *purpose: str) -> int:
-    """A 32-bit seed for ``purpose``, such as a method's ``seed``."""
-    return int(derive(seed, *purpose).integers(2**32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,34 +99,54 @@ def of(spec: RunSpec, train: Split) -> Plan:
     if spec.noise != "none" and train.labels is not None:
         wrong = noise.draw(train.labels, spec.noise, derive(spec.seed, "noise"))
         withheld = replace(withheld, wrong=wrong)
+    held = classes.held_items(spec, train.labels)
+    if held is not None:
+        planned = replace(planned, rounds=classes.merged(planned.rounds, held))
     if spec.delay >= len(planned.rounds):
         raise ParameterError(
             f"delay={spec.delay}: the stream {spec.schedule} has {len(planned.rounds)} rounds, so no label "
             f"arrives in time. Use at most {len(planned.rounds) - 1}, or smaller chunks."
         )
-    trained = _trained(planned, n, spec)
+    trained = _trained(planned, n, spec, held)
     chosen = replace(planned, withheld=withheld, trained=trained, delay=spec.delay)
-    if spec.pool in ("first_chunk", "full"):  # a separate pool is taken out of the stream: all of it is shown
-        assert chosen.pool is not None
-        chosen = replace(chosen, pool=chosen.shown(chosen.pool))
-    return chosen
+    return replace(chosen, pool=_shown_pool(chosen, spec, held))
 
 
-def _trained(planned: Plan, n: int, spec: RunSpec) -> npt.NDArray[np.bool_] | None:
-    """The rows that methods are trained on, drawn chunk by chunk; a smaller share is part of a larger one."""
+def _shown_pool(chosen: Plan, spec: RunSpec, held: npt.NDArray[np.bool_] | None) -> Rows | None:
+    """The rows of the pool that may be shown: none of the stream's unseen items, and no class held out."""
+    if chosen.pool is None:
+        return None
+    if spec.pool == "first_chunk":
+        return chosen.shown(chosen.rounds[0])
+    if spec.pool == "full":
+        return chosen.shown(chosen.pool)
+    pool = chosen.pool if held is None else chosen.pool[~held[chosen.pool]]
+    if not len(pool):
+        raise ParameterError(f"pool={spec.pool} has no item of a class to train on. Take a larger pool.")
+    return pool
+
+
+def _trained(
+    planned: Plan, n: int, spec: RunSpec, held: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_] | None:
+    """The rows that methods are trained on, drawn chunk by chunk; a smaller share is part of a larger one.
+
+    Rows that are ``held`` out (n,) are not among them, and do not count.
+    """
     kind, amount = parse_train(spec.train)
     if kind == "all":
-        return None
-    total = sum(len(rows) for rows in planned.rounds)
+        return None if held is None else ~held
+    able = [rows if held is None else rows[~held[rows]] for rows in planned.rounds]
+    total = sum(len(rows) for rows in able)
     share = amount if kind == "share" else amount / total
     if share > 1:
         raise ParameterError(f"train={spec.train} exceeds the {total} items of the stream. Lower it.")
     rng, trained, arrived = derive(spec.seed, "train"), np.zeros(n, dtype=bool), 0
-    for rows in planned.rounds:
+    for rows in able:
         count = round(share * (arrived + len(rows))) - round(share * arrived)
         arrived += len(rows)
         trained[rows[rng.permutation(len(rows))[: max(count, 1)]]] = True  # every round has one to train on
-    if trained.sum() >= total:
+    if trained.sum() >= total and held is None:
         raise ParameterError(
             f"train={spec.train} leaves none of the {total} items of the stream out of training. Choose a "
             "smaller number, or train=all."
@@ -207,7 +213,8 @@ def introduced(spec: RunSpec, stream: Plan, train: Labels, query: Labels) -> Row
     if spec.schedule.order != "class_incremental":
         return None
     group = _class_groups(train.shape[1], spec.schedule.size, derive(spec.seed, "order"))
-    rounds = [int(_arrival(train[rows[:1]], group)[0]) for rows in stream.rounds]  # a group may bring no item
+    # A group may bring no item, and a round may join a later one.
+    rounds = [int(_arrival(train[rows], group).max()) for rows in stream.rounds]
     return np.minimum(np.searchsorted(rounds, _arrival(query, group)), len(rounds) - 1)
 
 

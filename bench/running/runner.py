@@ -37,9 +37,10 @@ from bench.isolation.process import DiedError, RaisedError
 from bench.metrics._counted import means
 from bench.plugins import fingerprint
 from bench.progress import Task
-from bench.protocol import rehash, stream
+from bench.protocol import classes, rehash, stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
+from bench.protocol.seeds import derive, derive_seed
 from bench.protocol.shown import chunk, encode, pack, seen_labels, shown, skip_reason, stand_ins
 from bench.records import CONSTANT, OFFLINE, CurveRecord, Direction, PartRecord, RoundRecord, RunRecord
 from bench.running import hosts
@@ -172,7 +173,10 @@ class _Stream:
         self.notes += stream.notes(spec, cell.plan, dataset.train.labels)
         self.kept = kept_folder(spec.method)
         self.val = np.sort(self.plan.val)
-        self.query = self.train.take(self.val) if spec.val else dataset.query
+        query = self.train.take(self.val) if spec.val else dataset.query
+        assert query.labels is not None, "skip_reason() refuses a dataset without labels"
+        self.query = classes.queries(spec, query)
+        self.val = self.val[classes.asked(spec, query.labels)[0]] if spec.val else self.val
         labels, asked = self.train.labels, self.query.labels
         assert labels is not None and asked is not None, "skip_reason() refuses a dataset without labels"
         self.query_labels = hamming.pack_labels(asked)
@@ -271,7 +275,7 @@ class _Session:
         self.spent += time.monotonic() - started
 
     def new_method(self) -> Hosting:
-        seed = stream.derive_seed(self.spec.seed, "method")
+        seed = derive_seed(self.spec.seed, "method")
         return self.stream.host.new(self.number, self.spec.bits, seed, self.spec.params)
 
     def new_index(self, part: str) -> Index:
@@ -327,7 +331,7 @@ class _Session:
         worth = 0.0
         if policy.startswith("trigger"):
             index = next(iter(self.indexes.values()))  # of the items that methods are trained on
-            rng = stream.derive(self.spec.seed, "rehash", str(self.round))
+            rng = derive(self.spec.seed, "rehash", str(self.round))
             true = self.stream.train.labels
             assert true is not None, "skip_reason() refuses a dataset without labels"
             labels = seen_labels(true, index.rows, self.stream.plan.withheld)

@@ -198,7 +198,10 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
         status, reason = standing(record, cell.data.cached.fingerprint)
         surveyed.append(Surveyed(cell, record, status, reason or store.fault(cell.spec)))
         newer = (getattr(cell.spec, name) for name in SINCE)
-        kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val, *newer), cell)
+        seed = cell.spec.seed if cell.spec.unseen_classes else None  # which decides the classes
+        kinds.setdefault(
+            (seed, str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val, *newer), cell
+        )
     _cut(kinds.values(), study)
     return surveyed
 

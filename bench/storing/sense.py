@@ -54,6 +54,8 @@ def _of_spec(spec: RunSpec) -> Iterator[str]:
     for name in ("labelled", "paired"):
         if not 0 <= getattr(spec, name) <= 1:
             yield f"{name} is {getattr(spec, name)}; expected a share from 0 to 1"
+    if not 0 <= spec.unseen_classes < 1:
+        yield f"unseen_classes is {spec.unseen_classes}; expected a share from 0 to below 1"
     if not spec.directions or len(set(spec.directions)) < len(spec.directions):
         yield f"directions is {list(spec.directions)}; expected each once, and at least one"
     try:

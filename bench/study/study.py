@@ -48,6 +48,7 @@ class Study:
     noise: tuple[str, ...] = ("none",)
     rehash: tuple[str, ...] = ("always",)
     delay: tuple[int, ...] = (0,)
+    unseen_classes: tuple[float, ...] = (0.0,)
     val: int = 0
     evaluate: str = "last"
     directions: tuple[str, ...] = ("i2t", "t2i")
@@ -125,9 +126,12 @@ class Study:
             for share in getattr(self, name):
                 if not 0 <= share <= 1:
                     raise ParameterError(f"{name} is a share of training items, from 0 to 1; got {share}.")
+        for share in self.unseen_classes:
+            if not 0 <= share < 1:
+                raise ParameterError(f"unseen_classes is a share of classes, from 0 to below 1; got {share}.")
         for text in self.train:
             stream.parse_train(text)
-        if self.val and "all" in self.train:
+        if self.val and "all" in self.train and 0 in self.unseen_classes:
             raise ParameterError(
                 f"val={self.val} searches items that no method was trained on, and train=all leaves none. "
                 "Set train to a share, for instance 0.5."
