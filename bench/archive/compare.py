@@ -36,7 +36,7 @@ from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store
 
-_PROTOCOL = ("database", "schedule", "pool", "train", "evaluate", "labelled", "paired", "val")
+_PROTOCOL = ("database", "schedule", "pool", "evaluate", *SINCE, "val")
 _AXES = ("dataset", "bits", "seeds", *_PROTOCOL)
 _VERDICTS = ("lost", "worse", "untested", "unclear", "same", "better", "gained")  # regressions first
 _FEW = f"untested: fewer than {LEAST_SEEDS} seeds in both, or queries that cannot be paired; listed by size"
@@ -127,7 +127,7 @@ def _records(a: Store, b: Store, items: str) -> tuple[dict[str, RunRecord], dict
 
 def _over(differences: Sequence[Difference], items: str) -> list[str]:
     """The items that scores are over, where cells have parts of the database apart."""
-    if all(d.spec.train == SINCE["train"] for d in differences):
+    if not any(d.spec.divided for d in differences):
         return []
     return [f"in cells with train below all, scores over {PARTS[items]}"]
 

@@ -146,7 +146,7 @@ def _round(spec: RunSpec, t: int, masks: tuple[hamming.Packed, ...], stored: Sto
     """Search what has arrived by round ``t``, and keep the histograms: of both parts, where there are two."""
     rows = np.arange(CHUNK * (t + 1))
     trained = stored["rows/trained"][rows]
-    parts = {"trained": rows[trained], "unseen": rows[~trained]} if spec.train != "all" else {}
+    parts = {"trained": rows[trained], "unseen": rows[~trained]} if spec.divided else {}
     scores = {
         part: PartRecord(**_scores(spec, t, of, masks, stored, f"/{part}")) for part, of in parts.items()
     }

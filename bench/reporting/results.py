@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.contract.params import parameters
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.records import PARTS, Contrast, IndexRecord, RoundRecord, RunRecord, RunSpec
+from bench.records import PARTS, SINCE, Contrast, IndexRecord, RoundRecord, RunRecord, RunSpec
 from bench.reporting import options, style
 from bench.reporting.evidence import Evidence, Loader
 from bench.reporting.figures import Figure
@@ -234,9 +234,7 @@ class Results:
 _CELL = (
     *("method", "dataset", "bits", "schedule", "seed", "database", "pool", "val", "evaluate"),
     *(
-        "labelled",
-        "paired",
-        "train",
+        *SINCE,
         "fidelity",
         "contract",
         "status",
@@ -267,10 +265,11 @@ def _has(record: RunRecord, name: str, wanted: Any) -> bool:
 def _cell(key: str, record: RunRecord, stale: str) -> tuple[Any, ...]:
     """The values of ``_CELL``, which all rows of one record share."""
     s = record.spec
-    protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate, s.labelled, s.paired, s.train)
+    protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate)
+    newer = (getattr(s, name) for name in SINCE)
     origin = (record.fidelity, record.breach)
     outcome = (*origin, record.status, record.reason, stale, record.data, record.code, key)
-    return (s.label, s.dataset_label, s.bits, *protocol, *outcome)
+    return (s.label, s.dataset_label, s.bits, *protocol, *newer, *outcome)
 
 
 def _numbers(r: RoundRecord) -> Iterator[tuple[Any, ...]]:

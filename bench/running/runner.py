@@ -37,10 +37,11 @@ from bench.isolation.process import DiedError, RaisedError
 from bench.metrics._counted import means
 from bench.plugins import fingerprint
 from bench.progress import Task
-from bench.protocol import stream
+from bench.protocol import classes, rehash, stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
-from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
+from bench.protocol.seeds import derive, derive_seed
+from bench.protocol.shown import chunk, encode, pack, seen_labels, shown, skip_reason, stand_ins
 from bench.records import CONSTANT, OFFLINE, CurveRecord, Direction, PartRecord, RoundRecord, RunRecord
 from bench.running import hosts
 from bench.running.hosts import APART, Apart, Hosting, InProcess, Isolation
@@ -173,14 +174,19 @@ class _Stream:
         spec, dataset, self.host = cell.spec, cell.dataset, host
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
         self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
+        assert dataset.train.labels is not None, "skip_reason() refuses a dataset without labels"
+        self.notes += stream.notes(spec, cell.plan, dataset.train.labels)
         self.kept = kept_folder(spec.method)
         self.val = np.sort(self.plan.val)
-        self.query = self.train.take(self.val) if spec.val else dataset.query
+        query = self.train.take(self.val) if spec.val else dataset.query
+        assert query.labels is not None, "skip_reason() refuses a dataset without labels"
+        self.query = classes.queries(spec, query)
+        self.val = self.val[classes.asked(spec, query.labels)[0]] if spec.val else self.val
         labels, asked = self.train.labels, self.query.labels
         assert labels is not None and asked is not None, "skip_reason() refuses a dataset without labels"
         self.query_labels = hamming.pack_labels(asked)
         self.introduced = stream.introduced(spec, self.plan, labels, asked)
-        self.evaluated = set(stream.parse_evaluate(spec.evaluate, len(self.plan.rounds)))
+        self.evaluated = stream.evaluated(spec, len(self.plan.rounds))
 
     def send_to(self, sessions: Sequence[_Session], saved: Checkpoints) -> None:
         """Give the pool, then every round's chunk, to each session that has neither had it nor failed."""
@@ -195,11 +201,13 @@ class _Stream:
             saved.offer(sessions)
         for round_ in range(len(self.plan.rounds)):
             due = [session for session in sessions if session.next_round <= round_]
-            if not due or (offline and round_ not in self.evaluated):
+            taught = self.plan.taught(round_, supervised=self.cls.capabilities.supervised)
+            if not due or taught < 0 or (offline and round_ not in self.evaluated):
                 continue
-            rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
-            arrived = self.chunk(self.plan.shown(rows), 0 if offline else round_)
-            parts = self.plan.parts(rows)
+            learned = self.plan.seen(taught) if offline else self.plan.rounds[taught]
+            arrived = self.chunk(self.plan.shown(learned), 0 if offline else taught)
+            new = self.plan.seen(round_) if offline or not taught else self.plan.rounds[round_]
+            parts = self.plan.parts(new)
             self.host.show(arrived)
             for session in due:
                 session.attempt(round_, lambda s: s.take(arrived, parts))  # noqa: B023  # called at once
@@ -279,13 +287,15 @@ class _Session:
             self.how.early(self.record(self.how.facts), self.arrays)
 
     def new_method(self) -> Hosting:
-        seed = stream.derive_seed(self.spec.seed, "method")
+        seed = derive_seed(self.spec.seed, "method")
         return self.stream.host.new(self.number, self.spec.bits, seed, self.spec.params)
 
     def new_index(self, part: str) -> Index:
         """Training gives no codes to unseen items: where it gives codes to the others, they are encoded."""
         learned = self.spec.database == "learned" and part == "unseen"
         mode = "reindexed" if learned else self.spec.database
+        if self.spec.rehash != "always":
+            mode = "frozen"  # until rehash() renews them
         return Index(mode, self.stream.train, self.clock)
 
     def fit_pool(self, pool: Split) -> None:
@@ -319,10 +329,28 @@ class _Session:
         self.fit("fit", arrived, self.round)
         self.fit_seconds.append(self.clock.seconds("fit") - before)
         for part, index in self.indexes.items():
-            index.arrive(self.method, arrived, parts[part], refit=refit)
+            index.arrive(self.method, arrived, parts[part], self.round, refit=refit)
+        self.rehash()
         if self.round in self.stream.evaluated:
             self.evaluate(self.method)
         self.started, self.next_round = True, self.round + 1
+
+    def rehash(self) -> None:
+        """Renew old database codes as the cell's policy says."""
+        policy = self.spec.rehash
+        if policy == "always":
+            return
+        worth = 0.0
+        if policy.startswith("trigger"):
+            index = next(iter(self.indexes.values()))  # of the items that methods are trained on
+            rng = derive(self.spec.seed, "rehash", str(self.round))
+            true = self.stream.train.labels
+            assert true is not None, "skip_reason() refuses a dataset without labels"
+            labels = seen_labels(true, index.rows, self.stream.plan.withheld)
+            known = np.isin(index.rows, self.stream.plan.seen(self.round - self.spec.delay)).sum()
+            with self.clock.measure("rehash"):  # labels of the first items to arrive are known
+                worth = rehash.gain(self.method, index, labels, rng.permutation(int(known)))
+        rehash.update(policy, self.method, self.indexes, self.round, self.next_round, worth)
 
     def save(self) -> Tree:
         """All that :meth:`resume` needs to go on with the next round."""
@@ -337,7 +365,7 @@ class _Session:
             "inside": inside,
             "curves": self.curves,
             "indexes": {
-                part: {"rows": index.rows, "packed": index.packed, "rewritten": index.rewritten}
+                part: {name: getattr(index, name) for name in ("rows", "packed", "rewritten", "written")}
                 for part, index in self.indexes.items()
             },
             "seconds": self.clock.so_far(),

@@ -22,7 +22,7 @@ from bench import models, threads
 from bench.errors import ParameterError
 from bench.plugins import registry
 from bench.progress import Task, say
-from bench.records import RunRecord
+from bench.records import SINCE, RunRecord
 from bench.results import Results
 from bench.running import backends, contracts
 from bench.running.contracts import Verdict
@@ -223,7 +223,11 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
     for cell, record in zip(cells, store.read_all([cell.spec for cell in cells]), strict=True):
         status, reason = standing(record, cell.data.cached.fingerprint)
         surveyed.append(Surveyed(cell, record, status, reason or store.fault(cell.spec)))
-        kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val), cell)
+        newer = (getattr(cell.spec, name) for name in SINCE)
+        seed = cell.spec.seed if cell.spec.unseen_classes else None  # which decides the classes
+        kinds.setdefault(
+            (seed, str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val, *newer), cell
+        )
     _cut(kinds.values(), study)
     return surveyed
 

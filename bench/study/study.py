@@ -15,7 +15,7 @@ from bench.data.memory import Arrays
 from bench.disk import places, reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import defined, registry
-from bench.protocol import stream
+from bench.protocol import axes, stream
 from bench.records import DIRECTIONS, SINCE, Database, quoted
 from bench.study import passes, selectors
 from bench.threads import cores
@@ -48,6 +48,10 @@ class Study:
     labelled: tuple[float, ...] = (1.0,)
     paired: tuple[float, ...] = (1.0,)
     train: tuple[str, ...] = ("all",)
+    noise: tuple[str, ...] = ("none",)
+    rehash: tuple[str, ...] = ("always",)
+    delay: tuple[int, ...] = (0,)
+    unseen_classes: tuple[float, ...] = (0.0,)
     val: int = 0
     evaluate: str = "last"
     directions: tuple[str, ...] = ("i2t", "t2i")
@@ -125,13 +129,18 @@ class Study:
             for share in getattr(self, name):
                 if not 0 <= share <= 1:
                     raise ParameterError(f"{name} is a share of training items, from 0 to 1; got {share}.")
+        for share in self.unseen_classes:
+            if not 0 <= share < 1:
+                raise ParameterError(f"unseen_classes is a share of classes, from 0 to below 1; got {share}.")
         for text in self.train:
             stream.parse_train(text)
-        if self.val and "all" in self.train:
+        if self.val and "all" in self.train and 0 in self.unseen_classes:
             raise ParameterError(
                 f"val={self.val} searches items that no method was trained on, and train=all leaves none. "
                 "Set train to a share, for instance 0.5."
             )
+        self._check_rehash()
+        self._check_delay()
         stream.parse_evaluate(self.evaluate, 1)
         passes.parse_shard(self.shard)
         if not 0 <= self.val < MOST_NUMBER:
@@ -147,6 +156,31 @@ class Study:
             raise ParameterError(
                 f"scheduler applies only to the backends {', '.join(CLUSTERS)}; got backend {self.backend}. "
                 "Leave it out."
+            )
+
+    def _check_delay(self) -> None:
+        """Raise ParameterError where a delay is no number of rounds, or codes would wait for labels."""
+        for delay in self.delay:
+            if not 0 <= delay < MOST_NUMBER:
+                raise ParameterError(f"delay must be a number of rounds, 0 or more; got {delay}.")
+        if any(self.delay) and "learned" in self.database:
+            raise ParameterError(
+                f"delay={max(self.delay)} leaves new items without learned codes, and the study has "
+                "database=learned. Use --database reindexed or frozen."
+            )
+
+    def _check_rehash(self) -> None:
+        """Raise ParameterError where a policy of rehashing has nothing to decide, or nothing to go by."""
+        chosen = [policy for policy in self.rehash if policy != "always"]
+        other = [database for database in self.database if database != "reindexed"]
+        if chosen and other:
+            raise ParameterError(
+                f"rehash={chosen[0]} says when reindexed codes are renewed, and the study has "
+                f"database={other[0]}. Use --database reindexed."
+            )
+        if any(policy.startswith("trigger") for policy in chosen) and 0 in self.labelled:
+            raise ParameterError(
+                f"rehash={chosen[0]} needs labels of training items, and labelled=0 withholds all. Raise it."
             )
 
 
@@ -234,6 +268,8 @@ def _train(value: Any) -> str:
 def _cast(name: str, value: Any, kind: type) -> Any:
     if name == "train":
         return _train(value)
+    if name in axes.CANONICAL:
+        return axes.CANONICAL[name](str(value))
     if hasattr(value, "item"):
         value = value.item()
     if kind is str and isinstance(value, os.PathLike):
