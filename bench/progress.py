@@ -9,6 +9,7 @@ May import: printing.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
@@ -19,6 +20,7 @@ from typing import Self
 
 from bench.printing import Steering, shown
 
+QUIET = "BENCH_QUIET"  # the variable that silences progress, in workers and children too
 _ERASE = "\r\x1b[K"
 _PAUSE = 0.1  # seconds between two lines at a terminal: nobody reads faster, and work must not wait for it
 _RARELY = 30.0  # and elsewhere
@@ -145,19 +147,23 @@ def passes(stage: str, count: int) -> Iterator[int]:
 
 
 def say(text: str) -> None:
-    """Print a line that stays, in place of the one that is rewritten."""
+    """Print a line that stays, in place of the one that is rewritten; nothing where BENCH_QUIET is set."""
+    if os.environ.get(QUIET):
+        return
     _write((_ERASE if at_terminal() else "") + shown(text) + "\n")
 
 
 def at_terminal() -> bool:
     """Whether a line can be rewritten."""
-    return _relayed is not None or sys.stderr.isatty()
+    return not os.environ.get(QUIET) and (_relayed is not None or sys.stderr.isatty())
 
 
 def _rewrite(text: str) -> None:
+    if not at_terminal():
+        return
     if _relayed is not None:
         _relayed(text)
-    elif at_terminal():
+    else:
         room, text = shutil.get_terminal_size().columns - 1, shown(text)
         _write(_ERASE + (text if len(text) <= room else f"…{text[1 - room :]}"))  # the end tells most
 

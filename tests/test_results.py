@@ -201,7 +201,7 @@ def test_filter_keeps_the_cells_that_have_these_values() -> None:
 
 
 def test_filter_refuses_a_field_that_no_cell_has() -> None:
-    with pytest.raises(UnknownNameError, match="no field of a cell named 'bit'. Did you mean 'bits'"):
+    with pytest.raises(UnknownNameError, match=r"no field of a cell named 'bit'\. Did you mean 'bits'"):
         Results([record()]).filter(bit=8)
 
 

@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         ablate,
         archive,
         check,
+        completion,
         data,
         doctor,
         listing,
@@ -116,7 +117,21 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = Commands(parser)
-    for module in (run, report, serve, ablate, tune, table, models, archive, listing, data, doctor, check):
+    for module in (
+        run,
+        report,
+        serve,
+        ablate,
+        tune,
+        table,
+        models,
+        archive,
+        listing,
+        data,
+        doctor,
+        check,
+        completion,
+    ):
         module.add_commands(commands, common)
     parser.epilog = (
         f"{commands.overview()}\n\n`bench COMMAND --help` shows the options of a command, and an example."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO, TypedDict
 
+from bench import progress
 from bench.cli import options
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--threads", type=options.whole, metavar="N", help="threads of each cell (default 1)")
     how.add_argument("--backend", metavar="NAME", help="joblib backend: loky (default), dask or ray")
     how.add_argument("--scheduler", metavar="ADDRESS", help="address of the Dask or Ray scheduler")
+    how.add_argument("--quiet", action="store_true", help="print results only, and no progress")
     how.add_argument("--retry", choices=["failed"], help="run failed cells again")
     how.add_argument("--force", action="store_true", help="run every cell again")
     how.add_argument(
@@ -60,12 +63,14 @@ class Run:
     def __init__(self, args: argparse.Namespace) -> None:
         from bench.running.hosts import Isolation
 
-        self.started = time.perf_counter()
+        self.started, self.quiet = time.perf_counter(), args.quiet
+        if self.quiet:
+            os.environ[progress.QUIET] = "1"  # which workers inherit
         self.how: How = {
             "retry": args.retry == "failed",
             "force": args.force,
             "contract": not args.no_contract,
-            "progress": True,
+            "progress": not self.quiet,
             "isolation": Isolation(args.in_process, args.timeout, args.memory),
         }
 
@@ -75,5 +80,6 @@ class Run:
         statuses = Counter(record.status for record in results.records)
         counts = ", ".join(f"{statuses[s]} {s}" for s in ("ok", "skipped", "failed") if statuses[s])
         line = f"{len(results.records)} cells ({counts}) in {took:.1f} s; stored in {study.results_folder}"
-        print(f"\n{line}", file=file)
+        if not self.quiet:
+            print(f"\n{line}", file=file)
         return 1 if statuses["failed"] else 0
