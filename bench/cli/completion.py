@@ -44,7 +44,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         "completion",
         parents=[common],
         help="print a script that completes names and options in bash or zsh",
-        epilog="example: echo 'eval \"$(bench completion bash)\"' >> ~/.bashrc",
+        epilog="examples: bench completion bash >> ~/.bashrc; bench completion zsh >> ~/.zshrc",
     )
     completion.add_argument("shell", choices=["bash", "zsh"])
     completion.set_defaults(execute=lambda args: _completion(args, commands))
