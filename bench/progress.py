@@ -16,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 from bench.printing import Steering, shown
@@ -35,6 +37,7 @@ class _Display(threading.local):
 
 
 _display = _Display()
+_log: Path | None = None
 _relayed: Callable[[str], None] | None = None  # in a child process: shows a text on its parent's line
 
 
@@ -147,10 +150,28 @@ def passes(stage: str, count: int) -> Iterator[int]:
 
 
 def say(text: str) -> None:
-    """Print a line that stays, in place of the one that is rewritten; nothing where BENCH_QUIET is set."""
+    """Print a line that stays, in place of the one that is rewritten, and log it.
+
+    Nothing is printed where BENCH_QUIET is set.
+    """
+    note(text)
     if os.environ.get(QUIET):
         return
     _write((_ERASE if at_terminal() else "") + shown(text) + "\n")
+
+
+def log_to(file: Path | None) -> None:
+    """From now on append lines that stay to ``file`` too, each with its time."""
+    global _log
+    _log = file
+
+
+def note(text: str) -> None:
+    """Append a line to the log, if there is one, and print nothing."""
+    if _log is not None:
+        now = datetime.now().isoformat(sep=" ", timespec="seconds")
+        with suppress(OSError), _log.open("a", encoding="utf-8", errors="replace") as log:
+            log.write(f"{now}  {shown(text)}\n")
 
 
 def at_terminal() -> bool:

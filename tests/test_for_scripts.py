@@ -124,3 +124,18 @@ def test_bash_completes(
         ["bash", "-c", f"{script}\n{listed}\n{asked}"], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == list(completed)
+
+
+def test_a_run_logs_its_lines_in_the_results_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = folder / "run.log"
+    before = log.read_text(encoding="utf-8")
+    assert main(["run", *STUDY, "--force", "--results", str(folder)]) == 0
+    head, line = log.read_text(encoding="utf-8").removeprefix(before).splitlines()
+    assert "1 of 1 cells" in head
+    assert line.endswith(capsys.readouterr().err.strip())
+
+
+def test_a_run_without_cells_to_run_logs_nothing(folder: Path) -> None:
+    before = (folder / "run.log").read_text(encoding="utf-8")
+    assert main(["run", *STUDY, "--results", str(folder)]) == 0
+    assert (folder / "run.log").read_text(encoding="utf-8") == before

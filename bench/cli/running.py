@@ -70,7 +70,7 @@ class Run:
             "retry": args.retry == "failed",
             "force": args.force,
             "contract": not args.no_contract,
-            "progress": not self.quiet,
+            "progress": True,
             "isolation": Isolation(args.in_process, args.timeout, args.memory),
         }
 
