@@ -9,16 +9,20 @@ May import: printing.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 from bench.printing import Steering, shown
 
+QUIET = "BENCH_QUIET"  # the variable that silences progress, in workers and children too
 _ERASE = "\r\x1b[K"
 _PAUSE = 0.1  # seconds between two lines at a terminal: nobody reads faster, and work must not wait for it
 _RARELY = 30.0  # and elsewhere
@@ -33,6 +37,7 @@ class _Display(threading.local):
 
 
 _display = _Display()
+_log: Path | None = None
 _relayed: Callable[[str], None] | None = None  # in a child process: shows a text on its parent's line
 
 
@@ -145,19 +150,41 @@ def passes(stage: str, count: int) -> Iterator[int]:
 
 
 def say(text: str) -> None:
-    """Print a line that stays, in place of the one that is rewritten."""
+    """Print a line that stays, in place of the one that is rewritten, and log it.
+
+    Nothing is printed where BENCH_QUIET is set.
+    """
+    note(text)
+    if os.environ.get(QUIET):
+        return
     _write((_ERASE if at_terminal() else "") + shown(text) + "\n")
+
+
+def log_to(file: Path | None) -> None:
+    """From now on append lines that stay to ``file`` too, each with its time."""
+    global _log
+    _log = file
+
+
+def note(text: str) -> None:
+    """Append a line to the log, if there is one, and print nothing."""
+    if _log is not None:
+        now = datetime.now().isoformat(sep=" ", timespec="seconds")
+        with suppress(OSError), _log.open("a", encoding="utf-8", errors="replace") as log:
+            log.write(f"{now}  {shown(text)}\n")
 
 
 def at_terminal() -> bool:
     """Whether a line can be rewritten."""
-    return _relayed is not None or sys.stderr.isatty()
+    return not os.environ.get(QUIET) and (_relayed is not None or sys.stderr.isatty())
 
 
 def _rewrite(text: str) -> None:
+    if not at_terminal():
+        return
     if _relayed is not None:
         _relayed(text)
-    elif at_terminal():
+    else:
         room, text = shutil.get_terminal_size().columns - 1, shown(text)
         _write(_ERASE + (text if len(text) <= room else f"…{text[1 - room :]}"))  # the end tells most
 

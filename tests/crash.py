@@ -190,7 +190,7 @@ class Place:
         files = {}
         for path in sorted(self.folder.rglob("*")):
             name = path.relative_to(self.folder)
-            if path.is_file() and "__pycache__" not in name.parts:
+            if path.is_file() and name.name != "run.log" and "__pycache__" not in name.parts:
                 files[str(name)] = "" if name.parts[0] in _NAMED else _digest(path)
         return files
 

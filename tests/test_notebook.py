@@ -65,6 +65,5 @@ def test_the_page_runs_in_a_kernel(tmp_path: Path) -> None:
     pytest.importorskip("ipykernel")
     execute = runpy.run_path(str(PAGE.with_suffix(".py")))["execute"]
     page = execute(PAGE, tmp_path)
-    assert [cell.execution_count for cell in page.cells if cell.cell_type == "code"] == list(
-        range(1, len(cells()) + 1)
-    )
+    counts = [cell.execution_count for cell in page.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(cells()) + 1))

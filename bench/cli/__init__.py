@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         ablate,
         archive,
         check,
+        completion,
         data,
         doctor,
         indexing,
@@ -121,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = Commands(parser)
     for module in (
         *(run, report, serve, ablate, tune, table, models, indexing),
-        *(archive, leaderboard, listing, data, doctor, check),
+        *(archive, leaderboard, listing, data, doctor, check, completion),
     ):
         module.add_commands(commands, common)
     parser.epilog = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     verify.add_argument(
         "--seed", type=options.whole, default=0, metavar="N", help="seed of the draw (default: 0)"
     )
+    output.add_json(verify)
     _add_data(verify)
     verify.set_defaults(execute=_verify)
 
@@ -140,11 +142,34 @@ def _compare(args: argparse.Namespace) -> int:
     return 0
 
 
+def _verify_json(args: argparse.Namespace) -> int:
+    """The same for scripts; the exit code says it, too."""
+    from bench.archive import unpack, verify
+    from bench.storing.store import Store
+    from bench.study.study import data_folder
+
+    with unpack.opened(args.folder) as folder:
+        store = Store(folder)
+        checked, again = verify.check(store), []
+        if args.rerun is not None:
+            root = data_folder(args.data_root)
+            again = list(verify.rerun(store, cells=args.rerun, seed=args.seed, data_root=root))
+    sound = checked.sound and not any(verdict.differences for verdict in again)
+    rerun = [
+        {"cell": str(v.spec), "key": v.spec.key, "differences": v.differences, "remarks": v.remarks}
+        for v in again
+    ]
+    output.print_json({"sound": sound, **asdict(checked), "rerun": rerun})
+    return 0 if sound else 1
+
+
 def _verify(args: argparse.Namespace) -> int:
     from bench.archive import unpack, verify
     from bench.storing.store import Store
     from bench.study.study import data_folder
 
+    if args.json:
+        return _verify_json(args)
     with unpack.opened(args.folder) as folder:
         if folder != args.folder:
             print(f"all files match the manifest of {args.folder}")

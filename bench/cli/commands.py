@@ -12,6 +12,7 @@ GROUPS = {
     "folders": ("status", "rescore", "compare", "verify", "publish", "leaderboard", "merge", "export"),
     "data": ("data", "doctor"),
     "plugins": ("check", "new"),
+    "shell": ("completion",),
 }
 
 
@@ -40,6 +41,13 @@ class Commands:
             name, parents=list(parents), description=text, epilog=epilog
         )
         return parser
+
+    def options(self) -> dict[str, list[str]]:
+        """The options of every command."""
+        return {
+            name: [option for action in parser._actions for option in action.option_strings]
+            for name, parser in self._parsers.choices.items()
+        }
 
     def overview(self) -> str:
         """Every command with its line of help, by purpose."""

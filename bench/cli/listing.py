@@ -6,9 +6,9 @@ import argparse
 import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench.cli import options
+from bench.cli import options, output
 from bench.plugins import registry
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         "list", parents=[common], help="list what is available", epilog="example: bench list methods"
     )
     listing.add_argument("what", choices=[*PLUGINS, "schedules"])
+    output.add_json(listing)
     options.add_plugin_files(listing)
     listing.set_defaults(execute=_list)
 
@@ -41,6 +42,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the data files, for a dataset that needs them",
     )
+    output.add_json(info)
     options.add_plugin_files(info)
     info.set_defaults(execute=_info)
 
@@ -52,6 +54,9 @@ def _list(args: argparse.Namespace) -> int:
         rows = [row for entry in registry.listings("metric") for row in _metric_rows(entry)]
     else:
         rows = [_row(entry) for entry in registry.listings(PLUGINS[args.what])]
+    if args.json:
+        output.print_json([{"name": name, "summary": text} for name, text in rows])
+        return 0
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         print(f"{name:{width}}  {text}")
@@ -82,11 +87,33 @@ def _metric_rows(entry: registry.Listing) -> Iterator[tuple[str, str]]:
 
 def _info(args: argparse.Namespace) -> int:
     kind, name = options.plugin_of(args.name)
+    if args.json:
+        output.print_json(_described(kind, name))
+        return 0
     if kind == "dataset":
         return _dataset(args)
     describe = {"method": _method, "report": _report, "metric": _metric, "encoder": _encoder}
     print("\n".join(describe[kind](name)))
     return 0
+
+
+def _described(kind: str, name: str) -> dict[str, Any]:
+    """A plugin for scripts: its kind, name, file, description and parameters."""
+    from bench.contract.params import parameters
+    from bench.reporting.options import declared
+
+    [entry] = [entry for entry in registry.listings(kind) if entry.name == name]
+    known: Mapping[str, Parameter] = {}
+    doc = entry.summary
+    if kind != "metric":
+        plugin = registry.get(kind, name)
+        doc = registry.docstring(plugin)
+        known = declared(name) if kind == "report" else parameters(plugin)
+    shown = [
+        {"name": p.name, "default": p.default, "expects": p.expects, "doc": p.doc} for p in known.values()
+    ]
+    about = {"kind": kind, "name": name, "origin": entry.origin, "file": entry.path, "doc": doc}
+    return {**about, "parameters": shown}
 
 
 def _metric(name: str) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bench.records import RunSpec
     from bench.reporting.figures import Figure
     from bench.reporting.references import Reference
     from bench.reporting.tables import Table
@@ -34,6 +37,34 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write to this file instead of printing; its suffix is the format",
     )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add --json, for scripts."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+
+
+def print_json(value: Any) -> None:
+    """Print plain data as JSON; a number that is not finite is null."""
+    print(json.dumps(_finite(value), ensure_ascii=False, indent=1, default=str))
+
+
+def cell(spec: RunSpec, state: str, reason: str) -> dict[str, object]:
+    """One cell for scripts: its key, its state, and everything that its spec has."""
+    method, dataset = spec.selectors
+    same = ("bits", "seed", "database", "pool", "val", "evaluate", "labelled", "paired", "train")
+    axes = {name: getattr(spec, name) for name in same}
+    about = {"key": spec.key, "method": method, "dataset": dataset, "schedule": str(spec.schedule)}
+    return {**about, **axes, "state": state, "reason": reason}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def add_ours(parser: argparse.ArgumentParser) -> None:

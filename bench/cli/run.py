@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bench.cli import options, output, running
+from bench.progress import duration
 
 if TYPE_CHECKING:
     from bench.cli.cells import Cell
@@ -31,7 +33,12 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep every trained model for `bench encode`; finished cells without one run again",
     )
-    run.set_defaults(execute=_run)
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="run nothing; show what would run and its cost, as bench plan",
+    )
+    run.set_defaults(execute=_run, cells=False, probe=None, json=False)
 
     plan = commands.add_parser(
         "plan",
@@ -41,6 +48,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     options.add_study(plan)
     options.add_shard(plan)
+    output.add_json(plan)
     plan.add_argument("--cells", action="store_true", help="list every cell")
     plan.add_argument(
         "--jobs", type=options.whole, metavar="N", help="cells at once (default: one on each core)"
@@ -61,6 +69,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     options.add_results(status)
     options.add_plugin_files(status)
+    output.add_json(status)
     status.add_argument("--cells", action="store_true", help="list every cell")
     status.set_defaults(execute=_status)
 
@@ -68,6 +77,8 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     from bench.running import sweep
 
+    if args.dry_run:
+        return _plan(args)
     study, run = options.study_of(args), running.Run(args)
     results = sweep.run(study, keep_models=args.keep_models, **run.how)
     output.show(results.table())
@@ -81,15 +92,34 @@ def _plan(args: argparse.Namespace) -> int:
     parts = [(title, study, sweep.survey(study, cells)) for title, study, cells in _parts(args)]
     due = [(study, [one.cell for one in surveyed if one.due()]) for _, study, surveyed in parts]
     budget = {} if args.probe is None else {"budget": args.probe}
-    for (title, study, surveyed), cost in zip(parts, estimate.costs(due, **budget), strict=True):
+    costs = estimate.costs(due, **budget)
+    if args.json:
+        output.print_json(
+            [
+                {
+                    "title": title.removesuffix(": "),
+                    "jobs": study.jobs,
+                    **asdict(cost),
+                    "cells": _plain(surveyed),
+                }
+                for (title, study, surveyed), cost in zip(parts, costs, strict=True)
+            ]
+        )
+        return 0
+    for (title, study, surveyed), cost in zip(parts, costs, strict=True):
         print(overview(title, _counted(surveyed)))
         for line in _cells_of(surveyed) if args.cells else ():
             print(f"  {line}")
         if any(one.due() for one in surveyed):
-            seconds = f"{'' if cost.complete else 'at least '}{cost.seconds:.0f} s"
-            print(f"estimated: {seconds} with {study.jobs} job(s), {cost.megabytes:.0f} MB per job")
+            took = f"{'' if cost.complete else 'at least '}{duration(cost.seconds)}"
+            print(f"estimated: {took} with {study.jobs} job(s), {cost.megabytes:.0f} MB per job")
             print(f"           ({cost.basis})")
     return 0
+
+
+def _plain(surveyed: Sequence[Surveyed]) -> list[dict[str, object]]:
+    """The cells of a plan for scripts."""
+    return [output.cell(one.cell.spec, one.status, one.reason) for one in surveyed]
 
 
 def _parts(args: argparse.Namespace) -> list[tuple[str, Study, list[PlannedCell]]]:
@@ -134,6 +164,12 @@ def _status(args: argparse.Namespace) -> int:
     store = options.store_of(args)
     records = distinct(options.records_of(store))
     stale = stale_reasons(records)
+    if args.json:
+        states = {r.spec.key: ("stale", stale[r.spec.key]) for r in records if r.spec.key in stale}
+        output.print_json(
+            [output.cell(r.spec, *states.get(r.spec.key, (r.status, r.reason))) for r in records]
+        )
+        return 0
     cells = [
         Cell(
             s.method_shown or s.method,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO, TypedDict
 
+from bench import progress
 from bench.cli import options
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def add_how(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="address of the Dask or Ray scheduler; with slurm, options of sbatch: partition=gpu,time=120",
     )
+    how.add_argument("--quiet", action="store_true", help="print results only, and no progress")
     how.add_argument("--retry", choices=["failed"], help="run failed cells again")
     how.add_argument("--force", action="store_true", help="run every cell again")
     how.add_argument(
@@ -64,7 +67,9 @@ class Run:
     def __init__(self, args: argparse.Namespace) -> None:
         from bench.running.hosts import Isolation
 
-        self.started = time.perf_counter()
+        self.started, self.quiet = time.perf_counter(), args.quiet
+        if self.quiet:
+            os.environ[progress.QUIET] = "1"  # which workers inherit
         self.how: How = {
             "retry": args.retry == "failed",
             "force": args.force,
@@ -79,5 +84,6 @@ class Run:
         statuses = Counter(record.status for record in results.records)
         counts = ", ".join(f"{statuses[s]} {s}" for s in ("ok", "skipped", "failed") if statuses[s])
         line = f"{len(results.records)} cells ({counts}) in {took:.1f} s; stored in {study.results_folder}"
-        print(f"\n{line}", file=file)
+        if not self.quiet:
+            print(f"\n{line}", file=file)
         return 1 if statuses["failed"] else 0

@@ -50,6 +50,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     )
     options.add_items(table)
     output.add_output(table)
+    output.add_json(table)
     output.add_print(table)
     add_filters(table)
     table.set_defaults(execute=_table)
@@ -91,7 +92,19 @@ def _table(args: argparse.Namespace) -> int:
         records, stale=stale_reasons(records), arrays=store.arrays, indexes=store.index, items=args.items
     )
     cited = results.citations() if output.is_latex(args) else {}
+    if args.json:
+        return _as_json(_tables(results, args), args)
     output.give_out([_ours(made, args.ours) for made in _tables(results, args)], args, cited)
+    return 0
+
+
+def _as_json(made: Sequence[Table | Figure], args: argparse.Namespace) -> int:
+    """Print the plain numbers of tables and figures, with their titles."""
+    from bench.errors import ParameterError
+
+    if args.out is not None or args.format is not None:
+        raise ParameterError("--json prints the numbers of a table; leave out --out and --format.")
+    output.print_json([{"title": one.title, "data": list(one.data)} for one in made])
     return 0
 
 

@@ -18,10 +18,11 @@ from typing import Any, Unpack
 
 import numpy as np
 
+import bench
 from bench import models, threads
 from bench.errors import ParameterError
 from bench.plugins import registry
-from bench.progress import Task, say
+from bench.progress import Task, log_to, note, say
 from bench.records import SINCE, RunRecord
 from bench.results import Results
 from bench.running import backends, contracts
@@ -37,6 +38,7 @@ from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
 from bench.study.study import Study
 
+LOG = "run.log"  # in the results folder
 _PAUSE = 0.2, 5.0  # seconds between two looks at cells that other runs compute: at first, and at most
 
 
@@ -89,7 +91,8 @@ def run(
     ``retry`` runs failed cells again, ``force`` all cells. Methods that are not built in are checked first,
     once for every version (:mod:`bench.running.contracts`): what they fail is marked wherever their numbers
     are shown, as it is with ``contract=False``, which checks nothing. ``progress`` prints a line for each
-    cell on standard error. Cells run in processes of their own, within the limits of ``isolation``.
+    cell on standard error, and appends it to ``run.log`` in the results folder. Cells run in processes of
+    their own, within the limits of ``isolation``.
     ``keep_models`` keeps the trained model of every cell beside its record (:func:`bench.load`); finished
     cells without one are run again.
     """
@@ -151,6 +154,8 @@ def complete(
         for one in surveyed
         if one.due(retry=retry, force=force) or (keep_models and _lacks_model(one, store))
     ]
+    log_to(store.folder / LOG if progress and due else None)
+    note(f"hashbench {bench.__version__}: {len(due)} of {len(cells)} cells, {study.jobs} at once")
     if progress and title and due:
         say(f"{title}: {len(due)} of {len(cells)} cells are run first")
     if progress:
