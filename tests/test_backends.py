@@ -33,6 +33,11 @@ def records(folder: Path) -> list[Path]:
     return sorted(folder.glob("[!.]*.json"))
 
 
+def environment(folder: Path) -> dict[str, str]:
+    root = str(Path(__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": root, "BENCH_CACHE": str(folder / "cache")}
+
+
 class Job:
     """A job of submitit that has ended, or died."""
 
@@ -112,8 +117,7 @@ def cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.P
     file = folder / "scheduler.json"
     about = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0", "--no-dashboard"]
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    root = str(Path(__file__).parents[1])
-    quiet["env"] = {**os.environ, "PYTHONPATH": root, "BENCH_CACHE": str(folder / "cache")}
+    quiet["env"] = environment(folder)
     processes = [subprocess.Popen([*DASK, *about, "--scheduler-file", str(file)], **quiet)]
     try:
         for _ in range(workers):
@@ -136,7 +140,7 @@ def sweep(folder: Path, address: str, seeds: str) -> subprocess.Popen[str]:
             folder / "r", "--methods", "slow", "--seeds", seeds, "--backend", "dask", "--scheduler", address
         ),
         cwd=folder,
-        env={**os.environ, "BENCH_CACHE": str(folder / "cache")},
+        env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
