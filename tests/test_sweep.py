@@ -462,3 +462,19 @@ def test_arrays_that_another_process_may_be_about_to_name_stay(tmp_path: Path) -
     fresh.write_bytes(b"x")
     bench.run(**options(tmp_path))
     assert fresh.exists()
+
+
+def test_a_cell_is_stored_while_another_of_its_pass_still_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, seen = tmp_path / "counts", list[str]()
+    monkeypatch.setenv("COUNTS", str(counts))
+    plain = Store.write
+
+    def write(store: Store, record: RunRecord, arrays: Any, model: bytes = b"") -> RunRecord:
+        seen.append(counts.read_text())
+        return plain(store, record, arrays, model)
+
+    monkeypatch.setattr(Store, "write", write)
+    bench.run(**options(tmp_path, methods="counts", bits="8,16", jobs=1), contract=False)
+    assert ["ended 16" in text for text in seen] == [False, True]

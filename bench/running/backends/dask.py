@@ -30,6 +30,19 @@ class Dask:
     jobs: int
 
     def run(self, calls: Sequence[Call]) -> Iterator[Any]:
+        from distributed import CancelledError, KilledWorker
+
+        try:
+            yield from self._run(calls)
+        except CancelledError as error:  # of every call, once the connection is gone
+            raise self._lost() from error
+        except KilledWorker as error:
+            raise LostError(
+                "a pass killed every Dask worker that ran it, most likely because memory ran out. Finished "
+                "cells are kept: give the workers more memory and run again."
+            ) from error
+
+    def _run(self, calls: Sequence[Call]) -> Iterator[Any]:
         from distributed import wait
 
         waiting, queue = set[Any](), iter(calls)
@@ -42,23 +55,14 @@ class Dask:
                 wait(waiting, timeout=_LOOK, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 self._check()
-            done = {future for future in waiting if future.done()}
-            waiting -= done
-            for future in done:
-                yield self._result(future)
-
-    def _result(self, future: Any) -> Any:
-        from distributed import CancelledError, KilledWorker
-
-        try:
-            return future.result()
-        except CancelledError as error:
-            raise self._lost() from error
-        except KilledWorker as error:
-            raise LostError(
-                "cells killed every Dask worker that ran them, most likely because memory ran out. "
-                "Finished cells are kept: give the workers more memory and run again."
-            ) from error
+            for future in [one for one in waiting if one.done()]:
+                try:
+                    result = future.result(timeout=_PATIENCE)
+                except TimeoutError:  # a worker that died with the result: another computes it
+                    self._check()
+                    continue
+                waiting.remove(future)
+                yield result
 
     def _check(self) -> None:
         """Raise LostError if the scheduler does not answer, or no worker comes back to it."""
