@@ -112,7 +112,7 @@ def _index(args: argparse.Namespace) -> int:
             root = data_folder(args.data_root)
             made = measure(record, results, planner, root, kinds=both, most=args.queries)
             print(f"wrote {store.write_index(record, made)} ({at}/{len(cells)})", file=sys.stderr)
-    output.give_out([results.render("index")], args)
+    output.give_out([results.but().render("index")], args)
     return 0
 
 
