@@ -12,7 +12,7 @@ import pytest
 
 import bench
 from bench.archive.merge import merge
-from bench.cli import main
+from bench.cli import indexing, main
 from bench.errors import StoreError
 from bench.indexing import engines, measure
 from bench.plugins import registry
@@ -92,6 +92,10 @@ def test_an_exact_search_finds_every_nearest_item(folder: Path) -> None:
     exact = [s for s in index.searches if s.index in ("scan", "flat")]
     assert len(exact) == 4
     assert all(set(s.recall.values()) == {1.0} for s in exact)
+
+
+def test_one_list_of_kinds_serves_measuring_reading_and_asking() -> None:
+    assert tuple(engines.KINDS) == indexes.KINDS == indexing._KINDS
 
 
 def test_more_probes_find_no_less(folder: Path) -> None:
