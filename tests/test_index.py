@@ -12,7 +12,7 @@ import pytest
 
 import bench
 from bench.archive.merge import merge
-from bench.cli import main
+from bench.cli import indexing, main
 from bench.errors import StoreError
 from bench.indexing import engines, measure
 from bench.plugins import registry
@@ -92,6 +92,10 @@ def test_an_exact_search_finds_every_nearest_item(folder: Path) -> None:
     exact = [s for s in index.searches if s.index in ("scan", "flat")]
     assert len(exact) == 4
     assert all(set(s.recall.values()) == {1.0} for s in exact)
+
+
+def test_one_list_of_kinds_serves_measuring_reading_and_asking() -> None:
+    assert tuple(engines.KINDS) == indexes.KINDS == indexing._KINDS
 
 
 def test_more_probes_find_no_less(folder: Path) -> None:
@@ -221,3 +225,44 @@ def test_the_codes_of_another_dataset_are_refused(tmp_path: Path, capsys: pytest
     path.write_text(path.read_text().replace(record.data, "0" * len(record.data)))
     assert main(["index", str(tmp_path)]) == 2
     assert "synthetic is not the dataset of this run" in capsys.readouterr().err
+
+
+def test_the_commands_show_the_stored_facts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", str(folder), "--report", "index", "--option", "recall=0.5"]) == 0
+    assert "each index at the cheapest setting that reaches recall@10 ≥ 0.5" in capsys.readouterr().out
+    assert main(["choose", str(folder), "--recall", "0.5", "--latency", "9s", "--memory", "1MB"]) == 0
+    assert "take random_projection at 20 bits with " in capsys.readouterr().out
+    assert main(["cost", str(folder), "--inserts", "1e3/h"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "EXTRAPOLATED to 1e3/h inserts, 100/s queries, 1/day rehashes" in printed
+    assert "holds 720,000 items after the month" in printed
+
+
+def test_a_damaged_file_is_named_and_measured_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    _run(tmp_path)
+    words = ["index", str(tmp_path), "--index", "scan", "--queries", "3"]
+    assert main(words) == 0
+    path, before = _stored(tmp_path)
+    path.write_text("{")
+    assert main(["choose", str(tmp_path)]) == 2
+    assert f"{path}: it is cut short or not JSON" in caplog.text
+    assert "Run `bench index`" in capsys.readouterr().err
+    assert main(words) == 0
+    assert _stored(tmp_path)[1].arrays == before.arrays
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["choose", "--memory", "64"], "memory=64: expected a number above 0 with a unit (B, kB, MB)"),
+        (["choose", "--recall", "2"], "recall=2: expected a share above 0 and at most 1"),
+        (["cost", "--inserts", "1e6"], "inserts=1e6: expected a number per s, min, h, day, month"),
+    ],
+)
+def test_limits_and_rates_are_checked(
+    folder: Path, words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([words[0], str(folder), *words[1:]]) == 2
+    assert expected in capsys.readouterr().err

@@ -29,9 +29,13 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--index", default=",".join(_KINDS), metavar="KIND,...", help="kinds of index (default: %(default)s)"
     )
     index.add_argument(
-        "--queries", type=options.whole, default=1000, metavar="N", help="most queries (default: 1000)"
+        "--queries",
+        type=options.whole,
+        default=1000,
+        metavar="N",
+        help="queries of each cell, at most (default: 1000)",
     )
-    index.add_argument("--force", action="store_true", help="measure again what is measured")
+    index.add_argument("--force", action="store_true", help="measure finished cells again")
     index.add_argument("--data-root", default="", metavar="DIR", help="folder of the data files")
     output.add_output(index)
     index.set_defaults(execute=_index)
@@ -112,7 +116,7 @@ def _index(args: argparse.Namespace) -> int:
             root = data_folder(args.data_root)
             made = measure(record, results, planner, root, kinds=both, most=args.queries)
             print(f"wrote {store.write_index(record, made)} ({at}/{len(cells)})", file=sys.stderr)
-    output.give_out([results.render("index")], args)
+    output.give_out([results.but().render("index")], args)
     return 0
 
 

@@ -64,6 +64,7 @@ class Results:
         self.cast = tuple(label for label in labels if label not in self.references)
         self.contrasts, self.swept = tuple(contrasts), tuple(swept)
         self._describe, self._indexes = describe, indexes
+        self._measured: dict[str, IndexRecord | None] = {}
         self._methods: dict[str, type[Method] | None] = {}
         self._schedules: dict[str, str] = {}  # dataset → its default
 
@@ -110,7 +111,11 @@ class Results:
 
     def index(self, record: RunRecord) -> IndexRecord | None:
         """The measured indexes of a record's codes; None where `bench index` has not measured them."""
-        return self._indexes(record) if self._indexes and record.arrays else None
+        if self._indexes is None or not record.arrays:
+            return None
+        if record.spec.key not in self._measured:
+            self._measured[record.spec.key] = self._indexes(record)
+        return self._measured[record.spec.key]
 
     @cached_property
     def references(self) -> dict[str, str]:

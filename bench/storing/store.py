@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import shutil
 import time
 from collections import defaultdict
@@ -35,6 +36,7 @@ from bench.storing.reading import NewerRecordError, RecordError
 
 Stamp = tuple[int, int] | None  # of a record's file, which every writer replaces; None where there is none
 CellStatus = Literal["done", "skipped", "failed", "stale", "missing"]
+_log = logging.getLogger(__name__)
 _RECENT = 600.0  # seconds
 _BATCH = 32  # files that a thread reads at once: a task for each file would cost a seventh of the reading
 _SHOWN = 5  # files left out that are named one by one
@@ -147,9 +149,16 @@ class Store:
         return (self.folder / reading.file_name(spec)).with_suffix(".model")
 
     def index(self, record: RunRecord) -> IndexRecord | None:
-        """The measured indexes of a cell; None where there are none, or they are of earlier codes."""
+        """The measured indexes of a cell; None where there are none, or they are of earlier codes.
+
+        A file that cannot be used counts as missing, with a warning that says why.
+        """
         path = indexes.path(self.folder, record.spec)
-        stored = indexes.read(path) if path.exists() else None
+        try:
+            stored = indexes.read(path) if path.exists() else None
+        except StoreError as error:
+            _log.warning("%s", error)
+            return None
         return stored if stored is not None and stored.arrays == record.arrays else None
 
     def write_index(self, record: RunRecord, index: IndexRecord) -> Path:
