@@ -24,15 +24,26 @@ class Index:
     mode: Database
     train: Split
     clock: Clock
-    rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     packed: dict[Modality, Packed] = field(default_factory=dict)
     rewritten: int | None = None
+    _rows: list[Rows] = field(default_factory=list)
+
+    @property
+    def rows(self) -> Rows:
+        """Rows of all items; joined when read: joining at every chunk would copy all before it."""
+        if len(self._rows) != 1:
+            self._rows = [np.concatenate([np.empty(0, dtype=np.intp), *self._rows])]
+        return self._rows[0]
+
+    @rows.setter
+    def rows(self, rows: Rows) -> None:
+        self._rows = [rows]
 
     def arrive(self, method: Hasher, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
         """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
         known = len(self.rows) if refit else 0
         new = rows[known:]
-        self.rows = np.concatenate([self.rows, new])
+        self._rows.append(new)
         if self.mode == "reindexed" or not len(new):
             return  # refresh() encodes them with everything else
         for modality in MODALITIES:
