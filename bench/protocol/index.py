@@ -25,17 +25,35 @@ class Index:
     mode: Database
     train: Split
     clock: Clock
-    rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     packed: dict[Modality, Packed] = field(default_factory=dict)
     rewritten: int | None = None
-    written: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+    _rows: list[Rows] = field(default_factory=list)
+    _written: list[Rows] = field(default_factory=list)
+
+    @property
+    def rows(self) -> Rows:
+        """Rows of all items."""
+        return _joined(self._rows)
+
+    @rows.setter
+    def rows(self, rows: Rows) -> None:
+        self._rows = [rows]
+
+    @property
+    def written(self) -> Rows:
+        """The round of every item's code."""
+        return _joined(self._written)
+
+    @written.setter
+    def written(self, rounds: Rows) -> None:
+        self._written = [rounds]
 
     def arrive(self, method: Hasher, arrived: Chunk, rows: Rows, round_: int, *, refit: bool = False) -> None:
         """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
         known = len(self.rows) if refit else 0
         new = rows[known:]
-        self.rows = np.concatenate([self.rows, new])
-        self.written = np.concatenate([self.written, np.full(len(new), round_, dtype=np.intp)])
+        self._rows.append(new)
+        self._written.append(np.full(len(new), round_, dtype=np.intp))
         if self.mode == "reindexed" or not len(new):
             return  # refresh() encodes them with everything else
         for modality in MODALITIES:
@@ -107,3 +125,10 @@ class Index:
         if old is not None and new.dtype == np.uint64:
             changed = np.bitwise_count(old ^ new[:, : old.shape[1]]).sum(dtype=np.int64)
             self.rewritten = (self.rewritten or 0) + int(changed)
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    """The parts as one, joined when they are read: joining at every chunk would copy all before it."""
+    if len(parts) != 1:
+        parts[:] = [np.concatenate([np.empty(0, dtype=np.intp), *parts])]
+    return parts[0]
