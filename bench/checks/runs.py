@@ -20,7 +20,7 @@ SWEPT = {
     "one parameter": ("lambda1",),
     "two parameters": ("lambda1", "lambda2"),
 }  # of lcdh
-STUDIES = ("shuffled", "trained on half", "class-incremental", *SWEPT)
+STUDIES = ("shuffled", "trained on half", "class-incremental", "label noise", *SWEPT)
 CLASSES, QUERIES, CHUNK, ROUNDS = 4, 30, 40, 2
 NAMES = (
     *("map", "map:pessimistic", "map:optimistic", "chance", "map@50"),
@@ -42,8 +42,10 @@ def results(study: str = "shuffled", *, failed: bool = False) -> Results:
     stored: dict[str, Stored] = {}
     records = []
     train = "0.5" if study == "trained on half" else "all"
-    for (method, params), bits, seed in itertools.product(cells, (16, 32), (0, 1)):
-        record, stored[record.spec.key] = _run(replace(_spec(method, bits, seed, order, params), train=train))
+    noises = ("none", "sym:0.4") if study == "label noise" else ("none",)
+    for (method, params), bits, seed, noise in itertools.product(cells, (16, 32), (0, 1), noises):
+        spec = replace(_spec(method, bits, seed, order, params), train=train, noise=noise)
+        record, stored[record.spec.key] = _run(spec)
         records.append(record)
     if failed:
         spec = replace(_spec("olsh", 16, 0, order, {}), train=train)
