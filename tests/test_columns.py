@@ -70,6 +70,8 @@ def test_the_error_names_both_records() -> None:
     ("one", "two"),
     [
         ({}, {"dataset": "fashion"}),
+        ({}, {"unseen_classes": 0.25}),
+        ({"unseen_classes": 0.25}, {"unseen_classes": 0.25, "seed": 1}),
         ({}, {"dataset_params": {"seed": 1}}),
         ({"val": 10}, {"val": 10, "seed": 1}),
         ({"val": 10}, {"val": 20}),

@@ -29,7 +29,10 @@ SWEPT = {
     "one parameter": ("lambda1",),
     "two parameters": ("lambda1", "lambda2"),
 }  # of lcdh
-STUDIES = ("shuffled", "trained on half", "class-incremental", "wiki", *SWEPT)  # on Wiki papers have numbers
+STUDIES = (  # on Wiki papers have numbers
+    *("shuffled", "trained on half", "class-incremental", "label noise", "wiki"),
+    *SWEPT,
+)
 CLASSES, QUERIES, CHUNK, ROUNDS = 4, 30, 40, 2
 NAMES = (
     *("map", "map:pessimistic", "map:optimistic", "chance", "map@50"),
@@ -52,8 +55,9 @@ def results(study: str = "shuffled", *, failed: bool = False) -> Results:
     records = []
     train = "0.5" if study == "trained on half" else "all"
     dataset = "wiki" if study == "wiki" else "synthetic"
-    for (method, params), bits, seed in itertools.product(cells, (16, 32), (0, 1)):
-        spec = replace(_spec(method, bits, seed, order, params), train=train, dataset=dataset)
+    noises = ("none", "sym:0.4") if study == "label noise" else ("none",)
+    for (method, params), bits, seed, noise in itertools.product(cells, (16, 32), (0, 1), noises):
+        spec = replace(_spec(method, bits, seed, order, params), train=train, dataset=dataset, noise=noise)
         record, stored[spec.key] = _run(spec)
         records.append(record)
     if failed:

@@ -43,6 +43,7 @@ _TEXT = {
     "noise": f"wrong labels of training items: none, {', '.join(NOISES)}",
     "rehash": f"when old items of a reindexed database are encoded again: always, {', '.join(REHASHES)}",
     "delay": "rounds that labels arrive after their items: 0, or 0,1,4",
+    "unseen_classes": "share of classes kept out of training, whose items are the queries: 0, or 0,0.25",
     "evaluate": "rounds to evaluate: last, all or every:K",
     "directions": f"query and database modality: {', '.join(DIRECTIONS)} (default i2t,t2i)",
     "device": "device of torch methods: cpu, cuda, cuda:1",

@@ -52,7 +52,8 @@ def _levels(record: RunRecord) -> Iterator[tuple[tuple[object, ...], str, float]
 def _searched(record: RunRecord, entry: RoundRecord, part: str) -> tuple[object, ...]:
     """Everything that decides which items a part of the database holds, and which queries search it."""
     spec = record.spec
-    data = spec.dataset_label, record.data, _carved(spec)
+    held = (spec.unseen_classes, spec.seed) if spec.unseen_classes else ()  # decide the queries
+    data = spec.dataset_label, record.data, _carved(spec), held
     if part == "all" and entry is record.rounds[-1] and not _carved(spec):
         return data
     return (*data, str(spec.schedule), spec.seed, entry.round, *((part, spec.train) if part != "all" else ()))
