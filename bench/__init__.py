@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bench.api import param as param
     from bench.api import sign as sign
     from bench.checks.suite import check_method as check_method
+    from bench.data.memory import arrays as arrays
     from bench.models import load as load
     from bench.results import Results as Results
     from bench.running.sweep import run as run
@@ -47,6 +48,7 @@ _API = (
 _HOMES = {
     **dict.fromkeys(_API, "bench.api"),
     "Results": "bench.results",
+    "arrays": "bench.data.memory",
     "check_method": "bench.checks.suite",
     "load": "bench.models",
     "metrics": "bench.metrics",

@@ -6,6 +6,7 @@ BenchError                 printed without a traceback, exit code 2
 ├── DataError              a file, an array or a split that cannot be used
 ├── ContractError          a plugin that breaks bench.contract
 ├── StoreError             a results folder that cannot be read or written
+├── LostError              workers that are gone or out of reach: exit code 1, since the input is good
 └── FileError              a file that cannot be used, with the reason alone in ``reason``
 
 Every message says, in this order: the thing, the fact, what was expected, the fix.
@@ -21,7 +22,9 @@ from pathlib import Path
 
 
 class BenchError(Exception):
-    """Base of all errors that are the input's fault and not the program's."""
+    """Base of all errors that are not the program's fault, but the input's or that of the machines."""
+
+    exit_code = 2
 
 
 MANY = 50  # known names, beyond which only the nearest are listed: timm has over a thousand
@@ -63,6 +66,12 @@ class ContractError(BenchError):
 
 class StoreError(BenchError):
     """A results folder that cannot be read or written."""
+
+
+class LostError(BenchError):
+    """Workers that are gone or out of reach: a cluster without a scheduler, a killed job."""
+
+    exit_code = 1
 
 
 class FileError(BenchError):

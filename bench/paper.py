@@ -106,6 +106,7 @@ def collect(document: Document, how: Mapping[str, Any] | None, items: str = "uns
         arrays = evidence.setdefault(store.folder, Evidence(store.arrays))
         describe = describer(planner, study.data_folder)
         more: dict[str, Any] = {"stale": stale, "arrays": arrays, "describe": describe, "items": items}
+        more["indexes"] = store.index
         found.append((section, Results(records, **more, **offers), without))
     cast = [label for _, results, _ in found for label in results.cast]
     return [Part(section=s, results=results.but(cast=cast), lacking=w) for s, results, w in found]

@@ -88,10 +88,10 @@ class Task:
         self._show()
 
     def finish(self, text: str) -> None:
-        """End a step with a line that stays: ``[3/12] text  (8 s left)``."""
+        """End a step with a line that stays: ``[3/12] text  (8 min left)``."""
         self.done += 1
         count = f"{self.done:{len(str(self.total))}}/{self.total}"
-        say(f"[{count}] {text}  ({self.left:.0f} s left)")
+        say(f"[{count}] {text}  ({duration(self.left)} left)")
 
     @property
     def rate(self) -> float:

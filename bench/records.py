@@ -27,9 +27,24 @@ ORDERS = {
     "stored": "chunks of SIZE items in the order of the dataset, for data that come in a meaningful order",
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
 }
-SINCE = {"labelled": 1.0, "paired": 1.0, "train": "all"}  # newer fields: a key has them where they are set
+# Newer fields: a key has them where they are set.
+SINCE: dict[str, Any] = {
+    "labelled": 1.0,
+    "paired": 1.0,
+    "train": "all",
+    "noise": "none",
+    "rehash": "always",
+    "delay": 0,
+    "unseen_classes": 0.0,
+}
 SHOWN = ("method_shown", "dataset_shown")  # fields of a spec that are no part of its key
 AXES = ("schedule", "database", "pool", *SINCE)  # what a variant or a grid may set beside parameters
+MEANINGS = {  # of the axes that disturb a stream
+    "rehash": "says when old items are encoded again; new ones are encoded when they arrive",
+    "unseen_classes": "share of classes kept out of training; queries are of these classes alone",
+    "delay": "rounds that labels arrive after their items; supervised methods wait for them",
+    "noise": "labels of training items are wrong; relevance follows from the true ones",
+}
 DATABASES = {
     "reindexed": "after every round the current hash functions encode all items seen so far",
     "frozen": "an item is encoded when it arrives, and never again",
@@ -104,7 +119,10 @@ class RunSpec:
     ``train`` says how many of the arriving items methods are trained on: ``all``, a share such as
     ``0.5``, or a number over the stream such as ``10000``; the others only enter the database.
     ``labelled`` and ``paired`` are the shares of training items whose labels, and whose two
-    modalities, a method is shown.
+    modalities, a method is shown. ``noise`` gives some of them wrong labels. Items of
+    a share of ``unseen_classes`` are never trained on, and all queries are of these classes. With ``delay``
+    labels arrive that many rounds after their items. ``rehash`` says when database items are encoded again
+    where codes are reindexed, by :mod:`bench.protocol.rehash`.
     """
 
     method: str
@@ -122,6 +140,10 @@ class RunSpec:
     labelled: float = 1.0
     paired: float = 1.0
     train: str = "all"
+    noise: str = "none"  # none | sym:RATE | swap:RATE | pair:RATE
+    rehash: str = "always"  # always | every:K | budget:BITS | trigger:GAIN
+    delay: int = 0  # rounds
+    unseen_classes: float = 0.0
     method_shown: str = field(default="", compare=False)  # names that the user gave, no part of the key
     dataset_shown: str = field(default="", compare=False)
 
@@ -148,6 +170,17 @@ class RunSpec:
     def selectors(self) -> tuple[str, str]:
         """Method and dataset as they are selected on the command line, whatever they are shown as."""
         return selector(self.method, self.params), selector(self.dataset, self.dataset_params)
+
+    @property
+    def divided(self) -> bool:
+        """Whether some items of the database are kept out of training, so that scores have parts."""
+        return self.train != "all" or self.unseen_classes > 0
+
+    @property
+    def disturbed(self) -> dict[str, str]:
+        """The axes that disturb the stream, where they are set, each with its value and meaning."""
+        values = {name: getattr(self, name) for name in MEANINGS}
+        return {k: f"{v}: {MEANINGS[k]}" for k, v in values.items() if v != SINCE[k]}
 
     @property
     def sees_future(self) -> bool:
@@ -316,6 +349,48 @@ class CurveRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRecord:
+    """One index over the database codes of a cell, measured at one setting in one direction.
+
+    ``recall`` and ``precision`` map k, as text, to a mean over queries: the share of the k returned items
+    that are no farther than the k-th nearest, and the share that are relevant. Seconds are wall clock, on one
+    thread; ``p50`` and ``p99`` are those of a query that is asked alone, for 100 items or all.
+    """
+
+    direction: Direction
+    index: str  # scan, flat, ivf, hnsw or multihash
+    setting: str  # "nprobe=8"; "" for an exact search
+    recall: Mapping[str, float]
+    precision: Mapping[str, float]
+    p50: float
+    p99: float
+    rates: Mapping[str, float]  # threads → queries per second, asked together
+    bytes_per_item: float  # of the index, with ids
+    build_seconds: float  # training, if any, and adding every item
+    add_seconds: float  # adding the last chunk alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexRecord:
+    """The indexes of one cell, as ``bench index`` measured them on one machine."""
+
+    arrays: str  # the file of the codes that were searched
+    items: int
+    queries: int
+    chunk: int  # items that ``add_seconds`` are for
+    clip_recall: Mapping[
+        Direction, Mapping[str, float]
+    ]  # direction → k → recall of the view clip's nearest k
+    searches: tuple[SearchRecord, ...]
+    environment: Mapping[str, str | int | float | bool | None]
+    schema: int = SCHEMA
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> IndexRecord:
+        return cls(**{**stored, "searches": tuple(SearchRecord(**s) for s in stored["searches"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """The outcome of a cell: its rounds, or the reason why it has none."""
 
@@ -358,7 +433,7 @@ class RunRecord:
 
     def over(self, part: str) -> RunRecord:
         """The same record with its scores over a part of the database, a key of PARTS, if it has parts."""
-        if self.spec.train == SINCE["train"] or part == self.part:
+        if not self.spec.divided or part == self.part:
             return self
         return replace(self, part=part, rounds=tuple(r.over(part, self.part) for r in self.rounds))
 

@@ -70,7 +70,7 @@ class DeepMethod(Method):
 
         labels = torch.tensor(items.labels, dtype=torch.float32, device=self.device).split(self.batch)
         outputs = self._outputs(net, items.image), self._outputs(net, items.text)
-        for image, text, y in zip(*outputs, labels, strict=True):
+        for image, text, y in zip(*outputs, labels, strict=False):  # no items: split() gives an empty part
             alike = (y @ y.T > 0).float()
             alike /= alike.sum(dim=1, keepdim=True).clamp(min=1)
             near = image @ text.T / self.bits**0.5
@@ -78,13 +78,16 @@ class DeepMethod(Method):
 
     def _outputs(self, net: Any, batch: Batch) -> Iterator[Any]:
         """The outputs of a batch of items, mini-batch by mini-batch; pictures are decoded when needed."""
+        import torch
         from torch.utils.data import DataLoader
 
         if batch.pictures is not None:
-            for pixels in DataLoader(batch.pictures.mapped(self._preprocess), batch_size=self.batch):
+            own = torch.Generator()  # else the loader draws from torch's global one
+            pictures = batch.pictures.mapped(self._preprocess)
+            for pixels in DataLoader(pictures, batch_size=self.batch, generator=own):
                 yield net["image"](net["clip"].encode_image(pixels.to(self.device)))
         else:
-            for tokens in self._tokenizer(list(batch.texts)).split(self.batch):
+            for tokens in self._tokenizer(list(batch.texts or ())).split(self.batch):
                 yield net["text"](net["clip"].encode_text(tokens.to(self.device)))
 
     def _network(self) -> Any:

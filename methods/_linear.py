@@ -1,4 +1,4 @@
-"""Shared linear algebra: correlations between modalities, whitening, rotations."""
+"""Shared linear algebra: correlations between modalities, whitening, rotations, principal directions."""
 
 from __future__ import annotations
 
@@ -60,3 +60,23 @@ def itq(projected: Array, start: Array, *, iterations: int) -> Array:
         left, _, right = svd(dot(projected.T, codes), full_matrices=False, lapack_driver="gesvd")
         rotation = dot(left, right)
     return rotation
+
+
+def unit_rows(x: npt.NDArray[np.float32]) -> Array:
+    """Scale the rows of ``x`` (n, d) to length 1, in float64; zero rows stay zero."""
+    wide = np.asarray(x, dtype=np.float64)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    scaled: Array = wide / np.where(norms > 0, norms, 1.0)
+    return scaled
+
+
+def leading(gram: Array, count: int) -> Array:
+    """Return the eigenvectors (d, k) of the ``count`` largest eigenvalues (or of all), largest first."""
+    last = len(gram) - 1
+    vectors = eigh(gram, subset_by_index=(max(last + 1 - count, 0), last))[1]
+    return np.ascontiguousarray(vectors[:, ::-1])
+
+
+def spread(k: int, bits: int, rng: np.random.Generator) -> Array:
+    """Draw a random (k, bits) matrix with orthonormal columns or, if k < bits, orthonormal rows."""
+    return frame(k, bits, rng) if k <= bits else frame(bits, k, rng).T

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
-from scipy.linalg import eigh
 
 from bench.api import (
     MODALITIES,
@@ -26,7 +24,7 @@ from bench.api import (
     Variant,
     param,
 )
-from bench.methods._linear import frame, itq
+from bench.methods._linear import itq, leading, spread, unit_rows
 from bench.methods._online import Array, dot, linear_codes
 
 
@@ -72,36 +70,16 @@ class CLIPHash(Method):
         if len(chunk) > self.max_train:
             rows = self.rng.choice(len(chunk), self.max_train, replace=False)
             x = {m: v[rows] for m, v in x.items()}
-        unit = {m: _unit(v) for m, v in x.items()}
+        unit = {m: unit_rows(v) for m, v in x.items()}
         self.mean_: dict[Modality, Array] = {m: v.mean(axis=0) for m, v in unit.items()}
         if self.rotation == "random":
-            self.w_ = _spread(columns, self.bits, self.rng)
+            self.w_ = spread(columns, self.bits, self.rng)
             return
         both = np.concatenate([unit[m] - self.mean_[m] for m in MODALITIES])
-        components = _leading(dot(both.T, both), self.bits)
-        start = _spread(components.shape[1], self.bits, self.rng)
+        components = leading(dot(both.T, both), self.bits)
+        start = spread(components.shape[1], self.bits, self.rng)
         turn = itq(dot(both, components), start, iterations=self.iterations)
         self.w_ = dot(components, turn)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(_unit(batch.features), self.w_, self.mean_[modality] @ self.w_)
-
-
-def _unit(x: npt.NDArray[np.float32]) -> Array:
-    """Scale the rows of ``x`` (n, d) to length 1, in float64; zero rows stay zero."""
-    wide = np.asarray(x, dtype=np.float64)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    scaled: Array = wide / np.where(norms > 0, norms, 1.0)
-    return scaled
-
-
-def _leading(gram: Array, count: int) -> Array:
-    """Return the eigenvectors (d, k) of the ``count`` largest eigenvalues (or of all), largest first."""
-    last = len(gram) - 1
-    vectors = eigh(gram, subset_by_index=(max(last + 1 - count, 0), last))[1]
-    return np.ascontiguousarray(vectors[:, ::-1])
-
-
-def _spread(k: int, bits: int, rng: np.random.Generator) -> Array:
-    """Draw a random (k, bits) matrix with orthonormal columns or, if k < bits, orthonormal rows."""
-    return frame(k, bits, rng) if k <= bits else frame(bits, k, rng).T
+        return linear_codes(unit_rows(batch.features), self.w_, self.mean_[modality] @ self.w_)

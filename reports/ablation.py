@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bench.records import SINCE
 from bench.reporting import (
     CONFIDENCE,
     DIRECTION_NAMES,
@@ -84,8 +85,9 @@ def _settings(results: Results) -> list[Contrast]:
 
     def place(record: RunRecord) -> tuple[Any, ...]:
         s = record.spec
-        axes = (s.schedule, s.seed, s.database, s.pool, s.val, s.evaluate, s.labelled, s.paired, s.directions)
-        return (s.method, dataset_of(record), s.bits, *axes)
+        axes = (s.schedule, s.seed, s.database, s.pool, s.val, s.evaluate, s.directions)
+        newer = (getattr(s, name) for name in SINCE)
+        return (s.method, dataset_of(record), s.bits, *axes, *newer)
 
     plain = {place(r): r.spec.key for r in results if not r.spec.params}
     pairs: dict[str, dict[str, str]] = {}

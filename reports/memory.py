@@ -42,7 +42,7 @@ def render(results: Results) -> Table:
     Learned codes are those of cells with ``database=learned`` beside cells of the same study.
     Raises ParameterError where every cell was trained on all items.
     """
-    split = results.select(lambda r: r.spec.train != "all")
+    split = results.select(lambda r: r.spec.divided)
     if not split.records:
         raise ParameterError("no cell left items out of training. Run with --train 0.5.")
     parts = protocols(split, swept=("database",))

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.records import SINCE
 from bench.reporting import (
     STALE,
     Block,
@@ -25,7 +26,7 @@ from bench.reports import _published
 
 _DATASET, _BITS = "wiki", 32
 _SWEPT = ("database",)
-_PROTOCOL = ("schedule", "pool", "evaluate", "labelled", "paired", "data")
+_PROTOCOL = ("schedule", "pool", "evaluate", *SINCE, "data")
 _COLUMNS = (
     *(Column(name, align="left") for name in ("method", "year", "labels", "training")),
     *(Column(name, align="left") for name in ("database codes", "algorithm")),

@@ -60,9 +60,14 @@ def render(
     Parameters at their defaults come first. A star says that something differs, or cannot be shown
     to be the same.
     """
-    studied = tuple(dict.fromkeys(r.spec.dataset for r in results))
-    wanted = {"method": methods, "dataset": datasets or studied, "bits": bits}
+    studied = {r.spec.dataset for r in results}
+    wanted = {"method": methods, "dataset": datasets, "bits": bits}
     every = load()
+    if studied and not datasets:  # nuswide10 is a version of nuswide
+        wanted["dataset"] = tuple(
+            p.dataset for p in every if {p.dataset, p.dataset.rstrip("0123456789")} & studied
+        )
+        wanted["dataset"] = wanted["dataset"] or tuple(studied)
     chosen = [p for p in every if all(not w or str(getattr(p, name)) in w for name, w in wanted.items())]
     if not chosen:
         raise ParameterError(

@@ -21,7 +21,7 @@ from bench.reporting import (
     metric_title,
 )
 
-_MARKERS = {"frozen": "s", "reindexed": "o", "learned": "^"}
+_MARKERS = {"frozen": "s", "reindexed": "o", "learned": "^", "every": "v", "budget": "D", "trigger": "P"}
 
 
 def render(results: Results, *, metric: Metric = "map") -> Figure:
@@ -49,12 +49,22 @@ def render(results: Results, *, metric: Metric = "map") -> Figure:
             "against how often a stored bit was rewritten on average along the stream",
             "a point per method and database policy",
             *(f"{name}: {text}" for name, text in DATABASES.items()),
+            *(f"{policy}: old items are encoded again by this policy" for policy in _chosen(several)),
         ),
         curve=curve,
         draw=_draw,
         metric=metric,
-        swept=("database",),
+        swept=("database", "rehash"),
     )
+
+
+def _policy(record: RunRecord) -> str:
+    """The database, or the policy of rehashing where one is set."""
+    return record.spec.database if record.spec.rehash == "always" else record.spec.rehash
+
+
+def _chosen(results: Results) -> list[str]:
+    return sorted({_policy(r) for r in results} - {*DATABASES})
 
 
 def rewrites(record: RunRecord) -> float:
@@ -65,8 +75,9 @@ def rewrites(record: RunRecord) -> float:
 
 def _points(ran: Sequence[RunRecord], key: str) -> Curve:
     """A point per policy that was run, in the order of ``_MARKERS``."""
-    by_policy = {policy: [r for r in ran if r.spec.database == policy] for policy in _MARKERS}
-    run = {policy: mine for policy, mine in by_policy.items() if mine}
+    kinds = list(_MARKERS)
+    policies = sorted({_policy(r) for r in ran}, key=lambda p: (kinds.index(p.partition(":")[0]), p))
+    run = {policy: [r for r in ran if _policy(r) == policy] for policy in policies}
     x = [np.mean([rewrites(r) for r in mine]) for mine in run.values()]
     y = [np.mean([r.rounds[-1].metrics[key] for r in mine]) for mine in run.values()]
     return Curve(np.array(x), np.array(y), at=list(run))
@@ -81,7 +92,9 @@ def _draw(axis: Any, curves: Mapping[str, Curve], styles: Mapping[str, Look]) ->
     for label, curve in curves.items():
         axis.plot(curve.x, curve.y, linewidth=0.9, label=label, **styles[label].line)
         for policy, x, y in zip(curve.at, curve.x, curve.y, strict=True):
-            axis.plot([x], [y], marker=_MARKERS[policy], linestyle="none", **_fill(styles[label]))
-    for policy, marker in _MARKERS.items():
-        if any(policy in curve.at for curve in curves.values()):
-            axis.plot([], [], marker=marker, color="black", linestyle="none", label=policy)
+            axis.plot(
+                [x], [y], marker=_MARKERS[policy.partition(":")[0]], linestyle="none", **_fill(styles[label])
+            )
+    for policy in dict.fromkeys(policy for curve in curves.values() for policy in curve.at):
+        marker = _MARKERS[policy.partition(":")[0]]
+        axis.plot([], [], marker=marker, color="black", linestyle="none", label=policy)

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import settings
 
 import bench
 from bench import progress
@@ -26,16 +27,23 @@ DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[1] / ".." / "
 QUICK: dict[str, dict[str, Any]] = {
     "ckdh": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},
     "ckdh_clip": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 1},
+    "crovca": {"hidden": 32, "epochs": 2},
     "dcmh": {"hidden": 32, "epochs": 4},
     "dcmht": {"epochs": 1, "rate": 1e-2},
     "djsrh": {"hidden": 32, "epochs": 2},
     "lcdh": {"teacher_width": 32, "heads": 2, "teacher_epochs": 1},
+    "rshnl": {"hidden": 32, "epochs": 2},
+    "she": {"hidden": 32, "epochs": 2},
     "skdch": {"hidden": 32, "epochs": 4, "teacher_epochs": 2},
     "ucch": {"hidden": 32, "epochs": 2, "negatives": 64},
     "ukd": {"hidden": 32, "teacher_hidden": 32, "epochs": 4, "teacher_epochs": 4},
 }
 SIBLINGS = {"ckdh_online": "ckdh", "skdch_online": "skdch", "ukd_online": "ukd"}
 SIBLINGS |= {"lcdh_clip": "lcdh", "lcdh_fused": "lcdh"}
+
+
+settings.register_profile("bench", deadline=None)  # a busy machine fails no test
+settings.load_profile("bench")
 
 
 def pytest_configure(config: pytest.Config) -> None:

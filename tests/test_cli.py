@@ -212,7 +212,8 @@ def test_plan_probes_every_kind_of_method(capsys: pytest.CaptureFixture[str]) ->
     """An oracle needs labels in encode, a broken method raises: neither stops the plan."""
     plugins = ",".join(str(p) for p in PLUGINS)
     methods = "label_oracle,float_features,zeros,lemon"
-    assert main(["plan", "--plugin", plugins, "--datasets", "tiny", "--methods", methods, "--bits", "8"]) == 0
+    words = ["--datasets", "tiny", "--methods", methods, "--bits", "8", "--probe", "60"]
+    assert main(["plan", "--plugin", plugins, *words]) == 0
     shown = capsys.readouterr().out
     assert "3 from a probe of a chunk, 1 unknown" in shown
 
@@ -282,8 +283,8 @@ def test_ours_that_is_no_row_is_one_line(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_validation_cells_join_no_table(capsys: pytest.CaptureFixture[str]) -> None:
-    run("--seeds", "1", "--val", "4")
-    run("--seeds", "1")
+    run("--seeds", "1", "--val", "4", "--train", "0.5")
+    run("--seeds", "1", "--train", "0.5")
     capsys.readouterr()
     assert main(["table"]) == 0
     shown = capsys.readouterr()

@@ -128,3 +128,18 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write"):
         figure().save(tmp_path / "file", "x")
+
+
+def test_a_notebook_shows_every_plot_with_its_caption() -> None:
+    shown = figure("one", "two")._repr_html_()
+    assert shown is not None
+    assert shown.count("data:image/png;base64,") == 2
+    assert "<figcaption>one<br>caption one</figcaption>" in shown
+
+
+def test_a_notebook_shows_one_plot_as_a_picture() -> None:
+    png = figure()._repr_png_()
+    assert png is not None
+    assert png.startswith(b"\x89PNG")
+    assert figure()._repr_html_() is None
+    assert figure("one", "two")._repr_png_() is None

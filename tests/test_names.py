@@ -350,11 +350,7 @@ def test_a_plan_is_headed_by_the_names_that_methods_were_given(
 ) -> None:
     words = ["--datasets", "synthetic", "--bits", "8", "--seeds", "1", "--results", str(tmp_path)]
     shown = said(capsys, "plan", "--methods", "cca as ours,cca[ridge=0.5],lemon", "--probe", "0", *words)
-    assert [line.strip() for line in shown.splitlines()[1:4]] == [
-        "ours: 1 missing",
-        "cca: 1 missing",
-        "lemon: 1 missing",
-    ]
+    assert [line.split()[0] for line in shown.splitlines()[3:6]] == ["ours", "cca", "lemon"]
 
 
 def test_cells_of_equal_file_names_are_told_apart_in_a_plan(

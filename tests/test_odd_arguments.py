@@ -9,6 +9,7 @@ import pytest
 
 from bench.cli import main
 from bench.contract.params import number
+from bench.disk.places import local
 
 CELL = ["--methods", "random_projection", "--datasets", "synthetic", "--bits", "8", "--seeds", "1"]
 
@@ -36,7 +37,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         (["--device", "cuda"], "--device cuda applies only to methods with a parameter device"),
         (["--backend", "threads"], "no value of backend named 'threads'"),
-        (["--scheduler", "tcp://x"], "scheduler applies only to the backends dask and ray"),
+        (["--scheduler", "tcp://x"], "scheduler applies only to the backends dask, ray, slurm"),
         (["--jobs", "100000000"], "jobs must be from 1 to 1024; got 100000000"),
         (["--threads", "100000000"], "threads must be from 1 to 1024; got 100000000"),
     ],
@@ -146,3 +147,46 @@ def test_what_is_no_study_file_is_refused_and_not_waited_for(
         file.touch()
         os.truncate(file, 2 << 30)
     assert says in refused([command, str(file)], capsys)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", *CELL, "--results", "s3://bucket/x"],
+        ["plan", *CELL, "--data-root", "s3://bucket/x"],
+        ["tune", "random_projection", "--out", "s3://bucket/x"],
+        ["table", "s3://bucket/x"],
+        ["table", "empty", "--out", "s3://bucket/x"],
+        ["report", "--html", "s3://bucket/x"],
+        ["verify", "s3://bucket/x"],
+        ["compare", "empty", "s3://bucket/x"],
+        ["merge", "empty", "s3://bucket/x", "--into", "both"],
+        ["merge", "empty", "--into", "s3://bucket/x"],
+        ["publish", "empty", "--to", "s3://bucket/x"],
+        ["export", "--to", "csv", "--out", "s3://bucket/x"],
+        ["status", "--results", "s3://bucket/x"],
+        ["serve", "--results", "s3://bucket/x"],
+    ],
+    ids=" ".join,
+)
+def test_an_address_is_no_place_on_this_machine(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "s3://bucket/x: is an address; expected a path on this machine" in refused(words, capsys)
+    assert [path.name for path in Path().iterdir()] == ["empty"]
+
+
+@pytest.mark.parametrize("variable", ["BENCH_RESULTS", "BENCH_DATA", "BENCH_CACHE"])
+def test_nor_is_one_in_the_environment(
+    variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "gs://bucket/x")
+    assert "gs://bucket/x: is an address" in refused(["run", *CELL], capsys)
+    assert not Path("gs:").exists()
+
+
+def test_nor_is_one_in_a_study_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("study.toml").write_text('results = "s3://bucket/x"\n')
+    assert "results folder s3://bucket/x: is an address" in refused(["run", "study.toml", *CELL], capsys)
+
+
+def test_a_letter_of_a_drive_is_no_address() -> None:
+    assert local("C:/runs", "results folder") == Path("C:/runs")

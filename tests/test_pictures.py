@@ -113,13 +113,13 @@ def test_pictures_are_a_dataset_for_torch(train: Split) -> None:
     from torch.utils.data import DataLoader
 
     assert train.image.pictures is not None
-    loader: Any = DataLoader(train.image.pictures.mapped(lambda p: p.size[0]), batch_size=5)  # type: ignore[arg-type]
+    loader: Any = DataLoader(train.image.pictures.mapped(lambda p: p.size[0]), batch_size=5)
     assert [len(batch) for batch in loader] == [5, 5, 2]
 
 
 def test_a_scene_taken_out_of_a_dataset_is_painted_alike() -> None:
     raw = Scenes(n=6, queries=3, clip=None).raw(Path())
-    taken = raw.image.take(np.array([7, 2]))  # type: ignore[attr-defined]
+    taken = raw.image.take(np.array([7, 2]))
     assert np.array_equal(np.array(taken(0)), np.array(raw.image(7)))
     assert np.array_equal(np.array(taken(1)), np.array(raw.image(2)))
     assert len(pickle.dumps(taken)) < 4000

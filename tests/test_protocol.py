@@ -64,7 +64,7 @@ def stream_two_chunks(mode: Database, train: Split, method: Method | None = None
     for t, rows in enumerate((np.arange(6), np.arange(6, 12))):
         arrived = chunk(train, rows, method.capabilities, t)
         method.fit_chunk(arrived)
-        index.arrive(method, arrived, rows)
+        index.arrive(method, arrived, rows, t)
         index.refresh(method)
     return index
 
@@ -117,7 +117,7 @@ def test_a_refit_encodes_only_new_items_where_codes_are_frozen() -> None:
     for rows in (np.arange(6), np.arange(12)):
         everything = chunk(train, rows, method.capabilities, 0)
         method.fit_chunk(everything)
-        index.arrive(method, everything, rows, refit=True)
+        index.arrive(method, everything, rows, 0, refit=True)
     plain = sign(train.image.features[:, :4])
     np.testing.assert_array_equal(stored(index), np.concatenate([plain[:6], -plain[6:]]))
 

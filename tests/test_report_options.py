@@ -112,7 +112,7 @@ def test_info_shows_the_options_of_a_report(capsys: pytest.CaptureFixture[str]) 
     assert main(["info", "map_table"]) == 0
     shown = capsys.readouterr().out
     assert "map_table: The main table" in shown and "bench table --report map_table --option" in shown
-    assert "band          True   bool  show the worst and the best order of tied items" in shown
+    assert "band          True   bool  show the worst and best order of tied items" in shown
 
 
 def test_info_says_where_a_report_has_no_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,4 +189,39 @@ def test_statistics_are_measured_by_whoever_made_the_results() -> None:
 
 
 def test_a_notebook_shows_the_table() -> None:
-    assert "| lcdh |" in Results([record()])._repr_markdown_()
+    assert ">lcdh</th>" in Results([record()])._repr_html_()
+
+
+def test_filter_keeps_the_cells_that_have_these_values() -> None:
+    results = Results([record(bits=b, method=m) for b in (8, 16, 32) for m in ("lcdh", "ukd", "olsh")])
+    some = results.filter(method=["lcdh", "ukd"], bits=16)
+    assert [(r.spec.method, r.spec.bits) for r in some] == [("lcdh", 16), ("ukd", 16)]
+    assert len(results.filter(schedule="shuffled:100", dataset="wiki", status="ok")) == 9
+    assert len(results.filter(schedule="drift:100")) == 0
+
+
+def test_filter_refuses_a_field_that_no_cell_has() -> None:
+    with pytest.raises(UnknownNameError, match=r"no field of a cell named 'bit'\. Did you mean 'bits'"):
+        Results([record()]).filter(bit=8)
+
+
+def test_cell_gives_the_one_record() -> None:
+    results = Results([record(bits=8), record(bits=16)])
+    assert results.cell(bits=16) is results.records[1]
+
+
+def test_cell_names_what_distinguishes_several_cells() -> None:
+    results = Results([record(bits=8, seed=s) for s in (0, 1)])
+    with pytest.raises(ParameterError, match=r"2 of 2 cells have bits=8; expected one. Give seed too."):
+        results.cell(bits=8)
+    with pytest.raises(ParameterError, match="0 of 2 cells have bits=9"):
+        results.cell(bits=9)
+
+
+def test_plot_draws_a_figure() -> None:
+    results = Results([record(bits=b) for b in (8, 16)])
+    assert results.plot("bits").title == results.figure("bits").title
+
+
+def test_a_notebook_shows_one_line_where_no_cell_has_numbers() -> None:
+    assert Results([])._repr_html_().startswith("<p>&lt;Results: 0 records")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bench.api import Batch, Dataset, Split, blocks
+from bench.contract.blocks import gather
 from bench.contract.validate import validate_dataset
 from bench.data import describe as module
 from bench.data.describe import base_rates, constant_columns, describe, moments, row_digests
@@ -215,11 +216,27 @@ def test_blocks_are_runs_of_rows_or_of_chosen_rows() -> None:
     np.testing.assert_array_equal(np.concatenate([*blocks(x, 1, rows)]), x[rows])
 
 
+def mapped_megabytes() -> int:
+    return int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0]) // 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_rows_gathered_from_a_large_map_are_right_and_leave_none_of_its_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.contract.blocks._SMALL", 0)
+    kept = np.random.default_rng(0).random((1 << 14, 1 << 10), np.float32)  # 64 MB
+    np.save(tmp_path / "x.npy", kept)
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")[5:]
+    rows = np.random.default_rng(1).integers(0, len(x), 2000)
+    before = mapped_megabytes()
+    gathered = gather(x, rows, np.empty((2000, 1 << 10), np.float32))
+    assert mapped_megabytes() - before < 8
+    np.testing.assert_array_equal(gathered, kept[5:][rows])
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
 def test_a_pass_over_a_mapped_file_lets_go_of_its_pages(tmp_path: Path) -> None:
-    def mapped_megabytes() -> int:
-        return int(Path("/proc/self/status").read_text().partition("RssFile:")[2].split()[0]) // 1024
-
     np.save(tmp_path / "x.npy", np.ones((64, 1 << 18), np.float32))  # 64 MB
     x = np.load(tmp_path / "x.npy", mmap_mode="r")
     before = mapped_megabytes()

@@ -27,6 +27,8 @@ PLUGINS = Path(__file__).with_name("plugins")
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(registry, "_extra", {})
+    if watches := sys.modules.get("bench_plugin_watches"):  # another test has used it
+        watches.SHOWN.clear()
 
 
 def split_of(n: int = 60) -> Any:

@@ -200,7 +200,7 @@ class Cuda:
 def test_timing_waits_for_the_device_and_counts_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = Cuda()
     torch = SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda="13.0"))
-    monkeypatch.setitem(sys.modules, "torch", torch)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "torch", torch)
     gpu._about.cache_clear()
     used = Used()
     used.during(cuda.work)
@@ -211,7 +211,7 @@ def test_timing_waits_for_the_device_and_counts_its_memory(monkeypatch: pytest.M
 
 def test_a_call_that_leaves_the_device_alone_counts_no_gpu_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = Cuda()
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
     used = Used()
     used.during(lambda: None)
     assert used.seconds == 0 and cuda.waited == 0

@@ -112,7 +112,7 @@ def to_parquet(sets: CodeSet, out: Path) -> list[Path]:
 
 def to_faiss(sets: CodeSet, out: Path, *, index: str = "flat") -> list[Path]:
     """A binary index of faiss that returns the ids: ``faiss.read_index_binary(FILE)``."""
-    faiss = _faiss()
+    faiss = faiss_module()
     path = out / f"{sets.name}.{index}.faiss"
     built = faiss_index(sets.codes, index)
     built.add_with_ids(sets.codes, sets.ids)
@@ -126,7 +126,7 @@ def faiss_index(codes: Bytes, kind: str) -> Any:
     follows a graph of 32 neighbours; ``hash`` and ``multihash`` look up one or four keys of 16 bits or less.
     Raises ParameterError for another one.
     """
-    faiss, bits = _faiss(), 8 * codes.shape[1]
+    faiss, bits = faiss_module(), 8 * codes.shape[1]
     key = min(16, max(1, bits // 4))
     lists = int(min(_LISTS * len(codes) ** 0.5, max(1, len(codes) // _PER_LIST)))
     make: dict[str, Callable[[], Any]] = {
@@ -203,7 +203,8 @@ def export(sets: CodeSet, write: Callable[..., list[Path]], out: Path, **options
     return [*write(sets, out, **options), writing.text(out / f"{sets.name}.json", about + "\n")]
 
 
-def _faiss() -> Any:
+def faiss_module() -> Any:
+    """The module; raises BenchError where it is not installed."""
     try:
         import faiss
     except ImportError as error:

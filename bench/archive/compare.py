@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import metrics
+from bench.disk import places
 from bench.errors import StoreError
 from bench.records import PARTS, SINCE, Direction, RunRecord, RunSpec
 from bench.reporting.crossed import Crossed
@@ -35,7 +36,7 @@ from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store
 
-_PROTOCOL = ("database", "schedule", "pool", "train", "evaluate", "labelled", "paired", "val")
+_PROTOCOL = ("database", "schedule", "pool", "evaluate", *SINCE, "val")
 _AXES = ("dataset", "bits", "seeds", *_PROTOCOL)
 _VERDICTS = ("lost", "worse", "untested", "unclear", "same", "better", "gained")  # regressions first
 _FEW = f"untested: fewer than {LEAST_SEEDS} seeds in both, or queries that cannot be paired; listed by size"
@@ -126,14 +127,14 @@ def _records(a: Store, b: Store, items: str) -> tuple[dict[str, RunRecord], dict
 
 def _over(differences: Sequence[Difference], items: str) -> list[str]:
     """The items that scores are over, where cells have parts of the database apart."""
-    if all(d.spec.train == SINCE["train"] for d in differences):
+    if not any(d.spec.divided for d in differences):
         return []
     return [f"in cells with train below all, scores over {PARTS[items]}"]
 
 
 def folder_of(text: str, path: Path, scratch: Path) -> Path:
     """``text`` if it is a folder, else a copy of ``path`` at the git revision ``text``, below ``scratch``."""
-    if Path(text).is_dir():
+    if places.local(text, "results folder").is_dir():
         return Path(text)
     if text.startswith("-"):
         raise StoreError(

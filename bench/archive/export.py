@@ -13,7 +13,8 @@ import numpy as np
 
 from bench.contract.items import MODALITIES, Modality, Split
 from bench.errors import BenchError, DataError, ParameterError, StoreError
-from bench.records import RunRecord, RunSpec
+from bench.protocol import classes
+from bench.records import SINCE, RunRecord, RunSpec
 from bench.reporting import writing
 from bench.reporting.tables import csv_cell
 from bench.results import Results
@@ -119,7 +120,7 @@ def _objective(spec: RunSpec) -> str:
     """The protocol, as benchopt names an objective; defaults are left out."""
     shown: dict[str, Any] = {"database": spec.database, "schedule": spec.schedule, "pool": spec.pool}
     defaults = {field.name: field.default for field in fields(RunSpec)}
-    for name in ("evaluate", "labelled", "paired", "val", "directions"):
+    for name in ("evaluate", *SINCE, "val", "directions"):
         value = getattr(spec, name)
         if value != defaults[name]:
             shown[name] = "+".join(value) if name == "directions" else value
@@ -135,7 +136,7 @@ def _trec_cell(
     dataset = data.dataset
     arrays = results.evidence(record)
     val, arrived = (arrays[f"rows/{part}"].astype(np.intp) for part in ("query", "database"))
-    query = dataset.train.take(val) if len(val) else dataset.query
+    query = classes.queries(spec, dataset.train.take(val) if len(val) else dataset.query)
     database = dataset.train.take(arrived)
     topics = [f"q{i}" for i in query.ids]
     documents = np.array([f"d{i}" for i in database.ids])
@@ -148,6 +149,8 @@ def _trec_cell(
         lines = _run_lines(*packed, topics, documents, tag=re.sub(r"\s+", "_", spec.label), depth=depth)
         yield _lines(out / f"{name}.{direction}.run", lines)
     pairs = f"{spec.dataset_label}-{record.data[:8]}-s{spec.seed}-{spec.pool}-val{spec.val}"
+    if spec.unseen_classes:
+        pairs += f"-unseen{spec.unseen_classes:g}"
     judged = out / f"{_file_name(pairs)}.qrels"
     if not judged.is_file():
         yield _lines(judged, _judgments(query, database, topics, documents))

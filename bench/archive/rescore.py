@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench import metrics
 from bench.errors import DataError, StoreError
+from bench.protocol import classes
 from bench.records import RoundRecord, RunRecord
 from bench.running.runner import SIDES
 from bench.scoring import hamming, stored
@@ -109,7 +110,7 @@ def scores_from_codes(record: RunRecord, arrays: Arrays, name: str, data: Planne
     dataset = data.dataset
     assert dataset.train.labels is not None and dataset.query.labels is not None, "cells have labels"
     val = arrays["rows/query"]
-    query_labels = dataset.train.labels[val] if len(val) else dataset.query.labels
+    _, query_labels = classes.asked(spec, dataset.train.labels[val] if len(val) else dataset.query.labels)
     database_labels = dataset.train.labels[arrays["rows/database"]]
     found = {}
     for direction in spec.directions:

@@ -70,7 +70,7 @@ def it_can_be_written_in_every_form(rendered: Rendered) -> None:
             _require(bool(getattr(made, form)()), f"report {rendered.name}: {form}() of its table is empty.")
         return
     with tempfile.TemporaryDirectory() as folder:
-        written = made.save_as(Path(folder) / "figure.svg")
+        written = made.save(Path(folder), "figure", ("svg",))
         _require(bool(written), f"report {rendered.name}: its figure writes no file.")
 
 

@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import metrics
-from bench.records import Direction, PartRecord, RoundRecord, RunRecord, RunSpec, Schedule
+from bench.records import (
+    Direction,
+    IndexRecord,
+    PartRecord,
+    RoundRecord,
+    RunRecord,
+    RunSpec,
+    Schedule,
+    SearchRecord,
+)
 from bench.reporting.results import Results
 from bench.scoring import hamming
 
@@ -20,7 +29,7 @@ SWEPT = {
     "one parameter": ("lambda1",),
     "two parameters": ("lambda1", "lambda2"),
 }  # of lcdh
-STUDIES = ("shuffled", "trained on half", "class-incremental", *SWEPT)
+STUDIES = ("shuffled", "trained on half", "class-incremental", "wiki", *SWEPT)  # on Wiki papers have numbers
 CLASSES, QUERIES, CHUNK, ROUNDS = 4, 30, 40, 2
 NAMES = (
     *("map", "map:pessimistic", "map:optimistic", "chance", "map@50"),
@@ -42,13 +51,46 @@ def results(study: str = "shuffled", *, failed: bool = False) -> Results:
     stored: dict[str, Stored] = {}
     records = []
     train = "0.5" if study == "trained on half" else "all"
+    dataset = "wiki" if study == "wiki" else "synthetic"
     for (method, params), bits, seed in itertools.product(cells, (16, 32), (0, 1)):
-        record, stored[record.spec.key] = _run(replace(_spec(method, bits, seed, order, params), train=train))
+        spec = replace(_spec(method, bits, seed, order, params), train=train, dataset=dataset)
+        record, stored[spec.key] = _run(spec)
         records.append(record)
     if failed:
-        spec = replace(_spec("olsh", 16, 0, order, {}), train=train)
+        spec = replace(_spec("olsh", 16, 0, order, {}), train=train, dataset=dataset)
         records.append(RunRecord(spec=spec, status="failed", reason="round 0: no more", fidelity="textbook"))
-    return Results(records, arrays=lambda record: stored[record.spec.key], swept=axes)
+    return Results(records, arrays=lambda record: stored[record.spec.key], indexes=_index, swept=axes)
+
+
+def _index(record: RunRecord) -> IndexRecord:
+    """Facts of an exact index and of two settings of another."""
+    settings = {"": ("flat", 1.0, 2e-5), "nprobe=1": ("ivf", 0.5, 1e-5), "nprobe=2": ("ivf", 0.95, 1.5e-5)}
+    searches = tuple(
+        SearchRecord(
+            direction=direction,
+            index=kind,
+            setting=setting,
+            recall=dict.fromkeys(("1", "10"), recall),
+            precision=dict.fromkeys(("1", "10"), recall * record.spec.bits / 100),
+            p50=seconds,
+            p99=2 * seconds,
+            rates={"1": 1 / seconds},
+            bytes_per_item=record.spec.bits / 8 + 8,
+            build_seconds=0.1,
+            add_seconds=0.01,
+        )
+        for direction in record.spec.directions
+        for setting, (kind, recall, seconds) in settings.items()
+    )
+    return IndexRecord(
+        arrays=record.arrays,
+        items=CHUNK * ROUNDS,
+        queries=QUERIES,
+        chunk=CHUNK,
+        clip_recall={},
+        searches=searches,
+        environment={"cores": 1},
+    )
 
 
 def _spec(method: str, bits: int, seed: int, order: str, params: Mapping[str, Any]) -> RunSpec:
@@ -104,7 +146,7 @@ def _round(spec: RunSpec, t: int, masks: tuple[hamming.Packed, ...], stored: Sto
     """Search what has arrived by round ``t``, and keep the histograms: of both parts, where there are two."""
     rows = np.arange(CHUNK * (t + 1))
     trained = stored["rows/trained"][rows]
-    parts = {"trained": rows[trained], "unseen": rows[~trained]} if spec.train != "all" else {}
+    parts = {"trained": rows[trained], "unseen": rows[~trained]} if spec.divided else {}
     scores = {
         part: PartRecord(**_scores(spec, t, of, masks, stored, f"/{part}")) for part, of in parts.items()
     }

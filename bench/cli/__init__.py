@@ -1,7 +1,7 @@
 """The command line: one file per group of commands; each only parses and prints.
 
-Exit codes: 0 done; 1 some cells failed, a check failed, or the output cannot be written; 2 bad input;
-130 interrupted; 143 terminated.
+Exit codes: 0 done; 1 some cells failed, a check failed, workers were lost, or the output cannot be written;
+2 bad input; 130 interrupted; 143 terminated.
 
 May import: every other room.
 """
@@ -55,12 +55,13 @@ def _execute(argv: Sequence[str] | None) -> int:
     from functools import partial
     from pathlib import Path
 
-    from bench.cli import trust
+    from bench.cli import options, trust
     from bench.errors import BenchError
     from bench.plugins import registry
 
     args = _parser().parse_args(argv)
     try:
+        options.check_places(args)
         for path in ",".join(getattr(args, "plugin_files", ())).split(","):
             if path:
                 registry.add_file(Path(path))
@@ -70,7 +71,7 @@ def _execute(argv: Sequence[str] | None) -> int:
         if args.debug:
             raise
         print(f"bench: {_said(args, error)}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except MemoryError as error:
         print(f"bench: memory ran out: {error}. Give fewer items, or fewer jobs.", file=sys.stderr)
         return 2
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         check,
         data,
         doctor,
+        indexing,
         leaderboard,
         listing,
         models,
@@ -118,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = Commands(parser)
     for module in (
-        *(run, report, serve, ablate, tune, table, models),
+        *(run, report, serve, ablate, tune, table, models, indexing),
         *(archive, leaderboard, listing, data, doctor, check),
     ):
         module.add_commands(commands, common)

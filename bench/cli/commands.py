@@ -8,7 +8,7 @@ from collections.abc import Sequence
 GROUPS = {
     "run": ("run", "plan", "ablate", "sweep", "tune"),
     "look": ("table", "report", "serve", "list", "info"),
-    "use": ("models", "encode"),
+    "use": ("models", "encode", "index", "choose", "cost"),
     "folders": ("status", "rescore", "compare", "verify", "publish", "leaderboard", "merge", "export"),
     "data": ("data", "doctor"),
     "plugins": ("check", "new"),

@@ -47,7 +47,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _list(args: argparse.Namespace) -> int:
     if args.what == "schedules":
-        rows = list(options.SCHEDULES.items())
+        rows = [*options.SCHEDULES.items(), *options.disturbances()]
     elif args.what == "metrics":
         rows = [row for entry in registry.listings("metric") for row in _metric_rows(entry)]
     else:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.protocol.axes import DELAYS, NOISES, REHASHES, UNSEEN
 from bench.protocol.stream import POOLS
 from bench.records import DATABASES, DIRECTIONS, ORDERS
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 SCHEDULES = {
     f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
 }
+DISTURBANCES = {
+    "noise": NOISES,
+    "rehash": REHASHES,
+    "delay": DELAYS,
+    "unseen-classes": UNSEEN,
+}  # values of other options that shape a stream
 _TEXT = {
     "methods": "methods, with parameters or without: lcdh,ukd or 'lcdh[lambda1=0.1,1],olsh as baseline'",
     "datasets": "datasets, with options or without: synthetic,wiki or 'files[path=mine.npz] as mine'",
@@ -33,12 +40,21 @@ _TEXT = {
     "train": "items that methods are trained on: all, a share (0.5), or a number over the stream (10000)",
     "labelled": "share of training items whose labels methods see: 1, or 0,0.1,1",
     "paired": "share of training items that methods see in both modalities; the others lose one",
+    "noise": f"wrong labels of training items: none, {', '.join(NOISES)}",
+    "rehash": f"when old items of a reindexed database are encoded again: always, {', '.join(REHASHES)}",
+    "delay": "rounds that labels arrive after their items: 0, or 0,1,4",
     "evaluate": "rounds to evaluate: last, all or every:K",
     "directions": f"query and database modality: {', '.join(DIRECTIONS)} (default i2t,t2i)",
     "device": "device of torch methods: cpu, cuda, cuda:1",
     "data_root": "folder of the data files (default: BENCH_DATA, or the current folder)",
     "results": "results folder (default: BENCH_RESULTS, or results/runs)",
 }
+
+
+def disturbances() -> list[tuple[str, str]]:
+    """The options that disturb a stream, with each form of their values and its meaning."""
+    listed = DISTURBANCES.items()
+    return [(f"--{name} {form}", text) for name, forms in listed for form, text in forms.items()]
 
 
 def whole(text: str) -> int:
@@ -116,6 +132,16 @@ def given(args: argparse.Namespace) -> dict[str, object]:
     if isinstance(values["seeds"], str) and re.fullmatch("[0-9]{1,18}", values["seeds"]):
         values["seeds"] = int(values["seeds"])
     return values
+
+
+def check_places(args: argparse.Namespace) -> None:
+    """Raise ParameterError for a path that is an address, before anything runs."""
+    from bench.disk import places
+
+    for name, value in vars(args).items():
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path):
+                places.local(path, f"argument {name}")
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

@@ -98,7 +98,12 @@ def _stored(args: argparse.Namespace) -> tuple[Document, list[Part]]:
     _check_places(args)
     describe = paper.describer(Planner(), data_folder(args.data_root or ""))
     results = Results(
-        records, stale=stale_reasons(records), arrays=store.arrays, describe=describe, items=args.items
+        records,
+        stale=stale_reasons(records),
+        arrays=store.arrays,
+        indexes=store.index,
+        describe=describe,
+        items=args.items,
     )
     title = "Stored results"
     command = f"bench report --results {store.folder}"

@@ -22,8 +22,12 @@ def add_how(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=options.whole, metavar="N", help="cells at once (default: one on each core)"
     )
     how.add_argument("--threads", type=options.whole, metavar="N", help="threads of each cell (default 1)")
-    how.add_argument("--backend", metavar="NAME", help="joblib backend: loky (default), dask or ray")
-    how.add_argument("--scheduler", metavar="ADDRESS", help="address of the Dask or Ray scheduler")
+    how.add_argument("--backend", metavar="NAME", help="where cells run: loky (default), dask, ray or slurm")
+    how.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="address of the Dask or Ray scheduler; with slurm, options of sbatch: partition=gpu,time=120",
+    )
     how.add_argument("--retry", choices=["failed"], help="run failed cells again")
     how.add_argument("--force", action="store_true", help="run every cell again")
     how.add_argument(

@@ -51,8 +51,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     options.add_items(table)
     output.add_output(table)
     output.add_print(table)
-    for name in _FILTERS:
-        table.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
+    add_filters(table)
     table.set_defaults(execute=_table)
 
     rescore = commands.add_parser(
@@ -70,6 +69,12 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     rescore.set_defaults(execute=_rescore)
 
 
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of cells, for :func:`wanted`."""
+    for name in _FILTERS:
+        parser.add_argument(f"--{name}", metavar="X", help=f"only these {name}")
+
+
 def _table(args: argparse.Namespace) -> int:
     from bench.archive.rescore import scored
     from bench.metrics import canonical
@@ -77,12 +82,14 @@ def _table(args: argparse.Namespace) -> int:
     from bench.storing.store import stale_reasons
 
     store = options.store_of(args)
-    wanted = [r for r in options.records_of(store) if _wanted(r.spec, args)]
-    records = options.without_tuning(wanted)
+    chosen = [r for r in options.records_of(store) if wanted(r.spec, args)]
+    records = options.without_tuning(chosen)
     if args.metric:
         args.metric = canonical(args.metric)
         records = scored(store, records, args.metric)
-    results = Results(records, stale=stale_reasons(records), arrays=store.arrays, items=args.items)
+    results = Results(
+        records, stale=stale_reasons(records), arrays=store.arrays, indexes=store.index, items=args.items
+    )
     cited = results.citations() if output.is_latex(args) else {}
     output.give_out([_ours(made, args.ours) for made in _tables(results, args)], args, cited)
     return 0
@@ -138,7 +145,8 @@ def _options_of(report: str, args: argparse.Namespace) -> dict[str, object]:
     return chosen
 
 
-def _wanted(spec: RunSpec, args: argparse.Namespace) -> bool:
+def wanted(spec: RunSpec, args: argparse.Namespace) -> bool:
+    """Whether a cell passes the filters on the command line."""
     from bench.study.selectors import split
 
     method, dataset = spec.selectors

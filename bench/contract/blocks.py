@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 _SCATTERED = 64  # chosen rows that are read together: each may bring a page of 2 MB into memory
+_PAGE = 1 << 21  # bytes of the largest page
+_SMALL = 1 << 28  # bytes of a map that may stay in memory: to let go of it costs time
 
 
 def blocks(
@@ -31,6 +33,23 @@ def blocks(
         yield x[part] if rows is None else x[rows[part]]
         if mapped is not None:
             mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def gather(x: npt.NDArray[Any], rows: npt.NDArray[np.intp], out: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Copy ``rows`` (m,) of ``x`` (n, ...) into ``out`` (m, ...); pages of a large map leave memory again."""
+    mapped = None if x.nbytes <= _SMALL else _map(x)
+    if mapped is None:
+        return np.take(x, rows, axis=0, out=out, mode="clip")
+    first = x.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+    order = np.argsort(rows)  # so that each step lets go of a small part of the file
+    for start in range(0, len(rows), _SCATTERED):
+        places = order[start : start + _SCATTERED]
+        chosen = rows[places]
+        out[places] = x[chosen]
+        low = max(0, (first + int(chosen[0]) * x.strides[0]) // _PAGE - 1) * _PAGE
+        high = first + (int(chosen[-1]) + 1) * x.strides[0] + _PAGE
+        mapped.madvise(mmap.MADV_DONTNEED, low, min(high, len(mapped)) - low)
+    return out
 
 
 def _map(x: npt.NDArray[Any]) -> mmap.mmap | None:

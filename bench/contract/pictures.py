@@ -51,7 +51,10 @@ class Pictures:
         return Pictures(self.reader, self.rows[rows])
 
     def mapped(self, transform: Callable[[Image], Any]) -> Mapped:
-        """A dataset for torch: ``DataLoader(batch.pictures.mapped(preprocess), batch_size=64)``."""
+        """A dataset for torch: ``DataLoader(batch.pictures.mapped(preprocess), batch_size=64)``.
+
+        Without ``generator=torch.Generator()`` the loader draws from torch's global generator.
+        """
         return Mapped(self, transform)
 
     def without(self, absent: npt.NDArray[np.bool_]) -> Pictures:

@@ -27,7 +27,7 @@ from bench.data import entries
 from bench.data.entries import PARTS, Entry
 from bench.data.views import files
 from bench.data.views.source import RawSource
-from bench.disk import stamps, writing
+from bench.disk import places, stamps, writing
 from bench.disk.stamps import Stamp
 from bench.errors import DataError, FileError, StoreError
 from bench.plugins import fingerprint
@@ -69,7 +69,7 @@ def base() -> Path:
     given = (
         os.environ.get("BENCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hashbench"
     )
-    return Path(given).expanduser()
+    return places.local(given, "cache (BENCH_CACHE)").expanduser()
 
 
 def folder() -> Path:

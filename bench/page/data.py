@@ -117,7 +117,9 @@ def _metrics(names: Sequence[str], results: Results, tested: Table | None) -> It
         if name.startswith("chance") or name.rpartition(":")[2] in BOUNDS:
             continue
         try:
-            table = tested if tested is not None and name == "map" else results.table(name)
+            tests = tested is not None and name == "map"
+            table = tested if tested is not None and tests else results.table(name)
+            printed = results.printed("map_table", metric=name, significance=tests)
         except ParameterError:  # rescored in some of the cells only
             continue
         yield {
@@ -126,7 +128,7 @@ def _metrics(names: Sequence[str], results: Results, tested: Table | None) -> It
             "words": described(name),
             "chance": name.replace("map", "chance", 1) if name.partition("@")[0] == "map" else "",
             "csv": table.to_csv(),
-            "latex": table.to_latex(),
+            "latex": printed.to_latex(),
         }
 
 
@@ -184,7 +186,7 @@ def title(spec: RunSpec, part: str, *, pool: str, own: str = "") -> str:
         "own schedules" if own else str(spec.schedule),
         f"pool {pool}" if pool else "",
         f"evaluate {spec.evaluate}",
-        f"train {spec.train}, {part} items" if spec.train != "all" else "",
+        f"train {spec.train}, {part} items" if spec.divided else "",
         *(f"{name} {value:g}" for name, value in _withheld(spec)),
         f"VALIDATION ({spec.val})" if spec.val else "",
     ]
@@ -205,11 +207,12 @@ def facts(spec: RunSpec, part: str, *, pool: str, own: str = "") -> Iterator[tup
         "evaluated",
         {"last": "after the last round", "all": "after every round"}.get(spec.evaluate, spec.evaluate),
     )
-    if spec.train != "all":
+    if spec.divided:
         yield "train", f"{spec.train} of the arriving items; scores over {PARTS[part]}"
     for name, share in _withheld(spec):
         what = "their labels" if name == "labelled" else "one of their modalities"
         yield name, f"{share:g}: the other training items were shown without {what}"
+    yield from spec.disturbed.items()
     if spec.val:
         yield (
             "VALIDATION",

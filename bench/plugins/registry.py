@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -40,7 +40,9 @@ KINDS = {  # each with its folder, which is its group of entry points too: bench
 }
 _BASES = {"method": Method, "dataset": DatasetSource, "encoder": Encoder}
 _BUILT_IN = "built-in"  # the origin of a plugin of hashbench
+_OF_SESSION = "a class of this session"
 _extra: dict[str, Path] = {}  # --plugin files: module name → path
+_defined: dict[str, str] = {}  # those of them with a class of this session: module name → kind
 _imported: dict[str, str] = {}  # module name → the version of its file that was imported
 _admit: ContextVar[Callable[[Path], None] | None] = ContextVar("admit", default=None)
 
@@ -90,7 +92,8 @@ def get(kind: str, name: str) -> Any:
         raise ContractError(f"{where} has no {target.attribute}. Correct its entry point.")
     if kind == "report":
         return _render(where, getattr(module, target.attribute or "render", None))
-    members = [getattr(module, target.attribute)] if target.attribute else list(vars(module).values())
+    public = [target.attribute] if target.attribute else getattr(module, "__all__", vars(module))
+    members = [getattr(module, name) for name in public]
     if not target.attribute:
         members = [m for m in members if _defined_in(getattr(m, "compute", m), target.module)]
     if kind == "metric":
@@ -165,6 +168,36 @@ def add_file(path: Path) -> str:
     return path.stem
 
 
+def add_defined(kind: str, path: Path) -> str:
+    """Make a class known that was defined in this process and written to ``path``, under the file's name.
+
+    A later definition takes the place of an earlier one, and nothing of other plugins.
+    """
+    module = _module_of(path.stem)
+    if module not in _defined:
+        for name, other in _targets(kind)[0].items():
+            if name.lower() == path.stem.lower():
+                raise ContractError(
+                    f"class {path.stem}: the name {name!r} belongs to {_owner(kind, other)}. Rename it."
+                )
+    _extra[module], _defined[module] = path, kind
+    return path.stem
+
+
+def is_defined(name: str) -> bool:
+    """Whether the plugin is a class of this session, by :func:`add_defined`."""
+    return _module_of(name) in _defined
+
+
+def name_of(kind: str, cls: type) -> str:
+    """The name of the plugin in whose module a class is defined, or ""."""
+    home = cls.__module__
+    names = (
+        t.name for t in _targets(kind)[0].values() if t.module == home and t.attribute in ("", cls.__name__)
+    )
+    return next(names, "")
+
+
 def add_named(path: Path) -> None:
     """Add a file that a study names, once whoever asks (:func:`asking`) has let it in."""
     admit, known = _admit.get(), path.resolve() in _extra.values()
@@ -188,18 +221,21 @@ def _owner(kind: str, target: _Target) -> str:
 
 
 def added_files() -> list[Path]:
-    """The --plugin files, so that a worker process can add them too."""
+    """The --plugin files, and those of classes of this session."""
     return list(_extra.values())
 
 
-def adopted() -> dict[str, str]:
-    """The --plugin files by module, as :func:`adopt` takes them."""
-    return {module: str(path) for module, path in _extra.items()}
+def adopted() -> dict[str, list[str]]:
+    """Path and kind ("" for a plugin file) of those files by module, as :func:`adopt` takes them."""
+    return {module: [str(path), _defined.get(module, "")] for module, path in _extra.items()}
 
 
-def adopt(files: Mapping[str, str]) -> None:
+def adopt(files: Mapping[str, Sequence[str]]) -> None:
     """Know the files that another process has checked and added."""
-    _extra.update({module: Path(path) for module, path in files.items()})
+    for module, (path, kind) in files.items():
+        _extra[module] = Path(path)
+        if kind:
+            _defined[module] = kind
 
 
 def member(module: str, name: str) -> Any:
@@ -236,7 +272,12 @@ def _targets(kind: str) -> tuple[dict[str, _Target], list[_Target]]:
     candidates += [
         _Target(path.stem, str(path), module)
         for module, path in _extra.items()
-        if kind in reading.kinds(path)
+        if module not in _defined and kind in reading.kinds(path)
+    ]
+    candidates += [
+        _Target(path.stem, _OF_SESSION, module)
+        for module, path in _extra.items()
+        if _defined.get(module) == kind
     ]
     candidates += sorted(
         _Target(point.name, _distribution(point), *(part.strip() for part in point.value.split(":", 1)))

@@ -18,7 +18,8 @@ class Index:
 
     Items that methods are trained on and items that they never see have an index each. ``mode`` decides
     whose codes they are (:data:`bench.records.DATABASES`). ``rewritten`` counts the stored bits that
-    changed since the evaluation before; None where nothing could change.
+    changed since the evaluation before; None where nothing could change. ``written`` is the round in which
+    the code of each item was made, where codes are ``frozen`` until :meth:`rehash`.
     """
 
     mode: Database
@@ -27,12 +28,14 @@ class Index:
     rows: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
     packed: dict[Modality, Packed] = field(default_factory=dict)
     rewritten: int | None = None
+    written: Rows = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
-    def arrive(self, method: Hasher, arrived: Chunk, rows: Rows, *, refit: bool = False) -> None:
+    def arrive(self, method: Hasher, arrived: Chunk, rows: Rows, round_: int, *, refit: bool = False) -> None:
         """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
         known = len(self.rows) if refit else 0
         new = rows[known:]
         self.rows = np.concatenate([self.rows, new])
+        self.written = np.concatenate([self.written, np.full(len(new), round_, dtype=np.intp)])
         if self.mode == "reindexed" or not len(new):
             return  # refresh() encodes them with everything else
         for modality in MODALITIES:
@@ -66,9 +69,32 @@ class Index:
         for stage, rows in (("rehash", self.rows[:known]), ("encode_database", self.rows[known:])):
             if len(rows):
                 with self.clock.measure(stage):
-                    parts.append(encode(method, self.train, modality, rows))
+                    codes = encode(method, self.train, modality, rows)
+                parts.append(pack(method, codes))
         if parts:
-            self._replace(modality, pack(method, np.concatenate(parts)))
+            self._replace(modality, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+
+    def rehash(self, method: Hasher, round_: int, *, budget: int | None = None) -> None:
+        """Encode the items of earlier rounds again, and store their codes in both modalities.
+
+        With a ``budget``, the oldest codes come first, in order of arrival, until the next item would
+        rewrite more bits than that.
+        """
+        old = np.flatnonzero(self.written < round_)
+        old = old[np.argsort(self.written[old], kind="stable")]
+        if not len(old):
+            return
+        with self.clock.measure("rehash"):
+            new = {m: pack(method, encode(method, self.train, m, self.rows[old])) for m in MODALITIES}
+        if budget is not None:
+            flips = sum(np.bitwise_count(new[m] ^ self.packed[m][:, old]).sum(axis=0) for m in MODALITIES)
+            taken = int(np.searchsorted(np.cumsum(flips, dtype=np.int64), budget, side="right"))
+            old, new = old[:taken], {m: codes[:, :taken] for m, codes in new.items()}
+        for modality, codes in new.items():
+            renewed = self.packed[modality].copy()
+            renewed[:, old] = codes
+            self._replace(modality, renewed)
+        self.written[old] = round_
 
     def _append(self, modality: Modality, new: Packed) -> None:
         old = self.packed.get(modality)

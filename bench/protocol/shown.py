@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bench.contract.items import MODALITIES, Batch, Chunk, Features, Modality, Rows, Split
+from bench.contract.blocks import gather
+from bench.contract.items import MODALITIES, Batch, Chunk, Features, Labels, Modality, Rows, Split
 from bench.contract.method import Capabilities, Method
 from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
@@ -62,8 +63,7 @@ def shown(
     """
     labels, ids = None, _frozen(train.ids, rows)
     if needs.supervised and train.labels is not None:
-        blank = None if withheld.labels is None else withheld.labels[rows]
-        labels = _frozen(train.labels, rows, blank, empty)
+        labels = seen_labels(train.labels, rows, withheld, empty)
     image, text = (
         _visible(
             train.batch(m).seen_as(needs.encodes),
@@ -179,6 +179,16 @@ def raw(
     return pictures, texts
 
 
+def seen_labels(labels: Labels, rows: Rows, withheld: Withheld, empty: Empty = np.empty) -> Labels:
+    """The labels of rows as a supervised method sees them: wrong ones put in, withheld ones blanked."""
+    blank = None if withheld.labels is None else withheld.labels[rows]
+    if withheld.wrong is None:
+        return _frozen(labels, rows, blank, empty)
+    plain = _copied(np.asarray(labels), rows, np.empty)  # in memory that no method reads yet
+    withheld.wrong.put(plain, rows)
+    return _frozen(plain, blank=blank, empty=empty)
+
+
 def _validation(ids: Rows, share: float) -> Rows | None:
     """Rows of a share of the items, in order; drawn by the items alone, so that all cells have the same."""
     if not share:
@@ -212,7 +222,7 @@ def _copied(array: npt.NDArray[Any], rows: Rows | slice, empty: Empty) -> npt.ND
         copy = empty(part.shape, part.dtype)
         copy[...] = part
         return copy
-    return np.take(array, rows, axis=0, out=empty((len(rows), *array.shape[1:]), array.dtype), mode="clip")
+    return gather(array, rows, empty((len(rows), *array.shape[1:]), array.dtype))
 
 
 def checked(method: Hasher, codes: Any, rows: int, call: str) -> Output:
@@ -237,6 +247,8 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: 
         return "it needs both modalities of every item, and paired is below 1"
     if spec.database == "learned" and not needs.learned_codes:
         return "training assigns it no database codes, so database=learned does not apply"
+    if spec.rehash.startswith(("budget", "trigger")) and needs.reference == "real-valued":
+        return f"its real-valued vectors have no bits that rehash={spec.rehash} could count"
     lacking = [m for m in MODALITIES if needs.encodes and needs.encodes not in train.batch(m).views]
     if lacking:
         return f"the dataset has no {needs.encodes!r} view of {' and '.join(lacking)} for it to hash"

@@ -7,7 +7,6 @@ influence or see the order of later rounds.
 from __future__ import annotations
 
 import re
-import zlib
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -16,6 +15,8 @@ import numpy.typing as npt
 
 from bench.contract.items import Labels, Modality, Rows, Split
 from bench.errors import DataError, ParameterError
+from bench.protocol import classes, noise
+from bench.protocol.seeds import derive
 from bench.records import RunSpec, Schedule
 
 POOLS = {
@@ -26,36 +27,25 @@ POOLS = {
 }
 
 
-def derive(seed: int, *purpose: str) -> np.random.Generator:
-    """A random generator for one purpose of a run, from the run's one seed.
-
-    >>> bool(derive(0, "order").random() == derive(0, "order").random())
-    True
-    """
-    return np.random.default_rng([seed, *(zlib.crc32(p.encode()) for p in purpose)])
-
-
-def derive_seed(seed: int, *purpose: str) -> int:
-    """A 32-bit seed for ``purpose``, such as a method's ``seed``."""
-    return int(derive(seed, *purpose).integers(2**32))
-
-
 @dataclass(frozen=True, slots=True)
 class Withheld:
     """Parts of the training rows that no method sees: (n,) bool, True where hidden; None hides nothing.
 
-    An item lacks at most one modality. Queries and database keep everything.
+    An item lacks at most one modality. ``wrong`` labels are shown in place of the true ones. Queries and
+    database keep everything.
     """
 
     labels: npt.NDArray[np.bool_] | None = None
     absent: dict[Modality, npt.NDArray[np.bool_]] | None = None
+    wrong: noise.Wrong | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Rows of the training split: per round, for the offline pool, and for validation queries.
 
-    ``trained`` (n,) is True for the rows that methods are trained on; None: all of them.
+    ``trained`` (n,) is True for the rows that methods are trained on; None: all of them. Labels arrive
+    ``delay`` rounds after their items.
     """
 
     rounds: tuple[Rows, ...]
@@ -63,10 +53,15 @@ class Plan:
     val: Rows
     withheld: Withheld = Withheld()
     trained: npt.NDArray[np.bool_] | None = None
+    delay: int = 0
 
     def seen(self, last: int) -> Rows:
-        """Rows of rounds 0 to ``last``, in order of arrival."""
-        return np.concatenate(self.rounds[: last + 1])
+        """Rows of rounds 0 to ``last``, in order of arrival; none where ``last`` is negative."""
+        return np.concatenate([self.rounds[0][:0], *self.rounds[: max(last + 1, 0)]])
+
+    def taught(self, round_: int, *, supervised: bool) -> int:
+        """The round whose items a method learns from in ``round_``; negative while it waits for labels."""
+        return round_ - self.delay if supervised else round_
 
     def parts(self, rows: Rows) -> dict[str, Rows]:
         """Rows of the database by what methods are shown of them: ``all``, or ``trained`` and ``unseen``."""
@@ -101,28 +96,57 @@ def of(spec: RunSpec, train: Split) -> Plan:
     n = len(train)
     planned = plan(n, train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val)
     withheld = withhold(n, seed=spec.seed, labelled=spec.labelled, paired=spec.paired)
-    chosen = replace(planned, withheld=withheld, trained=_trained(planned, n, spec))
-    if spec.pool in ("first_chunk", "full"):  # a separate pool is taken out of the stream: all of it is shown
-        assert chosen.pool is not None
-        chosen = replace(chosen, pool=chosen.shown(chosen.pool))
-    return chosen
+    if spec.noise != "none" and train.labels is not None:
+        wrong = noise.draw(train.labels, spec.noise, derive(spec.seed, "noise"))
+        withheld = replace(withheld, wrong=wrong)
+    held = classes.held_items(spec, train.labels)
+    if held is not None:
+        planned = replace(planned, rounds=classes.merged(planned.rounds, held))
+    if spec.delay >= len(planned.rounds):
+        raise ParameterError(
+            f"delay={spec.delay}: the stream {spec.schedule} has {len(planned.rounds)} rounds, so no label "
+            f"arrives in time. Use at most {len(planned.rounds) - 1}, or smaller chunks."
+        )
+    trained = _trained(planned, n, spec, held)
+    chosen = replace(planned, withheld=withheld, trained=trained, delay=spec.delay)
+    return replace(chosen, pool=_shown_pool(chosen, spec, held))
 
 
-def _trained(planned: Plan, n: int, spec: RunSpec) -> npt.NDArray[np.bool_] | None:
-    """The rows that methods are trained on, drawn chunk by chunk; a smaller share is part of a larger one."""
+def _shown_pool(chosen: Plan, spec: RunSpec, held: npt.NDArray[np.bool_] | None) -> Rows | None:
+    """The rows of the pool that may be shown: none of the stream's unseen items, and no class held out."""
+    if chosen.pool is None:
+        return None
+    if spec.pool == "first_chunk":
+        return chosen.shown(chosen.rounds[0])
+    if spec.pool == "full":
+        return chosen.shown(chosen.pool)
+    pool = chosen.pool if held is None else chosen.pool[~held[chosen.pool]]
+    if not len(pool):
+        raise ParameterError(f"pool={spec.pool} has no item of a class to train on. Take a larger pool.")
+    return pool
+
+
+def _trained(
+    planned: Plan, n: int, spec: RunSpec, held: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_] | None:
+    """The rows that methods are trained on, drawn chunk by chunk; a smaller share is part of a larger one.
+
+    Rows that are ``held`` out (n,) are not among them, and do not count.
+    """
     kind, amount = parse_train(spec.train)
     if kind == "all":
-        return None
-    total = sum(len(rows) for rows in planned.rounds)
+        return None if held is None else ~held
+    able = [rows if held is None else rows[~held[rows]] for rows in planned.rounds]
+    total = sum(len(rows) for rows in able)
     share = amount if kind == "share" else amount / total
     if share > 1:
         raise ParameterError(f"train={spec.train} exceeds the {total} items of the stream. Lower it.")
     rng, trained, arrived = derive(spec.seed, "train"), np.zeros(n, dtype=bool), 0
-    for rows in planned.rounds:
+    for rows in able:
         count = round(share * (arrived + len(rows))) - round(share * arrived)
         arrived += len(rows)
         trained[rows[rng.permutation(len(rows))[: max(count, 1)]]] = True  # every round has one to train on
-    if trained.sum() >= total:
+    if trained.sum() >= total and held is None:
         raise ParameterError(
             f"train={spec.train} leaves none of the {total} items of the stream out of training. Choose a "
             "smaller number, or train=all."
@@ -172,6 +196,15 @@ def _beyond(share: float, n: int, rng: np.random.Generator) -> npt.NDArray[np.bo
     return hidden
 
 
+def notes(spec: RunSpec, stream: Plan, train: Labels) -> list[str]:
+    """Notes for the record on what disturbs the stream."""
+    if stream.withheld.wrong is None:
+        return []
+    rows = stream.shown(np.concatenate(stream.rounds))
+    share = stream.withheld.wrong.share(train, rows)
+    return [f"noise {spec.noise}: {share:.1%} of the {len(rows)} training items have wrong labels"]
+
+
 def introduced(spec: RunSpec, stream: Plan, train: Labels, query: Labels) -> Rows | None:
     """The round in which the last class of each query is introduced (Q,), by the rule for items.
 
@@ -180,7 +213,8 @@ def introduced(spec: RunSpec, stream: Plan, train: Labels, query: Labels) -> Row
     if spec.schedule.order != "class_incremental":
         return None
     group = _class_groups(train.shape[1], spec.schedule.size, derive(spec.seed, "order"))
-    rounds = [int(_arrival(train[rows[:1]], group)[0]) for rows in stream.rounds]  # a group may bring no item
+    # A group may bring no item, and a round may join a later one.
+    rounds = [int(_arrival(train[rows], group).max()) for rows in stream.rounds]
     return np.minimum(np.searchsorted(rounds, _arrival(query, group)), len(rounds) - 1)
 
 
@@ -192,6 +226,11 @@ def parse_pool(text: str) -> tuple[str, int]:
     if text in ("none", "first_chunk", "full"):
         return text, 0
     raise ParameterError(f"pool must be one of {', '.join(POOLS)}; got {text!r}.")
+
+
+def evaluated(spec: RunSpec, rounds: int) -> set[int]:
+    """The rounds to evaluate: none before the first labels have arrived, for all methods alike."""
+    return {round_ for round_ in parse_evaluate(spec.evaluate, rounds) if round_ >= spec.delay}
 
 
 def parse_evaluate(text: str, rounds: int) -> list[int]:

@@ -7,7 +7,10 @@ checked against results without comparing how two versions of matplotlib draw.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import html
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -79,7 +82,7 @@ class Drawing:
         return writing.atomically(out, lambda path: drawn.savefig(path, format=form, metadata=metadata))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Figure:
     """A titled series of plots, and the plain numbers that they show, one mapping per number.
 
@@ -120,6 +123,31 @@ class Figure:
     def digest(self) -> str:
         """Equal for equal numbers; ``numbers DIGEST`` stands in the metadata of every file."""
         return hashlib.sha256(self._csv.encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return f"<Figure: {self.title}; .save(folder, stem), .save_as(path)>"
+
+    def _repr_html_(self) -> str | None:
+        """Several plots for notebooks, each with its caption; one is a picture."""
+        if len(self.plots) == 1:
+            return None
+        return "\n".join(
+            f'<figure><img src="data:image/png;base64,{base64.b64encode(picture).decode()}" '
+            f'alt="{html.escape(self.title)}" style="max-width: 100%; background: white">'
+            f"<figcaption>{'<br>'.join(map(html.escape, filter(None, (plot.name, *plot.caption))))}"
+            "</figcaption></figure>"
+            for plot, picture in zip(self.plots, self._pictures, strict=True)
+        )
+
+    def _repr_png_(self) -> bytes | None:
+        """The plot for notebooks; None where there are several."""
+        return self._pictures[0] if len(self.plots) == 1 else None
+
+    @cached_property
+    def _pictures(self) -> list[bytes]:
+        """Every plot as PNG."""
+        with tempfile.TemporaryDirectory() as scratch:
+            return [path.read_bytes() for path in self.save(Path(scratch), "plot", ("png",))]
 
     def drawings(self, folder: Path, stem: str) -> list[Drawing]:
         """Every plot with the path of its files, ``FOLDER/STEM[-NAME]``."""

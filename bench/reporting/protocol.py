@@ -14,6 +14,7 @@ from bench.records import (
     DIRECTIONS,
     PARTS,
     REFERENCES,
+    SINCE,
     Direction,
     RoundRecord,
     RunRecord,
@@ -28,7 +29,7 @@ from bench.reporting.tables import Entry
 
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
-APART = ("database", "schedule", "evaluate", "labelled", "paired", "train", "val", "directions")
+APART = ("database", "schedule", "evaluate", *SINCE, "val", "directions")
 FUTURE, STALE, PARALLEL, BREACH, THREADS, CONSTANT = "◊", "§", "∥", "¶", "¤", "∅"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
@@ -126,17 +127,19 @@ class Protocol:
         With ``metric``, also its chance level after the last round.
         """
         spec = self.records[0].spec
-        lines = [] if "database" in swept else [f"database {spec.database}: {DATABASES[spec.database]}"]
+        policy = "by a policy" if "rehash" in spec.disturbed else DATABASES[spec.database]
+        lines = [] if "database" in swept else [f"database {spec.database}: {policy}"]
         mixed = any(r.spec.pool != self.pool for r in self.records)
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
         axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": spec.evaluate}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
-        if spec.train != "all" and "train" not in swept:
+        if spec.divided and "train" not in swept:
             lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
         if spec.labelled < 1 and "labelled" not in swept:
             lines.append(f"labelled {spec.labelled:g}: the labels of the other training items were withheld")
         if spec.paired < 1 and "paired" not in swept:
             lines.append(f"paired {spec.paired:g}: one modality of the other training items was withheld")
+        lines += [f"{name} {text}" for name, text in spec.disturbed.items() if name not in swept]
         if spec.val:
             lines.append(
                 f"VALIDATION, for tuning only: {spec.val} training items are the queries; "
@@ -195,7 +198,7 @@ class Protocol:
             "schedule": str(spec.schedule),
             "pool": spec.pool,
             "saw_future": spec.sees_future,
-            **{name: getattr(spec, name) for name in ("val", "evaluate", "labelled", "paired", "train")},
+            **{name: getattr(spec, name) for name in ("val", "evaluate", *SINCE)},
             "searched": record.part,
             "data": record.data,
             "method": spec.label,
@@ -213,12 +216,11 @@ class Protocol:
 def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     """Divide records so that no column mixes protocols, in order of appearance.
 
-    Records are apart when they differ in database, schedule, evaluate, labelled, paired, train, val or
-    directions, in the part of the database that their scores are over or, for the same dataset, in its
-    fingerprint. Datasets whose own schedules differ in the size of chunks stand together where each runs
-    its own. Records are also apart when they differ in pool, but a method
-    without an offline stage (pool ``none``) stands beside those that have one, in every such table. One
-    that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart.
+    Records are apart when they differ in a field of ``APART``, in the part of the database that their
+    scores are over or, for the same dataset, in its fingerprint. Datasets whose own schedules differ in the
+    size of chunks stand together where each runs its own. Records are also apart when they differ in pool,
+    but a method without an offline stage (pool ``none``) stands beside those that have one, in every such
+    table. One that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart.
     Raises ParameterError where there is no record, StoreError where records disagree on a chance level that
     must be the same.
     """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bench.contract.params import parameters
 from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.plugins import registry
-from bench.records import PARTS, Contrast, RoundRecord, RunRecord, RunSpec
+from bench.records import PARTS, SINCE, Contrast, IndexRecord, RoundRecord, RunRecord, RunSpec
 from bench.reporting import options, style
 from bench.reporting.evidence import Evidence, Loader
 from bench.reporting.figures import Figure
@@ -23,13 +25,15 @@ if TYPE_CHECKING:
 
 _PRINTED = {"band": False, "average": True}  # options of reports, in a paper
 Describe = Callable[[RunRecord], "DatasetStatistics | None"]
+Indexes = Callable[[RunRecord], IndexRecord | None]  # reads what `bench index` stored beside a record
 
 
 class Results:
     """Records in the order given; of two with the same spec the later one counts.
 
     ``stale`` maps the key of a spec to the reason why its record is out of date, ``arrays`` reads the
-    histograms and codes stored beside a record, ``describe`` measures its dataset. ``cast`` are the methods
+    histograms and codes stored beside a record, ``describe`` measures its dataset, ``indexes`` reads its
+    measured indexes. ``cast`` are the methods
     of a larger study, so that each keeps its colour in every part, ``contrasts`` the rows of an ablation,
     ``swept`` the parameters and axes of a grid. ``items`` is the part of the database that scores are over
     where methods were not trained on all of it: ``unseen``, ``trained`` or ``all``.
@@ -42,6 +46,7 @@ class Results:
         stale: Mapping[str, str] | None = None,
         arrays: Loader | None = None,
         describe: Describe | None = None,
+        indexes: Indexes | None = None,
         cast: Iterable[str] = (),
         contrasts: Sequence[Contrast] = (),
         swept: Sequence[str] = (),
@@ -58,7 +63,7 @@ class Results:
         labels = dict.fromkeys([*cast, *(record.spec.label for record in self.records)])
         self.cast = tuple(label for label in labels if label not in self.references)
         self.contrasts, self.swept = tuple(contrasts), tuple(swept)
-        self._describe = describe
+        self._describe, self._indexes = describe, indexes
         self._methods: dict[str, type[Method] | None] = {}
         self._schedules: dict[str, str] = {}  # dataset → its default
 
@@ -66,15 +71,46 @@ class Results:
         """The same results with other arguments: ``but(records=some, contrasts=rows)``."""
         names = ("records", "stale", "cast", "contrasts", "swept", "items")
         same = {name: getattr(self, name) for name in names}
-        return Results(**{**same, "arrays": self.evidence, "describe": self._describe, **changes})
+        readers = {"arrays": self.evidence, "describe": self._describe, "indexes": self._indexes}
+        return Results(**{**same, **readers, **changes})
 
     def select(self, keep: Callable[[RunRecord], bool]) -> Results:
         """The same results with only those records for which ``keep`` is true."""
         return self.but(records=filter(keep, self.records))
 
+    def filter(self, **wanted: Any) -> Results:
+        """The same results with the cells whose fields have these values, each one or a list of them.
+
+        Fields are those of :class:`bench.records.RunSpec`, ``method`` and ``dataset`` by the name that is
+        shown or by the plugin's, and ``status``: ``filter(method=["lcdh", "ukd"], bits=16)``. Raises
+        UnknownNameError for another field.
+        """
+        known = [*RunSpec.__dataclass_fields__, "status"]
+        for name in wanted:
+            if name not in known:
+                raise UnknownNameError("field of a cell", name, known)
+        return self.select(lambda record: all(_has(record, *one) for one in wanted.items()))
+
+    def cell(self, **wanted: Any) -> RunRecord:
+        """The one cell whose fields have these values, as in :meth:`filter`: ``cell(method="ukd", bits=16)``.
+
+        Raises ParameterError where there is none, or more than one.
+        """
+        records = self.filter(**wanted).records
+        if len(records) != 1:
+            asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
+            varied = [name for name in _VARIED if len({str(getattr(r.spec, name)) for r in records}) > 1]
+            advice = f"Give {', '.join(varied)} too." if varied else "See .frame() for the cells."
+            raise ParameterError(f"{len(records)} of {len(self)} cells have {asked}; expected one. {advice}")
+        return records[0]
+
     def statistics(self, record: RunRecord) -> DatasetStatistics | None:
         """Statistics of a record's dataset; None where its files are missing or have changed since."""
         return self._describe(record) if self._describe else None
+
+    def index(self, record: RunRecord) -> IndexRecord | None:
+        """The measured indexes of a record's codes; None where `bench index` has not measured them."""
+        return self._indexes(record) if self._indexes and record.arrays else None
 
     @cached_property
     def references(self) -> dict[str, str]:
@@ -158,6 +194,8 @@ class Results:
         figure: Figure = self.render(report, **chosen)
         return figure
 
+    plot = figure  # as notebooks say it: results.plot("bits")
+
     def frame(self) -> Any:
         """A ``pandas.DataFrame`` with one row per cell, round, part of the database, metric and direction.
 
@@ -186,16 +224,17 @@ class Results:
     def __repr__(self) -> str:
         return f"<Results: {len(self)} records; .table(), .frame()>"
 
-    def _repr_markdown_(self) -> str:
-        return self.table().to_markdown() if self.records else repr(self)
+    def _repr_html_(self) -> str:
+        """The table of mAP in a notebook, or one line where no cell has numbers."""
+        with suppress(ParameterError):
+            return self.table()._repr_html_()
+        return f"<p>{html.escape(repr(self))}</p>"
 
 
 _CELL = (
     *("method", "dataset", "bits", "schedule", "seed", "database", "pool", "val", "evaluate"),
     *(
-        "labelled",
-        "paired",
-        "train",
+        *SINCE,
         "fidelity",
         "contract",
         "status",
@@ -207,16 +246,30 @@ _CELL = (
     ),
 )
 _ROUND = ("round", "searched", "items", "queries", "direction", "metric", "value")
+_VARIED = (  # what may tell two cells apart
+    *("method", "params", "dataset", "dataset_params", "bits", "seed", "schedule", "database", "pool"),
+    *("labelled", "paired", "train", "val", "evaluate", "directions"),
+)
 _NOTHING = (None, "", None, None, "", "", None)
+
+
+def _has(record: RunRecord, name: str, wanted: Any) -> bool:
+    """Whether a field of a cell has a value, or one of a list of values."""
+    spec = record.spec
+    names = {"method": (spec.method, spec.label), "dataset": (spec.dataset, spec.dataset_label)}
+    value = record.status if name == "status" else getattr(spec, name)
+    values = names.get(name, (value, str(value)))
+    return any(one in values for one in (wanted if isinstance(wanted, (list, tuple, set)) else [wanted]))
 
 
 def _cell(key: str, record: RunRecord, stale: str) -> tuple[Any, ...]:
     """The values of ``_CELL``, which all rows of one record share."""
     s = record.spec
-    protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate, s.labelled, s.paired, s.train)
+    protocol = (str(s.schedule), s.seed, s.database, s.pool, s.val, s.evaluate)
+    newer = (getattr(s, name) for name in SINCE)
     origin = (record.fidelity, record.breach)
     outcome = (*origin, record.status, record.reason, stale, record.data, record.code, key)
-    return (s.label, s.dataset_label, s.bits, *protocol, *outcome)
+    return (s.label, s.dataset_label, s.bits, *protocol, *newer, *outcome)
 
 
 def _numbers(r: RoundRecord) -> Iterator[tuple[Any, ...]]:

@@ -83,7 +83,7 @@ class Block:
         return list(zip(self.rows, self.marks(), strict=True)), [(row, [""] * len(row)) for row in self.foot]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Table:
     """A titled series of blocks, and the plain numbers that they show, one mapping per number.
 
@@ -116,6 +116,9 @@ class Table:
                 raise UnknownNameError("method in the table", name, known)
         return replace(self, blocks=tuple(block.ours(names) for block in self.blocks))
 
+    def __repr__(self) -> str:
+        return f"<Table: {self.title}; print() shows it>"
+
     def __str__(self) -> str:
         return self.to_text()
 
@@ -138,8 +141,6 @@ class Table:
         """GitHub's Markdown: the best bold, the second underlined, notes as a list below."""
         return "\n\n".join([f"**{markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)])
 
-    _repr_markdown_ = to_markdown  # for notebooks
-
     def to_csv(self) -> str:
         """``data`` as CSV with one header row; an absent value is an empty field."""
         return csv_of(self.data)
@@ -157,6 +158,10 @@ class Table:
         """
         blocks = "\n".join(map(_html_block, self.blocks))
         return f"<section>\n<h2>{_html(self.title)}</h2>\n{blocks}\n</section>"
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks, which have no style for it."""
+        return f'<div style="overflow-x: auto">{self.to_html()}</div>'
 
     def to_frame(self) -> Any:
         """``data`` as a ``pandas.DataFrame``."""

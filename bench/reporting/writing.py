@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.disk import owners, writing
+from bench.disk import owners, places, writing
 from bench.errors import StoreError
 
 
@@ -36,6 +36,7 @@ def atomically(out: Path, write: Callable[[Path], Any]) -> Path:
 
 @contextmanager
 def _writable(out: Path) -> Iterator[None]:
+    places.local(out, "output")
     if out.exists() and not out.is_file():  # the rename would put a file in place of a device
         kind = "a folder" if out.is_dir() else "a device or a pipe"
         raise StoreError(f"cannot write {out}: it is {kind}. Give the name of a file.")

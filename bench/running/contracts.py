@@ -20,6 +20,7 @@ from bench.progress import Task, say
 from bench.records import RunRecord, selector
 from bench.running import checked
 from bench.running.hosts import APART, Isolation
+from bench.storing.store import source_of
 from bench.study.planned import PlannedCell
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,10 @@ class Verdict:
     def on(self, record: RunRecord) -> RunRecord:
         """The record with the verdict."""
         return replace(record, contract=self.failed, notes=(*record.notes, *self.notes))
+
+    def noting(self, notes: Sequence[str]) -> Verdict:
+        """The same verdict with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,14 @@ def verdicts(cells: Sequence[PlannedCell], how: How, *, run: bool = True) -> dic
             known[setting] = _remembered(cell, setting, how)
         return known[setting]
 
-    return {cell.spec.key: verdict(cell) for cell in cells}
+    return {cell.spec.key: verdict(cell).noting(_origin(cell.spec.method)) for cell in cells}
+
+
+def _origin(name: str) -> tuple[str, ...]:
+    """The note that tells a class of a notebook from a plugin."""
+    if not registry.is_defined(name):
+        return ()
+    return (f"{name} is a class of a notebook or script; its source is kept as {source_of('method', name)}",)
 
 
 def _switches(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,12 +102,14 @@ def _check(cell: PlannedCell, setting: str, how: How) -> tuple[Verdict, bool]:
     """The verdict, and whether it will be the same next time: a check that was ended may do better."""
     started = time.perf_counter()
     with Task(f"contract of {setting}"):
+        name = cell.spec.method
         results, lasting = checked.check(
             cell.method, cell.spec.params, thread_count=how.thread_count, isolation=how.isolation
         )
     failed = tuple(result.name for result in results if not result.ok)
     if how.progress:
-        outcome = f"failed {len(failed)}; see `bench check '{setting}'`" if failed else "passed"
+        see = f"bench.check_method({name})" if registry.is_defined(name) else f"`bench check '{setting}'`"
+        outcome = f"failed {len(failed)}; see {see}" if failed else "passed"
         took = time.perf_counter() - started
         say(f"contract of {setting}: {outcome}; {len(results)} checks in {took:.1f} s, once for this version")
     notes = tuple(result.message for result in results if result.ok and result.message)

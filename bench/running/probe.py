@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TypeVar
 
 import psutil
@@ -37,7 +36,7 @@ def probes(cells: Mapping[Key, PlannedCell], *, seconds: float) -> dict[Key, Pro
         return probed
     end, context = time.monotonic() + seconds, multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    work = (sender, list(cells.values()), registry.added_files())
+    work = (sender, list(cells.values()), registry.adopted())
     child = context.Process(target=_send_probes, args=work, daemon=True)
     child.start()
     sender.close()
@@ -55,9 +54,10 @@ def probes(cells: Mapping[Key, PlannedCell], *, seconds: float) -> dict[Key, Pro
     return probed
 
 
-def _send_probes(sender: Connection, cells: Sequence[PlannedCell], plugins: Sequence[Path]) -> None:
-    for path in plugins:
-        registry.add_file(path)
+def _send_probes(
+    sender: Connection, cells: Sequence[PlannedCell], plugins: Mapping[str, Sequence[str]]
+) -> None:
+    registry.adopt(plugins)
     for cell in cells:
         sender.send(_probe(cell))
 

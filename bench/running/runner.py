@@ -37,10 +37,11 @@ from bench.isolation.process import DiedError, RaisedError
 from bench.metrics._counted import means
 from bench.plugins import fingerprint
 from bench.progress import Task
-from bench.protocol import stream
+from bench.protocol import classes, rehash, stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
-from bench.protocol.shown import chunk, encode, pack, shown, skip_reason, stand_ins
+from bench.protocol.seeds import derive, derive_seed
+from bench.protocol.shown import chunk, encode, pack, seen_labels, shown, skip_reason, stand_ins
 from bench.records import CONSTANT, OFFLINE, CurveRecord, Direction, PartRecord, RoundRecord, RunRecord
 from bench.running import hosts
 from bench.running.hosts import APART, Apart, Hosting, InProcess, Isolation
@@ -50,6 +51,7 @@ from bench.storing.checkpoint import Checkpoints
 from bench.study.planned import PlannedCell
 
 Arrays = dict[str, npt.NDArray[Any]]
+Keep = Callable[[RunRecord, Arrays], None]
 
 # Scored for every evaluated round and direction; any other metric follows from the stored
 # histograms by `bench rescore`. Cutoffs larger than the database are left out of the record.
@@ -75,6 +77,7 @@ def run_cells(
     checkpoints: Sequence[Path] = (),
     isolation: Isolation = APART,
     keep_models: bool = False,
+    early: Keep | None = None,
 ) -> list[tuple[RunRecord, Arrays]]:
     """Run cells of one stream in one pass over it: every chunk goes to each of them.
 
@@ -83,6 +86,8 @@ def run_cells(
     that ends its process, or exceeds a limit of ``isolation``, fails too; unfinished ones are run again.
     ``checkpoints`` has a path for each cell, to save it there between rounds if it takes long.
     ``keep_models`` adds the bytes of each cell's model to its arrays, as ``bench.models.ENTRY``.
+    ``early`` gets a cell as soon as it has succeeded, while others of the pass still train; one that resumed
+    is only returned, since its checkpoint may have misled it.
     """
     first = cells[0]
     common: dict[str, Any] = {
@@ -100,7 +105,7 @@ def run_cells(
             f"method {first.spec.method!r}: its files have changed since this run began, so its cells "
             "would mix two versions. Run it again; finished cells of the old version are then stale."
         )
-    how = _How(thread_count, isolation, common, keep_models)
+    how = _How(thread_count, isolation, common, keep_models, early)
     paths = dict(zip((cell.spec.key for cell in cells), checkpoints, strict=False))
     outcomes: dict[str, tuple[RunRecord, Arrays]] = {}
     with threads.limit(thread_count), Task("", len(first.plan.rounds), each="round") as task:
@@ -126,6 +131,7 @@ class _How:
     isolation: Isolation
     facts: Mapping[str, Any]
     keep_models: bool
+    early: Keep | None
 
 
 def _pass(
@@ -168,14 +174,19 @@ class _Stream:
         spec, dataset, self.host = cell.spec, cell.dataset, host
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
         self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
+        assert dataset.train.labels is not None, "skip_reason() refuses a dataset without labels"
+        self.notes += stream.notes(spec, cell.plan, dataset.train.labels)
         self.kept = kept_folder(spec.method)
         self.val = np.sort(self.plan.val)
-        self.query = self.train.take(self.val) if spec.val else dataset.query
+        query = self.train.take(self.val) if spec.val else dataset.query
+        assert query.labels is not None, "skip_reason() refuses a dataset without labels"
+        self.query = classes.queries(spec, query)
+        self.val = self.val[classes.asked(spec, query.labels)[0]] if spec.val else self.val
         labels, asked = self.train.labels, self.query.labels
         assert labels is not None and asked is not None, "skip_reason() refuses a dataset without labels"
         self.query_labels = hamming.pack_labels(asked)
         self.introduced = stream.introduced(spec, self.plan, labels, asked)
-        self.evaluated = set(stream.parse_evaluate(spec.evaluate, len(self.plan.rounds)))
+        self.evaluated = stream.evaluated(spec, len(self.plan.rounds))
 
     def send_to(self, sessions: Sequence[_Session], saved: Checkpoints) -> None:
         """Give the pool, then every round's chunk, to each session that has neither had it nor failed."""
@@ -190,14 +201,17 @@ class _Stream:
             saved.offer(sessions)
         for round_ in range(len(self.plan.rounds)):
             due = [session for session in sessions if session.next_round <= round_]
-            if not due or (offline and round_ not in self.evaluated):
+            taught = self.plan.taught(round_, supervised=self.cls.capabilities.supervised)
+            if not due or taught < 0 or (offline and round_ not in self.evaluated):
                 continue
-            rows = self.plan.seen(round_) if offline else self.plan.rounds[round_]
-            arrived = self.chunk(self.plan.shown(rows), 0 if offline else round_)
-            parts = self.plan.parts(rows)
+            learned = self.plan.seen(taught) if offline else self.plan.rounds[taught]
+            arrived = self.chunk(self.plan.shown(learned), 0 if offline else taught)
+            new = self.plan.seen(round_) if offline or not taught else self.plan.rounds[round_]
+            parts = self.plan.parts(new)
             self.host.show(arrived)
             for session in due:
                 session.attempt(round_, lambda s: s.take(arrived, parts))  # noqa: B023  # called at once
+                session.hand_over()
             if round_ < max(self.evaluated):
                 saved.offer(sessions)
 
@@ -266,14 +280,22 @@ class _Session:
         self.acting = False
         self.spent += time.monotonic() - started
 
+    def hand_over(self) -> None:
+        """Let a cell that has just succeeded be stored, unless it resumed."""
+        succeeded = self.complete and self.failure is None
+        if succeeded and self.how.early and not self.saved.has_resumed(self.number):
+            self.how.early(self.record(self.how.facts), self.arrays)
+
     def new_method(self) -> Hosting:
-        seed = stream.derive_seed(self.spec.seed, "method")
+        seed = derive_seed(self.spec.seed, "method")
         return self.stream.host.new(self.number, self.spec.bits, seed, self.spec.params)
 
     def new_index(self, part: str) -> Index:
         """Training gives no codes to unseen items: where it gives codes to the others, they are encoded."""
         learned = self.spec.database == "learned" and part == "unseen"
         mode = "reindexed" if learned else self.spec.database
+        if self.spec.rehash != "always":
+            mode = "frozen"  # until rehash() renews them
         return Index(mode, self.stream.train, self.clock)
 
     def fit_pool(self, pool: Split) -> None:
@@ -307,10 +329,28 @@ class _Session:
         self.fit("fit", arrived, self.round)
         self.fit_seconds.append(self.clock.seconds("fit") - before)
         for part, index in self.indexes.items():
-            index.arrive(self.method, arrived, parts[part], refit=refit)
+            index.arrive(self.method, arrived, parts[part], self.round, refit=refit)
+        self.rehash()
         if self.round in self.stream.evaluated:
             self.evaluate(self.method)
         self.started, self.next_round = True, self.round + 1
+
+    def rehash(self) -> None:
+        """Renew old database codes as the cell's policy says."""
+        policy = self.spec.rehash
+        if policy == "always":
+            return
+        worth = 0.0
+        if policy.startswith("trigger"):
+            index = next(iter(self.indexes.values()))  # of the items that methods are trained on
+            rng = derive(self.spec.seed, "rehash", str(self.round))
+            true = self.stream.train.labels
+            assert true is not None, "skip_reason() refuses a dataset without labels"
+            labels = seen_labels(true, index.rows, self.stream.plan.withheld)
+            known = np.isin(index.rows, self.stream.plan.seen(self.round - self.spec.delay)).sum()
+            with self.clock.measure("rehash"):  # labels of the first items to arrive are known
+                worth = rehash.gain(self.method, index, labels, rng.permutation(int(known)))
+        rehash.update(policy, self.method, self.indexes, self.round, self.next_round, worth)
 
     def save(self) -> Tree:
         """All that :meth:`resume` needs to go on with the next round."""
@@ -325,7 +365,7 @@ class _Session:
             "inside": inside,
             "curves": self.curves,
             "indexes": {
-                part: {"rows": index.rows, "packed": index.packed, "rewritten": index.rewritten}
+                part: {name: getattr(index, name) for name in ("rows", "packed", "rewritten", "written")}
                 for part, index in self.indexes.items()
             },
             "seconds": self.clock.so_far(),

@@ -1,36 +1,38 @@
 """Runs the unfinished cells of a study, on one worker or many.
 
-Everything goes through joblib, so the same sweep runs in this process, in local worker
-processes, or on a Dask or Ray cluster. Only this process stores cells; a worker claims the cells
-of a pass when it begins, leaves a trace of them, and saves long ones between rounds (bench.storing).
+The same sweep runs in this process, in worker processes, or on a cluster (bench/running/backends). A worker
+claims the cells of a pass when it begins, leaves a trace of them, saves long ones between rounds, and stores
+each when it has succeeded (bench.storing). What a worker that does not see the folder returns is stored here.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from bench import models, threads
-from bench.errors import BenchError, ParameterError
-from bench.isolation import workers
+from bench.errors import ParameterError
 from bench.plugins import registry
 from bench.progress import Task, say
-from bench.records import RunRecord
+from bench.records import SINCE, RunRecord
 from bench.results import Results
-from bench.running import contracts
+from bench.running import backends, contracts
+from bench.running.contracts import Verdict
 from bench.running.hosts import APART, Isolation
 from bench.running.runner import Arrays, run_cells
 from bench.storing import claims, traces
 from bench.storing.claims import Claims
 from bench.storing.store import CellStatus, Stamp, Store, standing
 from bench.study import passes
+from bench.study.options import Options
 from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
 from bench.study.study import Study
@@ -40,10 +42,16 @@ _PAUSE = 0.2, 5.0  # seconds between two looks at cells that other runs compute:
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """What every pass of a sweep has in common, beside the study."""
+    """What every pass of a sweep has in common."""
 
+    thread_count: int
     isolation: Isolation
     keep_models: bool
+    verdicts: Mapping[str, Verdict]
+
+    def of(self, cells: Sequence[PlannedCell]) -> _How:
+        """The same for these cells alone, to send to a worker."""
+        return replace(self, verdicts={cell.spec.key: self.verdicts[cell.spec.key] for cell in cells})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +77,15 @@ def run(
     progress: bool = False,
     isolation: Isolation = APART,
     keep_models: bool = False,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Results:
     """Run a study and return its results; finished cells are skipped.
 
     ``study`` is a :class:`bench.study.study.Study` or the path of a study file; ``options`` are the
-    fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``.
+    fields of a study and override it: ``run(methods="lcdh,ukd", bits=[16, 32], seeds=3)``. ``methods`` and
+    ``datasets`` may also be classes defined in a notebook or script, which run from their source in every
+    process, tables of a name and its parameters (``{"name": Mine, "beta": [1, 2], "as": "mine"}``), and
+    arrays in memory (:func:`bench.arrays`).
     ``retry`` runs failed cells again, ``force`` all cells. Methods that are not built in are checked first,
     once for every version (:mod:`bench.running.contracts`): what they fail is marked wherever their numbers
     are shown, as it is with ``contract=False``, which checks nothing. ``progress`` prints a line for each
@@ -99,6 +110,18 @@ def run(
     )
 
 
+run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # with the options, for help() and Tab
+    [
+        *(p for p in inspect.signature(run).parameters.values() if p.kind is not p.VAR_KEYWORD),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=type_)
+            for name, type_ in Options.__annotations__.items()
+        ),
+    ],
+    return_annotation="Results",
+)
+
+
 def complete(
     study: Study,
     cells: Sequence[PlannedCell],
@@ -118,6 +141,9 @@ def complete(
     store = Store(study.results_folder)
     store.check_writable()
     store.tidy()
+    for plugin in {plugin for cell in cells for plugin in (cell.plugin, cell.data.plugin)}:
+        if registry.is_defined(plugin.name):
+            store.keep_source(plugin.kind, plugin.name)
     stamps = {cell.spec.key: store.stamp(cell.spec) for cell in cells}
     surveyed = survey(study, cells)
     due = [
@@ -151,11 +177,11 @@ def complete(
         traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
         Task(title, len(due), each="cell") as task,
     ):
-        for record, arrays in _divided(due, study, _How(isolation, keep_models), claimed, stamps):
+        common = _How(study.threads, isolation, keep_models, verdicts)
+        for record, arrays in _divided(due, study, common, claimed, stamps):
             key, kept = record.spec.key, record
             if arrays is not None:
-                model = arrays.pop(models.ENTRY, np.empty(0, np.uint8)).tobytes()
-                kept = store.write(verdicts[key].on(record), arrays, model)
+                kept = _store(store, record, arrays, common)
                 claimed.release(key)
             elif contract and record.contract is None:
                 kept = store.write(verdicts[key].on(record), {})
@@ -197,7 +223,11 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
     for cell, record in zip(cells, store.read_all([cell.spec for cell in cells]), strict=True):
         status, reason = standing(record, cell.data.cached.fingerprint)
         surveyed.append(Surveyed(cell, record, status, reason or store.fault(cell.spec)))
-        kinds.setdefault((str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val), cell)
+        newer = (getattr(cell.spec, name) for name in SINCE)
+        seed = cell.spec.seed if cell.spec.unseen_classes else None  # which decides the classes
+        kinds.setdefault(
+            (seed, str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val, *newer), cell
+        )
     _cut(kinds.values(), study)
     return surveyed
 
@@ -216,7 +246,7 @@ def _divided(
     claimed: Claims,
     stamps: dict[str, Stamp],
 ) -> Iterator[tuple[RunRecord, Arrays | None]]:
-    """The records of all cells: those that this run computes and, without arrays, those of other runs.
+    """The records of all cells, those that are stored already without arrays.
 
     ``stamps`` tell what was stored before this run from what another has stored since.
     """
@@ -255,48 +285,20 @@ def _compute(
     how: _How,
     claimed: Claims,
     stamps: Mapping[str, Stamp],
-) -> Iterator[tuple[RunRecord, Arrays]]:
-    from joblib import delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
+) -> Iterator[tuple[RunRecord, Arrays | None]]:
     if not due:
         return
     _cut(due, study)
-    plugins = registry.added_files()
+    plugins = registry.adopted()
     most = 1 if how.isolation.in_process else len(_groups(due, study.jobs))
-    with _backend(study, most) as jobs:
-        task = delayed(_task)
-        tasks = [
-            task(
-                group,
-                study.threads,
-                jobs,
-                plugins,
-                how,
-                claimed,
-                {c.spec.key: stamps[c.spec.key] for c in group},
-            )
-            for group in _groups(due, jobs)
+    with backends.connect(study, most) as workers:
+        task = partial(_task, jobs=workers.jobs, plugins=plugins, claimed=claimed)
+        calls = [
+            partial(task, group, how=how.of(group), stamps={c.spec.key: stamps[c.spec.key] for c in group})
+            for group in _groups(due, workers.jobs)
         ]
-        try:
-            for finished in _as_finished(tasks, study.backend, jobs):
-                yield from finished
-        except TerminatedWorkerError as error:
-            raise BenchError(
-                "a worker process was killed, most likely because memory ran out. Finished cells are kept: "
-                "run again with fewer --jobs."
-            ) from error
-
-
-def _as_finished(tasks: list[Any], backend: str, jobs: int) -> Iterator[Any]:
-    """The results of the tasks as they end; with Ray in batches, since its joblib backend cannot do that."""
-    from joblib import Parallel
-
-    if backend != "ray":
-        yield from Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)(tasks)
-        return
-    for start in range(0, len(tasks), jobs):
-        yield from Parallel()(tasks[start : start + jobs])
+        for finished in workers.run(calls):
+            yield from finished
 
 
 def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:
@@ -306,30 +308,49 @@ def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:
 
 def _task(
     cells: Sequence[PlannedCell],
-    thread_count: int,
-    jobs: int,
-    plugins: Sequence[Path],
+    *,
     how: _How,
+    jobs: int,
+    plugins: Mapping[str, Sequence[str]],
     claimed: Claims,
     stamps: Mapping[str, Stamp],
-) -> list[tuple[RunRecord, Arrays]]:
-    for path in plugins:
-        registry.add_file(path)
+) -> list[tuple[RunRecord, Arrays | None]]:
+    """One pass, on a worker; cells that it has stored come back without arrays.
+
+    It stores them if it sees the folder of the run: each as it succeeds, then those that failed.
+    """
+    registry.adopt(plugins)
     store = Store(claimed.folder)
     cells = _claim(cells, store, claimed, stamps)
     if not cells:
         return []
     specs = [cell.spec for cell in cells]
+    stored: dict[str, RunRecord] = {}
+
+    def keep(record: RunRecord, arrays: Arrays) -> None:
+        stored[record.spec.key] = _store(store, record, arrays, how)
+        claimed.release(record.spec.key)
+
+    here = claimed.shared
     with traces.running(store.folder, specs):
-        kept = [store.checkpoint(spec) for spec in specs]
-        return run_cells(
+        outcomes = run_cells(
             cells,
-            thread_count=thread_count,
+            thread_count=how.thread_count,
             jobs=jobs,
-            checkpoints=kept,
+            checkpoints=[store.checkpoint(spec) for spec in specs],
             isolation=how.isolation,
             keep_models=how.keep_models,
+            early=keep if here else None,
         )
+        for record, arrays in outcomes if here else ():
+            if record.spec.key not in stored:
+                keep(record, arrays)
+    return [(record, None) for record in stored.values()] if here else list(outcomes)
+
+
+def _store(store: Store, record: RunRecord, arrays: Arrays, how: _How) -> RunRecord:
+    model = arrays.pop(models.ENTRY, np.empty(0, np.uint8)).tobytes()
+    return store.write(how.verdicts[record.spec.key].on(record), arrays, model)
 
 
 def _claim(
@@ -349,52 +370,3 @@ def _claim(
         else:
             claimed.release(key)
     return mine
-
-
-@contextmanager
-def _backend(study: Study, most: int) -> Iterator[int]:
-    """Set joblib up as the study says; gives the number of cells that run at once, here at most ``most``."""
-    from joblib import parallel_config
-
-    with ExitStack() as stack:
-        if study.backend == "dask":
-            jobs = _connect_dask(stack, study.scheduler)
-            stack.enter_context(parallel_config(backend="dask", n_jobs=-1, wait_for_workers_timeout=60))
-        elif study.backend == "ray":
-            jobs = _connect_ray(stack, study.scheduler)
-            stack.enter_context(parallel_config(backend="ray", n_jobs=jobs))
-        else:
-            jobs = min(study.jobs, most)  # an idle worker takes a second to start
-            local: Any = study.backend
-            if local == "loky":
-                local = workers.loky(inner_max_num_threads=study.threads)
-            stack.enter_context(parallel_config(backend=local, n_jobs=jobs))
-        yield jobs
-
-
-def _connect_dask(stack: ExitStack, address: str) -> int:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise _missing("dask") from error
-    try:
-        client = stack.enter_context(Client(address or None, timeout=30, set_as_default=True))
-    except OSError as error:
-        raise BenchError(f"no Dask scheduler answers at {address!r}: {error}. Check --scheduler.") from error
-    return sum(client.nthreads().values()) or 1
-
-
-def _connect_ray(stack: ExitStack, address: str) -> int:
-    try:
-        import ray
-        from ray.util.joblib import register_ray
-    except ImportError as error:
-        raise _missing("ray") from error
-    ray.init(address=address or None, ignore_reinit_error=True, log_to_driver=False)
-    stack.callback(ray.shutdown)
-    register_ray()
-    return int(ray.cluster_resources().get("CPU", 1))
-
-
-def _missing(extra: str) -> BenchError:
-    return BenchError(f"backend {extra} is not installed. Run `pip install 'hashbench[{extra}]'`.")

@@ -44,12 +44,17 @@ def _popcount(_typing: Any, _word: Any) -> Any:
 def _keys(query, database, query_labels, database_labels, row, start, width, key, shared):  # type: ignore[no-untyped-def]
     """``distance * width + min(shared labels, width - 1)`` of one query and ``len(key)`` items."""
     size = key.shape[0]
-    if width == 2 and database.shape[0] == 1 and database_labels.shape[0] == 1:  # the common case, fused
+    if database.shape[0] == 1 and database_labels.shape[0] == 1:  # the common cases, fused
         code, labels = query[0, row], query_labels[0, row]
         codes = database[0][start : start + size]
         masks = database_labels[0][start : start + size]
-        for j in range(size):
-            key[j] = 2 * _popcount(code ^ codes[j]) + ((labels & masks[j]) != 0)
+        if width == 2:
+            for j in range(size):
+                key[j] = 2 * _popcount(code ^ codes[j]) + ((labels & masks[j]) != 0)
+        else:
+            for j in range(size):
+                both = min(np.uint32(_popcount(labels & masks[j])), width - np.uint32(1))
+                key[j] = np.uint32(_popcount(code ^ codes[j])) * width + both
         return
     key[:] = 0
     for w in range(database.shape[0]):

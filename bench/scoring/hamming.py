@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.blocks import blocks
 from bench.contract.items import Codes
 from bench.errors import DataError, ParameterError
 
@@ -104,13 +105,12 @@ def pack_codes(codes: npt.ArrayLike) -> Packed:
     if array.ndim != 2 or array.shape[1] == 0:
         raise DataError(f"codes have shape {array.shape}; expected (items, bits). Give one row per item.")
     if array.dtype == np.bool_:
-        return _pack_bits(array)
-    ones = array == 1
-    if array.dtype.kind in "US" or not (np.all(ones | (array == -1)) or np.all(ones | (array == 0))):
+        return _pack_ones(array)
+    if array.dtype.kind in "US" or not (_ones_and(-1, array) or _ones_and(0, array)):
         raise DataError(
             f"codes hold {_strangers(array)}; expected two symbols, -1 and +1 or 0 and 1. {_repair(array)}"
         )
-    return _pack_bits(ones)
+    return _pack_ones(array)
 
 
 def pack_bytes(codes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
@@ -172,16 +172,23 @@ def pack_labels(labels: npt.ArrayLike, *, classes: int | None = None) -> Packed:
             f"labels have shape {array.shape}; expected (items, classes) of 0 and 1 "
             "or (items,) class numbers."
         )
-    ones = array == 1
-    if not np.all(ones | (array == 0)):
+    if not _ones_and(0, array):
         raise DataError(f"labels hold {_strangers(array)}; expected 0 and 1. Give a multi-hot matrix.")
-    return _pack_bits(ones)
+    return _pack_ones(array)
 
 
-def _pack_bits(bits: npt.NDArray[np.bool_]) -> Packed:
-    octets = np.packbits(bits, axis=1, bitorder="little")
-    padded = np.zeros((len(bits), -(-bits.shape[1] // 64) * 8), np.uint8)
-    padded[:, : octets.shape[1]] = octets
+def _ones_and(other: int, array: npt.NDArray[Any]) -> bool:
+    """Whether every value is 1 or ``other``."""
+    return all(bool(((block == 1) | (block == other)).all()) for block in blocks(array))
+
+
+def _pack_ones(array: npt.NDArray[Any]) -> Packed:
+    padded = np.zeros((len(array), -(-array.shape[1] // 64) * 8), np.uint8)
+    start = 0
+    for block in blocks(array):
+        octets = np.packbits(block == 1, axis=1, bitorder="little")
+        padded[start : start + len(block), : octets.shape[1]] = octets
+        start += len(block)
     return np.ascontiguousarray(padded.view("<u8").T.astype(np.uint64, copy=False))
 
 

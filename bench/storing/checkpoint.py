@@ -69,6 +69,10 @@ class Checkpoints:
                 except Exception as error:  # noqa: BLE001  # one of another shape can raise anything
                     cell.failure = f"{type(error).__name__}: {error}", ""
 
+    def has_resumed(self, at: int) -> bool:
+        """Whether the cell at this position continued from a checkpoint."""
+        return at in self._resumed
+
     def keep(self, at: int, cell: Tree) -> None:
         """Save the cell at this position now: a training inside a round hands itself on."""
         if self._paths:

@@ -49,6 +49,11 @@ class Claims:
     folder: Path
     run: str
 
+    @property
+    def shared(self) -> bool:
+        """Whether this process sees the folder of the run, so that it can store cells itself."""
+        return self._lease.exists()
+
     def take(self, key: str) -> bool:
         """Claim a cell; False if another run that lives has done so.
 

@@ -11,7 +11,7 @@ import numpy as np
 from bench import metrics
 from bench.errors import BenchError
 from bench.metrics._counted import means
-from bench.records import SINCE, PartRecord, RoundRecord, RunRecord
+from bench.records import PartRecord, RoundRecord, RunRecord
 from bench.scoring import cosine, stored
 from bench.scoring.hamming import Histograms
 from bench.scoring.stored import Arrays
@@ -48,7 +48,7 @@ def _faults(record: RunRecord, arrays: Arrays) -> Iterator[str]:
     numbers = [entry.round for entry in record.rounds]
     if numbers != sorted(set(numbers)):
         yield f"its rounds are {numbers}; expected each once, in ascending order"
-    expected = {"trained", "unseen"} if record.spec.train != SINCE["train"] else set()
+    expected = {"trained", "unseen"} if record.spec.divided else set()
     for entry in record.rounds:
         if entry.parts.keys() != expected:
             yield f"round {entry.round} has the parts {sorted(entry.parts)}; expected {sorted(expected)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.contract.params import is_line
 from bench.errors import ParameterError
-from bench.protocol import stream
+from bench.protocol import axes, stream
 from bench.records import (
     MOST_POINTS,
     OFFLINE,
@@ -50,16 +50,20 @@ def _of_spec(spec: RunSpec) -> Iterator[str]:
         if not text or not is_line(text):
             yield f"{name} is {text[:40]!r}; expected the name of a plugin"
     yield from _of_counts({"bits": spec.bits}, "", least=1)
-    yield from _of_counts({"seed": spec.seed, "val": spec.val}, "")
+    yield from _of_counts({"seed": spec.seed, "val": spec.val, "delay": spec.delay}, "")
     for name in ("labelled", "paired"):
         if not 0 <= getattr(spec, name) <= 1:
             yield f"{name} is {getattr(spec, name)}; expected a share from 0 to 1"
+    if not 0 <= spec.unseen_classes < 1:
+        yield f"unseen_classes is {spec.unseen_classes}; expected a share from 0 to below 1"
     if not spec.directions or len(set(spec.directions)) < len(spec.directions):
         yield f"directions is {list(spec.directions)}; expected each once, and at least one"
     try:
         Schedule.parse(f"{spec.schedule.order}:{spec.schedule.size}")
         stream.parse_pool(spec.pool)
         stream.parse_train(spec.train)
+        for name, canonical in axes.CANONICAL.items():
+            canonical(getattr(spec, name))
         stream.parse_evaluate(spec.evaluate, 1)
     except (ParameterError, ValueError) as error:  # ValueError: a number of thousands of digits
         yield f"protocol: {error}"

@@ -21,14 +21,14 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from bench.disk import owners, writing
+from bench.disk import owners, places, writing
 from bench.disk.reading import read_json
 from bench.errors import BenchError, FileError, StoreError
-from bench.plugins import fingerprint
+from bench.plugins import fingerprint, registry
 from bench.progress import Task
-from bench.records import RunRecord, RunSpec
+from bench.records import IndexRecord, RunRecord, RunSpec
 from bench.scoring.hamming import usable_threads
-from bench.storing import checkpoint, reading, recount
+from bench.storing import checkpoint, indexes, reading, recount
 from bench.storing.arrays import Arrays, packed
 from bench.storing.passed import Passed
 from bench.storing.reading import NewerRecordError, RecordError
@@ -49,7 +49,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, title: str = "") -> None:
-        self.folder, self.title = folder, title or str(folder)
+        self.folder, self.title = places.local(folder, "results folder"), title or str(folder)
         self.faults: dict[str, str] = {}
         self._passed = Passed()
 
@@ -146,6 +146,16 @@ class Store:
         """Where the model of a cell is kept, if it is (bench/models.py)."""
         return (self.folder / reading.file_name(spec)).with_suffix(".model")
 
+    def index(self, record: RunRecord) -> IndexRecord | None:
+        """The measured indexes of a cell; None where there are none, or they are of earlier codes."""
+        path = indexes.path(self.folder, record.spec)
+        stored = indexes.read(path) if path.exists() else None
+        return stored if stored is not None and stored.arrays == record.arrays else None
+
+    def write_index(self, record: RunRecord, index: IndexRecord) -> Path:
+        """Store the measured indexes of a cell in place of earlier ones."""
+        return indexes.write(indexes.path(self.folder, record.spec), index)
+
     def arrays(self, record: RunRecord) -> Mapping[str, npt.NDArray[Any]]:
         """The histograms and codes of a record, each read when it is asked for."""
         name = reading.file_name(record.spec)
@@ -197,6 +207,14 @@ class Store:
             self._passed.add([reading.digest_of(text, content)])
         return record
 
+    def keep_source(self, kind: str, name: str) -> None:
+        """Keep the file of a class of this session, which is usable as --plugin (:func:`source_of`)."""
+        path = registry.path_of(kind, name)
+        target = self.folder / source_of(kind, name)
+        if path is not None and not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            writing.replace_bytes(target, path.read_bytes())
+
     def copy(self, record: RunRecord, source: Store) -> None:
         """Copy the files of a cell from another store, in place of what was there.
 
@@ -204,9 +222,9 @@ class Store:
         be damaged, which its reader reports; the source is not.
         """
         with self._replacing(record):
-            model = source.model(record.spec)
-            kept = model.name if model.is_file() else ""
-            for name in filter(None, (record.arrays, kept, reading.file_name(record.spec))):
+            beside = (source.model(record.spec), indexes.path(source.folder, record.spec))
+            kept = [path.name for path in beside if path.is_file()]
+            for name in filter(None, (record.arrays, *kept, reading.file_name(record.spec))):
                 original = source.folder / name
                 writing.replace(self.folder / name, partial(shutil.copyfile, original), lasting=False)
 
@@ -245,6 +263,12 @@ def _arrays_of(path: Path) -> Path | None:
     except (FileError, LookupError, TypeError):
         return None
     return path.with_name(name) if reading.is_arrays_name(name, path.name) else None
+
+
+def source_of(kind: str, name: str) -> str:
+    """Where a results folder keeps the source of a class: ``sources/FINGERPRINT/NAME.py``."""
+    version = fingerprint.of_method(name) if kind == "method" else fingerprint.of_dataset(name)
+    return f"sources/{version}/{name}.py"
 
 
 def standing(record: RunRecord | None, data: str) -> tuple[CellStatus, str]:

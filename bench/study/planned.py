@@ -17,7 +17,7 @@ from bench.contract.method import Method
 from bench.data import cache, lacking
 from bench.data.pictured import pictured
 from bench.errors import DataError
-from bench.protocol import stream
+from bench.protocol import classes, stream
 from bench.protocol.stream import Plan
 from bench.records import RunSpec, selector
 from bench.study.selectors import Plugin
@@ -79,7 +79,11 @@ class PlannedStream:
     def cut(self) -> Plan:
         """The plan, which the first call makes."""
         if self._plan is None:
-            self._plan = stream.of(self.spec, self.data.dataset.train)
+            dataset = self.data.dataset
+            self._plan = stream.of(self.spec, dataset.train)
+            split, rows = (dataset.train, self._plan.val) if self.spec.val else (dataset.query, slice(None))
+            if split.labels is not None:
+                classes.asked(self.spec, split.labels[rows])  # it refuses a cell without queries
         return self._plan
 
     def __getstate__(self) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ParameterError, UnknownNameError
-from bench.records import AXES, RunSpec, Schedule, selector
+from bench.records import AXES, SINCE, RunSpec, Schedule, selector
 from bench.study import passes, selectors
 from bench.study.planned import PlannedCell, PlannedData, PlannedStream
 from bench.study.selectors import Plugin, Selected
 from bench.study.study import Study
 
-_SHAPES_STREAM = ("schedule", "seed", "pool", "val", "labelled", "paired", "train")
+_SHAPES_STREAM = ("schedule", "seed", "pool", "val", *SINCE)
 
 
 class Planner:
@@ -91,9 +91,9 @@ class Planner:
         for (plugin, params, _), bits in itertools.product(methods, study.bits):
             plugin.cls(bits=bits, **params)  # it refuses bits or values here, before a run
         cells: dict[str, PlannedCell] = {}
-        axes = itertools.product(study.database, study.pool, study.labelled, study.paired, study.train)
+        axes = itertools.product(study.database, study.pool, *(getattr(study, name) for name in SINCE))
         grid = itertools.product(datasets, axes, methods, study.bits, study.seeds)
-        for (data, data_shown), (database, pool, labelled, paired, train), chosen, bits, seed in grid:
+        for (data, data_shown), (database, pool, *newer), chosen, bits, seed in grid:
             plugin, params, shown = chosen
             uses_pool = plugin.cls.capabilities.pool or pool.startswith("separate")
             for schedule in study.schedule or (data.plugin.cls.schedule,):
@@ -110,11 +110,9 @@ class Planner:
                     directions=study.directions,  # type: ignore[arg-type]  # checked by Study.check
                     params=params,
                     dataset_params=data.options,
-                    labelled=labelled,
-                    paired=paired,
-                    train=train,
                     method_shown=shown,
                     dataset_shown=data_shown,
+                    **dict(zip(SINCE, newer, strict=True)),
                 )
                 cells.setdefault(spec.key, PlannedCell(spec, plugin, self._stream(data, spec)))
         return list(cells.values())

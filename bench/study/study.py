@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bench.contract import params
-from bench.disk import reading
+from bench.data import cache
+from bench.data.memory import Arrays
+from bench.disk import places, reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
-from bench.plugins import registry
-from bench.protocol import stream
+from bench.plugins import defined, registry
+from bench.protocol import axes, stream
 from bench.records import DIRECTIONS, SINCE, Database, quoted
 from bench.study import passes, selectors
 from bench.threads import cores
@@ -22,7 +24,8 @@ MOST_BITS = 1024
 MOST_AT_ONCE = 1024  # jobs, and threads of each
 MOST_SEEDS = 10_000
 MOST_NUMBER = 1 << 63  # a record holds no larger one
-BACKENDS = ("loky", "threading", "dask", "ray")
+CLUSTERS = ("dask", "ray", "slurm")
+BACKENDS = ("loky", "threading", *CLUSTERS)
 TUNED = "tuned"  # a table of a study file with the origin of its values, which nothing reads
 
 
@@ -45,6 +48,10 @@ class Study:
     labelled: tuple[float, ...] = (1.0,)
     paired: tuple[float, ...] = (1.0,)
     train: tuple[str, ...] = ("all",)
+    noise: tuple[str, ...] = ("none",)
+    rehash: tuple[str, ...] = ("always",)
+    delay: tuple[int, ...] = (0,)
+    unseen_classes: tuple[float, ...] = (0.0,)
     val: int = 0
     evaluate: str = "last"
     directions: tuple[str, ...] = ("i2t", "t2i")
@@ -122,13 +129,18 @@ class Study:
             for share in getattr(self, name):
                 if not 0 <= share <= 1:
                     raise ParameterError(f"{name} is a share of training items, from 0 to 1; got {share}.")
+        for share in self.unseen_classes:
+            if not 0 <= share < 1:
+                raise ParameterError(f"unseen_classes is a share of classes, from 0 to below 1; got {share}.")
         for text in self.train:
             stream.parse_train(text)
-        if self.val and "all" in self.train:
+        if self.val and "all" in self.train and 0 in self.unseen_classes:
             raise ParameterError(
                 f"val={self.val} searches items that no method was trained on, and train=all leaves none. "
                 "Set train to a share, for instance 0.5."
             )
+        self._check_rehash()
+        self._check_delay()
         stream.parse_evaluate(self.evaluate, 1)
         passes.parse_shard(self.shard)
         if not 0 <= self.val < MOST_NUMBER:
@@ -140,16 +152,41 @@ class Study:
             if not 0 <= seed < MOST_NUMBER:
                 raise ParameterError(f"seeds must be from 0 to {MOST_NUMBER - 1}; got {seed}.")
         _one_of("backend", self.backend, BACKENDS)
-        if self.scheduler and self.backend not in ("dask", "ray"):
+        if self.scheduler and self.backend not in CLUSTERS:
             raise ParameterError(
-                f"scheduler applies only to the backends dask and ray; got backend {self.backend}. Leave it "
-                "out."
+                f"scheduler applies only to the backends {', '.join(CLUSTERS)}; got backend {self.backend}. "
+                "Leave it out."
+            )
+
+    def _check_delay(self) -> None:
+        """Raise ParameterError where a delay is no number of rounds, or codes would wait for labels."""
+        for delay in self.delay:
+            if not 0 <= delay < MOST_NUMBER:
+                raise ParameterError(f"delay must be a number of rounds, 0 or more; got {delay}.")
+        if any(self.delay) and "learned" in self.database:
+            raise ParameterError(
+                f"delay={max(self.delay)} leaves new items without learned codes, and the study has "
+                "database=learned. Use --database reindexed or frozen."
+            )
+
+    def _check_rehash(self) -> None:
+        """Raise ParameterError where a policy of rehashing has nothing to decide, or nothing to go by."""
+        chosen = [policy for policy in self.rehash if policy != "always"]
+        other = [database for database in self.database if database != "reindexed"]
+        if chosen and other:
+            raise ParameterError(
+                f"rehash={chosen[0]} says when reindexed codes are renewed, and the study has "
+                f"database={other[0]}. Use --database reindexed."
+            )
+        if any(policy.startswith("trigger") for policy in chosen) and 0 in self.labelled:
+            raise ParameterError(
+                f"rehash={chosen[0]} needs labels of training items, and labelled=0 withholds all. Raise it."
             )
 
 
 def data_folder(given: str = "") -> Path:
     """The folder of the data files: as given, else ``BENCH_DATA``, else the current folder."""
-    folder = Path(given or os.environ.get("BENCH_DATA") or ".").expanduser()
+    folder = places.local(given or os.environ.get("BENCH_DATA") or ".", "data folder").expanduser()
     if folder.exists() and not folder.is_dir():
         raise DataError(f"data folder {folder}: is a file; expected a folder. Correct --data-root.")
     return folder
@@ -157,7 +194,8 @@ def data_folder(given: str = "") -> Path:
 
 def results_folder(given: str = "") -> Path:
     """The results folder: as given, else ``BENCH_RESULTS``, else ``results/runs``."""
-    return Path(given or os.environ.get("BENCH_RESULTS") or "results/runs").expanduser()
+    folder = given or os.environ.get("BENCH_RESULTS") or "results/runs"
+    return places.local(folder, "results folder").expanduser()
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
@@ -204,6 +242,7 @@ def _selector(option: str, table: Mapping[str, Any]) -> str:
     """A table of a study file, ``{ name = "files", path = "a,b.npz", as = "mine" }``, as a selector."""
     values = dict(table)
     name, shown = values.pop("name", None), values.pop("as", "")
+    name = defined.add(name, cache.base() / "classes") if isinstance(name, type) else name
     if not isinstance(name, str) or not isinstance(shown, str) or not all(map(_is_plain, values.values())):
         raise ParameterError(
             f"{option}: {dict(table)!r} is not a name with values of parameters. Write "
@@ -229,6 +268,8 @@ def _train(value: Any) -> str:
 def _cast(name: str, value: Any, kind: type) -> Any:
     if name == "train":
         return _train(value)
+    if name in axes.CANONICAL:
+        return axes.CANONICAL[name](str(value))
     if hasattr(value, "item"):
         value = value.item()
     if kind is str and isinstance(value, os.PathLike):
@@ -236,8 +277,13 @@ def _cast(name: str, value: Any, kind: type) -> Any:
     if isinstance(value, str) and kind is not str:
         with suppress(ValueError):
             return params.number(value, kind)
-    if name in ("methods", "datasets") and isinstance(value, Mapping):
-        return _selector(name, value)
+    if name in ("methods", "datasets"):
+        if isinstance(value, Mapping):
+            return _selector(name, value)
+        if isinstance(value, type):
+            return defined.add(value, cache.base() / "classes")
+        if isinstance(value, Arrays):
+            return _selector(name, value.table())
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import zipfile
 from pathlib import Path
 
@@ -62,6 +63,13 @@ STRANGERS: tuple[tuple[bytes, str], ...] = (
             (b"Rar!", "a rar archive"),
         )
     ),
+    *(
+        (
+            magic,
+            "is a picture; expected features of all pictures. Extract them first (docs/datasets.md, Views)",
+        )
+        for magic in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
+    ),
     (b"%PDF", f"is a PDF; {EXPECTED}. Download the data, not the paper"),
 )
 HTML = (b"<!doctype", b"<html", b"<head", b"<body", b"<script", b"<!--", b"<?xml")
@@ -78,7 +86,8 @@ def container(path: Path) -> Container:
     if known is not None:
         return known
     suffix = path.suffix.lower()
-    if suffix in PICKLES or (start[:1] == b"\x80" and suffix not in tensors.SUFFIXES):
+    protocol = start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5")
+    if suffix in PICKLES or (protocol and suffix not in tensors.SUFFIXES):
         raise _pickled(path)
     if suffix not in BY_SUFFIX:
         raise DataError(f"{path}: cannot read this kind of file; {EXPECTED}. Convert it.")
@@ -105,9 +114,10 @@ def _of_magic(path: Path, start: bytes) -> Container | None:
 
 def refuse_stranger(path: Path, start: bytes) -> None:
     """Raise :class:`DataError` for empty files, pointers, web pages, archives and other texts."""
-    if not start:
+    if not start.strip() and path.stat().st_size == len(start):
         raise DataError(
-            f"{path}: is empty (0 bytes); {EXPECTED}. Its download or copy was truncated: get it again."
+            f"{path}: is empty ({len(start)} bytes); {EXPECTED}. Its download or copy was "
+            "truncated: get it again."
         )
     for magic, advice in STRANGERS:
         if start.startswith(magic):
@@ -116,13 +126,14 @@ def refuse_stranger(path: Path, start: bytes) -> None:
         raise DataError(
             f"{path}: is a tar archive; expected the files in it. Unpack it, and give the folder."
         )
+    start = start.removeprefix(codecs.BOM_UTF8)
     if start.lstrip().lower().startswith(HTML):
         raise DataError(
             f"{path}: is a web page (HTML), not data; expected the file that the page offers. Open the "
             "address in a browser and use its download link (on GitHub: Raw)."
         )
     if path.suffix.lower() not in text.SUFFIXES and _is_prose(start):
-        shown = start.decode("ascii", "replace").splitlines()[0][:60]
+        shown = start.decode("utf-8", "replace").splitlines()[0][:60]
         raise DataError(
             f"{path}: is a text that begins {shown!r}; {EXPECTED}. If it is a server's message, download "
             "the file again; if it is a table, name it .txt or .csv."
@@ -131,7 +142,12 @@ def refuse_stranger(path: Path, start: bytes) -> None:
 
 def _is_prose(start: bytes) -> bool:
     """Whether a file begins as text does, and not as a MATLAB file, whose header is text too."""
-    return not start.startswith(b"MATLAB") and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start)
+    text = codecs.getincrementaldecoder("utf-8")()
+    try:
+        shown = text.decode(start)  # a letter that is cut off at the end is none the less text
+    except UnicodeDecodeError:
+        return False
+    return not start.startswith(b"MATLAB") and all(one.isprintable() or one in "\t\r\n" for one in shown)
 
 
 def _of_zip(path: Path) -> Container:
@@ -144,6 +160,8 @@ def _of_zip(path: Path) -> Container:
         return TENSORS
     if names and all(name.endswith(".npy") for name in names):
         return NPZ
+    if "xl/workbook.xml" in names:
+        raise DataError(f"{path}: is an Excel workbook; {EXPECTED}. Save its sheet as .csv.")
     raise DataError(f"{path}: is a zip archive; expected the files in it. Unpack it, and give the folder.")
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
 import numpy as np
@@ -24,6 +24,22 @@ def written(shape: tuple[int, int], parts: Parts) -> Features:
         return np.memmap(file, dtype=np.float32, mode="r", shape=shape)
 
 
+def together(n: int, parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+    """Several matrices of ``n`` rows from runs of rows of each, mapped as :func:`written` maps one."""
+    with ExitStack() as stack, _room(f"{n} rows of several matrices"):
+        files: dict[str, IO[bytes]] = {}
+        last: Mapping[str, npt.NDArray[Any]] = {}
+        for last in parts:
+            for name, part in last.items():
+                if name not in files:
+                    files[name] = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+                files[name].write(np.ascontiguousarray(part).data)
+        return {
+            name: np.memmap(file, dtype=last[name].dtype, mode="r", shape=(n, *last[name].shape[1:]))
+            for name, file in files.items()
+        }
+
+
 def transposed(shape: tuple[int, int], parts: Parts, values: int) -> Features:
     """The same from the rows of its transpose, ``values`` at a time in memory."""
     with _file(shape, parts) as file:
@@ -33,15 +49,21 @@ def transposed(shape: tuple[int, int], parts: Parts, values: int) -> Features:
 @contextmanager
 def _file(shape: tuple[int, int], parts: Parts) -> Iterator[IO[bytes]]:
     """A file with all rows."""
+    with _room(f"{shape[0]} rows of {shape[1]} columns"), tempfile.TemporaryFile(buffering=0) as file:
+        for part in parts:
+            file.write(np.ascontiguousarray(part, np.float32).data)
+        yield file
+
+
+@contextmanager
+def _room(needed: str) -> Iterator[None]:
+    """Raise DataError where the temporary folder has no space for what is ``needed``."""
     try:
-        with tempfile.TemporaryFile(buffering=0) as file:
-            for part in parts:
-                file.write(np.ascontiguousarray(part, np.float32).data)
-            yield file
+        yield
     except OSError as error:
         raise DataError(
-            f"temporary folder {tempfile.gettempdir()}: cannot hold {shape[0]} rows of {shape[1]} columns "
-            f"({error.strerror or error}). Set TMPDIR to a folder with enough space."
+            f"temporary folder {tempfile.gettempdir()}: cannot hold {needed} ({error.strerror or error}). "
+            "Set TMPDIR to a folder with enough space."
         ) from error
 
 

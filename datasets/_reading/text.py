@@ -17,6 +17,8 @@ from bench.datasets._reading.variable import Array, Shape, text_array, vectors
 from bench.datasets._words import meaning
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".lst", ".list")
+_DIGITS = re.compile(r"[\d\s,;]+")
+SAMPLE = 1000  # lines that decide whether lines are lists
 MOST_DIGITS = 4096  # characters of a line that may list class numbers
 SEPARATORS = ("\t", ",", ";", "|")
 ITEM = (
@@ -130,16 +132,23 @@ def _is_head(first: str, lines: list[str]) -> bool:
 
 
 def _of_digits(lines: list[str]) -> Literal["lists", "digits"] | None:
-    """Whether lines list class numbers, not equally many, or are rows of 0 and 1 without separators."""
-    if not lines or not re.fullmatch(r"[\d\s,;]+", lines[0]) or len(lines[0]) > MOST_DIGITS:
+    """Whether lines list class numbers, not equally many, or are rows of 0 and 1 without separators.
+
+    The first lines decide, and only if they do, the others are looked at.
+    """
+    first = lines[:SAMPLE]
+    if not first or len(first[0]) > MOST_DIGITS or not all(map(_DIGITS.fullmatch, first)):
         return None
-    if not all(re.fullmatch(r"[\d\s,;]+", line) for line in lines):
+    if len({len(re.findall(r"\d+", line)) for line in first}) > 1:
+        if not all(map(_DIGITS.fullmatch, lines)):
+            return None
+        items = (re.findall(r"\d+", line) for line in lines)
+        return "lists" if all(len(set(one)) == len(one) for one in items) else None  # 0 1 0, 0 1 is no list
+    width = len(first[0].strip())
+    row = re.compile(f"[01]{{{width}}}")
+    if width < 3 or not all(row.fullmatch(line.strip()) for line in first):
         return None
-    items = [re.findall(r"\d+", line) for line in lines]
-    if len({len(one) for one in items}) > 1:  # rows of 0 and 1, of which one is cut off, repeat a number
-        return "lists" if all(len(set(one)) == len(one) for one in items) else None
-    width = len(lines[0].strip())
-    binary = width > 2 and all(re.fullmatch(f"[01]{{{width}}}", line.strip()) for line in lines)
+    binary = all(row.fullmatch(line.strip()) for line in lines)
     return "digits" if binary and any(line.startswith("0") for line in lines) else None
 
 

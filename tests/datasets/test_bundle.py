@@ -365,3 +365,25 @@ def test_cell_arrays_of_strings_in_v73_are_paths_and_captions(tmp_path: Path, ph
             file.create_dataset(name, data=np.array([references], dtype=h5py.ref_dtype))
     raw = Mscoco(queries=2).raw(tmp_path)
     assert (list(raw.texts), raw.ids.tolist()) == (list(expected.texts), expected.ids.tolist())
+
+
+def test_info_exits_with_2_where_one_of_several_bundles_must_be_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.cli import main
+
+    root = ["--data-root", str(tmp_path)]
+    assert main(["info", "mirflickr25k", *root]) == 0  # described before its files exist
+    for name in ("mirflickr_cnn.mat", "MIRFlickr-bow.mat"):
+        scipy.io.savemat(tmp_path / name, split_bundle())
+    assert main(["info", "mirflickr25k", *root]) == 2
+    assert "holds 2 bundles of mirflickr25k" in capsys.readouterr().out
+    assert main(["info", "mirflickr25k[bundle=nope.mat]", *root]) == 2
+
+
+def test_labels_beside_an_index_may_have_any_name(tmp_path: Path, photo: Write) -> None:
+    home = tmp_path / "mscoco"
+    paths_bundle(home, photo, [f"text {i}" for i in range(N)])
+    labels = scipy.io.loadmat(home / "label.mat")
+    scipy.io.savemat(home / "label.mat", {"LAll": next(v for k, v in labels.items() if k[0] != "_")})
+    assert len(Mscoco(queries=2).raw(tmp_path).ids) == N - 1

@@ -322,6 +322,11 @@ STRANGERS: dict[str, tuple[Make, str]] = {
         r"pickle\.load\(open\('a\.pkl', 'rb'\), encoding='latin1'\); np\.savez\('a\.npz'",
     ),
     "a pickle named .npy": (pickled("a.npy"), "is a Python pickle"),
+    "a web page with a mark": (written("a.pt", b"\xef\xbb\xbf<!doctype html>"), r"is a web page \(HTML\)"),
+    "a message in French": (written("a.mat", "Page non trouvée".encode()), "a text that begins 'Page non"),
+    "empty lines": (written("a.txt", b"\n \n"), r"is empty \(3 bytes\)"),
+    "a picture named .mat": (written("a.mat", b"\x89PNG\r\n\x1a\n" + bytes(99)), "is a picture; .* Views"),
+    "fvecs": (written("a.fvecs", b"\x80\0\0\0" + bytes(512)), "cannot read this kind of file"),
 }
 
 

@@ -253,3 +253,16 @@ def test_a_run_on_a_random_split_says_so_below_its_table(
     words += ["--bits", "8", "--seeds", "1", "--schedule", "shuffled:90", "--results", "runs"]
     shown = python(f"from bench.cli import main; main({words!r})")
     assert "queries drawn at random: 20" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize("name", ["anno", "concept", "labels_multi", "class_labels", "semantic_labels"])
+def test_labels_are_known_by_the_words_of_published_code(tmp_path: Path, name: str) -> None:
+    image, text, labels = arrays().values()
+    assert load(npz(tmp_path, image=image, BoW=text, **{name: labels})).train.labels is not None
+
+
+@pytest.mark.parametrize("name", ["image_embeds", "image_fea_4096", "img_feature_vgg"])
+def test_image_features_are_known_by_the_words_of_published_code(tmp_path: Path, name: str) -> None:
+    image, text, labels = arrays().values()
+    data = load(npz(tmp_path, text_embeds=text, labels=labels, **{name: image}))
+    assert data.train.image.features.shape[1] == 5

@@ -238,3 +238,56 @@ def largest_tensor() -> Callable[[Callable[[], object]], int]:
         return int(found.numbers)
 
     return measure
+
+
+class Golden:
+    """Inputs of the golden values of methods: draws of a formula, filled column by column."""
+
+    @staticmethod
+    def normal(n: int, m: int) -> Array:
+        wave = 43758.5453 * np.sin(12.9898 * np.arange(1, n * m + 1) + 0.1 * n + 0.01 * m)
+        return np.asarray((2 * (wave - np.floor(wave)) - 1) * 1.7).reshape(m, n).T
+
+    def standard_normal(self, shape: tuple[int, int]) -> Array:
+        """The draws in the shape of a generator's, to stand in for a method's ``rng``."""
+        return self.normal(*shape)
+
+    def unit(self, n: int, m: int, *, transposed: bool = False) -> Array:
+        """Rows of length 1: of tanh of the draws (n, m), or of their transpose."""
+        x = np.tanh(self.normal(n, m).T if transposed else self.normal(n, m))
+        return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True))
+
+    @property
+    def labels(self) -> Array:
+        rows = "10000 01011 00001 10000 10100 01110 01100 00110"
+        return np.array([[int(bit) for bit in row] for row in rows.split()], dtype=np.uint8)
+
+
+@pytest.fixture
+def golden() -> Golden:
+    return Golden()
+
+
+@pytest.fixture
+def wiki_chunks(real: Callable[[str], Path]) -> list[Chunk]:
+    """The first 600 training items of Wiki in three chunks of 200, in float64."""
+    from scipy.io import loadmat
+
+    data = loadmat(real("wiki/wikiData.mat"))
+    labels = np.eye(10, dtype=np.uint8)[np.asarray(data["L_tr"]).ravel().astype(int)[:600] - 1]
+    return [
+        Chunk(
+            round=t,
+            image=Batch(data["I_tr"][rows]),
+            text=Batch(data["T_tr"][rows]),
+            labels=labels[rows],
+            ids=rows,
+        )
+        for t, rows in enumerate(np.arange(600).reshape(3, 200))
+    ]
+
+
+@pytest.fixture
+def bitstrings() -> Callable[[Array], list[str]]:
+    """Rows of codes as text, 1 for +1 and 0 for -1."""
+    return lambda codes: ["".join("1" if bit > 0 else "0" for bit in row) for row in codes]

@@ -256,7 +256,7 @@ def test_downloads_hold_what_the_table_and_the_chart_show(tab: Tab, results: Res
         return target.read_text(encoding="utf-8", errors="replace")
 
     assert saved("#downloads", "CSV") == results.table(significance=True).to_csv()
-    assert saved("#downloads", "LaTeX") == results.table(significance=True).to_latex()
+    assert saved("#downloads", "LaTeX") == results.printed("map_table", significance=True).to_latex()
     tab.locator("#downloads summary").click()
     assert saved("#downloads", "figures-bits").startswith("%PDF")
     assert saved("#chart-downloads", "SVG").startswith("<svg")

@@ -339,3 +339,16 @@ def test_constant_codes_have_no_rank(study: Any) -> None:
     ]
     ranked = study.results().but(records=[*records, *more]).figure("critical").data
     assert {row["method"] for row in ranked} == {"lcdh", "ukd", "other"}
+
+
+def test_one_critical_difference_diagram_is_over_all_datasets_and_shows_its_bar(make: Make) -> None:
+    from bench.records import Schedule
+
+    made = make({"a": 1.0, "b": 2.0, "c": 4.0}, datasets=("wiki", "fashion"), seeds=1)
+    sizes = {"wiki": "shuffled:400", "fashion": "shuffled:2000"}
+    own = [
+        replace(r, spec=replace(r.spec, schedule=Schedule.parse(sizes[r.spec.dataset]))) for r in made.records
+    ]
+    [plot] = Results(own).figure("critical").plots
+    assert "over 2 blocks" in plot.caption[0]
+    assert any(text.get_text() == "  CD = 2.34" for text in plot.draw().axes[0].texts)

@@ -228,6 +228,11 @@ def test_numbers_on_datasets_that_the_study_lacks_are_left_out() -> None:
         render([record(dataset="wiki")])
 
 
+def test_numbers_on_a_version_of_the_dataset_are_kept(theirs: list[Published]) -> None:
+    theirs[:] = [replace(THEIRS, dataset="nuswide10")]
+    assert cells(render([record(dataset="nuswide")])) == [["nuswide10", "lemon", ".7123"]]
+
+
 def test_a_method_that_we_do_not_have_is_shown_with_a_dash(theirs: list[Published]) -> None:
     theirs.append(replace(THEIRS, method="roh", value=0.6))
     assert cells(render([record()]))[1] == ["mirflickr25k", "roh", ".6000 –"]

@@ -1,0 +1,29 @@
+"""Places on this machine, as opposed to those of an object store such as ``s3://bucket/runs``.
+
+The trap: ``Path`` takes an address for a folder named ``s3:`` and drops one of its slashes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from bench.errors import ParameterError
+
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)  # but not C:/
+
+
+def local(given: str | os.PathLike[str], what: str) -> Path:
+    """``given`` as a path; raises ParameterError if it is an address such as ``s3://bucket/runs``.
+
+    ``what`` names it in the message.
+    """
+    address = _ADDRESS.fullmatch(os.fspath(given))
+    if address:
+        shown = f"{address['scheme']}://{address['rest']}"
+        raise ParameterError(
+            f"{what} {shown}: is an address; expected a path on this machine. Mount the store, or copy its "
+            "files (docs/scaling.md)."
+        )
+    return Path(given)

@@ -1,0 +1,40 @@
+"""An exact search by a plain loop over packed codes: the limit that indexes are compared with.
+
+The trap: distances are kept for one query at a time, since those of all queries do not fit in memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.scoring._kernels import _compiled, _popcount
+
+
+@_compiled()
+def nearest(query, database, low, high, distances, rows):  # type: ignore[no-untyped-def]
+    """Fill rows ``low:high`` with the nearest items in order; items at equal distance by their number.
+
+    Packed codes are (words, items) uint64; ``distances`` and ``rows`` are (queries, k) int64.
+    """
+    items, k = database.shape[1], rows.shape[1]
+    far = np.empty(items, np.uint32)
+    begin = np.empty(64 * database.shape[0] + 2, np.int64)
+    for q in range(low, high):
+        far[:] = 0
+        for w in range(database.shape[0]):
+            code, codes = query[w, q], database[w]
+            for j in range(items):
+                far[j] += _popcount(code ^ codes[j])
+        begin[:] = 0
+        for j in range(items):
+            begin[far[j] + 1] += 1
+        for d in range(1, begin.shape[0]):
+            begin[d] += begin[d - 1]
+        last = 0
+        while begin[last + 1] < k:  # the distance of the k-th nearest
+            last += 1
+        for j in range(items):
+            d = far[j]
+            if d <= last and begin[d] < k:
+                rows[q, begin[d]], distances[q, begin[d]] = j, d
+                begin[d] += 1

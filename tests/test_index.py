@@ -1,0 +1,223 @@
+"""Indexes over stored codes are measured, stored beside their cell, and read back strictly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench
+from bench.archive.merge import merge
+from bench.cli import main
+from bench.errors import StoreError
+from bench.indexing import engines, measure
+from bench.plugins import registry
+from bench.records import IndexRecord
+from bench.scoring import hamming
+from bench.storing import indexes
+from bench.storing.store import Store
+
+pytest.importorskip("faiss")
+ITEMS, QUERIES = 600, 30
+
+
+@pytest.fixture(autouse=True)
+def own_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_extra", {})
+
+
+def _run(folder: Path) -> None:
+    bench.run(
+        methods="random_projection",
+        datasets=f"synthetic[n={ITEMS},queries={QUERIES}]",
+        bits=20,
+        seeds=1,
+        results=str(folder),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cell with its measured indexes."""
+    made = tmp_path_factory.mktemp("runs")
+    _run(made)
+    assert main(["index", str(made)]) == 0
+    return made
+
+
+def _stored(folder: Path) -> tuple[Path, IndexRecord]:
+    [path] = folder.glob("*.index")
+    return path, indexes.read(path)
+
+
+def _codes(items: int, width: int, seed: int) -> Any:
+    return np.random.default_rng(seed).integers(0, 2, (items, width), np.uint8)
+
+
+def _distances(a: Any, b: Any) -> Any:
+    return (a[:, None] != b[None]).sum(axis=2)
+
+
+@pytest.mark.parametrize("bits", [3, 20, 64, 130])
+def test_the_scan_ranks_as_bits_do_and_ties_by_number(bits: int) -> None:
+    database, queries = _codes(70, bits, 0), _codes(9, bits, 1)
+    scan = engines.Scan(np.packbits(database, axis=1), 7)
+    distances, rows = scan.search(np.packbits(queries, axis=1), 25, 2)
+    exact = _distances(queries, database)
+    order = np.argsort(exact, axis=1, kind="stable")[:, :25]
+    np.testing.assert_array_equal(rows, order)
+    np.testing.assert_array_equal(distances, np.take_along_axis(exact, order, axis=1))
+
+
+def test_expected_recall_is_the_mean_over_orders_of_ties() -> None:
+    database, queries = _codes(40, 4, 2), _codes(5, 4, 3)
+    exact = _distances(queries, database)
+    wanted = np.stack([np.random.default_rng(q).permutation(40)[:30] for q in range(5)])
+    counts = np.stack([np.bincount(row, minlength=5) for row in exact])
+    packed = hamming.pack_codes(queries), hamming.pack_codes(database)
+    expected = measure._expected_recall(*packed, counts, wanted)
+    rng, shares = np.random.default_rng(4), []
+    for _ in range(4000):
+        ranked = np.lexsort((rng.random(exact.shape), exact), axis=1)[:, :10]
+        shares.append([len(set(ranked[q]) & set(wanted[q, :10])) / 10 for q in range(5)])
+    assert expected["10"] == pytest.approx(np.mean(shares), abs=0.005)
+
+
+def test_an_exact_search_finds_every_nearest_item(folder: Path) -> None:
+    _, index = _stored(folder)
+    exact = [s for s in index.searches if s.index in ("scan", "flat")]
+    assert len(exact) == 4
+    assert all(set(s.recall.values()) == {1.0} for s in exact)
+
+
+def test_more_probes_find_no_less(folder: Path) -> None:
+    _, index = _stored(folder)
+    probes = [s.recall["10"] for s in index.searches if s.index == "ivf" and s.direction == "i2t"]
+    assert len(probes) > 1
+    assert probes == sorted(probes)
+    assert probes[-1] == 1
+
+
+def test_every_kind_is_measured_in_both_directions(folder: Path) -> None:
+    _, index = _stored(folder)
+    assert {(s.index, s.direction) for s in index.searches} == {
+        (kind, direction) for kind in indexes.KINDS for direction in ("i2t", "t2i")
+    }
+    assert index.items == ITEMS and index.queries == QUERIES
+
+
+def test_precision_is_the_share_of_relevant_items_among_the_returned(folder: Path) -> None:
+    store = Store(folder)
+    [record] = store.records()
+    scan = next(s for s in _stored(folder)[1].searches if (s.index, s.direction) == ("scan", "i2t"))
+    data = registry.get("dataset", "synthetic")(n=ITEMS, queries=QUERIES).load(folder)
+    arrays = store.arrays(record)
+    query, database = (
+        hamming.unpack_codes(arrays[f"codes/{side}"], 20) for side in ("query/image", "database/text")
+    )
+    near = np.argsort(_distances(query, database), axis=1, kind="stable")[:, :10]
+    labels = data.train.labels[arrays["rows/database"]]
+    shared = (data.query.labels[:, None] & labels[near]).any(axis=2)
+    assert scan.precision["10"] == pytest.approx(shared.mean())
+
+
+def test_the_view_clip_gives_a_recall(folder: Path) -> None:
+    _, index = _stored(folder)
+    recall = index.clip_recall["i2t"]
+    assert set(recall) == {"1", "10", "100"}
+    assert 0 < recall["100"] < 1
+
+
+def test_a_measured_cell_is_not_measured_again(folder: Path) -> None:
+    path, _ = _stored(folder)
+    before = path.read_bytes()
+    assert main(["index", str(folder), "--index", "flat"]) == 0
+    assert path.read_bytes() == before
+    assert main(["index", str(folder), "--index", "flat", "--force"]) == 0
+    assert path.read_bytes() != before
+
+
+def test_a_missing_kind_is_measured_with_those_that_are_known(tmp_path: Path) -> None:
+    _run(tmp_path)
+    for kind in ("flat", "scan"):
+        assert main(["index", str(tmp_path), "--index", kind, "--queries", "3"]) == 0
+    _, index = _stored(tmp_path)
+    assert {s.index for s in index.searches} == {"flat", "scan"}
+    assert index.queries == 3
+
+
+def test_indexes_of_earlier_codes_count_as_none(folder: Path) -> None:
+    store = Store(folder)
+    [record] = store.records()
+    assert store.index(record) is not None
+    assert store.index(record.with_arrays("other.npz")) is None
+
+
+def test_a_merged_cell_keeps_its_indexes(folder: Path, tmp_path: Path) -> None:
+    merge([Store(folder)], Store(tmp_path))
+    assert _stored(tmp_path)[1] == _stored(folder)[1]
+
+
+def _without(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda stored: stored.pop(name)
+
+
+def _with(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda stored: stored["searches"][0].update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (_without("items"), "index.items is missing"),
+        (lambda stored: stored.update(schema=99), "index.schema is 99; expected 1"),
+        (lambda stored: stored.update(items=0), "a count below 1"),
+        (_with("index", "magic"), "expected one of scan, flat, ivf, hnsw, multihash"),
+        (_with("recall", {"1": 2.0}), "expected recall and precision at the same k"),
+        (lambda stored: stored["clip_recall"]["i2t"].update({"1": 2.0}), "expected a share from 0 to 1"),
+        (_with("p50", -1.0), "search scan has -1.0; expected a number from 0"),
+        (_with("p99", float("nan")), "search scan has nan"),
+        (_with("rates", {}), "expected queries per second on 1 thread"),
+        (_with("rates", {"1": 9.0, "all": 9.0}), "expected numbers of threads; got 1, all"),
+        (_with("more", 1), "is no field of SearchRecord"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused(
+    folder: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object], expected: str
+) -> None:
+    path, _ = _stored(folder)
+    stored = json.loads(path.read_text())
+    change(stored)
+    bad = tmp_path / "bad.index"
+    bad.write_text(json.dumps(stored))
+    with pytest.raises(StoreError, match="Measure it again: bench index") as raised:
+        indexes.read(bad)
+    assert expected in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--index", "flat,magic"], "no kind of index named 'magic'"),
+        (["--queries", "0"], "--queries 0: expected at least 1"),
+        (["--bits", "4096"], "no cell with stored codes to index"),
+    ],
+)
+def test_bad_input_is_refused(
+    folder: Path, words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["index", str(folder), *words]) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_the_codes_of_another_dataset_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _run(tmp_path)
+    [record] = Store(tmp_path).records()
+    [path] = tmp_path.glob("*.json")
+    path.write_text(path.read_text().replace(record.data, "0" * len(record.data)))
+    assert main(["index", str(tmp_path)]) == 2
+    assert "synthetic is not the dataset of this run" in capsys.readouterr().err
