@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench.cli import options, output, running
+from bench.records import AXES
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -47,7 +48,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="NAME=VALUES",
-        help="one or two of the method's parameters or of schedule, database, pool, labelled, paired",
+        help=f"one or two of the method's parameters or of {', '.join(AXES)}",
     )
     sweep.add_argument(
         "--metric",

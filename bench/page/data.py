@@ -169,7 +169,10 @@ def _protocol(
             "schedule": "" if own else f"{spec.schedule.order}:{spec.schedule.size}",
             **{name: getattr(spec, name) for name in ("database", "evaluate", "val")},
             "last": spec.schedule.last,
-            "withheld": dict(_withheld(spec)),
+            "withheld": {
+                **dict(_withheld(spec)),
+                **{name.replace("_", "-"): getattr(spec, name) for name in spec.disturbed},
+            },
         },
         "caption": list(block.caption[1:]),
         "notes": list(block.notes),
@@ -188,6 +191,7 @@ def title(spec: RunSpec, part: str, *, pool: str, own: str = "") -> str:
         f"evaluate {spec.evaluate}",
         f"train {spec.train}, {part} items" if spec.divided else "",
         *(f"{name} {value:g}" for name, value in _withheld(spec)),
+        *(f"{name} {getattr(spec, name)}" for name in spec.disturbed),
         f"VALIDATION ({spec.val})" if spec.val else "",
     ]
     return ", ".join(filter(None, axes))
