@@ -11,7 +11,7 @@ import os
 # The variable counts only where it is set before numpy is imported.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # In a checkout the top-level folders methods/, datasets/ and reports/ are the packages
 # bench.methods, bench.datasets and bench.reports. A wheel has them inside bench/ already
