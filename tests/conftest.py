@@ -25,6 +25,7 @@ from bench.plugins import registry
 DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[1] / ".." / "shared" / "data").resolve()
 # Networks so small, and trained so briefly, that what holds of any size is quick to check
 QUICK: dict[str, dict[str, Any]] = {
+    "cash": {"hidden": 32, "epochs": 2},
     "ckdh": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},
     "ckdh_clip": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 1},
     "crovca": {"hidden": 32, "epochs": 2},
