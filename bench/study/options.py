@@ -30,6 +30,10 @@ class Options(TypedDict, total=False):
     labelled: Shares
     paired: Shares
     train: str | float | Iterable[str | float]
+    noise: str | Iterable[str]
+    rehash: str | Iterable[str]
+    delay: int | Iterable[int]
+    unseen_classes: Shares
     val: int
     evaluate: str
     directions: Many
