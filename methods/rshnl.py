@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bench.api import MODALITIES, Capabilities, Chunk, Features, Labels, Source, Variant, param, passes
+from bench.api import MODALITIES, Capabilities, Chunk, Labels, Source, Variant, param, passes
 from bench.methods._hash_network import unit
 from bench.methods._linear import spread
 from bench.methods._stream_network import StreamNetworks
@@ -82,7 +82,7 @@ class RSHNL(StreamNetworks):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.head_: list[Features] = []  # RSHNL: the network of W; SCBCH: a classifier (r, c) per modality
+        self.head_: list[Any] = []  # RSHNL: the network of W; SCBCH: a classifier (r, c) per modality
         self.epochs_: int = 0  # trained so far
 
     def _learn(self, chunk: Chunk) -> None:
@@ -148,7 +148,7 @@ class RSHNL(StreamNetworks):
     def _scbch(self, z: list[Any], labels: Any, weights: Any, head: list[Any]) -> Any:
         from bench.methods._scbch import classification, pair_contrast, quantisation
 
-        loss = self.contrast * pair_contrast(*z, labels, margin=self.margin, shift=self.shift)
+        loss = self.contrast * pair_contrast(z[0], z[1], labels, margin=self.margin, shift=self.shift)
         loss = loss + self.quantise * quantisation(*z)
         labelled = labels.any(dim=1)
         if not labelled.any():

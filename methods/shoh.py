@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +121,7 @@ class SHOH(Method):
         """Fit the hash function of one modality to the codes of items and of class means."""
         x = chunk.batch(m).features
         self.gram_[m] = chunk.shared.once(("gram", m), partial(self.gram_[m].add, x))
-        old = self.totals_.get(m, [0.0, 0.0])
+        old: list[Any] = self.totals_.get(m, [0.0, 0.0])
         self.totals_[m] = [total + dot(own.T, x) for total, own in zip(old, labels, strict=True)]
         self.cross_[m] = self.cross_.get(m, 0.0) + dot(x.T, b.T)
         means = [

@@ -1,7 +1,7 @@
 """Every method on every stream at one code length, each with its difference to the tidy stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -41,7 +41,7 @@ _CAPTION = (
 _Key = tuple[str, Direction]  # dataset, direction
 
 
-def render(results: Results, *, bits: int = 0) -> Table:
+def render(results: Results, *, bits: Annotated[int, "code length to show; 0 is the longest"] = 0) -> Table:
     """One block per protocol, dataset and direction, at one code length: 0 is the longest.
 
     Raises ParameterError where no cell has that length, and where no stream is tidy or none is another.

@@ -89,7 +89,9 @@ def test_a_stopped_run_ends_its_workers_and_leaves_nothing(
     assert running.returncode == CODES[number]
     assert err.strip() == f"bench: {stopping.HOW[number]}. Finished cells are kept; run it again to continue."
     assert not psutil.wait_procs(workers, timeout=10)[1]
-    assert not [p.name for p in (tmp_path / "runs").iterdir() if not p.name.startswith(".cells-")]
+    assert not [
+        p.name for p in (tmp_path / "runs").iterdir() if not p.name.startswith((".cells-", "run.log"))
+    ]
 
 
 @pytest.mark.slow

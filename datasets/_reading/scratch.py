@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -30,6 +32,8 @@ def together(n: int, parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[st
         files: dict[str, IO[bytes]] = {}
         last: Mapping[str, npt.NDArray[Any]] = {}
         for last in parts:
+            if not files:
+                _require(n * sum(part.nbytes // len(part) for part in last.values()))
             for name, part in last.items():
                 if name not in files:
                     files[name] = stack.enter_context(tempfile.TemporaryFile(buffering=0))
@@ -50,9 +54,16 @@ def transposed(shape: tuple[int, int], parts: Parts, values: int) -> Features:
 def _file(shape: tuple[int, int], parts: Parts) -> Iterator[IO[bytes]]:
     """A file with all rows."""
     with _room(f"{shape[0]} rows of {shape[1]} columns"), tempfile.TemporaryFile(buffering=0) as file:
+        _require(4 * shape[0] * shape[1])
         for part in parts:
             file.write(np.ascontiguousarray(part, np.float32).data)
         yield file
+
+
+def _require(size: int) -> None:
+    """Raise OSError now and not when the folder is full, which others use too."""
+    if size > shutil.disk_usage(tempfile.gettempdir()).free:
+        raise OSError(errno.ENOSPC, f"{size / 1e9:.0f} GB are needed")
 
 
 @contextmanager

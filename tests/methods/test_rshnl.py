@@ -93,7 +93,7 @@ def separation(method: RSHNL, fresh: Chunk) -> float:
 
 @pytest.mark.parametrize("loss", ["rshnl", "scbch"])
 def test_codes_separate_classes_though_half_of_the_labels_are_wrong(
-    loss: str, pairs: Callable[..., Chunk]
+    loss: Any, pairs: Callable[..., Chunk]
 ) -> None:
     method = RSHNL(bits=16, hidden=64, epochs=20, batch=100, loss=loss)
     for seed in (1, 2):
@@ -102,7 +102,7 @@ def test_codes_separate_classes_though_half_of_the_labels_are_wrong(
 
 
 @pytest.mark.parametrize("loss", ["rshnl", "scbch"])
-def test_pairs_without_labels_are_contrasted(loss: str, pairs: Callable[..., Chunk]) -> None:
+def test_pairs_without_labels_are_contrasted(loss: Any, pairs: Callable[..., Chunk]) -> None:
     method = RSHNL(bits=16, hidden=64, epochs=30, batch=100, loss=loss)
     method.fit_chunk(dataclasses.replace(pairs(300, seed=1), labels=None))
     fresh = pairs(200, seed=3)

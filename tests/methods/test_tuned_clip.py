@@ -42,7 +42,7 @@ def test_dcmhts_loss_is_its_definition() -> None:
                 relevant = labels[i] @ labels[j] > 0
                 total += (distance**2 if relevant else max(far - distance, 0.0) ** 2) / 25
     total += 0.2 * np.mean([1 - np.mean((2 * c - 1) ** 2) for c in codes])
-    found = method._loss(*map(torch.tensor, codes), torch.tensor(labels))
+    found = method._loss(torch.tensor(codes[0]), torch.tensor(codes[1]), torch.tensor(labels))
     assert float(found) == pytest.approx(total, abs=1e-2)  # relevant items of distance 0, held above 1e-6
 
 

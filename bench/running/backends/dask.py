@@ -58,8 +58,10 @@ class Dask:
             for future in [one for one in waiting if one.done()]:
                 try:
                     result = future.result(timeout=_PATIENCE)
-                except TimeoutError:  # a worker that died with the result: another computes it
-                    self._check()
+                except (TimeoutError, OSError):
+                    if future.status == "error":  # of the pass itself
+                        raise
+                    self._check()  # a worker died with the result: another computes it
                     continue
                 waiting.remove(future)
                 yield result
@@ -84,7 +86,8 @@ def connect(address: str) -> Iterator[Dask]:
         from distributed import Client
     except ImportError as error:
         raise missing("dask") from error
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost scheduler, in many lines
+    for name in ("distributed.client", "asyncio"):  # which report a lost scheduler in many lines
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address or None, timeout=_PATIENCE, set_as_default=True)
     except (OSError, ValueError) as error:
