@@ -427,6 +427,11 @@ class RunRecord:
         return "" if self.rounds else "no round was evaluated"
 
     @property
+    def has_codes(self) -> bool:
+        """Whether codes of queries and database are stored with it."""
+        return self.status == "ok" and bool(self.arrays) and self.reference != "real-valued"
+
+    @property
     def constant(self) -> bool:
         """Whether all its codes of a modality are equal, so that its scores say nothing."""
         return any(note.startswith(f"{CONSTANT} ") for note in self.notes)

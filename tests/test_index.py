@@ -30,13 +30,14 @@ def own_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_extra", {})
 
 
-def _run(folder: Path) -> None:
+def _run(folder: Path, **axes: Any) -> None:
     bench.run(
         methods="random_projection",
         datasets=f"synthetic[n={ITEMS},queries={QUERIES}]",
         bits=20,
         seeds=1,
         results=str(folder),
+        **axes,
     )
 
 
@@ -134,6 +135,15 @@ def test_the_view_clip_gives_a_recall(folder: Path) -> None:
     recall = index.clip_recall["i2t"]
     assert set(recall) == {"1", "10", "100"}
     assert 0 < recall["100"] < 1
+
+
+@pytest.mark.parametrize("val", [0, 60])
+def test_only_the_queries_that_a_cell_asked_are_searched(tmp_path: Path, val: int) -> None:
+    """Where classes are kept out of training, queries without one of them are not asked."""
+    _run(tmp_path, unseen_classes=0.3, val=val, train="0.5")
+    assert main(["index", str(tmp_path), "--index", "scan"]) == 0
+    [record] = Store(tmp_path).records()
+    assert _stored(tmp_path)[1].queries == record.rounds[-1].queries < (val or QUERIES)
 
 
 def test_a_measured_cell_is_not_measured_again(folder: Path) -> None:

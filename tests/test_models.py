@@ -78,6 +78,7 @@ def test_packed_bytes_unpack_to_the_bits_of_the_codes(kept: Path) -> None:
     codes = bench.load(_model(kept)).encode(np.ones((3, 200)), "text")
     bits = np.unpackbits(hamming.pack_bytes(codes), axis=1)[:, :20]
     np.testing.assert_array_equal(bits == 1, codes == 1)
+    np.testing.assert_array_equal(hamming.to_bytes(hamming.pack_codes(codes), 20), hamming.pack_bytes(codes))
 
 
 def test_models_are_kept_only_when_asked_for(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contract.items import MODALITIES
-from bench.errors import BenchError, DataError, ParameterError, StoreError
+from bench.errors import BenchError, ParameterError, StoreError
 from bench.records import RunRecord
 from bench.reporting import writing
 from bench.results import Results
@@ -49,21 +49,18 @@ def code_sets(results: Results, data_root: Path) -> Iterator[CodeSet]:
     """
     planner, count = Planner(), 0
     for record in results:
-        if record.status != "ok" or not record.arrays or record.reference == "real-valued":
+        if not record.has_codes:
             continue
         spec = record.spec
         data = planner.data(spec.dataset, spec.dataset_params, data_root)
-        if data.cached.fingerprint != record.data:
-            raise DataError(f"{spec}: {spec.dataset} is not the dataset of this run. Give its --data-root.")
+        data.require(record)
         arrays = results.evidence(record)
         ids = data.dataset.train.ids[arrays["rows/database"].astype(np.intp)].astype(np.int64)
         for modality in MODALITIES:
-            codes = hamming.unpack_codes(arrays[f"codes/database/{modality}"], spec.bits)
+            codes = hamming.to_bytes(arrays[f"codes/database/{modality}"], spec.bits)
             name = f"{file_name(spec).removesuffix('.json')}.{modality}"
             count += 1
-            yield CodeSet(
-                name, hamming.pack_bytes(codes), ids, spec.bits, _provenance(record, modality, len(ids))
-            )
+            yield CodeSet(name, codes, ids, spec.bits, _provenance(record, modality, len(ids)))
     if not count:
         raise StoreError("no cell with stored codes to export. Run `bench run` first, or filter less.")
 

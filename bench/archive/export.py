@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.contract.items import MODALITIES, Modality, Split
-from bench.errors import BenchError, DataError, ParameterError, StoreError
-from bench.protocol import classes
+from bench.errors import BenchError, ParameterError, StoreError
 from bench.records import SINCE, RunRecord, RunSpec
 from bench.reporting import writing
 from bench.reporting.tables import csv_cell
@@ -131,13 +130,9 @@ def _trec_cell(
     results: Results, record: RunRecord, out: Path, data: PlannedData, depth: int | None
 ) -> Iterator[Path]:
     spec = record.spec
-    if data.cached.fingerprint != record.data:
-        raise DataError(f"{spec}: {spec.dataset_label} is not the dataset of this run. Give its --data-root.")
-    dataset = data.dataset
     arrays = results.evidence(record)
-    val, arrived = (arrays[f"rows/{part}"].astype(np.intp) for part in ("query", "database"))
-    query = classes.queries(spec, dataset.train.take(val) if len(val) else dataset.query)
-    database = dataset.train.take(arrived)
+    query = data.queries(record, arrays)
+    database = data.dataset.train.take(arrays["rows/database"].astype(np.intp))
     topics = [f"q{i}" for i in query.ids]
     documents = np.array([f"d{i}" for i in database.ids])
     name = _file_name(f"{spec.label}-{spec.dataset_label}-{spec.bits}b-s{spec.seed}-{spec.key}")

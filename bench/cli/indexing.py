@@ -92,7 +92,7 @@ def _index(args: argparse.Namespace) -> int:
     import sys
 
     from bench.errors import ParameterError, StoreError, UnknownNameError
-    from bench.indexing.measure import measurable, measure
+    from bench.indexing.measure import measure
     from bench.storing.store import Store
     from bench.study.planner import Planner
     from bench.study.study import data_folder, results_folder
@@ -104,7 +104,7 @@ def _index(args: argparse.Namespace) -> int:
     if args.queries < 1:
         raise ParameterError(f"--queries {args.queries}: expected at least 1.")
     results = _results(args, written=True)
-    cells = [record for record in results if measurable(record)]
+    cells = [record for record in results if record.has_codes]
     if not cells:
         raise StoreError("no cell with stored codes to index. Run `bench run` first, or filter less.")
     store, planner = Store(results_folder(args.source or args.results)), Planner()

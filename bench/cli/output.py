@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.records import SINCE
+
 if TYPE_CHECKING:
     from bench.records import RunSpec
     from bench.reporting.figures import Figure
@@ -52,7 +54,7 @@ def print_json(value: Any) -> None:
 def cell(spec: RunSpec, state: str, reason: str) -> dict[str, object]:
     """One cell for scripts: its key, its state, and everything that its spec has."""
     method, dataset = spec.selectors
-    same = ("bits", "seed", "database", "pool", "val", "evaluate", "labelled", "paired", "train")
+    same = ("bits", "seed", "database", "pool", "val", "evaluate", *SINCE)
     axes = {name: getattr(spec, name) for name in same}
     about = {"key": spec.key, "method": method, "dataset": dataset, "schedule": str(spec.schedule)}
     return {**about, **axes, "state": state, "reason": reason}

@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from bench.archive.codes import Bytes, faiss_module
 from bench.contract.items import Split
-from bench.errors import DataError
 from bench.indexing.engines import KINDS, Faiss, Scan
 from bench.progress import Task
 from bench.records import Direction, IndexRecord, RunRecord, SearchRecord
@@ -45,11 +44,6 @@ class _Searched:
     limits: npt.NDArray[np.int64]  # (q, k) distances of the nearest items, in order
 
 
-def measurable(record: RunRecord) -> bool:
-    """Whether a record has codes to search."""
-    return record.status == "ok" and bool(record.arrays) and record.reference != "real-valued"
-
-
 def measure(
     record: RunRecord, results: Results, planner: Planner, data_root: Path, *, kinds: Sequence[str], most: int
 ) -> IndexRecord:
@@ -59,11 +53,8 @@ def measure(
     """
     spec, record = record.spec, record.over("all")
     data = planner.data(spec.dataset, spec.dataset_params, data_root)
-    if data.cached.fingerprint != record.data:
-        raise DataError(f"{spec}: {spec.dataset} is not the dataset of this run. Give its --data-root.")
     arrays = results.evidence(record)
-    val = arrays["rows/query"].astype(np.intp)
-    asked = data.dataset.train.take(val) if len(val) else data.dataset.query
+    asked = data.queries(record, arrays)
     sample = np.unique(np.linspace(0, len(asked) - 1, min(most, len(asked))).round().astype(np.intp))
     asked, stored = asked.take(sample), data.dataset.train.take(arrays["rows/database"].astype(np.intp))
     chunk = _chunk(record, len(stored))
@@ -103,7 +94,7 @@ def _searched(
     direction: Direction, query: Packed, database: Packed, asked: Split, stored: Split, bits: int
 ) -> _Searched:
     assert asked.labels is not None and stored.labels is not None, "cells have labels"
-    codes = [hamming.pack_bytes(hamming.unpack_codes(side, bits)) for side in (query, database)]
+    codes = [hamming.to_bytes(side, bits) for side in (query, database)]
     masks = hamming.pack_labels(asked.labels), hamming.pack_labels(stored.labels)
     exact = Scan(codes[1], len(codes[1]))
     limits, _ = exact.search(codes[0], min(CUTS[-1], len(codes[1])), cores())

@@ -94,7 +94,7 @@ def page(template: str, scripts: tuple[str, ...], *, policy: str, data: str = ""
         "SCRIPT": script,
         "DATA": data,
     }
-    before = _asset(template)
+    before = _asset(template).replace("{{FOOT}}", _asset("foot.html"))
     pieces = []
     while before:  # one pass, so that nothing inside a part is taken for a placeholder
         text, mark, before = before.partition("{{")

@@ -81,7 +81,7 @@ def _chosen(records: Sequence[RunRecord]) -> list[RunRecord]:
     first: dict[str, RunRecord] = {}
     for r in records:
         s = r.spec
-        if r.rounds and r.arrays and r.reference != "real-valued" and not (s.val or s.unseen_classes):
+        if r.rounds and r.has_codes and not (s.val or s.unseen_classes):
             first.setdefault(replace(s, seed=0).key, r)
     turn: dict[str, int] = {}
     ranked: list[tuple[int, int, RunRecord]] = []

@@ -17,7 +17,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ def run_cells(
         while waiting:
             group = waiting.pop()
             sessions, together, saved = _pass(group, how, task, paths)
-            done = [(s.record(common), s.arrays) if s.finished else None for s in sessions]
+            done = [(s.record, s.arrays) if s.finished else None for s in sessions]
             misled = [group[at] for at in saved.misled(done)]
             outcomes |= {one[0].spec.key: one for one in done if one}
             again = [session.cell for session in sessions if not session.finished]
@@ -174,16 +174,15 @@ class _Stream:
         spec, dataset, self.host = cell.spec, cell.dataset, host
         self.cls, self.train, self.plan = cell.method, dataset.train, cell.plan
         self.notes = [note for note in dataset.notes if note.startswith(RANDOM_QUERIES)]
-        assert dataset.train.labels is not None, "skip_reason() refuses a dataset without labels"
-        self.notes += stream.notes(spec, cell.plan, dataset.train.labels)
         self.kept = kept_folder(spec.method)
         self.val = np.sort(self.plan.val)
         query = self.train.take(self.val) if spec.val else dataset.query
-        assert query.labels is not None, "skip_reason() refuses a dataset without labels"
         self.query = classes.queries(spec, query)
-        self.val = self.val[classes.asked(spec, query.labels)[0]] if spec.val else self.val
         labels, asked = self.train.labels, self.query.labels
         assert labels is not None and asked is not None, "skip_reason() refuses a dataset without labels"
+        if spec.val and spec.unseen_classes:
+            self.val = self.val[classes.held_items(spec, labels[self.val])]
+        self.notes += stream.notes(spec, self.plan, labels)
         self.query_labels = hamming.pack_labels(asked)
         self.introduced = stream.introduced(spec, self.plan, labels, asked)
         self.evaluated = stream.evaluated(spec, len(self.plan.rounds))
@@ -284,7 +283,7 @@ class _Session:
         """Let a cell that has just succeeded be stored, unless it resumed."""
         succeeded = self.complete and self.failure is None
         if succeeded and self.how.early and not self.saved.has_resumed(self.number):
-            self.how.early(self.record(self.how.facts), self.arrays)
+            self.how.early(self.record, self.arrays)
 
     def new_method(self) -> Hosting:
         seed = derive_seed(self.spec.seed, "method")
@@ -525,11 +524,12 @@ class _Session:
         place[held] = np.arange(len(held))
         return packed[:, place[rows]]
 
-    def record(self, common: Mapping[str, Any]) -> RunRecord:
-        """The record of the cell; a failed one keeps the reason alone."""
-        environment = {**common["environment"], **self.stream.host.gpu.about}
+    @cached_property
+    def record(self) -> RunRecord:
+        """The record of the cell, once it has finished; a failed one keeps the reason alone."""
+        environment = {**self.how.facts["environment"], **self.stream.host.gpu.about}
         fidelity_ = fidelity(self.stream.cls, self.spec.params)
-        common = {**common, "fidelity": fidelity_, "environment": environment}
+        common = {**self.how.facts, "fidelity": fidelity_, "environment": environment}
         if self.failure is not None:
             self.arrays = {}
             reason, trace = self.failure

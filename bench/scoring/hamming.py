@@ -153,9 +153,18 @@ def _repair(array: npt.NDArray[Any]) -> str:
 
 def unpack_codes(packed: Packed, bits: int) -> Codes:
     """The (n, bits) int8 codes, -1 or +1, that :func:`pack_codes` packed."""
+    return (2 * _unpacked(packed, bits).astype(np.int8) - 1).astype(np.int8)
+
+
+def to_bytes(packed: Packed, bits: int) -> npt.NDArray[np.uint8]:
+    """What :func:`pack_bytes` makes of the codes that :func:`pack_codes` packed."""
+    return np.packbits(_unpacked(packed, bits), axis=1)
+
+
+def _unpacked(packed: Packed, bits: int) -> npt.NDArray[np.uint8]:
+    """The bits (n, bits) of packed codes, 0 or 1."""
     octets = np.ascontiguousarray(packed.T).astype("<u8", copy=False).view(np.uint8)
-    flat = np.unpackbits(octets, axis=1, count=bits, bitorder="little")
-    return (2 * flat.astype(np.int8) - 1).astype(np.int8)
+    return np.unpackbits(octets, axis=1, count=bits, bitorder="little")
 
 
 def pack_labels(labels: npt.ArrayLike, *, classes: int | None = None) -> Packed:

@@ -12,14 +12,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from bench.contract.dataset import Dataset, DatasetSource
+from bench.contract.items import Split
 from bench.contract.method import Method
 from bench.data import cache, lacking
 from bench.data.pictured import pictured
 from bench.errors import DataError
 from bench.protocol import classes, stream
 from bench.protocol.stream import Plan
-from bench.records import RunSpec, selector
+from bench.records import RunRecord, RunSpec, selector
 from bench.study.selectors import Plugin
 
 
@@ -59,6 +63,23 @@ class PlannedData:
             return pictured(self.dataset, self.source, self.root)
         except DataError as error:
             return error
+
+    def require(self, record: RunRecord) -> None:
+        """Raise DataError unless a record's cell ran on these arrays."""
+        if self.cached.fingerprint != record.data:
+            spec = record.spec
+            name = spec.dataset_shown or spec.dataset
+            raise DataError(f"{spec}: {name} is not the dataset of this run. Give its --data-root.")
+
+    def queries(self, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]]) -> Split:
+        """The queries of a record's cell, with the labels by which they are judged.
+
+        ``arrays`` are those of the record. Raises DataError where the cell ran on another dataset.
+        """
+        self.require(record)
+        val = arrays["rows/query"].astype(np.intp)
+        asked = self.dataset.train.take(val) if len(val) else self.dataset.query
+        return classes.queries(record.spec, asked)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the arrays, which every process maps from the same files."""
