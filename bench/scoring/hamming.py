@@ -157,7 +157,7 @@ def unpack_codes(packed: Packed, bits: int) -> Codes:
 
 
 def to_bytes(packed: Packed, bits: int) -> npt.NDArray[np.uint8]:
-    """What :func:`pack_bytes` makes of the codes that :func:`pack_codes` packed."""
+    """The bytes (n, bits / 8) of :func:`pack_bytes`, straight from codes that :func:`pack_codes` packed."""
     return np.packbits(_unpacked(packed, bits), axis=1)
 
 
