@@ -216,11 +216,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def run(*words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "bench.cli", *words]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        environment = {**os.environ, **own, **more}
         started.append(
             subprocess.Popen(
-                command, cwd=tmp_path, env=environment, text=True, start_new_session=True, **pipes
+                command,
+                cwd=tmp_path,
+                env={**os.environ, **own},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
             )
         )
         return started[-1]
