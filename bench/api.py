@@ -27,6 +27,7 @@ from bench.contract.items import (
 from bench.contract.method import Capabilities, Method, Source, Variant
 from bench.contract.params import param
 from bench.contract.pictures import Pictures
+from bench.contract.scratch import scratch_folder
 from bench.contract.shared import Shared
 from bench.contract.state import State
 from bench.contract.validate import finite
@@ -75,6 +76,7 @@ __all__ = [
     "load_clip",
     "param",
     "passes",
+    "scratch_folder",
     "sign",
     "variant_of",
 ]

@@ -9,7 +9,7 @@ which nothing else is sent (:mod:`bench.running.hosts`), unless ``--in-process``
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,15 +114,25 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
 
 
 def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
-    """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
+    """Codes (n, bits) of items through one modality, checked; views are withheld.
 
     An oracle sees the labels as well, a fused method both modalities, and a method that ``encodes`` a
     view sees that view as the features; every table says so.
     """
+    return np.concatenate(list(_encoded(method, items, modality, rows)))
+
+
+def encode_packed(method: Hasher, items: Split, modality: Modality, rows: Rows | None = None) -> Packed:
+    """The same as the index stores it; packed block by block, since codes of one byte a bit fill memory."""
+    parts = [pack(method, codes) for codes in _encoded(method, items, modality, rows)]
+    return np.concatenate(parts, axis=1)
+
+
+def _encoded(method: Hasher, items: Split, modality: Modality, rows: Rows | None) -> Iterator[Output]:
+    """The output for some thousand items at a time."""
     seen = items.batch(modality).seen_as(method.capabilities.encodes)
     empty: Empty = getattr(method, "empty", np.empty)
     total = len(items) if rows is None else len(rows)
-    parts = []
     for start in range(0, total, _BLOCK):
         stop = min(start + _BLOCK, total)
         block = slice(start, stop) if rows is None else rows[start:stop]
@@ -133,8 +143,7 @@ def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None =
             views |= {m: _frozen(clip_or_plain(items.batch(m)), block, empty=empty) for m in MODALITIES}
         features = _frozen(seen.features, block, empty=empty)
         batch = Batch(features, views, None, *raw(seen, block, method.capabilities))
-        parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
-    return np.concatenate(parts)
+        yield checked(method, method.encode(batch, modality), stop - start, "encode")
 
 
 def clip_or_plain(batch: Batch) -> Features:
