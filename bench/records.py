@@ -71,6 +71,11 @@ REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
+DISTANCES = {  # by which queries are compared with items, which are codes in any case
+    "hamming": "Hamming distance of two codes",
+    "dot": "dot product of the query's float32 values with the bits, -1 or +1",
+    "codebook": "sum of float32 values that the query looks up by the bytes of the code",
+}
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True)  # json.dumps() makes one every time
@@ -403,6 +408,7 @@ class RunRecord:
     data: str = ""  # fingerprint of the arrays
     fidelity: str = ""  # one of FIDELITIES; modified is followed by the difference: modified (anchors=300)
     reference: str = ""  # one of REFERENCES, or "" for a rival
+    distance: str = "hamming"  # one of DISTANCES: how queries are compared with codes
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
     curves: Mapping[str, CurveRecord] = field(default_factory=dict)  # what the method logged
@@ -429,7 +435,12 @@ class RunRecord:
     @property
     def has_codes(self) -> bool:
         """Whether codes of queries and database are stored with it."""
-        return self.status == "ok" and bool(self.arrays) and self.reference != "real-valued"
+        return self.status == "ok" and bool(self.arrays) and self.compares_codes
+
+    @property
+    def compares_codes(self) -> bool:
+        """Whether its queries have codes as its items do, so that distances are numbers of bits."""
+        return self.reference != "real-valued" and self.distance == "hamming"
 
     @property
     def constant(self) -> bool:

@@ -41,7 +41,7 @@ def render(
     bits: Annotated[int | None, "code length to show; by default 32 or the nearest one"] = None,
 ) -> Figure:
     """One plot per protocol, dataset and modality."""
-    hashing = results.select(lambda r: not r.word and r.reference != "real-valued")
+    hashing = results.select(lambda r: not r.word and r.compares_codes)
     if not hashing.records:
         raise ParameterError(f"none of {len(results)} cells has codes.")
     lengths = {r.spec.bits for r in hashing}

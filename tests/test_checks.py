@@ -200,6 +200,7 @@ def test_every_check_has_one_function() -> None:
     used |= {f.__name__ for f in of_methods.of(Capabilities(supervised=True, label_free=True))}
     used |= {f.__name__ for f in of_methods.of(Capabilities(partial=True))}
     used |= {f.__name__ for f in of_methods.of(Capabilities(reference="real-valued"))}
+    used |= {f.__name__ for f in of_methods.of(Capabilities(distance="dot"))}
     assert used == public
 
 

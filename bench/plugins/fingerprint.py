@@ -29,6 +29,7 @@ _HARNESS = (
     "scoring/hamming.py",
     "scoring/_kernels.py",
     "scoring/_sums.py",
+    "scoring/asymmetric.py",
     "scoring/cosine.py",
     "scoring/ties.py",
     "metrics/__init__.py",

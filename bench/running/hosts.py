@@ -7,13 +7,13 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.contract import params, state
-from bench.contract.items import Batch, Chunk, Modality, Split
+from bench.contract.items import Batch, Chunk, Features, Modality, Split
 from bench.contract.method import Method
 from bench.contract.state import Tree
 from bench.contract.training import MOST_CURVES, MOST_POINTS, Curves
@@ -150,6 +150,12 @@ class _Remote:
         codes: Output = self._codes("encode", len(batch), arrays, **values, modality=modality)
         return codes
 
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        arrays, values = parcels.packed(batch)
+        most = 1024 * -(-self.bits // 8) * len(batch)  # a table for each byte of a code
+        answer = self._ask("encode_query", arrays, most=most, **values, modality=modality)
+        return cast("Features", answer.arrays.get("codes"))
+
     def encode_database(self, chunk: Chunk, modality: Modality) -> Output:
         codes: Output = self._codes("encode_database", len(chunk), modality=modality)
         return codes
@@ -256,6 +262,9 @@ class _Local:
 
     def encode(self, batch: Batch, modality: Modality) -> Output:
         return _caught(lambda: self.gpu.during(lambda: self.method.encode(batch, modality)))
+
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        return _caught(lambda: self.gpu.during(lambda: self.method.encode_query(batch, modality)))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Output:
         return _caught(lambda: self.method.encode_database(chunk, modality))

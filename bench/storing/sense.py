@@ -10,6 +10,7 @@ from bench.contract.params import is_line
 from bench.errors import ParameterError
 from bench.protocol import axes, stream
 from bench.records import (
+    DISTANCES,
     MOST_POINTS,
     OFFLINE,
     REFERENCES,
@@ -37,6 +38,8 @@ def _nonsense(record: RunRecord) -> Iterator[str]:
             yield f"record.{name} is {getattr(record, name)[:40]!r}; expected text in one line"
     if record.reference and record.reference not in REFERENCES:
         yield f"record.reference is {record.reference!r}; expected one of {', '.join(REFERENCES)}"
+    if record.distance not in DISTANCES:
+        yield f"record.distance is {record.distance!r}; expected one of {', '.join(DISTANCES)}"
     yield from _of_seconds(dict(enumerate(record.fit_seconds)), "record.fit_seconds")
     for name, curve in record.curves.items():
         yield from _of_curve(name, curve, f"record.curves.{name[:40]}")
