@@ -156,7 +156,7 @@ def _asked(name: str, values: Mapping[str, Any] | None = None) -> Any:
     finally:
         child.close(at_once=True)
     if "refused" in answer:
-        kind = ParameterError if answer.get("kind") == ParameterError.__name__ else ContractError
+        kind = ParameterError if answer.get("error") == ParameterError.__name__ else ContractError
         raise kind(str(answer["refused"]))
     return answer.get("declarations")
 
@@ -172,7 +172,7 @@ class Declaring:
                 return {}, {"declarations": asdict(_declarations(cls))}
             cls(**values)
         except BenchError as error:
-            return {}, {"refused": str(error), "kind": type(error).__name__}
+            return {}, {"refused": str(error), "error": type(error).__name__}
         return {}, {}
 
 
