@@ -3,7 +3,7 @@
 A report is a function ``render(results, *, …options)`` that returns a :class:`Table`, a :class:`Figure`, or
 anything that ``str()`` makes readable.
 
-May import: contract, data, disk, errors, metrics, plugins, printing, progress, records, scoring.
+May import: contract, data, disk, errors, isolation, metrics, plugins, printing, progress, records, scoring.
 """
 
 from __future__ import annotations

@@ -18,8 +18,9 @@ from bench.contract.method import Method
 from bench.contract.state import Tree
 from bench.contract.training import MOST_CURVES, MOST_POINTS, Curves
 from bench.errors import ParameterError, account
+from bench.isolation import declarations
 from bench.isolation.channel import Arrays, Message
-from bench.isolation.process import AVAILABLE, Child, RaisedError
+from bench.isolation.process import AVAILABLE, MODULES, Child, RaisedError
 from bench.protocol.shown import Empty, Hasher, Output
 from bench.running import fitting, parcels
 from bench.running.fitting import Fitted, HandOn
@@ -31,10 +32,6 @@ _WIDEST = 1 << 16  # columns of real-valued vectors
 _MOST_ROWS = 1 << 32  # of a database
 _STATE = 1 << 36  # bytes of a saved state
 _ANSWER = 1 << 20  # bytes of any other answer
-MODULES = (  # what a child has imported when it starts
-    *("threadpoolctl", "scipy.linalg", "scipy.special"),
-    *("bench.api", "bench.running.hosted", "bench.running.checked"),
-)
 
 
 def imports_of(cls: type[Method]) -> tuple[str, ...]:
@@ -221,7 +218,7 @@ class InProcess:
     """This process hosts the methods, which can then be debugged; they reach everything."""
 
     def __init__(self, cls: type[Method]) -> None:
-        self.cls, self.gpu = cls, Used()
+        self.cls, self.gpu = declarations.actual(cls), Used()
         self.empty: Empty = np.empty
 
     def __enter__(self) -> Self:
