@@ -77,6 +77,7 @@ def _block(part: Protocol, direction: Direction) -> tuple[Block, Iterator[dict[s
             for radius in range(bits + 1)
         ),
         notes=(*([f"fewer seeds than the others: {', '.join(few)}"] if few else []), *part.notes()),
+        protocol=part.slug,
     )
     return block, _data(part, direction, curves)
 

@@ -52,7 +52,6 @@ from bench.reporting.panels import (
     draw_curve,
     draw_panels,
     lines,
-    part_name,
     parts,
 )
 from bench.reporting.protocol import (
@@ -74,6 +73,7 @@ from bench.reporting.protocol import (
     dataset_of,
     grouped,
     parallel,
+    part_name,
     protocols,
     reasons,
 )
