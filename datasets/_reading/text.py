@@ -69,12 +69,20 @@ def read(path: Path, name: str) -> Array:
 
 
 def names(path: Path) -> list[str] | None:
-    """The lines of a text, or the first column of a table that begins with names; None for numbers."""
+    """The lines of a text, or the column of a table that names its items; None for numbers."""
     lines, form = _parsed(path)
-    body = lines[bool(form.header) :]
     if not form.columns and form.kind == "text":
-        return [line.strip() for line in body]
-    return [_cut(line, form.separator)[0] for line in body] if form.skipped else None
+        return [line.strip() for line in lines[bool(form.header) :]]
+    listed = items(path)
+    return None if listed == [str(row) for row in range(len(lines) - 1)] else listed  # the index of pandas
+
+
+def items(path: Path) -> list[str] | None:
+    """The last of the columns that a table begins with and that name or number its items; None without."""
+    lines, form = _parsed(path)
+    if not form.skipped:
+        return None
+    return [_cut(line, form.separator)[form.skipped - 1] for line in lines[bool(form.header) :]]
 
 
 def _numbers(path: Path, body: list[str], form: _Form) -> Array:
@@ -139,6 +147,8 @@ def _of_digits(lines: list[str]) -> Literal["lists", "digits"] | None:
     first = lines[:SAMPLE]
     if not first or len(first[0]) > MOST_DIGITS or not all(map(_DIGITS.fullmatch, first)):
         return None
+    if first[0].lstrip(" ").startswith(SEPARATORS):
+        return None  # a header of pandas, whose first cell is empty
     if len({len(re.findall(r"\d+", line)) for line in first}) > 1:
         if not all(map(_DIGITS.fullmatch, lines)):
             return None
