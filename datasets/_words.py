@@ -37,6 +37,8 @@ COUNTS = ("n", "num", "number", "nb", "size", "count", "len")  # of the items of
 PLACES = ("start", "begin", "end", "first", "last", "from", "offset", "point", "at")  # test_start
 WEAK = ("ids", "id", "list")  # an index only beside a part, and only if nothing else is one
 ORDERS = ("perm", "randperm", "permutation", "shuffle", "holdout", "heldout", "unseen")  # may define queries
+NAMING = {"id", "ids", "name", "names", "file", "files", "filename", "filenames", "path", "paths", "key",
+          "keys"}  # fmt: skip
 FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "dataset", "array", "vector",
            "vectors", "embedding", "embeddings", "embeds", "emb", "embs", "multi",
            "semantic", "class", "vgg", "cnn", "resnet", "fc", "vec", "matrix",
@@ -129,21 +131,7 @@ def says_size(name: str) -> bool:
 def names_items(name: str) -> bool:
     """Whether a variable lists names, paths or numbers of items: ids, image_names, filenames."""
     words = _words(name)
-    named = {
-        "id",
-        "ids",
-        "name",
-        "names",
-        "file",
-        "files",
-        "filename",
-        "filenames",
-        "path",
-        "paths",
-        "key",
-        "keys",
-    }
-    return bool(named & set(words)) and not {*MODALITIES["labels"], "class", "classes"} & {*words} - LETTERS
+    return bool(NAMING & set(words)) and not {*MODALITIES["labels"], "class", "classes"} & {*words} - LETTERS
 
 
 def names_ids(name: str) -> bool:
