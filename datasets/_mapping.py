@@ -76,17 +76,32 @@ class Mapped:
                 f"{sizes[odd]}; expected a matrix. Save equally many numbers for every item."
             )
         if array.dtype.kind in "UO":
-            shown = f" (first: {str(array.flat[0])[:40]!r})" if array.size else ""
+            first = str(array.flat[0]) if array.size else ""
+            shown = f" (first: {first[:40]!r})" if first else ""
             raise DataError(
                 f"{self.where}: is text{shown}; expected numbers. Map another variable, or convert it: "
-                "digits by x.astype(np.float32), names of classes by np.unique(x, return_inverse=True)[1], "
-                "sentences by an encoder (docs/datasets.md, Views)."
+                f"{_conversion(first)}."
             )
         return array
 
     def __str__(self) -> str:
         size = " × ".join(map(str, self.shape))
         return f"{self.variable}{', transposed' if self.transposed else ''} ({size})"
+
+
+def _conversion(text: str) -> str:
+    """How to make numbers of a variable whose first value is this text."""
+    if re.fullmatch(r"(\S+ +)?\d+:\S+( +\d+:\S+)*", text.strip()):
+        return (
+            "this is libsvm's form: scipy.sparse.save_npz('text.npz', "
+            "sklearn.datasets.load_svmlight_file(FILE)[0])"
+        )
+    if text.strip().startswith("["):
+        return "lists by np.stack([json.loads(one) for one in x])"
+    return (
+        "digits by x.astype(np.float32), names of classes by np.unique(x, return_inverse=True)[1], "
+        "sentences by an encoder (docs/datasets.md, Views)"
+    )
 
 
 def resolve(

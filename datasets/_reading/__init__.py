@@ -8,7 +8,15 @@ from bench.datasets._reading.folder import (
     side_by_side,
     variables,
 )
-from bench.datasets._reading.variable import AnyVariable, Array, SparseRows, Variable, ragged, strings
+from bench.datasets._reading.variable import (
+    AnyVariable,
+    Array,
+    SparseRows,
+    Variable,
+    ragged,
+    strings,
+    vectors,
+)
 
 __all__ = [
     "AnyVariable",
@@ -23,4 +31,5 @@ __all__ = [
     "side_by_side",
     "strings",
     "variables",
+    "vectors",
 ]
