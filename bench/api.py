@@ -29,6 +29,7 @@ from bench.contract.params import param
 from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
 from bench.contract.state import State
+from bench.contract.times import Times, time_column
 from bench.contract.validate import finite
 from bench.data.views.pretrained import clip_model, encode_texts, load_clip
 from bench.data.views.source import RawSource
@@ -66,6 +67,7 @@ __all__ = [
     "Source",
     "Split",
     "State",
+    "Times",
     "UnknownNameError",
     "Variant",
     "blocks",
@@ -76,5 +78,6 @@ __all__ = [
     "param",
     "passes",
     "sign",
+    "time_column",
     "variant_of",
 ]
