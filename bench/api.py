@@ -30,6 +30,7 @@ from bench.contract.pictures import Pictures
 from bench.contract.scratch import scratch_folder
 from bench.contract.shared import Shared
 from bench.contract.state import State
+from bench.contract.times import Times, time_column
 from bench.contract.validate import finite
 from bench.data.views.pretrained import clip_model, encode_texts, load_clip
 from bench.data.views.source import RawSource
@@ -67,6 +68,7 @@ __all__ = [
     "Source",
     "Split",
     "State",
+    "Times",
     "UnknownNameError",
     "Variant",
     "blocks",
@@ -78,5 +80,6 @@ __all__ = [
     "passes",
     "scratch_folder",
     "sign",
+    "time_column",
     "variant_of",
 ]

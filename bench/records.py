@@ -26,7 +26,23 @@ ORDERS = {
     "class_incremental": "GROUPS rounds; an item arrives when the last of its classes has been introduced",
     "stored": "chunks of SIZE items in the order of the dataset, for data that come in a meaningful order",
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
+    "timed": "one round for each value of a time column, in order; "
+    "with SIZE, several values join until SIZE items arrive",
+    "modal": "half of the items arrive in the first modality alone, then the others in the second; "
+    "with SIZE, in chunks of SIZE",
 }
+UNEVEN = ("class_incremental", "timed")  # orders whose rounds differ in size
+FORMS = {order: f"{order}:SIZE" for order in ORDERS} | {
+    "class_incremental": "class_incremental:GROUPS",
+    "timed": "timed:COLUMN[:SIZE]",
+    "modal": "modal:image,text[:SIZE]",
+}
+_NUMBER = "[1-9][0-9]{0,17}"
+_SCHEDULES = (  # order, column or modalities, size
+    rf"(shuffled|class_incremental|stored|drift):()({_NUMBER})",
+    rf"(timed):([^:,]+)(?::({_NUMBER}))?",
+    rf"(modal):(image,text|text,image)(?::({_NUMBER}))?",
+)
 # Newer fields: a key has them where they are set.
 SINCE: dict[str, Any] = {
     "labelled": 1.0,
@@ -85,33 +101,61 @@ _ENCODER = json.JSONEncoder(sort_keys=True)  # json.dumps() makes one every time
 class Schedule:
     """How the training items are cut into chunks: ``shuffled:2000``, ``class_incremental:8``.
 
-    ``size`` is the items of a chunk, or the number of class groups. ``last`` says what becomes
-    of a remainder: it joins the last full chunk (``merge``) or is a short chunk of its own.
+    ``size`` is the items of a chunk, or the number of class groups; 0 where an order that may do without
+    has none. ``by`` is the time column of ``timed``, and the modalities of ``modal``. ``last`` says what
+    becomes of a remainder: it joins the last full chunk (``merge``) or is a short chunk of its own.
     """
 
     order: str
     size: int
     last: Literal["merge", "short"] = "merge"
+    by: str = ""
 
     @classmethod
     def parse(cls, text: str, last: str = "merge") -> Schedule:
-        """Read ``ORDER:SIZE``.
+        """Read one of ``FORMS``.
 
         >>> Schedule.parse("drift:500")
-        Schedule(order='drift', size=500, last='merge')
+        Schedule(order='drift', size=500, last='merge', by='')
+        >>> print(Schedule.parse("timed:year:2000"), Schedule.parse("modal:image,text"))
+        timed:year:2000 modal:image,text
         """
-        order, _, size = text.partition(":")
-        if order not in ORDERS or not re.fullmatch("[1-9][0-9]{0,17}", size):
+        match = next(filter(None, (re.fullmatch(form, text) for form in _SCHEDULES)), None)
+        if match is None:
             raise ParameterError(
-                f"schedule {text!r} is not ORDER:SIZE with ORDER one of {', '.join(ORDERS)} and SIZE a "
-                "positive whole number. Try shuffled:2000."
+                f"schedule {text!r} is not one of {', '.join(FORMS.values())} with SIZE a positive whole "
+                "number. Try shuffled:2000."
             )
         if last not in ("merge", "short"):
             raise ParameterError(f"last must be one of merge, short; got {last!r}.")
-        return cls(order, int(size), last)  # type: ignore[arg-type]
+        return cls(match[1], int(match[3] or 0), last, match[2])  # type: ignore[arg-type]
+
+    @staticmethod
+    def split(text: str) -> list[str]:
+        """Cut a list of schedules at its commas, but not at that of ``modal:image,text``.
+
+        >>> Schedule.split("shuffled:500,modal:image,text:500")
+        ['shuffled:500', 'modal:image,text:500']
+        """
+        return [part.strip() for part in re.split(r",(?!\s*(?:image|text)\b)", text) if part.strip()]
+
+    @property
+    def form(self) -> str:
+        """The schedule as it is selected on the command line, without ``last``."""
+        parts = (self.order, self.by, str(self.size) if self.size else "")
+        return ":".join(filter(None, parts))
+
+    @property
+    def meaning(self) -> str:
+        """The meaning of the order, with the numbers and names of this schedule."""
+        text, _, sized = ORDERS[self.order].partition("; with SIZE, ")
+        text += f"; {sized}" if sized and self.size else ""
+        for name, value in {"SIZE": self.size, "GROUPS": self.size, "a time column": self.by}.items():
+            text = text.replace(name, str(value))
+        return text
 
     def __str__(self) -> str:
-        return f"{self.order}:{self.size}" + (":short" if self.last == "short" else "")
+        return self.form + (":short" if self.last == "short" else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +202,8 @@ class RunSpec:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}  # asdict() copies deeply
         described = {k: v for k, v in values.items() if k not in SHOWN and (k not in SINCE or v != SINCE[k])}
         schedule = {name: getattr(self.schedule, name) for name in self.schedule.__dataclass_fields__}
+        if not self.schedule.by:
+            del schedule["by"]  # as in keys from before there was one
         text = _ENCODER.encode({**described, "schedule": schedule})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -464,6 +510,8 @@ class RunRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self.over("all"))
         del values["part"]
+        if not values["spec"]["schedule"]["by"]:
+            del values["spec"]["schedule"]["by"]
         for name in SHOWN:
             if not values["spec"][name]:
                 del values["spec"][name]

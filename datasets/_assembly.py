@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Batch, DataError, Dataset, Features, Labels, Rows, Split, blocks, finite
-from bench.datasets import _labels, _mapping, _order, _splitting, _unread
+from bench.datasets import _labels, _mapping, _order, _splitting, _times, _unread
 from bench.datasets._mapping import Mapped
 from bench.datasets._reading import AnyVariable
 from bench.datasets._reading.scratch import written
@@ -33,14 +33,19 @@ class Assembly:
     labels: str = "auto"
     label_prefix: str = ""
     unlabelled: Literal["error", "drop", "keep"]
+    times: str = ""
 
     def files(self) -> list[Path]:
-        """The files that hold the arrays of a role."""
+        """The files that hold the arrays of a role, or a time column."""
         variables = [m.variable for m in self.roles().values()]
         paths = {v.path for v in variables} | {
             p.path for v in variables for p in getattr(v, "parts", {}).values()
         }
+        paths |= {source.path for source in self._times().values()}
         return sorted(path for path in paths if path.is_file())
+
+    def _times(self) -> dict[str, _times.Source]:
+        return _times.sources(self.where, self.available, self.times)
 
     def roles(self) -> dict[str, Mapped]:
         """The role of each variable, checked; an unknown variable that may define queries is refused."""
@@ -73,13 +78,19 @@ class Assembly:
         notes.append(note)
         classes, label_note = self._add_labels(roles, train, query)
         notes.append(label_note)
+        columns = {name: source.read(roles["image"].shape[0]) for name, source in self._times().items()}
         splits = []
         for part in (train, query):
             keep, note = self._keep(part, str(roles["labels"]), label_note)
             notes += [note] if note else []
             splits.append(part.split(keep))
         return Dataset(
-            name=self.where.name, train=splits[0], query=splits[1], classes=classes, notes=tuple(notes)
+            name=self.where.name,
+            train=splits[0],
+            query=splits[1],
+            classes=classes,
+            notes=tuple(notes),
+            times={name: column[splits[0].ids] for name, column in columns.items()},
         )
 
     def _parts(self, roles: dict[str, Mapped]) -> tuple[_Part, _Part, str]:

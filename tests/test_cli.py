@@ -72,7 +72,7 @@ def test_failed_cells_make_exit_code_1_and_are_named(capsys: pytest.CaptureFixtu
         (["run", "--methods", "lcdhh"], "no method named 'lcdhh'. Did you mean 'lcdh'?"),
         (["run", "--datasets", "wikki"], "Did you mean 'wiki'?"),
         (["run", "--bits", "0"], "bits must be whole numbers from 1 to 1024; got 0"),
-        (["run", "--schedule", "sorted:5"], "is not ORDER:SIZE"),
+        (["run", "--schedule", "sorted:5"], "is not one of shuffled:SIZE"),
         (["run", "--datasets", "wiki", "--data-root", "nowhere"], "wikiData.mat"),
         (["run", "absent.toml"], "study file absent.toml"),
         (["table"], "results folder"),

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 
 from bench.protocol.axes import DELAYS, NOISES, REHASHES, UNSEEN
 from bench.protocol.stream import POOLS
-from bench.records import DATABASES, DIRECTIONS, ORDERS
+from bench.records import DATABASES, DIRECTIONS, FORMS, ORDERS
 
 if TYPE_CHECKING:
     from bench.records import RunRecord
     from bench.storing.store import Store
     from bench.study.study import Study
 
-SCHEDULES = {
-    f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
-}
+SCHEDULES = {FORMS[order]: text for order, text in ORDERS.items()}
 DISTURBANCES = {
     "noise": NOISES,
     "rehash": REHASHES,

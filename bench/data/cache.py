@@ -210,6 +210,10 @@ def _copied(folder: Path, title: str, dataset: Dataset) -> Entry:
             digest.update(f"{part}.{name} {array.dtype} {array.shape}".encode())
             _save(folder / file, array, digest)
             known[file] = stamps.stamp(folder / file)
+    for at, (name, times) in enumerate(dataset.times.items()):
+        digest.update(f"times.{name} {times.dtype} {times.shape}".encode())
+        _save(folder / entries.time_file(at), times, digest)
+        known[entries.time_file(at)] = stamps.stamp(folder / entries.time_file(at))
     return Entry(
         name=title,
         fingerprint=digest.hexdigest(),
@@ -217,6 +221,7 @@ def _copied(folder: Path, title: str, dataset: Dataset) -> Entry:
         classes=dataset.classes,
         notes=dataset.notes,
         views={m: tuple(sorted(getattr(dataset.train, m).views)) for m in ("image", "text")},
+        times=tuple(dataset.times),
     )
 
 
@@ -293,4 +298,7 @@ def _mapped(
             digest.update(f"{key} {array.dtype} {array.shape} {contents.get(key, '')}".encode())
             if key not in contents:
                 digest.update(np.ascontiguousarray(array).data)
+    for entry, times in dataset.times.items():
+        digest.update(f"times.{entry} {times.dtype} {times.shape}".encode())
+        digest.update(np.ascontiguousarray(times).data)
     return Entry(name=title, fingerprint=digest.hexdigest(), files=known, root=str(data_root.resolve()))

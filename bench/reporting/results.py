@@ -140,7 +140,7 @@ class Results:
                 self._schedules[spec.dataset] = registry.get("dataset", spec.dataset).schedule
             except BenchError:
                 self._schedules[spec.dataset] = ""
-        return f"{spec.schedule.order}:{spec.schedule.size}" == self._schedules[spec.dataset]
+        return spec.schedule.form == self._schedules[spec.dataset]
 
     def method(self, name: str) -> type[Method] | None:
         """The class of a method; None where it is not installed or cannot be imported."""

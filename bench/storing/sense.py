@@ -62,7 +62,7 @@ def _of_spec(spec: RunSpec) -> Iterator[str]:
     if not spec.directions or len(set(spec.directions)) < len(spec.directions):
         yield f"directions is {list(spec.directions)}; expected each once, and at least one"
     try:
-        Schedule.parse(f"{spec.schedule.order}:{spec.schedule.size}")
+        Schedule.parse(spec.schedule.form)
         stream.parse_pool(spec.pool)
         stream.parse_train(spec.train)
         for name, canonical in axes.CANONICAL.items():

@@ -49,8 +49,7 @@ class Planner:
                 raise UnknownNameError("axis of a study", name, AXES)
         spec = cell.spec
         same = {name: getattr(spec, name) for name in AXES if name != "schedule"}
-        schedule = f"{spec.schedule.order}:{spec.schedule.size}"
-        one = study.but(bits=spec.bits, seeds=[spec.seed], **{"schedule": schedule, **same, **axes})
+        one = study.but(bits=spec.bits, seeds=[spec.seed], **{"schedule": spec.schedule.form, **same, **axes})
         one.check()
         merged = {**spec.params, **values}
         params = cell.plugin.differing({name: merged[name] for name in sorted(merged)})
