@@ -186,7 +186,7 @@ class _Stream:
         self.notes += stream.notes(spec, self.plan, labels)
         self.query_labels = hamming.pack_labels(asked)
         self.introduced = stream.introduced(spec, self.plan, labels, asked)
-        self.evaluated = stream.evaluated(spec, len(self.plan.rounds))
+        self.evaluated = stream.evaluated(spec, self.plan)
 
     def send_to(self, sessions: Sequence[_Session], saved: Checkpoints) -> None:
         """Give the pool, then every round's chunk, to each session that has neither had it nor failed."""
@@ -206,7 +206,8 @@ class _Stream:
                 continue
             learned = self.plan.seen(taught) if offline else self.plan.rounds[taught]
             arrived = self.chunk(self.plan.shown(learned), 0 if offline else taught)
-            new = self.plan.seen(round_) if offline or not taught else self.plan.rounds[round_]
+            supervised = self.cls.capabilities.supervised
+            new = self.plan.seen(round_) if offline else self.plan.entering(round_, supervised=supervised)
             parts = self.plan.parts(new)
             self.host.show(arrived)
             for session in due:
@@ -338,7 +339,7 @@ class _Session:
     def rehash(self) -> None:
         """Renew old database codes as the cell's policy says."""
         policy = self.spec.rehash
-        if policy == "always":
+        if policy == "always" or not any(len(index.rows) for index in self.indexes.values()):
             return
         worth = 0.0
         if policy.startswith("trigger"):
