@@ -24,7 +24,7 @@ from bench.contract.items import (
     Split,
     sign,
 )
-from bench.contract.method import Capabilities, Method, Source, Variant
+from bench.contract.method import Capabilities, Method, Source, Variant, factor_bits
 from bench.contract.params import param
 from bench.contract.pictures import Pictures
 from bench.contract.scratch import scratch_folder
@@ -74,6 +74,7 @@ __all__ = [
     "blocks",
     "clip_model",
     "encode_texts",
+    "factor_bits",
     "finite",
     "load_clip",
     "param",

@@ -244,9 +244,11 @@ def a_query_is_nearest_to_its_own_code(trial: Trial) -> None:
     split = items(2 * ROWS, seed=6)
     method = trial.fit(split)
     for modality in MODALITIES:
-        added = asymmetric.tables(_asked(trial, method, split, modality))
+        added = asymmetric.tables(_asked(trial, method, split, modality), method.bits)
         octets = np.packbits(_codes(trial, method, split, modality) > 0, axis=1)
         distance = np.sum([added[:, m, octets[:, m]] for m in range(octets.shape[1])], axis=0)
+        if trial.cls.capabilities.distance == "scaled dot":
+            distance *= asymmetric.factors(octets.T, method.bits)
         nearer = (distance < np.diagonal(distance)[:, None]).mean()
         require(
             float(nearer) < _FAR,

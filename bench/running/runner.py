@@ -506,7 +506,8 @@ class _Session:
             return cosine.histograms(query, database, *labels)
         bits, threads = self.spec.bits, self.how.thread_count
         if self.distance != "hamming":
-            return asymmetric.histograms(query, database, *labels, bits=bits, threads=threads)
+            scaled = self.distance == "scaled dot"
+            return asymmetric.histograms(query, database, *labels, bits=bits, scaled=scaled, threads=threads)
         return hamming.histograms(query, database, *labels, bits=bits, graded=True, threads=threads)
 
     def labels_of(self, index: Index) -> npt.NDArray[Any]:
