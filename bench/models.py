@@ -209,10 +209,15 @@ def described(folder: Path) -> tuple[list[tuple[Path, Facts]], list[str]]:
     found, faults = [], []
     for path in sorted(folder.glob(f"[!.]*{SUFFIX}")):
         try:
-            found.append((path, _read(path)[0]))
+            found.append((path, facts_of(path)))
         except BenchError as error:
             faults.append(str(error))
     return found, faults
+
+
+def facts_of(path: Path) -> Facts:
+    """The facts in a model's file, without its method; raises StoreError for another file."""
+    return _read(path)[0]
 
 
 def _read(path: Path) -> tuple[Facts, npt.NDArray[np.uint8]]:

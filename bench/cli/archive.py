@@ -175,7 +175,7 @@ def _verify(args: argparse.Namespace) -> int:
             print(f"all files match the manifest of {args.folder}")
         store = Store(folder)
         checked = verify.check(store)
-        for name, reason in checked.faults.items():
+        for name, reason in {**checked.faults, **checked.beside}.items():
             print(f"FAULT    {name}: {reason}")
         for text in checked.disagreements:
             print(f"FAULT    {text}")
