@@ -7,17 +7,20 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import bench
-from bench.archive import codes
+from bench.archive import codes, milvus
 from bench.cli import main
 from bench.plugins import registry
 from bench.results import Results
@@ -146,6 +149,59 @@ def test_an_index_of_usearch_is_read_back_and_finds_an_item_by_its_code(folder: 
     index = usearch.Index.restore(str(out / f"{image.name}.usearch"))
     matches = index.search(image.codes[:20], 1)
     assert (matches.distances[:, 0] == 0).mean() > 0.9
+
+
+@pytest.mark.filterwarnings("default")  # of pymilvus and what it imports
+def test_a_database_of_milvus_ranks_as_bits_do(folder: Path) -> None:
+    pymilvus = pytest.importorskip("pymilvus")
+    _needs_milvus_lite()
+    out = _export(folder, "milvus")
+    image = _sets(folder)[0]
+    [file] = out.glob("*.image.db")
+    client = pymilvus.MilvusClient(str(file))
+    try:
+        found = client.search("codes", [code.tobytes() for code in image.codes[:5]], limit=7)
+    finally:
+        client.close()
+        milvus._modules()[1].release_server(str(file))
+    distances = _distances(image.codes[:5], image.codes)
+    got = [[hit["distance"] for hit in hits] for hits in found]
+    np.testing.assert_array_equal(got, np.sort(distances, axis=1)[:, :7])
+    place = {int(item): at for at, item in enumerate(image.ids)}
+    of_ids = [[distances[q, place[hit["id"]]] for hit in hits] for q, hits in enumerate(found)]
+    np.testing.assert_array_equal(of_ids, got)
+
+
+def _needs_milvus_lite() -> None:
+    try:
+        known = version("milvus-lite")
+    except PackageNotFoundError:
+        pytest.skip("needs milvus-lite")
+    if not known.startswith("2."):
+        pytest.skip(f"milvus-lite {known} has no binary vectors")
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [("3.2.2", "milvus-lite 3.2.2: stores no binary vectors"), ("", "hashbench[milvus]")],
+)
+def test_milvus_without_milvus_lite_2_is_refused(
+    folder: Path,
+    known: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def installed(_: str) -> str:
+        if not known:
+            raise PackageNotFoundError
+        return known
+
+    monkeypatch.setitem(sys.modules, "pymilvus", ModuleType("pymilvus"))
+    monkeypatch.setattr(milvus, "version", installed)
+    words = ["export", "--results", str(folder), "--to", "milvus", "--plugin", ",".join(PLUGINS)]
+    assert main([*words, "--out", str(folder.parent / "milvus")]) == 2
+    assert expected in capsys.readouterr().err
 
 
 def test_parquet_with_codes_holds_an_item_per_row(folder: Path) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.results import Results
 
 _SCORES = ("csv", "parquet", "trec", "benchopt")  # forms of `bench export`
-_CODES = ("npy", "faiss", "usearch", "pgvector")
+_CODES = ("npy", "faiss", "usearch", "milvus", "pgvector")
 
 
 def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
