@@ -435,6 +435,9 @@ class IndexRecord:
     ]  # direction → k → recall of the view clip's nearest k
     searches: tuple[SearchRecord, ...]
     environment: Mapping[str, str | int | float | bool | None]
+    output_recall: Mapping[Direction, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # the same of the nearest k by the real outputs whose signs are the codes; empty without a kept model
     schema: int = SCHEMA
 
     @classmethod

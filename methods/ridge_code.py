@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 from bench.methods._codes import normalise_labels
-from bench.methods._online import Array, RunningRidge, dot, linear_codes
+from bench.methods._online import Array, RunningRidge, dot, linear_outputs
 
 
 class RidgeCode(Method):
@@ -42,8 +42,11 @@ class RidgeCode(Method):
             self.hash_[m].add(features, self._codes[labelled], chunk.shared, m)
             self.w_[m] = self.hash_[m].solve(self.ridge, chunk.shared, (m, self.ridge))
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

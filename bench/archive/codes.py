@@ -1,4 +1,4 @@
-"""Exports the codes of stored cells for search engines: plain arrays, indexes of faiss and usearch, pgvector.
+"""Exports the codes of stored cells for search engines: arrays, indexes of faiss and usearch, databases.
 
 Every file of codes has beside it a JSON file that says where the codes come from and how they are packed.
 Codes are (n, bits / 8) bytes with the first bit highest, as :func:`numpy.packbits` and faiss have them; an
@@ -8,6 +8,7 @@ item keeps the id that its dataset gives it.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.archive import milvus
 from bench.contract.items import MODALITIES
 from bench.errors import BenchError, ParameterError, StoreError
 from bench.records import RunRecord
@@ -185,11 +187,28 @@ def _sql(sets: CodeSet) -> Iterator[str]:
     yield "-- Without: SELECT id FROM codes ORDER BY bit_count(code # :query), id LIMIT 10;\n"
 
 
+def to_milvus(sets: CodeSet, out: Path) -> list[Path]:
+    """A database of Milvus Lite 2 with the collection ``codes``: ``pymilvus.MilvusClient(FILE)``.
+
+    It is named after the key of the cell alone, since Milvus Lite refuses longer names.
+    """
+    path = out / f"{sets.name.rpartition('-')[2]}.db"
+
+    def write(temporary: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
+            made = Path(folder) / "codes.db"
+            milvus.write(made, sets.codes, sets.ids)
+            made.replace(temporary)
+
+    return [writing.atomically(path, write)]
+
+
 FORMS: dict[str, Callable[..., list[Path]]] = {
     "npy": to_npy,
     "parquet": to_parquet,
     "faiss": to_faiss,
     "usearch": to_usearch,
+    "milvus": to_milvus,
     "pgvector": to_pgvector,
 }
 

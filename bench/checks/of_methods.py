@@ -20,7 +20,7 @@ from bench.checks import controls
 from bench.checks.comparing import differ, differing, require
 from bench.checks.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 from bench.contract import params, state
-from bench.contract.items import MODALITIES, Codes, Features, Labels, Modality, Split
+from bench.contract.items import MODALITIES, Codes, Features, Labels, Modality, Split, sign
 from bench.contract.method import Capabilities, Method
 from bench.errors import ContractError
 from bench.plugins import registry
@@ -306,6 +306,17 @@ def encode_changes_nothing(trial: Trial) -> None:
         not changed,
         f"{trial.owner}.encode() changes {', '.join(sorted(changed))}. Learn in fit_chunk() only.",
     )
+
+
+def outputs_have_the_signs_of_the_codes(trial: Trial) -> None:
+    method, asked = trial.fit(*_three()), _queries()
+    for m in MODALITIES:
+        values = method.outputs(trial.asked(asked, m), m)
+        require(
+            values is None or np.array_equal(sign(values), _codes(trial, method, asked, m)),
+            f"{trial.owner}.outputs() of {m}s has other signs than encode(). Return the values that encode() "
+            "signs, or None.",
+        )
 
 
 def fit_leaves_chunk_and_parameters_alone(trial: Trial) -> None:
@@ -698,7 +709,7 @@ _ALWAYS: _Checks = (
     another_cell_of_the_pass_on_the_same_chunk_changes_nothing,
 )
 _BLIND: _Checks = (controls.labels_of_queries_change_no_code,)
-_BINARY: _Checks = (codes_are_signs_at_8_and_128_bits,)
+_BINARY: _Checks = (codes_are_signs_at_8_and_128_bits, outputs_have_the_signs_of_the_codes)
 _OWN_DISTANCE: _Checks = (
     numbers_of_queries_are_finite_float32_at_8_and_128_bits,
     numbers_of_queries_stay_the_same,

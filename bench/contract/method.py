@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, dataclass_transform
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.contract import params
 from bench.contract.items import Batch, Chunk, Codes, Features, Modality, Split
@@ -139,6 +140,13 @@ class Method(ABC):
         By default the query's code, whose dot product ranks as Hamming distance does.
         """
         return self.encode(batch, modality).astype(np.float32)
+
+    def outputs(self, batch: Batch, modality: Modality) -> npt.NDArray[np.floating[Any]] | None:
+        """The real values (n, bits) whose signs are the codes of :meth:`encode`; None where there are none.
+
+        ``bench index`` compares the search by codes with the exact search by these.
+        """
+        return None
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         """Codes that training gave to the items of the chunk just fitted.
