@@ -32,7 +32,14 @@ from bench.contract.state import State
 from bench.contract.validate import finite
 from bench.data.views.pretrained import clip_model, encode_texts, load_clip
 from bench.data.views.source import RawSource
-from bench.errors import BenchError, ContractError, DataError, ParameterError, UnknownNameError
+from bench.errors import (
+    BenchError,
+    ContractError,
+    DataError,
+    ParameterError,
+    UnknownNameError,
+    not_installed,
+)
 from bench.progress import passes
 
 __all__ = [
@@ -73,6 +80,7 @@ __all__ = [
     "encode_texts",
     "finite",
     "load_clip",
+    "not_installed",
     "param",
     "passes",
     "sign",
