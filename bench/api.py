@@ -34,7 +34,14 @@ from bench.contract.times import Times, time_column
 from bench.contract.validate import finite
 from bench.data.views.pretrained import clip_model, encode_texts, load_clip
 from bench.data.views.source import RawSource
-from bench.errors import BenchError, ContractError, DataError, ParameterError, UnknownNameError
+from bench.errors import (
+    BenchError,
+    ContractError,
+    DataError,
+    ParameterError,
+    UnknownNameError,
+    not_installed,
+)
 from bench.progress import passes
 
 __all__ = [
@@ -77,6 +84,7 @@ __all__ = [
     "factor_bits",
     "finite",
     "load_clip",
+    "not_installed",
     "param",
     "passes",
     "scratch_folder",

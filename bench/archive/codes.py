@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from bench.archive import milvus
 from bench.contract.items import MODALITIES
-from bench.errors import BenchError, ParameterError, StoreError
+from bench.errors import BenchError, ParameterError, StoreError, not_installed
 from bench.records import RunRecord
 from bench.reporting import writing
 from bench.results import Results
@@ -99,7 +99,7 @@ def to_parquet(sets: CodeSet, out: Path) -> list[Path]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise _missing("Parquet", "pyarrow", "parquet") from error
+        raise BenchError(not_installed("Parquet", "pyarrow", "parquet")) from error
     width = sets.codes.shape[1]
     flat = pa.py_buffer(np.ascontiguousarray(sets.codes))
     column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(sets.codes), [None, flat])
@@ -149,7 +149,7 @@ def to_usearch(sets: CodeSet, out: Path) -> list[Path]:
     try:
         from usearch.index import Index, MetricKind, ScalarKind
     except ImportError as error:
-        raise _missing("usearch", "usearch", "usearch") from error
+        raise BenchError(not_installed("an index of usearch", "usearch", "usearch")) from error
     built = Index(ndim=8 * sets.codes.shape[1], metric=MetricKind.Hamming, dtype=ScalarKind.B1)
     built.add(sets.ids.astype(np.uint64), sets.codes, threads=1)
     path = out / f"{sets.name}.usearch"
@@ -224,9 +224,5 @@ def faiss_module() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise _missing("an index of faiss", "faiss-cpu", "faiss") from error
+        raise BenchError(not_installed("an index of faiss", "faiss-cpu", "faiss")) from error
     return faiss
-
-
-def _missing(what: str, package: str, extra: str) -> BenchError:
-    return BenchError(f"{what} needs {package}, which is not installed: pip install 'hashbench[{extra}]'.")

@@ -36,7 +36,7 @@ from bench.errors import BenchError, account
 from bench.isolation.process import DiedError, RaisedError
 from bench.metrics._counted import means
 from bench.plugins import fingerprint
-from bench.progress import Task
+from bench.progress import Task, detail
 from bench.protocol import classes, rehash, stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
@@ -49,6 +49,7 @@ from bench.scoring import asymmetric, cosine, hamming, stored
 from bench.storing import checkpoint
 from bench.storing.checkpoint import Checkpoints
 from bench.study.planned import PlannedCell
+from bench.units import duration
 
 Arrays = dict[str, npt.NDArray[Any]]
 Keep = Callable[[RunRecord, Arrays], None]
@@ -155,6 +156,9 @@ def _pass(
             for session in sessions:
                 session.begin()
             saved.resume(sessions)
+            for session in sessions:
+                if session.next_round:
+                    detail(f"{session.spec}: resumes after round {session.next_round}")
             stream_.send_to(sessions, saved)
         except RaisedError as error:
             for session in sessions:
@@ -255,6 +259,17 @@ class _Session:
         """Whether the cell has its record."""
         return self.complete or self.failure is not None
 
+    @property
+    def line(self) -> str:
+        """The last round: the time that the method took for it, and the scores where it was evaluated."""
+        text = f"{self.spec}: round {self.round + 1} of {len(self.stream.plan.rounds)}"
+        text += f", fit {duration(self.fit_seconds[-1])}"
+        if not self.rounds or self.rounds[-1].round != self.round:
+            return text
+        last = self.rounds[-1]
+        maps = (f"{d.upper().replace('2', '→')} {last.metrics[f'map/{d}']:.3f}" for d in self.spec.directions)
+        return f"{text}, {last.items} items, mAP {'  '.join(maps)}"
+
     def begin(self) -> None:
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
@@ -301,6 +316,7 @@ class _Session:
 
     def fit_pool(self, pool: Split) -> None:
         self.fit("fit_pool", pool, OFFLINE)
+        detail(f"{self.spec}: offline stage, {duration(self.clock.seconds('fit_pool'))}")
         self.started = True
 
     def fit(self, stage: str, items: Split, round_: int) -> None:
@@ -335,6 +351,7 @@ class _Session:
         if self.round in self.stream.evaluated:
             self.evaluate(self.method)
         self.started, self.next_round = True, self.round + 1
+        detail(self.line)
 
     def rehash(self) -> None:
         """Renew old database codes as the cell's policy says."""
