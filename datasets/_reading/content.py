@@ -34,6 +34,8 @@ BY_SUFFIX = {  # for a file whose first bytes say nothing
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first bytes of torch's files before 1.6
 PICKLES = (".pkl", ".pickle", ".p", ".joblib")
 SUFFIXES = (*BY_SUFFIX, *PICKLES)
+JSON = (".json", ".jsonl", ".ndjson")
+RAW = (".dat", ".bin", ".raw", ".memmap", ".mmap")  # of numpy.memmap and tofile, without a header
 EXPECTED = "expected .npy, .npz, .mat, .h5, .txt, .csv, .parquet or .pt"
 
 # First bytes of other files → their kind, and what to do.
@@ -90,7 +92,7 @@ def container(path: Path) -> Container:
     if suffix in PICKLES or (protocol and suffix not in tensors.SUFFIXES):
         raise _pickled(path)
     if suffix not in BY_SUFFIX:
-        raise DataError(f"{path}: cannot read this kind of file; {EXPECTED}. Convert it.")
+        raise DataError(f"{path}: cannot read this kind of file; {EXPECTED}. {_conversion(path)}")
     return BY_SUFFIX[suffix]
 
 
@@ -127,6 +129,13 @@ def refuse_stranger(path: Path, start: bytes) -> None:
             f"{path}: is a tar archive; expected the files in it. Unpack it, and give the folder."
         )
     start = start.removeprefix(codecs.BOM_UTF8)
+    if path.suffix.lower() in JSON or (start.startswith((b"{", b"[{", b"[[")) and b'"' in start):
+        lines = path.suffix.lower() in JSON[1:]
+        load = "[json.loads(line) for line in open('{0}')]" if lines else "json.load(open('{0}'))"
+        raise DataError(
+            f"{path}: is JSON, which is not read; {EXPECTED}. Save the matrices in it, each under its name: "
+            f"import json, numpy as np; data = {load.format(path.name)}; np.save('NAME.npy', np.array(data))"
+        )
     if start.lstrip().lower().startswith(HTML):
         raise DataError(
             f"{path}: is a web page (HTML), not data; expected the file that the page offers. Open the "
@@ -138,6 +147,15 @@ def refuse_stranger(path: Path, start: bytes) -> None:
             f"{path}: is a text that begins {shown!r}; {EXPECTED}. If it is a server's message, download "
             "the file again; if it is a table, name it .txt or .csv."
         )
+
+
+def _conversion(path: Path) -> str:
+    if path.suffix.lower() in RAW:
+        return (
+            f"If it holds bare numbers, save them with their shape: np.save('{path.stem}.npy', "
+            f"np.fromfile('{path.name}', np.float32).reshape(-1, COLUMNS))"
+        )
+    return "Convert it."
 
 
 def _is_prose(start: bytes) -> bool:

@@ -12,7 +12,7 @@ from bench.api import DataError
 from bench.datasets import _pictures
 from bench.datasets._reading import arrow, content, text
 from bench.datasets._reading.variable import AnyVariable, SparseRows, Variable, reading, strings
-from bench.datasets._words import speaks_of_split
+from bench.datasets._words import meaning, speaks_of_split
 
 SETTINGS = (".json", ".yaml", ".yml")
 OTHERS = (  # suffixes of files that a folder may hold besides arrays
@@ -30,6 +30,7 @@ def variables(path: Path) -> dict[str, AnyVariable]:
     """
     if path.is_dir():
         return _of_folder(path)
+    refuse_broken_link(path)
     if not path.is_file():
         raise DataError(
             f"{path}: no such file or folder; expected a folder of .npy files, an .npz or a .mat. "
@@ -51,6 +52,26 @@ def data_files(folder: Path) -> list[Path]:
         return [p for p in files if p.suffix not in arrow.SUFFIXES or arrow.shards(p)[0] == p]
 
     return among(folder.iterdir()) or among(folder.glob("*/*"))
+
+
+def refuse_left_out(folder: Path, roles: Iterable[str]) -> None:
+    """Raise the reason why a file that bears the name of one of these roles is not read: labels.json."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        said = meaning(path.name.partition(".")[0]).role
+        if said not in roles or path.is_dir() or is_data(path) or path.suffix.lower() in _pictures.SUFFIXES:
+            continue
+        refuse_broken_link(path)
+        with reading(path):
+            content.container(path)
+        raise DataError(f"{path}: is not read, by its name; {content.EXPECTED}. Name it so.")
+
+
+def refuse_broken_link(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise DataError(
+            f"{path}: is a link to {path.readlink()}, which does not exist; expected a file or folder. "
+            "Correct the link, or copy the file in its place."
+        )
 
 
 def is_data(path: Path) -> bool:

@@ -509,7 +509,103 @@ def test_a_converted_pickle_is_read_although_the_pickle_lies_beside_it(tmp_path:
     np.testing.assert_array_equal(data.query.image.features, IMAGE[INDEX])
 
 
+FRAMES: dict[str, dict[str, Any]] = {
+    "index and numbered columns": {},
+    "numbered columns": {"index": False},
+    "index alone": {"header": False},
+    "quoted": {"index": False, "quoting": 1},
+    "decimal commas": {"index": False, "header": False, "sep": ";", "decimal": ","},
+    "decimal commas and tabs": {"header": False, "sep": "\t", "decimal": ","},
+    "UTF-16": {"sep": "\t", "encoding": "utf-16"},
+}
+
+
+@pytest.mark.parametrize("form", FRAMES)
+def test_a_table_is_read_in_every_form_that_pandas_writes(tmp_path: Path, form: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    for name, array in arrays().items():
+        pandas.DataFrame(array).to_csv(tmp_path / f"{name}.csv", **FRAMES[form])
+    data = Files(path=str(tmp_path), queries=4, split="first").load(tmp_path)
+    np.testing.assert_array_equal(data.query.image.features, IMAGE[:4])
+    np.testing.assert_array_equal(data.query.labels, LABELS[:4])
+    assert len(data.train) == N - 4
+
+
+@pytest.mark.parametrize("head", ["img_id", "ID", "Unnamed: 0", "file_name", ""])
+def test_a_column_that_numbers_the_items_is_no_feature(tmp_path: Path, head: str) -> None:
+    rows = "".join(f"{1000 + 3 * n},{','.join(map(str, row))}\n" for n, row in enumerate(IMAGE))
+    (folder(tmp_path, without="image") / "image.csv").write_text(f"{head},a,b,c,d,e\n{rows}")
+    data = Files(path=str(tmp_path)).load(tmp_path)
+    np.testing.assert_array_equal(data.query.image.features, IMAGE[INDEX])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "pq", "feather"])
+def test_numbered_columns_of_images_and_texts_form_matrices(tmp_path: Path, suffix: str) -> None:
+    pandas, path = pytest.importorskip("pandas"), tmp_path / f"a.{suffix}"
+    views = {f"{view}_{c}": x[:, c] for view, x in (("img", IMAGE), ("txt", TEXT)) for c in range(x.shape[1])}
+    frame = pandas.DataFrame(views | {"label": [f"class {c}" for c in LABELS.argmax(axis=1)]})
+    if suffix == "csv":
+        frame.to_csv(path, index=False)
+    else:
+        pytest.importorskip("pyarrow")
+        frame.to_feather(path) if suffix == "feather" else frame.to_parquet(path)
+    data = Files(path=str(path), queries=4, split="first").load(tmp_path)
+    np.testing.assert_array_equal(data.query.image.features, IMAGE[:4])
+    np.testing.assert_array_equal(data.query.text.features, TEXT[:4])
+    np.testing.assert_array_equal(data.query.labels, LABELS[:4])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("labels.json", b"[[1, 0]]", r"labels\.json: is JSON.*json\.load\(open\('labels\.json'\)\)"),
+        ("annotations.jsonl", b'{"a": 1}', r"annotations\.jsonl: is JSON.*json\.loads\(line\)"),
+        ("labels.npy.gz", b"\x1f\x8b" + bytes(40), r"labels\.npy\.gz: is a gzip archive"),
+        ("labels.bin", bytes(range(200, 255)), r"np\.fromfile\('labels\.bin', np\.float32\)"),
+        ("labels.xlsx", b"PK\3\4", r"labels\.xlsx"),
+    ],
+)
+def test_a_file_that_is_needed_and_not_read_is_named(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (folder(tmp_path, without="labels") / name).write_bytes(content)
+    with pytest.raises(DataError, match=says):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
+def test_a_link_to_nothing_is_called_so(tmp_path: Path) -> None:
+    (folder(tmp_path, without="labels") / "labels.npy").symlink_to("/nowhere/labels.npy")
+    for path in (tmp_path, tmp_path / "labels.npy"):
+        with pytest.raises(DataError, match=r"is a link to /nowhere/labels\.npy, which does not exist"):
+            Files(path=str(path)).load(tmp_path)
+
+
+def test_tensors_of_single_items_are_stacked(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    rows = [dict(zip(("img", "txt", "label"), map(torch.tensor, row), strict=True))
+            for row in zip(*arrays().values(), strict=True)]  # fmt: skip
+    torch.save(rows, tmp_path / "a.pt")
+    torch.save({f"im{n}": row["img"] for n, row in enumerate(rows)}, tmp_path / "image.pt")
+    data = Files(path=str(tmp_path / "a.pt"), queries=4, split="first").load(tmp_path)
+    np.testing.assert_array_equal(data.query.labels, LABELS[:4])
+    np.testing.assert_array_equal(_reading.variables(tmp_path / "image.pt")["image"].read(), IMAGE)
+
+
+def test_files_that_name_their_items_in_different_orders_are_refused(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    folder(tmp_path, without="image")
+    order = list(range(N))[::-1]
+    torch.save({f"im{n}.jpg": torch.tensor(IMAGE[n]) for n in order}, tmp_path / "image.pt")
+    (tmp_path / "names.txt").write_text("".join(f"im{n}\n" for n in range(N)))
+    with pytest.raises(DataError, match=r"image\.pt: lists the items in another order than names\.txt"):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
 TABLES = {
+    "lists in brackets": "id,labels\n"
+    + "".join(f'{n},"{row.nonzero()[0].tolist()}"\n' for n, row in enumerate(LABELS)),
+    "rows as numpy prints them": "id,labels\n" + "".join(f"{n},{row}\n" for n, row in enumerate(LABELS)),
+    "names in brackets": "labels\n" + "".join(f"['class {row.argmax()}']\n" for row in LABELS),
     "booleans": "a,b,c\n" + "".join(",".join(str(bool(x)) for x in row) + "\n" for row in LABELS),
     "two columns of names": "id,file,a,b,c\n"
     + "".join(f"{n},im {n}.jpg,{','.join(map(str, row))}\n" for n, row in enumerate(LABELS)),
