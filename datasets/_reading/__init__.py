@@ -6,6 +6,7 @@ from bench.datasets._reading.folder import (
     item_column,
     item_names,
     refuse_left_out,
+    refuse_strangers,
     side_by_side,
     variables,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "item_names",
     "ragged",
     "refuse_left_out",
+    "refuse_strangers",
     "side_by_side",
     "strings",
     "variables",

@@ -113,7 +113,7 @@ def _of_file(path: Path) -> dict[str, AnyVariable]:
 def _of_folder(folder: Path) -> dict[str, AnyVariable]:
     files = data_files(folder)
     if not files:
-        _refuse_archives(folder)
+        refuse_strangers(folder.iterdir())
         raise DataError(f"{folder}: holds no data files; {content.EXPECTED}. Put them there.")
     return side_by_side(folder, files)
 
@@ -156,8 +156,9 @@ def _is_text(file: Path) -> bool:
     return file.suffix.lower() in text.SUFFIXES
 
 
-def _refuse_archives(folder: Path) -> None:
-    for path in sorted(folder.iterdir()):
+def refuse_strangers(paths: Iterable[Path]) -> None:
+    """Raise the reason why the first of these files is not read, such as an archive."""
+    for path in sorted(paths):
         if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in _pictures.SUFFIXES:
             content.container(path)
 
