@@ -10,15 +10,16 @@ import numpy as np
 
 from bench.api import DataError
 from bench.datasets import _pictures
-from bench.datasets._reading import arrow, content, text
+from bench.datasets._reading import arrow, content, strangers, text
 from bench.datasets._reading.variable import AnyVariable, SparseRows, Variable, reading, strings
 from bench.datasets._words import meaning, speaks_of_split
 
 SETTINGS = (".json", ".yaml", ".yml")
+PROGRAMS = (".py", ".m", ".md", ".sh", ".log", ".ipynb", *SETTINGS)
 OTHERS = (  # suffixes of files that a folder may hold besides arrays
     *_pictures.SUFFIXES,
-    *(".py", ".m", ".md", *SETTINGS, ".sh", ".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"),
-    *(".log", ".html", ".xml", ".pdf", ".eng"),
+    *PROGRAMS,
+    *(".zip", ".tar", ".gz", ".tgz", ".rar", ".7z", ".html", ".xml", ".pdf", ".eng"),
 )
 
 
@@ -63,7 +64,7 @@ def refuse_left_out(folder: Path, roles: Iterable[str]) -> None:
         refuse_broken_link(path)
         with reading(path):
             content.container(path)
-        raise DataError(f"{path}: is not read, by its name; {content.EXPECTED}. Name it so.")
+        raise DataError(f"{path}: is not read, by its name; {strangers.EXPECTED}. Name it so.")
 
 
 def refuse_broken_link(path: Path) -> None:
@@ -114,7 +115,7 @@ def _of_folder(folder: Path) -> dict[str, AnyVariable]:
     files = data_files(folder)
     if not files:
         refuse_strangers(folder.iterdir())
-        raise DataError(f"{folder}: holds no data files; {content.EXPECTED}. Put them there.")
+        raise DataError(f"{folder}: holds no data files; {strangers.EXPECTED}. Put them there.")
     return side_by_side(folder, files)
 
 
@@ -159,7 +160,8 @@ def _is_text(file: Path) -> bool:
 def refuse_strangers(paths: Iterable[Path]) -> None:
     """Raise the reason why the first of these files is not read, such as an archive."""
     for path in sorted(paths):
-        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in _pictures.SUFFIXES:
+        others = (*_pictures.SUFFIXES, *PROGRAMS)
+        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in others:
             content.container(path)
 
 

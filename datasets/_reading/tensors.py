@@ -56,6 +56,10 @@ def _load(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on sparse tensors, which users can do nothing about
             return torch.load(path, map_location="cpu", weights_only=True)
+    except RuntimeError as error:
+        if "weights_only" in str(error):  # torch advises to load without it
+            raise ValueError("torch.save did not write it") from error
+        raise
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{path}: holds Python objects besides tensors; expected a dictionary of tensors, since loading "

@@ -309,6 +309,15 @@ def zipped(path: Path) -> Path:
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 50402256\n"
 STRANGERS: dict[str, tuple[Make, str]] = {
     **{f"a pointer .{s}": (written(f"a.{s}", LFS), "is a Git LFS pointer") for s in ("mat", "npy", "h5")},
+    "a pointer with a mark": (written("a.mat", b"\xef\xbb\xbf" + LFS), "is a Git LFS pointer"),
+    "a pointer of git-annex": (written("a.npy", b"/annex/objects/MD5E-s9--a.npy\n"), "git annex get"),
+    "a title alone": (written("a.mat", b"<title>Sign in</title>"), r"is a web page \(HTML\)"),
+    "a web page in UTF-16": (written("a.mat", "<!DOCTYPE html>".encode("utf-16")), r"is a web page \(HTML\)"),
+    "zeros": (written("a.h5", bytes(5000)), "begins with 512 zeros, like a download that broke off"),
+    "lz4": (written("a.npy", b"\x04\x22\x4d\x18" + bytes(99)), "is an lz4 archive"),
+    "SQLite": (written("a.db", b"SQLite format 3\0" + bytes(99)), "is an SQLite database"),
+    "LMDB": (written("data.mdb", bytes(16) + b"\xde\xc0\xef\xbe" + bytes(99)), "is an LMDB database"),
+    "JSON": (written("a.json", b'{"image": [[1]]}'), r"is JSON.* json\.load\(open\('a\.json'\)\)"),
     "a web page": (written("a.mat", b"\n<!DOCTYPE html><html>"), r"is a web page \(HTML\), not data"),
     "a web page .csv": (written("a.csv", b"<html><head>"), r"is a web page \(HTML\), not data"),
     "an error message": (written("a.npz", b"404: Not Found"), "is a text that begins '404: Not Found'"),
@@ -336,6 +345,18 @@ def test_a_file_without_arrays_is_called_by_its_name(tmp_path: Path, kind: str) 
     with pytest.raises(DataError, match=says) as caught:
         Files(path=str(make(tmp_path))).load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pointer_to_a_pickle_is_called_a_pointer(tmp_path: Path) -> None:
+    (folder(tmp_path, without="labels") / "labels.pkl").write_bytes(LFS)
+    with pytest.raises(DataError, match=r"labels\.pkl: is a Git LFS pointer"):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
+def test_a_folder_of_programs_holds_no_data(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# A repository\n")
+    with pytest.raises(DataError, match="holds no data files"):
+        Files(path=str(tmp_path)).load(tmp_path)
 
 
 def test_a_pickle_of_the_labels_is_named_with_its_conversion(tmp_path: Path) -> None:
