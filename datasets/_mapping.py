@@ -236,7 +236,7 @@ class _Known:
     def _one(self, part: str, role: str) -> AnyVariable | None:
         """The variable of the best name; None if two are equally good, which only a mapping decides."""
         names = self.candidates(part, role)
-        if len(names) > 1 and role != "labels" and self._key(role, names[0]) == self._key(role, names[1]):
+        if len(names) > 1 and self._key(role, names[0]) == self._key(role, names[1]):
             return None
         return names[0][2] if names else None
 
