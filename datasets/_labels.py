@@ -48,9 +48,7 @@ def read(
         with np.errstate(invalid="ignore"):  # NaN is above nothing
             raw = [x > bound for x in raw]
     if how == "class-number" and any(x.ndim == 2 for x in raw):
-        return _of_lists(
-            variables, [[row[~np.isnan(row)].tolist() for row in np.atleast_2d(x.T).T * 1.0] for x in raw]
-        )
+        return _of_lists(variables, [_rows_of_numbers(x) for x in raw])
     numbers = how in ("class-number", "signed-class-number")
     if numbers or (how != "multi-hot" and all(x.ndim == 1 for x in raw)):
         matrices, names, note = _of_numbers(variables, raw, how)
@@ -130,6 +128,12 @@ def _lists(variable: Mapped, stored: Array, rows: int) -> list[list[Any]]:
             "per item, or a column of 0 and 1 for each. Convert: pandas.Series(x).str.get_dummies(sep=...)."
         )
     return items
+
+
+def _rows_of_numbers(x: Array) -> list[list[Any]]:
+    """The class numbers in each row, without NaN."""
+    rows = x.reshape(len(x), -1).astype(np.float64)
+    return [row[~np.isnan(row)].tolist() for row in rows]
 
 
 def _unwritten(stored: Array, rows: int) -> Array:
@@ -286,8 +290,8 @@ def _advice(values: Array) -> str:
         return f"If {values[1]:g} marks a label, write labels=above:{values[0]:g}; else map another variable."
     if values[0] < 0 or (values == np.round(values)).all():
         return (
-            "If every positive value is a label, write labels=above:0; if each row lists class numbers, with -1 "
-            "for none, write labels=class-number; else map another variable."
+            "If every positive value is a label, write labels=above:0; if each row lists class numbers, with "
+            "-1 for none, labels=class-number; else map another variable."
         )
     return "Write labels=above:X with the bound X of your scores, or map another variable."
 
