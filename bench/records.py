@@ -26,6 +26,7 @@ ORDERS = {
     "class_incremental": "GROUPS rounds; an item arrives when the last of its classes has been introduced",
     "stored": "chunks of SIZE items in the order of the dataset, for data that come in a meaningful order",
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
+    "runbook": "the steps of a TOML file: items arrive in random order, and leave the database again",
 }
 # Newer fields: a key has them where they are set.
 SINCE: dict[str, Any] = {
@@ -52,6 +53,7 @@ DATABASES = {
 }
 OFFLINE = -1  # the round of what a method logs in its offline stage
 MOST_POINTS = 1000  # of a stored curve
+MOST_STEPS = 8  # of a runbook, in a line
 CONSTANT = "constant"  # the first word of a note on codes that are all equal
 PARTS = {  # of a database, by what the method was shown
     "all": "all database items",
@@ -73,6 +75,7 @@ REFERENCES = {  # kinds of methods that are no rivals of hashing methods
 }
 
 
+RUNBOOK = re.compile("runbook:([^:;]+): (.+)")  # the name of a runbook, and its steps
 _ENCODER = json.JSONEncoder(sort_keys=True)  # json.dumps() makes one every time
 
 
@@ -82,30 +85,65 @@ class Schedule:
 
     ``size`` is the items of a chunk, or the number of class groups. ``last`` says what becomes
     of a remainder: it joins the last full chunk (``merge``) or is a short chunk of its own.
+    A runbook has ``steps`` (:mod:`bench.protocol.runbook`) and the ``name`` of the file that they came from,
+    which is no part of a cell's key; its size is the number of steps that bring items.
     """
 
     order: str
     size: int
     last: Literal["merge", "short"] = "merge"
+    steps: str = ""
+    name: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, text: str, last: str = "merge") -> Schedule:
-        """Read ``ORDER:SIZE``.
+        """Read ``ORDER:SIZE``, or a runbook as :attr:`text` has it.
 
-        >>> Schedule.parse("drift:500")
-        Schedule(order='drift', size=500, last='merge')
+        >>> Schedule.parse("drift:500").size
+        500
+        >>> print(Schedule.parse("runbook:mine.toml: insert 9; evaluate"))
+        runbook:mine@b72391
         """
+        if runbook := RUNBOOK.fullmatch(text):
+            name, steps = runbook.groups()
+            return cls("runbook", len(re.findall(r"\b(?:insert|replace)\b", steps)), "merge", steps, name)
         order, _, size = text.partition(":")
-        if order not in ORDERS or not re.fullmatch("[1-9][0-9]{0,17}", size):
+        sized = [name for name in ORDERS if name != "runbook"]
+        if order not in sized or not re.fullmatch("[1-9][0-9]{0,17}", size):
             raise ParameterError(
-                f"schedule {text!r} is not ORDER:SIZE with ORDER one of {', '.join(ORDERS)} and SIZE a "
+                f"schedule {text!r} is not ORDER:SIZE with ORDER one of {', '.join(sized)} and SIZE a "
                 "positive whole number. Try shuffled:2000."
             )
         if last not in ("merge", "short"):
             raise ParameterError(f"last must be one of merge, short; got {last!r}.")
         return cls(order, int(size), last)  # type: ignore[arg-type]
 
+    @property
+    def text(self) -> str:
+        """What :meth:`parse` reads; it leaves out ``last``."""
+        return f"runbook:{self.name or 'steps'}: {self.steps}" if self.steps else f"{self.order}:{self.size}"
+
+    @property
+    def by_rounds(self) -> bool:
+        """Whether ``size`` is a number of rounds, and not the items of one."""
+        return self.order in ("class_incremental", "runbook")
+
+    @property
+    def brief(self) -> str:
+        """The first steps of a runbook, and how many follow."""
+        first = self.steps.split("; ")
+        more = [f"and {len(first) - MOST_STEPS} more steps"] if len(first) > MOST_STEPS else []
+        return "; ".join([*first[:MOST_STEPS], *more])
+
+    def values(self) -> dict[str, Any]:
+        """The fields that decide a cell's numbers."""
+        values: dict[str, Any] = {"order": self.order, "size": self.size, "last": self.last}
+        return {**values, "steps": self.steps} if self.steps else values
+
     def __str__(self) -> str:
+        if self.steps:
+            digest = hashlib.sha256(self.steps.encode()).hexdigest()[:6]
+            return f"runbook:{self.name.removesuffix('.toml') or 'steps'}@{digest}"
         return f"{self.order}:{self.size}" + (":short" if self.last == "short" else "")
 
 
@@ -152,8 +190,7 @@ class RunSpec:
         """Content address: the same for equal specs on any machine, in any process."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}  # asdict() copies deeply
         described = {k: v for k, v in values.items() if k not in SHOWN and (k not in SINCE or v != SINCE[k])}
-        schedule = {name: getattr(self.schedule, name) for name in self.schedule.__dataclass_fields__}
-        text = _ENCODER.encode({**described, "schedule": schedule})
+        text = _ENCODER.encode({**described, "schedule": self.schedule.values()})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
@@ -294,6 +331,8 @@ class RoundRecord:
     was idle; fit adds up the rounds since the evaluation before. ``bits_rewritten`` counts stored bits that a
     rehash changed, and is None where there was no earlier index to compare with. ``parts`` has the same
     scores over the ``trained`` and the ``unseen`` items apart, where methods were not trained on all.
+    ``deleted`` has mAP and chance over the items that have left the database, as the current hash functions
+    encode them: over those that methods were ``trained`` on, and over the ``unseen`` ones.
     """
 
     round: int
@@ -306,6 +345,7 @@ class RoundRecord:
     state_bytes: int
     gpu_bytes: int | None = None  # at most in fits since the evaluation before; None: no GPU was used
     parts: Mapping[str, PartRecord] = field(default_factory=dict)
+    deleted: Mapping[str, PartRecord] = field(default_factory=dict)
 
     def over(self, part: str, shown: str = "all") -> RoundRecord:
         """The same round with the scores over a part of the database instead of those over ``shown``.
@@ -321,8 +361,11 @@ class RoundRecord:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RoundRecord:
-        parts = {name: PartRecord(**part) for name, part in stored.get("parts", {}).items()}
-        return cls(**{**stored, "parts": parts})
+        parts = {
+            field_: {name: PartRecord(**part) for name, part in stored.get(field_, {}).items()}
+            for field_ in ("parts", "deleted")
+        }
+        return cls(**{**stored, **parts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -453,6 +496,11 @@ class RunRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self.over("all"))
         del values["part"]
+        schedule = self.spec.schedule
+        values["spec"]["schedule"] = schedule.values() | ({"name": schedule.name} if schedule.name else {})
+        for entry in values["rounds"]:
+            if not entry["deleted"]:
+                del entry["deleted"]  # as in records of streams that delete nothing
         for name in SHOWN:
             if not values["spec"][name]:
                 del values["spec"][name]

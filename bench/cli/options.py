@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from bench.storing.store import Store
     from bench.study.study import Study
 
-SCHEDULES = {
-    f"{order}:{'GROUPS' if order == 'class_incremental' else 'SIZE'}": text for order, text in ORDERS.items()
-}
+_SIZES = {"class_incremental": "GROUPS", "runbook": "FILE"}
+SCHEDULES = {f"{order}:{_SIZES.get(order, 'SIZE')}": text for order, text in ORDERS.items()}
 DISTURBANCES = {
     "noise": NOISES,
     "rehash": REHASHES,

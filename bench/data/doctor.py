@@ -317,7 +317,7 @@ def _chunks(sizes: Sequence[int], bits: int | None, schedule: Schedule | None) -
     typical = float(np.median(sizes))
     if len(sizes) == 1:
         yield Finding("WARN", "rounds", f"{shape}: with one round nothing is online. Use smaller chunks.")
-    elif sizes[-1] < typical / 2 and (schedule is None or schedule.order != "class_incremental"):
+    elif sizes[-1] < typical / 2 and (schedule is None or not schedule.by_rounds):
         yield Finding(
             "WARN",
             "rounds",

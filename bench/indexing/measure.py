@@ -86,7 +86,7 @@ def measure(
 def _chunk(record: RunRecord, items: int) -> int:
     """The items that arrive together in the stream of a cell."""
     schedule = record.spec.schedule
-    size = items // schedule.size if schedule.order == "class_incremental" else schedule.size
+    size = items // schedule.size if schedule.by_rounds else schedule.size
     return max(1, min(size, items))
 
 

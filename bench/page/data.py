@@ -166,7 +166,7 @@ def _protocol(
         "title": title(spec, first.part, pool=pool, own=own),
         "facts": list(facts(spec, first.part, pool=pool, own=own)),
         "spec": {
-            "schedule": "" if own else f"{spec.schedule.order}:{spec.schedule.size}",
+            "schedule": "" if own else spec.schedule.text,
             **{name: getattr(spec, name) for name in ("database", "evaluate", "val")},
             "last": spec.schedule.last,
             "withheld": {
@@ -203,7 +203,8 @@ def facts(spec: RunSpec, part: str, *, pool: str, own: str = "") -> Iterator[tup
     yield "database", f"{spec.database}: {DATABASES[spec.database]}"
     order = ORDERS[schedule.order].replace("SIZE", str(schedule.size)).replace("GROUPS", str(schedule.size))
     remainder = "is a short chunk" if schedule.last == "short" else "joins the last chunk"
-    yield "schedule", own or f"{schedule}: {order}; a remainder {remainder}"
+    described = schedule.brief if schedule.steps else f"{order}; a remainder {remainder}"
+    yield "schedule", own or f"{schedule}: {described}"
     if pool:
         kind = stream.parse_pool(pool)[0]
         yield "pool", f"{pool}: {next(text for name, text in stream.POOLS.items() if name.startswith(kind))}"

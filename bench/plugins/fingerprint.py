@@ -23,6 +23,7 @@ _HARNESS = (
     "protocol/index.py",
     "protocol/noise.py",
     "protocol/rehash.py",
+    "protocol/runbook.py",
     "protocol/seeds.py",
     "protocol/outputs.py",
     "running/runner.py",

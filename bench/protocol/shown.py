@@ -247,6 +247,9 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: 
         return "it needs both modalities of every item, and paired is below 1"
     if spec.database == "learned" and not needs.learned_codes:
         return "training assigns it no database codes, so database=learned does not apply"
+    rehashes = cls.update_database is not Method.update_database
+    if spec.database == "learned" and spec.schedule.steps and rehashes:
+        return "it re-hashes the learned codes of all items itself, and a runbook deletes some"
     if spec.rehash.startswith(("budget", "trigger")) and needs.reference == "real-valued":
         return f"its real-valued vectors have no bits that rehash={spec.rehash} could count"
     lacking = [m for m in MODALITIES if needs.encodes and needs.encodes not in train.batch(m).views]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.contract.items import Labels, Modality, Rows, Split
 from bench.errors import DataError, ParameterError
-from bench.protocol import classes, noise
+from bench.protocol import classes, noise, runbook
 from bench.protocol.seeds import derive
 from bench.records import RunSpec, Schedule
 
@@ -45,7 +45,8 @@ class Plan:
     """Rows of the training split: per round, for the offline pool, and for validation queries.
 
     ``trained`` (n,) is True for the rows that methods are trained on; None: all of them. Labels arrive
-    ``delay`` rounds after their items.
+    ``delay`` rounds after their items. ``leaving`` has, for every round of a runbook, the rows that leave the
+    database before and after the others arrive.
     """
 
     rounds: tuple[Rows, ...]
@@ -54,10 +55,31 @@ class Plan:
     withheld: Withheld = Withheld()
     trained: npt.NDArray[np.bool_] | None = None
     delay: int = 0
+    leaving: runbook.Leaving = ()
 
     def seen(self, last: int) -> Rows:
         """Rows of rounds 0 to ``last``, in order of arrival; none where ``last`` is negative."""
         return np.concatenate([self.rounds[0][:0], *self.rounds[: max(last + 1, 0)]])
+
+    def gone(self, last: int, *, fitted: bool = True) -> Rows:
+        """Rows that have left by the end of round ``last``; if not ``fitted``, before its items arrive."""
+        pairs = self.leaving[: last + 1]
+        after = [pair[1] for pair in (pairs if fitted else pairs[:-1])]
+        return np.concatenate([self.rounds[0][:0], *(pair[0] for pair in pairs), *after])
+
+    def left(self, rows: Rows, round_: int, *, fitted: bool = True) -> Rows:
+        """These rows without those of :meth:`gone`."""
+        return rows[~np.isin(rows, self.gone(round_, fitted=fitted))] if self.leaving else rows
+
+    def present(self, last: int, *, fitted: bool = True) -> Rows:
+        """The rows in the database after round ``last``, in order of arrival."""
+        return self.left(self.seen(last), last, fitted=fitted)
+
+    def lesson(self, round_: int, *, supervised: bool) -> Rows:
+        """The rows that an online method is trained on in a round, if they are still there."""
+        taught = self.taught(round_, supervised=supervised)
+        rows = self.rounds[taught] if taught >= 0 else self.rounds[0][:0]
+        return self.shown(self.left(rows, round_, fitted=False))
 
     def taught(self, round_: int, *, supervised: bool) -> int:
         """The round whose items a method learns from in ``round_``; negative while it waits for labels."""
@@ -86,9 +108,13 @@ def plan(n: int, labels: Labels | None, *, schedule: Schedule, seed: int, pool: 
         )
     order = derive(seed, "carve").permutation(n) if taken else np.arange(n)
     val_rows, pool_rows, rest = order[:val], order[val:taken], np.sort(order[taken:])
-    rounds = _rounds(rest, labels, schedule, seed)
+    leaving: runbook.Leaving = ()
+    if schedule.order == "runbook":
+        rounds, leaving = runbook.play(schedule, rest, labels, seed)
+    else:
+        rounds = _rounds(rest, labels, schedule, seed)
     offered = {"none": None, "first_chunk": rounds[0], "separate": pool_rows, "full": np.concatenate(rounds)}
-    return Plan(rounds, offered[kind], val_rows)
+    return Plan(rounds, offered[kind], val_rows, leaving=leaving)
 
 
 def of(spec: RunSpec, train: Split) -> Plan:
@@ -100,7 +126,7 @@ def of(spec: RunSpec, train: Split) -> Plan:
         wrong = noise.draw(train.labels, spec.noise, derive(spec.seed, "noise"))
         withheld = replace(withheld, wrong=wrong)
     held = classes.held_items(spec, train.labels)
-    if held is not None:
+    if held is not None and not planned.leaving:
         planned = replace(planned, rounds=classes.merged(planned.rounds, held))
     if spec.delay >= len(planned.rounds):
         raise ParameterError(
@@ -109,7 +135,19 @@ def of(spec: RunSpec, train: Split) -> Plan:
         )
     trained = _trained(planned, n, spec, held)
     chosen = replace(planned, withheld=withheld, trained=trained, delay=spec.delay)
+    if chosen.leaving:
+        _require_lesson(spec, chosen)
     return replace(chosen, pool=_shown_pool(chosen, spec, held))
+
+
+def _require_lesson(spec: RunSpec, chosen: Plan) -> None:
+    """Raise ParameterError where a runbook evaluates before it has brought an item to train on."""
+    first = min(evaluated(spec, len(chosen.rounds)))
+    if not any(len(chosen.lesson(round_, supervised=True)) for round_ in range(first + 1)):
+        raise ParameterError(
+            f"runbook {spec.schedule.name}: it evaluates in round {first}, and no item has come to train on "
+            "and stayed until its labels came. Insert more items before, or lower delay or unseen_classes."
+        )
 
 
 def _shown_pool(chosen: Plan, spec: RunSpec, held: npt.NDArray[np.bool_] | None) -> Rows | None:
@@ -117,10 +155,11 @@ def _shown_pool(chosen: Plan, spec: RunSpec, held: npt.NDArray[np.bool_] | None)
     if chosen.pool is None:
         return None
     if spec.pool == "first_chunk":
-        return chosen.shown(chosen.rounds[0])
-    if spec.pool == "full":
-        return chosen.shown(chosen.pool)
-    pool = chosen.pool if held is None else chosen.pool[~held[chosen.pool]]
+        pool = chosen.shown(chosen.rounds[0])
+    elif spec.pool == "full":
+        pool = chosen.shown(chosen.pool)
+    else:
+        pool = chosen.pool if held is None else chosen.pool[~held[chosen.pool]]
     if not len(pool):
         raise ParameterError(f"pool={spec.pool} has no item of a class to train on. Take a larger pool.")
     return pool
@@ -138,7 +177,7 @@ def _trained(
         return None if held is None else ~held
     able = [rows if held is None else rows[~held[rows]] for rows in planned.rounds]
     total = sum(len(rows) for rows in able)
-    share = amount if kind == "share" else amount / total
+    share = amount if kind == "share" else amount / max(total, 1)
     if share > 1:
         raise ParameterError(f"train={spec.train} exceeds the {total} items of the stream. Lower it.")
     rng, trained, arrived = derive(spec.seed, "train"), np.zeros(n, dtype=bool), 0
@@ -229,8 +268,14 @@ def parse_pool(text: str) -> tuple[str, int]:
 
 
 def evaluated(spec: RunSpec, rounds: int) -> set[int]:
-    """The rounds to evaluate: none before the first labels have arrived, for all methods alike."""
-    return {round_ for round_ in parse_evaluate(spec.evaluate, rounds) if round_ >= spec.delay}
+    """The rounds to evaluate: none before the first labels have arrived, for all methods alike.
+
+    A runbook says itself which ones.
+    """
+    chosen = parse_evaluate(spec.evaluate, rounds)
+    if spec.schedule.order == "runbook":
+        chosen = sorted(runbook.evaluated(spec.schedule))
+    return {round_ for round_ in chosen if round_ >= spec.delay}
 
 
 def parse_evaluate(text: str, rounds: int) -> list[int]:

@@ -134,6 +134,6 @@ def _bytes_in_memory(cell: PlannedCell) -> float:
     train = cell.data.dataset.train
     row = sum(b.features.itemsize * b.features.shape[1] for b in (train.image, train.text))
     schedule = cell.spec.schedule
-    offline = cell.method.capabilities.offline or schedule.order == "class_incremental"
+    offline = cell.method.capabilities.offline or schedule.by_rounds
     items = len(train) if offline else schedule.size
     return float(row * items * 3)  # the chunk, a float64 copy of it

@@ -49,8 +49,8 @@ class Planner:
                 raise UnknownNameError("axis of a study", name, AXES)
         spec = cell.spec
         same = {name: getattr(spec, name) for name in AXES if name != "schedule"}
-        schedule = f"{spec.schedule.order}:{spec.schedule.size}"
-        one = study.but(bits=spec.bits, seeds=[spec.seed], **{"schedule": schedule, **same, **axes})
+        same["schedule"] = spec.schedule.text
+        one = study.but(bits=spec.bits, seeds=[spec.seed], **{**same, **axes})
         one.check()
         merged = {**spec.params, **values}
         params = cell.plugin.differing({name: merged[name] for name in sorted(merged)})
@@ -96,17 +96,18 @@ class Planner:
         for (data, data_shown), (database, pool, *newer), chosen, bits, seed in grid:
             plugin, params, shown = chosen
             uses_pool = plugin.cls.capabilities.pool or pool.startswith("separate")
-            for schedule in study.schedule or (data.plugin.cls.schedule,):
+            for text in study.schedule or (data.plugin.cls.schedule,):
+                schedule = Schedule.parse(text, study.last)
                 spec = RunSpec(
                     method=plugin.name,
                     dataset=data.plugin.name,
                     bits=bits,
-                    schedule=Schedule.parse(schedule, study.last),
+                    schedule=schedule,
                     seed=seed,
                     database=database,
                     pool=pool if uses_pool else "none",
                     val=study.val,
-                    evaluate=study.evaluate,
+                    evaluate="all" if schedule.steps else study.evaluate,  # its own steps say when
                     directions=study.directions,  # type: ignore[arg-type]  # checked by Study.check
                     params=params,
                     dataset_params=data.options,
