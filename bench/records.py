@@ -120,7 +120,7 @@ class Schedule:
 
     @property
     def text(self) -> str:
-        """What :meth:`parse` reads; it leaves out ``last``."""
+        """The schedule without ``last``, as :meth:`parse` reads it."""
         return f"runbook:{self.name or 'steps'}: {self.steps}" if self.steps else f"{self.order}:{self.size}"
 
     @property
