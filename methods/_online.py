@@ -118,8 +118,8 @@ class RunningRidge(State):
         self.cross = self.cross + dot(np.asarray(x).T, y)
 
     def remove(self, x: npt.NDArray[Any], y: npt.NDArray[Any], shared: Shared, key: Hashable) -> None:
-        """Subtract rows that were added before, with the same targets; ``shared`` is that of these rows."""
-        self.gram = shared.once(("gram", key), partial(self.gram.remove, x))
+        """Subtract the rows of ``x`` (n, d), which were added with the targets ``y`` (n, r)."""
+        self.gram = shared.once(("gram without", key), partial(self.gram.remove, x))
         self.cross = self.cross - dot(np.asarray(x).T, y)
 
     def solve(self, penalty: float, shared: Shared, key: Hashable) -> Array:

@@ -62,7 +62,7 @@ class RidgeCode(Method):
         codes = self._codes_of(items.labels[labelled])
         for m in MODALITIES:
             self.hash_[m].remove(items.batch(m).features[labelled], codes, items.shared, m)
-            self.w_[m] = self.hash_[m].solve(self.ridge, items.shared, (m, self.ridge))
+            self.w_[m] = self.hash_[m].solve(self.ridge, items.shared, ("left", m, self.ridge))
 
     def _codes_of(self, labels: Labels) -> Codes:
         """The codes of label rows (n, c)."""
