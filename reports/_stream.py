@@ -24,9 +24,11 @@ def class_incremental(results: Results) -> Results:
         )
     )
     if not chosen.records:
+        deleted = any(entry.deleted for r in results for entry in r.rounds)
         raise ParameterError(
             f"none of {len(results)} cells has every round of a class-incremental stream. "
             "Run with --schedule class_incremental:5 --evaluate all."
+            + (" For items that a runbook deleted, give --option deletions=true." if deleted else "")
         )
     return chosen
 

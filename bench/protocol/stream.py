@@ -69,7 +69,8 @@ class Plan:
 
     def left(self, rows: Rows, round_: int, *, fitted: bool = True) -> Rows:
         """These rows without those of :meth:`gone`."""
-        return rows[~np.isin(rows, self.gone(round_, fitted=fitted))] if self.leaving else rows
+        gone = self.gone(round_, fitted=fitted) if self.leaving else ()
+        return rows[~np.isin(rows, gone)] if len(gone) else rows
 
     def present(self, last: int, *, fitted: bool = True) -> Rows:
         """The rows in the database after round ``last``, in order of arrival."""

@@ -233,8 +233,9 @@ class _Stream:
             return (_Leaving(self.plan.gone(round_)), _Leaving(self.plan.rounds[0][:0]))
         leaving: list[_Leaving] = []
         for rows, last in zip(self.plan.leaving[round_], (taught - 1, taught), strict=True):
-            known = self.plan.shown(rows[np.isin(rows, self.plan.seen(last))]) if can.forgets else rows[:0]
-            items = None
+            known, items = rows[:0], None
+            if can.forgets and len(rows):
+                known = self.plan.shown(rows[np.isin(rows, self.plan.seen(last))])
             if len(known):
                 items = shown(self.train, known, can, self.plan.withheld, self.kept, self.host.empty)
                 self.host.show_leaving(len(leaving), items)
@@ -356,17 +357,18 @@ class _Session:
 
         For an offline method, a fresh instance and everything in the database.
         """
-        refit = self.stream.cls.capabilities.offline
+        refit, before = self.stream.cls.capabilities.offline, self.clock.seconds("fit")
         self.let_go(leaving[:1], before=True)
         if arrived is not None:
             if refit:
                 self.method = self.new_method()
-            before = self.clock.seconds("fit")
             self.fit("fit", arrived, self.round)
-            self.fit_seconds.append(self.clock.seconds("fit") - before)
+            self.fit_seconds.append(0.0)
         for part, index in self.indexes.items():
             index.arrive(self.method, arrived, parts[part], self.round, refit=refit)
         self.let_go(leaving[1:], before=False)
+        if self.fit_seconds:
+            self.fit_seconds[-1] += self.clock.seconds("fit") - before
         self.rehash()
         if self.round in self.stream.evaluated:
             self.evaluate(self.method)
@@ -375,6 +377,8 @@ class _Session:
     def let_go(self, leaving: Sequence[_Leaving], *, before: bool) -> None:
         """Delete items from the database, and have the method forget them, if it can."""
         for left in leaving:
+            if not len(left.rows):
+                continue
             for index in self.indexes.values():
                 index.drop(left.rows)
             if left.items is not None and self.inside is None:  # it forgot before its training was cut short
