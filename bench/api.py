@@ -27,8 +27,10 @@ from bench.contract.items import (
 from bench.contract.method import Capabilities, Method, Source, Variant
 from bench.contract.params import param
 from bench.contract.pictures import Pictures
+from bench.contract.scratch import scratch_folder
 from bench.contract.shared import Shared
 from bench.contract.state import State
+from bench.contract.times import Times, time_column
 from bench.contract.validate import finite
 from bench.data.views.pretrained import clip_model, encode_texts, load_clip
 from bench.data.views.source import RawSource
@@ -66,6 +68,7 @@ __all__ = [
     "Source",
     "Split",
     "State",
+    "Times",
     "UnknownNameError",
     "Variant",
     "blocks",
@@ -75,6 +78,8 @@ __all__ = [
     "load_clip",
     "param",
     "passes",
+    "scratch_folder",
     "sign",
+    "time_column",
     "variant_of",
 ]

@@ -3,7 +3,7 @@
 A model is a file of plain data: loading it runs no code of the file. The method's own code must be
 installed, or added with ``--plugin``; labels, the stream and the dataset are not needed.
 
-May import: contract, data.views, disk, errors, plugins, protocol, records, threads.
+May import: contract, data.views, disk, errors, isolation, plugins, protocol, records, threads.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bench.data.views import files
 from bench.disk import reading
 from bench.disk.form import mismatch
 from bench.errors import BenchError, DataError, ParameterError, StoreError
+from bench.isolation import declarations
 from bench.plugins import fingerprint, registry
 from bench.protocol.shown import Output, encode
 from bench.records import RunSpec
@@ -56,7 +57,7 @@ class Facts:
 
 def facts(spec: RunSpec, train: Split, *, code: str, data: str, rounds: int, thread_count: int) -> Facts:
     """The facts of the model that a cell leaves after so many rounds on ``train``."""
-    cls: type[Method] = registry.get("method", spec.method)
+    cls = declarations.method(spec.method)
     seen = {m: train.batch(m).seen_as(cls.capabilities.encodes).features for m in MODALITIES}
     return Facts(
         method=spec.method,

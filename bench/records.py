@@ -26,8 +26,25 @@ ORDERS = {
     "class_incremental": "GROUPS rounds; an item arrives when the last of its classes has been introduced",
     "stored": "chunks of SIZE items in the order of the dataset, for data that come in a meaningful order",
     "drift": "chunks of SIZE items, sorted by a random projection of their labels",
+    "timed": "one round for each value of a time column, in order; "
+    "with SIZE, several values join until SIZE items arrive",
+    "modal": "half of the items arrive in the first modality alone, then the others in the second; "
+    "with SIZE, in chunks of SIZE",
     "runbook": "the steps of a TOML file: items arrive in random order, and leave the database again",
 }
+UNEVEN = ("class_incremental", "timed", "runbook")  # orders whose rounds differ in size
+FORMS = {order: f"{order}:SIZE" for order in ORDERS} | {
+    "class_incremental": "class_incremental:GROUPS",
+    "timed": "timed:COLUMN[:SIZE]",
+    "modal": "modal:image,text[:SIZE]",
+    "runbook": "runbook:FILE",
+}
+_NUMBER = "[1-9][0-9]{0,17}"
+_SCHEDULES = (  # order, column or modalities, size
+    rf"(shuffled|class_incremental|stored|drift):()({_NUMBER})",
+    rf"(timed):([^:,]+)(?::({_NUMBER}))?",
+    rf"(modal):(image,text|text,image)(?::({_NUMBER}))?",
+)
 # Newer fields: a key has them where they are set.
 SINCE: dict[str, Any] = {
     "labelled": 1.0,
@@ -73,6 +90,11 @@ REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
+DISTANCES = {  # by which queries are compared with items, which are codes in any case
+    "hamming": "Hamming distance of two codes",
+    "dot": "dot product of the query's float32 values with the bits, -1 or +1",
+    "codebook": "sum of float32 values that the query looks up by the bytes of the code",
+}
 
 
 RUNBOOK = re.compile("runbook:([^:;]+): (.+)")  # the name of a runbook, and its steps
@@ -83,50 +105,72 @@ _ENCODER = json.JSONEncoder(sort_keys=True)  # json.dumps() makes one every time
 class Schedule:
     """How the training items are cut into chunks: ``shuffled:2000``, ``class_incremental:8``.
 
-    ``size`` is the items of a chunk, or the number of class groups. ``last`` says what becomes
-    of a remainder: it joins the last full chunk (``merge``) or is a short chunk of its own.
-    A runbook has ``steps`` (:mod:`bench.protocol.runbook`) and the ``name`` of the file that they came from,
-    which is no part of a cell's key; its size is the number of steps that bring items.
+    ``size`` is the items of a chunk, or the number of class groups; 0 where an order that may do without
+    has none. ``by`` is the time column of ``timed``, the modalities of ``modal``, and the steps of a
+    ``runbook`` (:mod:`bench.protocol.runbook`), whose ``name`` is that of the file that they came from and no
+    part of a cell's key. ``last`` says what becomes of a remainder: it joins the last full chunk (``merge``)
+    or is a short chunk of its own.
     """
 
     order: str
     size: int
     last: Literal["merge", "short"] = "merge"
-    steps: str = ""
-    name: str = field(default="", compare=False)
+    by: str = ""
+    name: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str, last: str = "merge") -> Schedule:
-        """Read ``ORDER:SIZE``, or a runbook as :attr:`text` has it.
+        """Read one of ``FORMS``, or a runbook as :attr:`form` has it.
 
-        >>> Schedule.parse("drift:500").size
-        500
+        >>> Schedule.parse("drift:500")
+        Schedule(order='drift', size=500, last='merge', by='')
+        >>> print(Schedule.parse("timed:year:2000"), Schedule.parse("modal:image,text"))
+        timed:year:2000 modal:image,text
         >>> print(Schedule.parse("runbook:mine.toml: insert 9; evaluate"))
         runbook:mine@b72391
         """
         if runbook := RUNBOOK.fullmatch(text):
-            name, steps = runbook.groups()
-            return cls("runbook", len(re.findall(r"\b(?:insert|replace)\b", steps)), "merge", steps, name)
-        order, _, size = text.partition(":")
-        sized = [name for name in ORDERS if name != "runbook"]
-        if order not in sized or not re.fullmatch("[1-9][0-9]{0,17}", size):
+            return cls("runbook", 0, by=runbook[2], name=runbook[1])
+        match = next(filter(None, (re.fullmatch(form, text) for form in _SCHEDULES)), None)
+        if match is None:
             raise ParameterError(
-                f"schedule {text!r} is not ORDER:SIZE with ORDER one of {', '.join(sized)} and SIZE a "
-                "positive whole number. Try shuffled:2000."
+                f"schedule {text!r} is not one of {', '.join(FORMS.values())} with SIZE a positive whole "
+                "number. Try shuffled:2000."
             )
         if last not in ("merge", "short"):
             raise ParameterError(f"last must be one of merge, short; got {last!r}.")
-        return cls(order, int(size), last)  # type: ignore[arg-type]
+        return cls(match[1], int(match[3] or 0), last, match[2])  # type: ignore[arg-type]
+
+    @staticmethod
+    def split(text: str) -> list[str]:
+        """Cut a list of schedules at its commas, but not at that of ``modal:image,text``.
+
+        >>> Schedule.split("shuffled:500,modal:image,text:500")
+        ['shuffled:500', 'modal:image,text:500']
+        """
+        return [part.strip() for part in re.split(r",(?!\s*(?:image|text)\b)", text) if part.strip()]
 
     @property
-    def text(self) -> str:
-        """The schedule without ``last``, as :meth:`parse` reads it."""
-        return f"runbook:{self.name or 'steps'}: {self.steps}" if self.steps else f"{self.order}:{self.size}"
+    def form(self) -> str:
+        """The schedule as it is selected on the command line, without ``last``."""
+        if self.steps:
+            return f"runbook:{self.name or 'steps'}: {self.steps}"
+        parts = (self.order, self.by, str(self.size) if self.size else "")
+        return ":".join(filter(None, parts))
 
     @property
-    def by_rounds(self) -> bool:
-        """Whether ``size`` is a number of rounds, and not the items of one."""
-        return self.order in ("class_incremental", "runbook")
+    def meaning(self) -> str:
+        """The meaning of the order, with the numbers and names of this schedule."""
+        text, _, sized = ORDERS[self.order].partition("; with SIZE, ")
+        text += f"; {sized}" if sized and self.size else ""
+        for name, value in {"SIZE": self.size, "GROUPS": self.size, "a time column": self.by}.items():
+            text = text.replace(name, str(value))
+        return text
+
+    @property
+    def steps(self) -> str:
+        """The steps of a runbook; "" of any other order."""
+        return self.by if self.order == "runbook" else ""
 
     @property
     def brief(self) -> str:
@@ -135,16 +179,11 @@ class Schedule:
         more = [f"and {len(first) - MOST_STEPS} more steps"] if len(first) > MOST_STEPS else []
         return "; ".join([*first[:MOST_STEPS], *more])
 
-    def values(self) -> dict[str, Any]:
-        """The fields that decide a cell's numbers."""
-        values: dict[str, Any] = {"order": self.order, "size": self.size, "last": self.last}
-        return {**values, "steps": self.steps} if self.steps else values
-
     def __str__(self) -> str:
         if self.steps:
             digest = hashlib.sha256(self.steps.encode()).hexdigest()[:6]
             return f"runbook:{self.name.removesuffix('.toml') or 'steps'}@{digest}"
-        return f"{self.order}:{self.size}" + (":short" if self.last == "short" else "")
+        return self.form + (":short" if self.last == "short" else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +229,10 @@ class RunSpec:
         """Content address: the same for equal specs on any machine, in any process."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}  # asdict() copies deeply
         described = {k: v for k, v in values.items() if k not in SHOWN and (k not in SINCE or v != SINCE[k])}
-        text = _ENCODER.encode({**described, "schedule": self.schedule.values()})
+        schedule = {name: getattr(self.schedule, name) for name in ("order", "size", "last", "by")}
+        if not self.schedule.by:
+            del schedule["by"]  # as in keys from before there was one
+        text = _ENCODER.encode({**described, "schedule": schedule})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
@@ -446,6 +488,7 @@ class RunRecord:
     data: str = ""  # fingerprint of the arrays
     fidelity: str = ""  # one of FIDELITIES; modified is followed by the difference: modified (anchors=300)
     reference: str = ""  # one of REFERENCES, or "" for a rival
+    distance: str = "hamming"  # one of DISTANCES: how queries are compared with codes
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
     curves: Mapping[str, CurveRecord] = field(default_factory=dict)  # what the method logged
@@ -472,7 +515,12 @@ class RunRecord:
     @property
     def has_codes(self) -> bool:
         """Whether codes of queries and database are stored with it."""
-        return self.status == "ok" and bool(self.arrays) and self.reference != "real-valued"
+        return self.status == "ok" and bool(self.arrays) and self.compares_codes
+
+    @property
+    def compares_codes(self) -> bool:
+        """Whether its queries have codes as its items do, so that distances are numbers of bits."""
+        return self.reference != "real-valued" and self.distance == "hamming"
 
     @property
     def constant(self) -> bool:
@@ -496,8 +544,9 @@ class RunRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self.over("all"))
         del values["part"]
-        schedule = self.spec.schedule
-        values["spec"]["schedule"] = schedule.values() | ({"name": schedule.name} if schedule.name else {})
+        for name in ("by", "name"):
+            if not values["spec"]["schedule"][name]:
+                del values["spec"]["schedule"][name]
         for entry in values["rounds"]:
             if not entry["deleted"]:
                 del entry["deleted"]  # as in records of streams that delete nothing

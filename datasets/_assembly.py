@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Batch, DataError, Dataset, Features, Labels, Rows, Split, blocks, finite
-from bench.datasets import _labels, _mapping, _splitting
+from bench.datasets import _labels, _mapping, _order, _splitting, _times, _unread
 from bench.datasets._mapping import Mapped
 from bench.datasets._reading import AnyVariable
 from bench.datasets._reading.scratch import written
@@ -33,14 +33,19 @@ class Assembly:
     labels: str = "auto"
     label_prefix: str = ""
     unlabelled: Literal["error", "drop", "keep"]
+    times: str = ""
 
     def files(self) -> list[Path]:
-        """The files that hold the arrays of a role."""
+        """The files that hold the arrays of a role, or a time column."""
         variables = [m.variable for m in self.roles().values()]
         paths = {v.path for v in variables} | {
             p.path for v in variables for p in getattr(v, "parts", {}).values()
         }
+        paths |= {source.path for source in self._times().values()}
         return sorted(path for path in paths if path.is_file())
+
+    def _times(self) -> dict[str, _times.Source]:
+        return _times.sources(self.where, self.available, self.times)
 
     def roles(self) -> dict[str, Mapped]:
         """The role of each variable, checked; an unknown variable that may define queries is refused."""
@@ -49,15 +54,15 @@ class Assembly:
         if as_given and not any(role.startswith("query_") or role == "split" for role in roles):
             self._refuse_unknown_splits(roles)
         _check_shapes(roles)
+        _order.check(roles, self.available, frozenset(NOT_ITEMS) - {"split"})
         return roles
 
     def _refuse_unknown_splits(self, roles: Mapping[str, Mapped]) -> None:
-        unknown = _mapping.not_understood(self.available, roles)
+        unknown = _unread.not_understood(self.available, roles)
         if unknown:
             shapes = {name: "×".join(map(str, self.available[name].shape)) for name in unknown}
-            shown = ", ".join(f"{name} ({shape})" for name, shape in shapes.items())
-            mapping = _mapping.query_mapping(unknown, self.available, roles["image"].shape[0])
-            advice = f"Map it, for instance mapping={mapping}" if mapping else "Save them as query_index.npy"
+            shown = ", ".join(f"{name} ({shape})" if shape else name for name, shape in shapes.items())
+            advice = _unread.advice(unknown, self.available, roles["image"].shape[0])
             raise DataError(
                 f"{self.where}: has {shown}, which may define the queries and is not understood; expected "
                 f"query arrays, or the queries' rows as numbers or a mask. {advice}, or ignore it: "
@@ -67,19 +72,25 @@ class Assembly:
     def load(self) -> Dataset:
         roles = self.roles()
         notes = [f"{role} ← {mapped}" for role, mapped in sorted(roles.items())]
-        if rest := _mapping.unused(self.available, roles):
+        if rest := _unread.unused(self.available, roles):
             notes.append(f"not read: {', '.join(rest)}")
         train, query, note = self._parts(roles)
         notes.append(note)
         classes, label_note = self._add_labels(roles, train, query)
         notes.append(label_note)
+        columns = {name: source.read(roles["image"].shape[0]) for name, source in self._times().items()}
         splits = []
         for part in (train, query):
             keep, note = self._keep(part, str(roles["labels"]), label_note)
             notes += [note] if note else []
             splits.append(part.split(keep))
         return Dataset(
-            name=self.where.name, train=splits[0], query=splits[1], classes=classes, notes=tuple(notes)
+            name=self.where.name,
+            train=splits[0],
+            query=splits[1],
+            classes=classes,
+            notes=tuple(notes),
+            times={name: column[splits[0].ids] for name, column in columns.items()},
         )
 
     def _parts(self, roles: dict[str, Mapped]) -> tuple[_Part, _Part, str]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.api import DataError, Labels, ParameterError
 from bench.datasets._mapping import Mapped
-from bench.datasets._reading import Array, ragged
+from bench.datasets._reading import Array, ragged, vectors
 
 KINDS = {
     "auto": "by shape and values: a single column holds class numbers",
@@ -37,7 +37,7 @@ def read(
     variables together become the columns, in rising order.
     """
     bound = _bound(how)
-    stored = [variable.read() for variable in variables]
+    stored = [_unwritten(v.read(), n) for v, n in zip(variables, rows, strict=True)]
     if how in ("auto", "class-number") and all(x.dtype.kind in "UO" for x in stored):
         return _of_lists(
             variables, [_lists(v, x, n) for v, x, n in zip(variables, stored, rows, strict=True)]
@@ -126,6 +126,28 @@ def _lists(variable: Mapped, stored: Array, rows: int) -> list[list[Any]]:
             "per item, or a column of 0 and 1 for each. Convert: pandas.Series(x).str.get_dummies(sep=...)."
         )
     return items
+
+
+def _unwritten(stored: Array, rows: int) -> Array:
+    """Text of lists as arrays: as Python or NumPy print them, ['cat', 'dog'] or [0 1 0], or as 0 2."""
+    values = [str(value).strip() for value in stored.flat] if stored.dtype.kind in "UO" else []
+    if len(values) != rows or ragged(stored):
+        return stored
+    if all(value[:1] in ("[", "(", "{") for value in values):
+        inner = [value.strip("[](){}") for value in values]
+        names = [re.split(r"\s*,\s*", one) if "," in one or "'" in one else one.split() for one in inner]
+    elif any(" " in value for value in values):
+        names = [value.split() for value in values]
+        if not all(name.isdigit() for one in names for name in one):
+            return stored
+    else:
+        return stored
+    names = [[name.strip(" '\"") for name in one if name] for one in names]
+    if not all(name.isdigit() for one in names for name in one):
+        return vectors(names)
+    numbers = [[int(name) for name in one] for one in names]
+    hot = len({len(one) for one in numbers}) == 1 and {n for one in numbers for n in one} == {0, 1}
+    return np.array(numbers) if hot and len(numbers[0]) > 2 else vectors(numbers)
 
 
 def _is_several(name: str, names: set[str]) -> bool:

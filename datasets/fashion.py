@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.api import Card, Counts, DataError, Expected, Labels, Raw, RawSource, param
+from bench.api import Card, Counts, DataError, Expected, Labels, Raw, RawSource, param, time_column
 from bench.datasets import _official, _pictures
 
 # fmt: off
@@ -17,6 +17,7 @@ COLUMNS = [
     "id", "gender", "masterCategory", "subCategory", "articleType", "baseColour", "season", "year", "usage",
 ]
 # fmt: on
+TIMES = ("year", "season")
 CARD = Card(
     name="fashion",
     title="Fashion Product Images (Small)",
@@ -39,7 +40,8 @@ class Fashion(RawSource):
     Reads ``styles.csv`` and the photos ``ID.jpg`` below ``ROOT/fashion``, from folders or directly from
     zips. Labels come from the column ``subCategory`` (one per product), or also from ``baseColour`` (two:
     products of one colour are then relevant to each other, whatever they are). A value that fewer than
-    ``least`` products share is no label, and a product without a label is left out.
+    ``least`` products share is no label, and a product without a label is left out. Time columns are
+    ``year`` and ``season``: --schedule timed:year or timed:year+season.
     """
 
     labels: Literal["subCategory", "subCategory+baseColour"] = param(
@@ -71,6 +73,10 @@ class Fashion(RawSource):
             train=train,
             query=query,
             notes=tuple(filter(None, (*dropped, missing, drawn, rare if len(kept) < len(table) else ""))),
+            times={
+                name: time_column(f"{path}, column {name}", [table[i].get(name, "") for i in kept])
+                for name in TIMES
+            },
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from bench.api import DataError, Dataset, DatasetSource, param
-from bench.datasets import _labels, _reading
+from bench.datasets import _labels, _reading, _times
 from bench.datasets._assembly import Assembly
 from bench.datasets._splitting import SplitKind
 
@@ -36,6 +36,7 @@ class Files(DatasetSource):
     unlabelled: Literal["error", "drop", "keep"] = param(
         "error", "items without a label: refuse them, drop them, or keep them in train"
     )
+    times: str = param("", _times.OPTION)
     schedule: ClassVar[str] = "shuffled:2000"
 
     def files(self, root: Path) -> list[Path]:
@@ -61,4 +62,5 @@ class Files(DatasetSource):
             labels=self.labels,
             label_prefix=self.label_prefix,
             unlabelled=self.unlabelled,
+            times=self.times,
         )

@@ -165,6 +165,7 @@ class Grid:
             foot=(*below, self._chance_row()) if chance else tuple(below),
             notes=(*self._legend(), *self.protocol.notes()),
             brief=f"{metric_title(self.metric)} {'by round ' if self.by_round else ''}{_on(self.datasets)}",
+            protocol=self.protocol.slug,
         )
 
     def _with_means(self, cells: Mapping[Place, T], mean: Callable[[list[Place]], T]) -> Iterator[T]:

@@ -120,6 +120,7 @@ def _block(protocol: Protocol, rows: Sequence[Mapping[str, Any]], caption: tuple
         rows=tuple(line for label, line in lines.items() if label not in protocol.references),
         foot=(*below, (Entry("chance"), *(Entry(_short(value)) for value in chance))),
         notes=protocol.notes(),
+        protocol=protocol.slug,
     )
 
 

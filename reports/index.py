@@ -82,6 +82,7 @@ def _searches(
         foot=tuple(row for label, row in rows if label in protocol.references),
         notes=(*(() if all(c.reached for c in measured) else missed), *protocol.notes()),
         stub=3,
+        protocol=protocol.slug,
     )
     return block, [{**protocol.columns(*c.ran), "direction": direction, **facts(c)} for c in measured]
 
@@ -131,6 +132,7 @@ def _codes(protocol: Protocol, direction: Direction) -> tuple[Block, list[dict[s
         rows=tuple(line for label, line in lines if label not in protocol.references),
         foot=tuple(line for label, line in lines if label in protocol.references),
         stub=2,
+        protocol=protocol.slug,
     )
     return block, rows
 

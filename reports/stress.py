@@ -156,6 +156,7 @@ def _block(protocol: Protocol, key: _Key, rows: Sequence[Mapping[str, Any]]) -> 
         rows=tuple(line for label, line in lines.items() if label not in protocol.references),
         foot=(*(line for label, line in lines.items() if label in protocol.references), chance),
         notes=protocol.notes(),
+        protocol=protocol.slug,
     )
 
 

@@ -200,6 +200,7 @@ def test_every_check_has_one_function() -> None:
     used |= {f.__name__ for f in of_methods.of(Capabilities(supervised=True, label_free=True))}
     used |= {f.__name__ for f in of_methods.of(Capabilities(partial=True))}
     used |= {f.__name__ for f in of_methods.of(Capabilities(reference="real-valued"))}
+    used |= {f.__name__ for f in of_methods.of(Capabilities(distance="dot"))}
     assert used == public
 
 
@@ -679,7 +680,7 @@ def test_a_good_dataset_passes_every_check() -> None:
     ("check", "says", "failed"),
     [
         ("it_has_a_docstring_and_a_licence", "licence is empty", lambda: dataset_failures(licence="")),
-        ("its_schedule_is_one", "is not ORDER:SIZE", lambda: dataset_failures(schedule="weekly")),
+        ("its_schedule_is_one", "is not one of shuffled:SIZE", lambda: dataset_failures(schedule="weekly")),
         ("it_loads", "OSError: gone", lambda: dataset_failures(load=lambda s, r: _raise(OSError("gone")))),
         ("it_loads", "returned a NoneType", lambda: dataset_failures(load=lambda s, r: None)),
         ("it_loads", "train has no items", lambda: loading(lambda s: s.take(slice(0, 0)))),

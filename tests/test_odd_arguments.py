@@ -61,7 +61,7 @@ def test_an_option_without_effect_or_sense_is_refused_though_nothing_is_due(
         (["--val", "99999999999999999999"], "val must be a number of items"),
         (["--evaluate", "every:²"], "evaluate must be one of last, all, every:K"),
         (["--pool", "separate:²"], "pool must be one of"),
-        (["--schedule", "shuffled:99999999999999999999"], "is not ORDER:SIZE"),
+        (["--schedule", "shuffled:99999999999999999999"], "is not one of shuffled:SIZE"),
         (["--directions", "i2t,i2t"], "directions has one twice: i2t, i2t"),
         (["--labelled", "1e400"], "labelled is a share of training items, from 0 to 1; got inf"),
         (["--paired", "nan"], "paired is a share of training items, from 0 to 1; got nan"),

@@ -163,7 +163,7 @@ def test_a_cell_without_a_runbook_keeps_its_key() -> None:
 
 def test_a_schedule_is_read_again_from_its_text() -> None:
     chosen = schedule("insert 9", "evaluate")
-    assert Schedule.parse(chosen.text) == chosen and chosen.size == 1
+    assert Schedule.parse(chosen.form) == chosen and not chosen.size
 
 
 def test_the_record_keeps_the_steps(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_the_record_keeps_the_steps(tmp_path: Path) -> None:
     (stored,) = Store(tmp_path / "runs").records()
     assert stored.spec == record.spec and stored.spec.schedule.steps == "insert 30; evaluate"
     assert not nonsense(stored)
-    damaged = replace(stored.spec, schedule=replace(stored.spec.schedule, steps="insert 30; explode"))
+    damaged = replace(stored.spec, schedule=replace(stored.spec.schedule, by="insert 30; explode"))
     assert "'explode' is not a step" in nonsense(replace(stored, spec=damaged))
 
 

@@ -125,7 +125,7 @@ def test_evaluated_rounds() -> None:
 
 @pytest.mark.parametrize("bad", ["shuffled", "shuffled:0", "sorted:5", "shuffled:-3", "shuffled:1.5", ""])
 def test_a_bad_schedule_is_refused_with_the_form_expected(bad: str) -> None:
-    with pytest.raises(ParameterError, match="ORDER:SIZE"):
+    with pytest.raises(ParameterError, match="is not one of shuffled:SIZE"):
         Schedule.parse(bad)
 
 

@@ -20,14 +20,16 @@ from bench.checks import controls
 from bench.checks.comparing import differ, differing, require
 from bench.checks.trial import BITS, CLASSES, ROWS, Trial, arrays, equal, items
 from bench.contract import params, state
-from bench.contract.items import MODALITIES, Codes, Labels, Modality, Split
+from bench.contract.items import MODALITIES, Codes, Features, Labels, Modality, Split
 from bench.contract.method import Capabilities, Method
 from bench.errors import ContractError
 from bench.plugins import registry
-from bench.protocol.outputs import validate_codes, validate_vectors
-from bench.records import AXES, FIDELITIES, REFERENCES
+from bench.protocol.outputs import validate_codes, validate_query, validate_vectors
+from bench.records import AXES, DISTANCES, FIDELITIES, REFERENCES
+from bench.scoring import asymmetric
 
 _QUERIES = 40
+_FAR = 0.25  # share of the items
 _UNUSUAL = 918273645  # a seed that no plugin sets by itself
 
 
@@ -179,12 +181,90 @@ def capabilities_match_what_is_overridden(trial: Trial) -> None:
     )
 
 
+def its_distance_has_numbers_of_queries(trial: Trial) -> None:
+    """encode_query() is there for a distance of the method's own, and for nothing else."""
+    distance = trial.cls.capabilities.distance
+    require(
+        distance in DISTANCES,
+        f"{trial.owner} has Capabilities(distance={distance!r}); expected one of {', '.join(DISTANCES)}.",
+    )
+    overrides = trial.cls.encode_query is not Method.encode_query
+    require(
+        overrides == (distance != "hamming"),
+        f"{trial.owner} has Capabilities(distance={distance!r}) and {'overrides' if overrides else 'lacks'} "
+        "encode_query(). Let them agree.",
+    )
+    require(
+        distance == "hamming" or trial.cls.capabilities.reference != "real-valued",
+        f"{trial.owner} is real-valued, and its distance is {distance}; expected codes of its items. "
+        "Drop one of the two declarations.",
+    )
+
+
 def codes_are_signs_at_8_and_128_bits(trial: Trial) -> None:
     for bits in (8, 128):  # every other check is at 16
         method = trial.fit(*_three()[:2], bits=bits)
         for modality in MODALITIES:
             _codes(trial, method, _queries(), modality)
         _require_finite(trial, method, f"chunks at {bits} bits")
+
+
+def numbers_of_queries_are_finite_float32_at_8_and_128_bits(trial: Trial) -> None:
+    for bits in (8, 128):
+        method = trial.fit(*_three()[:2], bits=bits)
+        for modality in MODALITIES:
+            _asked(trial, method, _queries(), modality)
+
+
+def numbers_of_queries_stay_the_same(trial: Trial) -> None:
+    """With an equal seed, after saving and loading, when asked again, and for each query alone."""
+    method, twin, queries = trial.fit(*_three()[:2]), trial.fit(*_three()[:2]), _queries()
+    before, loaded = state.copy(method.state_dict()), _reloaded(trial, method)
+    for modality in MODALITIES:
+        first = _asked(trial, method, queries, modality)
+        alone = [_asked(trial, method, queries.take(np.array([row])), modality) for row in range(_QUERIES)]
+        others = {
+            "when it is called again": _asked(trial, method, queries, modality),
+            "with the same seed": _asked(trial, twin, queries, modality),
+            "after its state was saved and loaded": _asked(trial, loaded, queries, modality),
+            "for a query alone": np.concatenate(alone),
+        }
+        for when, numbers in others.items():
+            require(
+                not differ(first, numbers).any(),
+                f"{trial.owner}.encode_query() gives other numbers {when}: {differing(first, numbers)}.",
+            )
+    require(equal(before, method.state_dict()), f"{trial.owner}.encode_query() changes the state.")
+
+
+def a_query_is_nearest_to_its_own_code(trial: Trial) -> None:
+    """Items used as queries are nearer to their own codes than to those of most other items.
+
+    This finds a wrong sign, and bytes in another order.
+    """
+    split = items(2 * ROWS, seed=6)
+    method = trial.fit(split)
+    for modality in MODALITIES:
+        added = asymmetric.tables(_asked(trial, method, split, modality))
+        octets = np.packbits(_codes(trial, method, split, modality) > 0, axis=1)
+        distance = np.sum([added[:, m, octets[:, m]] for m in range(octets.shape[1])], axis=0)
+        nearer = (distance < np.diagonal(distance)[:, None]).mean()
+        require(
+            float(nearer) < _FAR,
+            f"{trial.owner}.encode_query() of an item is nearer to {nearer:.0%} of all items than to its own "
+            f"code ({modality}); expected less than {_FAR:.0%}. Check the sign and the order of the bits.",
+        )
+
+
+def _asked(trial: Trial, method: Method, split: Split, modality: Modality) -> Features:
+    """The numbers of the split's items as queries, as the harness asks for them, checked."""
+    return validate_query(
+        method.encode_query(trial.asked(split, modality), modality),
+        rows=len(split),
+        bits=method.bits,
+        distance=trial.cls.capabilities.distance,
+        owner=trial.owner,
+    )
 
 
 def vectors_are_finite_float32_of_one_width(trial: Trial) -> None:
@@ -595,6 +675,7 @@ def of(can: Capabilities) -> list[_Check]:
         (True, _ALWAYS),
         (can.reference != "oracle", _BLIND),
         (can.reference != "real-valued", _BINARY),
+        (can.distance != "hamming", _OWN_DISTANCE),
         (can.reference == "real-valued", _REAL),
         (not can.offline, _ONLINE),
         # An oracle may learn as much from shuffled labels: it is shown those of every item anyway.
@@ -613,6 +694,7 @@ _ALWAYS: _Checks = (
     it_has_a_docstring_and_a_source,
     parameters_are_typed_and_have_defaults,
     capabilities_match_what_is_overridden,
+    its_distance_has_numbers_of_queries,
     equal_seeds_give_equal_codes,
     encode_changes_nothing,
     controls.an_items_code_depends_on_no_other_item,
@@ -630,6 +712,11 @@ _ALWAYS: _Checks = (
 )
 _BLIND: _Checks = (controls.labels_of_queries_change_no_code,)
 _BINARY: _Checks = (codes_are_signs_at_8_and_128_bits,)
+_OWN_DISTANCE: _Checks = (
+    numbers_of_queries_are_finite_float32_at_8_and_128_bits,
+    numbers_of_queries_stay_the_same,
+    a_query_is_nearest_to_its_own_code,
+)
 _REAL: _Checks = (vectors_are_finite_float32_of_one_width,)
 _ONLINE: _Checks = (it_goes_on_from_a_saved_state, how_often_it_encodes_does_not_matter)
 _SUPERVISED: _Checks = (true_labels_teach_more_than_shuffled_ones,)

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 from bench.protocol.axes import DELAYS, NOISES, REHASHES, UNSEEN
 from bench.protocol.stream import POOLS
-from bench.records import DATABASES, DIRECTIONS, ORDERS
+from bench.records import DATABASES, DIRECTIONS, FORMS, ORDERS
 
 if TYPE_CHECKING:
     from bench.records import RunRecord
     from bench.storing.store import Store
     from bench.study.study import Study
 
-_SIZES = {"class_incremental": "GROUPS", "runbook": "FILE"}
-SCHEDULES = {f"{order}:{_SIZES.get(order, 'SIZE')}": text for order, text in ORDERS.items()}
+SCHEDULES = {FORMS[order]: text for order, text in ORDERS.items()}
 DISTURBANCES = {
     "noise": NOISES,
     "rehash": REHASHES,

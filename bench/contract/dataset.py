@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, dataclass_transform
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, dataclass_transform
 from bench.contract import params
 from bench.contract.card import Card
 from bench.contract.items import Labels, Rows, Split
+from bench.contract.times import Times
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +24,8 @@ class Dataset:
     """``train`` is streamed and becomes the database; ``query`` is never trained on.
 
     ``classes`` names the columns of the labels. Two items are relevant to each other when
-    they share at least one label.
+    they share at least one label. ``times`` says when each training item came, by one or several columns
+    that :func:`bench.contract.times.time_column` gives.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Dataset:
     query: Split
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what was mapped, dropped or assumed while loading
+    times: Mapping[str, Times] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Raw:
     query: Rows
     vocabulary: tuple[str, ...] = ()  # of the bag of words, where the dataset fixes one
     notes: tuple[str, ...] = ()  # what was dropped, repaired or assumed while parsing
+    times: Mapping[str, Times] = field(default_factory=dict)  # time columns of all items
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, dataclass_transform
 import numpy as np
 
 from bench.contract import params
-from bench.contract.items import Batch, Chunk, Codes, Modality, Split
+from bench.contract.items import Batch, Chunk, Codes, Features, Modality, Split
 from bench.contract.params import param
 from bench.contract.state import Tree
 from bench.contract.training import Training
@@ -39,6 +39,9 @@ class Capabilities:
     resumes: bool = False  # a killed training goes on where it was: self.passes(..., save=, load=)
     scaled: bool = False  # loses where features are small: its weights and kernels have fixed sizes
     lengths: bool = False  # loses where the rows of features were normalised to one length
+    # How a query is compared with database items, which are codes in any case. hamming: by the query's code.
+    # dot, codebook: by the numbers that encode_query() gives, which a rival of hashing methods may keep.
+    distance: Literal["hamming", "dot", "codebook"] = "hamming"
     # Set for a method that is no rival of hashing methods. encode() of an oracle is shown the labels of its
     # items, as batch.views["labels"]; of a fused one, the view "clip" of BOTH modalities, as batch.views;
     # of a real-valued one, nothing more: it returns float32 (n, k) vectors, which are ranked by cosine.
@@ -131,6 +134,16 @@ class Method(ABC):
         the other items of the batch nor on how often it is called. Views are not given, but
         for the one that ``encodes`` names, which takes the place of the features.
         """
+
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        """The float32 numbers by which queries are compared with codes, for a ``distance`` but ``hamming``.
+
+        ``dot``: s (n, bits); the items with the greatest Σ_j s_j b_j come first, where b_j is -1 or +1.
+        ``codebook``: t (n, M, 256) with M = ⌈bits / 8⌉; the items with the least Σ_m t[m, v_m] come first,
+        where v_m is byte m of the code: its bits 8m to 8m + 7, the first highest, and 0 beyond ``bits``.
+        By default the query's code, whose dot product ranks as Hamming distance does.
+        """
+        return self.encode(batch, modality).astype(np.float32)
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         """Codes that training gave to the items of the chunk just fitted.

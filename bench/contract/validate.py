@@ -25,6 +25,8 @@ def validate_dataset(dataset: Dataset) -> None:
         _check_split(f"{owner}, {part}", split)
     _check_widths(owner, dataset)
     _check_ids(owner, dataset)
+    for name, times in dataset.times.items():
+        check_times(f"{owner}, times {name!r}", times, len(dataset.train))
     labels = dataset.query.labels
     assert labels is not None
     if empty := int((~labels.any(axis=1)).sum()):
@@ -47,6 +49,12 @@ def finite(what: str, x: npt.NDArray[Any]) -> None:
                 "numbers. Repair or drop the item (float32 overflows above 3.4e38)."
             )
         start += len(block)
+
+
+def check_times(what: str, times: object, rows: int) -> None:
+    """Raise :class:`DataError` unless ``times`` is a time column of so many items."""
+    if not isinstance(times, np.ndarray) or times.shape != (rows,) or times.dtype.kind not in "fU":
+        raise DataError(f"{what}: {_shown(times)}; expected shape ({rows},). Make it with time_column().")
 
 
 def _check_split(where: str, split: Split) -> None:

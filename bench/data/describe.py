@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract import times
 from bench.contract.blocks import blocks as cut
 from bench.contract.dataset import Dataset
 from bench.contract.items import MODALITIES, Batch, Features, Labels, Split
+from bench.contract.times import Times
 from bench.errors import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -71,6 +73,7 @@ class DatasetStatistics:
     empty_queries: int  # with no relevant training item
     unlabelled: int  # training items without a label
     duplicates: dict[str, Duplicates]  # "pair", "image", "text"
+    times: dict[str, str] = field(default_factory=dict)  # time column → its values, in a few words
 
     def __str__(self) -> str:
         ordered = sorted(self.class_counts.items(), key=lambda item: -item[1])
@@ -87,6 +90,7 @@ class DatasetStatistics:
             ("base rate", f"{self.base_rate} (per query; the mAP of random codes)"),
             ("empty queries", f"{self.empty_queries} of {self.query}"),
             ("unlabelled", f"{self.unlabelled} of {self.train} train items"),
+            *(("times", f"{name}: {text} (--schedule timed:{name})") for name, text in self.times.items()),
             *((f"equal {kind}s", str(counts)) for kind, counts in self.duplicates.items()),
         ]
         return "\n".join(f"{title + ':':18} {text}" for title, text in rows)
@@ -111,7 +115,18 @@ def describe(dataset: Dataset) -> DatasetStatistics:
         empty_queries=int((rate == 0).sum()),
         unlabelled=int((per_item == 0).sum()),
         duplicates=_duplicates(dataset),
+        times={name: _span(column) for name, column in dataset.times.items()},
     )
+
+
+def _span(column: Times) -> str:
+    """The number of distinct times, the first and the last, and how many items have none."""
+    places, names = times.order(column)
+    if not names:
+        return "unknown for all items"
+    unknown = int((places < 0).sum())
+    lacking = f"; unknown for {unknown} items" if unknown else ""
+    return f"{len(names)} values, {names[0]} to {names[-1]}{lacking}"
 
 
 def blocks(x: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:

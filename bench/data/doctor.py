@@ -18,7 +18,7 @@ from bench.data import leaks
 from bench.data.describe import DatasetStatistics, blocks, constant_columns, describe, moments
 from bench.data.finding import Finding
 from bench.errors import DataError
-from bench.records import Schedule
+from bench.records import UNEVEN, Schedule
 
 __all__ = ["Finding", "examine"]
 
@@ -317,7 +317,7 @@ def _chunks(sizes: Sequence[int], bits: int | None, schedule: Schedule | None) -
     typical = float(np.median(sizes))
     if len(sizes) == 1:
         yield Finding("WARN", "rounds", f"{shape}: with one round nothing is online. Use smaller chunks.")
-    elif sizes[-1] < typical / 2 and (schedule is None or not schedule.by_rounds):
+    elif sizes[-1] < typical / 2 and (schedule is None or schedule.order not in UNEVEN):
         yield Finding(
             "WARN",
             "rounds",

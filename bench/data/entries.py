@@ -32,7 +32,8 @@ class Entry:
     """The manifest of a cached dataset.
 
     ``files`` has the stamp of every array, by its name in the folder or, in a prepared view, by its path.
-    ``views`` lists the further views of each modality; ``root`` is the data root of prepared views, or "".
+    ``views`` lists the further views of each modality, ``times`` the time columns; ``root`` is the data root
+    of prepared views, or "".
     """
 
     name: str
@@ -41,6 +42,7 @@ class Entry:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     views: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    times: tuple[str, ...] = ()
     root: str = ""
 
 
@@ -83,7 +85,14 @@ def open_dataset(folder: Path, entry: Entry, source: DatasetSource) -> Dataset:
     if entry.root:
         return dataclasses.replace(source.load(Path(entry.root)), name=entry.name)
     parts = {part: _split(folder, part, entry) for part in PARTS}
-    return Dataset(name=entry.name, classes=tuple(entry.classes), notes=tuple(entry.notes), **parts)
+    times = {name: reading.map_array(folder / time_file(at)) for at, name in enumerate(entry.times)}
+    classes, notes = tuple(entry.classes), tuple(entry.notes)
+    return Dataset(name=entry.name, classes=classes, notes=notes, times=times, **parts)
+
+
+def time_file(at: int) -> str:
+    """The file of a time column, by its place in ``times``: its name may be no name of a file."""
+    return f"times.{at}.npy"
 
 
 def arrays(split: Split) -> Iterator[tuple[str, npt.NDArray[Any]]]:

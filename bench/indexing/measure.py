@@ -19,7 +19,7 @@ from bench.archive.codes import Bytes, faiss_module
 from bench.contract.items import Split
 from bench.indexing.engines import KINDS, Faiss, Scan
 from bench.progress import Task
-from bench.records import Direction, IndexRecord, RunRecord, SearchRecord
+from bench.records import UNEVEN, Direction, IndexRecord, RunRecord, SearchRecord
 from bench.results import Results
 from bench.running.runner import SIDES, environment
 from bench.scoring import cosine, hamming
@@ -86,7 +86,8 @@ def measure(
 def _chunk(record: RunRecord, items: int) -> int:
     """The items that arrive together in the stream of a cell."""
     schedule = record.spec.schedule
-    size = items // schedule.size if schedule.by_rounds else schedule.size
+    unsized = schedule.order in UNEVEN or not schedule.size
+    size = items // max(len(record.fit_seconds), 1) if unsized else schedule.size
     return max(1, min(size, items))
 
 

@@ -14,7 +14,6 @@ from bench.errors import BenchError, ParameterError
 from bench.protocol import stream
 from bench.records import (
     DATABASES,
-    ORDERS,
     PARTS,
     REFERENCES,
     RoundRecord,
@@ -166,7 +165,7 @@ def _protocol(
         "title": title(spec, first.part, pool=pool, own=own),
         "facts": list(facts(spec, first.part, pool=pool, own=own)),
         "spec": {
-            "schedule": "" if own else spec.schedule.text,
+            "schedule": "" if own else spec.schedule.form,
             **{name: getattr(spec, name) for name in ("database", "evaluate", "val")},
             "last": spec.schedule.last,
             "withheld": {
@@ -201,9 +200,8 @@ def facts(spec: RunSpec, part: str, *, pool: str, own: str = "") -> Iterator[tup
     """The axes of a protocol with their meanings; that of the pool only where ``pool`` is given."""
     schedule = spec.schedule
     yield "database", f"{spec.database}: {DATABASES[spec.database]}"
-    order = ORDERS[schedule.order].replace("SIZE", str(schedule.size)).replace("GROUPS", str(schedule.size))
     remainder = "is a short chunk" if schedule.last == "short" else "joins the last chunk"
-    described = schedule.brief if schedule.steps else f"{order}; a remainder {remainder}"
+    described = schedule.brief if schedule.steps else f"{schedule.meaning}; a remainder {remainder}"
     yield "schedule", own or f"{schedule}: {described}"
     if pool:
         kind = stream.parse_pool(pool)[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.protocol.clock import Clock
-from bench.protocol.shown import Hasher, Packed, checked, encode, pack
+from bench.protocol.shown import Hasher, Packed, checked, encode_packed, pack
 from bench.records import Database
 
 
@@ -65,13 +65,13 @@ class Index:
             with self.clock.measure("encode_database"):
                 if self.mode == "learned" and arrived is not None:
                     codes = method.encode_database(arrived, modality)
-                    codes = checked(method, codes, len(rows), "encode_database")
+                    packed = pack(method, checked(method, codes, len(rows), "encode_database"))
                 else:
-                    codes = encode(method, self.train, modality, new)
+                    packed = encode_packed(method, self.train, modality, new)
             if self.mode == "learned" and known:
-                self._replace(modality, pack(method, codes))
+                self._replace(modality, packed)
             else:
-                self._append(modality, pack(method, codes))
+                self._append(modality, packed)
 
     def drop(self, rows: Rows) -> None:
         """Take items out, with their codes; rows that are not in the index are ignored."""
@@ -101,8 +101,7 @@ class Index:
         for stage, rows in (("rehash", self.rows[:known]), ("encode_database", self.rows[known:])):
             if len(rows):
                 with self.clock.measure(stage):
-                    codes = encode(method, self.train, modality, rows)
-                parts.append(pack(method, codes))
+                    parts.append(encode_packed(method, self.train, modality, rows))
         if parts:
             self._replace(modality, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
@@ -117,7 +116,7 @@ class Index:
         if not len(old):
             return
         with self.clock.measure("rehash"):
-            new = {m: pack(method, encode(method, self.train, m, self.rows[old])) for m in MODALITIES}
+            new = {m: encode_packed(method, self.train, m, self.rows[old]) for m in MODALITIES}
         if budget is not None:
             flips = sum(np.bitwise_count(new[m] ^ self.packed[m][:, old]).sum(axis=0) for m in MODALITIES)
             taken = int(np.searchsorted(np.cumsum(flips, dtype=np.int64), budget, side="right"))

@@ -9,6 +9,8 @@ import numpy as np
 from bench.contract.items import Codes, Features
 from bench.errors import ContractError
 
+_LARGEST = 1e30  # number of a query: sums of such numbers are finite
+
 
 def validate_codes(codes: Any, *, rows: int, bits: int, owner: str, call: str) -> Codes:
     """Return ``codes`` if they are (rows, bits) int8 of -1 and +1; else raise :class:`ContractError`.
@@ -49,3 +51,20 @@ def validate_vectors(vectors: Any, *, rows: int, owner: str, call: str) -> Featu
     else:
         return vectors
     raise ContractError(f"{owner}.{call}() is real-valued and returned {returned}; expected finite {shape}.")
+
+
+def validate_query(values: Any, *, rows: int, bits: int, distance: str, owner: str) -> Features:
+    """Return what ``encode_query()`` gave if it fits the ``distance``; else raise :class:`ContractError`."""
+    shape = (rows, bits) if distance == "dot" else (rows, -(-bits // 8), 256)
+    if not isinstance(values, np.ndarray):
+        returned = f"a {type(values).__name__}"
+    elif values.dtype != np.float32 or values.shape != shape:
+        returned = f"{values.dtype} {values.shape}"
+    elif not (np.abs(values) <= _LARGEST).all():
+        returned = f"NaN, or values beyond {_LARGEST:g}"
+    else:
+        return values
+    raise ContractError(
+        f"{owner}.encode_query() returned {returned}; expected finite float32 {shape} "
+        f"for Capabilities(distance={distance!r})."
+    )

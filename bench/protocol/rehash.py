@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.contract.items import Labels, Modality, Rows
 from bench.protocol.index import Index
-from bench.protocol.shown import Hasher, encode, pack
+from bench.protocol.shown import Hasher, encode_packed
 from bench.scoring import hamming
 
 SAMPLE = 500  # items that decide whether a rehash pays; half of them are queries
@@ -52,8 +52,7 @@ def gain(method: Hasher, index: Index, labels: Labels, order: Rows) -> float:
     if not len(held):
         return 0.0
     codes = {
-        m: [pack(method, encode(method, index.train, m, index.rows[p])) for p in (asked, held)]
-        for m, _ in SIDES
+        m: [encode_packed(method, index.train, m, index.rows[p]) for p in (asked, held)] for m, _ in SIDES
     }
     relevance = [hamming.pack_labels(labels[p]) for p in (asked, held)]
     gains = []

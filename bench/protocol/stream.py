@@ -7,6 +7,7 @@ influence or see the order of later rounds.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -14,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contract.items import Labels, Modality, Rows, Split
+from bench.contract.times import Times
 from bench.errors import DataError, ParameterError
-from bench.protocol import classes, noise, runbook
+from bench.protocol import classes, noise, runbook, timed
 from bench.protocol.seeds import derive
 from bench.records import RunSpec, Schedule
 
@@ -25,6 +27,7 @@ POOLS = {
     "separate:N": "N training items that are taken out of the stream",
     "full": "every item of the stream: sees the future",
 }
+_NO_TIMES: Mapping[str, Times] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Plan:
     trained: npt.NDArray[np.bool_] | None = None
     delay: int = 0
     leaving: runbook.Leaving = ()
+    notes: tuple[str, ...] = ()  # for the record
 
     def seen(self, last: int) -> Rows:
         """Rows of rounds 0 to ``last``, in order of arrival; none where ``last`` is negative."""
@@ -98,8 +102,20 @@ class Plan:
         return rows if self.trained is None else rows[self.trained[rows]]
 
 
-def plan(n: int, labels: Labels | None, *, schedule: Schedule, seed: int, pool: str, val: int) -> Plan:
-    """Divide ``n`` training rows. ``labels`` (n, classes) order the stream; methods do not see them here."""
+def plan(
+    n: int,
+    labels: Labels | None,
+    *,
+    schedule: Schedule,
+    seed: int,
+    pool: str,
+    val: int,
+    times: Mapping[str, Times] = _NO_TIMES,
+) -> Plan:
+    """Divide ``n`` training rows.
+
+    ``labels`` (n, classes) and ``times`` order the stream; methods do not see them here.
+    """
     kind, size = parse_pool(pool)
     taken = val + (size if kind == "separate" else 0)
     if taken >= n:
@@ -113,15 +129,17 @@ def plan(n: int, labels: Labels | None, *, schedule: Schedule, seed: int, pool: 
     if schedule.order == "runbook":
         rounds, leaving = runbook.play(schedule, rest, labels, seed)
     else:
-        rounds = _rounds(rest, labels, schedule, seed)
+        rounds = _rounds(rest, labels, times, schedule, derive(seed, "order"))
     offered = {"none": None, "first_chunk": rounds[0], "separate": pool_rows, "full": np.concatenate(rounds)}
     return Plan(rounds, offered[kind], val_rows, leaving=leaving)
 
 
-def of(spec: RunSpec, train: Split) -> Plan:
-    """The stream of a cell."""
-    n = len(train)
-    planned = plan(n, train.labels, schedule=spec.schedule, seed=spec.seed, pool=spec.pool, val=spec.val)
+def of(spec: RunSpec, train: Split, times: Mapping[str, Times] = _NO_TIMES) -> Plan:
+    """The stream of a cell. ``times`` are the time columns of the training items."""
+    n, schedule = len(train), spec.schedule
+    planned = plan(
+        n, train.labels, schedule=schedule, seed=spec.seed, pool=spec.pool, val=spec.val, times=times
+    )
     withheld = withhold(n, seed=spec.seed, labelled=spec.labelled, paired=spec.paired)
     if spec.noise != "none" and train.labels is not None:
         wrong = noise.draw(train.labels, spec.noise, derive(spec.seed, "noise"))
@@ -134,6 +152,8 @@ def of(spec: RunSpec, train: Split) -> Plan:
             f"delay={spec.delay}: the stream {spec.schedule} has {len(planned.rounds)} rounds, so no label "
             f"arrives in time. Use at most {len(planned.rounds) - 1}, or smaller chunks."
         )
+    if schedule.order == "timed":
+        planned = replace(planned, notes=timed.notes(planned.rounds, times, schedule))
     trained = _trained(planned, n, spec, held)
     chosen = replace(planned, withheld=withheld, trained=trained, delay=spec.delay)
     if chosen.leaving:
@@ -239,10 +259,11 @@ def _beyond(share: float, n: int, rng: np.random.Generator) -> npt.NDArray[np.bo
 def notes(spec: RunSpec, stream: Plan, train: Labels) -> list[str]:
     """Notes for the record on what disturbs the stream."""
     if stream.withheld.wrong is None:
-        return []
+        return list(stream.notes)
     rows = stream.shown(np.concatenate(stream.rounds))
     share = stream.withheld.wrong.share(train, rows)
-    return [f"noise {spec.noise}: {share:.1%} of the {len(rows)} training items have wrong labels"]
+    wrong = f"noise {spec.noise}: {share:.1%} of the {len(rows)} training items have wrong labels"
+    return [*stream.notes, wrong]
 
 
 def introduced(spec: RunSpec, stream: Plan, train: Labels, query: Labels) -> Rows | None:
@@ -295,12 +316,19 @@ def parse_evaluate(text: str, rounds: int) -> list[int]:
     raise ParameterError(f"evaluate must be one of last, all, every:K; got {text!r}.")
 
 
-def _rounds(rows: Rows, labels: Labels | None, schedule: Schedule, seed: int) -> tuple[Rows, ...]:
-    rng = derive(seed, "order")
+def _rounds(
+    rows: Rows,
+    labels: Labels | None,
+    times: Mapping[str, Times],
+    schedule: Schedule,
+    rng: np.random.Generator,
+) -> tuple[Rows, ...]:
     if schedule.order == "shuffled":
         return _cut(rng.permutation(rows), schedule)
     if schedule.order == "stored":
         return _cut(rows, schedule)
+    if schedule.order == "timed":
+        return timed.rounds(rows, times, schedule, rng)
     if labels is None:
         raise DataError(
             f"schedule {schedule} orders items by label, and this dataset has none. Use shuffled:SIZE."

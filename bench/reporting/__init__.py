@@ -3,7 +3,7 @@
 A report is a function ``render(results, *, …options)`` that returns a :class:`Table`, a :class:`Figure`, or
 anything that ``str()`` makes readable.
 
-May import: contract, data, disk, errors, metrics, plugins, printing, progress, records, scoring.
+May import: contract, data, disk, errors, isolation, metrics, plugins, printing, progress, records, scoring.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ from bench.reporting.panels import (
     draw_curve,
     draw_panels,
     lines,
-    part_name,
     parts,
 )
 from bench.reporting.protocol import (
@@ -74,6 +73,7 @@ from bench.reporting.protocol import (
     dataset_of,
     grouped,
     parallel,
+    part_name,
     protocols,
     reasons,
 )

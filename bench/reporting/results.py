@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.contract.params import parameters
 from bench.errors import BenchError, ParameterError, UnknownNameError
+from bench.isolation import declarations
 from bench.plugins import registry
 from bench.records import PARTS, SINCE, Contrast, IndexRecord, RoundRecord, RunRecord, RunSpec
 from bench.reporting import options, style
@@ -139,13 +140,13 @@ class Results:
                 self._schedules[spec.dataset] = registry.get("dataset", spec.dataset).schedule
             except BenchError:
                 self._schedules[spec.dataset] = ""
-        return spec.schedule.text == self._schedules[spec.dataset]
+        return spec.schedule.form == self._schedules[spec.dataset]
 
     def method(self, name: str) -> type[Method] | None:
         """The class of a method; None where it is not installed or cannot be imported."""
         if name not in self._methods:
             try:
-                self._methods[name] = registry.get("method", name)
+                self._methods[name] = declarations.method(name)
             except BenchError:
                 self._methods[name] = None
         return self._methods[name]
@@ -156,7 +157,7 @@ class Results:
 
     def defaults(self, name: str) -> dict[str, Any]:
         """The defaults of a method's parameters. Raises UnknownNameError where it is not installed."""
-        known = parameters(registry.get("method", name))
+        known = parameters(declarations.method(name))
         return {parameter.name: parameter.default for parameter in known.values()}
 
     def render(self, report: str, **chosen: Any) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from bench.records import RunRecord, RunSpec
+from bench.records import UNEVEN, RunRecord, RunSpec
 from bench.running.probe import Probe, probes
 from bench.storing.store import Store
 from bench.study.planned import PlannedCell
@@ -134,6 +134,6 @@ def _bytes_in_memory(cell: PlannedCell) -> float:
     train = cell.data.dataset.train
     row = sum(b.features.itemsize * b.features.shape[1] for b in (train.image, train.text))
     schedule = cell.spec.schedule
-    offline = cell.method.capabilities.offline or schedule.by_rounds
-    items = len(train) if offline else schedule.size
+    unsized = schedule.order in UNEVEN or not schedule.size
+    items = len(train) if unsized or cell.method.capabilities.offline else schedule.size
     return float(row * items * 3)  # the chunk, a float64 copy of it

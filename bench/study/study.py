@@ -16,7 +16,7 @@ from bench.disk import places, reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import defined, registry
 from bench.protocol import axes, runbook, stream
-from bench.records import DIRECTIONS, SINCE, Database, quoted
+from bench.records import DIRECTIONS, SINCE, Database, Schedule, quoted
 from bench.study import passes, selectors
 from bench.threads import cores
 
@@ -223,7 +223,8 @@ def _typed(name: str, value: Any, declared: str) -> Any:
             raise ParameterError(f"seeds must be from 1 to {MOST_SEEDS}, or a list of seeds; got {value}.")
         return tuple(range(value))
     if declared.startswith("tuple"):
-        return tuple(_cast(name, v, _kind(declared)) for v in _listed(value))
+        listed = Schedule.split(value) if name == "schedule" and isinstance(value, str) else _listed(value)
+        return tuple(_cast(name, v, _kind(declared)) for v in listed)
     return _cast(name, value, _kind(declared))
 
 

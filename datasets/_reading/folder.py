@@ -70,6 +70,12 @@ def item_names(variable: AnyVariable) -> list[str] | None:
     return strings(variable) if stored is not None and stored.dtype.kind in "UO" else None
 
 
+def item_column(variable: AnyVariable) -> list[str] | None:
+    """The names or numbers of items in a column of a text table; None for anything else."""
+    is_table = isinstance(variable, Variable) and variable.container is content.TEXT
+    return text.items(variable.path) if is_table else None
+
+
 def _is_closed_split(path: Path) -> bool:
     """Whether a text that is not read may define the queries, by its name: test_idx.json, split.yaml."""
     return path.suffix.lower() in SETTINGS and not path.name.startswith(".") and speaks_of_split(path.stem)

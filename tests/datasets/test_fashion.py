@@ -55,6 +55,12 @@ def test_colours_can_be_labels_too(copy: Path) -> None:
     assert raw.labels[2].tolist() == [1, 0, 1]
 
 
+def test_years_and_seasons_are_time_columns(copy: Path) -> None:
+    raw = parsed(copy)
+    assert raw.times["year"].tolist() == [2011.0] * len(raw.ids)
+    assert raw.times["season"].tolist() == ["Fall"] * len(raw.ids)
+
+
 def test_a_title_may_contain_a_comma_and_latin_1(copy: Path) -> None:
     raw = parsed(copy, labels="subCategory+baseColour")
     assert list(raw.texts)[2:4] == ["Shoes, red", "A café tie"]

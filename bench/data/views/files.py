@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contract.items import Features, Labels, Rows
+from bench.contract.times import Times
 from bench.disk import reading, stamps, writing
 from bench.disk.form import mismatch
 from bench.disk.stamps import Stamp
@@ -30,7 +31,7 @@ Keys = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """Ids, labels and split of a dataset's items, training items first; no features."""
+    """Ids, labels, times and split of a dataset's items, training items first; no features."""
 
     ids: Rows
     labels: Labels
@@ -40,6 +41,7 @@ class Items:
     rows: Mapping[str, str]  # "image", "text", "words" → digest of the keys of the rows
     files: Mapping[str, list[int]]  # raw file → size and modification time when it was parsed
     code: str  # fingerprint of the plugin that parsed it
+    times: Mapping[str, Times] = field(default_factory=dict)  # of all items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class _OfItems:
     rows: Mapping[str, str]
     files: Mapping[str, tuple[int, ...]]
     code: str
+    times: tuple[str, ...] = ()  # names of the columns times.0.npy, times.1.npy, ...
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
 
@@ -102,6 +105,10 @@ def open_items(folder: Path) -> Items | None:
         rows=manifest["rows"],
         files=manifest["files"],
         code=manifest["code"],
+        times={
+            name: reading.map_array(folder / f"times.{at}.npy")
+            for at, name in enumerate(manifest.get("times", ()))
+        },
     )
 
 
@@ -114,11 +121,14 @@ def write_items(folder: Path, items: Items) -> None:
         "rows": dict(items.rows),
         "files": dict(items.files),
         "code": items.code,
+        "times": list(items.times),
     }
 
     def fill(temporary: Path) -> None:
         np.save(temporary / "ids.npy", items.ids)
         np.save(temporary / "labels.npy", items.labels)
+        for at, times in enumerate(items.times.values()):
+            np.save(temporary / f"times.{at}.npy", times)
         write_manifest(temporary, manifest)
 
     try:

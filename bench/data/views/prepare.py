@@ -13,6 +13,7 @@ from bench.contract.card import Counts, variant_of
 from bench.contract.dataset import Raw
 from bench.contract.encoder import Setting
 from bench.contract.items import Modality
+from bench.contract.validate import check_times
 from bench.data.views import extract, files
 from bench.data.views.extract import Inputs, Pace
 from bench.data.views.names import View
@@ -42,6 +43,7 @@ def items(source: RawSource, root: Path, code: str) -> Raw:
         },
         files=_files(source, root),
         code=code,
+        times={name: column[order] for name, column in raw.times.items()},
     )
     files.write_items(source.items_folder(root), parsed)
     return raw
@@ -109,6 +111,8 @@ def validate_raw(name: str, raw: Raw) -> None:
             f"{name}, raw labels: {raw.labels.dtype} of shape {raw.labels.shape}; expected uint8 of 0 and 1, "
             f"shape ({n}, {len(raw.classes)}). Convert them in raw()."
         )
+    for column, times in raw.times.items():
+        check_times(f"{name}, raw times {column!r}", times, n)
     if len(np.unique(raw.ids)) != n:
         repeated = n - len(np.unique(raw.ids))
         raise DataError(f"{name}, raw ids: {repeated} are repeated; expected unique ids. Number the items.")

@@ -113,6 +113,7 @@ class RawSource(DatasetSource):
             query=split(slice(train, None)),
             classes=items.classes,
             notes=(*items.notes, *(f"{name} is the view {view}" for name, view in self.views().items())),
+            times={name: column[:train] for name, column in items.times.items()},
         )
 
     def extract(self, raw: Raw, root: Path) -> Dataset:
