@@ -6,7 +6,7 @@ from bench.reports._stream import require_rounds
 
 
 def render(results: Results, *, metric: Metric = "map", band: Band = False) -> Table:
-    """Columns are the evaluated rounds; the chance level under them changes as the database grows."""
+    """Columns are the evaluated rounds, and their mean; the chance level changes with the database."""
     require_rounds(results)
     blocks = grids(
         results,

@@ -162,6 +162,7 @@ def capabilities_match_what_is_overridden(trial: Trial) -> None:
     for flag, method, overrides in (
         ("learned_codes", "encode_database", own_codes or updates),
         ("pool", "fit_pool", cls.fit_pool is not Method.fit_pool),
+        ("forgets", "forget_items", cls.forget_items is not Method.forget_items),
     ):
         declared = getattr(can, flag)
         require(
@@ -659,6 +660,19 @@ def it_runs_with_and_without_a_pool(trial: Trial) -> None:
         _both(trial, trial.fit(*_three()[:2], pool=pool), _queries())
 
 
+def it_goes_on_after_it_forgot_everything(trial: Trial) -> None:
+    splits = _three()
+    method = trial.fit(*splits[:2])
+    chunks = trial.chunks(*splits)
+    for chunk in chunks[:2]:
+        method.forget_items(chunk)
+        _both(trial, method, _queries())
+        _require_finite(trial, method, "forget_items()")
+    if not trial.cls.capabilities.offline:
+        method.fit_chunk(chunks[2])
+        _both(trial, method, _queries())
+
+
 def it_runs_where_plain_features_stand_in_for_a_view(trial: Trial) -> None:
     method = trial.fit(*[items(seed=i, view="another") for i in range(2)])
     _both(trial, method, items(_QUERIES, seed=9, view="another"))
@@ -683,6 +697,7 @@ def of(can: Capabilities) -> list[_Check]:
         (can.partial, _PARTIAL),
         (can.learned_codes, _LEARNED),
         (can.pool, _POOL),
+        (can.forgets, _FORGETFUL),
         (bool(can.views), _VIEWS),
     )
     return [check for applies, checks in needed if applies for check in checks]
@@ -722,4 +737,5 @@ _LABEL_FREE: _Checks = (it_runs_where_some_or_no_items_have_labels,)
 _PARTIAL: _Checks = (it_learns_from_items_that_lack_a_modality,)
 _LEARNED: _Checks = (learned_codes_cover_every_chunk, learned_codes_survive_saving)
 _POOL: _Checks = (it_runs_with_and_without_a_pool,)
+_FORGETFUL: _Checks = (it_goes_on_after_it_forgot_everything,)
 _VIEWS: _Checks = (it_runs_where_plain_features_stand_in_for_a_view,)

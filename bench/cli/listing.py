@@ -184,6 +184,8 @@ def _capabilities(needs: Capabilities) -> str:
         words.append(f"sets {needs.validation:.0%} of each chunk aside for validation")
     if needs.resumes:
         words.append("goes on inside a training after a kill")
+    if needs.forgets:
+        words.append("forgets deleted items")
     if needs.pool:
         words.append("has an offline stage (--pool)")
     if needs.scaled or needs.lengths:

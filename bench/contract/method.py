@@ -36,6 +36,7 @@ class Capabilities:
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
     learned_codes: bool = False  # training assigns database codes: encode_database() is its own
     pool: bool = False  # has an offline stage: fit_pool() is its own
+    forgets: bool = False  # takes deleted items out of its state: forget_items() is its own
     resumes: bool = False  # a killed training goes on where it was: self.passes(..., save=, load=)
     scaled: bool = False  # loses where features are small: its weights and kernels have fixed sizes
     lengths: bool = False  # loses where the rows of features were normalised to one length
@@ -118,6 +119,13 @@ class Method(ABC):
     @abstractmethod
     def fit_chunk(self, chunk: Chunk) -> None:
         """Learn from the items of this round. The arrays are read-only."""
+
+    def forget_items(self, items: Split) -> None:  # noqa: B027  # optional, so not abstract
+        """Take items out of the state that have been deleted from the database; may be left out.
+
+        Override it, with ``forgets``. ``items`` are some of those that it was trained on, of any rounds, with
+        the same features, views and labels as then, so that a method with running sums can subtract them.
+        """
 
     @abstractmethod
     def encode(self, batch: Batch, modality: Modality) -> Codes:

@@ -25,6 +25,7 @@ _HARNESS = (
     "protocol/modal.py",
     "protocol/noise.py",
     "protocol/rehash.py",
+    "protocol/runbook.py",
     "protocol/timed.py",
     "protocol/seeds.py",
     "protocol/outputs.py",

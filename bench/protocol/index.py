@@ -48,8 +48,13 @@ class Index:
     def written(self, rounds: Rows) -> None:
         self._written = [rounds]
 
-    def arrive(self, method: Hasher, arrived: Chunk, rows: Rows, round_: int, *, refit: bool = False) -> None:
-        """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
+    def arrive(
+        self, method: Hasher, arrived: Chunk | None, rows: Rows, round_: int, *, refit: bool = False
+    ) -> None:
+        """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first.
+
+        ``arrived`` is None where no method is trained on any of them.
+        """
         known = len(self.rows) if refit else 0
         new = rows[known:]
         self._rows.append(new)
@@ -58,7 +63,7 @@ class Index:
             return  # refresh() encodes them with everything else
         for modality in MODALITIES:
             with self.clock.measure("encode_database"):
-                if self.mode == "learned":
+                if self.mode == "learned" and arrived is not None:
                     codes = method.encode_database(arrived, modality)
                     packed = pack(method, checked(method, codes, len(rows), "encode_database"))
                 else:
@@ -67,6 +72,15 @@ class Index:
                 self._replace(modality, packed)
             else:
                 self._append(modality, packed)
+
+    def drop(self, rows: Rows) -> None:
+        """Take items out, with their codes; rows that are not in the index are ignored."""
+        stay = ~np.isin(self.rows, rows)
+        if stay.all():
+            return
+        for modality, codes in self.packed.items():  # of the items that have codes so far
+            self.packed[modality] = np.ascontiguousarray(codes[:, stay[: codes.shape[1]]])
+        self.rows, self.written = self.rows[stay], self.written[stay]
 
     def refresh(self, method: Hasher) -> None:
         """Bring the index up to date before an evaluation; its cost is the rehash cost."""

@@ -32,7 +32,7 @@ def update(
     kind, _, amount = policy.partition(":")
     due = kind == "budget" or (kind == "trigger" and gain >= float(amount))
     due = due or (kind == "every" and (round_ + 1) // int(amount) > since // int(amount))
-    total = sum(len(index.rows) for index in indexes.values())
+    total = max(sum(len(index.rows) for index in indexes.values()), 1)
     for index in indexes.values():
         index.rewritten = index.rewritten or 0
         if due:

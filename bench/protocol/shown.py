@@ -277,6 +277,9 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: 
         return reason
     if spec.database == "learned" and not needs.learned_codes:
         return "training assigns it no database codes, so database=learned does not apply"
+    rehashes = cls.update_database is not Method.update_database
+    if spec.database == "learned" and spec.schedule.steps and rehashes:
+        return "it re-hashes the learned codes of all items itself, and a runbook deletes some"
     if spec.rehash.startswith("trigger") and needs.distance != "hamming":
         return f"it compares by {needs.distance}, and rehash={spec.rehash} weighs Hamming distances"
     if spec.rehash.startswith(("budget", "trigger")) and needs.reference == "real-valued":

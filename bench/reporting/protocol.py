@@ -136,6 +136,8 @@ class Protocol:
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
         axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": spec.evaluate}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
+        if spec.schedule.steps and "schedule" not in swept:
+            lines.append(f"{spec.schedule}: {spec.schedule.brief}")
         if spec.divided and "train" not in swept:
             lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
         if spec.labelled < 1 and "labelled" not in swept:

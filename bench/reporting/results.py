@@ -288,6 +288,10 @@ def _numbers(r: RoundRecord) -> Iterator[tuple[Any, ...]]:
             yield (*common, direction, metric, value)
         for direction, count in shown.empty_queries.items():
             yield (*common, direction, "empty_queries", count)
+    for part, scores in r.deleted.items():
+        for key, value in scores.metrics.items():
+            metric, _, direction = key.rpartition("/")
+            yield (r.round, f"deleted {part}", scores.items, r.queries, direction, metric, value)
     common = (r.round, "all", r.items, r.queries)
     costs = {f"seconds:{stage}": value for stage, value in r.seconds.items()}
     for name, cost in {**costs, "bits_rewritten": r.bits_rewritten, "state_bytes": r.state_bytes}.items():

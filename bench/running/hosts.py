@@ -73,6 +73,7 @@ class Hosting(Hasher, Protocol):
     """
 
     def fit(self, items: Split, hand_on: HandOn, every: float, inside: Tree | None) -> Fitted: ...
+    def forget(self, items: Split, place: int) -> None: ...
     def notes(self) -> Sequence[str]: ...
     def state_bytes(self) -> int: ...
     def save(self) -> Saved: ...
@@ -123,6 +124,12 @@ class Apart:
         round_ = items.round if isinstance(items, Chunk) else None
         self.child.ask("items", arrays, **values, kept=kept, round=round_, classes=items.classes)
 
+    def show_leaving(self, place: int, items: Split) -> None:
+        """Send items to be forgotten, once for all cells, to a place beside the chunk."""
+        arrays, values = parcels.packed(items)
+        values |= {"kept": None, "round": None, "classes": items.classes}
+        self.child.ask("leaving", arrays, **values, place=place)
+
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
         self.child.ask("new", cell=cell, bits=bits, seed=seed, params=dict(params))
         return _Remote(self, cell, bits)
@@ -160,6 +167,9 @@ class _Remote:
     def update_database(self, modality: Modality) -> Output | None:
         codes: Output | None = self._codes("update_database", _MOST_ROWS, modality=modality)
         return codes
+
+    def forget(self, items: Split, place: int) -> None:
+        self._ask("forget", place=place)
 
     def notes(self) -> Sequence[str]:
         notes = self._ask("notes").values.get("notes")
@@ -237,6 +247,8 @@ class InProcess:
 
     def show(self, items: Split) -> None: ...
 
+    def show_leaving(self, place: int, items: Split) -> None: ...
+
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
         return _Local(_caught(lambda: self.cls(bits=bits, seed=seed, **params)), self.gpu)
 
@@ -268,6 +280,9 @@ class _Local:
 
     def update_database(self, modality: Modality) -> Output | None:
         return _caught(lambda: self.method.update_database(modality))
+
+    def forget(self, items: Split, place: int) -> None:
+        _caught(lambda: self.method.forget_items(items))
 
     def notes(self) -> Sequence[str]:
         return _caught(lambda: self.method.notes())

@@ -245,7 +245,8 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
         status, reason = standing(record, cell.data.cached.fingerprint)
         surveyed.append(Surveyed(cell, record, status, reason or store.fault(cell.spec)))
         newer = (getattr(cell.spec, name) for name in SINCE)
-        seed = cell.spec.seed if cell.spec.unseen_classes else None  # which decides the classes
+        drawn = cell.spec.unseen_classes or cell.spec.schedule.steps
+        seed = cell.spec.seed if drawn else None  # which decides the classes, and what a runbook deletes
         kinds.setdefault(
             (seed, str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val, *newer), cell
         )
