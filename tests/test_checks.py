@@ -187,15 +187,15 @@ def test_checks_are_chosen_by_capabilities() -> None:
 
 
 def test_every_check_has_one_function() -> None:
-    from bench.checks import controls, of_methods
+    from bench.checks import conduct, controls, declared, gaps, learned, of_methods, outputs
 
     public = {
         name
-        for module in (of_methods, controls)
+        for module in (conduct, controls, declared, gaps, learned, outputs)
         for name, value in vars(module).items()
-        if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_") and name != "of"
+        if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
     }
-    everything = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True)
+    everything = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True, forgets=True)
     used = {f.__name__ for f in of_methods.of(everything)}
     used |= {f.__name__ for f in of_methods.of(Capabilities(supervised=True, label_free=True))}
     used |= {f.__name__ for f in of_methods.of(Capabilities(partial=True))}
