@@ -195,7 +195,7 @@ def test_every_check_has_one_function() -> None:
         for name, value in vars(module).items()
         if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_") and name != "of"
     }
-    everything = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True)
+    everything = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True, forgets=True)
     used = {f.__name__ for f in of_methods.of(everything)}
     used |= {f.__name__ for f in of_methods.of(Capabilities(supervised=True, label_free=True))}
     used |= {f.__name__ for f in of_methods.of(Capabilities(partial=True))}
