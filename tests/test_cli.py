@@ -308,7 +308,9 @@ def test_a_figure_has_the_very_name_that_was_given() -> None:
     assert Path("h.x.PDF").read_bytes().startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("words", [["report", "--out", "site.pdf"], ["leaderboard", "runs", "--to", "a.html"]])
+@pytest.mark.parametrize(
+    "words", [["report", "--out", "site.pdf"], ["leaderboard", "runs", "--to", "a.html"]]
+)
 def test_the_name_of_a_file_is_no_folder(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert "expected a folder; the suffix is that of a file" in capsys.readouterr().err
