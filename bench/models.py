@@ -33,6 +33,7 @@ from bench.records import RunSpec
 FORMAT = 1  # of the file; a reader refuses another one
 SUFFIX = ".model"
 ENTRY = "model"  # of the arrays of a cell that has just run; the store makes a file of it
+_BLOCK = 4096  # items at a time
 UNKEPT = ("oracle", "fused")  # kinds of methods that need more than the features of an item
 _log = logging.getLogger(__name__)
 
@@ -95,6 +96,11 @@ class Model:
         return self.facts.bits
 
     @property
+    def view(self) -> str:
+        """The view of a dataset that it hashes; "" for the features."""
+        return self._method.capabilities.encodes
+
+    @property
     def real_valued(self) -> bool:
         """Whether it gives vectors in place of codes."""
         return self._method.capabilities.reference == "real-valued"
@@ -110,14 +116,27 @@ class Model:
         method gives (n, k) float32 vectors. Raises ParameterError for an unknown modality, and DataError
         for items of another shape than the method was trained on, or with values that are not finite.
         """
+        with threads.limit(self.facts.threads):
+            return encode(self._method, self._split(items, modality), modality)
+
+    def outputs(self, items: npt.ArrayLike, modality: Modality) -> npt.NDArray[np.float32] | None:
+        """The real values (n, bits) whose signs are the codes; None for a method that has none."""
+        batch, parts = self._split(items, modality).batch(modality), []
+        with threads.limit(self.facts.threads):
+            for start in range(0, len(batch), _BLOCK):
+                features = Batch(np.array(batch.features[start : start + _BLOCK]))
+                values = self._method.outputs(features, modality)
+                if values is None:
+                    return None
+                parts.append(values.astype(np.float32))
+        return np.concatenate(parts)
+
+    def _split(self, items: npt.ArrayLike, modality: Modality) -> Split:
         if modality not in MODALITIES:
             raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}.")
         features = self._features(items, modality)
-        view = self._method.capabilities.encodes
-        batch = Batch(features, {view: features} if view else {})
-        split = Split(image=batch, text=batch, labels=None, ids=np.arange(len(features)))
-        with threads.limit(self.facts.threads):
-            return encode(self._method, split, modality)
+        batch = Batch(features, {self.view: features} if self.view else {})
+        return Split(image=batch, text=batch, labels=None, ids=np.arange(len(features)))
 
     def open(self, path: Path, modality: Modality) -> npt.NDArray[Any]:
         """The features in an .npy file, or of a prepared view's folder, mapped and checked.
@@ -191,10 +210,15 @@ def described(folder: Path) -> tuple[list[tuple[Path, Facts]], list[str]]:
     found, faults = [], []
     for path in sorted(folder.glob(f"[!.]*{SUFFIX}")):
         try:
-            found.append((path, _read(path)[0]))
+            found.append((path, facts_of(path)))
         except BenchError as error:
             faults.append(str(error))
     return found, faults
+
+
+def facts_of(path: Path) -> Facts:
+    """The facts in a model's file, without its method; raises StoreError for another file."""
+    return _read(path)[0]
 
 
 def _read(path: Path) -> tuple[Facts, npt.NDArray[np.uint8]]:

@@ -92,8 +92,9 @@ REFERENCES = {  # kinds of methods that are no rivals of hashing methods
 }
 DISTANCES = {  # by which queries are compared with items, which are codes in any case
     "hamming": "Hamming distance of two codes",
-    "dot": "dot product of the query's float32 values with the bits, -1 or +1",
-    "codebook": "sum of float32 values that the query looks up by the bytes of the code",
+    "dot": "dot product of a float32 query with the bits of a code",
+    "scaled dot": "dot product of a float32 query with the bits of a code, times a factor in its last bits",
+    "codebook": "sum of float32 values that a query has for the bytes of a code",
 }
 
 
@@ -468,6 +469,9 @@ class IndexRecord:
     ]  # direction → k → recall of the view clip's nearest k
     searches: tuple[SearchRecord, ...]
     environment: Mapping[str, str | int | float | bool | None]
+    output_recall: Mapping[Direction, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # the same of the nearest k by the real outputs whose signs are the codes; empty without a kept model
     schema: int = SCHEMA
 
     @classmethod

@@ -47,6 +47,8 @@ def read(
     if bound is not None:
         with np.errstate(invalid="ignore"):  # NaN is above nothing
             raw = [x > bound for x in raw]
+    if how == "class-number" and any(x.ndim == 2 for x in raw):
+        return _of_lists(variables, [_rows_of_numbers(x) for x in raw])
     numbers = how in ("class-number", "signed-class-number")
     if numbers or (how != "multi-hot" and all(x.ndim == 1 for x in raw)):
         matrices, names, note = _of_numbers(variables, raw, how)
@@ -128,9 +130,17 @@ def _lists(variable: Mapped, stored: Array, rows: int) -> list[list[Any]]:
     return items
 
 
+def _rows_of_numbers(x: Array) -> list[list[Any]]:
+    """The class numbers in each row, without NaN."""
+    rows = x.reshape(len(x), -1).astype(np.float64)
+    return [row[~np.isnan(row)].tolist() for row in rows]
+
+
 def _unwritten(stored: Array, rows: int) -> Array:
     """Text of lists as arrays: as Python or NumPy print them, ['cat', 'dog'] or [0 1 0], or as 0 2."""
     values = [str(value).strip() for value in stored.flat] if stored.dtype.kind in "UO" else []
+    if stored.ndim == 2 and values and {value.lower() for value in values} <= {"true", "false"}:
+        return np.char.lower(stored.astype(str)) == "true"
     if len(values) != rows or ragged(stored):
         return stored
     if all(value[:1] in ("[", "(", "{") for value in values):
@@ -152,7 +162,7 @@ def _unwritten(stored: Array, rows: int) -> Array:
 
 def _is_several(name: str, names: set[str]) -> bool:
     """Whether a name has separators, or consists of words that are names themselves."""
-    words = name.split()
+    words = re.split(r"[\s/+_-]+", name)
     return any(mark in name for mark in ",;|") or (len(words) > 1 and names >= set(words))
 
 
@@ -280,8 +290,8 @@ def _advice(values: Array) -> str:
         return f"If {values[1]:g} marks a label, write labels=above:{values[0]:g}; else map another variable."
     if values[0] < 0 or (values == np.round(values)).all():
         return (
-            "If every positive value is a label, write labels=above:0; else give one column of class "
-            "numbers, or map another variable."
+            "If every positive value is a label, write labels=above:0; if each row lists class numbers, with "
+            "-1 for none, labels=class-number; else map another variable."
         )
     return "Write labels=above:X with the bound X of your scores, or map another variable."
 

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from bench.api import DataError, Features, ParameterError
-from bench.datasets._reading import AnyVariable, Array, Variable, ragged
+from bench.datasets._reading import AnyVariable, Array, Variable, ragged, refuse_left_out
 from bench.datasets._words import MODALITIES, Meaning, meaning, part_of
 
 REQUIRED = ("image", "text", "labels")
 EXAMPLES = {"image": "I_tr, XAll or image", "text": "T_tr, YAll or text", "labels": "L_tr, LAll or labels"}
 VIEWS = ("image_clip", "text_clip")
 STREAMS = ("database", "train", "all")  # a database beside a training set is the stream
+ITEMS = 16  # variables of one role and part: if there are more, each is an item
 _ROLE = re.compile(r"(query_)?(image|text)(_[a-z0-9]+)?|(query_)?labels|(query|database)_index|split|classes")
 _BARE_Y = (
     len(MODALITIES["text"]) - 1
@@ -117,6 +118,7 @@ def resolve(
     if missing or (not chosen and len(complete_files(available)) > 1):
         for variable in available.values():
             _refuse_closed(variable)
+        refuse_left_out(Path(where), missing)
         raise DataError(f"{where}: {_lacking(available, missing)}")
     if ignore_split:
         split = ("query_", "database_index", "split")
@@ -234,7 +236,7 @@ class _Known:
     def _one(self, part: str, role: str) -> AnyVariable | None:
         """The variable of the best name; None if two are equally good, which only a mapping decides."""
         names = self.candidates(part, role)
-        if len(names) > 1 and role != "labels" and self._key(role, names[0]) == self._key(role, names[1]):
+        if len(names) > 1 and self._key(role, names[0]) == self._key(role, names[1]):
             return None
         return names[0][2] if names else None
 
@@ -323,6 +325,11 @@ def _lacking(available: Mapping[str, AnyVariable], missing: Sequence[str]) -> st
     known, first = _Known(available), missing[0]
     for part in (*STREAMS, "query"):
         equal = [name for _, name, _ in known.candidates(part, first)]
+        if len(equal) > ITEMS:
+            return (
+                f"{len(equal)} variables for {first}, such as {equal[0]} and {equal[1]}; expected a matrix. "
+                "If each is an item, stack them: np.stack([data[name] for name in names])."
+            )
         if len(equal) > 1:
             return (
                 f"several variables for {first}: {', '.join(equal)}; expected one. "

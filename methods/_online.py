@@ -40,10 +40,15 @@ def blocks(*arrays: npt.NDArray[Any]) -> Iterator[tuple[Array, ...]]:
         yield tuple(np.asarray(a[start : start + _BLOCK], dtype=np.float64) for a in arrays)
 
 
+def linear_outputs(x: npt.NDArray[Any], w: Array, shift: Array | float = 0.0) -> Array:
+    """Return ``x w - shift``, (n, r), for x (n, d), w (d, r) and shift (r,)."""
+    parts = [dot(rows, w) - shift for (rows,) in blocks(x)]
+    return np.concatenate(parts) if parts else np.empty((0, w.shape[1]))
+
+
 def linear_codes(x: npt.NDArray[Any], w: Array, shift: Array | float = 0.0) -> Codes:
-    """Return ``sign(x w - shift)``, (n, r), for x (n, d), w (d, r) and shift (r,)."""
-    parts = [sign(dot(rows, w) - shift) for (rows,) in blocks(x)]
-    return np.concatenate(parts) if parts else np.empty((0, w.shape[1]), np.int8)
+    """Return the signs of :func:`linear_outputs`."""
+    return sign(linear_outputs(x, w, shift))
 
 
 class RunningMean(State):

@@ -1,4 +1,4 @@
-"""What quantisers share: a space of both modalities, k-means, and numbers as the bits of a code."""
+"""Shared by quantisers: a space of both modalities, k-means, and numbers as the bits of a code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import MODALITIES, Chunk, Codes, DataError, Features, Modality, State
-from bench.methods._linear import unit_rows
+from bench.methods._linear import leading, spread, unit_rows
 from bench.methods._online import Array, blocks, dot
 from bench.methods.cca import CCA
 
@@ -49,6 +49,15 @@ class Space(State):
         """Vectors of both modalities of at most that many pairs, which are drawn."""
         rows = rng.choice(len(chunk), most, replace=False) if len(chunk) > most else np.arange(len(chunk))
         return np.concatenate([self.vectors(chunk.batch(m).features[rows], m) for m in MODALITIES])
+
+
+def components(x: Array, count: int, rng: np.random.Generator) -> Array:
+    """The leading ``count`` principal components of rows x (n, k) under a random rotation: (k, count).
+
+    If there are more components than columns, a random matrix with orthonormal rows spreads the columns.
+    """
+    leads = leading(dot(x.T, x), count)
+    return dot(leads, spread(leads.shape[1], count, rng))
 
 
 class _AllVariates(CCA):

@@ -15,9 +15,10 @@ from bench.api import MODALITIES, Capabilities, Chunk, Codes, Modality, Source, 
 from bench.methods._codes import normalise_labels, signs
 from bench.methods._likeness import likeness_error
 from bench.methods._online import Array, dot
-from bench.methods._rehearsal import Memory, features_of
+from bench.methods._rehearsal import Memory, Rows, features_of
 from bench.methods._stream_network import StreamNetworks
 
+Pair = dict[Modality, Array]  # (n, r) each
 _FIRST = {  # weights of the likeness of two networks' outputs: of the left one, trained, and a buffer
     ("label", "label"): 10.0,
     ("label", "image"): 1.0,
@@ -58,8 +59,8 @@ class DLCH(StreamNetworks):
 
     capabilities = Capabilities(supervised=True, learned_codes=True)
     source = Source(
-        paper="L. Xu, H. Li, B. Zheng, W. Li, J. Lv. Deep lifelong cross-modal hashing (DLCH). IEEE TCSVT 2024, "
-        "arXiv 2304.13357",
+        paper="L. Xu, H. Li, B. Zheng, W. Li, J. Lv. Deep lifelong cross-modal hashing (DLCH). IEEE TCSVT "
+        "2024, arXiv 2304.13357",
         fidelity="reconstruction",
         note="The first phase's loss and the update of new codes equal those of the authors' functions on "
         "fixed inputs (HqiLi/DLCH; no licence, so only described and written anew); the rest is "
@@ -87,28 +88,28 @@ class DLCH(StreamNetworks):
 
     def _learn(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "supervised methods always receive labels"
-        new: dict[str, npt.NDArray[Any]] = {**features_of(chunk), "labels": chunk.labels}
-        first = not self.weights_
-        codes, outputs = self._first(new) if first else self._later(new, len(chunk))
-        self._codes = sign(sum(codes[m] + outputs[m] / 2 for m in MODALITIES))
-        new |= {f"{m} code": codes[m].astype(np.int8) for m in MODALITIES}
-        self.memory_.add(new, self.rng)
+        new = {**features_of(chunk), "labels": chunk.labels}
+        codes, outputs = self._later(new) if self.weights_ else self._first(new)
+        image, text = (codes[m] + outputs[m] / 2 for m in MODALITIES)
+        self._codes = sign(image + text)
+        kept = {f"{m} code": codes[m].astype(np.int8) for m in MODALITIES}
+        self.memory_.add({**new, **kept}, self.rng)
 
-    def _first(self, new: Mapping[str, npt.NDArray[Any]]) -> tuple[dict[Any, Array], dict[Any, Array]]:
-        """Train on the first chunk; return codes and outputs of its items by modality, (n, r) each."""
+    def _first(self, new: Rows) -> tuple[Pair, Pair]:
+        """Train on the first chunk; return codes and outputs of its items."""
         import torch
 
         from bench.methods._network import batches
 
-        place, like = self._place(), self._place().tensor(normalise_labels(new["labels"]))
-        x = {m: self._tensor(new[m], m) for m in MODALITIES}
-        nets = {m: self._network(x[m], m) for m in MODALITIES}
-        x["label"] = place.tensor(new["labels"])
+        like = self._place().tensor(normalise_labels(new["labels"]))
+        x: dict[str, Any] = {m: self._tensor(new[m], m) for m in MODALITIES}
+        nets: dict[str, Any] = {m: self._network(x[m], m) for m in MODALITIES}
+        x["label"] = self._place().tensor(new["labels"])
         nets["label"] = self._networks({"image": x["label"]})["image"]
         optimizer = self._optimizer(nets)
         out = _outputs(nets, x)
-        code = _first_codes(out)
         for _ in passes("first phase", self.epochs):
+            code = _first_codes(out)
             for rows in batches(len(like), self.batch, self.rng):
                 z = {k: torch.tanh(net(x[k][rows])) for k, net in nets.items()}
                 for k in nets:
@@ -119,20 +120,17 @@ class DLCH(StreamNetworks):
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            code = _first_codes(out)
+        self._keep({m: nets[m] for m in MODALITIES})
         out = _outputs(nets, x)
         code = _first_codes(out)
-        self._keep({m: nets[m] for m in MODALITIES})
-        return tuple({m: _array(part[m]) for m in MODALITIES} for part in (code, out))  # type: ignore[return-value]
+        return {m: _array(code[m]) for m in MODALITIES}, {m: _array(out[m]) for m in MODALITIES}
 
-    def _later(
-        self, new: Mapping[str, npt.NDArray[Any]], count: int
-    ) -> tuple[dict[Any, Array], dict[Any, Array]]:
+    def _later(self, new: Rows) -> tuple[Pair, Pair]:
         """Train on remembered and new items; return codes and outputs of the new ones."""
-        items = self.memory_.before(new) if len(self.memory_) else dict(new)
-        old = len(items["labels"]) - count
+        items, old = self.memory_.before(new), len(self.memory_)
         like = normalise_labels(items["labels"])
-        codes, outputs = {}, {}
+        codes: Pair = {}
+        outputs: Pair = {}
         for m in MODALITIES:
             kept = self.memory_.rows[f"{m} code"] if old else np.zeros((0, self.bits))
             codes[m], outputs[m] = self._continue(m, items[m], like, kept.astype(np.float64))
@@ -178,16 +176,16 @@ class DLCH(StreamNetworks):
         return self._codes
 
 
-def _outputs(nets: Mapping[Any, Any], x: Mapping[Any, Any]) -> dict[Any, Any]:
+def _outputs(nets: Mapping[str, Any], x: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
     with torch.no_grad():
         return {k: torch.tanh(net(x[k])) for k, net in nets.items()}
 
 
-def _first_codes(out: Mapping[Any, Any]) -> dict[Any, Any]:
+def _first_codes(out: Mapping[str, Any]) -> dict[str, Any]:
     """Codes of images and texts lean on the label network; its own are its signs."""
-    sums = {"label": out["label"], **{m: 2 * out[m] + out["label"] for m in MODALITIES}}
+    sums = {k: z if k == "label" else 2 * z + out["label"] for k, z in out.items()}
     return {k: (total >= 0).to(total.dtype) * 2 - 1 for k, total in sums.items()}
 
 

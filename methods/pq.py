@@ -34,32 +34,45 @@ class PQ(Method):
 
     def fit_chunk(self, chunk: Chunk) -> None:
         self.space_ = Space.of(chunk, self.capabilities.encodes)
-        x = self.space_.sample(chunk, self.max_train, self.rng)
-        self.codebook_ = [kmeans(part, self._start(part, k), self.iterations) for part, k in self._parts(x)]
+        self._learn(self.space_.sample(chunk, self.max_train, self.rng))
 
-    def _parts(self, x: Array) -> list[tuple[Array, int]]:
-        """The part of the vectors (n, d) for each byte of a code, and the number of its centroids."""
-        parts = np.array_split(x, -(-self.bits // 8), axis=1)
-        return [(part, 2 ** min(8, self.bits - 8 * m)) for m, part in enumerate(parts)]
+    def _learn(self, x: Array) -> None:
+        """Find the centroids of each part of the vectors x (n, d)."""
+        starts = [self._start(part, count) for part, count in self._parts(x)]
+        self.codebook_ = self._updated(starts, x, self.iterations)
+
+    def _updated(self, codebook: list[Array], x: Array, updates: int) -> list[Array]:
+        return [kmeans(part, c, updates) for (part, _), c in zip(self._parts(x), codebook, strict=True)]
 
     def _start(self, part: Array, count: int) -> Array:
         """Drawn rows as the first centroids; repeated where there are fewer."""
         drawn = part[self.rng.permutation(len(part))[:count]]
         return drawn[np.arange(count) % len(drawn)]
 
+    def _parts(self, x: Array) -> list[tuple[Array, int]]:
+        """The part of the vectors (n, d) for each byte of a code, and the number of its centroids."""
+        parts = np.array_split(x, -(-self.bits // 8), axis=1)
+        return [(part, 2 ** min(8, self.bits - 8 * m)) for m, part in enumerate(parts)]
+
+    def _vectors(self, batch: Batch, modality: Modality) -> Array:
+        """The vectors (n, d) that are quantised."""
+        return self.space_.vectors(batch.features, modality)
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        parts = self._parts(self.space_.vectors(batch.features, modality))
         numbers = [
             nearest(part, centres) * (256 // count)
-            for (part, count), centres in zip(parts, self.codebook_, strict=True)
+            for (part, count), centres in zip(
+                self._parts(self._vectors(batch, modality)), self.codebook_, strict=True
+            )
         ]
         return code(np.stack(numbers, axis=1).astype(np.uint8), self.bits)
 
     def encode_query(self, batch: Batch, modality: Modality) -> Features:
         """Squared distances of each part to its centroids, but for the square of the query."""
-        parts = self._parts(self.space_.vectors(batch.features, modality))
         tables = [
             np.repeat(np.square(centres).sum(axis=1) - 2 * dot(part, centres.T), 256 // count, axis=1)
-            for (part, count), centres in zip(parts, self.codebook_, strict=True)
+            for (part, count), centres in zip(
+                self._parts(self._vectors(batch, modality)), self.codebook_, strict=True
+            )
         ]
         return np.stack(tables, axis=1).astype(np.float32)

@@ -17,7 +17,7 @@ from bench.api import (
     sign,
 )
 from bench.methods._codes import normalise_labels
-from bench.methods._online import Array, RunningRidge, dot, linear_codes
+from bench.methods._online import Array, RunningRidge, dot, linear_outputs
 
 
 class RidgeCode(Method):
@@ -55,6 +55,9 @@ class RidgeCode(Method):
             self.hash_[m].add(features, self._codes[labelled], chunk.shared, m)
             self.w_[m] = self.hash_[m].solve(self.ridge, chunk.shared, (m, self.ridge))
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
     def forget_items(self, items: Split) -> None:
         """Subtract items from the sums: but for rounding, the state is then one that never saw them."""
         assert items.labels is not None, "a supervised method is given labels"
@@ -69,7 +72,7 @@ class RidgeCode(Method):
         return sign(dot(normalise_labels(labels), self.directions_))
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -41,7 +41,7 @@ def codes(n: int, bits: int, seed: int = 0) -> Array:
     return np.where(np.random.default_rng(seed).random((n, bits)) < 0.5, 1, -1).astype(np.int8)
 
 
-def search(asked: Array, items: Array, *, threads: int = 1) -> hamming.Histograms:
+def search(asked: Array, items: Array, *, scaled: bool = False, threads: int = 1) -> hamming.Histograms:
     """The histograms of queries over items, with labels that :func:`labels` draws."""
     return asymmetric.histograms(
         asked,
@@ -49,6 +49,7 @@ def search(asked: Array, items: Array, *, threads: int = 1) -> hamming.Histogram
         hamming.pack_labels(labels(len(asked), 1)),
         hamming.pack_labels(labels(len(items), 2)),
         bits=items.shape[1],
+        scaled=scaled,
         threads=threads,
     )
 
@@ -80,6 +81,17 @@ def test_average_precision_of_dot_products_is_that_of_an_explicit_ranking(bits: 
     got = metrics.per_query("map", search(asked, items))
     expected = average_precisions(-asked.astype(float) @ items.T, relevance(20, 300))
     np.testing.assert_allclose(got, expected, atol=5e-3)
+    assert np.nanmean(got) == pytest.approx(np.nanmean(expected), abs=5e-4)
+
+
+@pytest.mark.parametrize("bits", [12, 24, 70])
+def test_average_precision_of_scaled_dot_products_is_that_of_an_explicit_ranking(bits: int) -> None:
+    items, held = codes(300, bits), min(8, bits // 2)
+    asked = np.random.default_rng(3).standard_normal((20, bits - held)).astype(np.float32)
+    factor = [int("".join("1" if b > 0 else "0" for b in row[-held:]), 2) / (2**held - 1) for row in items]
+    distance = -asked.astype(float) @ items[:, :-held].T * factor
+    got = metrics.per_query("map", search(asked, items, scaled=True))
+    expected = average_precisions(distance, relevance(20, 300))
     assert np.nanmean(got) == pytest.approx(np.nanmean(expected), abs=5e-4)
 
 
@@ -136,17 +148,18 @@ def test_counts_of_two_parts_of_a_database_add_up_to_those_of_the_whole() -> Non
     np.testing.assert_array_equal((parts[0] + parts[1]).counts, search(asked, items).counts)
 
 
-@pytest.mark.parametrize("form", [(9, 70), (9, 9, 256)])
+@pytest.mark.parametrize("form", [(9, 70), (9, 62), (9, 9, 256)])
 def test_numpy_threads_and_blocks_change_no_count(
     form: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items, asked = codes(400, 70), np.random.default_rng(0).standard_normal(form).astype(np.float32)
-    expected = search(asked, items)
-    others = [search(asked, items, threads=3)]
+    scaled = form == (9, 62)
+    expected = search(asked, items, scaled=scaled)
+    others = [search(asked, items, scaled=scaled, threads=3)]
     monkeypatch.setattr(asymmetric, "_TABLES", 1)
-    others.append(search(asked, items))
+    others.append(search(asked, items, scaled=scaled))
     monkeypatch.setenv("BENCH_NO_NUMBA", "1")
-    others.append(search(asked, items))
+    others.append(search(asked, items, scaled=scaled))
     for other in others:
         for name in ("counts", "gains", "grades"):
             np.testing.assert_array_equal(getattr(other, name), getattr(expected, name))

@@ -50,6 +50,24 @@ def test_run_prints_a_table_with_both_directions_and_chance(capsys: pytest.Captu
     assert "[1/2]" in shown.err and "[2/2]" in shown.err
 
 
+def test_a_verbose_run_says_why_each_cell_runs_and_how_its_rounds_go(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_VERBOSE", "")  # restored afterwards
+    run("--seeds", "1", "--evaluate", "all")
+    capsys.readouterr()
+    run("--seeds", "1", "--evaluate", "all", "--database", "reindexed,frozen", "--verbose", "--in-process")
+    shown = re.sub(" on tiny.*?: ", ": ", capsys.readouterr().err)
+    assert "halves: kept: done\n" in shown and "halves: runs: not stored\n" in shown
+    assert re.search(r"halves: round 1 of 3, fit [\d.]+ .?s, 20 items, mAP I→T 0\.\d+  T→I 0\.\d+\n", shown)
+
+
+def test_quiet_and_verbose_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "--quiet", "--verbose"])
+    assert "not allowed with argument --quiet" in capsys.readouterr().err
+
+
 def test_a_second_run_computes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     run()
     first = capsys.readouterr().out

@@ -22,6 +22,7 @@ _HARNESS = (
     "protocol/shown.py",
     "protocol/classes.py",
     "protocol/index.py",
+    "protocol/modal.py",
     "protocol/noise.py",
     "protocol/rehash.py",
     "protocol/runbook.py",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.contract.items import Codes, Features
+from bench.contract.method import factor_bits
 from bench.errors import ContractError
 
 _LARGEST = 1e30  # number of a query: sums of such numbers are finite
@@ -55,7 +56,12 @@ def validate_vectors(vectors: Any, *, rows: int, owner: str, call: str) -> Featu
 
 def validate_query(values: Any, *, rows: int, bits: int, distance: str, owner: str) -> Features:
     """Return what ``encode_query()`` gave if it fits the ``distance``; else raise :class:`ContractError`."""
-    shape = (rows, bits) if distance == "dot" else (rows, -(-bits // 8), 256)
+    shapes: dict[str, tuple[int, ...]] = {
+        "dot": (rows, bits),
+        "scaled dot": (rows, bits - factor_bits(bits)),
+        "codebook": (rows, -(-bits // 8), 256),
+    }
+    shape = shapes[distance]
     if not isinstance(values, np.ndarray):
         returned = f"a {type(values).__name__}"
     elif values.dtype != np.float32 or values.shape != shape:

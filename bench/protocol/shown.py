@@ -273,6 +273,8 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: 
         return "it needs the label of every item, and labelled is below 1"
     if spec.paired < 1 and not needs.partial:
         return "it needs both modalities of every item, and paired is below 1"
+    if spec.schedule.order == "modal" and (reason := _alone(needs, spec)):
+        return reason
     if spec.database == "learned" and not needs.learned_codes:
         return "training assigns it no database codes, so database=learned does not apply"
     rehashes = cls.update_database is not Method.update_database
@@ -288,4 +290,17 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: 
     if (needs.pictures and train.image.pictures is None) or (needs.texts and train.text.texts is None):
         reads = " and ".join(name for name in ("pictures", "texts") if getattr(needs, name))
         return f"it reads {reads}; {no_pictures or 'the dataset has features alone'}"
+    return ""
+
+
+def _alone(needs: Capabilities, spec: RunSpec) -> str:
+    """Why a cell cannot run on a stream whose modalities arrive in turn, or ""."""
+    if not needs.partial:
+        return f"it needs both modalities of every item, and schedule={spec.schedule} shows one"
+    if spec.paired < 1:
+        return f"no item of schedule={spec.schedule} has both modalities, so paired below 1 does not apply"
+    if spec.database == "learned":
+        return (
+            f"training on one modality assigns no codes to the other, and schedule={spec.schedule} shows one"
+        )
     return ""

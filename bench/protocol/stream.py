@@ -17,7 +17,7 @@ import numpy.typing as npt
 from bench.contract.items import Labels, Modality, Rows, Split
 from bench.contract.times import Times
 from bench.errors import DataError, ParameterError
-from bench.protocol import classes, noise, runbook, timed
+from bench.protocol import classes, modal, noise, runbook, timed
 from bench.protocol.seeds import derive
 from bench.records import RunSpec, Schedule
 
@@ -48,8 +48,8 @@ class Plan:
     """Rows of the training split: per round, for the offline pool, and for validation queries.
 
     ``trained`` (n,) is True for the rows that methods are trained on; None: all of them. Labels arrive
-    ``delay`` rounds after their items. ``leaving`` has, for every round of a runbook, the rows that leave the
-    database before and after the others arrive.
+    ``delay`` rounds after their items, and both modalities have arrived after round ``waits``. ``leaving``
+    has, for every round of a runbook, the rows that leave the database before and after the others arrive.
     """
 
     rounds: tuple[Rows, ...]
@@ -58,6 +58,7 @@ class Plan:
     withheld: Withheld = Withheld()
     trained: npt.NDArray[np.bool_] | None = None
     delay: int = 0
+    waits: int = 0
     leaving: runbook.Leaving = ()
     notes: tuple[str, ...] = ()  # for the record
 
@@ -89,6 +90,13 @@ class Plan:
     def taught(self, round_: int, *, supervised: bool) -> int:
         """The round whose items a method learns from in ``round_``; negative while it waits for labels."""
         return round_ - self.delay if supervised else round_
+
+    def entering(self, round_: int, *, supervised: bool) -> Rows:
+        """Rows that enter the database in a round: those that have arrived, once all can be hashed."""
+        ready = self.waits + (self.delay if supervised else 0)
+        if round_ == ready:
+            return self.present(round_, fitted=False)
+        return self.rounds[round_] if round_ > ready else self.rounds[0][:0]
 
     def parts(self, rows: Rows) -> dict[str, Rows]:
         """Rows of the database by what methods are shown of them: ``all``, or ``trained`` and ``unseen``."""
@@ -144,18 +152,24 @@ def of(spec: RunSpec, train: Split, times: Mapping[str, Times] = _NO_TIMES) -> P
     if spec.noise != "none" and train.labels is not None:
         wrong = noise.draw(train.labels, spec.noise, derive(spec.seed, "noise"))
         withheld = replace(withheld, wrong=wrong)
+    if schedule.order == "modal":
+        withheld = replace(withheld, absent=modal.absent(planned.rounds, n, schedule))
     held = classes.held_items(spec, train.labels)
     if held is not None and not planned.leaving:
         planned = replace(planned, rounds=classes.merged(planned.rounds, held))
-    if spec.delay >= len(planned.rounds):
-        raise ParameterError(
-            f"delay={spec.delay}: the stream {spec.schedule} has {len(planned.rounds)} rounds, so no label "
-            f"arrives in time. Use at most {len(planned.rounds) - 1}, or smaller chunks."
-        )
     if schedule.order == "timed":
         planned = replace(planned, notes=timed.notes(planned.rounds, times, schedule))
     trained = _trained(planned, n, spec, held)
     chosen = replace(planned, withheld=withheld, trained=trained, delay=spec.delay)
+    if schedule.order == "modal" and withheld.absent is not None:
+        rounds = [chosen.shown(rows) for rows in chosen.rounds]
+        chosen = replace(chosen, waits=modal.waits(rounds, withheld.absent))
+    latest = len(chosen.rounds) - 1 - chosen.waits
+    if spec.delay > latest:
+        raise ParameterError(
+            f"delay={spec.delay}: the stream {schedule} has {len(chosen.rounds)} rounds, so no label "
+            f"arrives in time. Use at most {latest}, or smaller chunks."
+        )
     if chosen.leaving:
         _require_lesson(spec, chosen)
     return replace(chosen, pool=_shown_pool(chosen, spec, held))
@@ -163,7 +177,7 @@ def of(spec: RunSpec, train: Split, times: Mapping[str, Times] = _NO_TIMES) -> P
 
 def _require_lesson(spec: RunSpec, chosen: Plan) -> None:
     """Raise ParameterError where a runbook evaluates before it has brought an item to train on."""
-    first = min(evaluated(spec, len(chosen.rounds)))
+    first = min(evaluated(spec, chosen))
     if not any(len(chosen.lesson(round_, supervised=True)) for round_ in range(first + 1)):
         raise ParameterError(
             f"runbook {spec.schedule.name}: it evaluates in round {first}, and no item has come to train on "
@@ -289,15 +303,16 @@ def parse_pool(text: str) -> tuple[str, int]:
     raise ParameterError(f"pool must be one of {', '.join(POOLS)}; got {text!r}.")
 
 
-def evaluated(spec: RunSpec, rounds: int) -> set[int]:
-    """The rounds to evaluate: none before the first labels have arrived, for all methods alike.
+def evaluated(spec: RunSpec, planned: Plan) -> set[int]:
+    """The rounds to evaluate: none before labels and both modalities have arrived, for all methods alike.
 
     A runbook says itself which ones.
     """
-    chosen = parse_evaluate(spec.evaluate, rounds)
+    chosen = parse_evaluate(spec.evaluate, len(planned.rounds))
     if spec.schedule.order == "runbook":
         chosen = sorted(runbook.evaluated(spec.schedule))
-    return {round_ for round_ in chosen if round_ >= spec.delay}
+    first = planned.waits + planned.delay
+    return {round_ for round_ in chosen if round_ >= first}
 
 
 def parse_evaluate(text: str, rounds: int) -> list[int]:
@@ -329,6 +344,9 @@ def _rounds(
         return _cut(rows, schedule)
     if schedule.order == "timed":
         return timed.rounds(rows, times, schedule, rng)
+    if schedule.order == "modal":
+        parts = modal.halves(rng.permutation(rows))
+        return tuple(chunk for part in parts if len(part) for chunk in _cut(part, schedule))
     if labels is None:
         raise DataError(
             f"schedule {schedule} orders items by label, and this dataset has none. Use shuffled:SIZE."
@@ -342,7 +360,7 @@ def _rounds(
 
 def _cut(rows: Rows, schedule: Schedule) -> tuple[Rows, ...]:
     size = schedule.size
-    if len(rows) <= size:
+    if not size or len(rows) <= size:
         return (rows,)
     full, rest = divmod(len(rows), size)
     bounds = [i * size for i in range(full + 1)]

@@ -136,10 +136,11 @@ class Protocol:
         lines = [] if "database" in swept else [f"database {spec.database}: {policy}"]
         mixed = any(r.spec.pool != self.pool for r in self.records)
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
-        axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": spec.evaluate}
+        evaluate = "in its own steps" if spec.schedule.steps else spec.evaluate
+        axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": evaluate}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
         if spec.schedule.steps and "schedule" not in swept:
-            lines.append(f"{spec.schedule}: {spec.schedule.brief}")
+            lines.append(f"{spec.schedule}: {spec.schedule.brief}; deleted items are searched no more")
         if spec.divided and "train" not in swept:
             lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
         if spec.labelled < 1 and "labelled" not in swept:

@@ -36,7 +36,7 @@ from bench.errors import BenchError, account
 from bench.isolation.process import DiedError, RaisedError
 from bench.metrics._counted import means
 from bench.plugins import fingerprint
-from bench.progress import Task
+from bench.progress import Task, detail
 from bench.protocol import classes, rehash, stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
@@ -49,6 +49,7 @@ from bench.scoring import asymmetric, cosine, hamming, stored
 from bench.storing import checkpoint
 from bench.storing.checkpoint import Checkpoints
 from bench.study.planned import PlannedCell
+from bench.units import duration
 
 Arrays = dict[str, npt.NDArray[Any]]
 Keep = Callable[[RunRecord, Arrays], None]
@@ -155,6 +156,9 @@ def _pass(
             for session in sessions:
                 session.begin()
             saved.resume(sessions)
+            for session in sessions:
+                if session.next_round:
+                    detail(f"{session.spec}: resumes after round {session.next_round}")
             stream_.send_to(sessions, saved)
         except RaisedError as error:
             for session in sessions:
@@ -186,7 +190,7 @@ class _Stream:
         self.notes += stream.notes(spec, self.plan, labels)
         self.query_labels = hamming.pack_labels(asked)
         self.introduced = stream.introduced(spec, self.plan, labels, asked)
-        self.evaluated = stream.evaluated(spec, len(self.plan.rounds))
+        self.evaluated = stream.evaluated(spec, self.plan)
 
     def send_to(self, sessions: Sequence[_Session], saved: Checkpoints) -> None:
         """Give the pool, then every round's chunk, to each session that has neither had it nor failed."""
@@ -219,8 +223,9 @@ class _Stream:
         """The rows that a method is trained on in a round, and those that enter the database."""
         if self.cls.capabilities.offline:
             return self.plan.shown(self.plan.left(self.plan.seen(taught), round_)), self.plan.present(round_)
-        learned = self.plan.lesson(round_, supervised=self.cls.capabilities.supervised)
-        return learned, self.plan.rounds[round_] if taught else self.plan.present(round_, fitted=False)
+        supervised = self.cls.capabilities.supervised
+        lesson = self.plan.lesson(round_, supervised=supervised)
+        return lesson, self.plan.entering(round_, supervised=supervised)
 
     def leaving(self, round_: int, taught: int) -> Sequence[_Leaving]:
         """What leaves the database before a round's items arrive, and after; empty where nothing does.
@@ -290,6 +295,17 @@ class _Session:
         """Whether the cell has its record."""
         return self.complete or self.failure is not None
 
+    @property
+    def line(self) -> str:
+        """The last round: the time that the method took for it, and the scores where it was evaluated."""
+        text = f"{self.spec}: round {self.round + 1} of {len(self.stream.plan.rounds)}"
+        text += f", fit {duration(self.fit_seconds[-1])}"
+        if not self.rounds or self.rounds[-1].round != self.round:
+            return text
+        last = self.rounds[-1]
+        maps = (f"{d.upper().replace('2', '→')} {last.metrics[f'map/{d}']:.3f}" for d in self.spec.directions)
+        return f"{text}, {last.items} items, mAP {'  '.join(maps)}"
+
     def begin(self) -> None:
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
 
@@ -336,6 +352,7 @@ class _Session:
 
     def fit_pool(self, pool: Split) -> None:
         self.fit("fit_pool", pool, OFFLINE)
+        detail(f"{self.spec}: offline stage, {duration(self.clock.seconds('fit_pool'))}")
         self.started = True
 
     def fit(self, stage: str, items: Split, round_: int) -> None:
@@ -374,6 +391,7 @@ class _Session:
         if self.round in self.stream.evaluated:
             self.evaluate(self.method)
         self.started, self.next_round = True, self.round + 1
+        detail(self.line)
 
     def let_go(self, leaving: Sequence[_Leaving], *, before: bool) -> None:
         """Delete items from the database, and have the method forget them, if it can."""
@@ -389,7 +407,7 @@ class _Session:
     def rehash(self) -> None:
         """Renew old database codes as the cell's policy says."""
         policy = self.spec.rehash
-        if policy == "always":
+        if policy == "always" or not any(len(index.rows) for index in self.indexes.values()):
             return
         worth = 0.0
         if policy.startswith("trigger"):
@@ -578,7 +596,8 @@ class _Session:
             return cosine.histograms(query, database, *labels)
         bits, threads = self.spec.bits, self.how.thread_count
         if self.distance != "hamming":
-            return asymmetric.histograms(query, database, *labels, bits=bits, threads=threads)
+            scaled = self.distance == "scaled dot"
+            return asymmetric.histograms(query, database, *labels, bits=bits, scaled=scaled, threads=threads)
         return hamming.histograms(query, database, *labels, bits=bits, graded=True, threads=threads)
 
     def labels_of(self, index: Index) -> npt.NDArray[Any]:

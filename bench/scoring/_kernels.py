@@ -124,11 +124,11 @@ def histograms(query, database, query_labels, database_labels, width, low, high,
 
 
 @_compiled()
-def asymmetric(added, least, steps, octets, query_labels, database_labels, counts, gains, grades):  # type: ignore[no-untyped-def]
+def asymmetric(added, least, steps, octets, factor, query_labels, database_labels, counts, gains, grades):  # type: ignore[no-untyped-def]
     """Fill counts, gains and grades of some queries from the values that each byte of a code adds.
 
-    ``added`` is (queries, M, 256) float32, ``octets`` (M, items) uint8; an item at distance d is counted at
-    step ``(d - least) * steps``.
+    ``added`` is (queries, M, 256) float32, ``octets`` (M, items) uint8; an item at distance d, the sum times
+    its ``factor``, is counted at step ``(d - least) * steps``.
     """
     items, last, most = octets.shape[1], counts.shape[1] - 1, grades.shape[1] - 1
     totals, shares = np.empty(_BLOCK, np.float64), np.empty(_BLOCK, np.uint32)
@@ -147,7 +147,7 @@ def asymmetric(added, least, steps, octets, query_labels, database_labels, count
                 for j in range(size):
                     shared[j] += _popcount(labels & masks[j])
             for j in range(size):
-                step = np.rint((total[j] - least[row]) * steps[row])
+                step = np.rint((total[j] * factor[start + j] - least[row]) * steps[row])
                 at = np.int64(min(max(step, 0.0), np.float64(last)))
                 both = min(np.int64(shared[j]), most)
                 counts[row, at, 0] += 1

@@ -5,6 +5,8 @@ from bench.datasets._reading.folder import (
     is_data,
     item_column,
     item_names,
+    refuse_left_out,
+    refuse_strangers,
     side_by_side,
     variables,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "item_column",
     "item_names",
     "ragged",
+    "refuse_left_out",
+    "refuse_strangers",
     "side_by_side",
     "strings",
     "variables",

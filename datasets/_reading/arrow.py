@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import DataError
+from bench.api import DataError, not_installed
 from bench.datasets._reading.columns import are_views, groups
 from bench.datasets._reading.variable import Array, Shape, text_array, vectors
 
@@ -76,9 +76,7 @@ def _table(path: Path) -> Any:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise DataError(
-            f"{path}: reading {path.suffix} files needs pyarrow. Run: pip install 'hashbench[parquet]'"
-        ) from error
+        raise DataError(not_installed(f"{path}: a {path.suffix} file", "pyarrow", "parquet")) from error
     parts = []
     for shard in shards(path):
         if _begins(shard, b"PAR1"):

@@ -48,6 +48,8 @@ def parsed(path: Path) -> tuple[list[str], Form]:
         filled = [line[:-1] for line in filled]
     table = list(dropwhile(lambda line: line.startswith("#"), filled))  # as np.savetxt writes a header
     form = _form(table)
+    if form.kind == "lists":
+        return "\n".join(lines).rstrip("\n").split("\n"), form  # an empty line is an item without a class
     return (table if form.columns or form.kind != "text" else lines), form
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from bench.api import DataError
 from bench.datasets._reading.columns import groups
 from bench.datasets._reading.form import Form, cut, parsed
+from bench.datasets._reading.strangers import TEXTS
 from bench.datasets._reading.variable import Array, Shape, text_array, vectors
 
-SUFFIXES = (".txt", ".csv", ".tsv", ".lst", ".list")
+SUFFIXES = TEXTS
 
 
 def shapes(path: Path) -> dict[str, Shape]:
