@@ -124,7 +124,8 @@ class Apart:
         arrays, values = parcels.packed(items)
         kept = None if items.shared.folder is None else str(items.shared.folder)
         round_ = items.round if isinstance(items, Chunk) else None
-        self.child.ask("items", arrays, **values, kept=kept, round=round_, classes=items.classes)
+        values |= {"kept": kept, "round": round_, "classes": items.classes, "parents": items.parents}
+        self.child.ask("items", arrays, **values)
 
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
         self.child.ask("new", cell=cell, bits=bits, seed=seed, params=dict(params))
