@@ -189,5 +189,5 @@ def _entry(row: Mapping[str, Any] | None) -> Entry:
         return Entry(row["word"] or "no fall")
     value = row["recovery"]
     text = f"{value:g}" if value is not None else f">{row['left']}"
-    below = f"{short(row['before'])} → {short(row['lowest'])} at {row['shift']}"
+    below = f"{short(row['before'])} → {short(row['lowest'])} at {row['shift'].replace(' ', ', ')}"
     return Entry(text, value, below=below)
