@@ -24,16 +24,24 @@ from bench.contract.items import (
     Split,
     sign,
 )
-from bench.contract.method import Capabilities, Method, Source, Variant
+from bench.contract.method import Capabilities, Method, Source, Variant, factor_bits
 from bench.contract.params import param
 from bench.contract.pictures import Pictures
+from bench.contract.scratch import scratch_folder
 from bench.contract.shared import Shared
 from bench.contract.state import State
 from bench.contract.times import Times, time_column
 from bench.contract.validate import finite
 from bench.data.views.pretrained import clip_model, encode_texts, load_clip
 from bench.data.views.source import RawSource
-from bench.errors import BenchError, ContractError, DataError, ParameterError, UnknownNameError
+from bench.errors import (
+    BenchError,
+    ContractError,
+    DataError,
+    ParameterError,
+    UnknownNameError,
+    not_installed,
+)
 from bench.progress import passes
 
 __all__ = [
@@ -73,10 +81,13 @@ __all__ = [
     "blocks",
     "clip_model",
     "encode_texts",
+    "factor_bits",
     "finite",
     "load_clip",
+    "not_installed",
     "param",
     "passes",
+    "scratch_folder",
     "sign",
     "time_column",
     "variant_of",

@@ -97,6 +97,15 @@ def said(error: BaseException) -> list[str]:
         return ["its message cannot be read"]
 
 
+def not_installed(user: str, package: str, extra: str) -> str:
+    """The message for a package of an extra that is missing.
+
+    >>> not_installed("Parquet", "pyarrow", "parquet")
+    "Parquet needs pyarrow, which is not installed. Run `pip install 'hashbench[parquet]'`."
+    """
+    return f"{user} needs {package}, which is not installed. Run `pip install 'hashbench[{extra}]'`."
+
+
 def account(error: BaseException) -> tuple[str, str]:
     """An exception in one line that is not empty, and its traceback, even where its ``__str__`` raises.
 

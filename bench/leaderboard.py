@@ -89,7 +89,10 @@ def read(path: Path) -> Submission:
         version=manifest.hashbench if manifest else "",
         stored=len(records) + len(checked.faults),
         records=Results(r for r in records if not (r.word or r.spec.val)).records,
-        faults=[*(f"{name}: {why}" for name, why in checked.faults.items()), *checked.disagreements],
+        faults=[
+            *(f"{name}: {why}" for name, why in {**checked.faults, **checked.beside}.items()),
+            *checked.disagreements,
+        ],
     )
 
 

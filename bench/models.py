@@ -3,7 +3,7 @@
 A model is a file of plain data: loading it runs no code of the file. The method's own code must be
 installed, or added with ``--plugin``; labels, the stream and the dataset are not needed.
 
-May import: contract, data.views, disk, errors, plugins, protocol, records, threads.
+May import: contract, data.views, disk, errors, isolation, plugins, protocol, records, threads.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bench.data.views import files
 from bench.disk import reading
 from bench.disk.form import mismatch
 from bench.errors import BenchError, DataError, ParameterError, StoreError
+from bench.isolation import declarations
 from bench.plugins import fingerprint, registry
 from bench.protocol.shown import Output, encode
 from bench.records import RunSpec
@@ -32,6 +33,7 @@ from bench.records import RunSpec
 FORMAT = 1  # of the file; a reader refuses another one
 SUFFIX = ".model"
 ENTRY = "model"  # of the arrays of a cell that has just run; the store makes a file of it
+_BLOCK = 4096  # items at a time
 UNKEPT = ("oracle", "fused")  # kinds of methods that need more than the features of an item
 _log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class Facts:
 
 def facts(spec: RunSpec, train: Split, *, code: str, data: str, rounds: int, thread_count: int) -> Facts:
     """The facts of the model that a cell leaves after so many rounds on ``train``."""
-    cls: type[Method] = registry.get("method", spec.method)
+    cls = declarations.method(spec.method)
     seen = {m: train.batch(m).seen_as(cls.capabilities.encodes).features for m in MODALITIES}
     return Facts(
         method=spec.method,
@@ -94,6 +96,11 @@ class Model:
         return self.facts.bits
 
     @property
+    def view(self) -> str:
+        """The view of a dataset that it hashes; "" for the features."""
+        return self._method.capabilities.encodes
+
+    @property
     def real_valued(self) -> bool:
         """Whether it gives vectors in place of codes."""
         return self._method.capabilities.reference == "real-valued"
@@ -109,14 +116,27 @@ class Model:
         method gives (n, k) float32 vectors. Raises ParameterError for an unknown modality, and DataError
         for items of another shape than the method was trained on, or with values that are not finite.
         """
+        with threads.limit(self.facts.threads):
+            return encode(self._method, self._split(items, modality), modality)
+
+    def outputs(self, items: npt.ArrayLike, modality: Modality) -> npt.NDArray[np.float32] | None:
+        """The real values (n, bits) whose signs are the codes; None for a method that has none."""
+        batch, parts = self._split(items, modality).batch(modality), []
+        with threads.limit(self.facts.threads):
+            for start in range(0, len(batch), _BLOCK):
+                features = Batch(np.array(batch.features[start : start + _BLOCK]))
+                values = self._method.outputs(features, modality)
+                if values is None:
+                    return None
+                parts.append(values.astype(np.float32))
+        return np.concatenate(parts)
+
+    def _split(self, items: npt.ArrayLike, modality: Modality) -> Split:
         if modality not in MODALITIES:
             raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}.")
         features = self._features(items, modality)
-        view = self._method.capabilities.encodes
-        batch = Batch(features, {view: features} if view else {})
-        split = Split(image=batch, text=batch, labels=None, ids=np.arange(len(features)))
-        with threads.limit(self.facts.threads):
-            return encode(self._method, split, modality)
+        batch = Batch(features, {self.view: features} if self.view else {})
+        return Split(image=batch, text=batch, labels=None, ids=np.arange(len(features)))
 
     def open(self, path: Path, modality: Modality) -> npt.NDArray[Any]:
         """The features in an .npy file, or of a prepared view's folder, mapped and checked.
@@ -190,10 +210,15 @@ def described(folder: Path) -> tuple[list[tuple[Path, Facts]], list[str]]:
     found, faults = [], []
     for path in sorted(folder.glob(f"[!.]*{SUFFIX}")):
         try:
-            found.append((path, _read(path)[0]))
+            found.append((path, facts_of(path)))
         except BenchError as error:
             faults.append(str(error))
     return found, faults
+
+
+def facts_of(path: Path) -> Facts:
+    """The facts in a model's file, without its method; raises StoreError for another file."""
+    return _read(path)[0]
 
 
 def _read(path: Path) -> tuple[Facts, npt.NDArray[np.uint8]]:

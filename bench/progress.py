@@ -4,7 +4,7 @@ At a terminal one line is rewritten, at most ten times a second, and shows the t
 outermost to the innermost. Elsewhere only counted tasks print, a line in 30 s. Every process, worker or not,
 may write: a line is one write, so that those of several workers take turns and never mix.
 
-May import: printing.
+May import: printing, units.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Self
 
 from bench.printing import Steering, shown
+from bench.units import roughly, size
 
 QUIET = "BENCH_QUIET"  # the variable that silences progress, in workers and children too
+VERBOSE = "BENCH_VERBOSE"  # the variable that adds the lines of `detail`
 _ERASE = "\r\x1b[K"
 _PAUSE = 0.1  # seconds between two lines at a terminal: nobody reads faster, and work must not wait for it
 _RARELY = 30.0  # and elsewhere
@@ -92,11 +94,15 @@ class Task:
         self.label, self.done = label, done
         self._show()
 
-    def finish(self, text: str) -> None:
-        """End a step with a line that stays: ``[3/12] text  (8 min left)``."""
-        self.done += 1
-        count = f"{self.done:{len(str(self.total))}}/{self.total}"
-        say(f"[{count}] {text}  ({duration(self.left)} left)")
+    def finish(self, *texts: str) -> None:
+        """End steps with a line each that stays, the last with the time left: ``[3/12] text  (8 min left)``.
+
+        Steps that end together are finished together: the first alone would say nothing about the rate.
+        """
+        before, self.done = self.done, self.done + len(texts)
+        for number, text in enumerate(texts, before + 1):
+            left = f"  ({roughly(self.left)} left)" if number == self.done else ""
+            say(f"[{number:{len(str(self.total))}}/{self.total}] {text}{left}")
 
     @property
     def rate(self) -> float:
@@ -125,7 +131,7 @@ class Task:
         if self.done == self._first:
             return text
         text += f", {amount(self.rate, self.unit)}/s"
-        return text + (f", {duration(self.left)} left" if self.left > 0 else "")
+        return text + (f", {roughly(self.left)} left" if self.left > 0 else "")
 
     def _show(self) -> None:
         now = time.monotonic()
@@ -158,6 +164,12 @@ def say(text: str) -> None:
     if os.environ.get(QUIET):
         return
     _write((_ERASE if at_terminal() else "") + shown(text) + "\n")
+
+
+def detail(text: str) -> None:
+    """Print a line that stays, where BENCH_VERBOSE is set."""
+    if os.environ.get(VERBOSE):
+        say(text)
 
 
 def log_to(file: Path | None) -> None:
@@ -199,22 +211,9 @@ def amount(count: float, unit: str, *, bare: bool = False) -> str:
     """A count with its unit; bytes in the prefix that suits them.
 
     >>> amount(1_500_000, "bytes"), amount(48.7, "images")
-    ('1.5 MB', '48.7 images')
+    ('1.50 MB', '48.7 images')
     """
     if unit == "bytes":
-        for size, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-            if count >= size:
-                return f"{count / size:.3g} {name}"
-        return f"{count:.0f} bytes"
+        return size(count)
     shown = f"{count:.0f}" if count >= 100 or count == int(count) else f"{count:.3g}"
     return shown if bare else f"{shown} {unit}"
-
-
-def duration(seconds: float) -> str:
-    """
-    >>> duration(8), duration(510), duration(7300)
-    ('8 s', '8 min', '2.0 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -30,12 +30,14 @@ ORDERS = {
     "with SIZE, several values join until SIZE items arrive",
     "modal": "half of the items arrive in the first modality alone, then the others in the second; "
     "with SIZE, in chunks of SIZE",
+    "runbook": "the steps of a TOML file: items arrive in random order, and leave the database again",
 }
-UNEVEN = ("class_incremental", "timed")  # orders whose rounds differ in size
+UNEVEN = ("class_incremental", "timed", "runbook")  # orders whose rounds differ in size
 FORMS = {order: f"{order}:SIZE" for order in ORDERS} | {
     "class_incremental": "class_incremental:GROUPS",
     "timed": "timed:COLUMN[:SIZE]",
     "modal": "modal:image,text[:SIZE]",
+    "runbook": "runbook:FILE",
 }
 _NUMBER = "[1-9][0-9]{0,17}"
 _SCHEDULES = (  # order, column or modalities, size
@@ -68,6 +70,7 @@ DATABASES = {
 }
 OFFLINE = -1  # the round of what a method logs in its offline stage
 MOST_POINTS = 1000  # of a stored curve
+MOST_STEPS = 8  # of a runbook, in a line
 CONSTANT = "constant"  # the first word of a note on codes that are all equal
 PARTS = {  # of a database, by what the method was shown
     "all": "all database items",
@@ -87,8 +90,15 @@ REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
+DISTANCES = {  # by which queries are compared with items, which are codes in any case
+    "hamming": "Hamming distance of two codes",
+    "dot": "dot product of a float32 query with the bits of a code",
+    "scaled dot": "dot product of a float32 query with the bits of a code, times a factor in its last bits",
+    "codebook": "sum of float32 values that a query has for the bytes of a code",
+}
 
 
+RUNBOOK = re.compile("runbook:([^:;]+): (.+)")  # the name of a runbook, and its steps
 _ENCODER = json.JSONEncoder(sort_keys=True)  # json.dumps() makes one every time
 
 
@@ -97,24 +107,31 @@ class Schedule:
     """How the training items are cut into chunks: ``shuffled:2000``, ``class_incremental:8``.
 
     ``size`` is the items of a chunk, or the number of class groups; 0 where an order that may do without
-    has none. ``by`` is the time column of ``timed``, and the modalities of ``modal``. ``last`` says what
-    becomes of a remainder: it joins the last full chunk (``merge``) or is a short chunk of its own.
+    has none. ``by`` is the time column of ``timed``, the modalities of ``modal``, and the steps of a
+    ``runbook`` (:mod:`bench.protocol.runbook`), whose ``name`` is that of the file that they came from and no
+    part of a cell's key. ``last`` says what becomes of a remainder: it joins the last full chunk (``merge``)
+    or is a short chunk of its own.
     """
 
     order: str
     size: int
     last: Literal["merge", "short"] = "merge"
     by: str = ""
+    name: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str, last: str = "merge") -> Schedule:
-        """Read one of ``FORMS``.
+        """Read one of ``FORMS``, or a runbook as :attr:`form` has it.
 
         >>> Schedule.parse("drift:500")
         Schedule(order='drift', size=500, last='merge', by='')
         >>> print(Schedule.parse("timed:year:2000"), Schedule.parse("modal:image,text"))
         timed:year:2000 modal:image,text
+        >>> print(Schedule.parse("runbook:mine.toml: insert 9; evaluate"))
+        runbook:mine@b72391
         """
+        if runbook := RUNBOOK.fullmatch(text):
+            return cls("runbook", 0, by=runbook[2], name=runbook[1])
         match = next(filter(None, (re.fullmatch(form, text) for form in _SCHEDULES)), None)
         if match is None:
             raise ParameterError(
@@ -137,6 +154,8 @@ class Schedule:
     @property
     def form(self) -> str:
         """The schedule as it is selected on the command line, without ``last``."""
+        if self.steps:
+            return f"runbook:{self.name or 'steps'}: {self.steps}"
         parts = (self.order, self.by, str(self.size) if self.size else "")
         return ":".join(filter(None, parts))
 
@@ -149,7 +168,22 @@ class Schedule:
             text = text.replace(name, str(value))
         return text
 
+    @property
+    def steps(self) -> str:
+        """The steps of a runbook; "" of any other order."""
+        return self.by if self.order == "runbook" else ""
+
+    @property
+    def brief(self) -> str:
+        """The first steps of a runbook, and how many follow."""
+        first = self.steps.split("; ")
+        more = [f"and {len(first) - MOST_STEPS} more steps"] if len(first) > MOST_STEPS else []
+        return "; ".join([*first[:MOST_STEPS], *more])
+
     def __str__(self) -> str:
+        if self.steps:
+            digest = hashlib.sha256(self.steps.encode()).hexdigest()[:6]
+            return f"runbook:{self.name.removesuffix('.toml') or 'steps'}@{digest}"
         return self.form + (":short" if self.last == "short" else "")
 
 
@@ -196,7 +230,7 @@ class RunSpec:
         """Content address: the same for equal specs on any machine, in any process."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}  # asdict() copies deeply
         described = {k: v for k, v in values.items() if k not in SHOWN and (k not in SINCE or v != SINCE[k])}
-        schedule = {name: getattr(self.schedule, name) for name in self.schedule.__dataclass_fields__}
+        schedule = {name: getattr(self.schedule, name) for name in ("order", "size", "last", "by")}
         if not self.schedule.by:
             del schedule["by"]  # as in keys from before there was one
         text = _ENCODER.encode({**described, "schedule": schedule})
@@ -340,6 +374,8 @@ class RoundRecord:
     was idle; fit adds up the rounds since the evaluation before. ``bits_rewritten`` counts stored bits that a
     rehash changed, and is None where there was no earlier index to compare with. ``parts`` has the same
     scores over the ``trained`` and the ``unseen`` items apart, where methods were not trained on all.
+    ``deleted`` has mAP and chance over the items that have left the database, as the current hash functions
+    encode them: over those that methods were ``trained`` on, and over the ``unseen`` ones.
     """
 
     round: int
@@ -352,6 +388,7 @@ class RoundRecord:
     state_bytes: int
     gpu_bytes: int | None = None  # at most in fits since the evaluation before; None: no GPU was used
     parts: Mapping[str, PartRecord] = field(default_factory=dict)
+    deleted: Mapping[str, PartRecord] = field(default_factory=dict)
 
     def over(self, part: str, shown: str = "all") -> RoundRecord:
         """The same round with the scores over a part of the database instead of those over ``shown``.
@@ -367,8 +404,11 @@ class RoundRecord:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RoundRecord:
-        parts = {name: PartRecord(**part) for name, part in stored.get("parts", {}).items()}
-        return cls(**{**stored, "parts": parts})
+        parts = {
+            field_: {name: PartRecord(**part) for name, part in stored.get(field_, {}).items()}
+            for field_ in ("parts", "deleted")
+        }
+        return cls(**{**stored, **parts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,6 +469,9 @@ class IndexRecord:
     ]  # direction → k → recall of the view clip's nearest k
     searches: tuple[SearchRecord, ...]
     environment: Mapping[str, str | int | float | bool | None]
+    output_recall: Mapping[Direction, Mapping[str, float]] = field(
+        default_factory=dict
+    )  # the same of the nearest k by the real outputs whose signs are the codes; empty without a kept model
     schema: int = SCHEMA
 
     @classmethod
@@ -449,6 +492,7 @@ class RunRecord:
     data: str = ""  # fingerprint of the arrays
     fidelity: str = ""  # one of FIDELITIES; modified is followed by the difference: modified (anchors=300)
     reference: str = ""  # one of REFERENCES, or "" for a rival
+    distance: str = "hamming"  # one of DISTANCES: how queries are compared with codes
     environment: Mapping[str, Any] = field(default_factory=dict)  # versions, machine, threads, jobs
     fit_seconds: tuple[float, ...] = ()  # of every fit, also in rounds that were not evaluated
     curves: Mapping[str, CurveRecord] = field(default_factory=dict)  # what the method logged
@@ -475,7 +519,12 @@ class RunRecord:
     @property
     def has_codes(self) -> bool:
         """Whether codes of queries and database are stored with it."""
-        return self.status == "ok" and bool(self.arrays) and self.reference != "real-valued"
+        return self.status == "ok" and bool(self.arrays) and self.compares_codes
+
+    @property
+    def compares_codes(self) -> bool:
+        """Whether its queries have codes as its items do, so that distances are numbers of bits."""
+        return self.reference != "real-valued" and self.distance == "hamming"
 
     @property
     def constant(self) -> bool:
@@ -499,8 +548,12 @@ class RunRecord:
     def to_json(self) -> dict[str, Any]:
         values = asdict(self.over("all"))
         del values["part"]
-        if not values["spec"]["schedule"]["by"]:
-            del values["spec"]["schedule"]["by"]
+        for name in ("by", "name"):
+            if not values["spec"]["schedule"][name]:
+                del values["spec"]["schedule"][name]
+        for entry in values["rounds"]:
+            if not entry["deleted"]:
+                del entry["deleted"]  # as in records of streams that delete nothing
         for name in SHOWN:
             if not values["spec"][name]:
                 del values["spec"][name]

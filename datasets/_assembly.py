@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Batch, DataError, Dataset, Features, Labels, Rows, Split, blocks, finite
-from bench.datasets import _labels, _mapping, _splitting, _times
+from bench.datasets import _labels, _mapping, _order, _splitting, _times, _unread
 from bench.datasets._mapping import Mapped
 from bench.datasets._reading import AnyVariable
 from bench.datasets._reading.scratch import written
@@ -60,15 +60,15 @@ class Assembly:
         if as_given and not any(role.startswith("query_") or role == "split" for role in roles):
             self._refuse_unknown_splits(roles)
         _check_shapes(roles)
+        _order.check(roles, self.available, frozenset(NOT_ITEMS) - {"split"})
         return roles
 
     def _refuse_unknown_splits(self, roles: Mapping[str, Mapped]) -> None:
-        unknown = _mapping.not_understood(self.available, roles)
+        unknown = _unread.not_understood(self.available, roles)
         if unknown:
             shapes = {name: "×".join(map(str, self.available[name].shape)) for name in unknown}
-            shown = ", ".join(f"{name} ({shape})" for name, shape in shapes.items())
-            mapping = _mapping.query_mapping(unknown, self.available, roles["image"].shape[0])
-            advice = f"Map it, for instance mapping={mapping}" if mapping else "Save them as query_index.npy"
+            shown = ", ".join(f"{name} ({shape})" if shape else name for name, shape in shapes.items())
+            advice = _unread.advice(unknown, self.available, roles["image"].shape[0])
             raise DataError(
                 f"{self.where}: has {shown}, which may define the queries and is not understood; expected "
                 f"query arrays, or the queries' rows as numbers or a mask. {advice}, or ignore it: "
@@ -78,7 +78,7 @@ class Assembly:
     def load(self) -> Dataset:
         roles = self.roles()
         notes = [f"{role} ← {mapped}" for role, mapped in sorted(roles.items())]
-        if rest := _mapping.unused(self.available, roles):
+        if rest := _unread.unused(self.available, roles):
             notes.append(f"not read: {', '.join(rest)}")
         train, query, note = self._parts(roles)
         notes.append(note)

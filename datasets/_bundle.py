@@ -7,6 +7,7 @@ raw pictures, and their views are extracted as from the owners' files.
 from __future__ import annotations
 
 import os
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -47,7 +48,7 @@ class BundledSource(RawSource):
     bundle: str = param("", "file or folder below the data root to read as a bundle, if there are several")
     mapping: str = param("", "ROLE:VARIABLE;... for unusual names in a bundle; VARIABLE.T is transposed")
     labels: str = param("auto", _labels.OPTION + " (of a bundle)")
-    aliases: ClassVar[tuple[str, ...]] = ()  # other prefixes of the names of bundles, in lower case
+    aliases: ClassVar[tuple[str, ...]] = ()  # other beginnings of the names of bundles: lower case, joined
     mark: ClassVar[str] = ""  # a file or folder (a glob) that every copy of the owners' files has
 
     @abstractmethod
@@ -61,7 +62,8 @@ class BundledSource(RawSource):
         if bundle.pixels:
             raw = self._of_pixels(bundle)
         elif bundle.paths:
-            raw = self._of_paths(bundle, self.home(root))
+            home, own = self.home(root), bundle.where
+            raw = self._of_paths(bundle, own if own.is_dir() and not _pictures.listing(home) else home)
         else:
             raise DataError(
                 f"{bundle.where}: holds features and no pictures, and needs no preparation. Run: bench run "
@@ -107,14 +109,25 @@ class BundledSource(RawSource):
         bundle = self._one(root, candidates, inside)
         if bundle is None and not (home / "views").is_dir():
             self._refuse_parts(root, [*([inside] if inside else []), *candidates])
+            if not home.is_dir():
+                _reading.refuse_strangers(self._called(root))
         return bundle
 
     def _named_below(self, root: Path) -> list[Path]:
         """Files and folders of the data root that bear the dataset's name."""
-        names = (self.card.name, *self.aliases)
-        below = sorted(root.iterdir()) if root.is_dir() else []
-        named = [p for p in below if p.name.lower().startswith(names) and p != self.home(root)]
+        named = [p for p in self._called(root) if p != self.home(root)]
         return [p for p in named if (_reading.data_files(p) if p.is_dir() else _reading.is_data(p))]
+
+    def _called(self, root: Path) -> list[Path]:
+        """What lies in the data root and begins with a name of the dataset, whatever joins its words."""
+        names = (self.card.name, *self.aliases)
+        joined = tuple(name for name in names if len(name) > 3)
+        word = re.compile("|".join(f"{name}(?![a-z])" for name in names))
+        return [
+            path
+            for path in (sorted(root.iterdir()) if root.is_dir() else [])
+            if word.match(path.name.lower()) or re.sub("[-_ ]", "", path.name.lower()).startswith(joined)
+        ]
 
     def _one(self, root: Path, candidates: list[Bundle], inside: Bundle | None) -> Bundle | None:
         """The only usable bundle; or the files of one, put side by side; or a file that has the images."""
@@ -143,9 +156,8 @@ class BundledSource(RawSource):
 
     def _refuse_parts(self, root: Path, parts: list[Bundle]) -> None:
         """Name files that bear the dataset's name, or lie in its folder, and hold only parts of a bundle."""
-        known = [bundle for bundle in parts if bundle.roles]
-        if known:
-            shown = "; ".join(bundle.described for bundle in known[:5])
+        if any(bundle.roles for bundle in parts):
+            shown = "; ".join(bundle.described for bundle in parts[:5])
             raise DataError(
                 f"{root}: has no images of {self.card.name}: {shown}; expected features or pictures, texts "
                 f"and labels. Put the file of the images beside them, or name a variable, "

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.api import DataError, Labels, ParameterError
 from bench.datasets._mapping import Mapped
-from bench.datasets._reading import Array, ragged
+from bench.datasets._reading import Array, ragged, vectors
 
 KINDS = {
     "auto": "by shape and values: a single column holds class numbers",
@@ -37,7 +37,7 @@ def read(
     variables together become the columns, in rising order.
     """
     bound = _bound(how)
-    stored = [variable.read() for variable in variables]
+    stored = [_unwritten(v.read(), n) for v, n in zip(variables, rows, strict=True)]
     if how in ("auto", "class-number") and all(x.dtype.kind in "UO" for x in stored):
         return _of_lists(
             variables, [_lists(v, x, n) for v, x, n in zip(variables, stored, rows, strict=True)]
@@ -47,6 +47,8 @@ def read(
     if bound is not None:
         with np.errstate(invalid="ignore"):  # NaN is above nothing
             raw = [x > bound for x in raw]
+    if how == "class-number" and any(x.ndim == 2 for x in raw):
+        return _of_lists(variables, [_rows_of_numbers(x) for x in raw])
     numbers = how in ("class-number", "signed-class-number")
     if numbers or (how != "multi-hot" and all(x.ndim == 1 for x in raw)):
         matrices, names, note = _of_numbers(variables, raw, how)
@@ -128,9 +130,39 @@ def _lists(variable: Mapped, stored: Array, rows: int) -> list[list[Any]]:
     return items
 
 
+def _rows_of_numbers(x: Array) -> list[list[Any]]:
+    """The class numbers in each row, without NaN."""
+    rows = x.reshape(len(x), -1).astype(np.float64)
+    return [row[~np.isnan(row)].tolist() for row in rows]
+
+
+def _unwritten(stored: Array, rows: int) -> Array:
+    """Text of lists as arrays: as Python or NumPy print them, ['cat', 'dog'] or [0 1 0], or as 0 2."""
+    values = [str(value).strip() for value in stored.flat] if stored.dtype.kind in "UO" else []
+    if stored.ndim == 2 and values and {value.lower() for value in values} <= {"true", "false"}:
+        return np.char.lower(stored.astype(str)) == "true"
+    if len(values) != rows or ragged(stored):
+        return stored
+    if all(value[:1] in ("[", "(", "{") for value in values):
+        inner = [value.strip("[](){}") for value in values]
+        names = [re.split(r"\s*,\s*", one) if "," in one or "'" in one else one.split() for one in inner]
+    elif any(" " in value for value in values):
+        names = [value.split() for value in values]
+        if not all(name.isdigit() for one in names for name in one):
+            return stored
+    else:
+        return stored
+    names = [[name.strip(" '\"") for name in one if name] for one in names]
+    if not all(name.isdigit() for one in names for name in one):
+        return vectors(names)
+    numbers = [[int(name) for name in one] for one in names]
+    hot = len({len(one) for one in numbers}) == 1 and {n for one in numbers for n in one} == {0, 1}
+    return np.array(numbers) if hot and len(numbers[0]) > 2 else vectors(numbers)
+
+
 def _is_several(name: str, names: set[str]) -> bool:
     """Whether a name has separators, or consists of words that are names themselves."""
-    words = name.split()
+    words = re.split(r"[\s/+_-]+", name)
     return any(mark in name for mark in ",;|") or (len(words) > 1 and names >= set(words))
 
 
@@ -258,8 +290,8 @@ def _advice(values: Array) -> str:
         return f"If {values[1]:g} marks a label, write labels=above:{values[0]:g}; else map another variable."
     if values[0] < 0 or (values == np.round(values)).all():
         return (
-            "If every positive value is a label, write labels=above:0; else give one column of class "
-            "numbers, or map another variable."
+            "If every positive value is a label, write labels=above:0; if each row lists class numbers, with "
+            "-1 for none, labels=class-number; else map another variable."
         )
     return "Write labels=above:X with the bound X of your scores, or map another variable."
 

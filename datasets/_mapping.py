@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from bench.api import DataError, Features, ParameterError
-from bench.datasets._reading import AnyVariable, Array, Variable, ragged
-from bench.datasets._words import MODALITIES, Meaning, may_name_rows, meaning, part_of, speaks_of_split
+from bench.datasets._reading import AnyVariable, Array, Variable, ragged, refuse_left_out
+from bench.datasets._words import MODALITIES, Meaning, meaning, part_of
 
 REQUIRED = ("image", "text", "labels")
 EXAMPLES = {"image": "I_tr, XAll or image", "text": "T_tr, YAll or text", "labels": "L_tr, LAll or labels"}
 VIEWS = ("image_clip", "text_clip")
 STREAMS = ("database", "train", "all")  # a database beside a training set is the stream
+ITEMS = 16  # variables of one role and part: if there are more, each is an item
 _ROLE = re.compile(
     r"(query_)?(image|text)(_[a-z0-9]+)?|(query_)?labels|(query|database)_index|split|classes|parents"
 )
@@ -79,17 +80,32 @@ class Mapped:
                 f"{sizes[odd]}; expected a matrix. Save equally many numbers for every item."
             )
         if array.dtype.kind in "UO":
-            shown = f" (first: {str(array.flat[0])[:40]!r})" if array.size else ""
+            first = str(array.flat[0]) if array.size else ""
+            shown = f" (first: {first[:40]!r})" if first else ""
             raise DataError(
                 f"{self.where}: is text{shown}; expected numbers. Map another variable, or convert it: "
-                "digits by x.astype(np.float32), names of classes by np.unique(x, return_inverse=True)[1], "
-                "sentences by an encoder (docs/datasets.md, Views)."
+                f"{_conversion(first)}."
             )
         return array
 
     def __str__(self) -> str:
         size = " × ".join(map(str, self.shape))
         return f"{self.variable}{', transposed' if self.transposed else ''} ({size})"
+
+
+def _conversion(text: str) -> str:
+    """How to make numbers of a variable whose first value is this text."""
+    if re.fullmatch(r"(\S+ +)?\d+:\S+( +\d+:\S+)*", text.strip()):
+        return (
+            "this is libsvm's form: scipy.sparse.save_npz('text.npz', "
+            "sklearn.datasets.load_svmlight_file(FILE)[0])"
+        )
+    if text.strip().startswith("["):
+        return "lists by np.stack([json.loads(one) for one in x])"
+    return (
+        "digits by x.astype(np.float32), names of classes by np.unique(x, return_inverse=True)[1], "
+        "sentences by an encoder (docs/datasets.md, Views)"
+    )
 
 
 def resolve(
@@ -105,6 +121,7 @@ def resolve(
     if missing or (not chosen and len(complete_files(available)) > 1):
         for variable in available.values():
             _refuse_closed(variable)
+        refuse_left_out(Path(where), missing)
         raise DataError(f"{where}: {_lacking(available, missing)}")
     if ignore_split:
         split = ("query_", "database_index", "split")
@@ -160,53 +177,12 @@ def complete_files(available: Mapping[str, AnyVariable]) -> list[Path]:
     return [path for path, named in sorted(by_file.items()) if find(named).keys() >= set(REQUIRED)]
 
 
-def unused(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) -> list[str]:
-    """The shortest names of the variables that no role reads, sorted."""
-    read = {id(m.variable) for m in roles.values()}
-    for mapped in roles.values():
-        read |= {id(part) for part in getattr(mapped.variable, "parts", {}).values()}
-    return sorted(name for name, v in _once(available) if id(v) not in read)
-
-
-def not_understood(available: Mapping[str, AnyVariable], roles: Mapping[str, Mapped]) -> list[str]:
-    """The unread variables that may define the queries: by their names, or as an index of the items' rows."""
-    rows = roles["image"].shape[0]
-    return [name for name in unused(available, roles) if _may_split(name, available[name], rows)]
-
-
-def query_mapping(names: Sequence[str], available: Mapping[str, AnyVariable], rows: int) -> str:
-    """The mapping that makes variables the queries: arrays by their modality, or an index of some rows."""
-    arrays = [name for name in names if len(available[name].shape) > 1 and 1 not in available[name].shape]
-    if not arrays:
-        index = [name for name in names if 1 < np.prod(available[name].shape) < rows]
-        return f"query_index:{index[0]}" if index else ""
-    known = {meaning(name).role: name for name in reversed(names)}
-    return ";".join(f"query_{role}:{known.get(role, 'VARIABLE')}" for role in REQUIRED)
-
-
-def _may_split(name: str, variable: AnyVariable, rows: int) -> bool:
-    size = int(np.prod(variable.shape))
-    if speaks_of_split(name):
-        return size > 1 or _is_closed(variable)
-    if not 1 < size == max(variable.shape) <= rows or not (size == rows or may_name_rows(name)):
-        return False
-    values = variable.read().ravel()
-    if values.dtype.kind not in "biuf":
-        return False
-    if may_name_rows(name) and (values.dtype == np.bool_ or (size == rows and np.isin(values, (0, 1)).all())):
-        return True
-    counted = np.sort(values)
-    distinct = bool((np.diff(counted) > 0).all() and counted[0] >= 0 and counted[-1] <= rows)
-    in_order = size == rows and bool((counted == values).all())
-    return distinct and not in_order and bool((values == np.round(values)).all())
-
-
-def _is_closed(variable: AnyVariable) -> bool:
+def is_closed(variable: AnyVariable) -> bool:
     """Whether its file is listed and never opened, such as a pickle."""
     return isinstance(variable, Variable) and variable.container.name in ("pickle", "settings")
 
 
-def _once(available: Mapping[str, AnyVariable]) -> list[tuple[str, AnyVariable]]:
+def once(available: Mapping[str, AnyVariable]) -> list[tuple[str, AnyVariable]]:
     """Every variable once, by its shortest name."""
     names: dict[int, str] = {}
     for name in sorted(available, key=len):
@@ -233,7 +209,7 @@ class _Known:
 
     def __init__(self, available: Mapping[str, AnyVariable]) -> None:
         self.named: dict[tuple[str, str], list[_Candidate]] = {}
-        for name, variable in _once(available):
+        for name, variable in once(available):
             longer = (n for n, v in available.items() if v is variable)
             said = next((m for m in map(meaning, (name, *longer)) if m.role), None)
             if name.rpartition("/")[2].lower() == "set" and _is_vector(variable):
@@ -268,7 +244,7 @@ class _Known:
     def _one(self, part: str, role: str) -> AnyVariable | None:
         """The variable of the best name; None if two are equally good, which only a mapping decides."""
         names = self.candidates(part, role)
-        if len(names) > 1 and role != "labels" and self._key(role, names[0]) == self._key(role, names[1]):
+        if len(names) > 1 and self._key(role, names[0]) == self._key(role, names[1]):
             return None
         return names[0][2] if names else None
 
@@ -277,7 +253,7 @@ class _Known:
         """Orders candidates: a vector is never features, and a file that is not opened the last resort."""
         said, _, variable = candidate
         vector = role.partition("_")[0] in ("image", "text") and len(variable.shape) < 2
-        return vector or _is_closed(variable), said.rank
+        return vector or is_closed(variable), said.rank
 
     def candidates(self, part: str, role: str) -> list[_Candidate]:
         """From the best name."""
@@ -357,6 +333,11 @@ def _lacking(available: Mapping[str, AnyVariable], missing: Sequence[str]) -> st
     known, first = _Known(available), missing[0]
     for part in (*STREAMS, "query"):
         equal = [name for _, name, _ in known.candidates(part, first)]
+        if len(equal) > ITEMS:
+            return (
+                f"{len(equal)} variables for {first}, such as {equal[0]} and {equal[1]}; expected a matrix. "
+                "If each is an item, stack them: np.stack([data[name] for name in names])."
+            )
         if len(equal) > 1:
             return (
                 f"several variables for {first}: {', '.join(equal)}; expected one. "
@@ -393,5 +374,5 @@ def _check_queries(where: str, roles: Mapping[str, Mapped]) -> None:
 
 def listed(available: Mapping[str, AnyVariable], most: int = 20) -> str:
     """Every variable once, by its shortest name, with its shape."""
-    shown = sorted(f"{name} {'×'.join(map(str, v.shape))}" for name, v in _once(available))
+    shown = sorted(f"{name} {'×'.join(map(str, v.shape))}" for name, v in once(available))
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

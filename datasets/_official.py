@@ -5,6 +5,7 @@ Trap: these files have many authors: expect CRLF, byte order marks, and Latin-1 
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -39,15 +40,16 @@ def expect(home: Path, mark: str, what: str) -> Path:
 
 
 def text(path: Path) -> str:
-    """The content of a file as UTF-8 or, failing that, Latin-1; line ends become newlines."""
+    """The content of a file as UTF-8, as UTF-16 if marked, or else as Latin-1; line ends become newlines."""
     try:
         stored = path.read_bytes()
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}); expected a text file. Copy it again."
         ) from error
+    wide = stored.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # Excel's "Unicode text"
     try:
-        decoded = stored.decode("utf-8-sig")
+        decoded = stored.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
         decoded = stored.decode("latin-1")
     return decoded.replace("\r\n", "\n").replace("\r", "\n")

@@ -12,7 +12,7 @@ import numpy as np
 from bench.api import RANDOM_QUERIES, DataError, Rows
 from bench.datasets._mapping import Mapped
 from bench.datasets._reading import AnyVariable, Array, item_names
-from bench.datasets._words import PARTS
+from bench.datasets._words import PARTS, meaning, names_ids, stem
 
 SplitKind = Literal["auto", "random", "first", "last"]
 
@@ -79,6 +79,9 @@ def as_index(mapped: Mapped, rows: int, available: Mapping[str, AnyVariable], fi
             f"{mapped.where}: is a boolean mask of {len(values)} rows; expected {rows}, one for each item. "
             "Map another variable."
         )
+    by_number = _by_number(mapped, values, rows, available)
+    if by_number is not None:
+        return by_number
     return _numbered(mapped, values, rows, first if mapped.counts_from else 0)
 
 
@@ -140,7 +143,7 @@ def _is_mask(values: Array, rows: int) -> bool:
 
 
 def _numbered(mapped: Mapped, values: Array, rows: int, first: int) -> Rows:
-    index: Rows = values.astype(np.intp) - first
+    index: Rows = np.nan_to_num(values, nan=-1).astype(np.intp) - first
     repeated = len(index) - len(np.unique(index))
     if repeated:
         raise DataError(
@@ -158,8 +161,14 @@ def _numbered(mapped: Mapped, values: Array, rows: int, first: int) -> Rows:
 def _check_apart(indexes: list[Mapped], query: Rows, train: Rows, first: int) -> None:
     """Refuse rows that are in both indexes: a query would find itself."""
     shared = np.intersect1d(query, train)
+    asked, stored = indexes
+    if len(shared) == len(query) == len(train):
+        raise DataError(
+            f"{stored.where}: has the same {len(shared)} rows as {asked.variable.name}, so that each query "
+            f"would find itself; expected other rows. Take some as queries, and the rest as the database: "
+            f"split=random,queries={max(1, min(2000, len(shared) // 10))}."
+        )
     if len(shared):
-        asked, stored = indexes
         raise DataError(
             f"{stored.where}: has {len(shared)} rows of {asked.variable.name} too (first: row "
             f"{shared[0] + first}); expected none, since a query finds itself. Save it without them: "
@@ -169,22 +178,38 @@ def _check_apart(indexes: list[Mapped], query: Rows, train: Rows, first: int) ->
 
 
 def _by_name(mapped: Mapped, listed: list[str], rows: int, available: Mapping[str, AnyVariable]) -> Rows:
-    """The rows of items that a list names, by another variable that names all items."""
-    wanted = [_key(name) for name in listed]
-    for variable in {id(v): v for v in available.values()}.values():
-        if variable is mapped.variable or len(variable.shape) > 2 or rows not in variable.shape:
-            continue
-        names = item_names(variable)
-        if names is None or len(names) != rows:
-            continue
-        place = {_key(name): row for row, name in enumerate(names)}
-        if all(name in place for name in wanted):
-            return np.array([place[name] for name in wanted], dtype=np.intp)
+    """The rows of items that a list names, by another variable that names all items; suffixes may lack."""
+    for key in (_name, stem):
+        wanted = [key(name) for name in listed]
+        for variable in {id(v): v for v in available.values()}.values():
+            if variable is mapped.variable or len(variable.shape) > 2 or rows not in variable.shape:
+                continue
+            names = item_names(variable)
+            if names is None or len(names) != rows:
+                continue
+            place = {key(name): row for row, name in enumerate(names)}
+            if all(name in place for name in wanted):
+                return np.array([place[name] for name in wanted], dtype=np.intp)
     raise DataError(
-        f"{mapped.where}: lists names (first: {wanted[0]!r}), and no other variable has all of them among "
-        f"names of the {rows} items; expected row numbers. Put names.txt beside it, a line for each item."
+        f"{mapped.where}: lists names (first: {_name(listed[0])!r}), and no other variable has all of them "
+        f"among names of the {rows} items; expected row numbers. Put names.txt beside it, a line for each "
+        "item."
     )
 
 
-def _key(name: str) -> str:
-    return PurePosixPath(name.strip().replace("\\", "/")).name
+def _by_number(mapped: Mapped, values: Array, rows: int, available: Mapping[str, AnyVariable]) -> Rows | None:
+    """The rows of items whose own numbers are listed, as test_ids does beside ids; None for row numbers."""
+    if not meaning(mapped.variable.name).rank[0]:
+        return None  # an index, such as test_idx
+    for name, variable in available.items():
+        if not names_ids(name) or np.prod(variable.shape) != rows or max(variable.shape) != rows:
+            continue
+        ids = variable.read().ravel()
+        if ids.dtype.kind in "iuf" and len(np.unique(ids)) == rows and np.isin(values, ids).all():
+            order = np.argsort(ids)
+            return order[np.searchsorted(ids, values, sorter=order)]
+    return None
+
+
+def _name(path: str) -> str:
+    return PurePosixPath(path.strip().replace("\\", "/")).name

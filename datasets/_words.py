@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import PurePosixPath
 
 # Words in the order of preference. A single letter counts only where no longer word says otherwise.
 MODALITIES: dict[str, tuple[str, ...]] = {
@@ -28,11 +29,16 @@ PARTS: dict[str, tuple[str, ...]] = {
     "val": ("val", "valid", "validation", "va", "dev"),
     "all": ("all", "full", "total"),
 }
-INDEX = ("index", "indexes", "indices", "idx", "idxs", "idxes", "ind", "inds", "inx", "mask", "rows", "split",
-         "list", "ids", "id", "is")  # fmt: skip
-SPLITS = ("split", "splits", "fold", "folds", "partition", "subset")  # of a column that says each item's part
+INDEX = ("index", "indexes", "indices", "idx", "idxs", "idxes", "ind", "inds", "inx", "mask", "masks", "rows",
+         "split", "list", "ids", "id", "is")  # fmt: skip
+# Of a column that says each item's part:
+SPLITS = ("split", "splits", "fold", "folds", "partition", "subset", "phase", "usage", "stage")
+COUNTS = ("n", "num", "number", "nb", "size", "count", "len")  # of the items of a part: n_query
+PLACES = ("start", "begin", "end", "first", "last", "from", "offset", "point", "at")  # test_start
 WEAK = ("ids", "id", "list")  # an index only beside a part, and only if nothing else is one
 ORDERS = ("perm", "randperm", "permutation", "shuffle", "holdout", "heldout", "unseen")  # may define queries
+NAMING = {"id", "ids", "name", "names", "file", "files", "filename", "filenames", "path", "paths", "key",
+          "keys"}  # fmt: skip
 FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "dataset", "array", "vector",
            "vectors", "embedding", "embeddings", "embeds", "emb", "embs", "multi",
            "semantic", "class", "vgg", "cnn", "resnet", "fc", "vec", "matrix",
@@ -40,6 +46,7 @@ FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "datas
            "h", "hdf", "csv", "onehot", "vit", "bert", "sift", "gist", "hog", "lda", "norm",
            "alexnet", "pt", "parquet")  # fmt: skip
 LETTERS = {word for words in MODALITIES.values() for word in words if len(word) == 1}
+_PAIRS = ({"modality", "part"}, {"index", "part"}, {"count", "part"})  # that are written as one word
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _NUMBERED = {"1": "image", "2": "text"}  # X1 and X2, view1 and view2, X{1} and X{2}
 
@@ -54,6 +61,11 @@ class Meaning:
 
 
 UNKNOWN = Meaning("", "all", (0, 0))
+
+
+def stem(path: str) -> str:
+    """The name at the end of a path of any system, without its suffix."""
+    return PurePosixPath(path.strip().replace("\\", "/")).stem
 
 
 @cache
@@ -75,10 +87,10 @@ def meaning(name: str) -> Meaning:
     if modality:
         rank = (fillers, _order(rest, modality))
         return Meaning(f"{modality}_clip" if clip else modality, part, rank)
-    if any(word in INDEX for word in rest) or (not rest and part != "all"):
+    if any(word in INDEX for word in rest) or (set(rest) <= {"set"} and part != "all"):
         if any(word in SPLITS for word in rest) and part == "all":
             return Meaning("split", part, (0, 0))
-        weak = any(word in WEAK for word in rest) or not rest
+        weak = any(word in WEAK for word in rest) or set(rest) <= {"set"}
         return Meaning("index", part, (int(weak), 0))
     return Meaning("split", part, (0, 0)) if any(word in SPLITS for word in rest) else UNKNOWN
 
@@ -96,6 +108,8 @@ def speaks_of_split(name: str) -> bool:
     """Whether some word of a name says that it belongs to a split, whatever else the name says."""
     words = {word for word in _words(name) if not word.isdigit()}
     rows = set(INDEX) - set(WEAK)
+    if words in ({"set", "id"}, {"set", "ids"}, {"set", "idx"}):
+        return True
     query = {*PARTS["query"], *PARTS["val"], *SPLITS} - {"q", "va"}
     named = words & {*MODALITIES["image"], *MODALITIES["text"], *MODALITIES["labels"]} - LETTERS
     if words & query or any(word.startswith(("test", "quer")) for word in words):
@@ -103,6 +117,27 @@ def speaks_of_split(name: str) -> bool:
     if words & rows and words & {*PARTS["train"], *PARTS["database"]} and not named:
         return True
     return bool(words) and words <= rows
+
+
+def says_size(name: str) -> bool:
+    """Whether a number of this name may be the size or place of a part: n_query, train_size, split_at."""
+    words = {word for word in _words(name) if not word.isdigit()} - set(FILLERS)
+    parts = {word for part, known in PARTS.items() if part != "all" for word in known} | {"split"}
+    spoken, sizes = words & parts, {*COUNTS, *PLACES}
+    plain = {word for word in spoken if len(word) > 3} - {"split", "base"}
+    return bool((spoken and words & sizes) or plain) and words - spoken <= sizes
+
+
+def names_items(name: str) -> bool:
+    """Whether a variable lists names, paths or numbers of items: ids, image_names, filenames."""
+    words = _words(name)
+    return bool(NAMING & set(words)) and not {*MODALITIES["labels"], "class", "classes"} & {*words} - LETTERS
+
+
+def names_ids(name: str) -> bool:
+    """Whether a name speaks of the items' own numbers and of no part: ids, image_ids."""
+    words = _words(name)
+    return _part(words)[0] == "all" and bool({"id", "ids"} & set(words)) and not set(words) & {*COUNTS}
 
 
 def may_name_rows(name: str) -> bool:
@@ -124,6 +159,7 @@ def _words(name: str) -> list[str]:
     """The words of a name in lower case; two known words that are written as one are cut apart."""
     if name.lower() in KNOWN:
         return [name.lower()]  # such as BoW
+    name = name.replace("{", "_view_")  # a cell, such as X{1}, is one of several views
     return [word for raw in _WORD.findall(name) for word in _cut(raw.lower())]
 
 
@@ -134,7 +170,7 @@ def _cut(word: str) -> Iterator[str]:
     for at in range(1, len(word)):
         one, other = word[:at], word[at:]
         pair = {_kind(one), _kind(other)}
-        if pair in ({"modality", "part"}, {"index", "part"}):
+        if pair in _PAIRS or (pair == {"filler", "part"} and min(at, len(other)) > 2):
             yield from (one, other)
             return
     yield word
@@ -146,7 +182,10 @@ def _kind(word: str) -> str:
         return "modality"
     if any(word in words and len(word) > 1 for words in PARTS.values()):
         return "part"
-    return "index" if word in INDEX and len(word) > 2 else ""
+    if word in COUNTS:
+        return "count"
+    kind = "index" if word in INDEX else "filler" if word in FILLERS else ""
+    return kind if len(word) > 2 else ""
 
 
 def _part(words: list[str]) -> tuple[str, list[str]]:
@@ -168,7 +207,7 @@ def _modality(words: list[str]) -> tuple[str, int]:
                     return numbered[0], len(words) - 2
                 return modality, sum(word not in known and word != "clip" for word in words)
     numbered = [_NUMBERED[word] for word in words if word in _NUMBERED]
-    if numbered and any(word in ("view", "modality") for word in words):
+    if numbered and {"view", "modality"} & {*words} and not {*INDEX} & {*words}:
         return numbered[0], 0
     return "", 0
 

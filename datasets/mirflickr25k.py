@@ -74,7 +74,7 @@ class Mirflickr25k(BundledSource):
         "potential", "labels: the 24 topics seen at all, the 14 judged relevant (_r1), or both"
     )
     card = CARD
-    aliases = ("mirflickr", "flickr25k", "flickr-25k")
+    aliases = ("mirflickr", "flickr25k", "mir")
     mark = "meta/tags"
 
     def official(self, root: Path) -> Raw:

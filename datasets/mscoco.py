@@ -102,7 +102,7 @@ class Mscoco(BundledSource):
     queries: int = param(5000, "number of random query items, if the files define none", least=1)
     owners_split: bool = param(False, "queries: the photos of the owners' val part")
     card = CARD
-    aliases = ("coco", "ms-coco", "ms_coco")
+    aliases = ("coco",)
     mark = "instances_*.json"
 
     def official(self, root: Path) -> Raw:

@@ -97,7 +97,7 @@ class Nuswide(BundledSource):
     owners_split: bool = param(False, "queries: the photos of the owners' TestImagelist.txt")
     schedule = "shuffled:10000"
     card = CARD
-    aliases = ("nus-wide", "nus_wide")
+    aliases = ("nus",)
     mark = "Imagelist.txt"
 
     def official(self, root: Path) -> Raw:

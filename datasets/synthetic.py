@@ -21,7 +21,7 @@ from bench.datasets._reading import scratch
 Float = npt.NDArray[np.float32]
 
 BLOCK = 4096  # items drawn from one generator: part of the definition, not a matter of speed
-IN_MEMORY = 100_000  # items of a split; those of a longer one are made in a temporary file
+IN_MEMORY = 100_000  # items of a split; those of a longer one are made in files
 TOPICS, LATENT, NUISANCE = 6, 32, 24
 IMAGE, TEXT, CLIP = 128, 200, 64
 LABELS_PER_ITEM, WORDS_PER_TEXT = 2.4, 7.0
@@ -42,7 +42,7 @@ class Synthetic(DatasetSource):
     items spreads the drift over all chunks.
 
     With ``drift`` = 0 a smaller dataset is the beginning of a larger one. Millions of items are made in
-    little memory; on the disk an item takes 1.9 KB in the cache, and as much in ``TMPDIR`` meanwhile.
+    little memory; on the disk an item takes 1.9 KB, in the cache.
     """
 
     n: int = param(2400, "training pairs; they become the database", least=1)

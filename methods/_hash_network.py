@@ -96,9 +96,12 @@ class HashNetworks(Method):
         """Store the trained weights as state."""
         self.weights_: dict[Modality, list[Features]] = {m: net.arrays() for m, net in nets.items()}
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        """Return the outputs of the modality's network."""
+        return self._outputs(batch.features, modality)
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """Return the signs of the network outputs."""
-        return sign(self._outputs(batch.features, modality))
+        return sign(self.outputs(batch, modality))
 
     def _outputs(self, features: Features, modality: Modality) -> Array:
         """Run one network on features of its modality: (n, bits) float64, each row on its own."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import field
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,10 +40,15 @@ def blocks(*arrays: npt.NDArray[Any]) -> Iterator[tuple[Array, ...]]:
         yield tuple(np.asarray(a[start : start + _BLOCK], dtype=np.float64) for a in arrays)
 
 
+def linear_outputs(x: npt.NDArray[Any], w: Array, shift: Array | float = 0.0) -> Array:
+    """Return ``x w - shift``, (n, r), for x (n, d), w (d, r) and shift (r,)."""
+    parts = [dot(rows, w) - shift for (rows,) in blocks(x)]
+    return np.concatenate(parts) if parts else np.empty((0, w.shape[1]))
+
+
 def linear_codes(x: npt.NDArray[Any], w: Array, shift: Array | float = 0.0) -> Codes:
-    """Return ``sign(x w - shift)``, (n, r), for x (n, d), w (d, r) and shift (r,)."""
-    parts = [sign(dot(rows, w) - shift) for (rows,) in blocks(x)]
-    return np.concatenate(parts) if parts else np.empty((0, w.shape[1]), np.int8)
+    """Return the signs of :func:`linear_outputs`."""
+    return sign(linear_outputs(x, w, shift))
 
 
 class RunningMean(State):
@@ -68,11 +73,18 @@ class RunningGram(State):
 
     def add(self, x: npt.NDArray[Any]) -> Self:
         """Add the rows of ``x`` (n, d)."""
+        return self._plus(x, 1)
+
+    def remove(self, x: npt.NDArray[Any]) -> Self:
+        """Subtract the rows of ``x`` (n, d), which were added before."""
+        return self._plus(x, -1)
+
+    def _plus(self, x: npt.NDArray[Any], times: Literal[1, -1]) -> Self:
         wide = np.asarray(x, dtype=np.float64)
         if self.gram is None:
             self.gram = np.zeros((wide.shape[1], wide.shape[1]), order="F")
-        self.gram = blas.dsyrk(1.0, wide.T, beta=1.0, c=self.gram, lower=True, overwrite_c=True)
-        self.n += len(wide)
+        self.gram = blas.dsyrk(float(times), wide.T, beta=1.0, c=self.gram, lower=True, overwrite_c=True)
+        self.n += times * len(wide)
         return self
 
     def factor(self, penalty: float) -> Factor:
@@ -109,6 +121,11 @@ class RunningRidge(State):
         """Add the rows of ``x`` (n, d) with their targets ``y`` (n, r)."""
         self.gram = shared.once(("gram", key), partial(self.gram.add, x))
         self.cross = self.cross + dot(np.asarray(x).T, y)
+
+    def remove(self, x: npt.NDArray[Any], y: npt.NDArray[Any], shared: Shared, key: Hashable) -> None:
+        """Subtract the rows of ``x`` (n, d), which were added with the targets ``y`` (n, r)."""
+        self.gram = shared.once(("gram without", key), partial(self.gram.remove, x))
+        self.cross = self.cross - dot(np.asarray(x).T, y)
 
     def solve(self, penalty: float, shared: Shared, key: Hashable) -> Array:
         """Find the w (d, r) that minimises ``‖y - x w‖² + penalty·‖w‖²`` over all rows so far."""

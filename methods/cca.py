@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import svd
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 from bench.methods._linear import correlations, frame, inverse_deviation, whitening
-from bench.methods._online import Array, RunningMean, dot, linear_codes
+from bench.methods._online import Array, RunningMean, dot, linear_outputs
 
 
 class CCA(Method):
@@ -49,6 +49,9 @@ class CCA(Method):
             return np.eye(k, self.bits)
         return np.sqrt(correlations)[:, None] * frame(k, self.bits, self.rng)
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         w = self.w_[modality]
-        return linear_codes(batch.features, w, self.mean_[modality] @ w)
+        return linear_outputs(batch.features, w, self.mean_[modality] @ w)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))

@@ -23,9 +23,10 @@ from bench.api import (
     Source,
     Variant,
     param,
+    sign,
 )
 from bench.methods._linear import itq, leading, spread, unit_rows
-from bench.methods._online import Array, dot, linear_codes
+from bench.methods._online import Array, dot, linear_outputs
 
 
 class CLIPHash(Method):
@@ -81,5 +82,8 @@ class CLIPHash(Method):
         turn = itq(dot(both, components), start, iterations=self.iterations)
         self.w_ = dot(components, turn)
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(unit_rows(batch.features), self.w_, self.mean_[modality] @ self.w_)
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(unit_rows(batch.features), self.w_, self.mean_[modality] @ self.w_)
+        return sign(self.outputs(batch, modality))

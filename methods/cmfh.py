@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
-from bench.methods._online import Array, Factor, RunningGram, RunningMean, blocks, dot, linear_codes
+from bench.methods._online import Array, Factor, RunningGram, RunningMean, blocks, dot, linear_outputs
 
 
 class CMFH(Method):
@@ -71,9 +71,12 @@ class CMFH(Method):
         xv = dot(gram, joint)
         return joint, {m: hashing[m].solve(xv[s]) for m, s in own.items()}
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         w = self.w_[modality]
-        return linear_codes(batch.features, w, self.mean_[modality] @ w)
+        return linear_outputs(batch.features, w, self.mean_[modality] @ w)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

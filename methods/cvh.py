@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.linalg import block_diag, eigh
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 from bench.methods._codes import normalise_labels
 from bench.methods._linear import frame, inverse_deviation, whitening
-from bench.methods._online import Array, RunningMean, dot, linear_codes
+from bench.methods._online import Array, RunningMean, dot, linear_outputs
 
 
 class CVH(Method):
@@ -78,9 +78,12 @@ class CVH(Method):
         k = vectors.shape[1]
         return vectors[:, : self.bits] if k >= self.bits else dot(vectors, frame(k, self.bits, self.rng))
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         w = self.w_[modality]
-        return linear_codes(batch.features, w, self.mean_[modality] @ w)
+        return linear_outputs(batch.features, w, self.mean_[modality] @ w)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
 
 def _objective(z: dict[Modality, Array], g: Array, noise: float) -> Array:

@@ -25,9 +25,10 @@ from bench.api import (
     Source,
     State,
     param,
+    sign,
 )
 from bench.methods._codes import signs
-from bench.methods._online import Array, RunningRidge, dot, linear_codes
+from bench.methods._online import Array, RunningRidge, dot, linear_outputs
 
 _ALPHA = {8: 0.45, 16: 0.35, 32: 0.25, 64: 0.15, 128: 0.10}  # the authors' alpha by code length
 _CELLS = 1 << 16  # similarities processed together: 64k fit a typical second-level cache
@@ -173,8 +174,11 @@ class DOCH(Method):
             return self.alpha
         return float(np.interp(np.log2(self.bits), np.log2(list(_ALPHA)), list(_ALPHA.values())))
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -14,9 +14,21 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from scipy.linalg import eigh, svd
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Source,
+    State,
+    param,
+    sign,
+)
 from bench.methods._codes import balanced_orthogonal, procrustes, signs
-from bench.methods._online import Array, Factor, RunningGram, dot, linear_codes
+from bench.methods._online import Array, Factor, RunningGram, dot, linear_outputs
 
 _NEWEST = 0.7  # share of the newest chunk in the threshold of queries
 
@@ -203,8 +215,11 @@ class DOCMH(Method):
             return rotation
         return dot(vt, u) if classes < self.bits else dot(vt.T, u.T)
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality], self.threshold_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality], self.threshold_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

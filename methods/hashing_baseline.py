@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import svd
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, DataError, Method, Modality, Source
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, DataError, Method, Modality, Source, sign
 from bench.methods._linear import leading, spread, unit_rows
-from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_codes
+from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_outputs
 
 
 class HashingBaseline(Method):
@@ -60,7 +60,10 @@ class HashingBaseline(Method):
             turn = dot(left, right)
         self.w_ = dot(components, turn)
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         assert self.w_ is not None, "fit_chunk() comes first"
         mean = np.asarray(self.means_[modality].mean)
-        return linear_codes(unit_rows(batch.features), self.w_, mean @ self.w_)
+        return linear_outputs(unit_rows(batch.features), self.w_, mean @ self.w_)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))

@@ -22,7 +22,7 @@ from bench.api import (
 )
 from bench.methods._codes import signs
 from bench.methods._linear import unit_rows
-from bench.methods._online import Array, RunningRidge, dot, linear_codes
+from bench.methods._online import Array, RunningRidge, dot, linear_outputs
 
 
 class HCFW(Method):
@@ -105,8 +105,11 @@ class HCFW(Method):
             codes[new] = own
         return codes
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         hashed = self.encode(chunk.batch(modality), modality)

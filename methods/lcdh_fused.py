@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.api import Batch, Codes, Modality, sign
+from bench.api import Batch, Modality
+from bench.methods._online import Array
 from bench.methods.lcdh import LCDH
 from bench.methods.lcdh.teacher import Seen
 
@@ -17,8 +18,8 @@ class LCDHFused(LCDH):
 
     capabilities = replace(LCDH.capabilities, reference="fused")
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """Return the teacher's codes from both modalities or, without a teacher, the student's from one."""
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        """Return the teacher's outputs from both modalities or, without a teacher, the student's from one."""
         if self.teacher_ is None:
-            return super().encode(batch, modality)
-        return sign(self.teacher_.signal(Seen(batch.views["image"], batch.views["text"])))
+            return super().outputs(batch, modality)
+        return self.teacher_.signal(Seen(batch.views["image"], batch.views["text"]))

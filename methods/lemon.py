@@ -30,7 +30,7 @@ from bench.methods._codes import (
     normalise_labels,
     procrustes,
 )
-from bench.methods._online import Array, RunningRidge, dot, linear_codes
+from bench.methods._online import Array, RunningRidge, dot, linear_outputs
 from bench.methods._student import EPOCHS, HIDDEN, MEMORY, Student
 
 
@@ -147,10 +147,13 @@ class LEMON(Method):
             b = _sign(target + dot(v, rotation))
         return b, v
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         if self.student == "hidden":
-            return sign(self.student_.project(batch.features, modality))
-        return linear_codes(batch.features, self.w_[modality])
+            return self.student_.project(batch.features, modality)
+        return linear_outputs(batch.features, self.w_[modality])
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

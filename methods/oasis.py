@@ -10,10 +10,22 @@ from functools import partial
 import numpy as np
 from scipy.linalg import solve
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Source,
+    State,
+    param,
+    sign,
+)
 from bench.methods._codes import ABSOLUTE, AS_AUTHORS, TOLERANCE, balanced_orthogonal, normalise_labels, signs
 from bench.methods._names import class_vectors
-from bench.methods._online import Array, Factor, RunningGram, dot, linear_codes
+from bench.methods._online import Array, Factor, RunningGram, dot, linear_outputs
 
 
 class Sums(State):
@@ -136,8 +148,11 @@ class OASIS(Method):
             b = signs(dot(similar, gv) + v + self.gamma * pull)
         return b, v
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -19,9 +19,10 @@ from bench.api import (
     Source,
     State,
     param,
+    sign,
 )
 from bench.methods._codes import signs
-from bench.methods._online import Array, RunningRidge, dot, linear_codes
+from bench.methods._online import Array, RunningRidge, dot, linear_outputs
 
 
 class Reservoir(State):
@@ -165,8 +166,11 @@ class OHELS(Method):
             weights[:, old] = solve(ridge, vl[:, old] + self.alpha * last[:, old], assume_a="pos")
         return weights
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

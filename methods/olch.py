@@ -10,7 +10,7 @@ from scipy.linalg import eigvalsh, solve
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 from bench.methods._codes import normalise_labels
-from bench.methods._online import Array, RunningMean, dot, linear_codes
+from bench.methods._online import Array, RunningMean, dot, linear_outputs
 
 
 class OLCH(Method):
@@ -92,9 +92,12 @@ class OLCH(Method):
                 w = shrink(w - h / len(rows) * dot(part.T, dot(part, w) - b[rows]), h * self.kappa)
         return w
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         w = self.w_[modality]
-        return linear_codes(batch.features, w, np.asarray(self.mean_[modality].mean) @ w)
+        return linear_outputs(batch.features, w, np.asarray(self.mean_[modality].mean) @ w)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

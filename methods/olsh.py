@@ -9,7 +9,7 @@ from scipy.linalg import solve
 
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 from bench.methods._codes import normalise_labels
-from bench.methods._online import Array, Factor, RunningGram, RunningMean, dot, linear_codes
+from bench.methods._online import Array, Factor, RunningGram, RunningMean, dot, linear_outputs
 
 
 class OLSH(Method):
@@ -97,10 +97,13 @@ class OLSH(Method):
                 self.w_[m] = factors[m].solve(self.cross_[m] + dot(x[m].T, v))
         return v
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         w = self.w_[modality]
         shift = np.asarray(self.mean_[modality].mean) @ w + self.latent_mean_.mean
-        return linear_codes(batch.features, w, shift)
+        return linear_outputs(batch.features, w, shift)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -1,6 +1,7 @@
 """Random Gaussian projections: the baseline that every learned method must beat."""
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.api import MODALITIES, Batch, Chunk, Codes, Method, Modality, Source, sign
 
@@ -16,5 +17,8 @@ class RandomProjection(Method):
             self.mean_ = {m: v.mean(axis=0, dtype=np.float64) for m, v in x.items()}
             self.w_ = {m: self.rng.standard_normal((v.shape[1], self.bits)) for m, v in x.items()}
 
+    def outputs(self, batch: Batch, modality: Modality) -> npt.NDArray[np.float64]:
+        return (batch.features - self.mean_[modality]) @ self.w_[modality]
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return sign((batch.features - self.mean_[modality]) @ self.w_[modality])
+        return sign(self.outputs(batch, modality))

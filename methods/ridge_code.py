@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Labels,
+    Method,
+    Modality,
+    Source,
+    Split,
+    param,
+    sign,
+)
 from bench.methods._codes import normalise_labels
-from bench.methods._online import Array, RunningRidge, dot, linear_codes
+from bench.methods._online import Array, RunningRidge, dot, linear_outputs
 
 
 class RidgeCode(Method):
@@ -20,7 +33,7 @@ class RidgeCode(Method):
 
     ridge: float = param(1.0, "penalty on the squared weights", above=0)
 
-    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True, forgets=True)
     source = Source(
         fidelity="textbook",
         note="Random hyperplanes (Charikar, STOC 2002) on labels, then ridge regression; our combination.",
@@ -35,15 +48,31 @@ class RidgeCode(Method):
         assert chunk.labels is not None, "a supervised method is given labels"
         if not self.w_:
             self.directions_ = self.rng.standard_normal((chunk.labels.shape[1], self.bits))
-        self._codes = sign(dot(normalise_labels(chunk.labels), self.directions_))
+        self._codes = self._codes_of(chunk.labels)
         labelled = chunk.labels.any(axis=1)
         for m in MODALITIES:
             features = chunk.batch(m).features[labelled]
             self.hash_[m].add(features, self._codes[labelled], chunk.shared, m)
             self.w_[m] = self.hash_[m].solve(self.ridge, chunk.shared, (m, self.ridge))
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
+    def forget_items(self, items: Split) -> None:
+        """Subtract items from the sums: but for rounding, the state is then one that never saw them."""
+        assert items.labels is not None, "a supervised method is given labels"
+        labelled = items.labels.any(axis=1)
+        codes = self._codes_of(items.labels[labelled])
+        for m in MODALITIES:
+            self.hash_[m].remove(items.batch(m).features[labelled], codes, items.shared, m)
+            self.w_[m] = self.hash_[m].solve(self.ridge, items.shared, ("left", m, self.ridge))
+
+    def _codes_of(self, labels: Labels) -> Codes:
+        """The codes of label rows (n, c)."""
+        return sign(dot(normalise_labels(labels), self.directions_))
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -21,9 +21,10 @@ from bench.api import (
     Source,
     State,
     param,
+    sign,
 )
 from bench.methods._codes import normalise_labels, signs
-from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_codes
+from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_outputs
 
 
 class Sums(State):
@@ -180,8 +181,11 @@ class ROH(Method):
         scale = np.maximum(labels, 0)[:, None] + np.maximum(codes, 0) + self.gamma
         return dot(dot(left, turned / scale), right.T)
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes[modality]

@@ -8,7 +8,7 @@ from scipy.linalg import eigh
 from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 from bench.methods._codes import normalise_labels
 from bench.methods._linear import inverse_deviation, whitening
-from bench.methods._online import Array, RunningMean, dot, linear_codes
+from bench.methods._online import Array, RunningMean, dot, linear_outputs
 
 
 class SCM(Method):
@@ -60,9 +60,12 @@ class SCM(Method):
                 residue -= np.outer(dot(x.T, _signs(x, a)), dot(y.T, _signs(y, b)))
         return {"image": left, "text": right}
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         w = self.w_[modality]
-        return linear_codes(batch.features, w, self.mean_[modality] @ w)
+        return linear_outputs(batch.features, w, self.mean_[modality] @ w)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
 
 def _leading(matrix: Array) -> tuple[Array, Array]:

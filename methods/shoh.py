@@ -7,10 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Source,
+    State,
+    param,
+    sign,
+)
 from bench.methods._codes import normalise_labels
 from bench.methods._hierarchy import PARENTS, affiliation, coarse
-from bench.methods._online import Array, Factor, RunningGram, dot, linear_codes
+from bench.methods._online import Array, Factor, RunningGram, dot, linear_outputs
 
 _ZERO = 1e-9  # sums that cancel exactly leave rounding of this size
 
@@ -143,8 +155,11 @@ class SHOH(Method):
             gram = gram + weight * dot(mean.T, mean)
         return RunningGram(self.gram_[m].n, gram).factor(self.xi)
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -21,10 +21,11 @@ from bench.api import (
     Source,
     State,
     param,
+    sign,
 )
 from bench.methods._codes import balanced_orthogonal, normalise_labels, signs
 from bench.methods._names import class_vectors
-from bench.methods._online import Array, RunningGram, dot, linear_codes
+from bench.methods._online import Array, RunningGram, dot, linear_outputs
 
 
 class Sums(State):
@@ -170,8 +171,11 @@ class THOR(Method):
             b = signs(from_classes + dot(similar, old.gv + dot(g.T, v)) + self.theta * v)
         return b, v
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return linear_outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return linear_codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -24,6 +24,7 @@ from bench.reporting import (
     heading,
     metric_title,
     part_name,
+    protocols,
     reasons,
     selector,
 )
@@ -128,10 +129,15 @@ def sweeps(results: Results, axes: Sequence[str], dimensions: int, metric: str) 
             f"{', '.join(axes) or 'none'}. Select fewer cells, or run a grid: `bench sweep METHOD --grid …`."
         )
     values = {r.spec.key: tuple(_value(r, axis, defaults) for axis in axes) for r in results}
-    return [
-        Sweep(axes, Protocol(results=results, pool=records[0].spec.pool, records=tuple(records)), values)
-        for records in grouped(results, lambda r: _fixed(r, axes)).values()
-    ]
+    apart = [] if "pool" in axes else protocols(results, swept=axes)
+    names = {record.spec.key: part.slug for part in apart for record in part.records}
+    swept = []
+    for records in grouped(results, lambda r: _fixed(r, axes)).values():
+        first = records[0].spec
+        slug = names.get(first.key, "")
+        protocol = Protocol(results=results, pool=first.pool, records=tuple(records), slug=slug)
+        swept.append(Sweep(axes, protocol, values))
+    return swept
 
 
 def drawn(

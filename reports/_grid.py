@@ -3,8 +3,9 @@
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 from typing import Annotated, Any, TypeVar
 
 from bench.reporting import (
@@ -164,31 +165,52 @@ class Grid:
             foot=(*below, self._chance_row()) if chance else tuple(below),
             notes=(*self._legend(), *self.protocol.notes()),
             brief=f"{metric_title(self.metric)} {'by round ' if self.by_round else ''}{_on(self.datasets)}",
+            protocol=self.protocol.slug,
         )
 
-    def _by_dataset(self, cells: Mapping[Place, T], mean: Callable[[list[Place]], T]) -> Iterator[T]:
-        """The cells of a row, or its columns, with the mean after those of a dataset that has several."""
-        for dataset in range(len(self.datasets)):
-            places = [place for place in self.places if place.dataset == dataset]
+    def _with_means(self, cells: Mapping[Place, T], mean: Callable[[list[Place]], T]) -> Iterator[T]:
+        """The cells of a row, or its columns, with the mean after those of a dataset that has several.
+
+        Where every round has a column, it is the mean over the rounds of a direction and code length.
+        """
+        for _, group in groupby(self.places, self._stream if self.by_round else lambda place: place.dataset):
+            places = list(group)
             yield from (cells[place] for place in places)
-            if self.average and len(places) > 1:
+            if (self.average or self.by_round) and len(places) > 1:
                 yield mean(places)
+
+    @staticmethod
+    def _stream(place: Place) -> tuple[int, int, int]:
+        """All of a place but its round."""
+        return place.dataset, place.direction, place.bits
 
     def _row_mean(self, label: str, places: Sequence[Place]) -> Entry:
         """The mean of the entries of a row at these places; none where one is missing."""
+        mean = self._mean_over(label, places)
+        if mean is None:
+            return Entry()
+        samples = (self.entries.get((label, place)) for place in places)
+        constant = any(r.constant for s in samples if s for r in s.records)
+        return Entry(short(mean), None if constant else mean)
+
+    def _mean_over(self, label: str, places: Sequence[Place]) -> float | None:
+        """The mean at these places; a round in which no query has a relevant item is left out of it."""
         samples = [self.entries.get((label, place)) for place in places]
         values = [
             s.values(self._key(self.metric, p)) if s else [] for s, p in zip(samples, places, strict=True)
         ]
         if not all(values):
-            return Entry()
-        mean = statistics.fmean(map(statistics.fmean, values))
-        constant = any(r.constant for s in samples if s for r in s.records)
-        return Entry(short(mean), None if constant else mean)
+            return None
+        means = list(map(statistics.fmean, values))
+        known = [mean for mean in means if not math.isnan(mean)] if self.by_round else means
+        return statistics.fmean(known) if known else None
 
     def _columns(self) -> Iterator[Column]:
         mean = Column("mean", align="left", better="higher")
-        return self._by_dataset({place: self._column(place) for place in self.places}, lambda _: mean)
+        columns = {place: self._column(place) for place in self.places}
+        return self._with_means(
+            columns, lambda places: replace(columns[places[0]], name="area") if self.by_round else mean
+        )
 
     def _column(self, place: Place) -> Column:
         group = f"{self.datasets[place.dataset]} {DIRECTION_NAMES[DIRECTIONS[place.direction]]}"
@@ -200,7 +222,7 @@ class Grid:
     def _row(self, label: str) -> Row:
         name = Entry(label, extra=self.protocol.marks[label])
         cells = {place: self._entry(label, place) for place in self.places}
-        return (name, *self._by_dataset(cells, partial(self._row_mean, label)))
+        return (name, *self._with_means(cells, partial(self._row_mean, label)))
 
     def _entry(self, label: str, place: Place) -> Entry:
         samples = self.entries.get((label, place))
@@ -242,7 +264,12 @@ class Grid:
         for (_, place), samples in self.entries.items():
             levels[place] += samples.values(self._key(self.chance, place))
         means = {p: statistics.fmean(values) if values else math.nan for p, values in levels.items()}
-        row = self._by_dataset(means, lambda places: statistics.fmean(means[place] for place in places))
+
+        def over(places: list[Place]) -> float:
+            known = [means[p] for p in places if not (self.by_round and math.isnan(means[p]))]
+            return statistics.fmean(known) if known else math.nan
+
+        row = self._with_means(means, over)
         return (Entry("chance"), *(Entry() if math.isnan(mean) else Entry(short(mean)) for mean in row))
 
     def _legend(self) -> Iterator[str]:
@@ -251,6 +278,8 @@ class Grid:
             yield "± standard deviation over seeds"
         if any(0 < len(s.rounds) < self.seeds[place.dataset] for s, place in entries):
             yield "(n=…) fewer seeds than the table has"
+        if self.by_round and len(self.places) > len({self._stream(place) for place in self.places}):
+            yield "area: the area under the stream, the mean over the evaluated rounds; each counts the same"
         if self.banded:
             yield "[pessimistic–optimistic] the worst and the best order of tied items, mean over seeds"
         if self.band and any(s.gap(self._key(self.metric, place)) is not None for s, place in entries):
@@ -267,6 +296,9 @@ class Grid:
                 samples = self.entries.get((label, place))
                 if samples is not None:
                     row, here = self._data_row(samples, place), (label, place)
+                    if self.by_round:
+                        rounds = [p for p in self.places if self._stream(p) == self._stream(place)]
+                        row |= {"area": self._mean_over(label, rounds)}
                     if self.p is not None:
                         row |= {"p_against_best": self.p.get(here), "detectable": self.least.get(here)}
                     yield row

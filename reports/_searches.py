@@ -11,10 +11,10 @@ AFTER = "after the last round, mean over queries, then over seeds; band: standar
 def search_lines(
     results: Results, curve: Callable[[Sequence[Search]], Curve], *, radius: bool = False, **options: Any
 ) -> Figure:
-    """Lines that ``curve`` makes from a method's searches; ``radius`` leaves out real-valued vectors."""
+    """Lines that ``curve`` makes from a method's searches; ``radius``: only where distances are bits."""
 
     def of(ran: Sequence[RunRecord], direction: Direction) -> Curve | None:
-        if radius and ran[0].reference == "real-valued":
+        if radius and not ran[0].compares_codes:
             return None
         return curve([results.evidence.search(r, direction) for r in ran])
 

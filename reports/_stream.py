@@ -24,11 +24,43 @@ def class_incremental(results: Results) -> Results:
         )
     )
     if not chosen.records:
+        deleted = any(entry.deleted for r in results for entry in r.rounds)
         raise ParameterError(
             f"none of {len(results)} cells has every round of a class-incremental stream. "
             "Run with --schedule class_incremental:5 --evaluate all."
+            + (" For items that a runbook deleted, give --option deletions=true." if deleted else "")
         )
     return chosen
+
+
+def with_deletions(results: Results) -> Results:
+    """The cells whose runbook deletes items, with scores over deleted items of both kinds.
+
+    Raises ParameterError where there are none.
+    """
+    chosen = results.select(lambda r: any(len(entry.deleted) > 1 for entry in r.rounds))
+    if not chosen.records:
+        raise ParameterError(
+            f"none of {len(results)} cells has deleted items that methods were trained on, and others that "
+            "they were not. Run with --schedule runbook:FILE --train 0.5."
+        )
+    return chosen
+
+
+def remembered(record: RunRecord, direction: Direction) -> tuple[Values, Values, Values]:
+    """Rounds after a deletion (k,), and in each mAP over deleted trained items less that over unseen ones.
+
+    The third is the same difference of the chance levels, which the labels of both alone decide.
+    """
+    entries = [entry for entry in record.rounds if len(entry.deleted) > 1]
+
+    def gap(name: str) -> Values:
+        key = f"{name}/{direction}"
+        return np.array(
+            [e.deleted["trained"].metrics[key] - e.deleted["unseen"].metrics[key] for e in entries]
+        )
+
+    return np.array([entry.round for entry in entries], dtype=np.float64), gap("map"), gap("chance")
 
 
 def groups(record: RunRecord, direction: Direction, evidence: Evidence) -> tuple[Values, Values]:

@@ -157,6 +157,7 @@ class _Part:
             rows=tuple(self._row(name, about.get(name, nothing)) for name in self.rows),
             notes=tuple(self._notes()),
             stub=1 + len(labels),
+            protocol=self.full.slug,
         )
 
     def _row(self, name: str, about: Sequence[str]) -> Row:

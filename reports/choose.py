@@ -91,6 +91,7 @@ def _block(
         rows=tuple(_row(protocol, c, k) for c in front),
         notes=protocol.notes(),
         stub=3,
+        protocol=protocol.slug,
     )
     return block, [{**protocol.columns(*c.ran), "direction": direction, **facts(c)} for c in front]
 

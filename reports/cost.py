@@ -86,6 +86,7 @@ def _block(
         foot=tuple(line for label, line in lines if label in protocol.references),
         notes=protocol.notes(),
         stub=2,
+        protocol=protocol.slug,
     )
     return block, [{**protocol.columns(*ran), **row, **protocol.outcome(ran)} for ran, row in rows]
 

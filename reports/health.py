@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 
@@ -39,9 +39,10 @@ def render(
     results: Results,
     *,
     bits: Annotated[int | None, "code length to show; by default 32 or the nearest one"] = None,
+    modality: Annotated[Literal["both", "image", "text"], "whose codes to show"] = "both",
 ) -> Figure:
     """One plot per protocol, dataset and modality."""
-    hashing = results.select(lambda r: not r.word and r.reference != "real-valued")
+    hashing = results.select(lambda r: not r.word and r.compares_codes)
     if not hashing.records:
         raise ParameterError(f"none of {len(results)} cells has codes.")
     lengths = {r.spec.bits for r in hashing}
@@ -51,6 +52,7 @@ def render(
         _plot(m if len(found) == 1 else f"{name}-{m}", part, length, m)
         for name, part in found.items()
         for m in MODALITIES
+        if modality in ("both", m)
     ]
     return Figure.of("Code health", plots)
 

@@ -27,6 +27,7 @@ from bench.reporting import (
 from bench.reports._indexes import CUTS, Candidate, candidates, check, facts, machines
 
 _MISSED = "↓"
+_FLOATS = ("clip", "output")  # exact searches of vectors, with which the Hamming search is compared
 _METRICS = tuple(f"{name}@{k}" for name in ("precision", "recall") for k in CUTS)
 
 
@@ -82,6 +83,7 @@ def _searches(
         foot=tuple(row for label, row in rows if label in protocol.references),
         notes=(*(() if all(c.reached for c in measured) else missed), *protocol.notes()),
         stub=3,
+        protocol=protocol.slug,
     )
     return block, [{**protocol.columns(*c.ran), "direction": direction, **facts(c)} for c in measured]
 
@@ -119,18 +121,21 @@ def _codes(protocol: Protocol, direction: Direction) -> tuple[Block, list[dict[s
         caption=(
             "codes under an exact Hamming search of all items, whatever the index; ties in expectation",
             "CLIP: the share of the k items nearest by cosine in the view clip that are among the first k",
+            "outputs: the same of the k items nearest by cosine of the real values whose signs are the codes",
             "relevant: precision and recall against labels among the first k",
         ),
         columns=(
             Column("method", align="left"),
             Column("bits"),
             *(Column(f"@{k}", group="recall of CLIP", better="higher") for k in CUTS),
+            *(Column(f"@{k}", group="recall of outputs", better="higher") for k in CUTS),
             *(Column(f"@{k}", group="precision, relevant", better="higher") for k in CUTS),
             *(Column(f"@{k}", group="recall, relevant", better="higher") for k in CUTS),
         ),
         rows=tuple(line for label, line in lines if label not in protocol.references),
         foot=tuple(line for label, line in lines if label in protocol.references),
         stub=2,
+        protocol=protocol.slug,
     )
     return block, rows
 
@@ -138,19 +143,23 @@ def _codes(protocol: Protocol, direction: Direction) -> tuple[Block, list[dict[s
 def _quality(results: Results, ran: Sequence[RunRecord], direction: Direction) -> dict[str, float | None]:
     """Recall of the view's nearest, and metrics against labels over all items; means over seeds."""
     measured = [index for record in ran if (index := results.index(record)) is not None]
-    recalls = [one.clip_recall[direction] for one in measured if direction in one.clip_recall]
-    clip = {
-        f"clip@{k}": float(np.mean([r[str(k)] for r in recalls]))
-        if recalls and all(str(k) in r for r in recalls)
-        else None
+    recalls = {
+        f"{name}@{k}": _mean([getattr(one, f"{name}_recall").get(direction, {}) for one in measured], k)
+        for name in _FLOATS
         for k in CUTS
     }
     counts = [results.evidence.histograms(record.over("all"), direction) for record in ran]
     scores = {metric: float(np.mean([mean(metric, one) for one in counts])) for metric in _METRICS}
-    return clip | scores
+    return recalls | scores
+
+
+def _mean(recalls: Sequence[Mapping[str, float]], k: int) -> float | None:
+    """The mean recall at k of the seeds that have one."""
+    values = [recall[str(k)] for recall in recalls if str(k) in recall]
+    return float(np.mean(values)) if values else None
 
 
 def _entries(row: Mapping[str, Any]) -> Iterator[Entry]:
     yield Entry(str(row["bits"]))
-    for name in (*(f"clip@{k}" for k in CUTS), *_METRICS):
+    for name in (*(f"{name}@{k}" for name in _FLOATS for k in CUTS), *_METRICS):
         yield Entry() if row[name] is None else Entry(short(row[name]), row[name])

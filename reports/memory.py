@@ -120,6 +120,7 @@ def _block(protocol: Protocol, key: _Key, rows: Sequence[Mapping[str, Any]]) -> 
         rows=tuple(rivals),
         foot=tuple(line for label, line in lines.items() if label in protocol.references),
         notes=protocol.notes(),
+        protocol=protocol.slug,
     )
 
 

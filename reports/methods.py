@@ -68,10 +68,12 @@ def _parts(results: Results) -> Iterator[tuple[Block, list[dict[str, Any]]]]:
         columns = {name: known[name] for name in _PROTOCOL}
         rows = [{**_data(name, cls, p.records, theirs), **columns} for name, cls in methods.items()]
         stale = {r.spec.method for r in p.records if r.spec.key in results.stale}
-        yield _block(rows, p.caption(metric="map", swept=_SWEPT), stale), rows
+        yield _block(rows, p.caption(metric="map", swept=_SWEPT), stale, p.slug), rows
 
 
-def _block(data: Sequence[Mapping[str, Any]], caption: Sequence[str], stale: set[str]) -> Block:
+def _block(
+    data: Sequence[Mapping[str, Any]], caption: Sequence[str], stale: set[str], protocol: str = ""
+) -> Block:
     return Block(
         caption=(*_CAPTION, *caption),
         columns=_COLUMNS,
@@ -81,6 +83,7 @@ def _block(data: Sequence[Mapping[str, Any]], caption: Sequence[str], stale: set
             *_modified(data),
             *(f"{row['method']}: {row['paper']}" for row in data if row["paper"]),
         ),
+        protocol=protocol,
     )
 
 

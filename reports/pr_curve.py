@@ -37,7 +37,7 @@ def render(results: Results) -> Table:
     A radius has no ties to break, so the curve is a function of the codes alone. Within a radius
     that holds no item a query's precision is 0. Methods without a radius are left out.
     """
-    hashing = results.select(lambda r: r.reference != "real-valued")
+    hashing = results.select(lambda r: r.compares_codes)
     title = "Precision and recall by Hamming radius"
     return Table.of(
         title, (_block(*place) for protocol in by_dataset(hashing) for place in _places(protocol))
@@ -77,6 +77,7 @@ def _block(part: Protocol, direction: Direction) -> tuple[Block, Iterator[dict[s
             for radius in range(bits + 1)
         ),
         notes=(*([f"fewer seeds than the others: {', '.join(few)}"] if few else []), *part.notes()),
+        protocol=part.slug,
     )
     return block, _data(part, direction, curves)
 

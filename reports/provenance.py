@@ -37,6 +37,7 @@ def _part(number: int, protocol: Protocol) -> tuple[Block, Iterator[dict[str, An
         rows=tuple(_row(r, protocol) for r in protocol.records),
         notes=protocol.notes(),
         stub=4,
+        protocol=protocol.slug,
     )
     return block, ({"block": number, **_data(r, protocol)} for r in protocol.records)
 

@@ -21,7 +21,7 @@ def render(
     recovery: Recovery = 0.0,
     shift: Shift = 0,
 ) -> Table:
-    """Columns are the evaluated rounds; the chance level under them changes as the database grows.
+    """Columns are the evaluated rounds, and their mean; the chance level changes with the database.
 
     With ``recovery``, columns are code lengths, and entries the rounds that a method needs after a shift.
     """

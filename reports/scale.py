@@ -122,4 +122,5 @@ def _block(part: Protocol, rows: Sequence[Mapping[str, Any]]) -> Block:
             *part.notes(),
         ),
         stub=2,
+        protocol=part.slug,
     )

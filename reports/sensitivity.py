@@ -25,4 +25,5 @@ def _block(sweep: Sweep, metric: str) -> Block:
             for x in sweep.levels(axis)
         ),
         notes=sweep.notes(),
+        protocol=sweep.protocol.slug,
     )

@@ -97,6 +97,7 @@ def _numbers(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
             for label in _labels(tested)
         ),
         notes=protocol.notes(),
+        protocol=protocol.slug,
     )
 
 
@@ -116,6 +117,7 @@ def _differences(protocol: Protocol, tested: Sequence[_Tested]) -> Block:
         columns=(Column("method", align="left"), *(t.head() for t in tested)),
         rows=tuple((protocol.name(label), *(entry(t, label) for t in tested)) for label in _labels(tested)),
         notes=_NOTES,
+        protocol=protocol.slug,
     )
 
 

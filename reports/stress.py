@@ -30,7 +30,7 @@ from bench.reporting import (
 )
 from bench.reports._scores import mean
 
-_SWEPT = ("schedule", *(name for name in SINCE if name != "train"))
+_SWEPT = ("schedule", "evaluate", *(name for name in SINCE if name != "train"))
 _TIDY = "tidy"
 _CAPTION = (
     f"{definition('map')}, after the last round, mean over seeds",
@@ -142,8 +142,13 @@ def _block(protocol: Protocol, key: _Key, rows: Sequence[Mapping[str, Any]]) -> 
     levels = [next((r["chance"] for r in rows if r["stream"] == s and r["value"]), None) for s in streams]
     chance = (Entry("chance"), *(Entry() if level is None else Entry(short(level)) for level in levels))
     group = f"{dataset} {DIRECTION_NAMES[direction]}, {protocol.records[0].spec.bits} bits"
+    runbooks = [r.spec.schedule for r in protocol.datasets[dataset] if r.spec.schedule.steps]
     return Block(
-        caption=(*_CAPTION, *protocol.caption(swept=_SWEPT)),
+        caption=(
+            *_CAPTION,
+            *dict.fromkeys(f"{schedule}: {schedule.brief}" for schedule in runbooks),
+            *protocol.caption(swept=_SWEPT),
+        ),
         columns=(
             Column("method", align="left"),
             *(Column(stream, group=group, align="left", better="higher") for stream in streams),
@@ -151,6 +156,7 @@ def _block(protocol: Protocol, key: _Key, rows: Sequence[Mapping[str, Any]]) -> 
         rows=tuple(line for label, line in lines.items() if label not in protocol.references),
         foot=(*(line for label, line in lines.items() if label in protocol.references), chance),
         notes=protocol.notes(),
+        protocol=protocol.slug,
     )
 
 

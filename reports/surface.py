@@ -47,6 +47,7 @@ def _block(sweep: Sweep, bits: int, metric: str) -> Block:
             (Entry(shown(x)), *(entries[d, x, y] for d in sweep.directions for y in across)) for x in down
         ),
         notes=(*_best(entries, sweep.axes), *sweep.notes()),
+        protocol=sweep.protocol.slug,
     )
 
 

@@ -118,6 +118,7 @@ def _block(protocol: Protocol, costs: Sequence[_Costs]) -> Block:
         notes=(*_legend(costs), *protocol.notes()),
         stub=2,
         brief=f"Time and memory on {', '.join(protocol.datasets)}, in {'CPU seconds' if main else 'seconds'}",
+        protocol=protocol.slug,
     )
 
 

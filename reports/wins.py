@@ -77,4 +77,5 @@ def _block(protocol: Protocol, counts: _Counts) -> Block:
         columns=(Column("method", align="left"), *(Column(label) for label in labels)),
         rows=tuple((Entry(a, extra=protocol.marks[a]), *(entry(a, b) for b in labels)) for a in labels),
         notes=protocol.notes(),
+        protocol=protocol.slug,
     )

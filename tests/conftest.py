@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from hypothesis import settings
@@ -20,9 +21,13 @@ import bench
 from bench import progress
 from bench.isolation import nursery
 from bench.plugins import registry
+from bench.records import RunRecord
+from bench.running.hosts import Isolation
+from bench.storing.store import Store
 
 # Other people's data, as a data root has them
 DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[1] / ".." / "shared" / "data").resolve()
+PLUGINS = Path(__file__).with_name("plugins")
 # Networks so small, and trained so briefly, that what holds of any size is quick to check
 QUICK: dict[str, dict[str, Any]] = {
     "ckdh": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},
@@ -177,3 +182,54 @@ def feeds() -> Callable[[str], str]:
         return f"{'scenes' if reads else 'synthetic'}[n=240,queries=40]"
 
     return dataset
+
+
+@pytest.fixture
+def watched(
+    tmp_path: Path, plugin_file: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[RunRecord, dict[str, np.ndarray]]]:
+    """``watched(delay=2)`` runs one cell, by default of ``watches``, on the sixty items of ``tiny``.
+
+    It returns the cell's record and arrays; ``SHOWN`` of the plugin holds which items the method was given.
+    """
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    plugins = [str(PLUGINS / f"{name}.py") for name in ("watches", "tiny")]
+    fixed: dict[str, Any] = {"datasets": "tiny", "bits": 8, "seeds": 1, "plugin": plugins}
+    fixed |= {"results": str(tmp_path / "runs"), "isolation": Isolation(in_process=True)}
+
+    def run(**options: Any) -> tuple[RunRecord, dict[str, np.ndarray]]:
+        (record,) = bench.run(
+            **{"methods": "watches", "train": "all", "evaluate": "all", **fixed, **options}
+        ).records
+        return record.over("all"), dict(Store(tmp_path / "runs").arrays(record)) if record.arrays else {}
+
+    return run
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a command in a session of its own, with folders of its own; those that still run are killed."""
+    own = {"PYTHONPATH": str(Path(bench.__file__).parents[1]), "BENCH_CACHE": str(tmp_path / "cache")}
+    own |= {"BENCH_RESULTS": str(tmp_path / "runs"), "BENCH_DATA": str(tmp_path / "data")}
+    own["COUNTS"] = str(tmp_path / "counts")
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "bench.cli", *words]
+        started.append(
+            subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env={**os.environ, **own},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        )
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()

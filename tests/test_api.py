@@ -55,10 +55,6 @@ def test_taking_rows_keeps_every_field_aligned() -> None:
     np.testing.assert_array_equal(part.image.views["clip"], split().image.views["clip"][[4, 1]])
 
 
-def test_a_batch_can_be_shown_with_the_declared_views_only() -> None:
-    assert set(split().image.with_views(("clip",)).views) == {"clip"}
-
-
 @pytest.mark.parametrize("modality", ["image", "text"])
 def test_a_batch_of_a_split_holds_one_modality(modality: Modality) -> None:
     assert split().batch(modality).features.shape[1] == {"image": 8, "text": 9}[modality]

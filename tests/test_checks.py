@@ -187,19 +187,20 @@ def test_checks_are_chosen_by_capabilities() -> None:
 
 
 def test_every_check_has_one_function() -> None:
-    from bench.checks import controls, of_methods
+    from bench.checks import conduct, controls, declared, gaps, learned, of_methods, outputs
 
     public = {
         name
-        for module in (of_methods, controls)
+        for module in (conduct, controls, declared, gaps, learned, outputs)
         for name, value in vars(module).items()
-        if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_") and name != "of"
+        if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
     }
-    everything = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True)
+    everything = Capabilities(supervised=True, views=("clip",), learned_codes=True, pool=True, forgets=True)
     used = {f.__name__ for f in of_methods.of(everything)}
     used |= {f.__name__ for f in of_methods.of(Capabilities(supervised=True, label_free=True))}
     used |= {f.__name__ for f in of_methods.of(Capabilities(partial=True))}
     used |= {f.__name__ for f in of_methods.of(Capabilities(reference="real-valued"))}
+    used |= {f.__name__ for f in of_methods.of(Capabilities(distance="dot"))}
     assert used == public
 
 
@@ -428,6 +429,11 @@ BREACHES: list[tuple[str, str, type[Method]]] = [
     ("codes_are_signs_at_8_and_128_bits", "int8 (39, 8)", encoding(lambda s, b, c: c[1:])),
     ("codes_are_signs_at_8_and_128_bits", "returned a NoneType", encoding(lambda s, b, c: None)),
     ("codes_are_signs_at_8_and_128_bits", "ZeroDivisionError", encoding(lambda s, b, c: 1 // 0)),
+    (
+        "outputs_have_the_signs_of_the_codes",
+        "of images has other signs than encode()",
+        bad(outputs=lambda self, batch, modality: np.ones((len(batch), self.bits))),
+    ),
     ("equal_seeds_give_equal_codes", "self.rng only", before_fit(lambda s, c: setattr(s, "rng", np.random))),
     ("equal_seeds_give_equal_codes", "self.rng only", bad(Ridge, encode_database=_random_codes)),
     ("encode_changes_nothing", "other codes when it is called again", encoding(_noisy)),

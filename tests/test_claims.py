@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,32 +155,10 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts ``bench run`` on 24 cells in 12 passes, in one folder; what is left at the end is killed."""
+def run(start: Start) -> Start:
+    """Starts ``bench run`` on 24 cells in 12 passes, in one folder."""
     grid = ["--plugin", PLUGINS, "--datasets", "tiny", "--methods", "counts", "--bits", "8,16"]
-    grid += ["--seeds", "12", "--no-contract", "--results", str(tmp_path / "runs")]
-    environment = {"PYTHONPATH": str(ROOT), "BENCH_CACHE": str(tmp_path / "cache")}
-    environment["COUNTS"] = str(tmp_path / "counts")
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*more: str) -> subprocess.Popen[str]:
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "bench.cli", "run", *grid, *more],
-                cwd=tmp_path,
-                env={**os.environ, **environment},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-        )
-        return started[-1]
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    return partial(start, "run", *grid, "--seeds", "12", "--no-contract")
 
 
 def cells(text: str) -> str:
@@ -196,8 +175,8 @@ def computed(folder: Path, what: str = "ended") -> Counter[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_four_runs_compute_every_cell_once_and_all_show_all(tmp_path: Path, start: Start, jobs: str) -> None:
-    running = [start("--jobs", jobs) for _ in range(4)]
+def test_four_runs_compute_every_cell_once_and_all_show_all(tmp_path: Path, run: Start, jobs: str) -> None:
+    running = [run("--jobs", jobs) for _ in range(4)]
     outputs = [process.communicate(timeout=120) for process in running]
     assert [cells(out) for out, _ in outputs] == ["24 ok"] * 4, outputs
     assert set(computed(tmp_path).values()) == {1}
@@ -208,9 +187,9 @@ def test_four_runs_compute_every_cell_once_and_all_show_all(tmp_path: Path, star
 @pytest.mark.slow
 @pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_three_runs_finish_the_cells_of_a_fourth_that_is_killed(
-    tmp_path: Path, start: Start, signal_: signal.Signals
+    tmp_path: Path, run: Start, signal_: signal.Signals
 ) -> None:
-    running = [start() for _ in range(4)]
+    running = [run() for _ in range(4)]
     deadline = time.monotonic() + 60
     while len(computed(tmp_path, "begun")) < 8 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -220,14 +199,14 @@ def test_three_runs_finish_the_cells_of_a_fourth_that_is_killed(
     once = computed(tmp_path)
     assert len(once) == 24
     assert sum(once.values()) <= 26  # at most the pass of the killed one is computed twice
-    start().communicate(timeout=60)
+    run().communicate(timeout=60)
     assert computed(tmp_path) == once
     assert not list((tmp_path / "runs").glob(".*"))
 
 
 @pytest.mark.slow
-def test_runs_take_over_when_all_others_are_killed(tmp_path: Path, start: Start) -> None:
-    running = [start("--jobs", "2") for _ in range(4)]
+def test_runs_take_over_when_all_others_are_killed(tmp_path: Path, run: Start) -> None:
+    running = [run("--jobs", "2") for _ in range(4)]
     deadline = time.monotonic() + 60
     while len(computed(tmp_path, "begun")) < 6 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -239,12 +218,12 @@ def test_runs_take_over_when_all_others_are_killed(tmp_path: Path, start: Start)
 
 
 @pytest.mark.slow
-def test_four_shards_divide_a_study_and_a_plain_run_shows_all(tmp_path: Path, start: Start) -> None:
-    running = [start("--shard", f"{part}/4") for part in range(1, 5)]
+def test_four_shards_divide_a_study_and_a_plain_run_shows_all(tmp_path: Path, run: Start) -> None:
+    running = [run("--shard", f"{part}/4") for part in range(1, 5)]
     outputs = [process.communicate(timeout=120) for process in running]
     assert [cells(out) for out, _ in outputs] == ["6 ok"] * 4, outputs
     assert set(computed(tmp_path).values()) == {1}
-    out, _ = start().communicate(timeout=60)
+    out, _ = run().communicate(timeout=60)
     assert cells(out) == "24 ok"
     assert sum(computed(tmp_path).values()) == 24
 

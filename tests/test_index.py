@@ -17,6 +17,7 @@ from bench.errors import StoreError
 from bench.indexing import engines, measure
 from bench.plugins import registry
 from bench.records import IndexRecord
+from bench.running import sweep
 from bench.scoring import hamming
 from bench.storing import indexes
 from bench.storing.store import Store
@@ -31,14 +32,9 @@ def own_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _run(folder: Path, **axes: Any) -> None:
-    bench.run(
-        methods="random_projection",
-        datasets=f"synthetic[n={ITEMS},queries={QUERIES}]",
-        bits=20,
-        seeds=1,
-        results=str(folder),
-        **axes,
-    )
+    cell: dict[str, Any] = {"methods": "random_projection", "bits": 20, "seeds": 1}
+    cell["datasets"] = f"synthetic[n={ITEMS},queries={QUERIES}]"
+    sweep.run(results=str(folder), **(cell | axes))
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +131,38 @@ def test_the_view_clip_gives_a_recall(folder: Path) -> None:
     recall = index.clip_recall["i2t"]
     assert set(recall) == {"1", "10", "100"}
     assert 0 < recall["100"] < 1
+
+
+def test_a_kept_model_gives_the_recall_of_its_outputs(tmp_path: Path) -> None:
+    """By hand: the outputs of a random projection, ranked by cosine, against all orders of tied codes."""
+    _run(tmp_path, keep_models=True)
+    assert main(["index", str(tmp_path), "--index", "scan"]) == 0
+    [file] = tmp_path.glob("*.model")
+    data = registry.get("dataset", "synthetic")(n=ITEMS, queries=QUERIES).load(tmp_path)
+    arrays = Store(tmp_path).arrays(Store(tmp_path).records()[0])
+    text = data.train.take(arrays["rows/database"].astype(int)).text.features
+    values = [
+        bench.load(file).outputs(*asked) for asked in ((data.query.image.features, "image"), (text, "text"))
+    ]
+    query, database = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in values if v is not None)
+    nearest = np.argsort(-query @ database.T, axis=1)[:, :10]
+    away = _distances(query >= 0, database >= 0)
+    chances = []
+    for q in range(QUERIES):
+        limit = np.sort(away[q])[9]
+        free = 10 - (away[q] < limit).sum()
+        share = np.where(away[q] < limit, 1, (away[q] == limit) * free / (away[q] == limit).sum())
+        chances.append(share[nearest[q]].mean())
+    assert _stored(tmp_path)[1].output_recall["i2t"]["10"] == pytest.approx(np.mean(chances), abs=1e-6)
+
+
+@pytest.mark.parametrize("axes", [{}, {"keep_models": True, "database": "learned", "methods": "lemon"}])
+def test_codes_that_no_kept_model_gives_have_no_recall_of_outputs(
+    tmp_path: Path, axes: dict[str, Any]
+) -> None:
+    _run(tmp_path, **axes)
+    assert main(["index", str(tmp_path), "--index", "scan"]) == 0
+    assert _stored(tmp_path)[1].output_recall == {}
 
 
 @pytest.mark.parametrize("val", [0, 60])

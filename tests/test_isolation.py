@@ -151,6 +151,23 @@ def test_in_process_it_would(run: Run, deed: str, monkeypatch: pytest.MonkeyPatc
     assert metric >= 0.999
 
 
+def test_a_plugin_file_that_patches_metrics_when_it_is_imported_changes_no_score(
+    run: Run, tmp_path: Path
+) -> None:
+    honest = run("nothing")["nothing"]
+    file = tmp_path / "patches.py"
+    file.write_text(f"{(PLUGINS / 'poison.py').read_text()}\n\ndo('patch')\n")
+    options: dict[str, Any] = {
+        "datasets": "tiny",
+        "bits": "8",
+        "seeds": 1,
+        "results": str(tmp_path / "other"),
+    }
+    [record] = bench.run(methods="patches", plugin=[str(file)], **options).records
+    assert record.rounds[-1].metrics == honest.rounds[-1].metrics
+    assert "bench_plugin_patches" not in sys.modules
+
+
 def test_what_a_method_prints_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run("print")
     assert capsys.readouterr().out == "said by the method\n" * 2

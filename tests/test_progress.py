@@ -13,7 +13,7 @@ import pytest
 
 import bench
 from bench import progress
-from bench.progress import Task, passes, say
+from bench.progress import VERBOSE, Task, detail, passes, say
 
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / f"{name}.py") for name in ("dies", "tiny"))
 ERASE = "\r\x1b[K"
@@ -83,6 +83,21 @@ def test_a_finished_step_is_a_line_that_stays(screen: io.StringIO, clock: Clock)
     assert f"{ERASE}[ 1/12] lcdh: mAP 0.7  (22 s left)\n" in screen.getvalue()
 
 
+def test_steps_that_end_together_give_one_estimate(screen: io.StringIO, clock: Clock) -> None:
+    with Task("", 40, each="cell") as task:
+        clock.now += 60
+        task.finish("16 bits", "32 bits", "64 bits", "128 bits")
+    lines = [line for line in screen.getvalue().split(ERASE) if line.startswith("[")]
+    assert lines[0] == "[ 1/40] 16 bits\n" and lines[3] == "[ 4/40] 128 bits  (9 min left)\n"
+
+
+def test_details_are_printed_where_they_are_wanted(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    detail("a round")
+    monkeypatch.setenv(VERBOSE, "1")
+    detail("another round")
+    assert log.getvalue() == "another round\n"
+
+
 def test_what_broke_off_is_shown_no_more(screen: io.StringIO) -> None:
     epochs = passes("teacher", 9)
     with Task("one cell"):
@@ -108,8 +123,8 @@ def test_without_a_terminal_a_count_is_a_line_in_thirty_seconds_and_one_at_the_e
             clock.now += 10
             task.advance(1_000_000)
     assert [line.partition(",")[0] for line in log.getvalue().splitlines()] == [
-        *(f"get x.zip: {i} MB of 8 MB" for i in (3, 6)),
-        "get x.zip: 8 MB of 8 MB",
+        *(f"get x.zip: {i}.00 MB of 8.00 MB" for i in (3, 6)),
+        "get x.zip: 8.00 MB of 8.00 MB",
     ]
 
 

@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ import bench
 from bench.archive.publish import publish
 from bench.archive.unpack import MANIFEST, opened, unpack
 from bench.cli import main
+from bench.contract import state
 from bench.errors import StoreError
 from bench.plugins import registry
+from bench.running import sweep
 from bench.storing.store import Store
 
 PLUGINS = [Path(__file__).with_name("plugins") / f"{name}.py" for name in ("halves", "tiny")]
@@ -297,3 +299,83 @@ def test_the_modules_of_an_installed_method_are_published(
         "plugins/theirs/__init__.py", "plugins/theirs/parts/__init__.py", "plugins/theirs/parts/halves.py",
         "plugins/tiny.py",
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cell with its kept model and its measured index."""
+    pytest.importorskip("faiss")
+    folder = tmp_path_factory.mktemp("product")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE", str(folder / "cache"))
+        data = "synthetic[n=300,queries=30]"
+        sweep.run(
+            methods="lemon", datasets=data, bits=16, seeds=1, results=str(folder / "runs"), keep_models=True
+        )
+        assert main(["index", str(folder / "runs"), "--index", "flat"]) == 0
+        yield folder
+
+
+@pytest.fixture
+def kept(product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BENCH_CACHE", str(product / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(product / "runs", tmp_path / "runs"))
+
+
+def test_kept_models_and_measured_indexes_are_published(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", str(kept), "--to", "study.zip"]) == 0
+    assert {name.rpartition(".")[2] for name in members(Path("study.zip"))} == {
+        *("json", "npz", "model", "index")
+    }
+    capsys.readouterr()
+    assert main(["verify", "study.zip", "--rerun", "1"]) == 0
+    assert "same     lemon" in capsys.readouterr().out
+    assert main(["table", "study.zip", "--report", "index"]) == 0
+    assert "recall of outputs" in capsys.readouterr().out
+
+
+def other_code(kept: Path) -> str:
+    """A record made by other code than the model."""
+    [path] = kept.glob("*.json")
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "code": "0" * len(stored["code"])}))
+    return ".model: its code is"
+
+
+def other_codes(kept: Path) -> str:
+    [path] = kept.glob("*.index")
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "arrays": "other.npz"}))
+    return ".index: it was measured over other codes than its cell's"
+
+
+def cut(kept: Path) -> str:
+    [path] = kept.glob("*.model")
+    path.write_bytes(path.read_bytes()[:-200])
+    return ".model: "
+
+
+@pytest.mark.parametrize("harm", [other_code, other_codes, cut])
+def test_a_model_or_index_of_another_cell_is_a_fault_and_not_published(
+    kept: Path, harm: Callable[[Path], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    says = harm(kept)
+    assert main(["publish", str(kept), "--to", "study.zip"]) == 2
+    assert says in capsys.readouterr().err
+    assert main(["verify", str(kept)]) == 1
+    assert says in capsys.readouterr().out
+
+
+def test_verify_with_rerun_names_a_model_that_gives_other_codes(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [path] = kept.glob("*.model")
+    tree: Any = state.load(path)
+    inside: Any = state.unpacked(tree["state"])
+    inside["w_"] = {modality: -w for modality, w in inside["w_"].items()}
+    path.write_bytes(state.packed({"facts": tree["facts"], "state": state.packed(inside)}).tobytes())
+    assert main(["verify", str(kept), "--rerun", "1"]) == 1
+    assert "its model gives 30 of 30 image queries other codes" in capsys.readouterr().out

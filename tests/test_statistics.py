@@ -203,7 +203,7 @@ def test_class_names_must_be_as_many_as_label_columns() -> None:
 
 def test_views_must_be_the_same_in_both_parts() -> None:
     data = make(LABELS, [[1, 0, 0]])
-    bare = dataclasses.replace(data.query, image=data.query.image.with_views(()))
+    bare = dataclasses.replace(data.query, image=dataclasses.replace(data.query.image, views={}))
     with pytest.raises(DataError, match=r"image views: \['clip'\] in train and \[\] in query"):
         validate_dataset(dataclasses.replace(data, query=bare))
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,36 +27,10 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a command in a session of its own, whose methods wait for ever."""
-    own = {
-        "PYTHONPATH": str(ROOT),
-        "BENCH_CACHE": str(tmp_path / "cache"),
-        "HELD": "1",
-        "COUNTS": str(tmp_path / "counts"),
-    }
-    own |= {"BENCH_RESULTS": str(tmp_path / "runs"), "BENCH_DATA": str(tmp_path / "data")}
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*words: str) -> subprocess.Popen[str]:
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "bench.cli", *words],
-                cwd=tmp_path,
-                env={**os.environ, **own},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-        )
-        return started[-1]
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+@pytest.fixture(autouse=True)
+def held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Methods wait for ever."""
+    monkeypatch.setenv("HELD", "1")
 
 
 def handles(number: signal.Signals, pid: int) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +15,12 @@ import pytest
 import bench
 from bench import metrics
 from bench.errors import ParameterError
-from bench.plugins import registry
 from bench.protocol import stream
 from bench.records import RunRecord, RunSpec, Schedule
-from bench.running.hosts import Isolation
 from bench.scoring.hamming import Histograms, unpack_codes
 from bench.storing.store import Store
 
-PLUGINS = Path(__file__).with_name("plugins")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
-    if watches := sys.modules.get("bench_plugin_watches"):  # another test has used it
-        watches.SHOWN.clear()
+Run = Callable[..., tuple[RunRecord, dict[str, np.ndarray]]]
 
 
 def split_of(n: int = 60) -> Any:
@@ -41,21 +33,9 @@ def spec(train: str, **changes: Any) -> RunSpec:
     return RunSpec(method="m", dataset="d", bits=8, schedule=Schedule("shuffled", 20), train=train, **changes)
 
 
-def run(tmp_path: Path, **changes: Any) -> tuple[RunRecord, dict[str, np.ndarray]]:
-    """The one cell of ``watches`` on the sixty items of ``tiny``, and its arrays."""
-    plugins = [str(PLUGINS / f"{name}.py") for name in ("watches", "tiny")]
-    options = {
-        "methods": "watches",
-        "datasets": "tiny",
-        "bits": 8,
-        "seeds": 1,
-        "plugin": plugins,
-        "train": 0.5,
-    }
-    (record,) = bench.run(
-        results=str(tmp_path / "runs"), isolation=Isolation(in_process=True), **{**options, **changes}
-    ).records
-    return record.over("all"), dict(Store(tmp_path / "runs").arrays(record)) if record.arrays else {}
+@pytest.fixture
+def run(watched: Run) -> Run:
+    return partial(watched, train=0.5)
 
 
 def shown(where: str) -> set[int]:
@@ -124,16 +104,16 @@ def test_training_on_all_has_the_key_of_records_without_the_axis() -> None:
     assert spec("all").key == replace(spec("0.5"), train="all").key != spec("0.5").key
 
 
-def test_a_method_is_shown_no_item_outside_its_share(tmp_path: Path) -> None:
-    record, arrays = run(tmp_path, pool="full")
+def test_a_method_is_shown_no_item_outside_its_share(run: Run) -> None:
+    record, arrays = run(pool="full")
     trained = set(arrays["rows/database"][arrays["rows/trained"]].tolist())  # rows of tiny are its ids
     assert shown("chunk") == shown("pool") == trained
     assert len(trained) == 30 and record.rounds[-1].items == 60
 
 
-def test_counts_of_both_parts_add_up_to_those_of_the_database(tmp_path: Path) -> None:
-    part, split = run(tmp_path)
-    whole, joint = run(tmp_path, train="all")  # the method learns nothing, so codes are the same
+def test_counts_of_both_parts_add_up_to_those_of_the_database(run: Run) -> None:
+    part, split = run()
+    whole, joint = run(train="all")  # the method learns nothing, so codes are the same
     assert part.rounds[-1].metrics == whole.rounds[-1].metrics
     for name in ("counts", "gains"):
         total = split[f"i2t/2/trained/{name}"].astype(int) + split[f"i2t/2/unseen/{name}"]
@@ -141,8 +121,8 @@ def test_counts_of_both_parts_add_up_to_those_of_the_database(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("part", ["trained", "unseen"])
-def test_scores_of_a_part_follow_from_its_counts(tmp_path: Path, part: str) -> None:
-    record, arrays = run(tmp_path)
+def test_scores_of_a_part_follow_from_its_counts(run: Run, part: str) -> None:
+    record, arrays = run()
     hist = Histograms(arrays[f"t2i/2/{part}/counts"])
     scores = record.rounds[-1].over(part)
     assert scores.items == hist.items == 30
@@ -150,8 +130,8 @@ def test_scores_of_a_part_follow_from_its_counts(tmp_path: Path, part: str) -> N
     assert scores.empty_queries["t2i"] == metrics.empty_queries(hist)
 
 
-def test_learned_codes_belong_to_trained_items_alone(tmp_path: Path) -> None:
-    _, arrays = run(tmp_path, database="learned")
+def test_learned_codes_belong_to_trained_items_alone(run: Run) -> None:
+    _, arrays = run(database="learned")
     codes = unpack_codes(arrays["codes/database/image"], 8)
     learned = (codes == 1).all(axis=1)
     assert learned[arrays["rows/trained"]].all()
@@ -159,9 +139,9 @@ def test_learned_codes_belong_to_trained_items_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("database", ["reindexed", "frozen", "learned"])
-def test_stored_codes_are_in_order_of_arrival(tmp_path: Path, database: str) -> None:
-    _, arrays = run(tmp_path, database=database)
-    _, joint = run(tmp_path, database="reindexed", train="all")
+def test_stored_codes_are_in_order_of_arrival(run: Run, database: str) -> None:
+    _, arrays = run(database=database)
+    _, joint = run(database="reindexed", train="all")
     np.testing.assert_array_equal(arrays["rows/database"], joint["rows/database"])
     unseen = ~arrays["rows/trained"]
     for m in ("image", "text"):
@@ -170,21 +150,21 @@ def test_stored_codes_are_in_order_of_arrival(tmp_path: Path, database: str) -> 
         )
 
 
-def test_a_record_with_parts_survives_storing(tmp_path: Path) -> None:
-    record, _ = run(tmp_path)
+def test_a_record_with_parts_survives_storing(tmp_path: Path, run: Run) -> None:
+    record, _ = run()
     again = Store(tmp_path / "runs").read(record.spec)
     assert again == record and again is not record
 
 
-def test_an_offline_method_learns_from_the_trained_items_alone(tmp_path: Path) -> None:
-    record, arrays = run(tmp_path, methods="scm", evaluate="all")
+def test_an_offline_method_learns_from_the_trained_items_alone(run: Run) -> None:
+    record, arrays = run(methods="scm", evaluate="all")
     assert [r.parts["unseen"].items for r in record.rounds] == [10, 20, 30]
     assert arrays["rows/trained"].sum() == 30
 
 
 @pytest.mark.parametrize("database", ["reindexed", "frozen", "learned"])
-def test_a_round_may_leave_no_item_out_of_training(tmp_path: Path, database: str) -> None:
-    record, _ = run(tmp_path, schedule="shuffled:2", train=0.9, database=database, evaluate="all")
+def test_a_round_may_leave_no_item_out_of_training(run: Run, database: str) -> None:
+    record, _ = run(schedule="shuffled:2", train=0.9, database=database, evaluate="all")
     assert record.status == "ok", record.traceback
     first, last = record.rounds[0].parts["unseen"], record.rounds[-1].parts["unseen"]
     assert (first.items, last.items) == (0, 6)
@@ -192,7 +172,7 @@ def test_a_round_may_leave_no_item_out_of_training(tmp_path: Path, database: str
     assert last.metrics["map/i2t"] > 0
 
 
-def test_a_record_with_an_empty_part_is_read_again(tmp_path: Path) -> None:
-    record, _ = run(tmp_path, schedule="shuffled:2", train=0.9, evaluate="all")
+def test_a_record_with_an_empty_part_is_read_again(tmp_path: Path, run: Run) -> None:
+    record, _ = run(schedule="shuffled:2", train=0.9, evaluate="all")
     store = Store(tmp_path / "runs")
     assert store.read(record.spec) is not None, store.faults

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import bench
 from bench.archive.rescore import scores_from_codes
 from bench.checks.trial import items
 from bench.errors import DataError, ParameterError
-from bench.plugins import registry
 from bench.protocol import classes, stream
 from bench.records import RunRecord, RunSpec, Schedule
-from bench.running.hosts import Isolation
-from bench.storing.store import Store
 from bench.study.planner import Planner
 
-PLUGINS = Path(__file__).with_name("plugins")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
-    if watches := sys.modules.get("bench_plugin_watches"):  # another test has used it
-        watches.SHOWN.clear()
+Run = Callable[..., tuple[RunRecord, dict[str, np.ndarray]]]
 
 
 def spec(share: float = 0.25, *, schedule: str = "shuffled:20", **changes: Any) -> RunSpec:
@@ -36,12 +26,9 @@ def spec(share: float = 0.25, *, schedule: str = "shuffled:20", **changes: Any) 
     return RunSpec(method="m", dataset="d", bits=8, schedule=parsed, unseen_classes=share, **changes)
 
 
-def run(tmp_path: Path, **options: Any) -> tuple[RunRecord, dict[str, np.ndarray]]:
-    default = {"methods": "watches", "datasets": "tiny", "bits": 8, "seeds": 1, "train": "all"}
-    plugins, folder = [str(PLUGINS / f"{name}.py") for name in ("watches", "tiny")], tmp_path / "runs"
-    how: Any = {"plugin": plugins, "results": str(folder), "isolation": Isolation(in_process=True)}
-    (record,) = bench.run(**{**default, "unseen_classes": 0.3, **options}, **how).records
-    return record.over("all"), dict(Store(folder).arrays(record)) if record.arrays else {}
+@pytest.fixture
+def run(watched: Run) -> Run:
+    return partial(watched, unseen_classes=0.3)
 
 
 def test_no_item_of_a_class_kept_out_is_trained_on() -> None:
@@ -111,17 +98,17 @@ def test_queries_without_such_a_class_are_refused() -> None:
 
 
 @pytest.mark.parametrize("share", [1.0, -0.1, float("nan")])
-def test_a_share_that_is_none_is_refused(tmp_path: Path, share: float) -> None:
+def test_a_share_that_is_none_is_refused(run: Run, share: float) -> None:
     with pytest.raises(ParameterError, match="unseen_classes is a share of classes, from 0 to below 1"):
-        run(tmp_path, unseen_classes=share)
+        run(unseen_classes=share)
 
 
 def test_no_class_kept_out_has_the_key_of_records_without_the_axis() -> None:
     assert spec(0.0).key == RunSpec(method="m", dataset="d", bits=8, schedule=Schedule("shuffled", 20)).key
 
 
-def test_a_run_scores_unseen_classes_apart(tmp_path: Path) -> None:
-    record, arrays = run(tmp_path)
+def test_a_run_scores_unseen_classes_apart(run: Run) -> None:
+    record, arrays = run()
     last = record.rounds[-1]
     assert set(last.parts) == {"trained", "unseen"} and 0 < last.queries < 12
     assert last.parts["unseen"].items == (~arrays["rows/trained"]).sum()
@@ -130,14 +117,14 @@ def test_a_run_scores_unseen_classes_apart(tmp_path: Path) -> None:
     assert shown == set(arrays["rows/database"][arrays["rows/trained"]].tolist())
 
 
-def test_validation_queries_are_of_these_classes_too(tmp_path: Path) -> None:
-    record, arrays = run(tmp_path, val=20)
+def test_validation_queries_are_of_these_classes_too(run: Run) -> None:
+    record, arrays = run(val=20)
     assert record.status == "ok", record.traceback
     assert len(arrays["rows/query"]) == record.rounds[-1].queries < 20
 
 
-def test_a_metric_from_codes_counts_the_same_queries(tmp_path: Path) -> None:
-    record, arrays = run(tmp_path)
+def test_a_metric_from_codes_counts_the_same_queries(tmp_path: Path, run: Run) -> None:
+    record, arrays = run()
     data = Planner().data("tiny", {}, tmp_path)
     scores = scores_from_codes(record, arrays, "map", data)
     assert scores["map/i2t"] == pytest.approx(record.rounds[-1].metrics["map/i2t"])

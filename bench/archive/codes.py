@@ -1,4 +1,4 @@
-"""Exports the codes of stored cells for search engines: plain arrays, indexes of faiss and usearch, pgvector.
+"""Exports the codes of stored cells for search engines: arrays, indexes of faiss and usearch, databases.
 
 Every file of codes has beside it a JSON file that says where the codes come from and how they are packed.
 Codes are (n, bits / 8) bytes with the first bit highest, as :func:`numpy.packbits` and faiss have them; an
@@ -8,6 +8,7 @@ item keeps the id that its dataset gives it.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.archive import milvus
 from bench.contract.items import MODALITIES
-from bench.errors import BenchError, ParameterError, StoreError
+from bench.errors import BenchError, ParameterError, StoreError, not_installed
 from bench.records import RunRecord
 from bench.reporting import writing
 from bench.results import Results
@@ -97,7 +99,7 @@ def to_parquet(sets: CodeSet, out: Path) -> list[Path]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise _missing("Parquet", "pyarrow", "parquet") from error
+        raise BenchError(not_installed("Parquet", "pyarrow", "parquet")) from error
     width = sets.codes.shape[1]
     flat = pa.py_buffer(np.ascontiguousarray(sets.codes))
     column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(sets.codes), [None, flat])
@@ -147,7 +149,7 @@ def to_usearch(sets: CodeSet, out: Path) -> list[Path]:
     try:
         from usearch.index import Index, MetricKind, ScalarKind
     except ImportError as error:
-        raise _missing("usearch", "usearch", "usearch") from error
+        raise BenchError(not_installed("an index of usearch", "usearch", "usearch")) from error
     built = Index(ndim=8 * sets.codes.shape[1], metric=MetricKind.Hamming, dtype=ScalarKind.B1)
     built.add(sets.ids.astype(np.uint64), sets.codes, threads=1)
     path = out / f"{sets.name}.usearch"
@@ -185,11 +187,28 @@ def _sql(sets: CodeSet) -> Iterator[str]:
     yield "-- Without: SELECT id FROM codes ORDER BY bit_count(code # :query), id LIMIT 10;\n"
 
 
+def to_milvus(sets: CodeSet, out: Path) -> list[Path]:
+    """A database of Milvus Lite 2 with the collection ``codes``: ``pymilvus.MilvusClient(FILE)``.
+
+    It is named after the key of the cell alone, since Milvus Lite refuses longer names.
+    """
+    path = out / f"{sets.name.rpartition('-')[2]}.db"
+
+    def write(temporary: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
+            made = Path(folder) / "codes.db"
+            milvus.write(made, sets.codes, sets.ids)
+            made.replace(temporary)
+
+    return [writing.atomically(path, write)]
+
+
 FORMS: dict[str, Callable[..., list[Path]]] = {
     "npy": to_npy,
     "parquet": to_parquet,
     "faiss": to_faiss,
     "usearch": to_usearch,
+    "milvus": to_milvus,
     "pgvector": to_pgvector,
 }
 
@@ -205,9 +224,5 @@ def faiss_module() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise _missing("an index of faiss", "faiss-cpu", "faiss") from error
+        raise BenchError(not_installed("an index of faiss", "faiss-cpu", "faiss")) from error
     return faiss
-
-
-def _missing(what: str, package: str, extra: str) -> BenchError:
-    return BenchError(f"{what} needs {package}, which is not installed: pip install 'hashbench[{extra}]'.")

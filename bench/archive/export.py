@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.contract.items import MODALITIES, Modality, Split
-from bench.errors import BenchError, ParameterError, StoreError
+from bench.errors import BenchError, ParameterError, StoreError, not_installed
 from bench.records import SINCE, RunRecord, RunSpec
 from bench.reporting import writing
 from bench.reporting.tables import csv_cell
@@ -186,7 +186,5 @@ def _parquet(frame: Any, out: Path) -> Path:
     try:
         import pyarrow  # noqa: F401  # pandas writes Parquet with it
     except ImportError as error:
-        raise BenchError(
-            "Parquet needs pyarrow, which is not installed: pip install 'hashbench[parquet]', or export csv."
-        ) from error
+        raise BenchError(not_installed("Parquet", "pyarrow", "parquet")) from error
     return writing.atomically(out, lambda path: frame.to_parquet(path, index=False, engine="pyarrow"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import __version__
+from bench.archive import beside
 from bench.archive.unpack import FORMAT, MANIFEST, RESULTS
 from bench.disk.reading import read_bytes
 from bench.errors import FileError, StoreError
@@ -38,15 +39,19 @@ class Published:
 def publish(store: Store, target: Path, *, study: Path | None = None, by: str = "") -> Published:
     """Write every cell of a store into the archive ``target``; equal stores give equal bytes.
 
-    It holds the records with their arrays, the study file, the sources of methods and datasets that are not
-    built in, and the versions that the cells ran with; ``by`` names who publishes it. Raises StoreError where
-    a record has a fault, and where the source of a method is not known.
+    It holds the records with their arrays, kept models and measured indexes, the study file, the sources of
+    methods and datasets that are not built in, and the versions that the cells ran with; ``by`` names who
+    publishes it. Raises StoreError where a record has a fault, a model or an index does not belong to its
+    cell, and where the source of a method is not known.
     """
     records = store.records(anew=True)
     for name, reason in store.faults.items():
         raise StoreError(f"{store.folder / name}: {reason}. Run it again, or delete it, and publish then.")
     if not records:
         raise StoreError(f"results folder {store.folder} holds no record. Run `bench run` first.")
+    for record in records:
+        for path, problem in beside.faults(store, record):
+            raise StoreError(f"{path}: {problem}, or delete it, and publish then.")
     columns.check_chance(records)
     sources = dict(_sources(records))
     files = {**dict(_results(store, records)), **sources, ENVIRONMENT: _environment(records, sources)}
@@ -68,7 +73,8 @@ def _read(study: Path) -> bytes:
 
 def _results(store: Store, records: Sequence[RunRecord]) -> Iterator[tuple[str, Content]]:
     for record in records:
-        for name in filter(None, (file_name(record.spec), record.arrays)):
+        kept = [path.name for path in store.beside(record)]
+        for name in filter(None, (file_name(record.spec), record.arrays, *kept)):
             yield f"{RESULTS}/{name}", store.folder / name
 
 

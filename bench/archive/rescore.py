@@ -33,7 +33,7 @@ def rescore(store: Store, name: str, *, data_root: Path) -> int:
         if not _lacks(record, metric, name):
             continue
         if metric.ordered:
-            if record.reference == "real-valued":  # keeps no codes, and its ranking has no ties
+            if not record.compares_codes:  # keeps no codes, and its ranking has no ties
                 continue
             data = planner.data(record.spec.dataset, record.spec.dataset_params, data_root)
             added = scores_from_codes(record, store.arrays(record), name, data)
@@ -74,7 +74,7 @@ def _has(record: RunRecord, name: str) -> bool:
 
 def _lacks(record: RunRecord, metric: metrics.Metric, name: str) -> bool:
     """Whether a record lacks a number that its method can have."""
-    if record.reference == "real-valued" and (metric.ordered or metric.takes == "radius"):
+    if not record.compares_codes and (metric.ordered or metric.takes == "radius"):
         return False  # it keeps no codes, and its distances are no bits
     return not _has(record, name)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.archive import beside
 from bench.archive.rescore import scores_from_codes
 from bench.data import cache
 from bench.errors import ParameterError, StoreError
@@ -27,20 +28,22 @@ VERSIONS = ("python", "machine", "cpu", "numpy", "scipy", "numba", "torch", "sci
 class Checked:
     """The state of a results folder: how many records passed, and what is wrong.
 
-    ``faults`` maps the file of a record to the reason why it fails; ``disagreements`` are chance levels that
+    ``faults`` maps the file of a record to the reason why it fails, ``beside`` that of a kept model or a
+    measured index; ``disagreements`` are chance levels that
     should be equal; ``unchecked`` maps a metric that counts alone do not give to its number of cells;
     ``damaged`` maps a cached dataset of the records to its damage.
     """
 
     passed: int
     faults: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
     disagreements: tuple[str, ...] = ()
     unchecked: Mapping[str, int] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:
-        return not (self.faults or self.disagreements or self.damaged)
+        return not (self.faults or self.beside or self.disagreements or self.damaged)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ def check(store: Store) -> Checked:
     return Checked(
         passed=len(records),
         faults=dict(store.faults),
+        beside={path.name: problem for r in records for path, problem in beside.faults(store, r)},
         disagreements=tuple(columns.chance_faults(records)),
         unchecked=unchecked,
         damaged=cache.check({record.data for record in records}),
@@ -114,6 +118,8 @@ def _again(store: Store, record: RunRecord, cell: PlannedCell) -> Verdict:
     else:
         before = store.arrays(record)
         differences = [*_differences(before, arrays), *_wrong_orders(record, before, cell.data)]
+        if (kept := store.model(record.spec)).is_file() and cell.data.cached.fingerprint == record.data:
+            differences += beside.model_differences(kept, record, before, cell.data)
         if record.code == new.code:
             differences += _relabelled(record, new)
     return Verdict(spec=cell.spec, differences=tuple(differences), remarks=tuple(filter(None, remarks)))

@@ -92,6 +92,7 @@ def _index(record: RunRecord) -> IndexRecord:
         queries=QUERIES,
         chunk=CHUNK,
         clip_recall={},
+        output_recall={d: {str(k): 0.5 for k in (1, 10)} for d in record.spec.directions},
         searches=searches,
         environment={"cores": 1},
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.results import Results
 
 _SCORES = ("csv", "parquet", "trec", "benchopt")  # forms of `bench export`
-_CODES = ("npy", "faiss", "usearch", "pgvector")
+_CODES = ("npy", "faiss", "usearch", "milvus", "pgvector")
 
 
 def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -175,7 +175,7 @@ def _verify(args: argparse.Namespace) -> int:
             print(f"all files match the manifest of {args.folder}")
         store = Store(folder)
         checked = verify.check(store)
-        for name, reason in checked.faults.items():
+        for name, reason in {**checked.faults, **checked.beside}.items():
             print(f"FAULT    {name}: {reason}")
         for text in checked.disagreements:
             print(f"FAULT    {text}")

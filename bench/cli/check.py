@@ -68,6 +68,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _results(kind: str, name: str, args: argparse.Namespace) -> list[CheckResult]:
     from bench.checks import suite
+    from bench.isolation import declarations
     from bench.running import checked
     from bench.study import selectors
     from bench.study.study import data_folder
@@ -80,7 +81,7 @@ def _results(kind: str, name: str, args: argparse.Namespace) -> list[CheckResult
         return suite.check_encoder(args.name, data_folder(args.data_root))
     [(_, values, _)] = selectors.expand(kind, [args.name])
     if kind == "method":
-        results, _ = checked.check(registry.get("method", name), values)
+        results, _ = checked.check(declarations.method(name), values)
         return results
     return suite.check_dataset(name, data_folder(args.data_root), **values)
 

@@ -40,7 +40,7 @@ def _doctor(args: argparse.Namespace) -> int:
         methods[spec.label] = cell.method.capabilities
     levels: Counter[str] = Counter()
     for (name, schedule), cell in streams.items():
-        sizes = [len(rows) for rows in cell.plan.rounds]
+        sizes = [len(rows) for rows in cell.plan.rounds if len(rows)]
         print(f"{name}, {schedule}")
         findings = doctor.examine(
             cell.data.dataset, sizes, schedule=schedule, bits=max(study.bits), methods=methods

@@ -114,7 +114,9 @@ def _index(args: argparse.Namespace) -> int:
         if args.force or not known.issuperset(kinds):
             both = [kind for kind in _KINDS if kind in known | set(kinds)]
             root = data_folder(args.data_root)
-            made = measure(record, results, planner, root, kinds=both, most=args.queries)
+            kept = store.model(record.spec)
+            model = kept if kept.is_file() else None
+            made = measure(record, results, planner, root, kinds=both, most=args.queries, model=model)
             print(f"wrote {store.write_index(record, made)} ({at}/{len(cells)})", file=sys.stderr)
     output.give_out([results.but().render("index")], args)
     return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli import options
+from bench.cli import options, output
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -36,6 +36,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 def _leaderboard(args: argparse.Namespace) -> int:
     from bench.leaderboard import write
 
+    output.check_folder("--to", args.to)
     for one in write(args.paths, args.to):
         state = f"NOT VERIFIED: {one.faults[0]}" if one.faults else "verified"
         print(f"{one.name}: {len(one.records)} of {one.stored} cells shown, {state}")

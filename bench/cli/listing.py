@@ -100,13 +100,14 @@ def _info(args: argparse.Namespace) -> int:
 def _described(kind: str, name: str) -> dict[str, Any]:
     """A plugin for scripts: its kind, name, file, description and parameters."""
     from bench.contract.params import parameters
+    from bench.isolation import declarations
     from bench.reporting.options import declared
 
     [entry] = [entry for entry in registry.listings(kind) if entry.name == name]
     known: Mapping[str, Parameter] = {}
     doc = entry.summary
     if kind != "metric":
-        plugin = registry.get(kind, name)
+        plugin = declarations.method(name) if kind == "method" else registry.get(kind, name)
         doc = registry.docstring(plugin)
         known = declared(name) if kind == "report" else parameters(plugin)
     shown = [
@@ -146,8 +147,9 @@ def _encoder(name: str) -> list[str]:
 def _method(name: str) -> list[str]:
     from bench.contract.method import fidelity
     from bench.contract.params import parameters
+    from bench.isolation import declarations
 
-    cls = registry.get("method", name)
+    cls = declarations.method(name)
     source = cls.source
     lines = [f"{name}: {fidelity(cls, {})}", "", registry.docstring(cls), ""]
     if source.paper:
@@ -182,6 +184,8 @@ def _capabilities(needs: Capabilities) -> str:
         words.append(f"sets {needs.validation:.0%} of each chunk aside for validation")
     if needs.resumes:
         words.append("goes on inside a training after a kill")
+    if needs.forgets:
+        words.append("forgets deleted items")
     if needs.pool:
         words.append("has an offline stage (--pool)")
     if needs.scaled or needs.lengths:

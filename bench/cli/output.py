@@ -41,6 +41,19 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_folder(option: str, path: Path) -> None:
+    """Raise ParameterError where a folder is expected and the name is that of a table, a figure or a page."""
+    from bench.errors import ParameterError
+    from bench.reporting.figures import FORMATS as DRAWN
+
+    files = (*_SUFFIXES, *(f".{form}" for form in DRAWN))
+    if path.suffix.lower() in files and not path.is_dir():
+        raise ParameterError(
+            f"{option} {path}: expected a folder; the suffix is that of a file. "
+            "Name a folder, or write one table or figure with `bench table --out`."
+        )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json, for scripts."""
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
@@ -122,10 +135,10 @@ def give_out(
 ) -> None:
     """Print tables, or write them to ``--out``; figures are only written.
 
-    ``cited`` are the papers of methods: LaTeX cites them, and a file ``.bib`` beside it has them.
+    Tables of several protocols go to a file each, but for CSV, whose columns name the protocol. ``cited`` are
+    the papers of methods: LaTeX cites them, and a file ``.bib`` beside it has them.
     """
     from bench.errors import ParameterError
-    from bench.reporting import writing
     from bench.reporting.figures import Figure
     from bench.reporting.tables import Table
 
@@ -146,22 +159,56 @@ def give_out(
             print("\n" if i else "", end="")
             show(one)
         return
+    keys = {label: reference.key for label, reference in (cited or {}).items()}
+    if args.out is None:
+        print(_text(reports, form, "", keys), end="")
+        return
+    for out, contents in _files(reports, args.out, form):
+        _write(out, _text(contents, form, out.stem, keys), cited or {})
+
+
+def _files(reports: Sequence[Any], out: Path, form: str) -> list[tuple[Path, list[Any]]]:
+    """The files to write, each with its tables.
+
+    Raises ParameterError where there are several, and the name of ``out`` has no pattern to tell them apart.
+    """
+    from bench.errors import ParameterError
+    from bench.reporting.figures import PATTERN, named
+    from bench.reporting.tables import Table
+
+    tables = [one for one in reports if isinstance(one, Table)]
+    names = list(dict.fromkeys(block.protocol for table in tables for block in table.blocks))
+    if form == "csv" or len(names) < 2:
+        return [(named(out, ""), list(reports))]
+    if PATTERN not in out.stem:
+        raise ParameterError(
+            f"--out {out}: the table has {len(names)} protocols ({', '.join(filter(None, names))}); expected "
+            f"one, or {PATTERN} in the file name. Give --out '{out.with_stem(f'{out.stem}-{PATTERN}')}', or "
+            "filter more."
+        )
+    return [(named(out, name), [part for one in tables if (part := one.of_protocol(name))]) for name in names]
+
+
+def _text(reports: Sequence[Any], form: str, label: str, keys: Mapping[str, str]) -> str:
+    """The content of a file; ``label`` is that of its first table in LaTeX, ``keys`` are what it cites."""
+    from bench.reporting.tables import Table
+
     if form == "latex":
-        keys = {label: reference.key for label, reference in (cited or {}).items()}
-        labels = ["" if args.out is None else args.out.stem, *[""] * len(reports)]
+        labels = [label, *[""] * len(reports)]
         texts = [one.to_latex(label=label, cite=keys) for one, label in zip(reports, labels, strict=False)]
     else:
         texts = [getattr(one, FORMATS[form])() if isinstance(one, Table) else str(one) for one in reports]
-    text = "\n\n".join(text.rstrip() for text in texts) + "\n"
-    if args.out is None:
-        print(text, end="")
-        return
-    print(f"wrote {writing.text(args.out, text)}")
-    used = [reference for reference in (cited or {}).values() if f"\\cite{{{reference.key}}}" in text]
-    if used:
-        from bench.reporting.references import bibliography
+    return "\n\n".join(text.rstrip() for text in texts) + "\n"
 
-        print(f"wrote {writing.text(args.out.with_suffix('.bib'), bibliography(used))}")
+
+def _write(out: Path, text: str, cited: Mapping[str, Reference]) -> None:
+    from bench.reporting import writing
+    from bench.reporting.references import bibliography
+
+    print(f"wrote {writing.text(out, text)}")
+    used = [reference for reference in cited.values() if f"\\cite{{{reference.key}}}" in text]
+    if used:
+        print(f"wrote {writing.text(out.with_suffix('.bib'), bibliography(used))}")
 
 
 def _draw(figure: Figure, args: argparse.Namespace) -> None:

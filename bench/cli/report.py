@@ -50,6 +50,7 @@ def _report(args: argparse.Namespace) -> int:
     from bench import paper
 
     started = time.perf_counter()
+    output.check_folder("--out", args.out)
     document, parts = _stored(args) if args.study is None else _of_study(args)
     _check_ours(parts, args.ours)
     written = paper.write(document, parts, args.out, ours=args.ours)

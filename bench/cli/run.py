@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bench.cli import options, output, running
-from bench.progress import duration
+from bench.units import roughly
 
 if TYPE_CHECKING:
     from bench.cli.cells import Cell
@@ -111,7 +111,7 @@ def _plan(args: argparse.Namespace) -> int:
         for line in _cells_of(surveyed) if args.cells else ():
             print(f"  {line}")
         if any(one.due() for one in surveyed):
-            took = f"{'' if cost.complete else 'at least '}{duration(cost.seconds)}"
+            took = f"{'' if cost.complete else 'at least '}{roughly(cost.seconds)}"
             print(f"estimated: {took} with {study.jobs} job(s), {cost.megabytes:.0f} MB per job")
             print(f"           ({cost.basis})")
     return 0

@@ -30,7 +30,13 @@ def add_how(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="address of the Dask or Ray scheduler; with slurm, options of sbatch: partition=gpu,time=120",
     )
-    how.add_argument("--quiet", action="store_true", help="print results only, and no progress")
+    shown = how.add_mutually_exclusive_group()
+    shown.add_argument("--quiet", action="store_true", help="print results only, and no progress")
+    shown.add_argument(
+        "--verbose",
+        action="store_true",
+        help="also print why each cell runs or is kept, and a line for every round",
+    )
     how.add_argument("--retry", choices=["failed"], help="run failed cells again")
     how.add_argument("--force", action="store_true", help="run every cell again")
     how.add_argument(
@@ -68,8 +74,9 @@ class Run:
         from bench.running.hosts import Isolation
 
         self.started, self.quiet = time.perf_counter(), args.quiet
-        if self.quiet:
-            os.environ[progress.QUIET] = "1"  # which workers inherit
+        for name, chosen in ((progress.QUIET, args.quiet), (progress.VERBOSE, args.verbose)):
+            if chosen:
+                os.environ[name] = "1"  # which workers inherit
         self.how: How = {
             "retry": args.retry == "failed",
             "force": args.force,

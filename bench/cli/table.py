@@ -24,7 +24,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="print a table of stored results, or save a figure",
         epilog="examples: bench table; bench table --report timing --methods lcdh,ukd; "
-        "bench table --report health --option bits=16 --out health.pdf",
+        "bench table --report health --option modality=text --out health.pdf",
     )
     table.add_argument(
         "source", nargs="?", default="", metavar="RESULTS", help="results folder, or archive by bench publish"

@@ -56,10 +56,6 @@ class Batch:
         views = {name: view[rows] for name, view in self.views.items()}
         return Batch(self.features[rows], views, absent, pictures, texts)
 
-    def with_views(self, names: tuple[str, ...]) -> Batch:
-        """The same items with only the views in ``names``."""
-        return replace(self, views={name: self.views[name] for name in names})
-
     def seen_as(self, view: str) -> Batch:
         """The same items with this view in place of the features; as they are where it is ""."""
         return replace(self, features=self.views[view]) if view else self

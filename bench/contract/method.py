@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, dataclass_transform
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.contract import params
-from bench.contract.items import Batch, Chunk, Codes, Modality, Split
+from bench.contract.items import Batch, Chunk, Codes, Features, Modality, Split
 from bench.contract.params import param
 from bench.contract.state import Tree
 from bench.contract.training import Training
@@ -36,9 +37,13 @@ class Capabilities:
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk
     learned_codes: bool = False  # training assigns database codes: encode_database() is its own
     pool: bool = False  # has an offline stage: fit_pool() is its own
+    forgets: bool = False  # takes deleted items out of its state: forget_items() is its own
     resumes: bool = False  # a killed training goes on where it was: self.passes(..., save=, load=)
     scaled: bool = False  # loses where features are small: its weights and kernels have fixed sizes
     lengths: bool = False  # loses where the rows of features were normalised to one length
+    # How a query is compared with database items, which are codes in any case. hamming: by the query's code.
+    # The others: by the numbers that encode_query() gives, as a rival of hashing methods has them.
+    distance: Literal["hamming", "dot", "scaled dot", "codebook"] = "hamming"
     # Set for a method that is no rival of hashing methods. encode() of an oracle is shown the labels of its
     # items, as batch.views["labels"]; of a fused one, the view "clip" of BOTH modalities, as batch.views;
     # of a real-valued one, nothing more: it returns float32 (n, k) vectors, which are ranked by cosine.
@@ -116,6 +121,13 @@ class Method(ABC):
     def fit_chunk(self, chunk: Chunk) -> None:
         """Learn from the items of this round. The arrays are read-only."""
 
+    def forget_items(self, items: Split) -> None:  # noqa: B027  # optional, so not abstract
+        """Take items out of the state that have been deleted from the database; may be left out.
+
+        Override it, with ``forgets``. ``items`` are some of those that it was trained on, of any rounds, with
+        the same features, views and labels as then, so that a method with running sums can subtract them.
+        """
+
     @abstractmethod
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         """Hash items of one modality with the functions learned so far.
@@ -124,6 +136,26 @@ class Method(ABC):
         the other items of the batch nor on how often it is called. Views are not given, but
         for the one that ``encodes`` names, which takes the place of the features.
         """
+
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        """The float32 numbers by which queries are compared with codes, for a ``distance`` but ``hamming``.
+
+        ``dot``: s (n, bits); the items with the greatest Σ_j s_j b_j come first, where b_j is -1 or +1.
+        ``scaled dot``: s (n, bits - f); the same, times a factor of the item in the last f bits of its code,
+        f = ``factor_bits(bits)``: a whole number, the highest bit first, as a share of 2^f - 1.
+        ``codebook``: t (n, M, 256) with M = ⌈bits / 8⌉; the items with the least Σ_m t[m, v_m] come first,
+        where v_m is byte m of the code: its bits 8m to 8m + 7, the first highest, and 0 beyond ``bits``.
+
+        By default the query's code, whose dot product ranks as Hamming distance does.
+        """
+        return self.encode(batch, modality).astype(np.float32)
+
+    def outputs(self, batch: Batch, modality: Modality) -> npt.NDArray[np.floating[Any]] | None:
+        """The real values (n, bits) whose signs are the codes of :meth:`encode`; None where there are none.
+
+        ``bench index`` compares the search by codes with the exact search by these.
+        """
+        return None
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         """Codes that training gave to the items of the chunk just fitted.
@@ -211,3 +243,8 @@ def fidelity(cls: type[Method], values: Mapping[str, Any]) -> str:
     differences = ([f"{k}={ours[k]}" for k in sorted(preset) if ours[k] != preset[k]] for preset in theirs)
     nearest = min(differences, key=len)
     return f"modified ({', '.join(nearest)})" if nearest else cls.source.fidelity
+
+
+def factor_bits(bits: int) -> int:
+    """Bits of a code that hold the factor of the distance ``scaled dot``: 8, or half of a short code."""
+    return min(8, bits // 2)

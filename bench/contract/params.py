@@ -80,6 +80,11 @@ class Parameter:
         return f"{name} in {low}, {high}"
 
     @property
+    def types(self) -> tuple[Any, ...]:
+        """The plain types and Literals of which one is enough."""
+        return _options(self.type)
+
+    @property
     def choices(self) -> tuple[Any, ...]:
         """The values of a parameter that has finitely many of them; else none."""
         listed = (

@@ -11,8 +11,8 @@ import dataclasses
 import hashlib
 import logging
 import os
-from collections.abc import Container, Mapping
-from contextlib import suppress
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import threads
+from bench.contract import scratch
 from bench.contract.blocks import blocks
 from bench.contract.dataset import Dataset, DatasetSource
 from bench.data import entries
 from bench.data.entries import PARTS, Entry
 from bench.data.views import files
 from bench.data.views.source import RawSource
-from bench.disk import places, stamps, writing
+from bench.disk import owners, places, stamps, writing
 from bench.disk.stamps import Stamp
 from bench.errors import DataError, FileError, StoreError
 from bench.plugins import fingerprint
@@ -91,16 +92,36 @@ def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_r
     target = folder() / f"{name}-{_identity(name, source, data_root)}"
     entry = _intact(target, source, data_root)
     if entry is None:
-        with threads.limit(1):  # the last bits of a matrix product depend on the number of threads
-            dataset, title = source.load(data_root), selector(name, options)
-        try:
-            entry = _write(target, name, title, dataset, source, data_root)
-        except OSError as error:
-            raise StoreError(
-                f"dataset cache {target.parent}: cannot be written ({error.strerror or error}). "
-                "Set BENCH_CACHE to a writable folder with enough space."
-            ) from error
+        with _scratch(target):
+            with threads.limit(1):  # the last bits of a matrix product depend on the number of threads
+                dataset, title = source.load(data_root), selector(name, options)
+            with _writable(target):
+                entry = _write(target, name, title, dataset, source, data_root)
     return CachedDataset(target, entry.fingerprint, name, options, data_root)
+
+
+@contextmanager
+def _scratch(target: Path) -> Iterator[None]:
+    """Let datasets put large matrices into a folder beside ``target``, which is removed after the block."""
+    folder = owners.temporary(target).absolute()
+    with _writable(target):
+        folder.mkdir(parents=True)
+    try:
+        with scratch.within(folder):
+            yield
+    finally:
+        owners.remove(folder)
+
+
+@contextmanager
+def _writable(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"dataset cache {target.parent}: cannot be written ({error.strerror or error}). "
+            "Set BENCH_CACHE to a writable folder with enough space."
+        ) from error
 
 
 def check(fingerprints: Container[str]) -> dict[str, str]:
@@ -212,7 +233,15 @@ def _described(dataset: Dataset) -> bytes:
 
 
 def _save(path: Path, array: npt.NDArray[Any], digest: hashlib.blake2b) -> None:
-    """Write an array row by row, as ``np.save`` does, and add its bytes to ``digest``; in little memory."""
+    """Write an array row by row, as ``np.save`` does, and add its bytes to ``digest``; in little memory.
+
+    A file in the scratch folder that holds the array is not copied, but renamed.
+    """
+    if (made := _file_of(array)) is not None:
+        made.rename(path)
+        for block in blocks(array):
+            digest.update(np.ascontiguousarray(block).data)
+        return
     described = {
         "descr": np.lib.format.dtype_to_descr(array.dtype),
         "fortran_order": False,
@@ -224,6 +253,16 @@ def _save(path: Path, array: npt.NDArray[Any], digest: hashlib.blake2b) -> None:
             plain = np.ascontiguousarray(block).data
             file.write(plain)
             digest.update(plain)
+
+
+def _file_of(array: npt.NDArray[Any]) -> Path | None:
+    """The file in the scratch folder that holds this array and nothing else; None where there is none."""
+    file = Path(getattr(array, "filename", None) or "")
+    if os.name == "nt" or file.parent != scratch.scratch_folder() or not file.is_file():
+        return None  # Windows renames no file that is mapped
+    stored = np.load(file, mmap_mode="r")
+    same = (stored.shape, stored.dtype) == (array.shape, array.dtype)
+    return file if same and stored.flags.c_contiguous and array.flags.c_contiguous else None
 
 
 def _prepared(dataset: Dataset) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import DataError, Encoder, Extractor, Features, Modality, Raw, Setting, param
+from bench.api import DataError, Encoder, Extractor, Features, Modality, Raw, Setting, not_installed, param
 from bench.encoders import _weights
 
 
@@ -22,9 +22,7 @@ class Sentence(Encoder):
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
-            raise DataError(
-                "view sentence: needs sentence-transformers. Run: pip install 'hashbench[sentence]'"
-            ) from error
+            raise DataError(not_installed("view sentence", "sentence-transformers", "sentence")) from error
         folder = setting.path(self.model)
         name = str(folder) if folder.is_dir() else self.model
         try:

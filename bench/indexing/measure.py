@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench import models
 from bench.archive.codes import Bytes, faiss_module
-from bench.contract.items import Split
+from bench.contract.items import Modality, Split
 from bench.indexing.engines import KINDS, Faiss, Scan
 from bench.progress import Task
 from bench.records import UNEVEN, Direction, IndexRecord, RunRecord, SearchRecord
 from bench.results import Results
 from bench.running.runner import SIDES, environment
 from bench.scoring import cosine, hamming
+from bench.scoring.cosine import Vectors
 from bench.scoring.hamming import Packed
 from bench.study.planner import Planner
 from bench.threads import cores
@@ -45,11 +47,19 @@ class _Searched:
 
 
 def measure(
-    record: RunRecord, results: Results, planner: Planner, data_root: Path, *, kinds: Sequence[str], most: int
+    record: RunRecord,
+    results: Results,
+    planner: Planner,
+    data_root: Path,
+    *,
+    kinds: Sequence[str],
+    most: int,
+    model: Path | None = None,
 ) -> IndexRecord:
     """Measure these kinds of index, a key of KINDS each, with at most ``most`` of the cell's queries.
 
-    Raises DataError where the dataset is not the one that the cell ran on.
+    ``model`` is the file of the cell's kept model, whose real outputs are searched, too. Raises DataError
+    where the dataset is not the one that the cell ran on.
     """
     spec, record = record.spec, record.over("all")
     data = planner.data(spec.dataset, spec.dataset_params, data_root)
@@ -59,7 +69,8 @@ def measure(
     asked, stored = asked.take(sample), data.dataset.train.take(arrays["rows/database"].astype(np.intp))
     chunk = _chunk(record, len(stored))
     searches: list[SearchRecord] = []
-    clip: dict[Direction, Mapping[str, float]] = {}
+    kept = None if model is None else models.load(model)
+    views: dict[str, dict[Direction, Mapping[str, float]]] = {"clip": {}, "output": {}}
     for direction in spec.directions:
         query = arrays[f"codes/query/{SIDES[direction[0]]}"][:, sample]
         database = arrays[f"codes/database/{SIDES[direction[2]]}"]
@@ -68,16 +79,21 @@ def measure(
             for kind in kinds:
                 searches += _measured(kind, searched, chunk)
                 task.advance()
-        nearest = _nearest_by_view(asked, stored, direction)
-        if nearest is not None:
-            counts = results.evidence.histograms(record, direction).counts[sample, :, 0]
-            clip[direction] = _expected_recall(query, database, counts, nearest)
+        counts = results.evidence.histograms(record, direction).counts[sample, :, 0]
+        found = {"clip": _of_view(asked, stored, direction)}
+        if kept is not None:
+            found["output"] = _of_outputs(kept, asked, stored, direction, (query, database))
+        for name, vectors in found.items():
+            if vectors is not None:
+                nearest = _nearest(*vectors)
+                views[name][direction] = _expected_recall(query, database, counts, nearest)
     return IndexRecord(
         arrays=record.arrays,
         items=len(stored),
         queries=len(sample),
         chunk=chunk,
-        clip_recall=clip,
+        clip_recall=views["clip"],
+        output_recall=views["output"],
         searches=tuple(searches),
         environment={**environment(1, 1), "faiss": str(faiss_module().__version__)},
     )
@@ -169,14 +185,34 @@ def _rate(engine: Scan | Faiss, queries: Bytes, k: int, threads: int) -> float:
     return float(len(queries) / best)
 
 
-def _nearest_by_view(asked: Split, stored: Split, direction: Direction) -> npt.NDArray[np.intp] | None:
-    """The items (q, k) nearest by cosine in the view, in order; None where a side lacks it."""
+def _of_view(asked: Split, stored: Split, direction: Direction) -> tuple[Vectors, Vectors] | None:
+    """The view of queries and database; None where a side lacks it."""
     sides = asked.batch(SIDES[direction[0]]).views, stored.batch(SIDES[direction[2]]).views
     if any(VIEW not in views for views in sides):
         return None
     query, database = (cosine.pack_vectors(np.asarray(views[VIEW])) for views in sides)
-    if query.shape[0] != database.shape[0]:
-        return None
+    return (query, database) if len(query) == len(database) else None
+
+
+def _of_outputs(
+    model: models.Model, asked: Split, stored: Split, direction: Direction, codes: tuple[Packed, Packed]
+) -> tuple[Vectors, Vectors] | None:
+    """The model's real outputs of queries and database; None where their signs are not the stored codes.
+
+    They are not, for instance, where training or an earlier state of the method gave the codes.
+    """
+    sides = []
+    for split, side, packed in zip((asked, stored), (direction[0], direction[2]), codes, strict=True):
+        modality: Modality = SIDES[side]
+        values = model.outputs(split.batch(modality).seen_as(model.view).features, modality)
+        if values is None or not np.array_equal(hamming.pack_codes(values >= 0), packed):
+            return None
+        sides.append(cosine.pack_vectors(values))
+    return sides[0], sides[1]
+
+
+def _nearest(query: Vectors, database: Vectors) -> npt.NDArray[np.intp]:
+    """The items (q, k) nearest by cosine, in order."""
     items = database.shape[1]
     step = max(1, _BLOCK // items)
     k = min(CUTS[-1], items)

@@ -1,4 +1,4 @@
 """A process of its own for code that must not touch the harness: started, asked, limited and ended here.
 
-May import: errors, plugins, progress, threads.
+May import: contract, disk, errors, plugins, progress, threads.
 """

@@ -22,6 +22,10 @@ from bench.isolation.nursery import NurseryError, nursery
 from bench.plugins import registry
 
 AVAILABLE = hasattr(os, "fork") and hasattr(socket, "send_fds")
+MODULES = (  # what a child has imported when it starts
+    *("threadpoolctl", "scipy.linalg", "scipy.special"),
+    *("bench.api", "bench.running.hosted", "bench.running.checked"),
+)
 _GIGABYTE = 1e9
 _POLL = 0.02  # seconds between two looks at the memory of a child
 _GRACE = 1.0  # seconds to end by itself

@@ -40,7 +40,7 @@ def _of(record: RunRecord, direction: Direction, evidence: Evidence) -> Curve:
     if np.isnan(search.ranks).any():  # no query has a relevant item
         return {}
     found = dict(zip(("pn", "rn"), search.ranks, strict=True))
-    if record.reference != "real-valued":
+    if record.compares_codes:
         found |= zip(("pr", "rr"), search.radius[:, radii(record.spec.bits)], strict=True)
     return {name: _thousandths(values) for name, values in found.items()}
 

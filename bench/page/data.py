@@ -201,7 +201,8 @@ def facts(spec: RunSpec, part: str, *, pool: str, own: str = "") -> Iterator[tup
     schedule = spec.schedule
     yield "database", f"{spec.database}: {DATABASES[spec.database]}"
     remainder = "is a short chunk" if schedule.last == "short" else "joins the last chunk"
-    yield "schedule", own or f"{schedule}: {schedule.meaning}; a remainder {remainder}"
+    described = schedule.brief if schedule.steps else f"{schedule.meaning}; a remainder {remainder}"
+    yield "schedule", own or f"{schedule}: {described}"
     if pool:
         kind = stream.parse_pool(pool)[0]
         yield "pool", f"{pool}: {next(text for name, text in stream.POOLS.items() if name.startswith(kind))}"

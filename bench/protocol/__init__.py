@@ -1,4 +1,4 @@
 """The protocol of a run: order of arrival, what a method sees, the searched index, and the clock.
 
-May import: contract, errors, records, scoring.
+May import: contract, disk, errors, records, scoring.
 """

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.contract.items import MODALITIES, Chunk, Modality, Rows, Split
 from bench.protocol.clock import Clock
-from bench.protocol.shown import Hasher, Packed, checked, encode, pack
+from bench.protocol.shown import Hasher, Packed, checked, encode_packed, pack
 from bench.records import Database
 
 
@@ -48,8 +48,13 @@ class Index:
     def written(self, rounds: Rows) -> None:
         self._written = [rounds]
 
-    def arrive(self, method: Hasher, arrived: Chunk, rows: Rows, round_: int, *, refit: bool = False) -> None:
-        """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first."""
+    def arrive(
+        self, method: Hasher, arrived: Chunk | None, rows: Rows, round_: int, *, refit: bool = False
+    ) -> None:
+        """Take in the items of the chunk just fitted; after a ``refit`` the old ones come first.
+
+        ``arrived`` is None where no method is trained on any of them.
+        """
         known = len(self.rows) if refit else 0
         new = rows[known:]
         self._rows.append(new)
@@ -58,15 +63,24 @@ class Index:
             return  # refresh() encodes them with everything else
         for modality in MODALITIES:
             with self.clock.measure("encode_database"):
-                if self.mode == "learned":
+                if self.mode == "learned" and arrived is not None:
                     codes = method.encode_database(arrived, modality)
-                    codes = checked(method, codes, len(rows), "encode_database")
+                    packed = pack(method, checked(method, codes, len(rows), "encode_database"))
                 else:
-                    codes = encode(method, self.train, modality, new)
+                    packed = encode_packed(method, self.train, modality, new)
             if self.mode == "learned" and known:
-                self._replace(modality, pack(method, codes))
+                self._replace(modality, packed)
             else:
-                self._append(modality, pack(method, codes))
+                self._append(modality, packed)
+
+    def drop(self, rows: Rows) -> None:
+        """Take items out, with their codes; rows that are not in the index are ignored."""
+        stay = ~np.isin(self.rows, rows)
+        if stay.all():
+            return
+        for modality, codes in self.packed.items():  # of the items that have codes so far
+            self.packed[modality] = np.ascontiguousarray(codes[:, stay[: codes.shape[1]]])
+        self.rows, self.written = self.rows[stay], self.written[stay]
 
     def refresh(self, method: Hasher) -> None:
         """Bring the index up to date before an evaluation; its cost is the rehash cost."""
@@ -87,8 +101,7 @@ class Index:
         for stage, rows in (("rehash", self.rows[:known]), ("encode_database", self.rows[known:])):
             if len(rows):
                 with self.clock.measure(stage):
-                    codes = encode(method, self.train, modality, rows)
-                parts.append(pack(method, codes))
+                    parts.append(encode_packed(method, self.train, modality, rows))
         if parts:
             self._replace(modality, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
 
@@ -103,7 +116,7 @@ class Index:
         if not len(old):
             return
         with self.clock.measure("rehash"):
-            new = {m: pack(method, encode(method, self.train, m, self.rows[old])) for m in MODALITIES}
+            new = {m: encode_packed(method, self.train, m, self.rows[old]) for m in MODALITIES}
         if budget is not None:
             flips = sum(np.bitwise_count(new[m] ^ self.packed[m][:, old]).sum(axis=0) for m in MODALITIES)
             taken = int(np.searchsorted(np.cumsum(flips, dtype=np.int64), budget, side="right"))

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from bench.contract.items import Codes, Features
+from bench.contract.method import factor_bits
 from bench.errors import ContractError
+
+_LARGEST = 1e30  # number of a query: sums of such numbers are finite
 
 
 def validate_codes(codes: Any, *, rows: int, bits: int, owner: str, call: str) -> Codes:
@@ -49,3 +52,25 @@ def validate_vectors(vectors: Any, *, rows: int, owner: str, call: str) -> Featu
     else:
         return vectors
     raise ContractError(f"{owner}.{call}() is real-valued and returned {returned}; expected finite {shape}.")
+
+
+def validate_query(values: Any, *, rows: int, bits: int, distance: str, owner: str) -> Features:
+    """Return what ``encode_query()`` gave if it fits the ``distance``; else raise :class:`ContractError`."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "dot": (rows, bits),
+        "scaled dot": (rows, bits - factor_bits(bits)),
+        "codebook": (rows, -(-bits // 8), 256),
+    }
+    shape = shapes[distance]
+    if not isinstance(values, np.ndarray):
+        returned = f"a {type(values).__name__}"
+    elif values.dtype != np.float32 or values.shape != shape:
+        returned = f"{values.dtype} {values.shape}"
+    elif not (np.abs(values) <= _LARGEST).all():
+        returned = f"NaN, or values beyond {_LARGEST:g}"
+    else:
+        return values
+    raise ContractError(
+        f"{owner}.encode_query() returned {returned}; expected finite float32 {shape} "
+        f"for Capabilities(distance={distance!r})."
+    )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bench.contract.items import Labels, Modality, Rows
 from bench.protocol.index import Index
-from bench.protocol.shown import Hasher, encode, pack
+from bench.protocol.shown import Hasher, encode_packed
 from bench.scoring import hamming
 
 SAMPLE = 500  # items that decide whether a rehash pays; half of them are queries
@@ -32,7 +32,7 @@ def update(
     kind, _, amount = policy.partition(":")
     due = kind == "budget" or (kind == "trigger" and gain >= float(amount))
     due = due or (kind == "every" and (round_ + 1) // int(amount) > since // int(amount))
-    total = sum(len(index.rows) for index in indexes.values())
+    total = max(sum(len(index.rows) for index in indexes.values()), 1)
     for index in indexes.values():
         index.rewritten = index.rewritten or 0
         if due:
@@ -52,8 +52,7 @@ def gain(method: Hasher, index: Index, labels: Labels, order: Rows) -> float:
     if not len(held):
         return 0.0
     codes = {
-        m: [pack(method, encode(method, index.train, m, index.rows[p])) for p in (asked, held)]
-        for m, _ in SIDES
+        m: [encode_packed(method, index.train, m, index.rows[p]) for p in (asked, held)] for m, _ in SIDES
     }
     relevance = [hamming.pack_labels(labels[p]) for p in (asked, held)]
     gains = []

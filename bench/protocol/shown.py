@@ -9,7 +9,7 @@ which nothing else is sent (:mod:`bench.running.hosts`), unless ``--in-process``
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from bench.contract.items import MODALITIES, Batch, Chunk, Features, Labels, Mod
 from bench.contract.method import Capabilities, Method
 from bench.contract.pictures import Pictures
 from bench.contract.shared import Shared
-from bench.protocol.outputs import validate_codes, validate_vectors
+from bench.protocol.outputs import validate_codes, validate_query, validate_vectors
 from bench.protocol.stream import Withheld
 from bench.records import RunSpec
 from bench.scoring import hamming
@@ -33,6 +33,7 @@ Packed = npt.NDArray[Any]  # packed codes, uint64 (words, items), or vectors, fl
 Empty = Callable[[tuple[int, ...], np.dtype[Any]], npt.NDArray[Any]]  # a new array of a shape and type
 _NOTHING = Withheld()
 _BLOCK = 4096  # rows encoded at a time: bounds memory whatever the size of the database
+_ASKED = 512  # queries at a time: one may be 32 kB of tables at 256 bits
 
 
 class Hasher(Protocol):
@@ -43,6 +44,7 @@ class Hasher(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
     def encode(self, batch: Batch, modality: Modality) -> Output: ...
+    def encode_query(self, batch: Batch, modality: Modality) -> Features: ...
     def encode_database(self, chunk: Chunk, modality: Modality) -> Output: ...
     def update_database(self, modality: Modality) -> Output | None: ...
 
@@ -115,17 +117,45 @@ def stand_ins(train: Split, needs: Capabilities) -> list[str]:
 
 
 def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None = None) -> Output:
-    """Codes (n, bits) of items through one modality, in blocks, checked; views are withheld.
+    """Codes (n, bits) of items through one modality, checked; views are withheld.
 
     An oracle sees the labels as well, a fused method both modalities, and a method that ``encodes`` a
     view sees that view as the features; every table says so.
     """
+    return np.concatenate(list(_encoded(method, items, modality, rows)))
+
+
+def encode_packed(method: Hasher, items: Split, modality: Modality, rows: Rows | None = None) -> Packed:
+    """The same as the index stores it; packed block by block, since codes of one byte a bit fill memory."""
+    parts = [pack(method, codes) for codes in _encoded(method, items, modality, rows)]
+    return np.concatenate(parts, axis=1)
+
+
+def _encoded(method: Hasher, items: Split, modality: Modality, rows: Rows | None) -> Iterator[Output]:
+    for batch in _batches(method, items, modality, rows, _BLOCK):
+        yield checked(method, method.encode(batch, modality), len(batch), "encode")
+
+
+def encode_query(method: Hasher, items: Split, modality: Modality, rows: Rows | None = None) -> Features:
+    """The numbers of queries for a method with a distance of its own, in blocks, checked; views as above."""
+    owner, distance = getattr(method, "owner", type(method).__name__), method.capabilities.distance
+    given = (
+        (method.encode_query(b, modality), len(b)) for b in _batches(method, items, modality, rows, _ASKED)
+    )
+    return np.concatenate(
+        [validate_query(v, rows=n, bits=method.bits, distance=distance, owner=owner) for v, n in given]
+    )
+
+
+def _batches(
+    method: Hasher, items: Split, modality: Modality, rows: Rows | None, most: int
+) -> Iterator[Batch]:
+    """Items as ``encode`` gets them, ``most`` at a time."""
     seen = items.batch(modality).seen_as(method.capabilities.encodes)
     empty: Empty = getattr(method, "empty", np.empty)
     total = len(items) if rows is None else len(rows)
-    parts = []
-    for start in range(0, total, _BLOCK):
-        stop = min(start + _BLOCK, total)
+    for start in range(0, total, most):
+        stop = min(start + most, total)
         block = slice(start, stop) if rows is None else rows[start:stop]
         views: dict[str, Features] = {}
         if method.capabilities.reference == "oracle" and items.labels is not None:
@@ -133,9 +163,7 @@ def encode(method: Hasher, items: Split, modality: Modality, rows: Rows | None =
         if method.capabilities.reference == "fused":
             views |= {m: _frozen(clip_or_plain(items.batch(m)), block, empty=empty) for m in MODALITIES}
         features = _frozen(seen.features, block, empty=empty)
-        batch = Batch(features, views, None, *raw(seen, block, method.capabilities))
-        parts.append(checked(method, method.encode(batch, modality), stop - start, "encode"))
-    return np.concatenate(parts)
+        yield Batch(features, views, None, *raw(seen, block, method.capabilities))
 
 
 def clip_or_plain(batch: Batch) -> Features:
@@ -250,6 +278,11 @@ def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: 
         return reason
     if spec.database == "learned" and not needs.learned_codes:
         return "training assigns it no database codes, so database=learned does not apply"
+    rehashes = cls.update_database is not Method.update_database
+    if spec.database == "learned" and spec.schedule.steps and rehashes:
+        return "it re-hashes the learned codes of all items itself, and a runbook deletes some"
+    if spec.rehash.startswith("trigger") and needs.distance != "hamming":
+        return f"it compares by {needs.distance}, and rehash={spec.rehash} weighs Hamming distances"
     if spec.rehash.startswith(("budget", "trigger")) and needs.reference == "real-valued":
         return f"its real-valued vectors have no bits that rehash={spec.rehash} could count"
     lacking = [m for m in MODALITIES if needs.encodes and needs.encodes not in train.batch(m).views]

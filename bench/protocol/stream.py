@@ -17,7 +17,7 @@ import numpy.typing as npt
 from bench.contract.items import Labels, Modality, Rows, Split
 from bench.contract.times import Times
 from bench.errors import DataError, ParameterError
-from bench.protocol import classes, modal, noise, timed
+from bench.protocol import classes, modal, noise, runbook, timed
 from bench.protocol.seeds import derive
 from bench.records import RunSpec, Schedule
 
@@ -48,7 +48,8 @@ class Plan:
     """Rows of the training split: per round, for the offline pool, and for validation queries.
 
     ``trained`` (n,) is True for the rows that methods are trained on; None: all of them. Labels arrive
-    ``delay`` rounds after their items, and both modalities have arrived after round ``waits``.
+    ``delay`` rounds after their items, and both modalities have arrived after round ``waits``. ``leaving``
+    has, for every round of a runbook, the rows that leave the database before and after the others arrive.
     """
 
     rounds: tuple[Rows, ...]
@@ -58,11 +59,33 @@ class Plan:
     trained: npt.NDArray[np.bool_] | None = None
     delay: int = 0
     waits: int = 0
+    leaving: runbook.Leaving = ()
     notes: tuple[str, ...] = ()  # for the record
 
     def seen(self, last: int) -> Rows:
         """Rows of rounds 0 to ``last``, in order of arrival; none where ``last`` is negative."""
         return np.concatenate([self.rounds[0][:0], *self.rounds[: max(last + 1, 0)]])
+
+    def gone(self, last: int, *, fitted: bool = True) -> Rows:
+        """Rows that have left by the end of round ``last``; if not ``fitted``, before its items arrive."""
+        pairs = self.leaving[: last + 1]
+        after = [pair[1] for pair in (pairs if fitted else pairs[:-1])]
+        return np.concatenate([self.rounds[0][:0], *(pair[0] for pair in pairs), *after])
+
+    def left(self, rows: Rows, round_: int, *, fitted: bool = True) -> Rows:
+        """These rows without those of :meth:`gone`."""
+        gone = self.gone(round_, fitted=fitted) if self.leaving else ()
+        return rows[~np.isin(rows, gone)] if len(gone) else rows
+
+    def present(self, last: int, *, fitted: bool = True) -> Rows:
+        """The rows in the database after round ``last``, in order of arrival."""
+        return self.left(self.seen(last), last, fitted=fitted)
+
+    def lesson(self, round_: int, *, supervised: bool) -> Rows:
+        """The rows that an online method is trained on in a round, if they are still there."""
+        taught = self.taught(round_, supervised=supervised)
+        rows = self.rounds[taught] if taught >= 0 else self.rounds[0][:0]
+        return self.shown(self.left(rows, round_, fitted=False))
 
     def taught(self, round_: int, *, supervised: bool) -> int:
         """The round whose items a method learns from in ``round_``; negative while it waits for labels."""
@@ -72,7 +95,7 @@ class Plan:
         """Rows that enter the database in a round: those that have arrived, once all can be hashed."""
         ready = self.waits + (self.delay if supervised else 0)
         if round_ == ready:
-            return self.seen(round_)
+            return self.present(round_, fitted=False)
         return self.rounds[round_] if round_ > ready else self.rounds[0][:0]
 
     def parts(self, rows: Rows) -> dict[str, Rows]:
@@ -110,9 +133,13 @@ def plan(
         )
     order = derive(seed, "carve").permutation(n) if taken else np.arange(n)
     val_rows, pool_rows, rest = order[:val], order[val:taken], np.sort(order[taken:])
-    rounds = _rounds(rest, labels, times, schedule, derive(seed, "order"))
+    leaving: runbook.Leaving = ()
+    if schedule.order == "runbook":
+        rounds, leaving = runbook.play(schedule, rest, labels, seed)
+    else:
+        rounds = _rounds(rest, labels, times, schedule, derive(seed, "order"))
     offered = {"none": None, "first_chunk": rounds[0], "separate": pool_rows, "full": np.concatenate(rounds)}
-    return Plan(rounds, offered[kind], val_rows)
+    return Plan(rounds, offered[kind], val_rows, leaving=leaving)
 
 
 def of(spec: RunSpec, train: Split, times: Mapping[str, Times] = _NO_TIMES) -> Plan:
@@ -128,7 +155,7 @@ def of(spec: RunSpec, train: Split, times: Mapping[str, Times] = _NO_TIMES) -> P
     if schedule.order == "modal":
         withheld = replace(withheld, absent=modal.absent(planned.rounds, n, schedule))
     held = classes.held_items(spec, train.labels)
-    if held is not None:
+    if held is not None and not planned.leaving:
         planned = replace(planned, rounds=classes.merged(planned.rounds, held))
     if schedule.order == "timed":
         planned = replace(planned, notes=timed.notes(planned.rounds, times, schedule))
@@ -143,7 +170,19 @@ def of(spec: RunSpec, train: Split, times: Mapping[str, Times] = _NO_TIMES) -> P
             f"delay={spec.delay}: the stream {schedule} has {len(chosen.rounds)} rounds, so no label "
             f"arrives in time. Use at most {latest}, or smaller chunks."
         )
+    if chosen.leaving:
+        _require_lesson(spec, chosen)
     return replace(chosen, pool=_shown_pool(chosen, spec, held))
+
+
+def _require_lesson(spec: RunSpec, chosen: Plan) -> None:
+    """Raise ParameterError where a runbook evaluates before it has brought an item to train on."""
+    first = min(evaluated(spec, chosen))
+    if not any(len(chosen.lesson(round_, supervised=True)) for round_ in range(first + 1)):
+        raise ParameterError(
+            f"runbook {spec.schedule.name}: it evaluates in round {first}, and no item has come to train on "
+            "and stayed until its labels came. Insert more items before, or lower delay or unseen_classes."
+        )
 
 
 def _shown_pool(chosen: Plan, spec: RunSpec, held: npt.NDArray[np.bool_] | None) -> Rows | None:
@@ -151,10 +190,11 @@ def _shown_pool(chosen: Plan, spec: RunSpec, held: npt.NDArray[np.bool_] | None)
     if chosen.pool is None:
         return None
     if spec.pool == "first_chunk":
-        return chosen.shown(chosen.rounds[0])
-    if spec.pool == "full":
-        return chosen.shown(chosen.pool)
-    pool = chosen.pool if held is None else chosen.pool[~held[chosen.pool]]
+        pool = chosen.shown(chosen.rounds[0])
+    elif spec.pool == "full":
+        pool = chosen.shown(chosen.pool)
+    else:
+        pool = chosen.pool if held is None else chosen.pool[~held[chosen.pool]]
     if not len(pool):
         raise ParameterError(f"pool={spec.pool} has no item of a class to train on. Take a larger pool.")
     return pool
@@ -172,7 +212,7 @@ def _trained(
         return None if held is None else ~held
     able = [rows if held is None else rows[~held[rows]] for rows in planned.rounds]
     total = sum(len(rows) for rows in able)
-    share = amount if kind == "share" else amount / total
+    share = amount if kind == "share" else amount / max(total, 1)
     if share > 1:
         raise ParameterError(f"train={spec.train} exceeds the {total} items of the stream. Lower it.")
     rng, trained, arrived = derive(spec.seed, "train"), np.zeros(n, dtype=bool), 0
@@ -264,9 +304,15 @@ def parse_pool(text: str) -> tuple[str, int]:
 
 
 def evaluated(spec: RunSpec, planned: Plan) -> set[int]:
-    """The rounds to evaluate: none before labels and both modalities have arrived, for all methods alike."""
+    """The rounds to evaluate: none before labels and both modalities have arrived, for all methods alike.
+
+    A runbook says itself which ones.
+    """
+    chosen = parse_evaluate(spec.evaluate, len(planned.rounds))
+    if spec.schedule.order == "runbook":
+        chosen = sorted(runbook.evaluated(spec.schedule))
     first = planned.waits + planned.delay
-    return {round_ for round_ in parse_evaluate(spec.evaluate, len(planned.rounds)) if round_ >= first}
+    return {round_ for round_ in chosen if round_ >= first}
 
 
 def parse_evaluate(text: str, rounds: int) -> list[int]:

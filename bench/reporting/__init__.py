@@ -3,7 +3,8 @@
 A report is a function ``render(results, *, …options)`` that returns a :class:`Table`, a :class:`Figure`, or
 anything that ``str()`` makes readable.
 
-May import: contract, data, disk, errors, metrics, plugins, printing, progress, records, scoring.
+May import: contract, data, disk, errors, isolation, metrics, plugins, printing, progress, records, scoring,
+units.
 """
 
 from __future__ import annotations
@@ -52,7 +53,6 @@ from bench.reporting.panels import (
     draw_curve,
     draw_panels,
     lines,
-    part_name,
     parts,
 )
 from bench.reporting.protocol import (
@@ -74,6 +74,7 @@ from bench.reporting.protocol import (
     dataset_of,
     grouped,
     parallel,
+    part_name,
     protocols,
     reasons,
 )
@@ -91,7 +92,7 @@ from bench.reporting.significance import (
 )
 from bench.reporting.style import PAGE_WIDTH, Look, by_direction, grid, label_edges, legend, log_ticks
 from bench.reporting.tables import Block, Column, Entry, Row, Table
-from bench.reporting.units import digits, duration, size
+from bench.units import digits, duration, size
 
 # a report and its options
 __all__ = ["Block", "Column", "Entry", "Figure", "Metric", "Plot", "Row", "Table"]

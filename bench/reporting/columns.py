@@ -25,7 +25,7 @@ def chance_faults(records: Iterable[RunRecord]) -> Iterator[str]:
     the code length and the kind of database: for the same data, schedule, seed and round, with the same
     items taken out for validation or a separate pool, and, over trained or unseen items, the same share of
     them. After the last round all items are in the database, so schedule and seed decide nothing unless
-    items were taken out.
+    items were taken out, or deleted by a runbook.
     """
     known: dict[tuple[object, ...], tuple[float, RunRecord]] = {}
     for record in records:
@@ -54,7 +54,7 @@ def _searched(record: RunRecord, entry: RoundRecord, part: str) -> tuple[object,
     spec = record.spec
     held = (spec.unseen_classes, spec.seed) if spec.unseen_classes else ()  # decide the queries
     data = spec.dataset_label, record.data, _carved(spec), held
-    if part == "all" and entry is record.rounds[-1] and not _carved(spec):
+    if part == "all" and entry is record.rounds[-1] and not _carved(spec) and not spec.schedule.steps:
         return data
     return (*data, str(spec.schedule), spec.seed, entry.round, *((part, spec.train) if part != "all" else ()))
 

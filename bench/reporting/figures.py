@@ -69,14 +69,16 @@ class Drawing:
             if engine := drawn.get_layout_engine():
                 engine.execute(drawn)
                 drawn.set_layout_engine(None)  # laid out once; with an engine every file is drawn twice
-            last = sorted(formats, key=lambda form: form == "eps")  # drawn after its colours became opaque
+            last = sorted(
+                formats, key=lambda form: form.lower() == "eps"
+            )  # drawn after its colours became opaque
             files = {form: self._save(drawn, form) for form in last}
             return [files[form] for form in formats]
 
     def _save(self, drawn: Any, form: str) -> Path:
+        out, form = self.stem.with_name(f"{self.stem.name}.{form}"), form.lower()
         name, left_out = _METADATA[form]
         metadata = {name: f"numbers {self.digest}", **left_out}
-        out = self.stem.with_name(f"{self.stem.name}.{form}")
         if form == "eps":
             return writing.atomically(out, lambda path: path.write_bytes(eps.of(drawn, metadata)))
         return writing.atomically(out, lambda path: drawn.savefig(path, format=form, metadata=metadata))
@@ -168,7 +170,7 @@ class Figure:
         """
         form = out.suffix.removeprefix(".").lower()
         if form == "csv":
-            return [writing.text(out, self.to_csv() + "\n")]
+            return [writing.text(named(out, ""), self.to_csv() + "\n")]
         if form not in FORMATS:
             raise ParameterError(
                 f"--out {out}: a figure is written as {', '.join(FORMATS)}, and its numbers as csv. "
@@ -178,16 +180,23 @@ class Figure:
             names = ", ".join(plot.name for plot in self.plots)
             raise ParameterError(
                 f"--out {out}: the figure has {len(self.plots)} plots ({names}); expected one, or {PATTERN} "
-                f"in the file name. Give --out '{out.with_name(f'{out.stem}-{PATTERN}{out.suffix}')}', or "
-                "select one of them."
+                f"in the file name. Give --out '{out.with_stem(f'{out.stem}-{PATTERN}')}', or "
+                "filter more."
             )
         return [
             path
             for plot in self.plots
-            for path in Drawing(plot, _named(out, plot.name), self.digest, self.rc).save((form,))
+            for stem in [named(out, plot.name).with_suffix("")]
+            for path in Drawing(plot, stem, self.digest, self.rc).save((out.suffix[1:],))
         ]
 
 
-def _named(out: Path, name: str) -> Path:
-    """The path of a plot's files without the suffix, with the plot's name for the pattern."""
-    return out.with_name(out.stem.replace(PATTERN, name).strip("-_") or name or "figure")
+def named(out: Path, name: str) -> Path:
+    """The path of a file whose name has ``name`` in place of the pattern, if it has one.
+
+    >>> named(Path("fig-{name}.pdf"), "wiki").name, named(Path("fig-{name}.pdf"), "").name
+    ('fig-wiki.pdf', 'fig.pdf')
+    """
+    if PATTERN not in out.stem:
+        return out
+    return out.with_stem(out.stem.replace(PATTERN, name).strip("-_") or name or "figure")

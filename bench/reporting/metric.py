@@ -57,7 +57,8 @@ def check_metric(records: Iterable[RunRecord], metric: str) -> None:
     lacking = [
         record
         for record in records
-        if not record.reference  # a radius in bits says nothing about real-valued vectors
+        if not record.reference
+        and record.compares_codes  # else a radius in bits says nothing
         and any(f"{metric}/{d}" not in r.metrics for r in record.rounds[-1:] for d in record.spec.directions)
     ]
     if lacking:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from bench.records import DIRECTIONS, Direction, RunRecord
 from bench.reporting.evidence import Values
 from bench.reporting.figures import Figure, Plot
 from bench.reporting.metric import check_metric
-from bench.reporting.protocol import APART, DIRECTION_NAMES, Protocol, by_dataset, by_label
+from bench.reporting.protocol import DIRECTION_NAMES, Protocol, by_dataset, by_label, differences, part_name
 from bench.reporting.results import Results
 from bench.reporting.style import CHANCE, Look, by_direction, label_edges, legend, log_ticks, point_ticks
 
@@ -112,17 +111,10 @@ def lines(
 def parts(results: Results, *, swept: Sequence[str] = ()) -> dict[str, Protocol]:
     """Every protocol and dataset, by a name made of the dataset and of what distinguishes it from others."""
     found = by_dataset(results, swept=swept)
-    axes = [{"pool": p.pool, **{k: str(getattr(p.records[0].spec, k)) for k in APART}} for p in found]
-    differ = [name for name in ("pool", *APART) if len({values[name] for values in axes}) > 1]
     return {
-        part_name(i, " ".join([*part.datasets, *(values[name] for name in differ)])): part
-        for i, (part, values) in enumerate(zip(found, axes, strict=True))
+        part_name(i, " ".join(filter(None, (*part.datasets, differs)))): part
+        for i, (part, differs) in enumerate(zip(found, differences(found), strict=True))
     }
-
-
-def part_name(number: int, text: str) -> str:
-    """Part of a file name; the number keeps two protocols of one dataset apart."""
-    return f"{number + 1}-{re.sub(r'[^a-z0-9_]+', '-', text.lower()).strip('-')}".strip("-")
 
 
 def _panels(part: Protocol, curve: MakeCurve, chance: MakeCurve | None) -> Iterator[Panel]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,12 +44,14 @@ _FIDELITY_MARKS = {"modified": "⋆", "reconstruction": "†", "adaptation": "�
 class Protocol:
     """Records whose numbers may stand in one column: they differ in method, dataset, bits and seed.
 
-    ``pool`` is the one of the methods that have an offline stage.
+    ``pool`` is the one of the methods that have an offline stage. ``slug`` is its part of file names, where
+    a report shows several protocols.
     """
 
     results: Results
     pool: str
     records: tuple[RunRecord, ...]
+    slug: str = ""
 
     def part(self, records: Iterable[RunRecord]) -> Protocol:
         """The same protocol with these of its records."""
@@ -133,6 +136,8 @@ class Protocol:
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
         axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": spec.evaluate}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
+        if spec.schedule.steps and "schedule" not in swept:
+            lines.append(f"{spec.schedule}: {spec.schedule.brief}")
         if spec.divided and "train" not in swept:
             lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
         if spec.labelled < 1 and "labelled" not in swept:
@@ -240,7 +245,25 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     shared = (
         _own_schedules(results, groups, 1 + kept.index("schedule")) if "schedule" in kept else groups.values()
     )
-    return [part for group in shared for part in _by_pool(results, group)]
+    apart = [part for group in shared for part in _by_pool(results, group)]
+    if len(apart) < 2:
+        return apart
+    names = enumerate(differences(apart, swept))
+    return [replace(part, slug=part_name(i, name)) for part, (i, name) in zip(apart, names, strict=True)]
+
+
+def differences(apart: Sequence[Protocol], swept: Sequence[str] = ()) -> list[str]:
+    """The values of every protocol on the axes in which these differ, but for those in ``swept``."""
+    axes = [
+        {"pool": p.pool, **{name: str(getattr(p.records[0].spec, name)) for name in APART}} for p in apart
+    ]
+    names = [name for name in axes[0] if name not in swept and len({values[name] for values in axes}) > 1]
+    return [" ".join(values[name] for name in names) for values in axes]
+
+
+def part_name(number: int, text: str) -> str:
+    """Part of a file name; the number keeps two protocols of one dataset apart."""
+    return f"{number + 1}-{re.sub(r'[^a-z0-9_]+', '-', text.lower()).strip('-')}".strip("-")
 
 
 def _own_schedules(

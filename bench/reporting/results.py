@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.contract.params import parameters
 from bench.errors import BenchError, ParameterError, UnknownNameError
+from bench.isolation import declarations
 from bench.plugins import registry
 from bench.records import PARTS, SINCE, Contrast, IndexRecord, RoundRecord, RunRecord, RunSpec
 from bench.reporting import options, style
@@ -145,7 +146,7 @@ class Results:
         """The class of a method; None where it is not installed or cannot be imported."""
         if name not in self._methods:
             try:
-                self._methods[name] = registry.get("method", name)
+                self._methods[name] = declarations.method(name)
             except BenchError:
                 self._methods[name] = None
         return self._methods[name]
@@ -156,7 +157,7 @@ class Results:
 
     def defaults(self, name: str) -> dict[str, Any]:
         """The defaults of a method's parameters. Raises UnknownNameError where it is not installed."""
-        known = parameters(registry.get("method", name))
+        known = parameters(declarations.method(name))
         return {parameter.name: parameter.default for parameter in known.values()}
 
     def render(self, report: str, **chosen: Any) -> Any:
@@ -287,6 +288,10 @@ def _numbers(r: RoundRecord) -> Iterator[tuple[Any, ...]]:
             yield (*common, direction, metric, value)
         for direction, count in shown.empty_queries.items():
             yield (*common, direction, "empty_queries", count)
+    for part, scores in r.deleted.items():
+        for key, value in scores.metrics.items():
+            metric, _, direction = key.rpartition("/")
+            yield (r.round, f"deleted {part}", scores.items, r.queries, direction, metric, value)
     common = (r.round, "all", r.items, r.queries)
     costs = {f"seconds:{stage}": value for stage, value in r.seconds.items()}
     for name, cost in {**costs, "bits_rewritten": r.bits_rewritten, "state_bytes": r.state_bytes}.items():

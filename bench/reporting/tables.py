@@ -58,7 +58,10 @@ Marked = tuple[Row, list[Mark]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One grid: numbers of one protocol, which ``caption`` describes, and ``brief`` in a few words."""
+    """One grid: numbers of one protocol, which ``caption`` describes, and ``brief`` in a few words.
+
+    ``protocol`` names the protocol in file names; blocks of one protocol share a file.
+    """
 
     caption: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -67,6 +70,7 @@ class Block:
     notes: tuple[str, ...] = ()
     stub: int = 1  # leading columns that name a row
     brief: str = ""  # the caption in print; by default the title of the table
+    protocol: str = ""
 
     def marks(self) -> list[list[Mark]]:
         """Best and second of every column of ``rows``; equal texts get equal marks."""
@@ -115,6 +119,11 @@ class Table:
             if strict and name not in known:
                 raise UnknownNameError("method in the table", name, known)
         return replace(self, blocks=tuple(block.ours(names) for block in self.blocks))
+
+    def of_protocol(self, name: str) -> Table | None:
+        """The blocks of one protocol, with the title, and without plain numbers; None where there is none."""
+        blocks = tuple(block for block in self.blocks if block.protocol == name)
+        return replace(self, blocks=blocks, data=()) if blocks else None
 
     def __repr__(self) -> str:
         return f"<Table: {self.title}; print() shows it>"

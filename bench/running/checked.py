@@ -11,11 +11,12 @@ from bench import threads
 from bench.checks.suite import Check, CheckResult, check_method, checks_for, timed
 from bench.checks.trial import Trial
 from bench.contract.method import Method
+from bench.isolation import declarations
 from bench.isolation.channel import Channel, Message
 from bench.isolation.child import Answer
-from bench.isolation.process import Child, DiedError, RaisedError
+from bench.isolation.process import MODULES, Child, DiedError, RaisedError
 from bench.plugins import registry
-from bench.running.hosts import APART, MODULES, Isolation, imports_of
+from bench.running.hosts import APART, Isolation, imports_of
 
 
 class Checked:
@@ -44,7 +45,7 @@ def check(
     The limits of ``isolation`` hold for each check.
     """
     if not isolation.apart:
-        return check_method(cls, **parameters), True
+        return check_method(declarations.actual(cls), **parameters), True
     results: list[CheckResult] = []
     checks, complete = checks_for(cls), True
     while len(results) < len(checks):

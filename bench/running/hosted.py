@@ -33,6 +33,7 @@ class Hosted:
         self.cls: type[Method] = registry.member(module, name)
         self.methods: dict[int, Method] = {}
         self.items: Split | None = None
+        self.leaving: dict[int, Split] = {}
         self.gpu = Used()
         self.limit = ExitStack()
         if thread_count != forking.THREADS:
@@ -41,6 +42,9 @@ class Hosted:
     def __call__(self, message: Message, channel: Channel) -> Answer:
         if message.kind == "items":
             self.items = parcels.split(message)
+            return {}, {}
+        if message.kind == "leaving":
+            self.leaving[message.values["place"]] = parcels.split(message)
             return {}, {}
         cell = int(message.values["cell"])
         if message.kind == "new":
@@ -76,6 +80,10 @@ class Hosted:
         codes = method.encode(batch, message.values["modality"])
         return _codes(shown.checked(method, codes, len(batch), "encode"))
 
+    def _encode_query(self, method: Method, message: Message) -> Answer:
+        batch = parcels.batch(message)
+        return _codes(method.encode_query(batch, message.values["modality"]))  # the harness checks it
+
     def _encode_database(self, method: Method, message: Message) -> Answer:
         chunk = self._chunk()
         codes = method.encode_database(chunk, message.values["modality"])
@@ -89,6 +97,10 @@ class Hosted:
             len(codes) if isinstance(codes, np.ndarray) else 0
         )  # the harness knows how many there should be
         return _codes(shown.checked(method, codes, rows, "update_database"))
+
+    def _forget(self, method: Method, message: Message) -> Answer:
+        method.forget_items(self.leaving[message.values["place"]])
+        return {}, {}
 
     def _notes(self, method: Method, message: Message) -> Answer:
         return {}, {"notes": [str(note) for note in method.notes()]}

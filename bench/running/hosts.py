@@ -7,19 +7,20 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.contract import params, state
-from bench.contract.items import Batch, Chunk, Modality, Split
+from bench.contract.items import Batch, Chunk, Features, Modality, Split
 from bench.contract.method import Method
 from bench.contract.state import Tree
 from bench.contract.training import MOST_CURVES, MOST_POINTS, Curves
 from bench.errors import ParameterError, account
+from bench.isolation import declarations
 from bench.isolation.channel import Arrays, Message
-from bench.isolation.process import AVAILABLE, Child, RaisedError
+from bench.isolation.process import AVAILABLE, MODULES, Child, RaisedError
 from bench.protocol.shown import Empty, Hasher, Output
 from bench.running import fitting, parcels
 from bench.running.fitting import Fitted, HandOn
@@ -31,10 +32,6 @@ _WIDEST = 1 << 16  # columns of real-valued vectors
 _MOST_ROWS = 1 << 32  # of a database
 _STATE = 1 << 36  # bytes of a saved state
 _ANSWER = 1 << 20  # bytes of any other answer
-MODULES = (  # what a child has imported when it starts
-    *("threadpoolctl", "scipy.linalg", "scipy.special"),
-    *("bench.api", "bench.running.hosted", "bench.running.checked"),
-)
 
 
 def imports_of(cls: type[Method]) -> tuple[str, ...]:
@@ -76,6 +73,7 @@ class Hosting(Hasher, Protocol):
     """
 
     def fit(self, items: Split, hand_on: HandOn, every: float, inside: Tree | None) -> Fitted: ...
+    def forget(self, items: Split, place: int) -> None: ...
     def notes(self) -> Sequence[str]: ...
     def state_bytes(self) -> int: ...
     def save(self) -> Saved: ...
@@ -127,6 +125,12 @@ class Apart:
         values |= {"kept": kept, "round": round_, "classes": items.classes, "parents": items.parents}
         self.child.ask("items", arrays, **values)
 
+    def show_leaving(self, place: int, items: Split) -> None:
+        """Send items to be forgotten, once for all cells, to a place beside the chunk."""
+        arrays, values = parcels.packed(items)
+        values |= {"kept": None, "round": None, "classes": items.classes}
+        self.child.ask("leaving", arrays, **values, place=place)
+
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
         self.child.ask("new", cell=cell, bits=bits, seed=seed, params=dict(params))
         return _Remote(self, cell, bits)
@@ -151,6 +155,12 @@ class _Remote:
         codes: Output = self._codes("encode", len(batch), arrays, **values, modality=modality)
         return codes
 
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        arrays, values = parcels.packed(batch)
+        most = 1024 * -(-self.bits // 8) * len(batch)  # a table for each byte of a code
+        answer = self._ask("encode_query", arrays, most=most, **values, modality=modality)
+        return cast("Features", answer.arrays.get("codes"))
+
     def encode_database(self, chunk: Chunk, modality: Modality) -> Output:
         codes: Output = self._codes("encode_database", len(chunk), modality=modality)
         return codes
@@ -158,6 +168,9 @@ class _Remote:
     def update_database(self, modality: Modality) -> Output | None:
         codes: Output | None = self._codes("update_database", _MOST_ROWS, modality=modality)
         return codes
+
+    def forget(self, items: Split, place: int) -> None:
+        self._ask("forget", place=place)
 
     def notes(self) -> Sequence[str]:
         notes = self._ask("notes").values.get("notes")
@@ -216,7 +229,7 @@ class InProcess:
     """This process hosts the methods, which can then be debugged; they reach everything."""
 
     def __init__(self, cls: type[Method]) -> None:
-        self.cls, self.gpu = cls, Used()
+        self.cls, self.gpu = declarations.actual(cls), Used()
         self.empty: Empty = np.empty
 
     def __enter__(self) -> Self:
@@ -234,6 +247,8 @@ class InProcess:
     def allow(self, spent: float) -> None: ...
 
     def show(self, items: Split) -> None: ...
+
+    def show_leaving(self, place: int, items: Split) -> None: ...
 
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
         return _Local(_caught(lambda: self.cls(bits=bits, seed=seed, **params)), self.gpu)
@@ -258,11 +273,17 @@ class _Local:
     def encode(self, batch: Batch, modality: Modality) -> Output:
         return _caught(lambda: self.gpu.during(lambda: self.method.encode(batch, modality)))
 
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        return _caught(lambda: self.gpu.during(lambda: self.method.encode_query(batch, modality)))
+
     def encode_database(self, chunk: Chunk, modality: Modality) -> Output:
         return _caught(lambda: self.method.encode_database(chunk, modality))
 
     def update_database(self, modality: Modality) -> Output | None:
         return _caught(lambda: self.method.update_database(modality))
+
+    def forget(self, items: Split, place: int) -> None:
+        _caught(lambda: self.method.forget_items(items))
 
     def notes(self) -> Sequence[str]:
         return _caught(lambda: self.method.notes())

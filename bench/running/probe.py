@@ -1,12 +1,16 @@
-"""Measures cells by their first chunk, in a process of its own that ends when the time is up."""
+"""Measures cells by their first chunk, in a process of its own that ends when the time is up.
+
+That process runs code of plugins, so what it sends is JSON, which is checked.
+"""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
@@ -14,11 +18,14 @@ import psutil
 
 from bench import threads
 from bench.contract.items import MODALITIES
+from bench.disk.form import mismatch
+from bench.isolation import declarations
 from bench.plugins import registry
 from bench.protocol.shown import chunk, encode, shown, skip_reason
 from bench.study.planned import PlannedCell
 
 Key = TypeVar("Key")
+_MOST = 1 << 10  # bytes of an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,8 @@ def probes(cells: Mapping[Key, PlannedCell], *, seconds: float) -> dict[Key, Pro
         for key in cells:
             if not receiver.poll(max(end - time.monotonic(), 0)):
                 break
-            probed[key] = receiver.recv()
-    except EOFError:  # the cell after the last one ended the process
+            probed[key] = _read(receiver.recv_bytes(_MOST))
+    except (EOFError, OSError, ValueError):  # the cell ended the process, or sent something else
         probed[key] = Probe(None, 0)
     finally:
         child.kill()
@@ -54,12 +61,19 @@ def probes(cells: Mapping[Key, PlannedCell], *, seconds: float) -> dict[Key, Pro
     return probed
 
 
+def _read(sent: bytes) -> Probe:
+    stored = json.loads(sent)
+    if problem := mismatch(stored, Probe, "probe"):
+        raise ValueError(problem)
+    return Probe(**stored)
+
+
 def _send_probes(
     sender: Connection, cells: Sequence[PlannedCell], plugins: Mapping[str, Sequence[str]]
 ) -> None:
     registry.adopt(plugins)
     for cell in cells:
-        sender.send(_probe(cell))
+        sender.send_bytes(json.dumps(asdict(_probe(cell))).encode())
 
 
 def _probe(cell: PlannedCell) -> Probe:
@@ -75,7 +89,7 @@ def _probe(cell: PlannedCell) -> Probe:
 
 def _measured(cell: PlannedCell) -> float:
     """Seconds for the entire stream, from fitting and encoding the first chunk of it."""
-    spec, train, cls = cell.spec, cell.dataset.train, cell.method
+    spec, train, cls = cell.spec, cell.dataset.train, declarations.actual(cell.method)
     if skip_reason(cls, train, spec):
         return 0.0
     plan = cell.plan

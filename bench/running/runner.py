@@ -36,19 +36,20 @@ from bench.errors import BenchError, account
 from bench.isolation.process import DiedError, RaisedError
 from bench.metrics._counted import means
 from bench.plugins import fingerprint
-from bench.progress import Task
+from bench.progress import Task, detail
 from bench.protocol import classes, rehash, stream
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.protocol.seeds import derive, derive_seed
-from bench.protocol.shown import chunk, encode, pack, seen_labels, shown, skip_reason, stand_ins
+from bench.protocol.shown import chunk, encode, encode_query, pack, seen_labels, shown, skip_reason, stand_ins
 from bench.records import CONSTANT, OFFLINE, CurveRecord, Direction, PartRecord, RoundRecord, RunRecord
 from bench.running import hosts
 from bench.running.hosts import APART, Apart, Hosting, InProcess, Isolation
-from bench.scoring import cosine, hamming, stored
+from bench.scoring import asymmetric, cosine, hamming, stored
 from bench.storing import checkpoint
 from bench.storing.checkpoint import Checkpoints
 from bench.study.planned import PlannedCell
+from bench.units import duration
 
 Arrays = dict[str, npt.NDArray[Any]]
 Keep = Callable[[RunRecord, Arrays], None]
@@ -94,6 +95,7 @@ def run_cells(
         "code": fingerprint.of_method(first.spec.method),
         "data": first.data.cached.fingerprint,
         "reference": first.method.capabilities.reference,
+        "distance": first.method.capabilities.distance,
         "environment": environment(thread_count, jobs, isolation),
     }
     reason = skip_reason(first.method, first.dataset.train, first.spec, no_pictures=first.no_pictures)
@@ -154,6 +156,9 @@ def _pass(
             for session in sessions:
                 session.begin()
             saved.resume(sessions)
+            for session in sessions:
+                if session.next_round:
+                    detail(f"{session.spec}: resumes after round {session.next_round}")
             stream_.send_to(sessions, saved)
         except RaisedError as error:
             for session in sessions:
@@ -203,21 +208,57 @@ class _Stream:
             taught = self.plan.taught(round_, supervised=self.cls.capabilities.supervised)
             if not due or taught < 0 or (offline and round_ not in self.evaluated):
                 continue
-            learned = self.plan.seen(taught) if offline else self.plan.rounds[taught]
-            arrived = self.chunk(self.plan.shown(learned), 0 if offline else taught)
-            supervised = self.cls.capabilities.supervised
-            new = self.plan.seen(round_) if offline else self.plan.entering(round_, supervised=supervised)
-            parts = self.plan.parts(new)
-            self.host.show(arrived)
+            learned, new = self.arriving(round_, taught)
+            arrived = self.chunk(learned, 0 if offline else taught) if len(learned) else None
+            parts, left = self.plan.parts(new), self.leaving(round_, taught)
+            if arrived is not None:
+                self.host.show(arrived)
             for session in due:
-                session.attempt(round_, lambda s: s.take(arrived, parts))  # noqa: B023  # called at once
+                session.attempt(round_, lambda s: s.take(arrived, parts, left))  # noqa: B023  # called at once
                 session.hand_over()
             if round_ < max(self.evaluated):
                 saved.offer(sessions)
 
+    def arriving(self, round_: int, taught: int) -> tuple[Rows, Rows]:
+        """The rows that a method is trained on in a round, and those that enter the database."""
+        if self.cls.capabilities.offline:
+            return self.plan.shown(self.plan.left(self.plan.seen(taught), round_)), self.plan.present(round_)
+        supervised = self.cls.capabilities.supervised
+        lesson = self.plan.lesson(round_, supervised=supervised)
+        return lesson, self.plan.entering(round_, supervised=supervised)
+
+    def leaving(self, round_: int, taught: int) -> Sequence[_Leaving]:
+        """What leaves the database before a round's items arrive, and after; empty where nothing does.
+
+        A method that forgets is shown those items that it has been trained on, in rounds up to ``taught``.
+        """
+        if not self.plan.leaving:
+            return ()
+        can = self.cls.capabilities
+        if can.offline:  # which skips rounds; a fresh instance has nothing to forget
+            return (_Leaving(self.plan.gone(round_)), _Leaving(self.plan.rounds[0][:0]))
+        leaving: list[_Leaving] = []
+        for rows, last in zip(self.plan.leaving[round_], (taught - 1, taught), strict=True):
+            known, items = rows[:0], None
+            if can.forgets and len(rows):
+                known = self.plan.shown(rows[np.isin(rows, self.plan.seen(last))])
+            if len(known):
+                items = shown(self.train, known, can, self.plan.withheld, self.kept, self.host.empty)
+                self.host.show_leaving(len(leaving), items)
+            leaving.append(_Leaving(rows, items))
+        return leaving
+
     def chunk(self, rows: Rows, round_: int) -> Chunk:
         needs, withheld = self.cls.capabilities, self.plan.withheld
         return chunk(self.train, rows, needs, round_, withheld, self.kept, self.host.empty)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """Rows that leave the database, and those items among them that the method is to forget, if it can."""
+
+    rows: Rows
+    items: Split | None = None
 
 
 class _Session:
@@ -253,6 +294,17 @@ class _Session:
     def finished(self) -> bool:
         """Whether the cell has its record."""
         return self.complete or self.failure is not None
+
+    @property
+    def line(self) -> str:
+        """The last round: the time that the method took for it, and the scores where it was evaluated."""
+        text = f"{self.spec}: round {self.round + 1} of {len(self.stream.plan.rounds)}"
+        text += f", fit {duration(self.fit_seconds[-1])}"
+        if not self.rounds or self.rounds[-1].round != self.round:
+            return text
+        last = self.rounds[-1]
+        maps = (f"{d.upper().replace('2', '→')} {last.metrics[f'map/{d}']:.3f}" for d in self.spec.directions)
+        return f"{text}, {last.items} items, mAP {'  '.join(maps)}"
 
     def begin(self) -> None:
         self.attempt(0, lambda s: setattr(s, "method", s.new_method()))
@@ -300,6 +352,7 @@ class _Session:
 
     def fit_pool(self, pool: Split) -> None:
         self.fit("fit_pool", pool, OFFLINE)
+        detail(f"{self.spec}: offline stage, {duration(self.clock.seconds('fit_pool'))}")
         self.started = True
 
     def fit(self, stage: str, items: Split, round_: int) -> None:
@@ -317,23 +370,39 @@ class _Session:
             rows = np.array([[round_, *point] for point in points], dtype=np.float64).reshape(-1, 3)
             self.curves[name] = np.concatenate([self.curves.get(name, rows[:0]), rows])
 
-    def take(self, arrived: Chunk, parts: Mapping[str, Rows]) -> None:
-        """One round: what the method learns from, and the rows that enter the parts of the database.
+    def take(self, arrived: Chunk | None, parts: Mapping[str, Rows], leaving: Sequence[_Leaving]) -> None:
+        """One round: what the method learns from, if anything, and the rows that enter the database.
 
-        For an offline method, a fresh instance and everything seen so far.
+        For an offline method, a fresh instance and everything in the database.
         """
-        refit = self.stream.cls.capabilities.offline
-        if refit:
-            self.method = self.new_method()
-        before = self.clock.seconds("fit")
-        self.fit("fit", arrived, self.round)
-        self.fit_seconds.append(self.clock.seconds("fit") - before)
+        refit, before = self.stream.cls.capabilities.offline, self.clock.seconds("fit")
+        self.let_go(leaving[:1], before=True)
+        if arrived is not None:
+            if refit:
+                self.method = self.new_method()
+            self.fit("fit", arrived, self.round)
+            self.fit_seconds.append(0.0)
         for part, index in self.indexes.items():
             index.arrive(self.method, arrived, parts[part], self.round, refit=refit)
+        self.let_go(leaving[1:], before=False)
+        if self.fit_seconds:
+            self.fit_seconds[-1] += self.clock.seconds("fit") - before
         self.rehash()
         if self.round in self.stream.evaluated:
             self.evaluate(self.method)
         self.started, self.next_round = True, self.round + 1
+        detail(self.line)
+
+    def let_go(self, leaving: Sequence[_Leaving], *, before: bool) -> None:
+        """Delete items from the database, and have the method forget them, if it can."""
+        for left in leaving:
+            if not len(left.rows):
+                continue
+            for index in self.indexes.values():
+                index.drop(left.rows)
+            if left.items is not None and self.inside is None:  # it forgot before its training was cut short
+                with self.clock.measure("fit"):
+                    self.method.forget(left.items, 0 if before else 1)
 
     def rehash(self) -> None:
         """Renew old database codes as the cell's policy says."""
@@ -399,10 +468,8 @@ class _Session:
             index.refresh(method)
         queries = {}
         for modality in MODALITIES:
-            with self.clock.measure("encode_query"):
-                codes = encode(method, self.stream.query, modality)
-            queries[modality] = pack(method, codes)
-        parts = self.score(queries)
+            queries[modality] = self.asked(method, modality)
+        parts, deleted = self.score(queries), self.deleted(method, queries)
         rewritten = [index.rewritten for index in self.indexes.values() if index.rewritten is not None]
         self.rounds.append(
             RoundRecord(
@@ -413,6 +480,7 @@ class _Session:
                 state_bytes=method.state_bytes(),
                 gpu_bytes=self.gpu_bytes or None,
                 parts={part: scores for part, scores in parts.items() if part != "all"},
+                deleted=deleted,
                 **{f.name: getattr(parts["all"], f.name) for f in fields(PartRecord)},
             )
         )
@@ -425,6 +493,13 @@ class _Session:
                 self.arrays[models.ENTRY] = self.model(method)
             self.notes += tuple(method.notes())
             self.complete = True
+
+    def asked(self, method: Hosting, modality: Modality) -> npt.NDArray[Any]:
+        """The queries as :meth:`scan` compares them: packed codes or vectors, or numbers."""
+        own = self.distance != "hamming"
+        with self.clock.measure("encode_query"):
+            given = (encode_query if own else encode)(method, self.stream.query, modality)
+        return given if own else pack(method, given)
 
     def model(self, method: Hosting) -> npt.NDArray[np.uint8]:
         about = models.facts(
@@ -454,14 +529,44 @@ class _Session:
             for part, size in sizes.items()
         }
 
+    def deleted(self, method: Hosting, queries: Mapping[Modality, Any]) -> dict[str, PartRecord]:
+        """The scores over deleted items as a database of their own: what a method still remembers of them."""
+        scores = {}
+        for part, rows in self.stream.plan.parts(self.stream.plan.gone(self.round)).items():
+            if not len(rows):
+                continue
+            index = Index("reindexed", self.stream.train, Clock())  # no cost of the method
+            index.rows = rows
+            index.refresh(method)
+            hists = {direction: self.scan(direction, queries, index) for direction in self.spec.directions}
+            scores["unseen" if part == "unseen" else "trained"] = PartRecord(
+                items=len(rows),
+                empty_queries={direction: metrics.empty_queries(hist) for direction, hist in hists.items()},
+                metrics={
+                    f"{name}/{direction}": value
+                    for direction, hist in hists.items()
+                    for name, value in means(["map", "chance"], hist).items()
+                },
+            )
+        return scores
+
     @property
     def real_valued(self) -> bool:
         return self.stream.cls.capabilities.reference == "real-valued"
 
+    @property
+    def distance(self) -> str:
+        return self.stream.cls.capabilities.distance
+
+    @property
+    def compares_codes(self) -> bool:
+        """Whether queries have codes as items do, so that distances are numbers of bits."""
+        return not self.real_valued and self.distance == "hamming"
+
     def applies(self, metric: metrics.Metric, items: int) -> bool:
         """Not for a cutoff beyond the database, nor for a radius where distances are no bits."""
         if metric.takes == "radius":
-            return not self.real_valued
+            return self.compares_codes
         return (metric.cutoff or 0) <= items
 
     def search(self, direction: Direction, queries: Mapping[Modality, Any]) -> dict[str, hamming.Histograms]:
@@ -470,12 +575,12 @@ class _Session:
         Every metric follows from them, and those over ``all`` items are their sum.
         """
         histograms: dict[str, hamming.Histograms] = {}
-        for part, index in self.indexes.items():
+        for part, index in sorted(self.indexes.items(), key=lambda one: not len(one[1].rows)):
             with self.clock.measure("search"):
                 if len(index.rows):
                     histograms[part] = self.scan(direction, queries, index)
-                else:  # a small first round may leave no item out of training
-                    histograms[part] = histograms["trained"].emptied()
+                else:  # a small first round may leave no item out of training, and deletions none in it
+                    histograms[part] = next(iter(histograms.values())).emptied()
             head = stored.prefix(direction, self.round, part)
             for name in stored.TYPES:
                 self.arrays[f"{head}/{name}"] = _narrow(getattr(histograms[part], name))
@@ -489,9 +594,11 @@ class _Session:
         labels = self.stream.query_labels, self.labels_of(index)
         if self.real_valued:
             return cosine.histograms(query, database, *labels)
-        return hamming.histograms(
-            query, database, *labels, bits=self.spec.bits, graded=True, threads=self.how.thread_count
-        )
+        bits, threads = self.spec.bits, self.how.thread_count
+        if self.distance != "hamming":
+            scaled = self.distance == "scaled dot"
+            return asymmetric.histograms(query, database, *labels, bits=bits, scaled=scaled, threads=threads)
+        return hamming.histograms(query, database, *labels, bits=bits, graded=True, threads=threads)
 
     def labels_of(self, index: Index) -> npt.NDArray[Any]:
         """The packed labels of the items of an index."""
@@ -501,10 +608,10 @@ class _Session:
     def keep_codes(self, queries: Mapping[Modality, Any]) -> None:
         """The last round's codes and rows, in order of arrival: what order-dependent metrics need.
 
-        Real-valued vectors are no codes: they are large, and nothing reads them.
+        Numbers of queries and real-valued vectors are no codes: they are large, and nothing reads them.
         """
-        rows = self.stream.plan.seen(self.round)
-        for modality in () if self.real_valued else MODALITIES:
+        rows = self.stream.plan.present(self.round)
+        for modality in MODALITIES if self.compares_codes else ():
             self.arrays[f"codes/query/{modality}"] = queries[modality]
             self.arrays[f"codes/database/{modality}"] = self.arrived(modality, rows)
         self.arrays["rows/database"] = _narrow(rows)

@@ -22,7 +22,7 @@ import bench
 from bench import models, threads
 from bench.errors import ParameterError
 from bench.plugins import registry
-from bench.progress import Task, log_to, note, say
+from bench.progress import Task, detail, log_to, note, say
 from bench.records import SINCE, RunRecord
 from bench.results import Results
 from bench.running import backends, contracts
@@ -68,6 +68,20 @@ class Surveyed:
     def due(self, *, retry: bool = False, force: bool = False) -> bool:
         """Whether a run has to compute it."""
         return force or self.status in ("missing", "stale") or (retry and self.status == "failed")
+
+    def decision(self, due: bool) -> str:
+        """What a run does with it and why, in one line; ``due`` says whether it is computed."""
+        if self.lost:
+            return f"{self.cell.spec}: is run again: {self.reason}"
+        why = (
+            "not stored" if self.status == "missing" else ": ".join(filter(None, (self.status, self.reason)))
+        )
+        return f"{self.cell.spec}: {'runs' if due else 'kept'}: {why}"
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has a record that does not count."""
+        return self.status == "missing" and self.reason != ""
 
 
 def run(
@@ -158,12 +172,11 @@ def complete(
     note(f"hashbench {bench.__version__}: {len(due)} of {len(cells)} cells, {study.jobs} at once")
     if progress and title and due:
         say(f"{title}: {len(due)} of {len(cells)} cells are run first")
-    if progress:
-        for one in surveyed:
-            if one.status == "missing" and one.reason:
-                say(f"{one.cell.spec}: is run again: {one.reason}")
     records = {one.cell.spec.key: one.record for one in surveyed if one.record is not None}
     fresh = {cell.spec.key for cell in due}
+    if progress:
+        for one in surveyed:
+            (say if one.lost else detail)(one.decision(one.cell.spec.key in fresh))
     for cell in cells:  # a finished cell gets the names that it is shown under now
         record = records.get(cell.spec.key)
         if record is not None and cell.spec.key not in fresh:
@@ -183,19 +196,22 @@ def complete(
         Task(title, len(due), each="cell") as task,
     ):
         common = _How(study.threads, isolation, keep_models, verdicts)
-        for record, arrays in _divided(due, study, common, claimed, stamps):
-            key, kept = record.spec.key, record
-            if arrays is not None:
-                kept = _store(store, record, arrays, common)
-                claimed.release(key)
-            elif contract and record.contract is None:
-                kept = store.write(verdicts[key].on(record), {})
-            records[key] = kept
-            trace.finished(kept)
+        for together in _divided(due, study, common, claimed, stamps):
+            ended = []
+            for record, arrays in together:
+                key, kept = record.spec.key, record
+                if arrays is not None:
+                    kept = _store(store, record, arrays, common)
+                    claimed.release(key)
+                elif contract and record.contract is None:
+                    kept = store.write(verdicts[key].on(record), {})
+                records[key] = kept
+                trace.finished(kept)
+                ended.append(kept)
             if progress:
-                task.finish(_line(kept))
+                task.finish(*map(_line, ended))
             else:
-                task.advance()
+                task.advance(len(ended))
     return Results([records[cell.spec.key] for cell in cells], arrays=store.arrays)
 
 
@@ -229,7 +245,8 @@ def survey(study: Study, cells: Sequence[PlannedCell]) -> list[Surveyed]:
         status, reason = standing(record, cell.data.cached.fingerprint)
         surveyed.append(Surveyed(cell, record, status, reason or store.fault(cell.spec)))
         newer = (getattr(cell.spec, name) for name in SINCE)
-        seed = cell.spec.seed if cell.spec.unseen_classes else None  # which decides the classes
+        drawn = cell.spec.unseen_classes or cell.spec.schedule.steps
+        seed = cell.spec.seed if drawn else None  # which decides the classes, and what a runbook deletes
         kinds.setdefault(
             (seed, str(cell.data), cell.spec.schedule, cell.spec.pool, cell.spec.val, *newer), cell
         )
@@ -250,20 +267,21 @@ def _divided(
     how: _How,
     claimed: Claims,
     stamps: dict[str, Stamp],
-) -> Iterator[tuple[RunRecord, Arrays | None]]:
-    """The records of all cells, those that are stored already without arrays.
+) -> Iterator[Sequence[tuple[RunRecord, Arrays | None]]]:
+    """The records of all cells, those of a pass together, and those that are stored already without arrays.
 
     ``stamps`` tell what was stored before this run from what another has stored since.
     """
     left = {cell.spec.key: cell for cell in due}
     free, pause = list(due), _PAUSE[0]
     while left:
-        for record, arrays in _compute(free, study, how, claimed, stamps):
-            del left[record.spec.key]
-            yield record, arrays
+        for finished in _compute(free, study, how, claimed, stamps):
+            for record, _ in finished:
+                del left[record.spec.key]
+            yield finished
         for record in _stored_since(left.values(), Store(claimed.folder), stamps):
             del left[record.spec.key]
-            yield record, None
+            yield [(record, None)]
         free = [cell for key, cell in left.items() if claimed.take(key)]
         if left and not free:
             with Task(f"{len(left)} cells that another run computes"):
@@ -290,7 +308,7 @@ def _compute(
     how: _How,
     claimed: Claims,
     stamps: Mapping[str, Stamp],
-) -> Iterator[tuple[RunRecord, Arrays | None]]:
+) -> Iterator[Sequence[tuple[RunRecord, Arrays | None]]]:
     if not due:
         return
     _cut(due, study)
@@ -302,8 +320,7 @@ def _compute(
             partial(task, group, how=how.of(group), stamps={c.spec.key: stamps[c.spec.key] for c in group})
             for group in _groups(due, workers.jobs)
         ]
-        for finished in workers.run(calls):
-            yield from finished
+        yield from workers.run(calls)
 
 
 def _groups(due: Sequence[PlannedCell], jobs: int) -> list[list[PlannedCell]]:

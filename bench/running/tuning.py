@@ -15,7 +15,7 @@ from typing import Any
 from bench import __version__
 from bench.contract import params
 from bench.contract.params import Parameter
-from bench.errors import BenchError, ParameterError, UnknownNameError
+from bench.errors import BenchError, ParameterError, UnknownNameError, not_installed
 from bench.progress import Task
 from bench.records import RunRecord, selector
 from bench.running import sweep
@@ -238,7 +238,7 @@ def _optimizer(seed: int) -> tuple[Any, Any]:
     try:
         import optuna
     except ImportError as error:
-        raise BenchError("`bench tune` needs Optuna. Run `pip install 'hashbench[tune]'`.") from error
+        raise BenchError(not_installed("`bench tune`", "optuna", "tune")) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed)
     return optuna.create_study(direction="maximize", sampler=sampler), optuna.trial.TrialState.FAIL

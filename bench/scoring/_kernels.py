@@ -1,4 +1,4 @@
-"""The two loops over queries × database, compiled by numba. Import it through bench.scoring.hamming only.
+"""The loops over queries × database, compiled by numba. Import it through bench.scoring.hamming only.
 
 The trap: what a kernel costs is decided by details. Words come first and items second, so that a
 word of all items is contiguous; blocks are sliced first and indexed from 0, since `a[j0 + j]`
@@ -121,6 +121,39 @@ def histograms(query, database, query_labels, database_labels, width, low, high,
             counts[row, d, 0], counts[row, d, 1] = found, relevant
             if gains.shape[0] > 0:
                 gains[row, d] = gain
+
+
+@_compiled()
+def asymmetric(added, least, steps, octets, factor, query_labels, database_labels, counts, gains, grades):  # type: ignore[no-untyped-def]
+    """Fill counts, gains and grades of some queries from the values that each byte of a code adds.
+
+    ``added`` is (queries, M, 256) float32, ``octets`` (M, items) uint8; an item at distance d, the sum times
+    its ``factor``, is counted at step ``(d - least) * steps``.
+    """
+    items, last, most = octets.shape[1], counts.shape[1] - 1, grades.shape[1] - 1
+    totals, shares = np.empty(_BLOCK, np.float64), np.empty(_BLOCK, np.uint32)
+    for row in range(added.shape[0]):
+        for start in range(0, items, _BLOCK):
+            size = min(_BLOCK, items - start)
+            total, shared = totals[:size], shares[:size]
+            total[:] = 0
+            for m in range(octets.shape[0]):
+                table, block = added[row, m], octets[m][start : start + size]
+                for j in range(size):
+                    total[j] += table[block[j]]
+            shared[:] = 0
+            for w in range(database_labels.shape[0]):
+                labels, masks = query_labels[w, row], database_labels[w][start : start + size]
+                for j in range(size):
+                    shared[j] += _popcount(labels & masks[j])
+            for j in range(size):
+                step = np.rint((total[j] * factor[start + j] - least[row]) * steps[row])
+                at = np.int64(min(max(step, 0.0), np.float64(last)))
+                both = min(np.int64(shared[j]), most)
+                counts[row, at, 0] += 1
+                counts[row, at, 1] += both > 0
+                gains[row, at] += np.uint64(both)
+                grades[row, both] += 1
 
 
 @_compiled(fastmath={"reassoc"})

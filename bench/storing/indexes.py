@@ -55,8 +55,9 @@ def _nonsense(index: IndexRecord) -> Iterator[str]:
         yield f"index.schema is {index.schema}; expected {SCHEMA}"
     if min(index.items, index.queries, index.chunk) < 1:
         yield "index has a count below 1"
-    for direction, recall in index.clip_recall.items():
-        yield from _shares(recall.values(), f"index.clip_recall.{direction}")
+    for name in ("clip_recall", "output_recall"):
+        for direction, recall in getattr(index, name).items():
+            yield from _shares(recall.values(), f"index.{name}.{direction}")
     for search in index.searches:
         yield from _of_search(search)
 

@@ -12,7 +12,8 @@ from bench import metrics
 from bench.errors import BenchError
 from bench.metrics._counted import means
 from bench.records import PartRecord, RoundRecord, RunRecord
-from bench.scoring import cosine, stored
+from bench.scoring import stored
+from bench.scoring.cosine import STEPS
 from bench.scoring.hamming import Histograms
 from bench.scoring.stored import Arrays
 
@@ -64,7 +65,7 @@ def _faults(record: RunRecord, arrays: Arrays) -> Iterator[str]:
 
 def _malformed(record: RunRecord, entry: RoundRecord, arrays: Arrays) -> Iterator[str]:
     """Histograms that are no unsigned numbers of the shape that queries and bits give."""
-    queries, bins = entry.queries, cosine.STEPS if record.reference == "real-valued" else record.spec.bits
+    queries, bins = entry.queries, record.spec.bits if record.compares_codes else STEPS
     shapes = {"counts": (queries, bins + 1, 2), "gains": (queries, bins + 1), "grades": (queries, -1)}
     prefixes = [f"{direction}/{entry.round}" for direction in record.spec.directions]
     if entry.parts:
@@ -139,7 +140,7 @@ def _malformed_codes(record: RunRecord, arrays: Arrays) -> Iterator[str]:
     shapes = {f"codes/query/{m}": (words, last.queries) for m in ("image", "text")}
     shapes |= {f"codes/database/{m}": (words, last.items) for m in ("image", "text")}
     expected: dict[str, tuple[Any, ...]] = {"rows/database": (last.items,)}
-    if record.reference != "real-valued":
+    if record.compares_codes:
         expected |= shapes
     for name, shape in expected.items():
         if arrays[name].shape != shape or arrays[name].dtype.kind != "u":

@@ -8,8 +8,9 @@ from typing import Any
 
 from bench.contract.params import is_line
 from bench.errors import ParameterError
-from bench.protocol import axes, stream
+from bench.protocol import axes, runbook, stream
 from bench.records import (
+    DISTANCES,
     MOST_POINTS,
     OFFLINE,
     REFERENCES,
@@ -37,6 +38,8 @@ def _nonsense(record: RunRecord) -> Iterator[str]:
             yield f"record.{name} is {getattr(record, name)[:40]!r}; expected text in one line"
     if record.reference and record.reference not in REFERENCES:
         yield f"record.reference is {record.reference!r}; expected one of {', '.join(REFERENCES)}"
+    if record.distance not in DISTANCES:
+        yield f"record.distance is {record.distance!r}; expected one of {', '.join(DISTANCES)}"
     yield from _of_seconds(dict(enumerate(record.fit_seconds)), "record.fit_seconds")
     for name, curve in record.curves.items():
         yield from _of_curve(name, curve, f"record.curves.{name[:40]}")
@@ -59,7 +62,8 @@ def _of_spec(spec: RunSpec) -> Iterator[str]:
     if not spec.directions or len(set(spec.directions)) < len(spec.directions):
         yield f"directions is {list(spec.directions)}; expected each once, and at least one"
     try:
-        Schedule.parse(spec.schedule.form)
+        if Schedule.parse(runbook.named(spec.schedule.form)).order != spec.schedule.order:
+            yield f"schedule.order is {spec.schedule.order!r}, which has no steps"
         stream.parse_pool(spec.pool)
         stream.parse_train(spec.train)
         for name, canonical in axes.CANONICAL.items():
@@ -82,6 +86,8 @@ def _of_round(entry: RoundRecord, where: str) -> Iterator[str]:
     for name, score in entry.metrics.items():
         if math.isinf(score):
             yield f"{where}.metrics.{name} is {score}; expected a finite number"
+    for part, scores in entry.deleted.items():
+        yield from _of_counts({"items": scores.items}, f"{where}.deleted.{part[:40]}", least=1)
 
 
 def _of_curve(name: str, curve: CurveRecord, where: str) -> Iterator[str]:

@@ -148,6 +148,11 @@ class Store:
         """Where the model of a cell is kept, if it is (bench/models.py)."""
         return (self.folder / reading.file_name(spec)).with_suffix(".model")
 
+    def beside(self, record: RunRecord) -> list[Path]:
+        """The model and the measured indexes of a cell, as far as it has them."""
+        paths = (self.model(record.spec), indexes.path(self.folder, record.spec))
+        return [path for path in paths if path.is_file()]
+
     def index(self, record: RunRecord) -> IndexRecord | None:
         """The measured indexes of a cell; None where there are none, or they are of earlier codes.
 
@@ -231,8 +236,7 @@ class Store:
         be damaged, which its reader reports; the source is not.
         """
         with self._replacing(record):
-            beside = (source.model(record.spec), indexes.path(source.folder, record.spec))
-            kept = [path.name for path in beside if path.is_file()]
+            kept = [path.name for path in source.beside(record)]
             for name in filter(None, (record.arrays, *kept, reading.file_name(record.spec))):
                 original = source.folder / name
                 writing.replace(self.folder / name, partial(shutil.copyfile, original), lasting=False)

@@ -95,17 +95,18 @@ class Planner:
         for (data, data_shown), (database, pool, *newer), chosen, bits, seed in grid:
             plugin, params, shown = chosen
             uses_pool = plugin.cls.capabilities.pool or pool.startswith("separate")
-            for schedule in study.schedule or (data.plugin.cls.schedule,):
+            for text in study.schedule or (data.plugin.cls.schedule,):
+                schedule = Schedule.parse(text, study.last)
                 spec = RunSpec(
                     method=plugin.name,
                     dataset=data.plugin.name,
                     bits=bits,
-                    schedule=Schedule.parse(schedule, study.last),
+                    schedule=schedule,
                     seed=seed,
                     database=database,
                     pool=pool if uses_pool else "none",
                     val=study.val,
-                    evaluate=study.evaluate,
+                    evaluate="all" if schedule.steps else study.evaluate,  # its own steps say when
                     directions=study.directions,  # type: ignore[arg-type]  # checked by Study.check
                     params=params,
                     dataset_params=data.options,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from bench.contract import params
 from bench.errors import ParameterError, UnknownNameError
+from bench.isolation import declarations
 from bench.plugins import registry
 from bench.records import quoted
 
@@ -22,14 +23,17 @@ MOST_LETTERS = 60  # of a name to show
 
 @dataclass(frozen=True)
 class Plugin:
-    """A method or a dataset by name; its class is looked up when it is first needed, once."""
+    """A method or a dataset by name; its class is looked up when it is first needed, once.
+
+    That of a method may be a stand-in: see :func:`bench.isolation.declarations.method`.
+    """
 
     kind: str
     name: str
 
     @cached_property
     def cls(self) -> Any:
-        return registry.get(self.kind, self.name)
+        return declarations.method(self.name) if self.kind == "method" else registry.get(self.kind, self.name)
 
     @cached_property
     def parameters(self) -> Mapping[str, params.Parameter]:

@@ -15,7 +15,7 @@ from bench.data.memory import Arrays
 from bench.disk import places, reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
 from bench.plugins import defined, registry
-from bench.protocol import axes, stream
+from bench.protocol import axes, runbook, stream
 from bench.records import DIRECTIONS, SINCE, Database, Schedule, quoted
 from bench.study import passes, selectors
 from bench.threads import cores
@@ -34,7 +34,8 @@ class Study:
     """A grid of cells and how to run it; the field names are the option names.
 
     ``seeds`` is a number of seeds (3 means 0, 1, 2) or a list of them. An empty ``schedule`` is
-    the dataset's own. ``bench/default.toml`` holds what is run by default.
+    the dataset's own; a runbook is read at once, and has its steps in place of its path.
+    ``bench/default.toml`` holds what is run by default.
     """
 
     methods: tuple[str, ...]
@@ -269,6 +270,8 @@ def _train(value: Any) -> str:
 def _cast(name: str, value: Any, kind: type) -> Any:
     if name == "train":
         return _train(value)
+    if name == "schedule" and isinstance(value, str):
+        return runbook.named(value)
     if name in axes.CANONICAL:
         return axes.CANONICAL[name](str(value))
     if hasattr(value, "item"):

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import DataError
+from bench.api import DataError, not_installed
+from bench.datasets._reading.columns import are_views, groups
 from bench.datasets._reading.variable import Array, Shape, text_array, vectors
 
 SUFFIXES = (".parquet", ".arrow")
@@ -21,13 +22,20 @@ _SHARD = re.compile(r"(.*)-\d+-of-\d+$")  # train-00000-of-00002.parquet
 
 def shapes(path: Path) -> dict[str, Shape]:
     table = _table(path)
-    return {name: _shape(table.column(name)) for name in table.column_names}
+    return {
+        name: (len(table), len(places)) if len(places) > 1 else _shape(table.column(places[0]))
+        for name, places in _grouped(table).items()
+    }
 
 
 def read(path: Path, name: str) -> Array:
     import pyarrow as pa
 
-    column = _table(path).column(name)
+    table = _table(path)
+    places = _grouped(table)[name]
+    if len(places) > 1:
+        return np.stack([table.column(place).to_numpy() for place in places], axis=1)
+    column = table.column(places[0])
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if _is_text(column.type):
@@ -68,12 +76,10 @@ def _table(path: Path) -> Any:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise DataError(
-            f"{path}: reading {path.suffix} files needs pyarrow. Run: pip install 'hashbench[parquet]'"
-        ) from error
+        raise DataError(not_installed(f"{path}: a {path.suffix} file", "pyarrow", "parquet")) from error
     parts = []
     for shard in shards(path):
-        if path.suffix == ".parquet":
+        if _begins(shard, b"PAR1"):
             parts.append(parquet.read_table(shard))
         else:
             parts.append(_arrow(pa, shard))
@@ -83,9 +89,27 @@ def _table(path: Path) -> Any:
 def _arrow(pa: Any, path: Path) -> Any:
     """Hugging Face saves streams; other programs save files, which begin with ARROW1."""
     source = pa.memory_map(str(path))
+    return (pa.ipc.open_file if _begins(path, b"ARROW1") else pa.ipc.open_stream)(source).read_all()
+
+
+def _begins(path: Path, magic: bytes) -> bool:
     with path.open("rb") as stream:
-        is_file = stream.read(6) == b"ARROW1"
-    return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source).read_all()
+        return stream.read(len(magic)) == magic
+
+
+def _grouped(table: Any) -> dict[str, list[int]]:
+    """The columns by name; numbers in columns such as img_0, img_1, ... form a matrix beside txt_0, ..."""
+    import pyarrow as pa
+
+    names = list(table.column_names)
+    numbers = [
+        pa.types.is_floating(t) or pa.types.is_integer(t) or pa.types.is_boolean(t)
+        for t in table.schema.types
+    ]
+    together = groups(names) if are_views(names) else {}
+    matrices = {n: places for n, places in together.items() if all(numbers[place] for place in places)}
+    grouped = {place for places in matrices.values() for place in places}
+    return matrices | {name: [place] for place, name in enumerate(names) if place not in grouped}
 
 
 def _shape(column: Any) -> Shape:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import zipfile
 from pathlib import Path
 
 from bench.api import DataError
 from bench.datasets._reading import arrow, hdf5, matlab, npy, tensors, text
+from bench.datasets._reading.strangers import EXPECTED, refuse_stranger
 from bench.datasets._reading.variable import Array, Container
 
 NPY = Container(".npy", npy.npy_shapes, npy.npy_read, npy.npy_stream)
@@ -34,45 +34,7 @@ BY_SUFFIX = {  # for a file whose first bytes say nothing
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first bytes of torch's files before 1.6
 PICKLES = (".pkl", ".pickle", ".p", ".joblib")
 SUFFIXES = (*BY_SUFFIX, *PICKLES)
-EXPECTED = "expected .npy, .npz, .mat, .h5, .txt, .csv, .parquet or .pt"
-
-# First bytes of other files → their kind, and what to do.
-STRANGERS: tuple[tuple[bytes, str], ...] = (
-    (
-        b"version https://git-lfs",
-        (
-            "is a Git LFS pointer, a text that stands for the file; expected the file itself. Run `git lfs "
-            "pull` in its clone, or download the file from the repository's page"
-        ),
-    ),
-    (
-        b"\x00\x05\x16\x07",
-        (
-            "is an AppleDouble file, which macOS writes beside a file for its attributes; expected the file "
-            "whose name lacks the leading `._`. Give that one"
-        ),
-    ),
-    *(
-        (magic, f"is {kind}; expected the files in it. Unpack it, and give the folder")
-        for magic, kind in (
-            (b"\x1f\x8b", "a gzip archive"),
-            (b"BZh", "a bzip2 archive"),
-            (b"\xfd7zXZ", "an xz archive"),
-            (b"\x28\xb5\x2f\xfd", "a zstd archive"),
-            (b"7z\xbc\xaf", "a 7z archive"),
-            (b"Rar!", "a rar archive"),
-        )
-    ),
-    *(
-        (
-            magic,
-            "is a picture; expected features of all pictures. Extract them first (docs/datasets.md, Views)",
-        )
-        for magic in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
-    ),
-    (b"%PDF", f"is a PDF; {EXPECTED}. Download the data, not the paper"),
-)
-HTML = (b"<!doctype", b"<html", b"<head", b"<body", b"<script", b"<!--", b"<?xml")
+RAW = (".dat", ".bin", ".raw", ".memmap", ".mmap")  # of numpy.memmap and tofile, without a header
 
 
 def container(path: Path) -> Container:
@@ -90,7 +52,7 @@ def container(path: Path) -> Container:
     if suffix in PICKLES or (protocol and suffix not in tensors.SUFFIXES):
         raise _pickled(path)
     if suffix not in BY_SUFFIX:
-        raise DataError(f"{path}: cannot read this kind of file; {EXPECTED}. Convert it.")
+        raise DataError(f"{path}: cannot read this kind of file; {EXPECTED}. {_conversion(path)}")
     return BY_SUFFIX[suffix]
 
 
@@ -112,42 +74,13 @@ def _of_magic(path: Path, start: bytes) -> Container | None:
     return ARROW if start.startswith((b"PAR1", b"ARROW1")) else None
 
 
-def refuse_stranger(path: Path, start: bytes) -> None:
-    """Raise :class:`DataError` for empty files, pointers, web pages, archives and other texts."""
-    if not start.strip() and path.stat().st_size == len(start):
-        raise DataError(
-            f"{path}: is empty ({len(start)} bytes); {EXPECTED}. Its download or copy was "
-            "truncated: get it again."
+def _conversion(path: Path) -> str:
+    if path.suffix.lower() in RAW:
+        return (
+            f"If it holds bare numbers, save them with their shape: np.save('{path.stem}.npy', "
+            f"np.fromfile('{path.name}', np.float32).reshape(-1, COLUMNS))"
         )
-    for magic, advice in STRANGERS:
-        if start.startswith(magic):
-            raise DataError(f"{path}: {advice}.")
-    if start[257:262] == b"ustar":
-        raise DataError(
-            f"{path}: is a tar archive; expected the files in it. Unpack it, and give the folder."
-        )
-    start = start.removeprefix(codecs.BOM_UTF8)
-    if start.lstrip().lower().startswith(HTML):
-        raise DataError(
-            f"{path}: is a web page (HTML), not data; expected the file that the page offers. Open the "
-            "address in a browser and use its download link (on GitHub: Raw)."
-        )
-    if path.suffix.lower() not in text.SUFFIXES and _is_prose(start):
-        shown = start.decode("utf-8", "replace").splitlines()[0][:60]
-        raise DataError(
-            f"{path}: is a text that begins {shown!r}; {EXPECTED}. If it is a server's message, download "
-            "the file again; if it is a table, name it .txt or .csv."
-        )
-
-
-def _is_prose(start: bytes) -> bool:
-    """Whether a file begins as text does, and not as a MATLAB file, whose header is text too."""
-    text = codecs.getincrementaldecoder("utf-8")()
-    try:
-        shown = text.decode(start)  # a letter that is cut off at the end is none the less text
-    except UnicodeDecodeError:
-        return False
-    return not start.startswith(b"MATLAB") and all(one.isprintable() or one in "\t\r\n" for one in shown)
+    return "Convert it."
 
 
 def _of_zip(path: Path) -> Container:
@@ -166,6 +99,8 @@ def _of_zip(path: Path) -> Container:
 
 
 def _refuse_pickle(path: Path, name: str) -> Array:
+    with path.open("rb") as stream:
+        refuse_stranger(path, stream.read(512))
     raise _pickled(path)
 
 

@@ -10,15 +10,16 @@ import numpy as np
 
 from bench.api import DataError
 from bench.datasets import _pictures
-from bench.datasets._reading import arrow, content, text
+from bench.datasets._reading import arrow, content, strangers, text
 from bench.datasets._reading.variable import AnyVariable, SparseRows, Variable, reading, strings
-from bench.datasets._words import speaks_of_split
+from bench.datasets._words import meaning, speaks_of_split
 
 SETTINGS = (".json", ".yaml", ".yml")
+PROGRAMS = (".py", ".m", ".md", ".sh", ".log", ".ipynb", *SETTINGS)
 OTHERS = (  # suffixes of files that a folder may hold besides arrays
     *_pictures.SUFFIXES,
-    *(".py", ".m", ".md", *SETTINGS, ".sh", ".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"),
-    *(".log", ".html", ".xml", ".pdf", ".eng"),
+    *PROGRAMS,
+    *(".zip", ".tar", ".gz", ".tgz", ".rar", ".7z", ".html", ".xml", ".pdf", ".eng"),
 )
 
 
@@ -30,6 +31,7 @@ def variables(path: Path) -> dict[str, AnyVariable]:
     """
     if path.is_dir():
         return _of_folder(path)
+    refuse_broken_link(path)
     if not path.is_file():
         raise DataError(
             f"{path}: no such file or folder; expected a folder of .npy files, an .npz or a .mat. "
@@ -53,6 +55,26 @@ def data_files(folder: Path) -> list[Path]:
     return among(folder.iterdir()) or among(folder.glob("*/*"))
 
 
+def refuse_left_out(folder: Path, roles: Iterable[str]) -> None:
+    """Raise the reason why a file that bears the name of one of these roles is not read: labels.json."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        said = meaning(path.name.partition(".")[0]).role
+        if said not in roles or path.is_dir() or is_data(path) or path.suffix.lower() in _pictures.SUFFIXES:
+            continue
+        refuse_broken_link(path)
+        with reading(path):
+            content.container(path)
+        raise DataError(f"{path}: is not read, by its name; {strangers.EXPECTED}. Name it so.")
+
+
+def refuse_broken_link(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise DataError(
+            f"{path}: is a link to {path.readlink()}, which does not exist; expected a file or folder. "
+            "Correct the link, or copy the file in its place."
+        )
+
+
 def is_data(path: Path) -> bool:
     """Whether a file may hold arrays, by its suffix or else its first bytes."""
     hidden = path.name.startswith(".") or path.parent.name in ("__MACOSX", "views")
@@ -68,6 +90,12 @@ def item_names(variable: AnyVariable) -> list[str] | None:
         return text.names(variable.path)
     stored = variable.read() if max(variable.shape, default=0) == np.prod(variable.shape) else None
     return strings(variable) if stored is not None and stored.dtype.kind in "UO" else None
+
+
+def item_column(variable: AnyVariable) -> list[str] | None:
+    """The names or numbers of items in a column of a text table; None for anything else."""
+    is_table = isinstance(variable, Variable) and variable.container is content.TEXT
+    return text.items(variable.path) if is_table else None
 
 
 def _is_closed_split(path: Path) -> bool:
@@ -86,8 +114,8 @@ def _of_file(path: Path) -> dict[str, AnyVariable]:
 def _of_folder(folder: Path) -> dict[str, AnyVariable]:
     files = data_files(folder)
     if not files:
-        _refuse_archives(folder)
-        raise DataError(f"{folder}: holds no data files; {content.EXPECTED}. Put them there.")
+        refuse_strangers(folder.iterdir())
+        raise DataError(f"{folder}: holds no data files; {strangers.EXPECTED}. Put them there.")
     return side_by_side(folder, files)
 
 
@@ -129,9 +157,11 @@ def _is_text(file: Path) -> bool:
     return file.suffix.lower() in text.SUFFIXES
 
 
-def _refuse_archives(folder: Path) -> None:
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in _pictures.SUFFIXES:
+def refuse_strangers(paths: Iterable[Path]) -> None:
+    """Raise the reason why the first of these files is not read, such as an archive."""
+    for path in sorted(paths):
+        others = (*_pictures.SUFFIXES, *PROGRAMS)
+        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in others:
             content.container(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.api import DataError
+from bench.datasets._reading.matlab import VIEWS
 from bench.datasets._reading.variable import Array, Shape, text_array, vectors
 
 SUFFIXES = (".pt", ".pth")
@@ -51,7 +53,13 @@ def _load(path: Path) -> Any:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on sparse tensors, which users can do nothing about
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except RuntimeError as error:
+        if "weights_only" in str(error):  # torch advises to load without it
+            raise ValueError("torch.save did not write it") from error
+        raise
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{path}: holds Python objects besides tensors; expected a dictionary of tensors, since loading "
@@ -64,7 +72,11 @@ def _load(path: Path) -> Any:
 
 def _leaves(name: str, value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Entries of dictionaries by ``key`` or ``key/key``; those of a list as ``name{1}``, ``name{2}``, ..."""
-    if isinstance(value, Mapping):
+    if (stacked := _stacked(value)) is not None:
+        yield from _leaves(name, stacked, prefix)
+        if isinstance(value, Mapping):  # by their ids
+            yield f"{name}_ids", text_array([str(key) for key in value], (len(value),))
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(f"{prefix}{key}", inner, f"{prefix}{key}/")
     elif isinstance(value, (list, tuple)) and (plain := _plain(value)) is not None:
@@ -74,6 +86,32 @@ def _leaves(name: str, value: Any, prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _leaves(f"{name}{{{number}}}", inner, f"{name}{{{number}}}/")
     elif hasattr(value, "shape"):
         yield name, value
+
+
+def _stacked(value: Any) -> Any:
+    """The items of a list of dictionaries, or of a dictionary by id, as arrays; None for anything else."""
+    import torch
+
+    if isinstance(value, Mapping) and len(value) > VIEWS:
+        rows = list(value.values())
+        flat = all(isinstance(row, torch.Tensor) and row.numel() == max(row.shape, default=0) for row in rows)
+        if flat and len({row.numel() for row in rows}) == 1:
+            return torch.stack([row.ravel() for row in rows])
+    alike = isinstance(value, (list, tuple)) and len(value) > VIEWS and isinstance(value[0], Mapping)
+    if alike and all(isinstance(item, Mapping) and item.keys() == value[0].keys() for item in value):
+        columns = {key: [item[key] for item in value] for key in value[0]}
+        return {key: _together(column) for key, column in columns.items()}
+    return None
+
+
+def _together(column: list[Any]) -> Any:
+    """One entry of all items: tensors of equal shapes as a matrix, others as they are."""
+    import torch
+
+    tensors = all(isinstance(one, torch.Tensor) for one in column)
+    if tensors and len({one.shape for one in column}) == 1:
+        return torch.stack(column)
+    return [one.tolist() for one in column] if tensors else column
 
 
 def _plain(values: Sequence[Any]) -> Array | None:

@@ -174,16 +174,19 @@ class LCDH(Method):
         if self.student_ is not None:
             self.student_.fit(chunk, self._codes, hidden=self.hidden, epochs=self.epochs, rng=self.rng)
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        """Return the signs of one modality's hash function; reads no CLIP, labels or other modality."""
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        """Return one modality's hash function before the signs; reads no CLIP, labels or other modality."""
         x = batch.features
         if self.student_ is not None:
-            return sign(self.student_.project(x, modality))
-        codes = np.empty((len(x), self.bits), dtype=np.int8)
+            return self.student_.project(x, modality)
+        values = np.empty((len(x), self.bits))
         for i in range(0, len(x), BLOCK):
             phi = with_ones(self.features_[modality](x[i : i + BLOCK]))
-            codes[i : i + BLOCK] = sign(self.linear_.project(phi, modality))
-        return codes
+            values[i : i + BLOCK] = self.linear_.project(phi, modality)
+        return values
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         """Return the codes B that :meth:`fit_chunk` assigned to this chunk, one per pair."""

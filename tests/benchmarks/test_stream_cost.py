@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import bench
 from bench.plugins import registry
+from bench.running.hosts import Isolation
 
 ONLINE = [n for n in registry.names("method") if not registry.get("method", n).capabilities.offline]
 GROWS = {"doch": "its anchors are drawn from every old chunk"}
@@ -50,6 +52,55 @@ def test_the_fiftieth_chunk_costs_what_the_tenth_costs(method: str, benchmark: A
         assert states[-1] == states[0]
     if method not in GROWS:
         assert late <= 1.5 * early
+
+
+@pytest.mark.parametrize("method", ["lemon", "ridge_code"])
+def test_rounds_with_deletions_keep_fit_time_and_state_flat(
+    method: str, benchmark: Any, tmp_path: Path
+) -> None:
+    """As above, with 1000 items in the database from round 5 on: the oldest 200 leave as 200 arrive."""
+    steps = ["insert 200"] * 5 + ["insert 200", "delete oldest 200"] * 45
+    steps.insert(9, "evaluate")
+    runbook = tmp_path / "fifty.toml"
+    runbook.write_text(f"steps = {json.dumps([*steps, 'evaluate'])}", encoding="utf-8")
+    study: dict[str, Any] = {"datasets": "synthetic[n=10000]", "schedule": f"runbook:{runbook}", "bits": "32"}
+
+    def run() -> Any:
+        return bench.run(**study, methods=method, train=0.5, seeds=1, results=str(tmp_path / "r")).records[0]
+
+    record = benchmark.pedantic(run, rounds=1)
+    early, late = (min(record.fit_seconds[a : a + 10]) for a in (5, 40))
+    benchmark.extra_info.update({"fit ms": 1e3 * late, "late/early": late / early})
+    first, last = record.rounds
+    assert (last.round, last.items) == (49, 500)  # of which the half that is never trained on is shown
+    assert last.state_bytes == first.state_bytes
+    assert late <= 1.5 * early
+
+
+def test_a_runbook_that_deletes_nothing_costs_what_a_shuffled_stream_costs(
+    benchmark: Any, tmp_path: Path
+) -> None:
+    """CPU seconds of 50 chunks each, in this process; the least of five, turn by turn."""
+    steps = json.dumps(["insert 200"] * 50 + ["evaluate"])
+    (tmp_path / "fifty.toml").write_text(f"steps = {steps}", encoding="utf-8")
+    study: dict[str, Any] = {"datasets": "synthetic[n=10000]", "bits": "32", "methods": "ridge_code"}
+    study |= {"seeds": 1, "jobs": 1, "isolation": Isolation(in_process=True)}
+
+    def seconds(schedule: str, name: str) -> float:
+        started = time.process_time()
+        bench.run(**study, schedule=schedule, results=str(tmp_path / name))
+        return time.process_time() - started
+
+    def ratio() -> Any:
+        schedules = ("shuffled:200", f"runbook:{tmp_path / 'fifty.toml'}")
+        pairs = [[seconds(schedule, f"{i}-{k}") for k, schedule in enumerate(schedules)] for i in range(5)]
+        plain, runbook = (min(taken) for taken in zip(*pairs, strict=True))
+        return runbook / plain
+
+    seconds("shuffled:200", "warm")
+    slower = benchmark.pedantic(ratio, rounds=1)
+    benchmark.extra_info["times as slow"] = slower
+    assert slower <= 1.1
 
 
 def test_four_code_lengths_together_are_faster_than_one_after_the_other(

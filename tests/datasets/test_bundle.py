@@ -277,6 +277,11 @@ HASHING = "XTrain YTrain LTrain XTest YTest LTest"
         (Wiki, "wiki.mat", SEHA),
         (Wiki, "wiki/wiki.mat", SEHA),
         (Mscoco, "coco_cnn.mat", "I_ret T_ret L_ret I_qu T_qu L_qu"),
+        (Mirflickr25k, "Flickr_25k.mat", SEHA),
+        (Mirflickr25k, "mir_cnn.mat", SEHA),
+        (Nuswide, "NUS_WIDE_deep.mat", SEHA),
+        (Nuswide, "nus21.mat", SEHA),
+        (Iaprtc12, "iapr_tc_12.mat", SEHA),
     ],
 )
 def test_the_layouts_that_code_passes_around_are_known(
@@ -342,6 +347,17 @@ def test_tags_and_labels_without_images_are_named_and_not_prepared(tmp_path: Pat
     scipy.io.savemat(tmp_path / "mirflickr25k-lall.mat", {"LAll": arrays()["labels"]})
     with pytest.raises(DataError, match=r"has no images of mirflickr25k: .*LAll 12×3.*YAll 12×4"):
         Mirflickr25k().load(tmp_path)
+
+
+def test_an_archive_under_the_name_of_a_bundle_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "NUS-WIDE-TC21.rar").write_bytes(b"Rar!" + bytes(99))
+    with pytest.raises(DataError, match=r"NUS-WIDE-TC21\.rar: is a rar archive; .*Unpack it"):
+        Nuswide().load(tmp_path)
+
+
+def test_pictures_may_lie_beside_the_index_in_a_folder_of_another_name(tmp_path: Path, photo: Write) -> None:
+    paths_bundle(tmp_path / "flickr25k", photo, [f"text {i}" for i in range(N)])
+    assert len(Mirflickr25k(queries=2).raw(tmp_path).ids) == N - 1
 
 
 def test_pictures_that_are_not_on_this_machine_are_named(tmp_path: Path, photo: Write) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import numpy as np
 import pytest
 
 import bench
+from bench.api import Batch, Dataset, DatasetSource, Split
 from bench.cli import main
 from bench.data import cache
+from bench.datasets import synthetic
+from bench.datasets._reading import scratch
 from bench.disk import stamps
 from bench.plugins import registry
 from bench.study.planner import Planner
@@ -163,3 +167,67 @@ def test_verify_names_damaged_data(
     zeroed(cell.data.cached.folder / "train.image.npy")
     assert main(["verify", str(tmp_path / "r")]) == 1
     assert "train.image.npy: its content has changed since it was written" in capsys.readouterr().out
+
+
+def test_a_large_matrix_is_moved_into_the_cache_not_copied(
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = prepare()
+    expected = {path.name: path.read_bytes() for path in small.folder.glob("*.npy")}
+    shutil.rmtree(small.folder)
+    written: set[int] = set()
+    make = scratch.together
+
+    def noted(*args: Any) -> dict[str, Any]:
+        arrays = make(*args)
+        written.update(Path(str(array.filename)).stat().st_ino for array in arrays.values())
+        return arrays
+
+    monkeypatch.setattr(synthetic, "IN_MEMORY", 5)
+    monkeypatch.setattr(scratch, "together", noted)
+    large = prepare()
+    assert {path.name: path.read_bytes() for path in large.folder.glob("*.npy")} == expected
+    assert written <= {path.stat().st_ino for path in large.folder.iterdir()}
+    assert large.fingerprint == small.fingerprint
+    assert list(cache.folder().iterdir()) == [large.folder]
+
+
+class Halves(DatasetSource):
+    """Queries and training items are the two halves of one large file, the same in both modalities."""
+
+    def load(self, root: Path) -> Dataset:
+        rows = scratch.written((20, 3), [np.arange(60, dtype=np.float32).reshape(20, 3)])
+
+        def split(part: slice) -> Split:
+            labels = np.ones((10, 2), np.uint8)
+            return Split(
+                image=Batch(rows[part]), text=Batch(rows[part]), labels=labels, ids=np.arange(20)[part]
+            )
+
+        return Dataset(name="halves", train=split(slice(10)), query=split(slice(10, 20)))
+
+
+def test_a_part_of_a_large_matrix_is_copied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "_identity", lambda *_: "0")
+    made = cache.prepare("halves", Halves(), {}, tmp_path).open(Halves())
+    assert made.train.image.features[:, 0].tolist() == list(range(0, 30, 3))
+    assert made.query.text.features[:, 0].tolist() == list(range(30, 60, 3))
+    assert [path.name for path in cache.folder().iterdir()] == ["halves-0"]
+
+
+def test_a_large_matrix_that_occurs_twice_is_stored_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Twice(DatasetSource):
+        def load(self, root: Path) -> Dataset:
+            rows = scratch.written((10, 3), [np.ones((10, 3), np.float32)])
+            labels = np.ones((10, 2), np.uint8)
+            split = Split(image=Batch(rows), text=Batch(rows), labels=labels, ids=np.arange(10))
+            other = replace(split, ids=np.arange(10, 20))
+            return Dataset(name="twice", train=split, query=other)
+
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "_identity", lambda *_: "0")
+    made = cache.prepare("twice", Twice(), {}, tmp_path).open(Twice())
+    assert all((part.text.features == 1).all() for part in (made.train, made.query))

@@ -235,7 +235,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(9))
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataError, match=r"needs pyarrow\. Run: pip install 'hashbench\[parquet\]'"):
+    with pytest.raises(DataError, match=r"needs pyarrow, which .* 'hashbench\[parquet\]'"):
         Files(path=str(tmp_path / "a.parquet")).load(tmp_path)
 
 
@@ -309,6 +309,15 @@ def zipped(path: Path) -> Path:
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 50402256\n"
 STRANGERS: dict[str, tuple[Make, str]] = {
     **{f"a pointer .{s}": (written(f"a.{s}", LFS), "is a Git LFS pointer") for s in ("mat", "npy", "h5")},
+    "a pointer with a mark": (written("a.mat", b"\xef\xbb\xbf" + LFS), "is a Git LFS pointer"),
+    "a pointer of git-annex": (written("a.npy", b"/annex/objects/MD5E-s9--a.npy\n"), "git annex get"),
+    "a title alone": (written("a.mat", b"<title>Sign in</title>"), r"is a web page \(HTML\)"),
+    "a web page in UTF-16": (written("a.mat", "<!DOCTYPE html>".encode("utf-16")), r"is a web page \(HTML\)"),
+    "zeros": (written("a.h5", bytes(5000)), "begins with 512 zeros, like a download that broke off"),
+    "lz4": (written("a.npy", b"\x04\x22\x4d\x18" + bytes(99)), "is an lz4 archive"),
+    "SQLite": (written("a.db", b"SQLite format 3\0" + bytes(99)), "is an SQLite database"),
+    "LMDB": (written("data.mdb", bytes(16) + b"\xde\xc0\xef\xbe" + bytes(99)), "is an LMDB database"),
+    "JSON": (written("a.json", b'{"image": [[1]]}'), r"is JSON.* json\.load\(open\('a\.json'\)\)"),
     "a web page": (written("a.mat", b"\n<!DOCTYPE html><html>"), r"is a web page \(HTML\), not data"),
     "a web page .csv": (written("a.csv", b"<html><head>"), r"is a web page \(HTML\), not data"),
     "an error message": (written("a.npz", b"404: Not Found"), "is a text that begins '404: Not Found'"),
@@ -336,6 +345,18 @@ def test_a_file_without_arrays_is_called_by_its_name(tmp_path: Path, kind: str) 
     with pytest.raises(DataError, match=says) as caught:
         Files(path=str(make(tmp_path))).load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pointer_to_a_pickle_is_called_a_pointer(tmp_path: Path) -> None:
+    (folder(tmp_path, without="labels") / "labels.pkl").write_bytes(LFS)
+    with pytest.raises(DataError, match=r"labels\.pkl: is a Git LFS pointer"):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
+def test_a_folder_of_programs_holds_no_data(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# A repository\n")
+    with pytest.raises(DataError, match="holds no data files"):
+        Files(path=str(tmp_path)).load(tmp_path)
 
 
 def test_a_pickle_of_the_labels_is_named_with_its_conversion(tmp_path: Path) -> None:
@@ -509,7 +530,103 @@ def test_a_converted_pickle_is_read_although_the_pickle_lies_beside_it(tmp_path:
     np.testing.assert_array_equal(data.query.image.features, IMAGE[INDEX])
 
 
+FRAMES: dict[str, dict[str, Any]] = {
+    "index and numbered columns": {},
+    "numbered columns": {"index": False},
+    "index alone": {"header": False},
+    "quoted": {"index": False, "quoting": 1},
+    "decimal commas": {"index": False, "header": False, "sep": ";", "decimal": ","},
+    "decimal commas and tabs": {"header": False, "sep": "\t", "decimal": ","},
+    "UTF-16": {"sep": "\t", "encoding": "utf-16"},
+}
+
+
+@pytest.mark.parametrize("form", FRAMES)
+def test_a_table_is_read_in_every_form_that_pandas_writes(tmp_path: Path, form: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    for name, array in arrays().items():
+        pandas.DataFrame(array).to_csv(tmp_path / f"{name}.csv", **FRAMES[form])
+    data = Files(path=str(tmp_path), queries=4, split="first").load(tmp_path)
+    np.testing.assert_array_equal(data.query.image.features, IMAGE[:4])
+    np.testing.assert_array_equal(data.query.labels, LABELS[:4])
+    assert len(data.train) == N - 4
+
+
+@pytest.mark.parametrize("head", ["img_id", "ID", "Unnamed: 0", "file_name", ""])
+def test_a_column_that_numbers_the_items_is_no_feature(tmp_path: Path, head: str) -> None:
+    rows = "".join(f"{1000 + 3 * n},{','.join(map(str, row))}\n" for n, row in enumerate(IMAGE))
+    (folder(tmp_path, without="image") / "image.csv").write_text(f"{head},a,b,c,d,e\n{rows}")
+    data = Files(path=str(tmp_path)).load(tmp_path)
+    np.testing.assert_array_equal(data.query.image.features, IMAGE[INDEX])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "pq", "feather"])
+def test_numbered_columns_of_images_and_texts_form_matrices(tmp_path: Path, suffix: str) -> None:
+    pandas, path = pytest.importorskip("pandas"), tmp_path / f"a.{suffix}"
+    views = {f"{view}_{c}": x[:, c] for view, x in (("img", IMAGE), ("txt", TEXT)) for c in range(x.shape[1])}
+    frame = pandas.DataFrame(views | {"label": [f"class {c}" for c in LABELS.argmax(axis=1)]})
+    if suffix == "csv":
+        frame.to_csv(path, index=False)
+    else:
+        pytest.importorskip("pyarrow")
+        frame.to_feather(path) if suffix == "feather" else frame.to_parquet(path)
+    data = Files(path=str(path), queries=4, split="first").load(tmp_path)
+    np.testing.assert_array_equal(data.query.image.features, IMAGE[:4])
+    np.testing.assert_array_equal(data.query.text.features, TEXT[:4])
+    np.testing.assert_array_equal(data.query.labels, LABELS[:4])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("labels.json", b"[[1, 0]]", r"labels\.json: is JSON.*json\.load\(open\('labels\.json'\)\)"),
+        ("annotations.jsonl", b'{"a": 1}', r"annotations\.jsonl: is JSON.*json\.loads\(line\)"),
+        ("labels.npy.gz", b"\x1f\x8b" + bytes(40), r"labels\.npy\.gz: is a gzip archive"),
+        ("labels.bin", bytes(range(200, 255)), r"np\.fromfile\('labels\.bin', np\.float32\)"),
+        ("labels.xlsx", b"PK\3\4", r"labels\.xlsx"),
+    ],
+)
+def test_a_file_that_is_needed_and_not_read_is_named(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (folder(tmp_path, without="labels") / name).write_bytes(content)
+    with pytest.raises(DataError, match=says):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
+def test_a_link_to_nothing_is_called_so(tmp_path: Path) -> None:
+    (folder(tmp_path, without="labels") / "labels.npy").symlink_to("/nowhere/labels.npy")
+    for path in (tmp_path, tmp_path / "labels.npy"):
+        with pytest.raises(DataError, match=r"is a link to /nowhere/labels\.npy, which does not exist"):
+            Files(path=str(path)).load(tmp_path)
+
+
+def test_tensors_of_single_items_are_stacked(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    rows = [dict(zip(("img", "txt", "label"), map(torch.tensor, row), strict=True))
+            for row in zip(*arrays().values(), strict=True)]  # fmt: skip
+    torch.save(rows, tmp_path / "a.pt")
+    torch.save({f"im{n}": row["img"] for n, row in enumerate(rows)}, tmp_path / "image.pt")
+    data = Files(path=str(tmp_path / "a.pt"), queries=4, split="first").load(tmp_path)
+    np.testing.assert_array_equal(data.query.labels, LABELS[:4])
+    np.testing.assert_array_equal(_reading.variables(tmp_path / "image.pt")["image"].read(), IMAGE)
+
+
+def test_files_that_name_their_items_in_different_orders_are_refused(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    folder(tmp_path, without="image")
+    order = list(range(N))[::-1]
+    torch.save({f"im{n}.jpg": torch.tensor(IMAGE[n]) for n in order}, tmp_path / "image.pt")
+    (tmp_path / "names.txt").write_text("".join(f"im{n}\n" for n in range(N)))
+    with pytest.raises(DataError, match=r"image\.pt: lists the items in another order than names\.txt"):
+        Files(path=str(tmp_path)).load(tmp_path)
+
+
 TABLES = {
+    "lists in brackets": "id,labels\n"
+    + "".join(f'{n},"{row.nonzero()[0].tolist()}"\n' for n, row in enumerate(LABELS)),
+    "rows as numpy prints them": "id,labels\n" + "".join(f"{n},{row}\n" for n, row in enumerate(LABELS)),
+    "names in brackets": "labels\n" + "".join(f"['class {row.argmax()}']\n" for row in LABELS),
     "booleans": "a,b,c\n" + "".join(",".join(str(bool(x)) for x in row) + "\n" for row in LABELS),
     "two columns of names": "id,file,a,b,c\n"
     + "".join(f"{n},im {n}.jpg,{','.join(map(str, row))}\n" for n, row in enumerate(LABELS)),

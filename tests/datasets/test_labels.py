@@ -307,3 +307,43 @@ def test_a_class_whose_name_may_head_a_table_is_no_head(tmp_path: Path) -> None:
     data = Files(path=str(path), split="last", queries=QUERY).load(Path("/nowhere"))
     assert data.classes == ("cat", "cow", "dog")
     assert len(data.train) == TRAIN - QUERY
+
+
+@pytest.mark.parametrize("separator", [";", ", ", "|", " ", "/", "+", "_", "-"])
+def test_several_names_in_one_are_refused(tmp_path: Path, separator: str) -> None:
+    names = np.array([f"sky{separator}sea", "sky", "sea"])
+    fails(tmp_path, "seems to name several classes", names[NUMBERS], names[ASKED])
+
+
+def test_rows_of_class_numbers_are_asked_about_and_read_by_an_option(tmp_path: Path) -> None:
+    padded = [np.stack([x, np.where(x, -1, 2)], axis=1) for x in (NUMBERS, ASKED)]
+    fails(tmp_path, "each row lists class numbers.*labels=class-number", *padded)
+    labels = load(tmp_path, *padded, labels="class-number").query.labels
+    assert labels is not None
+    assert labels.tolist() == [[[1, 0, 1], [0, 1, 0], [0, 0, 1]][c] for c in ASKED]
+
+
+def test_words_for_true_and_false_are_multi_hot(tmp_path: Path) -> None:
+    labels = load(tmp_path, np.where(HOT, "True", "False"), np.where(ASKED_HOT, "True", "False")).query.labels
+    assert labels is not None
+    assert labels.tolist() == ASKED_HOT.tolist()
+
+
+def test_an_empty_line_among_lists_is_an_item_without_a_class(tmp_path: Path) -> None:
+    features = {"image": np.eye(TRAIN), "text": np.eye(TRAIN)}
+    for name, matrix in features.items():
+        np.save(tmp_path / f"{name}.npy", matrix)
+    lists = [" ".join(map(str, range(1 + n % 2))) for n in range(TRAIN)]
+    (tmp_path / "labels.txt").write_text("\n".join([*lists[:4], "", *lists[5:]]) + "\n")
+    data = Files(path=str(tmp_path), split="last", queries=3, unlabelled="keep").load(tmp_path)
+    assert data.train.labels is not None
+    assert data.train.labels[3:6].tolist() == [[1, 1], [0, 0], [1, 1]]
+
+
+def test_two_variables_for_labels_are_listed(tmp_path: Path) -> None:
+    features = {"image": np.ones((TRAIN, 5)), "text": np.ones((TRAIN, 4))}
+    np.savez(tmp_path / "a.npz", **features, label24=HOT, label38=np.hstack([HOT, HOT]))  # type: ignore[arg-type]
+    with pytest.raises(
+        DataError, match=r"several variables for labels: label24, label38.*mapping=labels:label24"
+    ):
+        Files(path=str(tmp_path / "a.npz")).load(tmp_path)

@@ -159,6 +159,11 @@ def test_an_option_makes_the_first_or_last_rows_the_queries(tmp_path: Path, spli
         ({"image_test": np.ones((6, 5))}, r"query_image \(image_test\) without query_text"),
         ({"unseen_idx": np.arange(6)}, r"unseen_idx \(6\).*mapping=query_index:unseen_idx, or"),
         ({"holdout": np.arange(N) < 6}, r"holdout \(30\), which may .* Save them as query_index\.npy"),
+        ({"n_query": 6}, r"has n_query, which may .* write split=last,queries=6, or"),
+        ({"numTrain": [[26.0]]}, r"numTrain \(1×1\).* write split=last,queries=4, or"),
+        ({"masks": np.ones((N, 3), bool)}, r"masks \(30×3\), which may define the queries"),
+        ({"set_id": np.arange(N) % 2 * 2 + 1}, r"set_id \(30\), which may define the queries"),
+        ({"part": np.array(["train", "test"] * 15)}, r"Map it, mapping=split:part, or"),
         ({"R": np.arange(N)[::-1]}, r"R \(30\), which may define .* Save them as query_index\.npy"),
         (
             {"val_img": np.ones((6, 5)), "val_txt": np.ones((6, 4)), "val_lab": np.ones((6, 3))},
@@ -199,6 +204,47 @@ def test_a_row_in_both_indexes_is_refused_by_name_and_number(tmp_path: Path) -> 
     path = tmp_path / "a.mat"
     scipy.io.savemat(path, all_named() | {"indexTest": [[4.0, 2.0]], "indexTrain": [np.arange(2.0, 31.0)]})
     fails(path, r"indexTrain: has 2 rows of indexTest too \(first: row 2\).*np\.setdiff1d")
+
+
+def test_equal_indexes_are_refused_with_a_split_that_works(tmp_path: Path) -> None:
+    path = npz(tmp_path, **arrays(), query_index=np.arange(N), database_index=np.arange(N))
+    fails(path, r"has the same 30 rows as query_index.*split=random,queries=3\.")
+    assert len(load(path, split="random", queries=3).query) == 3
+
+
+@pytest.mark.parametrize("ids", [np.arange(N)[::-1], np.arange(N) * 7 + 1000], ids=["small", "large"])
+def test_ids_of_queries_are_looked_up_among_the_ids_of_all_items(tmp_path: Path, ids: Array) -> None:
+    path = npz(tmp_path, **arrays(), image_ids=ids, test_ids=ids[QUERIES])
+    assert load(path).query.ids.tolist() == QUERIES
+
+
+@pytest.mark.parametrize("head", [",0", ",index", "index", ""], ids=["series", "frame", "column", "none"])
+def test_an_index_that_pandas_wrote_gives_the_queries(tmp_path: Path, head: str) -> None:
+    for name, value in arrays().items():
+        np.save(tmp_path / f"{name}.npy", value)
+    lines = [f"{n},{row}" if "," in head else str(row) for n, row in enumerate(QUERIES)]
+    (tmp_path / "query_idx.csv").write_text("\n".join(filter(None, [head, *lines])))
+    assert load(tmp_path).query.ids.tolist() == QUERIES
+
+
+@pytest.mark.parametrize("item", ["{}", "im{}.jpg"])
+def test_a_table_of_the_split_in_another_order_than_the_items_is_refused(tmp_path: Path, item: str) -> None:
+    for name, value in arrays().items():
+        np.save(tmp_path / f"{name}.npy", value)
+    (tmp_path / "names.txt").write_text("".join(f"im{n}.png\n" for n in range(N)))
+    rows = [f"{item.format(n)},{'test' if n in QUERIES else 'train'}\n" for n in range(N)]
+    (tmp_path / "split.csv").write_text("image,split\n" + "".join(rows))
+    assert load(tmp_path).query.ids.tolist() == sorted(QUERIES)
+    (tmp_path / "split.csv").write_text("image,split\n" + "".join(rows[::-1]))
+    fails(tmp_path, "split.csv: (lists the items in another order than names.txt|numbers its rows 29, 28)")
+
+
+def test_names_in_a_list_may_lack_their_suffixes(tmp_path: Path) -> None:
+    for name, value in arrays().items():
+        np.save(tmp_path / f"{name}.npy", value)
+    (tmp_path / "names.txt").write_text("".join(f"photos/im{n}.jpg\n" for n in range(N)))
+    (tmp_path / "testset.txt").write_text("".join(f"im{n}\n" for n in QUERIES))
+    assert load(tmp_path).query.ids.tolist() == QUERIES
 
 
 def test_a_repeated_row_is_refused_with_the_fix(tmp_path: Path) -> None:

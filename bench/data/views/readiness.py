@@ -15,6 +15,7 @@ from bench.data.views.files import Items
 from bench.data.views.names import View
 from bench.data.views.source import RawSource
 from bench.errors import BenchError, DataError
+from bench.isolation import declarations
 from bench.plugins import registry
 
 _MOST_NAMES = 6
@@ -67,7 +68,7 @@ def _users(role: str) -> str:
     names = []
     for name in registry.names("method"):
         try:
-            needs = registry.get("method", name).capabilities
+            needs = declarations.method(name).capabilities
         except BenchError:  # a broken plugin needs nothing
             continue
         if role in needs.views or role == needs.encodes:

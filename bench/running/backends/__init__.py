@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from bench.errors import BenchError
 from bench.study.study import Study
 
 Call = Callable[[], Any]
@@ -45,8 +44,3 @@ def connect(study: Study, most: int) -> AbstractContextManager[Workers]:
     from bench.running.backends import local
 
     return local.connect(study, min(study.jobs, most))  # an idle worker takes a second to start
-
-
-def missing(extra: str) -> BenchError:
-    """The error for a backend whose package is not installed."""
-    return BenchError(f"backend {extra} is not installed. Run `pip install 'hashbench[{extra}]'`.")

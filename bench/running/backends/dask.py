@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from bench.errors import LostError
-from bench.running.backends import Call, missing
+from bench.errors import BenchError, LostError, not_installed
+from bench.running.backends import Call
 
 _PATIENCE = 20  # seconds until a scheduler that is silent, or has no workers, counts as lost
 _LOOK = 5  # seconds between two looks at the cluster
@@ -85,7 +85,7 @@ def connect(address: str) -> Iterator[Dask]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise missing("dask") from error
+        raise BenchError(not_installed("backend dask", "distributed", "dask")) from error
     for name in ("distributed.client", "asyncio"):  # which report a lost scheduler in many lines
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:

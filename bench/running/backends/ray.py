@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from bench.errors import LostError, said
-from bench.running.backends import Call, missing
+from bench.errors import BenchError, LostError, not_installed, said
+from bench.running.backends import Call
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def connect(address: str) -> Iterator[Ray]:
     try:
         import ray
     except ImportError as error:
-        raise missing("ray") from error
+        raise BenchError(not_installed("backend ray", "ray", "ray")) from error
     try:
         ray.init(
             address=address or None,

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import LostError, ParameterError, said
-from bench.running.backends import Call, missing
+from bench.errors import BenchError, LostError, ParameterError, not_installed, said
+from bench.running.backends import Call
 from bench.study.study import Study
 
 LOCAL = "local"  # the scheduler that runs jobs as processes of this machine, to try a study without SLURM
@@ -72,7 +72,7 @@ def connect(study: Study) -> Iterator[Slurm]:
     try:
         import submitit
     except ImportError as error:
-        raise missing("slurm") from error
+        raise BenchError(not_installed("backend slurm", "submitit", "slurm")) from error
     given = options(study.scheduler)
     if study.scheduler != LOCAL and shutil.which("sbatch") is None:
         raise ParameterError(

@@ -18,6 +18,17 @@ def duration(seconds: float) -> str:
     return _in_units(seconds, _TIMES)
 
 
+def roughly(seconds: float) -> str:
+    """A time that is an estimate.
+
+    >>> [roughly(value) for value in (8, 510, 7300)]
+    ['8 s', '8 min', '2.0 h']
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def size(count: float) -> str:
     """A number of bytes.
 

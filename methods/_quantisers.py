@@ -1,0 +1,91 @@
+"""Shared by quantisers: a space of both modalities, k-means, and numbers as the bits of a code."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.api import MODALITIES, Chunk, Codes, DataError, Features, Modality, State
+from bench.methods._linear import leading, spread, unit_rows
+from bench.methods._online import Array, blocks, dot
+from bench.methods.cca import CCA
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class Space(State):
+    """Maps features of both modalities to unit vectors of one space, whose dot products compare them."""
+
+    mean: dict[Modality, Array]
+    w: dict[Modality, Array]  # empty where the features are in one space already
+
+    @classmethod
+    def of(cls, chunk: Chunk, view: str) -> Space:
+        """The space of a ``view`` that both modalities share; without one, that of CCA.
+
+        Vectors of a view are scaled to length 1 and centred per modality, as in clip_hash. CCA's variates are
+        weighted by their correlations, as in cca_itq. Raises DataError where a view has different widths.
+        """
+        if not view:
+            cca = _AllVariates(bits=1)
+            cca.fit_chunk(chunk)
+            return cls(mean=cca.mean_, w=cca.w_)
+        x = {m: chunk.batch(m).features for m in MODALITIES}
+        if x["image"].shape[1] != x["text"].shape[1]:
+            raise DataError(
+                f"the {view!r} views have {x['image'].shape[1]} columns for images and "
+                f"{x['text'].shape[1]} for texts; expected the same number. Use projected features."
+            )
+        return cls(mean={m: unit_rows(v).mean(axis=0) for m, v in x.items()}, w={})
+
+    def vectors(self, features: Features, modality: Modality) -> Array:
+        """Unit vectors (n, k) of features (n, d)."""
+        mean, w = self.mean[modality], self.w.get(modality)
+        if w is None:
+            return unit_rows(unit_rows(features) - mean)
+        return unit_rows(np.concatenate([dot(rows - mean, w) for (rows,) in blocks(features)]))
+
+    def sample(self, chunk: Chunk, most: int, rng: np.random.Generator) -> Array:
+        """Vectors of both modalities of at most that many pairs, which are drawn."""
+        rows = rng.choice(len(chunk), most, replace=False) if len(chunk) > most else np.arange(len(chunk))
+        return np.concatenate([self.vectors(chunk.batch(m).features[rows], m) for m in MODALITIES])
+
+
+def components(x: Array, count: int, rng: np.random.Generator) -> Array:
+    """The leading ``count`` principal components of rows x (n, k) under a random rotation: (k, count).
+
+    If there are more components than columns, a random matrix with orthonormal rows spreads the columns.
+    """
+    leads = leading(dot(x.T, x), count)
+    return dot(leads, spread(leads.shape[1], count, rng))
+
+
+class _AllVariates(CCA):
+    """CCA with all variates in place of signs."""
+
+    def _mix(self, correlations: Array) -> Array:
+        return np.diag(correlations)
+
+
+def kmeans(x: Array, start: Array, updates: int) -> Array:
+    """Lloyd's algorithm: centres (k, d) of x (n, d) from ``start``; an empty cluster keeps its centre."""
+    centres = start
+    for _ in range(updates):
+        cell = nearest(x, centres)
+        size = np.bincount(cell, minlength=len(centres))[:, None]
+        total = np.zeros_like(centres)
+        for j, column in enumerate(x.T):
+            total[:, j] = np.bincount(cell, column, len(centres))
+        centres = np.where(size > 0, total / np.maximum(size, 1), centres)
+    return centres
+
+
+def nearest(x: Array, centres: Array) -> npt.NDArray[np.intp]:
+    """The number of the nearest centre (k, d) of each row of x (n, d), the first of equals."""
+    norms = np.square(centres).sum(axis=1)
+    return np.concatenate([(norms - 2 * dot(rows, centres.T)).argmin(axis=1) for (rows,) in blocks(x)])
+
+
+def code(octets: Bytes, bits: int) -> Codes:
+    """Codes (n, bits) of -1 and +1 whose bytes are ``octets`` (n, ⌈bits / 8⌉)."""
+    return np.where(np.unpackbits(octets, axis=1, count=bits), 1, -1).astype(np.int8)
