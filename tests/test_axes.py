@@ -58,7 +58,8 @@ def in_turn(chunks: Sequence[Split]) -> bool:
     return gone == sorted(gone) and {tuple(pair) for pair in gone} == {(False, True), (True, False)}
 
 
-# Axis and value; what must hold of the chunks shown; any value of 60 items, whatever the other axis is.
+STEPS = "insert 20; evaluate; insert 20; delete oldest 10; evaluate; insert all; evaluate"  # 10 items leave
+# Axis and value; what must hold of the chunks shown and the record, whatever the other axis is.
 Check = Callable[[Sequence[Chunk], RunRecord], bool]
 CASES: dict[str, tuple[dict[str, Any], Check]] = {
     "paired": ({"paired": 0.5}, lambda seen, _: lone(seen) <= ITEMS / 2),
@@ -77,6 +78,7 @@ CASES: dict[str, tuple[dict[str, Any], Check]] = {
         i for c in seen for i in c.ids)),
     "timed": ({"schedule": "timed:year"}, lambda seen, _: years(seen) == [[1], [2], [0]][: len(seen)]),
     "modal": ({"schedule": "modal:image,text:10"}, lambda seen, _: in_turn(seen)),
+    "runbook": ({"schedule": f"runbook:mine.toml: {STEPS}"}, lambda _, r: r.rounds[-1].items in (50, 44)),
 }  # fmt: skip
 REFUSED = {
     ("delay", "learned"): "delay=1 leaves new items without learned codes",
