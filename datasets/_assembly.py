@@ -17,7 +17,13 @@ from bench.datasets._reading import AnyVariable
 from bench.datasets._reading.scratch import written
 from bench.datasets._splitting import SplitKind
 
-NOT_ITEMS = ("classes", "query_index", "database_index", "split")  # roles whose arrays have no row per item
+NOT_ITEMS = (
+    "classes",
+    "parents",
+    "query_index",
+    "database_index",
+    "split",
+)  # roles whose arrays have no row per item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +82,7 @@ class Assembly:
             notes.append(f"not read: {', '.join(rest)}")
         train, query, note = self._parts(roles)
         notes.append(note)
-        classes, label_note = self._add_labels(roles, train, query)
+        classes, parents, label_note = self._add_labels(roles, train, query)
         notes.append(label_note)
         columns = {name: source.read(roles["image"].shape[0]) for name, source in self._times().items()}
         splits = []
@@ -89,6 +95,7 @@ class Assembly:
             train=splits[0],
             query=splits[1],
             classes=classes,
+            parents=parents,
             notes=tuple(notes),
             times={name: column[splits[0].ids] for name, column in columns.items()},
         )
@@ -116,28 +123,24 @@ class Assembly:
 
     def _add_labels(
         self, roles: dict[str, Mapped], train: _Part, query: _Part
-    ) -> tuple[tuple[str, ...], str]:
-        """Fill in the labels of both parts; returns the names of their columns and a note."""
+    ) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+        """Fill in the labels of both parts; returns the names of columns and of their parents, and a note."""
         given = {r: roles[r] for r in ("labels", "query_labels") if r in roles}
         rows = [roles[r.replace("labels", "image")].shape[0] for r in given]
         matrices, names, note = _labels.read(list(given.values()), self.labels, rows)
         width = matrices[0].shape[1]
-        if "classes" in roles:
-            names = tuple(str(name).strip() for name in roles["classes"].read().ravel())
-            if len(names) != width:
-                raise DataError(
-                    f"{roles['classes'].where}: {len(names)} names for {width} label columns of "
-                    f"{roles['labels']}; expected one each. Map another variable: mapping=classes:VARIABLE."
-                )
+        names = _names(roles, "classes", width) or names
+        parents = _names(roles, "parents", width)
         if self.label_prefix:
             columns = _labels.select(names, self.label_prefix, roles["labels"])
             matrices, names = [m[:, columns] for m in matrices], tuple(names[c] for c in columns)
+            parents = tuple(parents[c] for c in columns) if parents else ()
             note += f", kept the {len(columns)} whose names begin with {self.label_prefix}"
         if len(matrices) == 1:
             train.labels, query.labels = matrices[0][train.ids], matrices[0][query.ids]
         else:
             train.labels, query.labels = matrices
-        return names, note
+        return names, parents, note
 
     def _keep(self, part: _Part, source: str, how: str) -> tuple[npt.NDArray[np.bool_], str]:
         """Choose the rows of a part that stay, by the option ``unlabelled``; returns also a note."""
@@ -177,6 +180,19 @@ class _Part:
 
         assert self.labels is not None
         return Split(image=batch("image"), text=batch("text"), labels=self.labels[keep], ids=self.ids[keep])
+
+
+def _names(roles: Mapping[str, Mapped], role: str, width: int) -> tuple[str, ...]:
+    """The text of a role that has one entry for every label column; () where no variable has it."""
+    if role not in roles:
+        return ()
+    names = tuple(str(name).strip() for name in roles[role].read().ravel())
+    if len(names) != width:
+        raise DataError(
+            f"{roles[role].where}: {len(names)} names for {width} label columns of {roles['labels']}; "
+            f"expected one each. Map another variable: mapping={role}:VARIABLE."
+        )
+    return names
 
 
 def _check_shapes(roles: dict[str, Mapped]) -> None:

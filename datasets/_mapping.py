@@ -2,7 +2,8 @@
 
 Roles are ``image``, ``text``, ``labels``, the same with the prefix ``query_``, ``query_index``,
 ``database_index``, ``split`` (a column that says each item's part), ``classes`` (names of label columns),
-and further views of a modality, such as ``image_clip`` and ``query_image_clip``.
+``parents`` (the name of each class's parent), and further views of a modality, such as ``image_clip`` and
+``query_image_clip``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ EXAMPLES = {"image": "I_tr, XAll or image", "text": "T_tr, YAll or text", "label
 VIEWS = ("image_clip", "text_clip")
 STREAMS = ("database", "train", "all")  # a database beside a training set is the stream
 ITEMS = 16  # variables of one role and part: if there are more, each is an item
-_ROLE = re.compile(r"(query_)?(image|text)(_[a-z0-9]+)?|(query_)?labels|(query|database)_index|split|classes")
+_ROLE = re.compile(
+    r"(query_)?(image|text)(_[a-z0-9]+)?|(query_)?labels|(query|database)_index|split|classes|parents"
+)
 _BARE_Y = (
     len(MODALITIES["text"]) - 1
 )  # the preference of a text that is called Y: beside another, it is labels
@@ -126,9 +129,14 @@ def resolve(
     for mapped in roles.values():
         _refuse_closed(mapped.variable)
     _check_queries(where, roles)
-    for name in (f"{roles['labels'].variable.name}_names", "classes"):
-        if name in available and "classes" not in roles:
-            roles["classes"] = Mapped(available[name])
+    labels = roles["labels"].variable.name
+    for role, names in (
+        ("classes", (f"{labels}_names", "classes")),
+        ("parents", (f"{labels}_parents", "parents")),
+    ):
+        named = next((name for name in names if name in available), None)
+        if named and role not in roles:
+            roles[role] = Mapped(available[named])
     return roles
 
 
@@ -149,8 +157,8 @@ def parse(mapping: str) -> dict[str, str]:
         if not _ROLE.fullmatch(role) or not name:
             raise ParameterError(
                 f"files: mapping entry {entry!r} is not ROLE:VARIABLE with ROLE one of image, text, labels, "
-                "query_image, query_text, query_labels, query_index, database_index, split, classes, or a "
-                "view such as image_clip. Write mapping=image:I_tr;text:T_tr."
+                "query_image, query_text, query_labels, query_index, database_index, split, classes, "
+                "parents, or a view such as image_clip. Write mapping=image:I_tr;text:T_tr."
             )
         pairs[role] = name
     return pairs

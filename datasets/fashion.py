@@ -41,7 +41,8 @@ class Fashion(RawSource):
     zips. Labels come from the column ``subCategory`` (one per product), or also from ``baseColour`` (two:
     products of one colour are then relevant to each other, whatever they are). A value that fewer than
     ``least`` products share is no label, and a product without a label is left out. Time columns are
-    ``year`` and ``season``: --schedule timed:year or timed:year+season.
+    ``year`` and ``season``: --schedule timed:year or timed:year+season. The parent of a kind is its
+    ``masterCategory``.
     """
 
     labels: Literal["subCategory", "subCategory+baseColour"] = param(
@@ -70,6 +71,7 @@ class Fashion(RawSource):
             texts=[table[i]["title"] for i in kept],
             labels=labels[kept],
             classes=classes,
+            parents=_parents(table, classes),
             train=train,
             query=query,
             notes=tuple(filter(None, (*dropped, missing, drawn, rare if len(kept) < len(table) else ""))),
@@ -113,3 +115,11 @@ def _labels(table: list[dict[str, str]], columns: list[str], least: int) -> tupl
         chosen = [column_of.get((column, row.get(column, ""))) for column in columns]
         labels[i, [c for c in chosen if c is not None]] = 1
     return labels, tuple(f"{column}={value}" for column, value in frequent)
+
+
+def _parents(table: list[dict[str, str]], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The usual ``masterCategory`` of every kind; none for a colour."""
+    usual: dict[str, Counter[str]] = {}
+    for row in table:
+        usual.setdefault(f"subCategory={row.get('subCategory', '')}", Counter())[row["masterCategory"]] += 1
+    return tuple(usual[name].most_common(1)[0][0] if name in usual else "" for name in classes)

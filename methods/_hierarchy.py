@@ -10,16 +10,24 @@ from bench.api import Labels, ParameterError, param
 from bench.methods._online import Array, dot
 
 # Parameter of methods that use affiliation().
-PARENTS: Any = param("", "number of each class's parent, from 0, with spaces between; empty: flat labels")
+PARENTS: Any = param(
+    "",
+    "number of each class's parent, from 0, with spaces between; empty: the dataset's hierarchy, if it has "
+    "one; none: flat labels",
+)
 
 
-def affiliation(parents: str, classes: int) -> Array:
+def affiliation(parents: str, classes: int, known: tuple[str, ...] = ()) -> Array:
     """Return A (parents, classes), 1 where a class belongs to a parent; (0, classes) for flat labels.
 
-    ``parents`` has one number per class: "0 0 1" puts the first two classes below one parent.
+    ``parents`` has one number per class: "0 0 1" puts the first two classes below one parent. Where it is
+    empty, ``known`` has the name of each class's parent, "" for a class without one.
     """
-    if not parents.strip():
+    if parents.strip() == "none" or not (parents.strip() or any(known)):
         return np.zeros((0, classes))
+    if not parents.strip():
+        names = sorted(set(filter(None, known)))
+        return (np.array(names)[:, None] == np.array(known)).astype(np.float64)
     numbers = parents.split()
     if len(numbers) != classes or not all(number.isdecimal() for number in numbers):
         raise ParameterError(

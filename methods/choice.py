@@ -49,8 +49,8 @@ class Sums(State):
 class CHOICE(Method):
     """Closed-form online hashing: codes B (n, r) follow label similarity, the hash functions and G alike.
 
-    G (n, c) are the labels times the affinity H of classes, rows of length 1; H is the identity and, with
-    ``parents``, joins a class with its parent. It lowers, over all items so far,
+    G (n, c) are the labels times the affinity H of classes, rows of length 1; H is the identity and, where
+    classes have parents, joins a class with its parent. It lowers, over all items so far,
 
         alpha ‖r GGᵀ - V Bᵀ‖² + ‖B - V‖² + beta ‖B - G P‖²
             + eta Σ_m (‖B - X_m W_m‖² + gamma ‖G P - X_m W_m‖²)
@@ -73,7 +73,7 @@ class CHOICE(Method):
     tolerance: float = TOLERANCE
     absolute: bool = ABSOLUTE
 
-    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True, parents=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "authors": {**AS_AUTHORS["authors"], "anchors": 2000}
     }
@@ -102,7 +102,7 @@ class CHOICE(Method):
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "supervised methods always receive labels"
         if self.belongs_ is None:
-            self.belongs_ = affiliation(self.parents, chunk.labels.shape[1])
+            self.belongs_ = affiliation(self.parents, chunk.labels.shape[1], chunk.parents)
             if self.anchors:
                 self.maps_ = fit_anchors(chunk, self.anchors, self.rng)
         x, factors = {}, {}

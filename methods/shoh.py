@@ -45,7 +45,7 @@ class SHOH(Method):
 
     bit by bit, over binary C₁, C₂ and the codes B (r, n) of the new items. A ridge regression per modality
     maps features to the codes of all items and, with weight mu, the mean features of a class to the code of
-    the class. ``parents`` gives the first layer; flat labels have none, and the terms with C₁ vanish.
+    the class. The parents of classes are the first layer; without them the terms with C₁ vanish.
 
     Relevance counts the given labels. With one label per item, a learned code is nearly a function of the
     label.
@@ -60,7 +60,7 @@ class SHOH(Method):
     xi: float = param(1.0, "ridge penalty of the hash functions", above=0)
     iterations: int = param(7, "alternating updates per chunk", least=1)
 
-    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True, parents=True)
     source = Source(
         paper="Supervised hierarchical online hashing for cross-modal retrieval (SHOH). ACM TOMM 2024, DOI "
         "10.1145/3632527",
@@ -87,7 +87,7 @@ class SHOH(Method):
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "supervised methods always receive labels"
         if self.belongs_ is None:
-            self._begin(affiliation(self.parents, chunk.labels.shape[1]))
+            self._begin(affiliation(self.parents, chunk.labels.shape[1], chunk.parents))
         assert self.belongs_ is not None
         fine = chunk.labels.astype(np.float64)
         labels = [coarse(chunk.labels, self.belongs_), fine]

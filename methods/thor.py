@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -17,16 +16,15 @@ from bench.api import (
     Capabilities,
     Chunk,
     Codes,
-    DataError,
     Method,
     Modality,
     Source,
     State,
-    encode_texts,
     param,
     sign,
 )
 from bench.methods._codes import balanced_orthogonal, normalise_labels, signs
+from bench.methods._names import class_vectors
 from bench.methods._online import Array, RunningGram, dot, linear_outputs
 
 
@@ -140,10 +138,7 @@ class THOR(Method):
         """Cosines between the vectors of the class names (c, c); None without ``names``."""
         if self.names is None:
             return None
-        if not chunk.classes:
-            raise DataError(f"thor[names={self.names}]: the dataset names no classes. Write names=none.")
-        vectors = encode_texts(self.names, [re.sub(r"[_=+-]+", " ", name) for name in chunk.classes])
-        unit = normalise_labels(vectors)
+        unit = normalise_labels(class_vectors("thor", self.names, chunk))
         return dot(unit, unit.T)
 
     def _name_new_classes(self, labels: Array) -> None:

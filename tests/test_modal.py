@@ -17,7 +17,10 @@ from bench.plugins import registry
 from bench.protocol import modal, stream
 from bench.protocol.shown import chunk
 from bench.records import RunRecord, RunSpec, Schedule
+from bench.running import probe
 from bench.running.hosts import Isolation
+from bench.study.planner import Planner
+from bench.study.study import Study
 
 PLUGINS = Path(__file__).with_name("plugins")
 
@@ -133,6 +136,15 @@ def test_a_cell_that_needs_pairs_is_skipped_with_the_reason(
 ) -> None:
     (record,) = run(tmp_path, **options)
     assert record.status == "skipped" and reason in record.reason
+
+
+def test_a_plan_measures_what_the_first_chunk_can_hash(tmp_path: Path) -> None:
+    registry.add_named(PLUGINS / "tiny.py")
+    study = Study.make(
+        methods="she[epochs=1,hidden=8]", datasets="tiny", bits=8, seeds=1, schedule="modal:image,text:10"
+    )
+    [cell] = Planner().cells(study)
+    assert probe._measured(cell) > 0
 
 
 def test_a_pool_outside_the_stream_keeps_its_pairs() -> None:

@@ -12,6 +12,7 @@ import bench
 from bench.checks.trial import items
 from bench.cli import main
 from bench.contract.times import order, time_column
+from bench.data import bundle
 from bench.datasets.files import Files
 from bench.errors import DataError, ParameterError
 from bench.protocol import stream
@@ -197,6 +198,19 @@ def test_times_come_back_from_the_cache(tmp_path: Path) -> None:
     first = run(tmp_path, schedule="timed:year+season")
     again = run(tmp_path, schedule="timed:year+season", seeds=[1])
     assert first.data == again.data and again.notes == first.notes
+
+
+@pytest.mark.parametrize("kind", ["npz", "mat", "h5"])
+def test_an_exported_dataset_keeps_its_times_and_the_parents_of_its_classes(
+    tmp_path: Path, kind: str
+) -> None:
+    path = str(saved(tmp_path, parents=np.array(["clothes", "", "shoes"])))
+    data = Files(path=path, queries=12, times="year;table.csv:season").load(tmp_path)
+    bundle.write(data, tmp_path / f"out.{kind}", kind)
+    again = Files(path=str(tmp_path / f"out.{kind}"), times="year;season").load(tmp_path)
+    assert again.parents == ("clothes", "", "shoes")
+    for name in ("year", "season"):
+        np.testing.assert_array_equal(again.times[name], data.times[name])
 
 
 def test_info_shows_time_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -177,7 +177,7 @@ def _capabilities(needs: Capabilities) -> str:
         words.append(f"trains on views {', '.join(needs.views)}")
     if needs.encodes:
         words.append(f"hashes the view {needs.encodes}, also of queries")
-    raw = [name for name in ("pictures", "texts", "class_names") if getattr(needs, name)]
+    raw = [name for name in ("pictures", "texts", "class_names", "parents") if getattr(needs, name)]
     if raw:
         words.append(f"reads {', '.join(raw).replace('_', ' ')}")
     if needs.validation:

@@ -24,7 +24,8 @@ class Dataset:
     """``train`` is streamed and becomes the database; ``query`` is never trained on.
 
     ``classes`` names the columns of the labels. Two items are relevant to each other when
-    they share at least one label. ``times`` says when each training item came, by one or several columns
+    they share at least one label. ``parents`` has the name of each class's parent, "" where it has none;
+    () for flat classes. ``times`` says when each training item came, by one or several columns
     that :func:`bench.contract.times.time_column` gives.
     """
 
@@ -32,6 +33,7 @@ class Dataset:
     train: Split
     query: Split
     classes: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what was mapped, dropped or assumed while loading
     times: Mapping[str, Times] = field(default_factory=dict)
 
@@ -54,6 +56,7 @@ class Raw:
     classes: tuple[str, ...]
     train: Rows
     query: Rows
+    parents: tuple[str, ...] = ()  # of the classes, as in Dataset
     vocabulary: tuple[str, ...] = ()  # of the bag of words, where the dataset fixes one
     notes: tuple[str, ...] = ()  # what was dropped, repaired or assumed while parsing
     times: Mapping[str, Times] = field(default_factory=dict)  # time columns of all items

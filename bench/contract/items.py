@@ -66,8 +66,8 @@ class Split:
     """Aligned rows of one part of a dataset: row i of every field is the same item.
 
     ``shared`` holds what cells that are shown the same items compute once. A method that declares them is
-    given ``classes``, the names of the label columns, and ``validation``, rows to choose by, not to learn
-    from.
+    given ``classes``, the names of the label columns, ``parents``, the name of each class's parent, and
+    ``validation``, rows to choose by, not to learn from.
     """
 
     image: Batch
@@ -77,6 +77,7 @@ class Split:
     classes: tuple[str, ...] = ()
     validation: Rows | None = None
     shared: Shared = field(default_factory=Shared, compare=False, repr=False)
+    parents: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -87,7 +88,14 @@ class Split:
     def take(self, rows: Rows | slice) -> Split:
         labels = None if self.labels is None else self.labels[rows]
         image, text = self.image.take(rows), self.text.take(rows)
-        return Split(image=image, text=text, labels=labels, ids=self.ids[rows], classes=self.classes)
+        return Split(
+            image=image,
+            text=text,
+            labels=labels,
+            ids=self.ids[rows],
+            classes=self.classes,
+            parents=self.parents,
+        )
 
     def parts(self) -> tuple[Split, Split]:
         """The items to learn from, and those of ``validation``."""

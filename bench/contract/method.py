@@ -31,6 +31,7 @@ class Capabilities:
     pictures: bool = False  # reads the pictures of its items: batch.pictures, in encode() as well
     texts: bool = False  # reads the texts of its items: batch.texts, in encode() as well
     class_names: bool = False  # reads chunk.classes, which is () where the dataset names none
+    parents: bool = False  # reads chunk.parents, which is () where the dataset has no hierarchy of classes
     validation: float = 0.0  # share of each chunk that chunk.validation sets aside
     encodes: str = ""  # is given this view as batch.features everywhere, in encode() as well
     offline: bool = False  # a fresh instance gets everything seen so far, as one chunk

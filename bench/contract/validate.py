@@ -51,6 +51,15 @@ def finite(what: str, x: npt.NDArray[Any]) -> None:
         start += len(block)
 
 
+def check_parents(owner: str, parents: tuple[str, ...], classes: int) -> None:
+    """Raise :class:`DataError` unless there is a parent for each of so many classes, or none at all."""
+    if parents and len(parents) != classes:
+        raise DataError(
+            f"{owner}, parents: {len(parents)} for {classes} label columns; expected one each, empty for a "
+            "class without. Name every parent or none."
+        )
+
+
 def check_times(what: str, times: object, rows: int) -> None:
     """Raise :class:`DataError` unless ``times`` is a time column of so many items."""
     if not isinstance(times, np.ndarray) or times.shape != (rows,) or times.dtype.kind not in "fU":
@@ -116,6 +125,7 @@ def _check_widths(owner: str, dataset: Dataset) -> None:
             f"{owner}, classes: {len(dataset.classes)} names for {train.labels.shape[1]} label columns; "
             "expected one each. Name every column or none."
         )
+    check_parents(owner, dataset.parents, train.labels.shape[1])
 
 
 def _check_ids(owner: str, dataset: Dataset) -> None:

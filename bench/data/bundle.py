@@ -39,7 +39,10 @@ def write(dataset: Dataset, path: Path, kind: str) -> dict[str, tuple[int, ...]]
 
 
 def variables(dataset: Dataset) -> dict[str, npt.NDArray[Any]]:
-    """The arrays under their usual names; the view ``clip`` of the training images is ``I_tr_clip``."""
+    """The arrays under their usual names; the view ``clip`` of the training images is ``I_tr_clip``.
+
+    A time column, of the training items, has its own name: ``files[path=...,times=year]`` reads it.
+    """
     arrays: dict[str, npt.NDArray[Any]] = {}
     for part, split in (("tr", dataset.train), ("te", dataset.query)):
         for letter, batch in (("I", split.image), ("T", split.text)):
@@ -48,7 +51,8 @@ def variables(dataset: Dataset) -> dict[str, npt.NDArray[Any]]:
         assert split.labels is not None
         arrays[f"L_{part}"] = split.labels
         arrays[f"ids_{part}"] = split.ids
-    return arrays | ({"classes": np.array(dataset.classes)} if dataset.classes else {})
+    names = {"classes": dataset.classes, "parents": dataset.parents}
+    return arrays | {k: np.array(v) for k, v in names.items() if v} | dict(dataset.times)
 
 
 def _npz(path: Path, arrays: Content) -> None:

@@ -210,6 +210,7 @@ def _copied(folder: Path, title: str, dataset: Dataset) -> Entry:
             digest.update(f"{part}.{name} {array.dtype} {array.shape}".encode())
             _save(folder / file, array, digest)
             known[file] = stamps.stamp(folder / file)
+    digest.update(_described(dataset))
     for at, (name, times) in enumerate(dataset.times.items()):
         digest.update(f"times.{name} {times.dtype} {times.shape}".encode())
         _save(folder / entries.time_file(at), times, digest)
@@ -219,10 +220,16 @@ def _copied(folder: Path, title: str, dataset: Dataset) -> Entry:
         fingerprint=digest.hexdigest(),
         files=known,
         classes=dataset.classes,
+        parents=dataset.parents,
         notes=dataset.notes,
         views={m: tuple(sorted(getattr(dataset.train, m).views)) for m in ("image", "text")},
         times=tuple(dataset.times),
     )
+
+
+def _described(dataset: Dataset) -> bytes:
+    """The hierarchy of classes for the fingerprint, which methods may read; nothing where there is none."""
+    return repr(dataset.parents).encode() if dataset.parents else b""
 
 
 def _save(path: Path, array: npt.NDArray[Any], digest: hashlib.blake2b) -> None:
@@ -298,6 +305,7 @@ def _mapped(
             digest.update(f"{key} {array.dtype} {array.shape} {contents.get(key, '')}".encode())
             if key not in contents:
                 digest.update(np.ascontiguousarray(array).data)
+    digest.update(_described(dataset))
     for entry, times in dataset.times.items():
         digest.update(f"times.{entry} {times.dtype} {times.shape}".encode())
         digest.update(np.ascontiguousarray(times).data)

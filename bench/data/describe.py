@@ -6,6 +6,7 @@ Memory does not grow with queries × items; 190,000 pairs take seconds.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,6 +74,7 @@ class DatasetStatistics:
     empty_queries: int  # with no relevant training item
     unlabelled: int  # training items without a label
     duplicates: dict[str, Duplicates]  # "pair", "image", "text"
+    parents: dict[str, int] = field(default_factory=dict)  # parent of classes → its classes
     times: dict[str, str] = field(default_factory=dict)  # time column → its values, in a few words
 
     def __str__(self) -> str:
@@ -90,10 +92,16 @@ class DatasetStatistics:
             ("base rate", f"{self.base_rate} (per query; the mAP of random codes)"),
             ("empty queries", f"{self.empty_queries} of {self.query}"),
             ("unlabelled", f"{self.unlabelled} of {self.train} train items"),
+            *self._parents(),
             *(("times", f"{name}: {text} (--schedule timed:{name})") for name, text in self.times.items()),
             *((f"equal {kind}s", str(counts)) for kind, counts in self.duplicates.items()),
         ]
         return "\n".join(f"{title + ':':18} {text}" for title, text in rows)
+
+    def _parents(self) -> Iterator[tuple[str, str]]:
+        if self.parents:
+            named = ", ".join(f"{name} {count}" for name, count in self.parents.items())
+            yield "parents", f"{len(self.parents)}, with the number of their classes: {named}"
 
 
 def describe(dataset: Dataset) -> DatasetStatistics:
@@ -115,6 +123,7 @@ def describe(dataset: Dataset) -> DatasetStatistics:
         empty_queries=int((rate == 0).sum()),
         unlabelled=int((per_item == 0).sum()),
         duplicates=_duplicates(dataset),
+        parents=dict(Counter(filter(None, dataset.parents)).most_common()),
         times={name: _span(column) for name, column in dataset.times.items()},
     )
 

@@ -40,6 +40,7 @@ class Entry:
     fingerprint: str
     files: Mapping[str, Stamp]
     classes: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     views: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     times: tuple[str, ...] = ()
@@ -86,8 +87,14 @@ def open_dataset(folder: Path, entry: Entry, source: DatasetSource) -> Dataset:
         return dataclasses.replace(source.load(Path(entry.root)), name=entry.name)
     parts = {part: _split(folder, part, entry) for part in PARTS}
     times = {name: reading.map_array(folder / time_file(at)) for at, name in enumerate(entry.times)}
-    classes, notes = tuple(entry.classes), tuple(entry.notes)
-    return Dataset(name=entry.name, classes=classes, notes=notes, times=times, **parts)
+    return Dataset(
+        name=entry.name,
+        classes=tuple(entry.classes),
+        parents=tuple(entry.parents),
+        notes=tuple(entry.notes),
+        times=times,
+        **parts,
+    )
 
 
 def time_file(at: int) -> str:

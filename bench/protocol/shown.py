@@ -82,6 +82,7 @@ def shown(
         labels=labels,
         ids=ids,
         classes=train.classes if needs.class_names else (),
+        parents=train.parents if needs.parents else (),
         validation=_validation(ids, needs.validation),
         shared=Shared(kept),
     )

@@ -122,7 +122,8 @@ class Apart:
         arrays, values = parcels.packed(items)
         kept = None if items.shared.folder is None else str(items.shared.folder)
         round_ = items.round if isinstance(items, Chunk) else None
-        self.child.ask("items", arrays, **values, kept=kept, round=round_, classes=items.classes)
+        values |= {"kept": kept, "round": round_, "classes": items.classes, "parents": items.parents}
+        self.child.ask("items", arrays, **values)
 
     def show_leaving(self, place: int, items: Split) -> None:
         """Send items to be forgotten, once for all cells, to a place beside the chunk."""

@@ -50,7 +50,7 @@ def split(message: Message) -> Split:
     shared = Shared(None if kept is None else Path(kept))
     parts: dict[str, Any] = {"image": image, "text": text, "shared": shared, "ids": arrays["ids"]}
     parts |= {"labels": arrays.get("labels"), "validation": arrays.get("validation")}
-    parts["classes"] = tuple(message.values["classes"])
+    parts |= {name: tuple(message.values[name]) for name in ("classes", "parents")}
     return Split(**parts) if round_ is None else Chunk(**parts, round=round_)
 
 

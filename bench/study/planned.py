@@ -54,7 +54,8 @@ class PlannedData:
     def dataset(self) -> Dataset:
         """The arrays, mapped from disk."""
         opened = self.cached.open(self.source)
-        return replace(opened, train=replace(opened.train, classes=opened.classes))
+        train = replace(opened.train, classes=opened.classes, parents=opened.parents)
+        return replace(opened, train=train)
 
     @cached_property
     def pictured(self) -> Dataset | DataError:

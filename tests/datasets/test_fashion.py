@@ -55,6 +55,15 @@ def test_colours_can_be_labels_too(copy: Path) -> None:
     assert raw.labels[2].tolist() == [1, 0, 1]
 
 
+def test_the_parent_of_a_kind_is_its_usual_master_category(copy: Path) -> None:
+    path = copy / "fashion" / "styles.csv"
+    text = path.read_text(encoding="latin-1").replace("3,Men,Apparel,Shoes", "3,Men,Footwear,Shoes")
+    path.write_text(text.replace("7,Men,Apparel,Shoes", "7,Men,Footwear,Shoes"), encoding="latin-1")
+    raw = parsed(copy, labels="subCategory+baseColour")
+    assert raw.classes == ("subCategory=Shoes", "subCategory=Topwear", "baseColour=Red")
+    assert raw.parents == ("Footwear", "Apparel", "")
+
+
 def test_years_and_seasons_are_time_columns(copy: Path) -> None:
     raw = parsed(copy)
     assert raw.times["year"].tolist() == [2011.0] * len(raw.ids)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Chunk
+from bench.api import MODALITIES, Chunk, encode_texts
+from bench.errors import DataError
 from bench.methods.oasis import OASIS
 
 Array = np.ndarray[Any, Any]
@@ -25,10 +27,13 @@ def test_wiki_map_is_that_of_the_authors_code(
     assert found == pytest.approx({"i2t": 0.320, "t2i": 0.695}, abs=0.03)
 
 
-def transcription(chunks: list[Chunk], r: int, *, alpha: float, beta: float, gamma: float) -> list[Array]:
+def transcription(
+    chunks: list[Chunk], r: int, *, alpha: float, beta: float, gamma: float, vectors: Array | None = None
+) -> list[Array]:
     """Codes of every chunk by the alternating updates, with GGᵀ formed and all old data kept.
 
-    The weights must be such that no direction is dead: nothing is filled at random here.
+    ``vectors`` (c, t) are those of the class names; by default one-hot. The weights must be such that no
+    direction is dead: nothing is filled at random here.
     """
     rng = np.random.default_rng(0)
     codes: list[Array] = []
@@ -37,12 +42,13 @@ def transcription(chunks: list[Chunk], r: int, *, alpha: float, beta: float, gam
     for chunk in chunks:
         seen.append(chunk)
         given = [c.labels.astype(float) for c in seen if c.labels is not None]
+        given = given if vectors is None else [labels @ vectors for labels in given]
         every = np.concatenate(
             [g / np.maximum(np.linalg.norm(g, axis=1, keepdims=True), 1e-7) for g in given]
         )
         g = every[-len(chunk) :]
         b = np.where(rng.standard_normal((r, len(g))).T >= 0, 1.0, -1.0)
-        u = rng.standard_normal((7, r)).T
+        u = rng.standard_normal((g.shape[1], r)).T
         for _ in range(5):
             z = alpha * r * g @ every.T @ np.concatenate([*codes, b]) + beta * g @ u.T + b
             left, _, right = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
@@ -68,6 +74,35 @@ def test_chunkwise_sums_give_what_the_updates_give_on_all_data(
     method, chunks = OASIS(bits=6, alpha=alpha, beta=beta, gamma=gamma), label_stream(40, 30, 35, classes=7)
     codes = transcription(chunks, 6, alpha=alpha, beta=beta, gamma=gamma)
     np.testing.assert_array_equal(codes_of(method, chunks), np.concatenate(codes))
+
+
+NAMES = ("red ball", "blue ball", "red_box", "tree", "tall old tree", "box", "subCategory=ball")
+
+
+def test_labels_are_embedded_by_the_vectors_of_their_names(label_stream: Stream, codes_of: CodesOf) -> None:
+    chunks = [dataclasses.replace(chunk, classes=NAMES) for chunk in label_stream(40, 30, 35, classes=7)]
+    vectors = encode_texts("bow:1", [name.replace("_", " ").replace("=", " ") for name in NAMES])
+    weights = {"alpha": 1e-2, "beta": 1.0, "gamma": 5.0}
+    codes = transcription(chunks, 6, **weights, vectors=vectors.astype(float))
+    method = OASIS(bits=6, names="bow:1", **weights)
+    np.testing.assert_array_equal(codes_of(method, chunks), np.concatenate(codes))
+    assert method.sums_ is not None and len(method.sums_.gb) == vectors.shape[1] != len(NAMES)
+
+
+def test_a_class_that_has_not_come_yet_has_sums_through_its_name(label_stream: Stream) -> None:
+    [chunk] = label_stream(40, classes=7)
+    assert chunk.labels is not None
+    chunk.labels[:, 2] = 0  # no red box, but red balls and boxes
+    method = OASIS(bits=6, names="bow:1")
+    method.fit_chunk(dataclasses.replace(chunk, classes=NAMES))
+    assert method.sums_ is not None and method.vectors_ is not None
+    assert (method.vectors_[2] @ method.sums_.gb).any()
+
+
+def test_names_of_a_dataset_that_has_none_are_refused(label_stream: Stream) -> None:
+    [chunk] = label_stream(40)
+    with pytest.raises(DataError, match=r"oasis\[names=bow:1\]: the dataset names no classes"):
+        OASIS(bits=6, names="bow:1").fit_chunk(chunk)
 
 
 @pytest.mark.parametrize("sizes", [(90,), (30, 30, 30), (50, 1, 39)])

@@ -25,5 +25,9 @@ class Tiny(DatasetSource):
         image, text = Batch(seen(10)), Batch(seen(7))
         whole = Split(image=image, text=text, labels=labels, ids=np.arange(72))
         return Dataset(
-            name="tiny", train=whole.take(slice(60)), query=whole.take(slice(60, 72)), classes=("a", "b", "c")
+            name="tiny",
+            train=whole.take(slice(60)),
+            query=whole.take(slice(60, 72)),
+            classes=("a", "b", "c"),
+            times={"year": np.repeat([2012.0, 2010.0, 2011.0], 20)},
         )

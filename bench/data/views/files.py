@@ -41,6 +41,7 @@ class Items:
     rows: Mapping[str, str]  # "image", "text", "words" → digest of the keys of the rows
     files: Mapping[str, list[int]]  # raw file → size and modification time when it was parsed
     code: str  # fingerprint of the plugin that parsed it
+    parents: tuple[str, ...] = ()
     times: Mapping[str, Times] = field(default_factory=dict)  # of all items
 
 
@@ -55,6 +56,7 @@ class _OfItems:
     rows: Mapping[str, str]
     files: Mapping[str, tuple[int, ...]]
     code: str
+    parents: tuple[str, ...] = ()
     times: tuple[str, ...] = ()  # names of the columns times.0.npy, times.1.npy, ...
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
@@ -105,6 +107,7 @@ def open_items(folder: Path) -> Items | None:
         rows=manifest["rows"],
         files=manifest["files"],
         code=manifest["code"],
+        parents=tuple(manifest.get("parents", ())),
         times={
             name: reading.map_array(folder / f"times.{at}.npy")
             for at, name in enumerate(manifest.get("times", ()))
@@ -121,6 +124,7 @@ def write_items(folder: Path, items: Items) -> None:
         "rows": dict(items.rows),
         "files": dict(items.files),
         "code": items.code,
+        "parents": list(items.parents),
         "times": list(items.times),
     }
 

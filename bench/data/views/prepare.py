@@ -13,7 +13,7 @@ from bench.contract.card import Counts, variant_of
 from bench.contract.dataset import Raw
 from bench.contract.encoder import Setting
 from bench.contract.items import Modality
-from bench.contract.validate import check_times
+from bench.contract.validate import check_parents, check_times
 from bench.data.views import extract, files
 from bench.data.views.extract import Inputs, Pace
 from bench.data.views.names import View
@@ -35,6 +35,7 @@ def items(source: RawSource, root: Path, code: str) -> Raw:
         labels=np.ascontiguousarray(raw.labels[order]),
         train=len(raw.train),
         classes=raw.classes,
+        parents=raw.parents,
         notes=tuple(dict.fromkeys([*raw.notes, *differences(source, raw)])),
         rows={
             "image": files.digest(image),
@@ -111,6 +112,7 @@ def validate_raw(name: str, raw: Raw) -> None:
             f"{name}, raw labels: {raw.labels.dtype} of shape {raw.labels.shape}; expected uint8 of 0 and 1, "
             f"shape ({n}, {len(raw.classes)}). Convert them in raw()."
         )
+    check_parents(f"{name}, raw", raw.parents, len(raw.classes))
     for column, times in raw.times.items():
         check_times(f"{name}, raw times {column!r}", times, n)
     if len(np.unique(raw.ids)) != n:

@@ -112,6 +112,7 @@ class RawSource(DatasetSource):
             train=split(slice(0, train)),
             query=split(slice(train, None)),
             classes=items.classes,
+            parents=items.parents,
             notes=(*items.notes, *(f"{name} is the view {view}" for name, view in self.views().items())),
             times={name: column[:train] for name, column in items.times.items()},
         )
