@@ -19,14 +19,14 @@ import numpy.typing as npt
 
 from bench import threads
 from bench.contract import state
-from bench.contract.items import MODALITIES, Batch, Modality, Split
+from bench.contract.items import MODALITIES, Batch, Features, Modality, Split
 from bench.contract.method import Method
 from bench.data.views import files
 from bench.disk import reading
 from bench.disk.form import mismatch
 from bench.errors import BenchError, DataError, ParameterError, StoreError
 from bench.plugins import fingerprint, registry
-from bench.protocol.shown import Output, encode
+from bench.protocol.shown import Output, encode, encode_query
 from bench.records import RunSpec
 
 FORMAT = 1  # of the file; a reader refuses another one
@@ -109,14 +109,18 @@ class Model:
         method gives (n, k) float32 vectors. Raises ParameterError for an unknown modality, and DataError
         for items of another shape than the method was trained on, or with values that are not finite.
         """
-        if modality not in MODALITIES:
-            raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}.")
-        features = self._features(items, modality)
-        view = self._method.capabilities.encodes
-        batch = Batch(features, {view: features} if view else {})
-        split = Split(image=batch, text=batch, labels=None, ids=np.arange(len(features)))
         with threads.limit(self.facts.threads):
-            return encode(self._method, split, modality)
+            return encode(self._method, self._split(items, modality), modality)
+
+    def encode_query(self, items: npt.ArrayLike, modality: Modality) -> Features:
+        """The numbers by which new queries are compared with codes: those of ``Method.encode_query``.
+
+        Raises ParameterError for a method whose queries have codes, and otherwise as :meth:`encode`.
+        """
+        if self._method.capabilities.distance == "hamming":
+            raise ParameterError(f"queries of {self.facts.method} have codes, or vectors. Use encode().")
+        with threads.limit(self.facts.threads):
+            return encode_query(self._method, self._split(items, modality), modality)
 
     def open(self, path: Path, modality: Modality) -> npt.NDArray[Any]:
         """The features in an .npy file, or of a prepared view's folder, mapped and checked.
@@ -136,6 +140,15 @@ class Model:
                 f"those of {_encoder(expected)}. Prepare that view."
             )
         return features
+
+    def _split(self, items: npt.ArrayLike, modality: Modality) -> Split:
+        """Items as methods get them, checked."""
+        if modality not in MODALITIES:
+            raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}.")
+        features = self._features(items, modality)
+        view = self._method.capabilities.encodes
+        batch = Batch(features, {view: features} if view else {})
+        return Split(image=batch, text=batch, labels=None, ids=np.arange(len(features)))
 
     def _features(self, items: npt.ArrayLike, modality: Modality) -> npt.NDArray[np.float32]:
         columns = self.facts.columns[modality]

@@ -132,6 +132,8 @@ def _labels(cls: type[Method]) -> str:
 def _codes(cls: type[Method]) -> str:
     if cls.capabilities.reference == "real-valued":
         return "real-valued"
+    if cls.capabilities.distance != "hamming":
+        return f"quantised, {cls.capabilities.distance}"
     if not cls.capabilities.learned_codes:
         return "hashed"
     return "learned, re-hashed" if cls.update_database is not Method.update_database else "learned"
