@@ -173,3 +173,31 @@ def test_records_from_before_there_were_distances_are_read_as_hamming(folder: Pa
     stored = record.to_json()
     del stored["distance"]
     assert RunRecord.from_json(stored).distance == "hamming"
+
+
+def test_numbers_of_another_form_fail_the_cell_with_one_line(tmp_path: Path) -> None:
+    plugin = tmp_path / "odd.py"
+    plugin.write_text(
+        "from bench.api import Capabilities, Method, Source, sign\n\n\n"
+        "class Odd(Method):\n"
+        '    """Odd."""\n\n'
+        '    capabilities = Capabilities(distance="dot")\n'
+        '    source = Source(note="a test")\n\n'
+        "    def fit_chunk(self, chunk):\n"
+        "        pass\n\n"
+        "    def encode(self, batch, modality):\n"
+        "        return sign(batch.features[:, : self.bits])\n\n"
+        "    def encode_query(self, batch, modality):\n"
+        "        return batch.features.tolist()\n"
+    )
+    (record,) = bench.run(
+        methods="odd",
+        datasets="synthetic[n=300,queries=40]",
+        bits="16",
+        seeds=1,
+        plugin=[str(plugin)],
+        contract=False,
+        results=str(tmp_path / "runs"),
+    ).records
+    assert record.status == "failed"
+    assert "Odd.encode_query() returned a list; expected finite float32 (40, 16)" in record.reason

@@ -24,7 +24,8 @@ from bench.contract.items import MODALITIES, Codes, Features, Labels, Modality, 
 from bench.contract.method import Capabilities, Method
 from bench.errors import ContractError
 from bench.plugins import registry
-from bench.protocol.outputs import validate_codes, validate_query, validate_vectors
+from bench.protocol import shown
+from bench.protocol.outputs import validate_codes, validate_vectors
 from bench.records import AXES, DISTANCES, FIDELITIES, REFERENCES
 from bench.scoring import asymmetric
 
@@ -259,12 +260,8 @@ def a_query_is_nearest_to_its_own_code(trial: Trial) -> None:
 
 def _asked(trial: Trial, method: Method, split: Split, modality: Modality) -> Features:
     """The numbers of the split's items as queries, as the harness asks for them, checked."""
-    return validate_query(
-        method.encode_query(trial.asked(split, modality), modality),
-        rows=len(split),
-        bits=method.bits,
-        distance=trial.cls.capabilities.distance,
-        owner=trial.owner,
+    return shown.checked_query(
+        method, method.encode_query(trial.asked(split, modality), modality), len(split)
     )
 
 
