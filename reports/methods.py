@@ -38,6 +38,7 @@ _CAPTION = (
     "learned, reindexed: our runs, by database codes; authors' code: learned codes, ties in stored order",
     "state: bytes of the learned state after the last round",
     "re-hashed: the method itself changes the learned codes of old items",
+    "quantised: ranked by another distance than Hamming's, with as many bits an item",
 )
 
 
