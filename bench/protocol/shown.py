@@ -193,6 +193,8 @@ def raw(
     absent: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Pictures | None, tuple[str, ...] | None]:
     """The pictures and texts of rows, where declared and not ``absent``; nothing leads to those of others."""
+    if not (needs.pictures or needs.texts):
+        return None, None
     chosen = np.arange(len(items))[rows]
     lacking = np.zeros(len(chosen), dtype=bool) if absent is None else absent
     pictures, texts = None, None
