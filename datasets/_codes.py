@@ -23,12 +23,13 @@ def refuse_packed(roles: Mapping[str, Mapped]) -> None:
     narrow = {
         r: roles[r] for r in ("image", "text") if roles[r].shape[1:] and roles[r].shape[1] <= MOST_BYTES
     }
-    stored = {role: mapped.read()[:ROWS] for role, mapped in narrow.items()}
+    matrices = {role: mapped.read()[:ROWS] for role, mapped in narrow.items()}
+    stored = {role: x for role, x in matrices.items() if x.dtype.kind in "iu" and x.size}
     shares = {role: _shares(array) for role, array in stored.items()}
     alike = len(stored) == 2 and stored["image"].shape[1] == stored["text"].shape[1]
     for role, array in stored.items():
         least = 0.05 if alike and len(shares["image"]) == len(shares["text"]) else 0.25
-        if array.dtype.kind in "iu" and array.itemsize == 8 and array.size and array.max() > EXACT:
+        if array.itemsize == 8 and array.max() > EXACT:
             raise _error(narrow[role], array, "np.unpackbits(x.view(np.uint8), axis=1)")
         if len(shares[role]) and least <= shares[role].min() <= shares[role].max() <= 1 - least:
             raise _error(narrow[role], array, "np.unpackbits(x, axis=1)")
@@ -36,7 +37,7 @@ def refuse_packed(roles: Mapping[str, Mapped]) -> None:
 
 def _shares(array: Array) -> Array:
     """How often each of the eight bits of a byte is set; empty for other types."""
-    if array.dtype != np.uint8 or not array.size:
+    if array.dtype != np.uint8:
         return np.zeros(0)
     return np.array([((array >> bit) & 1).mean() for bit in range(8)])
 

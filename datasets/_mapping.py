@@ -324,8 +324,8 @@ def _lacking(available: Mapping[str, AnyVariable], missing: Sequence[str]) -> st
         )
     if "image" in missing and {"index", "caption"} <= available.keys():
         return (
-            f"holds paths and captions of pictures ({listed(available)}); expected features. Give it to a dataset "
-            'with a name, which extracts them: bench data prepare "mirflickr25k[bundle=FOLDER]".'
+            f"holds paths and captions of pictures ({listed(available)}); expected features. Give it to a "
+            'dataset with a name, which extracts them: bench data prepare "mirflickr25k[bundle=FOLDER]".'
         )
     known, first = _Known(available), missing[0]
     for part in (*STREAMS, "query"):
