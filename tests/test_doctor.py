@@ -266,7 +266,7 @@ def test_a_class_number_among_the_features_warns() -> None:
     data = Dataset(name="classes", train=split(slice(0, 600)), query=split(slice(600, 700)))
     findings = examine(data)
     assert of(findings, "labels in image").level == "WARN"
-    assert "1 feature columns are equal wherever the labels are (first: feature 20)" in str(findings)
+    assert "1 features are equal wherever the labels are (first: 20)" in str(findings)
     assert of(findings, "labels in text").level == "PASS"
 
 

@@ -60,8 +60,8 @@ def _of_features(name: str, features: Features, labels: Labels) -> Finding:
         return Finding(
             "WARN",
             topic,
-            f"{len(decided)} feature columns are equal wherever the labels are (first: feature "
-            f"{decided[0]}), as class numbers would be: methods see the labels of queries. Remove these columns.",
+            f"{len(decided)} features are equal wherever the labels are (first: {decided[0]}), "
+            "as class numbers would be: methods see the labels of queries. Remove them.",
         )
     if not len(tested):
         return Finding("PASS", topic, "not tested: no label has enough items")
