@@ -22,6 +22,7 @@ Stream = Callable[..., list[Chunk]]
 
 CHEAP: dict[str, dict[str, Any]] = {
     "lcdh": {"teacher": "zero"},  # its own tests train the teacher
+    "dlch": {"hidden": 64},
     "she": {"epochs": 100},  # its rate is for more items than these
 }
 
@@ -77,7 +78,10 @@ KEPT = {  # bytes that an item of 4 classes adds at 8 bits
     "ocmh": 8 * 8,  # latent codes, which are re-hashed
     "oscmfh": 4,  # labels, of which the latent vectors are a function
 }
-FULL = {"lcdh": {"memory": 100}}  # a sample of earlier items that the first chunk fills
+FULL = {
+    "dlch": {"memory": 100},
+    "lcdh": {"memory": 100},
+}  # a sample of earlier items that the first chunk fills
 STEP = {"ocmfh": 8 * 8 * 8}  # bytes of the small matrix with which a chunk re-hashes older ones
 
 
