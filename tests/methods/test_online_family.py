@@ -22,8 +22,9 @@ Stream = Callable[..., list[Chunk]]
 
 CHEAP: dict[str, dict[str, Any]] = {
     "lcdh": {"teacher": "zero"},  # its own tests train the teacher
-    "dlch": {"hidden": 64},
-    "she": {"epochs": 100},  # its rate is for more items than these
+    "dlch": {"hidden": 64, "epochs": 150},
+    "nhl": {"hidden": 64, "epochs": 100},
+    "she": {"epochs": 100},  # its rate is for more items than these, as are those above
 }
 
 
@@ -66,7 +67,7 @@ def plain(name: str) -> str:
 # Exceptions, each with its reason
 STARTS_FROM_COMPONENTS = ("ohpkl", "rohlse")  # not from random draws
 OWN_CODES = (  # a code for each modality: none is learned for both
-    *("crovca", "hcfw", "ocmh", "random_projection", "roh", "rshnl", "she"),
+    *("crovca", "hcfw", "nhl", "ocmh", "random_projection", "roh", "rshnl", "she"),
 )
 RE_HASHED = [n for n, trial in TRIALS.items() if trial.cls.update_database is not Method.update_database]
 CHANGES_MORE = {"ocmfh-authors": 0.4, "oscmfh": 0.5, "oscmfh-authors": 0.5}  # share of bits; others: 0.3
