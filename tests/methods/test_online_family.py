@@ -22,9 +22,9 @@ Stream = Callable[..., list[Chunk]]
 
 CHEAP: dict[str, dict[str, Any]] = {
     "lcdh": {"teacher": "zero"},  # its own tests train the teacher
-    "dlch": {"hidden": 64, "epochs": 150},
-    "nhl": {"hidden": 64, "epochs": 100},
-    "she": {"epochs": 100},  # its rate is for more items than these, as are those above
+    "dlch": {"hidden": 64, "rate": 5e-3},
+    "nhl": {"hidden": 64, "longest": 64, "rate": 5e-3},
+    "she": {"epochs": 100},  # its rate, as those above, is for more items than these
 }
 
 
