@@ -16,6 +16,7 @@ from bench.api import MODALITIES, sign
 from bench.checks.trial import Trial, items
 from bench.cli import main
 from bench.errors import DataError, ParameterError
+from bench.methods.classifier_code import ClassifierCode
 from bench.methods.ridge_code import RidgeCode
 from bench.plugins import registry
 from bench.protocol import runbook, stream
@@ -355,6 +356,19 @@ def test_a_state_that_forgot_items_is_one_that_never_saw_them() -> None:
         assert one.gram.gram is not None and other.gram.gram is not None and one.gram.n == other.gram.n
         np.testing.assert_allclose(one.gram.gram, other.gram.gram, atol=1e-9)
         np.testing.assert_allclose(method.w_[side], never.w_[side], atol=1e-9)
+
+
+def test_a_classifier_that_forgot_items_is_one_that_never_saw_them() -> None:
+    trial, splits = Trial(ClassifierCode), [items(seed=i) for i in range(3)]
+    method, never = ClassifierCode(bits=16), ClassifierCode(bits=16)
+    for chunk in trial.chunks(*splits):
+        method.fit_chunk(chunk)
+    method.forget_items(trial.shown(splits[0]))  # those that set its origin
+    for chunk in trial.chunks(*splits[1:]):
+        never.fit_chunk(chunk)
+    for side in MODALITIES:
+        np.testing.assert_allclose(method.classifier_[side].w, never.classifier_[side].w, atol=1e-9)
+        np.testing.assert_allclose(method.classifier_[side].b, never.classifier_[side].b, atol=1e-9)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["in this process", "in another"])
