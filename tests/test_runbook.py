@@ -398,6 +398,12 @@ def test_what_is_remembered_is_the_score_over_deleted_items_as_they_are_hashed_n
         assert last.deleted[part].metrics["map/i2t"] == pytest.approx(expected["map"])
 
 
+def test_a_deleted_item_whose_labels_came_too_late_is_not_among_the_trained_ones(tmp_path: Path) -> None:
+    steps = "insert 20", "insert 20", "delete oldest 40", "insert 20", "evaluate"
+    record, _ = run(tmp_path, *steps, train="all", delay=1)
+    assert record.rounds[-1].deleted["trained"].items == 20  # those of the first round
+
+
 def test_deleted_items_are_rows_of_the_data_frame(tmp_path: Path) -> None:
     steps = "insert 30", "delete oldest 12", "evaluate"
     record, _ = run(tmp_path, *steps)

@@ -228,7 +228,7 @@ class _Stream:
         return lesson, self.plan.entering(round_, supervised=supervised)
 
     def leaving(self, round_: int, taught: int) -> Sequence[_Leaving]:
-        """What leaves the database before a round's items arrive, and after; empty where nothing does.
+        """Rows that leave the database before a round's items arrive, and after; empty where none do.
 
         A method that forgets is shown those items that it has been trained on, in rounds up to ``taught``.
         """
@@ -531,8 +531,11 @@ class _Session:
 
     def deleted(self, method: Hosting, queries: Mapping[Modality, Any]) -> dict[str, PartRecord]:
         """The scores over deleted items as a database of their own: what a method still remembers of them."""
-        scores = {}
-        for part, rows in self.stream.plan.parts(self.stream.plan.gone(self.round)).items():
+        scores, planned = {}, self.stream.plan
+        for part, rows in planned.parts(planned.gone(self.round)).items():
+            if part != "unseen" and planned.delay and self.stream.cls.capabilities.supervised:
+                lessons = [planned.lesson(round_, supervised=True) for round_ in range(self.round + 1)]
+                rows = rows[np.isin(rows, np.concatenate(lessons))]  # labels came too late for others
             if not len(rows):
                 continue
             index = Index("reindexed", self.stream.train, Clock())  # no cost of the method
