@@ -404,6 +404,15 @@ def test_a_deleted_item_whose_labels_came_too_late_is_not_among_the_trained_ones
     assert record.rounds[-1].deleted["trained"].items == 20  # those of the first round
 
 
+def test_an_edited_score_over_deleted_items_does_not_follow_from_its_counts(tmp_path: Path) -> None:
+    record, arrays = run(tmp_path, "insert 30", "delete oldest 12", "evaluate")
+    assert not fault(record, arrays)
+    [entry] = record.rounds
+    part = replace(entry.deleted["unseen"], metrics={**entry.deleted["unseen"].metrics, "map/i2t": 0.0})
+    edited = replace(record, rounds=(replace(entry, deleted={**entry.deleted, "unseen": part}),))
+    assert "round 0, deleted unseen items: map/i2t is 0" in fault(edited, arrays)
+
+
 def test_deleted_items_are_rows_of_the_data_frame(tmp_path: Path) -> None:
     steps = "insert 30", "delete oldest 12", "evaluate"
     record, _ = run(tmp_path, *steps)

@@ -542,7 +542,10 @@ class _Session:
             index.rows = rows
             index.refresh(method)
             hists = {direction: self.scan(direction, queries, index) for direction in self.spec.directions}
-            scores["unseen" if part == "unseen" else "trained"] = PartRecord(
+            kind = "unseen" if part == "unseen" else "trained"
+            for direction, hist in hists.items():
+                self.keep_counts(direction, stored.DELETED + kind, hist)
+            scores[kind] = PartRecord(
                 items=len(rows),
                 empty_queries={direction: metrics.empty_queries(hist) for direction, hist in hists.items()},
                 metrics={
@@ -584,12 +587,15 @@ class _Session:
                     histograms[part] = self.scan(direction, queries, index)
                 else:  # a small first round may leave no item out of training, and deletions none in it
                     histograms[part] = next(iter(histograms.values())).emptied()
-            head = stored.prefix(direction, self.round, part)
-            for name in stored.TYPES:
-                self.arrays[f"{head}/{name}"] = _narrow(getattr(histograms[part], name))
+            self.keep_counts(direction, part, histograms[part])
         if "all" not in histograms:
             histograms["all"] = histograms["trained"] + histograms["unseen"]
         return histograms
+
+    def keep_counts(self, direction: Direction, part: str, hist: hamming.Histograms) -> None:
+        head = stored.prefix(direction, self.round, part)
+        for name in stored.TYPES:
+            self.arrays[f"{head}/{name}"] = _narrow(getattr(hist, name))
 
     def scan(self, direction: Direction, queries: Mapping[Modality, Any], index: Index) -> hamming.Histograms:
         """The histograms of one search of one part of the database."""
