@@ -30,7 +30,7 @@ ORDERS = {
     "with SIZE, several values join until SIZE items arrive",
     "modal": "half of the items arrive in the first modality alone, then the others in the second; "
     "with SIZE, in chunks of SIZE",
-    "runbook": "the steps of a TOML file: items arrive in random order, and leave the database again",
+    "runbook": "items arrive in random order and leave the database again, in the steps of a TOML file",
 }
 UNEVEN = ("class_incremental", "timed", "runbook")  # orders whose rounds differ in size
 FORMS = {order: f"{order}:SIZE" for order in ORDERS} | {

@@ -63,6 +63,7 @@ class Samples:
     rounds: dict[int, RoundRecord] = field(default_factory=dict)
 
     def values(self, key: str) -> list[float]:
+        """One for every seed; NaN where none of its queries has a relevant item."""
         return [r.metrics[key] for r in self.rounds.values() if key in r.metrics]
 
     def gap(self, key: str) -> float | None:
@@ -187,11 +188,12 @@ class Grid:
     def _row_mean(self, label: str, places: Sequence[Place]) -> Entry:
         """The mean of the entries of a row at these places; none where one is missing."""
         mean = self._mean_over(label, places)
-        if mean is None:
-            return Entry()
         samples = (self.entries.get((label, place)) for place in places)
-        constant = any(r.constant for s in samples if s for r in s.records)
-        return Entry(short(mean), None if constant else mean)
+        records = [r for s in samples if s for r in s.records]
+        if mean is None:
+            word = next((r.word for r in records if r.word), "")
+            return Entry(word) if word and self.by_round else Entry()
+        return Entry(short(mean), None if any(r.constant for r in records) else mean)
 
     def _mean_over(self, label: str, places: Sequence[Place]) -> float | None:
         """The mean at these places; a round in which no query has a relevant item is left out of it."""
@@ -201,8 +203,8 @@ class Grid:
         ]
         if not all(values):
             return None
-        means = list(map(statistics.fmean, values))
-        known = [mean for mean in means if not math.isnan(mean)] if self.by_round else means
+        means = [_mean(v) if self.by_round else statistics.fmean(v) for v in values]
+        known = [mean for mean in means if mean is not None]
         return statistics.fmean(known) if known else None
 
     def _columns(self) -> Iterator[Column]:
@@ -306,6 +308,7 @@ class Grid:
     def _data_row(self, samples: Samples, place: Place) -> dict[str, Any]:
         direction: Direction = DIRECTIONS[place.direction]
         values = samples.values(self._key(self.metric, place))
+        known = [value for value in values if not math.isnan(value)]
         shown = next(iter(samples.rounds.values()), None)
         bounds = {
             bound: _mean(samples.values(self._key(f"{self.metric}:{bound}", place)))
@@ -319,8 +322,8 @@ class Grid:
             "shown": self.when,
             "metric": self.metric,
             "value": _mean(values),
-            "sd": statistics.stdev(values) if len(values) > 1 else None,
-            "n": len(values),
+            "sd": statistics.stdev(known) if len(known) > 1 else None,
+            "n": len(known),
             "seeds": " ".join(map(str, sorted(samples.rounds))),
             **bounds,
             "trained_minus_shown": samples.gap(self._key(self.metric, place)),
@@ -351,5 +354,6 @@ def _on(datasets: Sequence[str]) -> str:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    mean = statistics.fmean(values) if values else math.nan
-    return None if math.isnan(mean) else mean
+    """The mean of the values that are known; None without one."""
+    known = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(known) if known else None

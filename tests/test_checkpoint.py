@@ -38,7 +38,7 @@ folder = sys.argv[2]
 os.environ["HARNESS"] = str(os.getpid())
 bench.run(
     methods=f"dies[round={sys.argv[3]},witness={folder}/witness]", datasets="tiny", bits=sys.argv[4], seeds=1,
-    schedule="shuffled:10", evaluate="every:2", database=sys.argv[5], results=folder,
+    schedule=sys.argv[6], evaluate="every:2", database=sys.argv[5], results=folder,
     contract=False,
 )
 """
@@ -49,10 +49,18 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     """``study("name", 3)`` runs two code lengths in six rounds, killed when round 3 comes (-1: never)."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
-    def run(name: str, round_: int, *, bits: str = "8,16", database: str = "frozen", code: int = 0) -> Path:
+    def run(
+        name: str,
+        round_: int,
+        *,
+        bits: str = "8,16",
+        database: str = "frozen",
+        schedule: str = "shuffled:10",
+        code: int = 0,
+    ) -> Path:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        arguments = [str(PLUGINS), str(folder), str(round_), bits, database]
+        arguments = [str(PLUGINS), str(folder), str(round_), bits, database, schedule]
         home = str(Path(bench.__file__).parents[1])
         done = subprocess.run(
             [sys.executable, "-c", RUN, *arguments],
@@ -94,6 +102,18 @@ def test_a_killed_cell_ends_bit_for_bit_as_if_it_had_not_been(
     study("broken", 3, database=database)
     assert left_by(broken) == left_by(whole)
     assert len(left_by(whole)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["frozen", "reindexed"])
+def test_a_killed_cell_of_a_runbook_deletes_nothing_twice(study: Callable[..., Path], database: str) -> None:
+    rounds = ["insert 10; evaluate"] + ["delete share 0.2; insert 10; delete oldest 3; evaluate"] * 5
+    given = {"database": database, "schedule": f"runbook:mine.toml: {'; '.join(rounds)}"}
+    whole = study("whole", -1, **given)
+    broken = study("broken", 3, **given, code=-9)
+    study("broken", 3, **given)
+    assert left_by(broken) == left_by(whole)
+    assert left_by(whole)[0]["rounds"][-1]["items"] < 45
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 import bench
 from bench.plugins import registry
 from bench.records import RunRecord
-from bench.running.runner import _distinct
+from bench.running.evaluation import _distinct
 from bench.scoring import hamming
 
 TINY = Path(__file__).with_name("plugins") / "tiny.py"

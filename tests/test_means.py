@@ -7,7 +7,7 @@ import pytest
 
 from bench import metrics
 from bench.metrics._counted import means
-from bench.running.runner import STANDARD
+from bench.running.evaluation import STANDARD
 from bench.scoring import hamming
 from bench.scoring.hamming import Histograms
 

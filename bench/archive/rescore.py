@@ -10,7 +10,7 @@ from bench import metrics
 from bench.errors import DataError, StoreError
 from bench.protocol import classes
 from bench.records import RoundRecord, RunRecord
-from bench.running.runner import SIDES
+from bench.running.evaluation import SIDES
 from bench.scoring import hamming, stored
 from bench.scoring.stored import Arrays
 from bench.storing.store import Store

@@ -14,7 +14,8 @@ from bench.data import cache
 from bench.errors import ParameterError, StoreError
 from bench.records import RunRecord, RunSpec
 from bench.reporting import columns
-from bench.running.runner import environment, run_cells
+from bench.running.machine import environment
+from bench.running.runner import run_cells
 from bench.scoring.stored import Arrays
 from bench.storing.recount import needs, recountable, same
 from bench.storing.store import Store, stale_reason

@@ -49,7 +49,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _list(args: argparse.Namespace) -> int:
     if args.what == "schedules":
-        rows = [*options.SCHEDULES.items(), *options.disturbances()]
+        rows = [*options.SCHEDULES.items(), *options.steps(), *options.disturbances()]
     elif args.what == "metrics":
         rows = [row for entry in registry.listings("metric") for row in _metric_rows(entry)]
     else:

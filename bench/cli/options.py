@@ -50,6 +50,13 @@ _TEXT = {
 }
 
 
+def steps() -> list[tuple[str, str]]:
+    """The steps of a runbook, each with its meaning."""
+    from bench.protocol.runbook import STEPS
+
+    return [(f"  {form}", text) for form, text in STEPS.items()]
+
+
 def disturbances() -> list[tuple[str, str]]:
     """The options that disturb a stream, with each form of their values and its meaning."""
     listed = DISTURBANCES.items()

@@ -22,7 +22,8 @@ from bench.indexing.engines import KINDS, Faiss, Scan
 from bench.progress import Task
 from bench.records import UNEVEN, Direction, IndexRecord, RunRecord, SearchRecord
 from bench.results import Results
-from bench.running.runner import SIDES, environment
+from bench.running.evaluation import SIDES
+from bench.running.machine import environment
 from bench.scoring import cosine, hamming
 from bench.scoring.cosine import Vectors
 from bench.scoring.hamming import Packed

@@ -206,10 +206,8 @@ def facts(spec: RunSpec, part: str, *, pool: str, own: str = "") -> Iterator[tup
     if pool:
         kind = stream.parse_pool(pool)[0]
         yield "pool", f"{pool}: {next(text for name, text in stream.POOLS.items() if name.startswith(kind))}"
-    yield (
-        "evaluated",
-        {"last": "after the last round", "all": "after every round"}.get(spec.evaluate, spec.evaluate),
-    )
+    when = {"last": "after the last round", "all": "after every round"}.get(spec.evaluate, spec.evaluate)
+    yield "evaluated", "in the steps of the runbook" if schedule.steps else when
     if spec.divided:
         yield "train", f"{spec.train} of the arriving items; scores over {PARTS[part]}"
     for name, share in _withheld(spec):

@@ -24,7 +24,7 @@ from bench.records import RunRecord
 from bench.reporting.evidence import Evidence
 from bench.reporting.protocol import dataset_of, grouped
 from bench.results import Results
-from bench.running.runner import SIDES
+from bench.running.evaluation import SIDES
 from bench.scoring.hamming import distances_numpy
 from bench.study.planned import PlannedData
 from bench.study.planner import Planner

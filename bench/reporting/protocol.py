@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -117,9 +118,10 @@ class Protocol:
         old = STALE if any(r.spec.key in self.results.stale for r in records) else ""
         if not values:
             return Entry(next((r.word for r in records if r.word), "–"), extra=old)
-        mean = statistics.fmean(values)
-        spread = f" ±{short(statistics.stdev(values))}" if len(values) > 1 else ""
-        count = f" (n={len(values)})" if len(values) < seeds else ""
+        known = [value for value in values if not math.isnan(value)]  # some seeds may have no such query
+        mean = statistics.fmean(known) if known else math.nan
+        spread = f" ±{short(statistics.stdev(known))}" if len(known) > 1 else ""
+        count = f" (n={len(known)})" if 0 < len(known) < seeds else ""
         if any(r.constant for r in records):
             return Entry(short(mean), None, CONSTANT + mark + old + spread + count, below)
         return Entry(short(mean), mean, mark + old + spread + count, below)
@@ -134,10 +136,11 @@ class Protocol:
         lines = [] if "database" in swept else [f"database {spec.database}: {policy}"]
         mixed = any(r.spec.pool != self.pool for r in self.records)
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
-        axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": spec.evaluate}
+        evaluate = "in its own steps" if spec.schedule.steps else spec.evaluate
+        axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": evaluate}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
         if spec.schedule.steps and "schedule" not in swept:
-            lines.append(f"{spec.schedule}: {spec.schedule.brief}")
+            lines.append(f"{spec.schedule}: {spec.schedule.brief}; deleted items are searched no more")
         if spec.divided and "train" not in swept:
             lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
         if spec.labelled < 1 and "labelled" not in swept:

@@ -27,8 +27,9 @@ from bench.records import SINCE, RunRecord
 from bench.results import Results
 from bench.running import backends, contracts
 from bench.running.contracts import Verdict
+from bench.running.evaluation import Arrays
 from bench.running.hosts import APART, Isolation
-from bench.running.runner import Arrays, run_cells
+from bench.running.runner import run_cells
 from bench.storing import claims, traces
 from bench.storing.claims import Claims
 from bench.storing.store import CellStatus, Stamp, Store, standing

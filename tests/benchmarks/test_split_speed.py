@@ -10,7 +10,8 @@ from typing import Any
 from bench import threads
 from bench.progress import Task
 from bench.running.hosts import InProcess, Isolation
-from bench.running.runner import _How, _Session, _Stream
+from bench.running.session import How, Session
+from bench.running.streaming import Stream
 from bench.storing.checkpoint import Checkpoints
 from bench.study.planner import Planner
 from bench.study.study import Study
@@ -40,13 +41,13 @@ def evaluation(tmp_path: Path, train: str) -> Callable[[], float]:
     options = {"methods": "random_projection", "datasets": "wide", "bits": 32, "seeds": 1, "train": train}
     study = Study.make(None, **options, results=str(tmp_path), plugin=str(plugin))
     [cell] = Planner().cells(study)
-    how = _How(1, Isolation(in_process=True), {}, keep_models=False, early=None)
-    stream = _Stream(cell, InProcess(cell.method))
-    session = _Session(cell, 0, stream, how, Task("", 1), Checkpoints([], {}))
+    how = How(1, Isolation(in_process=True), {}, keep_models=False, early=None)
+    stream = Stream(cell, InProcess(cell.method))
+    session = Session(cell, 0, stream, how, Task("", 1), Checkpoints([], {}))
     session.begin()
     rows = cell.plan.seen(len(cell.plan.rounds) - 1)
     session.round = len(cell.plan.rounds) - 1
-    session.take(session.stream.chunk(cell.plan.shown(rows), 0), cell.plan.parts(rows))
+    session.take(session.stream.chunk(cell.plan.shown(rows), 0), cell.plan.parts(rows), ())
 
     def once() -> float:
         started = time.process_time()

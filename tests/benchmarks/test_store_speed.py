@@ -18,7 +18,7 @@ from bench.archive.verify import check
 from bench.plugins import fingerprint
 from bench.records import RoundRecord, RunRecord, RunSpec, Schedule
 from bench.results import Results
-from bench.running.runner import STANDARD
+from bench.running.evaluation import STANDARD
 from bench.scoring import hamming, stored
 from bench.storing import reading
 from bench.storing.arrays import packed

@@ -71,7 +71,7 @@ def do(deed: str) -> None:
                 vars(module)["means"] = lambda names, *_: dict.fromkeys(names, 0.999)
     elif deed == "labels":
         for thing in gc.get_objects():
-            if type(thing).__name__ == "_Stream" and hasattr(thing, "query_labels"):
+            if type(thing).__name__ == "Stream" and hasattr(thing, "query_labels"):
                 thing.query_labels[:] = ~np.uint64(0)
     elif deed == "garbage":
         for file in range(3, 20):

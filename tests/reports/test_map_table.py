@@ -355,7 +355,7 @@ def test_equal_records_give_equal_tables() -> None:
 def test_rounds_are_columns_with_their_own_chance() -> None:
     rounds = tuple(entry(0.1 * t, round_=t, items=400 * t) for t in (1, 2, 3))
     table = render_rounds([record(rounds=rounds, evaluate="all")])
-    assert [c.name for c in table.blocks[0].columns] == ["method", *"123", *"123"]
+    assert [c.name for c in table.blocks[0].columns] == ["method", *"123", "area", *"123", "area"]
     assert cell(table, "lcdh", "wiki I→T 16 bits 2") == ".200"
     assert cell(table, "chance", "wiki T→I 16 bits 3") == ".100"
 
@@ -364,7 +364,7 @@ def test_a_failed_cell_has_its_word_in_every_round() -> None:
     rounds = tuple(entry(0.1 * t, round_=t) for t in (0, 1))
     failed = record("ukd", status="failed", reason="boom", evaluate="all")
     table = render_rounds([failed, record(rounds=rounds, evaluate="all")])
-    assert [c.text for c in table.blocks[0].rows[0][1:]] == ["failed"] * 4
+    assert [c.text for c in table.blocks[0].rows[0][1:]] == ["failed"] * 6
 
 
 def test_rounds_need_more_than_the_last_one() -> None:
