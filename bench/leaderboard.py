@@ -20,7 +20,7 @@ from bench import __version__
 from bench.archive import unpack, verify
 from bench.errors import StoreError
 from bench.page import build, data
-from bench.records import REFERENCES, RunRecord, kind_of, origin
+from bench.records import DISTANCES, REFERENCES, RunRecord, kind_of, origin
 from bench.reporting import writing
 from bench.reporting.metric import chance_name, metric_title
 from bench.reporting.protocol import APART, dataset_of, grouped
@@ -185,9 +185,14 @@ def _row(cells: Sequence[_Entry], names: Sequence[str], environments: list[dict[
         "origin": origin(first.fidelity),
         "reference": REFERENCES.get(first.reference, first.reference),
         "contract": "; ".join(dict.fromkeys(r.breach for _, r in cells if r.breach)),
-        "notes": list(dict.fromkeys(note for _, r in cells for note in r.notes)),
+        "notes": list(dict.fromkeys(note for _, r in cells for note in (*_distance(r), *r.notes))),
         "runs": [_run(record, names, environments) for _, record in cells],
     }
+
+
+def _distance(record: RunRecord) -> Iterator[str]:
+    if record.distance != "hamming":
+        yield f"ranked by {DISTANCES.get(record.distance, record.distance)}, not by Hamming distance"
 
 
 def _run(record: RunRecord, names: Sequence[str], environments: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from bench import threads
 from bench.contract import state
-from bench.contract.items import MODALITIES, Batch, Modality, Split
+from bench.contract.items import MODALITIES, Batch, Features, Modality, Split
 from bench.contract.method import Method
 from bench.data.views import files
 from bench.disk import reading
@@ -27,7 +27,7 @@ from bench.disk.form import mismatch
 from bench.errors import BenchError, DataError, ParameterError, StoreError
 from bench.isolation import declarations
 from bench.plugins import fingerprint, registry
-from bench.protocol.shown import Output, encode
+from bench.protocol.shown import Output, encode, encode_query
 from bench.records import RunSpec
 
 FORMAT = 1  # of the file; a reader refuses another one
@@ -131,12 +131,15 @@ class Model:
                 parts.append(values.astype(np.float32))
         return np.concatenate(parts)
 
-    def _split(self, items: npt.ArrayLike, modality: Modality) -> Split:
-        if modality not in MODALITIES:
-            raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}.")
-        features = self._features(items, modality)
-        batch = Batch(features, {self.view: features} if self.view else {})
-        return Split(image=batch, text=batch, labels=None, ids=np.arange(len(features)))
+    def encode_query(self, items: npt.ArrayLike, modality: Modality) -> Features:
+        """The numbers by which new queries are compared with codes: those of ``Method.encode_query``.
+
+        Raises ParameterError for a method whose queries have codes, and otherwise as :meth:`encode`.
+        """
+        if self._method.capabilities.distance == "hamming":
+            raise ParameterError(f"queries of {self.facts.method} have codes, or vectors. Use encode().")
+        with threads.limit(self.facts.threads):
+            return encode_query(self._method, self._split(items, modality), modality)
 
     def open(self, path: Path, modality: Modality) -> npt.NDArray[Any]:
         """The features in an .npy file, or of a prepared view's folder, mapped and checked.
@@ -156,6 +159,14 @@ class Model:
                 f"those of {_encoder(expected)}. Prepare that view."
             )
         return features
+
+    def _split(self, items: npt.ArrayLike, modality: Modality) -> Split:
+        """Items as methods get them, checked."""
+        if modality not in MODALITIES:
+            raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}.")
+        features = self._features(items, modality)
+        batch = Batch(features, {self.view: features} if self.view else {})
+        return Split(image=batch, text=batch, labels=None, ids=np.arange(len(features)))
 
     def _features(self, items: npt.ArrayLike, modality: Modality) -> npt.NDArray[np.float32]:
         columns = self.facts.columns[modality]

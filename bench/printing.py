@@ -24,7 +24,7 @@ _STEERING = re.compile(  # C0 but tab and newline, C1, marks of direction, separ
 _IN_JSON = re.compile(  # the same but halves, which make letters in pairs; two backslashes are one
     r"(\\\\)|\\u(00[018]\w|007f|009\w|061c|200[ef]|202[89a-e]|206[6-9])"
 )
-_NEAREST = dict(zip("→─–—−×·…≈≤≥±⋆◊∥†‡§¶", ">----x..~<>~^o|+#$P", strict=True))  # as wide as they are
+_NEAREST = dict(zip("→─–—−×·…≈≤≥±⋆◊∥†‡§¶Δ", ">----x..~<>~^o|+#$Pd", strict=True))  # as wide as they are
 
 
 def shown(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -90,11 +90,11 @@ REFERENCES = {  # kinds of methods that are no rivals of hashing methods
     "fused": "an oracle, not cross-modal: image and text of queries and items are hashed together",
     "real-valued": "no hashing: real-valued vectors ranked by cosine, the same at any number of bits",
 }
-DISTANCES = {  # by which queries are compared with items, which are codes in any case
-    "hamming": "Hamming distance of two codes",
-    "dot": "dot product of a float32 query with the bits of a code",
-    "scaled dot": "dot product of a float32 query with the bits of a code, times a factor in its last bits",
-    "codebook": "sum of float32 values that a query has for the bytes of a code",
+DISTANCES: dict[str, str] = {  # by which queries are compared with items, which are codes in any case
+    "hamming": "the Hamming distance of two codes",
+    "dot": "the dot product of a float32 query with the bits of a code",
+    "scaled dot": "the dot product of a float32 query with a code, times a factor in its last bits",
+    "codebook": "the sum of float32 values that a query has for the bytes of a code",
 }
 
 
@@ -583,3 +583,10 @@ class RunRecord:
 
     def with_arrays(self, name: str) -> RunRecord:
         return replace(self, arrays=name)
+
+
+def no_codes(records: Iterable[RunRecord], verb: str) -> str:
+    """The message where none of the records has codes to ``verb``."""
+    own = sorted({r.spec.label for r in records if r.status == "ok" and not r.compares_codes})
+    why = f": queries of {', '.join(own)} are float32 numbers, which are not stored" if own else ""
+    return f"no cell with stored codes to {verb}{why}. Run `bench run` with hashing methods, or filter less."

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import Batch, DataError, Dataset, Features, Labels, Rows, Split, blocks, finite
-from bench.datasets import _labels, _mapping, _order, _splitting, _times, _unread
+from bench.datasets import _codes, _labels, _mapping, _order, _splitting, _times, _unread
 from bench.datasets._mapping import Mapped
 from bench.datasets._reading import AnyVariable
 from bench.datasets._reading.scratch import written
@@ -60,6 +60,7 @@ class Assembly:
         if as_given and not any(role.startswith("query_") or role == "split" for role in roles):
             self._refuse_unknown_splits(roles)
         _check_shapes(roles)
+        _codes.refuse_packed(roles)
         _order.check(roles, self.available, frozenset(NOT_ITEMS) - {"split"})
         return roles
 
@@ -227,6 +228,9 @@ def _advice(mapped: Mapped) -> str:
             "If it is one item, save it as a row, x[None, :]; if it holds one value per item, as a column, "
             "x[:, None]; or map another variable."
         )
+    if 3 not in mapped.shape:
+        places = "2, 3" if mapped.shape[2] == mapped.shape[3] else "1, 2"
+        return f"If these are a network's maps, save their mean, x.mean(axis=({places})); or map others."
     return "Extract features from raw images first, or map another variable."
 
 

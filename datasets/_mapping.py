@@ -330,6 +330,11 @@ def _lacking(available: Mapping[str, AnyVariable], missing: Sequence[str]) -> st
             f"holds {len(bundles)} bundles: {', '.join(names)}; expected one. Choose it: "
             f"files[path={bundles[0]}], or bundle={names[0]} for a dataset with a name."
         )
+    if "image" in missing and {"index", "caption"} <= available.keys():
+        return (
+            f"holds paths and captions of pictures ({listed(available)}); expected features. Give it to a "
+            'dataset with a name, which extracts them: bench data prepare "mirflickr25k[bundle=FOLDER]".'
+        )
     known, first = _Known(available), missing[0]
     for part in (*STREAMS, "query"):
         equal = [name for _, name, _ in known.candidates(part, first)]

@@ -36,7 +36,8 @@ class Space(State):
                 f"the {view!r} views have {x['image'].shape[1]} columns for images and "
                 f"{x['text'].shape[1]} for texts; expected the same number. Use projected features."
             )
-        return cls(mean={m: unit_rows(v).mean(axis=0) for m, v in x.items()}, w={})
+        total = {m: sum(unit_rows(rows).sum(axis=0) for (rows,) in blocks(v)) for m, v in x.items()}
+        return cls(mean={m: v / len(chunk) for m, v in total.items()}, w={})
 
     def vectors(self, features: Features, modality: Modality) -> Array:
         """Unit vectors (n, k) of features (n, d)."""

@@ -13,6 +13,8 @@ TIES = ("stored order", "unstable sort", NOT_STATED)
 ROUNDS = ("last", "average", NOT_STATED)
 _log = logging.getLogger(__name__)
 FUSED = "fused"  # a query is an image with its text; no direction of ours is like it
+MEAN = "mean"  # of image to text and text to image
+_DIRECTIONS = (*DIRECTIONS, FUSED, MEAN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class Published:
     value: float
     method: str  # our name of the method where we have it
     dataset: str  # our name of the data
-    direction: str  # of records.DIRECTIONS, or FUSED
+    direction: str  # of records.DIRECTIONS, FUSED or MEAN
     bits: int  # 0: not stated
     metric: str
     ties: str  # of TIES
@@ -41,6 +43,7 @@ class Published:
     data: str = ""  # the dataset as the source describes it
     queries: int | None = None
     items: int | None = None  # in the database
+    noise: str = ""  # in the training labels; "" is none
     assumed: tuple[str, ...] = ()
     note: str = ""
     file: str = ""
@@ -128,8 +131,8 @@ def _rows(place: str, values: Any, columns: int) -> Iterator[tuple[str, str, lis
     for method, row in values.items():
         for direction, numbers in row.items():
             key = f"values.{method}.{direction}"
-            if direction not in (*DIRECTIONS, FUSED):
-                known = ", ".join((*DIRECTIONS, FUSED))
+            if direction not in _DIRECTIONS:
+                known = ", ".join(_DIRECTIONS)
                 raise DataError(f"{place}: {key} has no such direction. Known: {known}.")
             if not isinstance(numbers, list) or len(numbers) != columns:
                 raise DataError(f"{place}: {key} = {numbers!r}, expected {columns} values. Correct it.")
@@ -172,7 +175,7 @@ _TEXT = (_is_text, "text")
 _COUNT = (_is_count, "a positive whole number")
 _KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("paper", "read", "where", "table", "dataset", "data", "features"), _TEXT),
-    **dict.fromkeys(("schedule", "note"), _TEXT),
+    **dict.fromkeys(("schedule", "noise", "note"), _TEXT),
     "bits": (_are_bits, "a list of different positive whole numbers, or [0] where the source has none"),
     "metric": (_is_metric, "map, map@R or a variant that `bench list metrics` has"),
     "ties": _one_of(*TIES),
@@ -188,4 +191,4 @@ _KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a list of keys",
     ),
 }
-_OPTIONAL = ("data", "note", "queries", "items", "assumed")
+_OPTIONAL = ("data", "noise", "note", "queries", "items", "assumed")

@@ -38,6 +38,7 @@ _CAPTION = (
     "learned, reindexed: our runs, by database codes; authors' code: learned codes, ties in stored order",
     "state: bytes of the learned state after the last round",
     "re-hashed: the method itself changes the learned codes of old items",
+    "quantised: ranked by another distance than Hamming's, with as many bits an item",
 )
 
 
@@ -135,6 +136,8 @@ def _labels(cls: type[Method]) -> str:
 def _codes(cls: type[Method]) -> str:
     if cls.capabilities.reference == "real-valued":
         return "real-valued"
+    if cls.capabilities.distance != "hamming":
+        return f"quantised, {cls.capabilities.distance}"
     if not cls.capabilities.learned_codes:
         return "hashed"
     return "learned, re-hashed" if cls.update_database is not Method.update_database else "learned"

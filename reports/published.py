@@ -26,11 +26,22 @@ from bench.reporting import (
     kind_of,
     parse_metric,
 )
-from bench.reports._published import FUSED, NOT_STATED, Published, load
+from bench.reports._published import FUSED, MEAN, NOT_STATED, Published, load
 
 _Names = tuple[str, ...]
 _Place = tuple[str, int, str]  # direction, bits, rounds of a column
-_PROTOCOL = ("data", "features", "queries", "items", "metric", "ties", "database", "rounds", "schedule")
+_PROTOCOL = (
+    "data",
+    "features",
+    "queries",
+    "items",
+    "metric",
+    "ties",
+    "database",
+    "rounds",
+    "schedule",
+    "noise",
+)
 _DIFFERS = "*"
 
 
@@ -43,7 +54,7 @@ class _Ours:
     differences: tuple[str, ...]
 
     def value(self, direction: str) -> float:
-        return statistics.fmean(r.rounds[-1].metrics[f"{self.metric}/{direction}"] for r in self.records)
+        return statistics.fmean(_score(r, self.metric, direction) for r in self.records)
 
 
 def render(
@@ -196,7 +207,7 @@ def _place(p: Published) -> _Place:
 
 
 def _direction(name: str) -> str:
-    return {**DIRECTION_NAMES, FUSED: "image and text"}[name]
+    return {**DIRECTION_NAMES, FUSED: "image and text", MEAN: "mean of both directions"}[name]
 
 
 def _name(place: _Place) -> str:
@@ -243,17 +254,23 @@ def _filled(row: Mapping[_Place, Published], group: Sequence[RunRecord]) -> dict
     filled: dict[_Place, _Ours] = {}
     for place, p in row.items():
         for metric in dict.fromkeys((p.metric, _without_order(p.metric))):
-            key = f"{metric}/{p.direction}"
             same = {
                 r.spec.seed: r
                 for r in group
-                if r.spec.bits == p.bits and math.isfinite(r.rounds[-1].metrics.get(key, math.nan))
+                if r.spec.bits == p.bits and math.isfinite(_score(r, metric, p.direction))
             }
             if same:
                 differences = tuple(_differences(p, next(iter(same.values())), metric))
                 filled[place] = _Ours(tuple(same.values()), metric, differences)
                 break
     return filled
+
+
+def _score(record: RunRecord, metric: str, direction: str) -> float:
+    """Our score after the last round; nan where it is not stored."""
+    directions = ("i2t", "t2i") if direction == MEAN else (direction,)
+    scores = record.rounds[-1].metrics
+    return statistics.fmean(scores.get(f"{metric}/{name}", math.nan) for name in directions)
 
 
 def _without_order(metric: str) -> str:
@@ -279,6 +296,8 @@ def _differences(p: Published, ours: RunRecord, metric: str) -> Iterator[str]:
         yield f"rounds {p.rounds}; ours last"
     if p.schedule != str(spec.schedule):
         yield f"schedule {p.schedule}; ours {spec.schedule}"
+    if (p.noise or "none") != str(spec.noise):
+        yield f"noise {p.noise or 'none'}; ours {spec.noise}"
     for name, theirs, here in (("queries", p.queries, last.queries), ("items", p.items, last.items)):
         if theirs != here:
             yield f"{name} {NOT_STATED if theirs is None else theirs}; ours {here}"

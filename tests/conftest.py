@@ -36,8 +36,10 @@ QUICK: dict[str, dict[str, Any]] = {
     "dcmh": {"hidden": 32, "epochs": 4},
     "dcmht": {"epochs": 1, "rate": 1e-2},
     "djsrh": {"hidden": 32, "epochs": 2},
+    "dlch": {"hidden": 32, "epochs": 10},
     "fpo_cmh": {"hidden": 32, "pool_epochs": 2, "vocabulary": 8},
     "lcdh": {"teacher_width": 32, "heads": 2, "teacher_epochs": 1},
+    "nhl": {"hidden": 32, "epochs": 10},
     "rshnl": {"hidden": 32, "epochs": 2},
     "she": {"epochs": 60},  # its rate is for more items than these
     "skdch": {"hidden": 32, "epochs": 4, "teacher_epochs": 2},

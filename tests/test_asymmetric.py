@@ -120,6 +120,7 @@ def test_signs_as_numbers_of_queries_count_as_hamming_distances(bits: int) -> No
     )
     np.testing.assert_array_equal(steps.counts[:, :: STEPS // bits], exact.counts)
     assert steps.counts.sum() == exact.counts.sum()
+    assert steps.gains is not None
     np.testing.assert_array_equal(steps.gains[:, :: STEPS // bits], exact.gains)
     np.testing.assert_array_equal(steps.grades, exact.grades)
 
@@ -231,7 +232,7 @@ class Turned(Signs):
     """Its queries have the wrong sign."""
 
     def encode_query(self, batch: Batch, modality: Modality) -> Features:
-        return -super().encode_query(batch, modality)
+        return np.negative(super().encode_query(batch, modality))
 
 
 class Batchwise(Signs):
@@ -239,7 +240,8 @@ class Batchwise(Signs):
 
     def encode_query(self, batch: Batch, modality: Modality) -> Features:
         values = super().encode_query(batch, modality)
-        return values - values.mean(axis=0)
+        mean: Features = np.mean(values, axis=0, keepdims=True)
+        return values - mean
 
 
 class Undeclared(Signs):

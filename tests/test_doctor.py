@@ -251,6 +251,25 @@ def test_features_that_are_labels_fail(sound: Dataset, form: str) -> None:
     assert "items with the same labels have the same features" in finding.text
 
 
+def test_a_class_number_among_the_features_warns() -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(6, size=700)
+    rows = np.eye(6, dtype=np.uint8)[numbers]
+    image = np.hstack([rng.standard_normal((700, 20)), numbers[:, None] / 10]).astype(np.float32)
+    words = (rng.random((700, 300)) < 0.005).astype(np.float32)  # rare ones may be equal by chance
+
+    def split(part: slice) -> Split:
+        return Split(
+            image=Batch(image[part]), text=Batch(words[part]), labels=rows[part], ids=np.arange(700)[part]
+        )
+
+    data = Dataset(name="classes", train=split(slice(0, 600)), query=split(slice(600, 700)))
+    findings = examine(data)
+    assert of(findings, "labels in image").level == "WARN"
+    assert "1 features are equal wherever the labels are (first: 20)" in str(findings)
+    assert of(findings, "labels in text").level == "PASS"
+
+
 def test_labels_in_a_view_fail(sound: Dataset) -> None:
     assert sound.train.labels is not None and sound.query.labels is not None
     parts: dict[str, Any] = {}
@@ -276,6 +295,8 @@ def test_rows_of_one_length_warn_where_a_method_loses_by_it(sound: Dataset) -> N
     assert finding.level == "WARN"
     assert "L2-normalised" in finding.text and "lower the scores of thor." in finding.text
     assert of(examine(data), "image row lengths").level == "PASS"
+    data.train.image.features[:9] = 0
+    assert of(examine(data, methods=small_methods()), "image row lengths").level == "WARN"
 
 
 def test_the_command_names_the_methods_of_the_study(

@@ -39,6 +39,20 @@ def scores(datasets: int, bits: int, *, methods: int = 9, below: str = "", notes
     return made(rows, [Column("method", align="left"), *columns], notes=("word " * 30,) * notes)
 
 
+def with_means(datasets: int, bits: int) -> Table:
+    """The same with the mean of every dataset after its columns."""
+    [block] = scores(datasets, bits).blocks
+    each = 2 * bits
+    columns, rows = list(block.columns[:1]), [row[:1] for row in block.rows]
+    for start in range(1, len(block.columns), each):
+        columns += [*block.columns[start : start + each], Column("mean", align="left", better="higher")]
+        rows = [
+            (*row, *old[start : start + each], Entry(".700", 0.7))
+            for row, old in zip(rows, block.rows, strict=True)
+        ]
+    return made(rows, columns, block.notes)
+
+
 def made(rows: Sequence[Row], columns: Sequence[Column], notes: tuple[str, ...] = ()) -> Table:
     caption = ("mAP without a cutoff, tie-aware", "schedule shuffled:2000; pool none; evaluate last")
     block = Block(caption=caption, columns=tuple(columns), rows=tuple(rows), notes=notes, brief="mAP on wiki")
@@ -55,6 +69,20 @@ def numbers(*values: float) -> Table:
 def test_the_best_is_bold_and_the_second_underlined() -> None:
     text = numbers(0.3, 0.2).to_latex()
     assert r"a & \textbf{0.300} \\" in text and r"b & \underline{0.200} \\" in text
+
+
+@pytest.mark.parametrize("spread", ["", " ±.004", "§ ±.004"])
+def test_a_mean_stands_beside_the_columns_that_it_is_over(spread: str) -> None:
+    columns = [Column("method", align="left")]
+    for name in ("wiki", "fashion", "scenes"):
+        groups = [f"{name} {direction}" for direction in ("I→T", "T→I")]
+        columns += [Column(f"{2**b} bits", group=g, align="left") for g in groups for b in (4, 5, 6, 7)]
+        columns += [Column(f"mean of {name}", align="left")]
+    row = (Entry("random_projection"), *(Entry(".700", extra=spread) for _ in columns[1:]))
+    panels = made([row], columns).to_latex().split("\\toprule")[1:]
+    means = [[name for name in ("wiki", "fashion", "scenes") if f"mean of {name}" in p] for p in panels]
+    heads = [[name for name in ("wiki", "fashion", "scenes") if f"{name} T" in p] for p in panels]
+    assert means == heads and all(len(names) < 2 for names in means)
 
 
 def test_the_caption_is_brief_and_the_protocol_stands_below() -> None:
@@ -184,6 +212,7 @@ TABLES = {
     "one dataset at one length": scores(1, 1),
     "one dataset at four lengths": scores(1, 4),
     "three datasets": scores(3, 4),
+    "three datasets with means": with_means(3, 4),
     "a band": scores(1, 2, below="[.701–.799] +.012"),
     "long texts": made(
         [(Entry("lcdh[student=linear,teacher_epochs=5,lambda1=0.25]"), Entry("word " * 40), Entry("a" * 64))],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from bench.plugins import registry
 from bench.records import RunRecord
 from bench.storing.store import Store
 
+REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 PLUGINS = [Path(__file__).with_name("plugins") / f"{name}.py" for name in ("halves", "tiny", "breaks")]
 
 
@@ -118,6 +120,20 @@ def test_the_archives_lie_beside_the_page(home: Path, tmp_path: Path) -> None:
     assert main(["leaderboard", str(home / "study.zip"), "--to", str(tmp_path / "site")]) == 0
     copies = sorted(str(p.relative_to(tmp_path / "site")) for p in (tmp_path / "site").rglob("*.*"))
     assert copies == ["archives/study.zip", "index.html"]
+
+
+def test_the_site_of_the_reference_runs_is_verified_and_every_link_of_it_leads_somewhere(
+    home: Path, tmp_path: Path
+) -> None:
+    submissions = leaderboard.write([REFERENCE, home / "study.zip"], tmp_path)
+    assert [one.faults for one in submissions] == [[], []]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    links = re.findall(r"""<[a-z]+ [^>]*?(?:href|src)="([^"]*)""", page)
+    for link in [*links, *(one.archive for one in submissions if one.archive)]:
+        if link.startswith("#"):
+            assert f'id="{link[1:]}"' in page
+        elif link != "data:,":
+            assert (tmp_path / link).is_file()
 
 
 def test_a_file_that_is_no_archive_ends_with_code_2(

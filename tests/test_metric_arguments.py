@@ -48,6 +48,10 @@ FORMS = {
     "data frame": pd.DataFrame,
     "column of lists": lambda x: pd.Series(lists(x)),
     "lists of names of classes": lambda x: [[f"class {n}" for n in row] for row in lists(x)],
+    "tensors of class numbers": lambda x: [pytest.importorskip("torch").tensor(row) for row in lists(x)],
+    "a generator of lists": lambda x: (row for row in lists(x)),
+    "values of a dictionary": lambda x: dict(enumerate(lists(x))).values(),
+    "nullable data frame": lambda x: pd.DataFrame(x.astype(bool)).astype("boolean"),
     "lists of large class numbers": lambda x: [[n * 10**12 for n in row] for row in lists(x)],
 }
 
@@ -66,8 +70,25 @@ def test_every_form_of_multi_hot_labels_gives_the_same_score(form: str) -> None:
         lambda x: x[None, :],
         lambda x: x * 10**12,
         lambda x: pd.Series(x, dtype="Int64"),
+        lambda x: pd.Categorical([f"class {n}" for n in x]),
+        lambda x: np.array([f"class {n}" for n in x], "S"),
+        lambda x: np.array([f"class {n}" for n in x])[:, None],
+        lambda x: pd.DataFrame({"label": [f"class {n}" for n in x]}),
+        lambda x: (int(n) for n in x),
     ],
-    ids=["names", "digits", "objects", "a row", "large numbers", "nullable"],
+    ids=[
+        "names",
+        "digits",
+        "objects",
+        "a row",
+        "large numbers",
+        "nullable",
+        "categories",
+        "bytes",
+        "a column of names",
+        "a frame of names",
+        "a generator",
+    ],
 )
 def test_classes_may_have_names_or_large_numbers_and_lie_in_a_row(form: Any) -> None:
     assert score(form(NUMBERS), form(STORED_NUMBERS)) == score(NUMBERS, STORED_NUMBERS)
@@ -79,6 +100,26 @@ def test_every_form_of_class_numbers_gives_the_same_score(kind: Any) -> None:
         return x.tolist() if kind is list else x.astype(kind)
 
     assert score(form(NUMBERS), form(STORED_NUMBERS)) == score(NUMBERS, STORED_NUMBERS)
+
+
+def test_class_numbers_may_be_a_column_on_one_side() -> None:
+    assert score(NUMBERS, STORED_NUMBERS[:, None]) == score(NUMBERS, STORED_NUMBERS)
+
+
+@pytest.mark.parametrize("number", [2, np.int64(2), [[2]], np.array([[2]])])
+def test_one_query_may_have_a_class_number(number: Any) -> None:
+    given, plain = (evaluate(QUERY[:1], DATABASE, x, STORED_NUMBERS, "map") for x in (number, [2]))
+    assert given == plain
+
+
+@pytest.mark.parametrize(
+    ("query", "database", "fix"),
+    [(QUERY[0], DATABASE, r"codes\[None, :\]"), (QUERY.T, DATABASE.T, r"codes\.T")],
+    ids=["one query", "bits in rows"],
+)
+def test_codes_that_lie_otherwise_name_the_fix(query: Any, database: Any, fix: str) -> None:
+    with pytest.raises(DataError, match=fix):
+        evaluate(query, database, HOT[: len(query)], STORED, "map")
 
 
 def test_a_column_of_booleans_holds_two_classes() -> None:
@@ -232,7 +273,8 @@ def test_hits_and_reciprocal_ranks_equal_exact_fractions_in_large_groups(
         ("MRR@10", "mrr@10"), ("Hit@1", "hit@1"), ("HR@10", "hit@10"), ("Hits@10", "hit@10"),
         ("mAP @ 50", "map@50"), ("mAP@5k", "map@5000"), ("topN-precision@100", "precision@100"),
         ("mean average precision", "map"), ("Success@5", "hit@5"),
-        ("mAP@50:hits", "map@50:hits"), ("map", "map"), ("nothing", "nothing"),
+        ("mAP (all)", "map"), ("mAP@5,000", "map@5000"), ("ndcg@ALL", "ndcg"), ("recall@R2", "recall@r2"),
+        ("mean AP", "map"), ("mAP@50:hits", "map@50:hits"), ("map", "map"), ("nothing", "nothing"),
     ],
 )  # fmt: skip
 def test_names_of_papers_are_accepted(paper: str, ours: str) -> None:
@@ -251,6 +293,11 @@ def test_a_name_of_a_paper_keeps_its_place_in_the_result() -> None:
         "P@10",
         "empty_queries",
     ]
+
+
+def test_names_may_be_separated_by_commas() -> None:
+    names = evaluate(QUERY, DATABASE, HOT, STORED, "map,mAP@5,000")
+    assert list(names) == ["map", "mAP@5,000", "empty_queries"]
 
 
 def test_a_refused_name_is_shown_as_it_was_written() -> None:
@@ -284,6 +331,26 @@ def test_a_study_takes_numbers_and_arrays_of_numpy_and_paths() -> None:
     assert (study.results, study.data_root, study.plugin) == ("runs", "data", ("mine.py",))
     assert Study.make(None, bits=[np.int64(8)], seeds=np.array([3, 4])).seeds == (3, 4)
     assert all(type(value) is int for value in Study.make(None, bits=[np.int64(8)]).bits)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, float, str])
+def test_a_tenth_is_a_tenth_in_every_precision(kind: Any) -> None:
+    assert Study.make(None, labelled=kind(0.1)).labelled == (0.1,)
+    assert Study.make(None, labelled=[kind(0.1)], paired=np.array([0.1], np.float32)).paired == (0.1,)
+
+
+def test_a_study_takes_tensors_devices_and_tables_of_numpy_numbers() -> None:
+    torch = pytest.importorskip("torch")
+    study = Study.make(
+        None,
+        methods={"name": "lemon", "beta": np.array([1, 2])},
+        bits=torch.tensor([8]),
+        seeds="2",
+        labelled=torch.tensor(0.1),
+        device=torch.device("cuda:0"),
+    )
+    assert (study.methods, study.bits, study.seeds) == (("lemon[beta=1,2]",), (8,), (0, 1))
+    assert (study.labelled, study.device) == ((0.1,), "cuda:0")
 
 
 def test_a_study_refuses_arrays_of_the_wrong_kind() -> None:

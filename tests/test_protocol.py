@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from bench.checks.trial import Trial, items
 from bench.errors import ContractError
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
-from bench.protocol.shown import chunk, encode, skip_reason, stand_ins
+from bench.protocol.shown import chunk, encode, encode_packed, skip_reason, stand_ins
 from bench.protocol.stream import Withheld
 from bench.records import Database, RunSpec, Schedule
 from bench.scoring import hamming
@@ -314,3 +316,31 @@ def test_real_valued_vectors_are_stored_and_never_counted_as_bits() -> None:
     unit = train.image.features[:, :4] / np.linalg.norm(train.image.features[:, :4], axis=1, keepdims=True)
     np.testing.assert_allclose(index.packed["image"].T, unit, rtol=1e-6)
     assert index.rewritten is None
+
+
+class _Ones(Method):
+    """Gives every item the same code."""
+
+    def fit_chunk(self, chunk: Chunk) -> None: ...
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return np.ones((len(batch), self.bits), dtype=np.int8)
+
+
+def test_encoding_some_rows_takes_no_memory_for_the_others(tmp_path: Path) -> None:
+    n = 10**7
+    features = np.memmap(tmp_path / "x", np.float32, "w+", shape=(n, 4))  # a file without content
+    batch = Batch(features)
+    data = Split(image=batch, text=batch, labels=None, ids=np.broadcast_to(np.intp(0), (n,)))
+    tracemalloc.start()
+    encode_packed(_Ones(bits=64), data, "image", np.arange(5000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < n
+
+
+def test_packed_codes_are_those_that_are_encoded() -> None:
+    data, method, rows = split(5000), Turning(bits=4), np.arange(4999, -1, -1)  # more than a block
+    method.flip_ = 1
+    packed = encode_packed(method, data, "text", rows)
+    np.testing.assert_array_equal(packed, hamming.pack_codes(encode(method, data, "text", rows)))

@@ -11,7 +11,7 @@ import pytest
 from bench.errors import DataError
 from bench.records import DIRECTIONS, ORDERS, Schedule
 from bench.reports import _published as published
-from bench.reports._published import FUSED, home, load, read
+from bench.reports._published import FUSED, MEAN, home, load, read
 
 GOOD = """
 paper = "A: B, C 2020"
@@ -97,6 +97,7 @@ def test_a_list_of_rounds_makes_the_values_go_by_round(write: Write) -> None:
         ('"GIST"', "3", "features = 3"),
         ('where = "here"', 'where = "here"\nassumed = ["tie"]', "assumed = ['tie']"),
         ('where = "here"', 'where = "here"\nqueries = 0', "queries = 0"),
+        ('where = "here"', 'where = "here"\nnoise = 0.5', "noise = 0.5"),
     ],
 )
 def test_what_a_key_does_not_allow_is_an_error_with_file_and_key(
@@ -158,7 +159,7 @@ def test_every_number_tells_its_source_and_protocol() -> None:
     for p in load():
         assert all((p.paper, p.read, p.where, p.table, p.features, p.schedule)), p
         assert 0 < p.value < 1, p
-        assert p.direction in (*DIRECTIONS, FUSED), p
+        assert p.direction in (*DIRECTIONS, FUSED, MEAN), p
 
 
 def test_a_schedule_that_we_have_is_written_as_ours_is_printed() -> None:
@@ -243,3 +244,18 @@ def test_values_of_oasis_are_of_fused_queries() -> None:
 def test_values_of_oscl_go_by_round_and_have_no_bits() -> None:
     assert value("oscl_readme.toml", "oscl", "t2i", 0, rounds="round 9") == 0.7404
     assert value("oscl_readme.toml", "oscl", "i2t", 0, rounds="round 1") == 0.6719
+
+
+@pytest.mark.parametrize(
+    ("table", "dataset", "method", "bits", "expected"),
+    [
+        ("Noise 0.2", "mscoco", "rshnl", 16, 0.555),
+        ("Noise 0.5", "mirflickr25k", "mgsh", 128, 0.790),
+        ("Noise 0.8", "nuswide", "rshnl", 64, 0.598),
+        ("Without labels", "nuswide", "ucch", 32, 0.597),
+    ],
+)
+def test_values_of_mgsh_are_means_of_both_directions(
+    table: str, dataset: str, method: str, bits: int, expected: float
+) -> None:
+    assert value("mgsh_aaai2026.toml", method, MEAN, bits, table=table, dataset=dataset) == expected

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from bench.archive import milvus
 from bench.contract.items import MODALITIES
 from bench.errors import BenchError, ParameterError, StoreError, not_installed
-from bench.records import RunRecord
+from bench.records import RunRecord, no_codes
 from bench.reporting import writing
 from bench.results import Results
 from bench.scoring import hamming
@@ -64,7 +64,7 @@ def code_sets(results: Results, data_root: Path) -> Iterator[CodeSet]:
             count += 1
             yield CodeSet(name, codes, ids, spec.bits, _provenance(record, modality, len(ids)))
     if not count:
-        raise StoreError("no cell with stored codes to export. Run `bench run` first, or filter less.")
+        raise StoreError(no_codes(results, "export"))
 
 
 def _provenance(record: RunRecord, modality: str, items: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.contract.items import MODALITIES, Modality, Split
 from bench.errors import BenchError, ParameterError, StoreError, not_installed
-from bench.records import SINCE, RunRecord, RunSpec
+from bench.records import SINCE, RunRecord, RunSpec, no_codes
 from bench.reporting import writing
 from bench.reporting.tables import csv_cell
 from bench.results import Results
@@ -64,11 +64,11 @@ def to_trec(results: Results, out: Path, data_root: Path, *, depth: int = DEPTH)
         raise ParameterError(f"depth is {depth}; expected a number of items, or 0 for all.")
     written, planner = [], Planner()
     for record in results:
-        if record.status == "ok" and record.arrays and not record.reference:
+        if record.has_codes and not record.reference:
             data = planner.data(record.spec.dataset, record.spec.dataset_params, data_root)
             written += list(_trec_cell(results, record, out, data, depth or None))
     if not written:
-        raise StoreError("no cell with stored codes to export. Run `bench run` first, or filter less.")
+        raise StoreError(no_codes(results, "export"))
     return written
 
 

@@ -10,7 +10,7 @@ from bench.checks.trial import ROWS, Trial, equal, items
 from bench.contract import state
 from bench.contract.items import MODALITIES, Features, Modality, Split, sign
 from bench.contract.method import Method
-from bench.protocol.outputs import validate_query
+from bench.protocol import shown
 from bench.scoring import asymmetric
 
 _FAR = 0.25  # share of the items
@@ -97,10 +97,6 @@ def a_query_is_nearest_to_its_own_code(trial: Trial) -> None:
 
 def _asked(trial: Trial, method: Method, split: Split, modality: Modality) -> Features:
     """The numbers of the split's items as queries, as the harness asks for them, checked."""
-    return validate_query(
-        method.encode_query(trial.asked(split, modality), modality),
-        rows=len(split),
-        bits=method.bits,
-        distance=trial.cls.capabilities.distance,
-        owner=trial.owner,
+    return shown.checked_query(
+        method, method.encode_query(trial.asked(split, modality), modality), len(split)
     )

@@ -93,6 +93,7 @@ def _index(args: argparse.Namespace) -> int:
 
     from bench.errors import ParameterError, StoreError, UnknownNameError
     from bench.indexing.measure import measure
+    from bench.records import no_codes
     from bench.storing.store import Store
     from bench.study.planner import Planner
     from bench.study.study import data_folder, results_folder
@@ -106,7 +107,7 @@ def _index(args: argparse.Namespace) -> int:
     results = _results(args, written=True)
     cells = [record for record in results if record.has_codes]
     if not cells:
-        raise StoreError("no cell with stored codes to index. Run `bench run` first, or filter less.")
+        raise StoreError(no_codes(results, "index"))
     store, planner = Store(results_folder(args.source or args.results)), Planner()
     for at, record in enumerate(cells, 1):
         earlier = results.index(record)

@@ -168,6 +168,8 @@ def _method(name: str) -> list[str]:
 
 
 def _capabilities(needs: Capabilities) -> str:
+    from bench.records import DISTANCES
+
     words = ["offline: refitted on all seen so far" if needs.offline else "online"]
     if not needs.supervised:
         words.append("unsupervised")
@@ -177,6 +179,8 @@ def _capabilities(needs: Capabilities) -> str:
         words.append(f"trains on views {', '.join(needs.views)}")
     if needs.encodes:
         words.append(f"hashes the view {needs.encodes}, also of queries")
+    if needs.distance != "hamming":
+        words.append(f"ranks by {DISTANCES[needs.distance]} ({needs.distance})")
     raw = [name for name in ("pictures", "texts", "class_names", "parents") if getattr(needs, name)]
     if raw:
         words.append(f"reads {', '.join(raw).replace('_', ' ')}")

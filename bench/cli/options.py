@@ -134,10 +134,7 @@ def _check_device(study: Study) -> None:
 def given(args: argparse.Namespace) -> dict[str, object]:
     """The options of a study on the command line; None where one is not given."""
     names = (*_TEXT, "val", "jobs", "threads", "backend", "scheduler", "shard")
-    values = {name: getattr(args, name, None) for name in names}
-    if isinstance(values["seeds"], str) and re.fullmatch("[0-9]{1,18}", values["seeds"]):
-        values["seeds"] = int(values["seeds"])
-    return values
+    return {name: getattr(args, name, None) for name in names}
 
 
 def check_places(args: argparse.Namespace) -> None:

@@ -36,7 +36,8 @@ def of_labels(train: Split) -> Iterator[Finding]:
 def _of_features(name: str, features: Features, labels: Labels) -> Finding:
     topic = f"labels in {name}"
     x = features.astype(np.float64)
-    if _decided(x, labels):
+    decided, share = _decided(x, labels)
+    if share <= SAME:
         return Finding(
             "FAIL",
             topic,
@@ -45,8 +46,6 @@ def _of_features(name: str, features: Features, labels: Labels) -> Finding:
         )
     given = labels.sum(axis=0, dtype=np.int64)
     tested = np.flatnonzero((given >= FEW) & (len(labels) - given >= FEW))
-    if not len(tested):
-        return Finding("PASS", topic, "not tested: no label has enough items")
     alike = np.abs(_standard(x).T @ _standard(labels[:, tested].astype(np.float64))) / len(x)
     held = alike.max(axis=0) > EQUAL
     if held.any():
@@ -57,21 +56,37 @@ def _of_features(name: str, features: Features, labels: Labels) -> Finding:
             f"{int(held.sum())} of {len(tested)} label columns are columns of the features too (first: label "
             f"{label} is feature {column}): methods see the labels of queries. Remove these columns.",
         )
+    if len(decided):
+        return Finding(
+            "WARN",
+            topic,
+            f"{len(decided)} features are equal wherever the labels are (first: {decided[0]}), "
+            "as class numbers would be: methods see the labels of queries. Remove them.",
+        )
+    if not len(tested):
+        return Finding("PASS", topic, "not tested: no label has enough items")
     return Finding("PASS", topic, "no feature column is a label column")
 
 
-def _decided(x: Floats, labels: Labels) -> bool:
-    """Whether items with equal labels have equal features, while others differ."""
+def _decided(x: Floats, labels: Labels) -> tuple[npt.NDArray[np.intp], float]:
+    """The columns that are equal for items with equal labels, and differ between others; and the share of
+    the variance of all columns that is left among items with equal labels."""
     _, which, counts = np.unique(labels, axis=0, return_inverse=True, return_counts=True)
     which = which.ravel()
     several = counts[which] > 1
     if several.sum() < 5 * FEW or (counts > 1).sum() < 2:
-        return False
+        return np.zeros(0, np.intp), 1.0
     sums = np.zeros((len(counts), x.shape[1]))
     np.add.at(sums, which, x)
-    rest = ((x - (sums / counts[:, None])[which])[several] ** 2).sum()
-    spread = ((x - x[several].mean(axis=0))[several] ** 2).sum()
-    return bool(spread > 0 and rest <= SAME * spread)
+    rest = ((x - (sums / counts[:, None])[which])[several] ** 2).sum(axis=0)
+    spread = ((x - x[several].mean(axis=0))[several] ** 2).sum(axis=0)
+    columns = [c for c in np.flatnonzero((spread > 0) & (rest <= SAME * spread)) if _varies(x[several, c])]
+    return np.array(columns, np.intp), float(rest.sum() / spread.sum()) if spread.sum() else 1.0
+
+
+def _varies(column: Floats) -> bool:
+    """Whether enough values differ from the most frequent one: a rare word may be equal by chance."""
+    return len(column) - int(np.unique(column.round(9), return_counts=True)[1].max()) >= 5 * FEW
 
 
 def _standard(x: Floats) -> Floats:
@@ -87,9 +102,10 @@ def lengths(modality: str, features: Features, methods: Mapping[str, Capabilitie
     topic = f"{modality} row lengths"
     rows = np.sort(np.random.default_rng(0).permutation(len(features))[:SAMPLE])
     norms = np.linalg.norm(features[rows].astype(np.float64), axis=1)
-    if norms.max() == 0 or norms.std() > 1e-3 * norms.mean():
+    filled = norms[norms > 0]  # a text without a word is a row of zeros
+    if not len(filled) or filled.std() > 1e-3 * filled.mean():
         return Finding("PASS", topic, f"from {norms.min():.3g} to {norms.max():.3g}")
-    same = f"every row is {norms.mean():.3g} long: features were L2-normalised"
+    same = f"every row is {filled.mean():.3g} long: features were L2-normalised"
     named = [name for name, needs in methods.items() if needs.lengths]
     if not named:
         return Finding("PASS", topic, same)

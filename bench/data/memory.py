@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract import foreign
 from bench.data import cache
 from bench.disk import writing
 from bench.errors import DataError, StoreError
@@ -103,6 +104,8 @@ def _features(key: str, value: Any) -> dict[str, Array]:
         contents = {f"{key}_{part}": np.asarray(array) for part, array in parts.items()}
         return contents | {f"{key}_shape": np.array(matrix.shape)}
     matrix = _plain(value)
+    if matrix.ndim > 2 and matrix.size == len(matrix) * max(matrix.shape[1:]):
+        matrix = matrix.reshape(len(matrix), -1)  # such as (items, 1, columns)
     if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
         raise DataError(
             f"arrays: {key} is {matrix.dtype} of shape {matrix.shape}; expected numbers of shape (items, "
@@ -113,12 +116,13 @@ def _features(key: str, value: Any) -> dict[str, Array]:
 
 def _labels(given: Mapping[str, Any]) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Labels as arrays, lists of classes as multi-hot ones; and the names of the columns, where they tell."""
-    lists = {key: list(value) for key, value in given.items() if _is_lists(value)}
-    if lists:
-        if len(lists) < len(given):
+    stored = {key: foreign.listed(value) for key, value in given.items()}
+    if foreign.list_classes(list(stored.values())):
+        if not all(map(foreign.are_lists, stored.values())):
             raise DataError(
                 "arrays: some labels are lists of classes and some are not. Give all in one form."
             )
+        lists = {key: [[_plain_value(one) for one in row] for row in rows] for key, rows in stored.items()}
         known = sorted({one for rows in lists.values() for row in rows for one in row})
         places = {one: column for column, one in enumerate(known)}
         contents = {}
@@ -132,22 +136,15 @@ def _labels(given: Mapping[str, Any]) -> tuple[dict[str, Array], tuple[str, ...]
     return {key: _plain(value) for key, value in given.items()}, names
 
 
-def _is_lists(value: Any) -> bool:
-    """Whether labels are a list of classes for each item, and no matrix."""
-    if hasattr(value, "ndim") and (value.ndim != 1 or value.dtype.kind != "O"):
-        return False
-    rows = list(value) if not hasattr(value, "tocsr") else []
-    return bool(rows) and all(isinstance(row, (list, tuple, set, frozenset)) for row in rows)
+def _plain_value(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
 
 
 def _plain(value: Any) -> Array:
     """A NumPy array of a tensor on any device, a sparse matrix, a data frame, or a list."""
-    for convert in ("detach", "cpu", "toarray", "to_numpy"):
-        if hasattr(value, convert):
-            value = getattr(value, convert)()
-    array = np.asarray(value)
-    if array.dtype == object and all(isinstance(one, str) for one in array.flat):
-        array = array.astype(str)
+    array = foreign.dense(value)
+    if array.dtype == object and array.size:
+        array = np.array(array.tolist())  # text, numbers, or rows
     if array.dtype == object:
         raise DataError(
             f"arrays: an array of Python objects of shape {array.shape}; expected numbers, or names of "

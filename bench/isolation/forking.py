@@ -1,4 +1,4 @@
-"""The process that others are forked from: it has imported what they need, and runs no code of plugins.
+"""The process that others are forked from: it has imported what they need, and runs no stranger's code.
 
 It ends when the process that started it does, however that ends, and takes its children along.
 """
@@ -20,9 +20,11 @@ from typing import NoReturn
 
 from bench import threads
 
-REQUEST = struct.Struct("<cqd")  # FORK or END, the child to end, and the seconds that it has left to do so
+REQUEST = struct.Struct(
+    "<cqd"
+)  # FORK; END, the child, and the seconds it has left; LOAD, the bytes of a name
 REPLY = struct.Struct("<q")  # the child that was forked, or the status with which it ended
-FORK, END = b"F", b"E"
+FORK, END, LOAD = b"F", b"E", b"L"
 THREADS = 1  # of every library in a child: to set another number takes 5 ms
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 _PAUSE = 0.001
@@ -50,6 +52,10 @@ def serve(control: int, modules: Sequence[str]) -> None:
                     os.close(files[0])
                     children.add(child)
                     end.sendall(REPLY.pack(child))
+                elif kind == LOAD:
+                    importlib.import_module(end.recv(child, socket.MSG_WAITALL).decode())
+                    gc.freeze()
+                    end.sendall(REPLY.pack(0))
                 else:
                     children.discard(child)
                     end.sendall(REPLY.pack(_ended(child, grace)))

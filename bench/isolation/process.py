@@ -51,15 +51,24 @@ class DiedError(Exception):
 class Child:
     """A child process with a server, ``module:name``, that is made with ``arguments`` (JSON).
 
-    ``memory`` limits its resident memory, in GB. Whoever makes one must close it.
+    ``memory`` limits its resident memory, in GB. ``load`` is a module of hashbench that it needs, or "".
+    Whoever makes one must close it.
     """
 
     def __init__(
-        self, server: str, modules: Sequence[str], *, memory: float | None = None, **arguments: Any
+        self,
+        server: str,
+        modules: Sequence[str],
+        *,
+        memory: float | None = None,
+        load: str = "",
+        **arguments: Any,
     ) -> None:
         self._memory = memory
         self.allow(None)
         self._nursery = nursery(modules)
+        if load:
+            self._nursery.load(load)
         end, other = socket.socketpair()
         with other:
             self.pid = self._nursery.fork(other)

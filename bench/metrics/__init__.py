@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.foreign import dense
 from bench.contract.metric import Metric, Values, metric
 from bench.errors import BenchError, DataError, ParameterError, UnknownNameError
-from bench.metrics._labels import both_sides, dense
+from bench.metrics._labels import both_sides
 from bench.metrics._names import canonical
 from bench.plugins import registry
 from bench.scoring import compat, ties
@@ -187,13 +188,20 @@ def evaluate(
     {'map': 1.0, 'empty_queries': 0}
     """
     queries, items = dense(query_codes), dense(database_codes)
+    if queries.ndim == 1 and queries.shape == items.shape[1:]:
+        raise DataError(
+            f"query codes have shape {queries.shape}; expected (items, bits). One query is codes[None, :]."
+        )
     packed = pack_codes(queries), pack_codes(items)
     for side, codes in (("query", queries), ("database", items)):
         if not len(codes):
             raise DataError(f"there are no {side} codes; expected at least one row.")
     bits, other = queries.shape[1], items.shape[1]
     if bits != other:
-        raise DataError(f"query codes have {bits} bits and database codes {other}; expected the same length.")
+        across = " If the bits lie in rows, give codes.T." if len(queries) == len(items) else ""
+        raise DataError(
+            f"query codes have {bits} bits and database codes {other}; expected the same length.{across}"
+        )
     masks = both_sides(query_labels, database_labels, len(queries))
     names = _names(metrics)
     scores, hist = evaluate_packed(*packed, *masks, bits=bits, metrics=names, threads=threads)
@@ -201,8 +209,8 @@ def evaluate(
 
 
 def _names(metrics: Any) -> list[str]:
-    """One name or several as a list; ParameterError for anything else."""
-    names = [metrics] if isinstance(metrics, str) else metrics
+    """One name or several, in a collection or with commas, as a list; ParameterError for anything else."""
+    names = re.split(r",(?!\d{3}\b)", metrics) if isinstance(metrics, str) else metrics  # not of mAP@5,000
     listed = list(names) if isinstance(names, Iterable) and not isinstance(names, bytes) else [names]
     strange = [name for name in listed if not isinstance(name, str)]
     if strange or not listed:

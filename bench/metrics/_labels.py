@@ -7,20 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.contract.foreign import LISTS, are_lists, dense, list_classes, listed
 from bench.errors import DataError
 from bench.scoring.hamming import Packed, pack_labels
 
 Array = npt.NDArray[Any]
-_LISTS = (list, tuple, set, frozenset, np.ndarray)
-
-
-def dense(values: Any) -> Array:
-    """An array, a list, a torch tensor or a sparse matrix as an array."""
-    if hasattr(values, "detach"):  # a tensor: of torch, maybe on a GPU, sparse or in bfloat16
-        values = values.detach().cpu().to_dense()
-        values = values.float().numpy() if values.is_floating_point() else values.numpy()
-    values = _listed_column(values)
-    return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
 
 
 def both_sides(query: Any, database: Any, queries: int) -> tuple[Packed, Packed]:
@@ -29,9 +20,9 @@ def both_sides(query: Any, database: Any, queries: int) -> tuple[Packed, Packed]
     Multi-hot matrices of 0 and 1 or of -1 and 1, class numbers in a column or vector, or a list of class
     numbers for every item. Raises DataError for anything else, and where the two sides do not match.
     """
-    query, database = _without_names(_listed_column(query), _listed_column(database))
+    query, database = _without_names(*map(_column_of_names, (listed(query), listed(database))))
     sides = (query, database)
-    if any(map(_ragged, sides)) or (all(map(_listed, sides)) and not all(map(_zero_one, sides))):
+    if list_classes(sides):
         numbers = _of_lists("query", query), _of_lists("database", database)
         every = sorted({n for side in numbers for one in side for n in one})
         return _masks(numbers[0], every), _masks(numbers[1], every)
@@ -40,6 +31,8 @@ def both_sides(query: Any, database: Any, queries: int) -> tuple[Packed, Packed]
         asked, stored = asked[0], stored[0]  # class numbers in a row
     if queries == 1 and stored.ndim == 2 and asked.shape == stored.shape[1:] != (1,):
         asked = asked[None, :]  # one query in multi-hot form
+    if 1 in (asked.ndim, stored.ndim) and {asked.shape[1:], stored.shape[1:]} <= {(), (1,)}:
+        asked, stored = asked.reshape(-1), stored.reshape(-1)  # class numbers in a vector and in a column
     if asked.ndim != stored.ndim or asked.shape[1:] != stored.shape[1:]:
         raise DataError(
             f"query labels have shape {asked.shape} and database labels {stored.shape}; "
@@ -77,9 +70,11 @@ def _counted(asked: Array, stored: Array) -> tuple[Array, Array]:
     return places[: len(asked)], places[len(asked) :]
 
 
-def _listed_column(values: Any) -> Any:
-    """A column of a data frame as a list."""
-    return values.to_list() if hasattr(values, "to_list") else values
+def _column_of_names(labels: Any) -> Any:
+    """Names of classes in an array of one column, or of bytes, as a vector of text; others as they are."""
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "SUO" or labels.size != len(labels):
+        return labels
+    return dense(labels).reshape(-1)
 
 
 def _without_names(query: Any, database: Any) -> tuple[Any, Any]:
@@ -103,7 +98,7 @@ def _first(labels: Any) -> Any:
     ):
         return None
     one = next((one for one in labels if isinstance(one, str) or np.size(one)), None)
-    return next(iter(one), None) if isinstance(one, _LISTS) else one
+    return next(iter(one), None) if isinstance(one, LISTS) else one
 
 
 def _multi_hot(labels: Array) -> Array:
@@ -123,30 +118,8 @@ def _multi_hot(labels: Array) -> Array:
     )
 
 
-def _listed(labels: Any) -> bool:
-    """Whether these are lists in a list, which may be rows of a matrix or class numbers of items."""
-    nested = isinstance(labels, (list, tuple)) or (isinstance(labels, np.ndarray) and labels.dtype == object)
-    return (
-        nested
-        and len(labels) > 0
-        and all(isinstance(one, _LISTS) and getattr(one, "ndim", 1) == 1 for one in labels)
-    )
-
-
-def _ragged(labels: Any) -> bool:
-    return _listed(labels) and (
-        len({len(one) for one in labels}) > 1 or isinstance(labels[0], (set, frozenset))
-    )
-
-
-def _zero_one(labels: Any) -> bool:
-    """Whether lists in a list of equal lengths are a matrix of 0 and 1, or of -1 and 1, or one column."""
-    array = np.asarray(labels)
-    return array.shape[1:] == (1,) or bool(np.isin(array, (0, 1)).all() or np.isin(array, (-1, 1)).all())
-
-
 def _of_lists(side: str, labels: Any) -> list[list[int]]:
-    if not _listed(labels):
+    if not are_lists(labels):
         raise DataError(
             f"{side} labels are not lists of class numbers, but the other side's are; expected the same form "
             "on both sides. Give a list for every item, or multi-hot matrices."

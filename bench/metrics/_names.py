@@ -8,7 +8,7 @@ from bench.errors import ParameterError
 from bench.plugins import registry
 
 _ALIASES = {
-    **dict.fromkeys(("ap", "average_precision", "mean_average_precision"), "map"),
+    **dict.fromkeys(("ap", "average_precision", "mean_average_precision", "mean_ap"), "map"),
     **dict.fromkeys(("p", "prec", "topn_precision", "topk_precision", "top_n_precision"), "precision"),
     "rec": "recall",
     **dict.fromkeys(("hits", "hr", "hit_rate", "hitrate", "success"), "hit"),
@@ -23,10 +23,12 @@ def canonical(name: str) -> str:
     >>> [canonical(name) for name in ("mAP@50", "P@100", "mAP@all", "P@radius≤2", "Hit@1")]
     ['map@50', 'precision@100', 'map', 'precision@r2', 'hit@1']
     """
-    base, at, rest = re.sub(r"\s*@\s*", "@", name.strip()).partition("@")
+    plain = re.sub(r"\(\s*all\s*\)$", "", name.strip(), flags=re.IGNORECASE)  # mAP (all)
+    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", plain)  # mAP@5,000
+    base, at, rest = re.sub(r"\s*@\s*", "@", plain.strip()).partition("@")
     known = registry.names("metric")
     if base.partition(":")[0] in known:
-        return _cut(base + at + rest)
+        return _cut(base + at + rest.lower())
     base, colon, variant = re.sub("[- ]", "_", base.lower()).partition(":")
     cut = _cut(at + rest.lower())
     if base == "r" and not colon and re.fullmatch("@[0-9]+", cut):

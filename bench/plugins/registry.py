@@ -259,6 +259,8 @@ def file_modules() -> list[ModuleType]:
 
 
 def _target(kind: str, name: str) -> _Target:
+    if name in _folder_names(KINDS[kind]):  # which are always first: no need to search what is installed
+        return _built_in(kind, name)
     found, _ = _targets(kind)
     if name not in found:
         raise UnknownNameError(kind, name, found)
@@ -267,8 +269,7 @@ def _target(kind: str, name: str) -> _Target:
 
 def _targets(kind: str) -> tuple[dict[str, _Target], list[_Target]]:
     """The plugins by name, and those whose name belongs to another: the built-in one keeps it."""
-    group = f"bench.{KINDS[kind]}"
-    candidates = [_Target(name, _BUILT_IN, f"{group}.{name}") for name in sorted(_folder_names(KINDS[kind]))]
+    candidates = [_built_in(kind, name) for name in sorted(_folder_names(KINDS[kind]))]
     candidates += [
         _Target(path.stem, str(path), module)
         for module, path in _extra.items()
@@ -281,11 +282,15 @@ def _targets(kind: str) -> tuple[dict[str, _Target], list[_Target]]:
     ]
     candidates += sorted(
         _Target(point.name, _distribution(point), *(part.strip() for part in point.value.split(":", 1)))
-        for point in entry_points(group=group)
+        for point in entry_points(group=f"bench.{KINDS[kind]}")
     )
     found: dict[str, _Target] = {}
     clashing = [target for target in candidates if found.setdefault(target.name, target) is not target]
     return found, clashing
+
+
+def _built_in(kind: str, name: str) -> _Target:
+    return _Target(name, _BUILT_IN, f"bench.{KINDS[kind]}.{name}")
 
 
 def _folder_names(folder: str) -> Iterator[str]:

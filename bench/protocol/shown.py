@@ -138,13 +138,8 @@ def _encoded(method: Hasher, items: Split, modality: Modality, rows: Rows | None
 
 def encode_query(method: Hasher, items: Split, modality: Modality, rows: Rows | None = None) -> Features:
     """The numbers of queries for a method with a distance of its own, in blocks, checked; views as above."""
-    owner, distance = getattr(method, "owner", type(method).__name__), method.capabilities.distance
-    given = (
-        (method.encode_query(b, modality), len(b)) for b in _batches(method, items, modality, rows, _ASKED)
-    )
-    return np.concatenate(
-        [validate_query(v, rows=n, bits=method.bits, distance=distance, owner=owner) for v, n in given]
-    )
+    batches = _batches(method, items, modality, rows, _ASKED)
+    return np.concatenate([checked_query(method, method.encode_query(b, modality), len(b)) for b in batches])
 
 
 def _batches(
@@ -198,6 +193,8 @@ def raw(
     absent: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Pictures | None, tuple[str, ...] | None]:
     """The pictures and texts of rows, where declared and not ``absent``; nothing leads to those of others."""
+    if not (needs.pictures or needs.texts):
+        return None, None
     chosen = np.arange(len(items))[rows]
     lacking = np.zeros(len(chosen), dtype=bool) if absent is None else absent
     pictures, texts = None, None
@@ -260,6 +257,12 @@ def checked(method: Hasher, codes: Any, rows: int, call: str) -> Output:
     if method.capabilities.reference == "real-valued":
         return validate_vectors(codes, rows=rows, owner=owner, call=call)
     return validate_codes(codes, rows=rows, bits=method.bits, owner=owner, call=call)
+
+
+def checked_query(method: Hasher, values: Any, rows: int) -> Features:
+    """The output of ``encode_query()``, which must have the shape that the method's distance needs."""
+    owner, distance = getattr(method, "owner", type(method).__name__), method.capabilities.distance
+    return validate_query(values, rows=rows, bits=method.bits, distance=distance, owner=owner)
 
 
 def skip_reason(cls: type[Method], train: Split, spec: RunSpec, *, no_pictures: str = "") -> str:

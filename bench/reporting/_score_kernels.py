@@ -30,9 +30,10 @@ def search(counts: Any, cuts: Any, harmonic: Any, scores: Any, hits: Any, radius
     ``counts`` (Q, D, 2) is uint32, ``cuts`` (R,) ascend and none is above the number of items,
     ``harmonic`` are the numbers H up to that. A score is the expected AP, NaN without a relevant item;
     hits are those expected among the first ``cuts`` items; radius is the sum over the other queries of
-    precision and recall within every radius, and must be given as zeros.
+    precision and recall within every radius, and must be given as zeros, or empty to be left out.
     """
-    within = np.empty((2, counts.shape[1]))
+    radii = radius.shape[1]
+    within = np.empty((2, radii))
     queries = 0
     for q in range(counts.shape[0]):
         before, found, total, cut = np.int64(0), np.int64(0), 0.0, 0
@@ -47,15 +48,16 @@ def search(counts: Any, cuts: Any, harmonic: Any, scores: Any, hits: Any, radius
                 cut += 1
             before += n
             found += r
-            within[0, d] = found / max(before, np.int64(1))
-            within[1, d] = found
+            if radii:
+                within[0, d] = found / max(before, np.int64(1))
+                within[1, d] = found
         hits[q, cut:] = found
         if found == 0:
             scores[q] = np.nan
             continue
         scores[q] = total / found
         queries += 1
-        for d in range(counts.shape[1]):
+        for d in range(radii):
             radius[0, d] += within[0, d]
             radius[1, d] += within[1, d] / found
     return queries

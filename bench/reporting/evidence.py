@@ -186,7 +186,7 @@ def _average_precisions(hist: Histograms) -> Values:
         _score_kernels.harmonic_numbers(hist.items),
         scores,
         np.empty((len(hist), 0)),
-        np.zeros((2, hist.bits + 1)),
+        np.empty((2, 0)),
     )
     return scores
 

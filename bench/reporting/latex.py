@@ -19,6 +19,7 @@ from bench.reporting.tex import breakable, latex, one_line, width
 
 COLUMN, PAGE = 252.0, 420.0  # points: a column of IEEEtran, and a text as wide as that of NeurIPS (397 pt)
 LINES = 56  # of 10 points, that a page of either class has for a float
+SHRUNK = 1.1  # times PAGE: a dataset stays together where it is not wider; NeurIPS shrinks its table
 GAP, GROUP_GAP = 4.0, 12.0  # points between columns, and between groups of them
 FLEXIBLE = 100.0  # points that a column of text gets where the table would be too wide
 _NOTE = 3.3  # points, of a character of the notes
@@ -66,20 +67,43 @@ class _Float:
         return "\n\n".join(self._page(page, i, last=page is pages[-1]) for i, page in enumerate(pages))
 
     def _panels(self) -> list[list[int]]:
-        """Column numbers of the grids, one below the other; groups stay whole if possible."""
+        """Column numbers of the grids, one below the other; sets of groups stay together, then groups."""
         stub = list(range(self.block.stub))
         panels: list[list[int]] = [[]]
+
+        def fits(more: Sequence[int]) -> bool:
+            return not panels[-1] or self._width([*stub, *panels[-1], *more]) <= PAGE
+
+        for together in self._sets():
+            everything = [i for group in together for i in group]
+            if not fits(everything):
+                panels.append([])
+            if len(together) > 1 and self._width([*stub, *everything]) <= SHRUNK * PAGE:
+                panels[-1] += everything
+                continue
+            for group in together:
+                if not fits(group):
+                    panels.append([])
+                for i in group:
+                    if not fits([i]):
+                        panels.append([])
+                    panels[-1].append(i)
+        return [stub + panel for panel in panels]
+
+    def _sets(self) -> list[list[list[int]]]:
+        """Groups that belong together, as column numbers: those before a mean, the last one with the mean."""
+        sets: list[list[list[int]]] = []
+        before: list[list[int]] = []
         start = self.block.stub
-        for _, length in groups(self.block.columns[start:]):
+        for name, length in groups(self.block.columns[start:]):
             group = list(range(start, start + length))
             start += length
-            if panels[-1] and self._width([*stub, *panels[-1], *group]) > PAGE:
-                panels.append([])
-            for i in group:
-                if panels[-1] and self._width([*stub, *panels[-1], i]) > PAGE:
-                    panels.append([])
-                panels[-1].append(i)
-        return [stub + panel for panel in panels]
+            if name:
+                before.append(group)
+                continue
+            sets.append([*before[:-1], [*before[-1], *group]] if before else [group])
+            before = []
+        return [*sets, *([group] for group in before)]
 
     def _width(self, indices: Sequence[int]) -> float:
         """Points of a grid of these columns; a group's name may be wider than its columns."""

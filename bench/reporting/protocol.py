@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import math
+import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from bench.errors import ParameterError
 from bench.records import (
     DATABASES,
     DIRECTIONS,
+    DISTANCES,
     PARTS,
     REFERENCES,
     SINCE,
@@ -32,7 +33,7 @@ from bench.reporting.tables import Entry
 DIRECTION_NAMES: dict[str, str] = {d: f"{d[0].upper()}→{d[2].upper()}" for d in DIRECTIONS}
 NO_RECORDS = "no records to show. Run `bench run` first, or filter less."
 APART = ("database", "schedule", "evaluate", *SINCE, "val", "directions")
-FUTURE, STALE, PARALLEL, BREACH, THREADS, CONSTANT = "◊", "§", "∥", "¶", "¤", "∅"
+FUTURE, STALE, PARALLEL, BREACH, THREADS, CONSTANT, DISTANCE = "◊", "§", "∥", "¶", "¤", "∅", "Δ"
 PARALLEL_NOTE = (
     f"{PARALLEL} timed while other cells ran (--jobs above 1), which makes it slower: do not compare"
 )
@@ -65,14 +66,16 @@ class Protocol:
 
     @cached_property
     def marks(self) -> dict[str, str]:
-        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future, ¶ if
-        it fails the contract or was not checked against it, ¤ if some of its cells ran on other threads.
+        """The marks after each method's name: ⋆ † ‡ for its fidelity, ◊ if its teacher saw the future, Δ if
+        it ranks by another distance than Hamming's, ¶ if it fails the contract or was not checked against it,
+        ¤ if some of its cells ran on other threads.
         """
         marks: dict[str, dict[str, None]] = {}
         for record in self.records:
             mine = marks.setdefault(record.spec.label, {})
             mine[_FIDELITY_MARKS.get(kind_of(record.fidelity), "")] = None
             mine[FUTURE if record.spec.sees_future else ""] = None
+            mine[DISTANCE if record.distance != "hamming" else ""] = None
             mine[BREACH if record.breach else ""] = None
         for record, _ in columns.uneven_threads(self.records):
             marks[record.spec.label][THREADS] = None
@@ -157,7 +160,7 @@ class Protocol:
 
     def notes(self) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
-        lines = [*self._origins(), *named(self.records)]
+        lines = [*self._origins(), *named(self.records), *_distances(self.records)]
         for reference, text in REFERENCES.items():
             labels = [label for label, kind in self.references.items() if kind == reference]
             if labels:
@@ -212,6 +215,7 @@ class Protocol:
             "method": spec.label,
             "fidelity": record.fidelity,
             "contract": record.breach,
+            "distance": record.distance,
             "bits": spec.bits,
         }
 
@@ -409,6 +413,15 @@ def breaches(records: Iterable[RunRecord]) -> Iterator[str]:
     for record in records:
         labels.setdefault(record.breach, set()).add(record.spec.label)
     return (f"{BREACH} {text}: {', '.join(sorted(found))}" for text, found in labels.items() if text)
+
+
+def _distances(records: Iterable[RunRecord]) -> Iterator[str]:
+    """A line for each distance other than Hamming's; all methods have as many bits an item."""
+    by_distance = grouped(records, lambda record: record.distance)
+    for distance, text in DISTANCES.items():
+        if distance != "hamming" and distance in by_distance:
+            labels = ", ".join(sorted({r.spec.label for r in by_distance[distance]}))
+            yield f"{DISTANCE} ranked by {text}, not by Hamming distance; as many bits an item: {labels}"
 
 
 def reasons(records: Iterable[RunRecord]) -> str:

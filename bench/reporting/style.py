@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -160,8 +161,10 @@ def legend(canvas: Any, axes: Any) -> None:
     if not handles:
         return
     width, height = canvas.get_size_inches()
-    columns = max(1, min(6, int(width / (0.062 * max(map(len, handles)) + 0.45)), len(handles)))
-    canvas.set_size_inches(width, height + 0.17 * -(-len(handles) // columns) + 0.15)
+    most = max(1, min(6, int(width / (0.062 * max(map(len, handles)) + 0.45)), len(handles)))
+    rows = math.ceil(len(handles) / most)
+    columns = math.ceil(len(handles) / rows)  # as many in every row
+    canvas.set_size_inches(width, height + 0.17 * rows + 0.15)
     canvas.legend(
         handles.values(),
         handles.keys(),

@@ -25,6 +25,7 @@ _CHARACTERS = {
     "‡": "$^\\ddagger$",
     "◊": "$^\\diamond$",
     "∅": "$^\\emptyset$",
+    "Δ": "$^\\Delta$",
     "∥": "$^\\parallel$",
     "§": "\\S{}",
     "¶": "\\P{}",

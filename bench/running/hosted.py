@@ -82,7 +82,8 @@ class Hosted:
 
     def _encode_query(self, method: Method, message: Message) -> Answer:
         batch = parcels.batch(message)
-        return _codes(method.encode_query(batch, message.values["modality"]))  # the harness checks it
+        values = method.encode_query(batch, message.values["modality"])
+        return _codes(shown.checked_query(method, values, len(batch)))
 
     def _encode_database(self, method: Method, message: Message) -> Answer:
         chunk = self._chunk()

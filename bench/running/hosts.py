@@ -90,6 +90,7 @@ class Apart:
             "bench.running.hosted:Hosted",
             (*MODULES, *imports),
             memory=limits.memory,
+            load=cls.__module__ if cls.__module__.startswith("bench.methods.") else "",
             module=cls.__module__,
             name=cls.__qualname__,
             thread_count=thread_count,

@@ -2,10 +2,9 @@
 
 An item stays a code of ``bits`` bits; only the query keeps its precision. Every asymmetric distance here is
 a sum of looked-up values, one for each byte of the code, so that one loop serves all of them; the sum may be
-multiplied by a factor that the last bits of the code hold. Distances are
-counted in steps, 1024 from the least distance that any code could have to the greatest, and every tie-aware
-metric applies unchanged. The trap: the steps of a query must not depend
-on the items, or the counts of two parts of a database could not be added.
+multiplied by a factor that the last bits of the code hold. Distances are counted in 1024 steps, from the
+least that any code could have to the greatest, and every tie-aware metric applies unchanged. The trap: the
+steps of a query must not depend on the items, or the counts of two parts of a database could not be added.
 """
 
 from __future__ import annotations
@@ -101,7 +100,8 @@ def histograms(
 def factors(octets: npt.NDArray[np.uint8], bits: int) -> npt.NDArray[np.float64]:
     """The factor (n,) from 0 to 1 in the last bits of codes whose bytes are ``octets`` (M, n)."""
     held = factor_bits(bits)
-    last = np.unpackbits(octets, axis=0, count=bits)[bits - held :]
+    first = max(len(octets) - 2, 0)  # the factor lies in the last two bytes
+    last = np.unpackbits(octets[first:], axis=0, count=bits - 8 * first)[bits - 8 * first - held :]
     weights = 2.0 ** np.arange(held - 1, -1, -1)
     return np.asarray(weights @ last / max(weights.sum(), 1.0) if held else np.ones(octets.shape[1]))
 

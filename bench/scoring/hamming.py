@@ -27,6 +27,9 @@ __all__ = ["Histograms", "Packed", "histograms", "pack_codes", "pack_labels", "u
 
 _MOST_BITS = 16_384  # distances, and keys made of them, fit 16 bits
 _log = logging.getLogger(__name__)
+_MIRRORED = np.packbits(
+    np.arange(256, dtype=np.uint8)[:, None] >> np.arange(8) & 1, axis=1
+).ravel()  # bytes, bits reversed
 _PAIRS = 1 << 18  # query-item pairs that the path without numba has in memory at once
 
 
@@ -153,18 +156,18 @@ def _repair(array: npt.NDArray[Any]) -> str:
 
 def unpack_codes(packed: Packed, bits: int) -> Codes:
     """The (n, bits) int8 codes, -1 or +1, that :func:`pack_codes` packed."""
-    return (2 * _unpacked(packed, bits).astype(np.int8) - 1).astype(np.int8)
+    ones = np.unpackbits(_octets(packed), axis=1, count=bits, bitorder="little")
+    return (2 * ones.astype(np.int8) - 1).astype(np.int8)
 
 
 def to_bytes(packed: Packed, bits: int) -> npt.NDArray[np.uint8]:
     """The bytes (n, bits / 8) of :func:`pack_bytes`, straight from codes that :func:`pack_codes` packed."""
-    return np.packbits(_unpacked(packed, bits), axis=1)
+    return _MIRRORED[_octets(packed)[:, : -(-bits // 8)]]
 
 
-def _unpacked(packed: Packed, bits: int) -> npt.NDArray[np.uint8]:
-    """The bits (n, bits) of packed codes, 0 or 1."""
-    octets = np.ascontiguousarray(packed.T).astype("<u8", copy=False).view(np.uint8)
-    return np.unpackbits(octets, axis=1, count=bits, bitorder="little")
+def _octets(packed: Packed) -> npt.NDArray[np.uint8]:
+    """The bytes of packed codes, a row for every item, with the first bit lowest."""
+    return np.ascontiguousarray(packed.T).astype("<u8", copy=False).view(np.uint8)
 
 
 def pack_labels(labels: npt.ArrayLike, *, classes: int | None = None) -> Packed:

@@ -99,7 +99,7 @@ class Store:
             return {}
         batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
         found: dict[Path, RunRecord | RecordError] = {}
-        digests = []
+        digests: list[str] = []
         with (
             ThreadPoolExecutor(usable_threads()) as pool,
             Task("reading results", len(paths), each="record") as task,
@@ -111,7 +111,7 @@ class Store:
                     found[path], self.faults[path.name] = outcome, str(outcome)
                 else:
                     found[path] = outcome[0]
-                    digests.append(outcome[1])
+                    digests += outcome[1]
                 task.advance()
         self._passed.add(digests)
         return found
@@ -258,9 +258,11 @@ class Store:
             ) from error
 
 
-def _checked(paths: Sequence[Path], passed: Container[str]) -> list[tuple[RunRecord, str] | RecordError]:
-    """For each file its record and digest, or the reason why it cannot be used."""
-    outcomes: list[tuple[RunRecord, str] | RecordError] = []
+def _checked(
+    paths: Sequence[Path], passed: Container[str]
+) -> list[tuple[RunRecord, tuple[str, ...]] | RecordError]:
+    """For each file its record and digests, or the reason why it cannot be used."""
+    outcomes: list[tuple[RunRecord, tuple[str, ...]] | RecordError] = []
     for path in paths:
         try:
             outcomes.append(reading.checked_record(path, passed))

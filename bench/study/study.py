@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.contract import params
+from bench.contract import foreign, params
 from bench.data import cache
 from bench.data.memory import Arrays
 from bench.disk import places, reading
@@ -216,8 +217,9 @@ def read(file: Path) -> dict[str, Any]:
 
 def _typed(name: str, value: Any, declared: str) -> Any:
     """``value`` as the field's type: text is cut at commas, a single value becomes a tuple of one."""
-    if hasattr(value, "tolist"):  # an array, a tensor, or one of its numbers
-        value = value.tolist()
+    value = foreign.exact(value)
+    if name == "seeds" and isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value):
+        value = int(value)
     if name == "seeds" and isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= MOST_SEEDS:
             raise ParameterError(f"seeds must be from 1 to {MOST_SEEDS}, or a list of seeds; got {value}.")
@@ -242,7 +244,7 @@ def _listed(value: Any) -> Iterable[Any]:
 
 def _selector(option: str, table: Mapping[str, Any]) -> str:
     """A table of a study file, ``{ name = "files", path = "a,b.npz", as = "mine" }``, as a selector."""
-    values = dict(table)
+    values = {key: foreign.exact(value) for key, value in table.items()}
     name, shown = values.pop("name", None), values.pop("as", "")
     name = defined.add(name, cache.base() / "classes") if isinstance(name, type) else name
     if not isinstance(name, str) or not isinstance(shown, str) or not all(map(_is_plain, values.values())):
@@ -274,8 +276,9 @@ def _cast(name: str, value: Any, kind: type) -> Any:
         return runbook.named(value)
     if name in axes.CANONICAL:
         return axes.CANONICAL[name](str(value))
-    if hasattr(value, "item"):
-        value = value.item()
+    value = foreign.exact(value)
+    if name == "device" and hasattr(value, "type") and hasattr(value, "index"):
+        value = str(value)  # torch.device
     if kind is str and isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, str) and kind is not str:

@@ -57,7 +57,7 @@ def unequal(path: Path, name: str, cells: int) -> DataError:
 def _load(path: Path, name: str) -> Any:
     import scipy.io
 
-    return scipy.io.loadmat(path, variable_names=[name])[name]
+    return scipy.io.loadmat(path, variable_names=[name], spmatrix=False)[name]
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -179,7 +179,7 @@ def test_a_large_matrix_is_moved_into_the_cache_not_copied(
     make = scratch.together
 
     def noted(*args: Any) -> dict[str, Any]:
-        arrays = make(*args)
+        arrays: dict[str, Any] = make(*args)
         written.update(Path(str(array.filename)).stat().st_ino for array in arrays.values())
         return arrays
 

@@ -385,6 +385,7 @@ def ragged(rows: Array) -> Array:
     return values
 
 
+PACKED = np.random.default_rng(0).integers(0, 256, (N, 16)).astype(np.uint8)
 WRONG: dict[str, tuple[Any, str]] = {
     "objects": (IMAGE.astype(object), r"np\.load\('image\.npy', allow_pickle=True\)\.astype"),
     "objects of rows": (ragged(IMAGE), r"np\.stack\(np\.load\('image\.npy', allow_pickle=True\)\)"),
@@ -392,6 +393,9 @@ WRONG: dict[str, tuple[Any, str]] = {
     "bytes": (IMAGE.astype("S"), r"image: is text \(first: "),
     "items in columns": (IMAGE.T.copy(), "mapping=image:image.T"),
     "tokens": (np.zeros((N, 7, 5)), r"x\.mean\(axis=1\)"),
+    "maps": (np.zeros((N, 8, 7, 7)), r"a network's maps.*x\.mean\(axis=\(2, 3\)\)"),
+    "packed codes": (PACKED, r"packed hash codes of 128 bits do.* np\.unpackbits\(x, axis=1\)"),
+    "packed words": (PACKED.view(np.uint64), r"hash codes of 128 bits do.*x\.view\(np\.uint8\), axis=1"),
     "complex numbers": (IMAGE * 1j, r"holds complex numbers .* x\.real"),
 }
 
@@ -402,6 +406,23 @@ def test_a_wrong_array_is_refused_with_a_fix(tmp_path: Path, kind: str) -> None:
     np.save(folder(tmp_path) / "image.npy", array, allow_pickle=True)
     with pytest.raises(DataError, match=says):
         Files(path=str(tmp_path)).load(tmp_path)
+
+
+def test_packed_codes_of_unequal_bits_are_recognised_on_both_sides(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    packed = {name: np.packbits(rng.random((N, 64)) < 0.8, axis=1) for name in ("image", "text")}
+    with pytest.raises(DataError, match="packed hash codes of 64 bits"):
+        Files(path=str(stored(tmp_path, **packed))).load(tmp_path)
+
+
+@pytest.mark.parametrize("columns", [8, 16, 32, 64])
+def test_histograms_and_counts_in_bytes_are_features(tmp_path: Path, columns: int) -> None:
+    rng = np.random.default_rng(0)
+    counts = [rng.multinomial(200, rng.dirichlet(np.full(columns, 0.5)), N).clip(0, 255) for _ in range(2)]
+    image, text = (x.astype(np.uint8) for x in counts)
+    path = stored(tmp_path, image=image, text=text)
+    data = Files(path=str(path), queries=4, split="first").load(tmp_path)
+    np.testing.assert_array_equal(data.query.image.features, image[:4])
 
 
 @pytest.mark.parametrize("shape", [(N, 1, 5), (N, 5, 1, 1), (1, N, 5)])

@@ -431,3 +431,11 @@ def test_rows_chosen_of_a_mapped_file_are_not_held_in_memory(tmp_path: Path) -> 
     train = load(tmp_path).train
     assert isinstance(train.image.features, np.memmap)
     np.testing.assert_array_equal(train.image.features, np.delete(image, np.arange(0, 30, 5), axis=0))
+
+
+def test_paths_and_captions_are_sent_to_a_dataset_with_a_name(tmp_path: Path) -> None:
+    for name in ("index", "caption"):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{name} {n}.jpg\n" for n in range(9)))
+    np.save(tmp_path / "label.npy", np.arange(9) % 3)
+    with pytest.raises(DataError, match=r"holds paths and captions of pictures.*bench data prepare"):
+        Files(path=str(tmp_path)).load(tmp_path)

@@ -40,13 +40,29 @@ def sparse(array: npt.NDArray[Any]) -> Any:
     return scipy.sparse.coo_array(array)
 
 
+def sparse_tensor(array: npt.NDArray[Any]) -> Any:
+    import torch
+
+    return torch.from_numpy(array).to_sparse()
+
+
+def rows(array: npt.NDArray[Any]) -> Any:
+    return [tensor(row) for row in array]
+
+
+def with_an_axis(array: npt.NDArray[Any]) -> Any:
+    return array[:, None]
+
+
 def frame(array: npt.NDArray[Any]) -> Any:
     import pandas as pd
 
     return pd.DataFrame(array)
 
 
-@pytest.mark.parametrize("form", [np.asarray, tensor, sparse, frame, np.ndarray.tolist])
+@pytest.mark.parametrize(
+    "form", [np.asarray, tensor, sparse, sparse_tensor, rows, with_an_axis, frame, np.ndarray.tolist]
+)
 def test_every_form_of_a_matrix_gives_the_same_features(form: Any) -> None:
     made = loaded(bench.arrays(form(IMAGE), form(TEXT), NUMBERS))
     for part in (made.train, made.query):
@@ -61,6 +77,10 @@ def test_every_form_of_a_matrix_gives_the_same_features(form: Any) -> None:
         np.eye(4)[NUMBERS],
         sparse(np.eye(4)[NUMBERS]),
         frame(np.eye(4, dtype=int)[NUMBERS]),
+        np.eye(4, dtype=int)[NUMBERS].tolist(),
+        [np.array([n]) for n in NUMBERS],
+        rows(NUMBERS[:, None] * 1.0),
+        tensor(NUMBERS * 1.0),
         [[f"c{n}"] for n in NUMBERS],
         [f"c{n}" for n in NUMBERS],
     ],

@@ -22,7 +22,9 @@ Stream = Callable[..., list[Chunk]]
 
 CHEAP: dict[str, dict[str, Any]] = {
     "lcdh": {"teacher": "zero"},  # its own tests train the teacher
-    "she": {"epochs": 100},  # its rate is for more items than these
+    "dlch": {"hidden": 64, "rate": 5e-3},
+    "nhl": {"hidden": 64, "longest": 64, "rate": 5e-3},
+    "she": {"epochs": 100},  # its rate, as those above, is for more items than these
 }
 
 
@@ -65,7 +67,7 @@ def plain(name: str) -> str:
 # Exceptions, each with its reason
 STARTS_FROM_COMPONENTS = ("ohpkl", "rohlse")  # not from random draws
 OWN_CODES = (  # a code for each modality: none is learned for both
-    *("crovca", "hcfw", "ocmh", "random_projection", "roh", "rshnl", "she"),
+    *("crovca", "hcfw", "nhl", "ocmh", "random_projection", "roh", "rshnl", "she"),
 )
 RE_HASHED = [n for n, trial in TRIALS.items() if trial.cls.update_database is not Method.update_database]
 CHANGES_MORE = {"ocmfh-authors": 0.4, "oscmfh": 0.5, "oscmfh-authors": 0.5}  # share of bits; others: 0.3
@@ -77,7 +79,10 @@ KEPT = {  # bytes that an item of 4 classes adds at 8 bits
     "ocmh": 8 * 8,  # latent codes, which are re-hashed
     "oscmfh": 4,  # labels, of which the latent vectors are a function
 }
-FULL = {"lcdh": {"memory": 100}}  # a sample of earlier items that the first chunk fills
+FULL = {
+    "dlch": {"memory": 100},
+    "lcdh": {"memory": 100},
+}  # a sample of earlier items that the first chunk fills
 STEP = {"ocmfh": 8 * 8 * 8}  # bytes of the small matrix with which a chunk re-hashes older ones
 
 

@@ -165,6 +165,7 @@ def test_only_the_features_of_an_equal_protocol_cannot_be_compared() -> None:
     [
         (record(database="reindexed"), "database learned; ours reindexed"),
         (record(schedule="drift:500"), "schedule shuffled:2000; ours drift:500"),
+        (record(noise="sym:0.4"), "noise none; ours sym:0.4"),
         (record(queries=500), "queries 2000; ours 500"),
         (record(pool="full"), "ours saw the future (pool full)"),
         (record(fidelity="reconstruction"), "ours: reconstruction"),
@@ -188,6 +189,7 @@ def test_every_difference_is_told_below_the_table(ours: RunRecord, says: str) ->
         ({"database": "not stated"}, "database not stated; ours learned"),
         ({"items": None}, "items not stated; ours 18015"),
         ({"schedule": "offline"}, "schedule offline; ours shuffled:2000"),
+        ({"noise": "0.5 of the labels"}, "noise 0.5 of the labels; ours none"),
     ],
 )
 def test_what_the_source_does_otherwise_or_does_not_say_is_told(
@@ -243,6 +245,14 @@ def test_fused_queries_have_nothing_of_ours_beside_them(theirs: list[Published])
     table = render([record()])
     assert table.blocks[0].columns[-1].group == "image and text"
     assert "no results of ours" in notes(table)
+
+
+def test_beside_a_mean_of_both_directions_stands_the_mean_of_ours(theirs: list[Published]) -> None:
+    theirs[:] = [replace(THEIRS, direction="mean")]
+    one = record()
+    scores = {"map:lemon/i2t": 0.5, "map:lemon/t2i": 0.7}
+    ours = replace(one, rounds=(replace(one.rounds[0], metrics=scores),))
+    assert cells(render([ours])) == [["mirflickr25k", "lemon", ".7123 .6000*"]]
 
 
 def test_values_by_round_have_a_column_each(theirs: list[Published]) -> None:
