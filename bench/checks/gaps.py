@@ -78,15 +78,16 @@ def _with_labels(split: Split, labels: Labels | None) -> Split:
 
 
 def it_learns_from_items_that_lack_a_modality(trial: Trial) -> None:
-    """Of every three items one lacks its image and one its text; then only texts come."""
-    third = np.arange(ROWS) % 3
-    splits = [_without(s, image=third == 0, text=third == 1) for s in asking.three()[:2]]
-    splits.append(
-        _without(asking.three()[2], image=np.ones(ROWS, dtype=bool), text=np.zeros(ROWS, dtype=bool))
-    )
-    method = trial.fit(*splits)
-    asking.both(trial, method, asking.queries())
-    asking.require_finite(trial, method, "chunks in which items lack a modality")
+    """Of three items one lacks its image and one its text, then only texts come; or images, then texts."""
+    third, none, all_ = np.arange(ROWS) % 3, np.zeros(ROWS, dtype=bool), np.ones(ROWS, dtype=bool)
+    one, other, last = asking.three()
+    mixed = [_without(s, image=third == 0, text=third == 1) for s in (one, other)]
+    texts = _without(last, image=all_, text=none)
+    in_turn = [_without(one, image=none, text=all_), texts]
+    for splits, what in (([*mixed, texts], "in which items lack a modality"), (in_turn, "of one modality")):
+        method = trial.fit(*splits)
+        asking.both(trial, method, asking.queries())
+        asking.require_finite(trial, method, f"chunks {what}")
 
 
 def _without(split: Split, **absent: npt.NDArray[np.bool_]) -> Split:

@@ -105,6 +105,13 @@ def test_names_of_a_dataset_that_has_none_are_refused(label_stream: Stream) -> N
         OASIS(bits=6, names="bow:1").fit_chunk(chunk)
 
 
+def test_a_view_that_knows_no_word_of_the_names_is_refused(label_stream: Stream) -> None:
+    [chunk] = label_stream(40)
+    named = dataclasses.replace(chunk, classes=("biology", "warfare", "royalty", "geography"))
+    with pytest.raises(DataError, match="gives all 4 names of classes the same vector"):
+        OASIS(bits=6, names="clip:small").fit_chunk(named)
+
+
 @pytest.mark.parametrize("sizes", [(90,), (30, 30, 30), (50, 1, 39)])
 def test_hash_functions_are_the_batch_ridge_on_all_codes_ever_given(
     sizes: tuple[int, ...], label_stream: Stream, codes_of: CodesOf
