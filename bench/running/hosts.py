@@ -120,17 +120,18 @@ class Apart:
 
     def show(self, items: Split) -> None:
         """Send a pool or a chunk, once for all cells."""
+        self._send("items", items)
+
+    def show_leaving(self, place: int, items: Split) -> None:
+        """Send items to be forgotten, once for all cells, to a place beside the chunk."""
+        self._send("leaving", items, place=place)
+
+    def _send(self, kind: str, items: Split, **more: Any) -> None:
         arrays, values = parcels.packed(items)
         kept = None if items.shared.folder is None else str(items.shared.folder)
         round_ = items.round if isinstance(items, Chunk) else None
         values |= {"kept": kept, "round": round_, "classes": items.classes, "parents": items.parents}
-        self.child.ask("items", arrays, **values)
-
-    def show_leaving(self, place: int, items: Split) -> None:
-        """Send items to be forgotten, once for all cells, to a place beside the chunk."""
-        arrays, values = parcels.packed(items)
-        values |= {"kept": None, "round": None, "classes": items.classes}
-        self.child.ask("leaving", arrays, **values, place=place)
+        self.child.ask(kind, arrays, **values, **more)
 
     def new(self, cell: int, bits: int, seed: int, params: Mapping[str, Any]) -> Hosting:
         self.child.ask("new", cell=cell, bits=bits, seed=seed, params=dict(params))
