@@ -51,6 +51,7 @@ class Assembly:
             self._refuse_unknown_splits(roles)
         _check_shapes(roles)
         _codes.refuse_packed(roles)
+        _codes.refuse_tokens(roles["text"])
         return roles
 
     def _refuse_unknown_splits(self, roles: Mapping[str, Mapped]) -> None:

@@ -16,9 +16,9 @@ from pathlib import PurePosixPath
 MODALITIES: dict[str, tuple[str, ...]] = {
     "labels": ("l", "label", "labels", "lab", "labs", "lbl", "gnd", "gt", "target", "targets", "category",
                "categories", "cate", "cat", "annotation", "annotations", "anno", "annos", "concept",
-               "concepts", "multilabel"),
+               "concepts", "multilabel", "onehot"),
     "text": ("t", "text", "texts", "txt", "txts", "tag", "tags", "word", "words", "bow", "bows", "doc",
-             "docs", "caption", "captions", "sentence", "sentences", "textual", "xt", "y"),
+             "docs", "caption", "captions", "cap", "caps", "sentence", "sentences", "textual", "xt", "y"),
     "image": ("x", "i", "image", "images", "img", "imgs", "im", "picture", "pictures", "pic", "pics", "photo",
               "photos", "visual", "vision", "xi", "xv", "v"),
 }  # fmt: skip
@@ -43,7 +43,7 @@ FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "datas
            "vectors", "embedding", "embeddings", "embeds", "emb", "embs", "multi",
            "semantic", "class", "vgg", "cnn", "resnet", "fc", "vec", "matrix",
            "mat", "view", "modality", "param", "params", "item", "items", "set", "npy", "npz",
-           "h", "hdf", "csv", "onehot", "vit", "bert", "sift", "gist", "hog", "lda", "norm",
+           "h", "hdf", "csv", "vit", "bert", "sift", "gist", "hog", "lda", "norm",
            "alexnet", "pt", "parquet", "exp", "mir", "mirflickr", "flickr", "nus", "wide", "nuswide", "coco",
            "mscoco", "iapr", "iaprtc", "tc", "wiki")  # fmt: skip
 LETTERS = {word for words in MODALITIES.values() for word in words if len(word) == 1}

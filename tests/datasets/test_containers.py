@@ -415,6 +415,13 @@ def test_packed_codes_of_unequal_bits_are_recognised_on_both_sides(tmp_path: Pat
         Files(path=str(stored(tmp_path, **packed))).load(tmp_path)
 
 
+def test_token_numbers_are_no_text_features(tmp_path: Path) -> None:
+    tokens = np.random.default_rng(0).integers(1, 49000, (N, 77))
+    tokens[:, 0], tokens[:, 20:] = 49406, 0
+    with pytest.raises(DataError, match=r"text: holds whole numbers up to \d+, and 49406 first in each row"):
+        Files(path=str(stored(tmp_path, text=tokens))).load(tmp_path)
+
+
 @pytest.mark.parametrize("columns", [8, 16, 32, 64])
 def test_histograms_and_counts_in_bytes_are_features(tmp_path: Path, columns: int) -> None:
     rng = np.random.default_rng(0)
