@@ -98,7 +98,7 @@ DISTANCES: dict[str, str] = {  # by which queries are compared with items, which
 }
 
 
-RUNBOOK = re.compile("runbook:([^:;]+): (.+)")  # the name of a runbook, and its steps
+RUNBOOK = re.compile("runbook:([A-Za-z0-9_.-]+): (.+)")  # the name of a runbook, and its steps
 _ENCODER = json.JSONEncoder(sort_keys=True)  # json.dumps() makes one every time
 
 

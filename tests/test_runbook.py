@@ -174,6 +174,8 @@ def test_the_record_keeps_the_steps(tmp_path: Path) -> None:
     assert not nonsense(stored)
     damaged = replace(stored.spec, schedule=replace(stored.spec.schedule, by="insert 30; explode"))
     assert "'explode' is not a step" in nonsense(replace(stored, spec=damaged))
+    odd = replace(stored.spec, schedule=replace(stored.spec.schedule, name="/etc/passwd"))
+    assert "is not one of" in nonsense(replace(stored, spec=odd))  # and no file is read
 
 
 # Who arrives and who leaves
@@ -214,6 +216,12 @@ def test_as_many_items_arrive_as_are_replaced() -> None:
     (before, after), arrived = made.leaving[1], made.rounds[1]
     assert len(before) == len(arrived) == 10 and not len(after)
     assert set(before) <= set(made.rounds[0]) and len(made.present(1)) == 40
+
+
+def test_a_stream_that_deletes_nothing_leaves_its_rows_alone() -> None:
+    spec = RunSpec(method="m", dataset="d", bits=8, schedule=Schedule("shuffled", 20))
+    rows = np.arange(60)
+    assert stream.of(spec, DATA).left(rows, 2) is rows
 
 
 def test_an_item_that_leaves_before_its_label_arrives_teaches_nothing() -> None:
