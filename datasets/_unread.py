@@ -8,7 +8,15 @@ import numpy as np
 
 from bench.datasets._mapping import REQUIRED, Mapped, is_closed, once
 from bench.datasets._reading import AnyVariable, Array
-from bench.datasets._words import PARTS, may_name_rows, meaning, part_of, says_size, speaks_of_split
+from bench.datasets._words import (
+    PARTS,
+    may_name_rows,
+    meaning,
+    names_ids,
+    part_of,
+    says_size,
+    speaks_of_split,
+)
 
 _PART_WORDS = frozenset(word for known in PARTS.values() for word in known)
 
@@ -56,7 +64,11 @@ def _may_split(name: str, variable: AnyVariable, rows: int) -> bool:
         return says_size(name) and _counts(variable.read(), rows)
     if speaks_of_split(name) or _names_parts(variable, rows):
         return True
-    if not 1 < size == max(variable.shape) <= rows or not (size == rows or may_name_rows(name)):
+    if (
+        names_ids(name)
+        or not 1 < size == max(variable.shape) <= rows
+        or not (size == rows or may_name_rows(name))
+    ):
         return False
     values = variable.read().ravel()
     return values.dtype.kind in "biuf" and _may_be_rows(name, values, rows)

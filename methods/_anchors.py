@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Chunk, Codes, Modality, State, sign
+from bench.api import MODALITIES, Chunk, Modality, State
 from bench.methods._online import Array, blocks, dot
 
 
@@ -51,10 +51,10 @@ class Anchors(State):
         features -= self.mean
         return features
 
-    def codes(self, x: npt.NDArray[Any], w: Array) -> Codes:
-        """Return ``sign(features · w)``, (n, r), for x (n, d) and w (k, r)."""
-        parts = [sign(dot(self(part), w)) for (part,) in blocks(x)]
-        return np.concatenate(parts) if parts else np.empty((0, w.shape[1]), np.int8)
+    def outputs(self, x: npt.NDArray[Any], w: Array) -> Array:
+        """Return ``features · w``, (n, r), for x (n, d) and w (k, r)."""
+        parts = [dot(self(part), w) for (part,) in blocks(x)]
+        return np.concatenate(parts) if parts else np.empty((0, w.shape[1]))
 
 
 def _distances(x: npt.NDArray[Any], points: Array) -> Array:

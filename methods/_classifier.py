@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor
 
-from bench.api import MODALITIES, Chunk, Codes, Labels, Modality, State, sign
+from bench.api import MODALITIES, Chunk, Codes, Labels, Modality, Split, State, sign
 from bench.methods._online import Array, Factor, RunningGram, blocks, dot
 
 _RESOLUTION = 1e-13  # a float32 feature whose variance is below this share of its squared mean is constant
@@ -52,6 +52,15 @@ class LabelRegression(State):
             self.cross = self.cross + dot(centred.T, targets)
         return self
 
+    def remove(self, x: npt.NDArray[np.float32], labels: Labels) -> Self:
+        """Subtract the rows of ``x`` (n, d), which were added with these ``labels`` (n, c)."""
+        labelled = labels.any(axis=1)
+        for rows, targets in blocks(x[labelled], labels[labelled]):
+            centred = np.column_stack([rows - self.origin, np.ones(len(rows))])
+            self.gram.remove(centred)
+            self.cross = self.cross - dot(centred.T, targets)
+        return self
+
     @property
     def frequency(self) -> Array:
         """Share of the labelled rows that have each label, (c,)."""
@@ -60,7 +69,7 @@ class LabelRegression(State):
     def solve(self, ridge: float) -> Classifier:
         """Find w and b that minimise ``‖labels - x w - b‖²/n + ridge·‖D w‖²``, D = diag(std of x)."""
         cross = np.asarray(self.cross)
-        if self.origin is None or self.gram.gram is None:
+        if self.origin is None or self.gram.gram is None or not self.gram.n:
             return Classifier(np.zeros((len(cross) - 1, cross.shape[1])), np.zeros(cross.shape[1]))
         n, frequency = self.gram.n, self.frequency
         mean = self.gram.gram[-1, :-1] / n
@@ -85,6 +94,19 @@ def taught(
         add = partial(regressions[m].add, chunk.batch(m).features, chunk.labels)
         regressions[m] = chunk.shared.once(("labels", m), add)
         learned[m] = chunk.shared.once(("classifier", m, ridge), partial(regressions[m].solve, ridge))
+    return learned
+
+
+def untaught(
+    regressions: dict[Modality, LabelRegression], items: Split, *, ridge: float
+) -> dict[Modality, Classifier]:
+    """The same for ``items`` that are subtracted from the regressions."""
+    assert items.labels is not None, "supervised methods always receive labels"
+    learned = {}
+    for m in MODALITIES:
+        remove = partial(regressions[m].remove, items.batch(m).features, items.labels)
+        regressions[m] = items.shared.once(("labels left", m), remove)
+        learned[m] = items.shared.once(("classifier left", m, ridge), partial(regressions[m].solve, ridge))
     return learned
 
 

@@ -9,11 +9,23 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.linalg import pinvh
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Source,
+    State,
+    param,
+    sign,
+)
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors, too_few
 from bench.methods._codes import ABSOLUTE, AS_AUTHORS, TOLERANCE, balanced_orthogonal, normalise_labels, signs
 from bench.methods._hierarchy import PARENTS, affiliation, coarse
-from bench.methods._online import Array, Factor, RunningGram, dot, linear_codes
+from bench.methods._online import Array, Factor, RunningGram, dot, linear_outputs
 
 
 class Sums(State):
@@ -161,10 +173,13 @@ class CHOICE(Method):
             q = q + self.rho * (b - z)
         return b, v
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         if self.maps_:
-            return self.maps_[modality].codes(batch.features, self.w_[modality])
-        return linear_codes(batch.features, self.w_[modality])
+            return self.maps_[modality].outputs(batch.features, self.w_[modality])
+        return linear_outputs(batch.features, self.w_[modality])
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

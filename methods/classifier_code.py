@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
-from bench.methods._classifier import Classifier, LabelRegression, class_codes, label_codes, taught
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, Split, param
+from bench.methods._classifier import (
+    Classifier,
+    LabelRegression,
+    class_codes,
+    label_codes,
+    taught,
+    untaught,
+)
 
 
 class ClassifierCode(Method):
@@ -19,7 +26,7 @@ class ClassifierCode(Method):
 
     ridge: float = param(0.1, "added to the unit variance of the standardised features", above=0)
 
-    capabilities = Capabilities(supervised=True, learned_codes=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, forgets=True)
     source = Source(
         paper="A. Sablayrolles, M. Douze, N. Usunier, H. Jégou. How should we evaluate supervised hashing? "
         "ICASSP 2017, arXiv 1609.06753",
@@ -42,6 +49,10 @@ class ClassifierCode(Method):
             self.tie_ = self.rng.choice([-0.5, 0.5], self.bits)
         self.classifier_ = taught(self.labels_, chunk, ridge=self.ridge)
         self._codes = label_codes(chunk.labels, self.classes_, self.tie_)
+
+    def forget_items(self, items: Split) -> None:
+        """Subtract items from the sums: but for rounding, the classifiers then never saw them."""
+        self.classifier_ = untaught(self.labels_, items, ridge=self.ridge)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         scores = self.classifier_[modality](batch.features)

@@ -115,10 +115,13 @@ class DCMHT(Method):
         unsure = sum(1 - (2 * code - 1).square().mean() for code in (image, text)) / 2
         return total + self.quantise * unsure
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Features:
         clip, heads = self._networks()
         pairs: Features = clip.in_blocks(batch, heads[modality]).reshape(len(batch), self.bits, 2)
-        return sign(pairs[:, :, 1] - pairs[:, :, 0])
+        return pairs[:, :, 1] - pairs[:, :, 0]
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def _networks(self) -> tuple[Clip, Any]:
         """The trained networks, made again where the state has been loaded."""

@@ -8,7 +8,19 @@ from functools import partial
 import numpy as np
 from scipy.linalg import solve
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Source,
+    State,
+    param,
+    sign,
+)
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors, too_few
 from bench.methods._codes import ABSOLUTE, AS_AUTHORS, TOLERANCE, balanced_orthogonal, normalise_labels, signs
 from bench.methods._online import Array, Factor, RunningGram, dot
@@ -143,8 +155,11 @@ class OCEAN(Method):
         ridge = self.beta * (old.vv + dot(v.T, v)) + self.delta * np.eye(self.bits)
         return solve(ridge, self.beta * (old.vlc + dot(dot(v.T, labels), c)), assume_a="pos")
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return self.maps_[modality].outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return self.maps_[modality].codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -24,7 +24,7 @@ from bench.api import (
     sign,
 )
 from bench.methods._factorisation import PerModality, carry_over, centre, joined, residual, solve_right
-from bench.methods._online import Array, Factor, RunningGram, RunningMean, dot, linear_codes
+from bench.methods._online import Array, Factor, RunningGram, RunningMean, dot, linear_codes, linear_outputs
 
 _SINGULAR = 1e10  # a condition number that costs ten of sixteen digits
 
@@ -221,11 +221,14 @@ class OCMFH(Method):
             value += self.gamma * (norm(u) + norm(p))
         return float(value)
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         p, shift = self.p_[modality], self.latents_.mean
         if self.center_query:
             shift = shift + np.asarray(self.mean_[modality].mean) @ p
-        return linear_codes(batch.features, p, shift)
+        return linear_outputs(batch.features, p, shift)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 from bench.methods._factorisation import PerModality, centre, solve_right
-from bench.methods._online import Array, RunningMean, RunningRidge, dot, linear_codes
+from bench.methods._online import Array, RunningMean, RunningRidge, dot, linear_codes, linear_outputs
 
 
 class OCMH(Method):
@@ -82,9 +82,12 @@ class OCMH(Method):
                 self.u_[m] = solve_right(cross, seen, self.gamma)
         return v
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         w = self.w_[modality]
-        return linear_codes(batch.features, w, np.asarray(self.mean_[modality].mean) @ w)
+        return linear_outputs(batch.features, w, np.asarray(self.mean_[modality].mean) @ w)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._database(self.latents_[-1], modality)

@@ -13,7 +13,19 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from scipy.linalg import eigh, solve
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, State, param
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    Method,
+    Modality,
+    Source,
+    State,
+    param,
+    sign,
+)
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors, too_few
 from bench.methods._codes import (
     SIGNS,
@@ -208,8 +220,11 @@ class OHPKL(Method):
         free = dot(dot(vectors.T, sums.target[m]), directions) / scale
         return dot(dot(vectors, free), directions.T)
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return self.maps_[modality].outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return self.maps_[modality].codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -24,9 +24,10 @@ from bench.api import (
     Source,
     State,
     param,
+    sign,
 )
 from bench.methods._factorisation import PerModality, carry_over, centre, residual, solve_right
-from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_codes
+from bench.methods._online import Array, RunningGram, RunningMean, dot, linear_codes, linear_outputs
 
 
 @dataclass(frozen=True)
@@ -327,11 +328,14 @@ class OSCMFH(Method):
     def _database(self, labels: Labels, z: Array) -> Codes:
         return linear_codes(labels, self._coded(z), self._mean)
 
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
         w, shift = self.w_[modality], self._mean
         if self.center_query:
             shift = shift + np.asarray(self.mean_[modality].mean) @ w
-        return linear_codes(batch.features, w, shift)
+        return linear_outputs(batch.features, w, shift)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from scipy.linalg import pinv, pinvh, svd
 
-from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param
+from bench.api import MODALITIES, Batch, Capabilities, Chunk, Codes, Method, Modality, Source, param, sign
 from bench.methods._anchors import Anchors, anchor_features, fit_anchors, too_few
 from bench.methods._codes import (
     SIGNS,
@@ -190,8 +190,11 @@ class ROHLSE(Method):
             rho = min(_STEEPER * rho, _STEEPEST)
         return sums, cleaned
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return self.maps_[modality].outputs(batch.features, self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return self.maps_[modality].codes(batch.features, self.w_[modality])
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

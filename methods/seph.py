@@ -96,8 +96,11 @@ class SePH(Method):
             w += bound.solve(dot(wide.T, error) - self.penalty * w)
         return w
 
+    def outputs(self, batch: Batch, modality: Modality) -> Array:
+        return _logits(self.maps_[modality](batch.features), self.w_[modality])
+
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return sign(_logits(self.maps_[modality](batch.features), self.w_[modality]))
+        return sign(self.outputs(batch, modality))
 
     def encode_database(self, chunk: Chunk, modality: Modality) -> Codes:
         return self._codes

@@ -16,6 +16,7 @@ from bench.api import MODALITIES, sign
 from bench.checks.trial import Trial, items
 from bench.cli import main
 from bench.errors import DataError, ParameterError
+from bench.methods.classifier_code import ClassifierCode
 from bench.methods.ridge_code import RidgeCode
 from bench.plugins import registry
 from bench.protocol import runbook, stream
@@ -357,6 +358,19 @@ def test_a_state_that_forgot_items_is_one_that_never_saw_them() -> None:
         np.testing.assert_allclose(method.w_[side], never.w_[side], atol=1e-9)
 
 
+def test_a_classifier_that_forgot_items_is_one_that_never_saw_them() -> None:
+    trial, splits = Trial(ClassifierCode), [items(seed=i) for i in range(3)]
+    method, never = ClassifierCode(bits=16), ClassifierCode(bits=16)
+    for chunk in trial.chunks(*splits):
+        method.fit_chunk(chunk)
+    method.forget_items(trial.shown(splits[0]))  # those that set its origin
+    for chunk in trial.chunks(*splits[1:]):
+        never.fit_chunk(chunk)
+    for side in MODALITIES:
+        np.testing.assert_allclose(method.classifier_[side].w, never.classifier_[side].w, atol=1e-9)
+        np.testing.assert_allclose(method.classifier_[side].b, never.classifier_[side].b, atol=1e-9)
+
+
 @pytest.mark.parametrize("apart", [False, True], ids=["in this process", "in another"])
 def test_code_lengths_that_run_together_forget_as_they_do_alone(tmp_path: Path, apart: bool) -> None:
     steps = "insert 30", "delete oldest 9", "insert 20", "delete oldest 12", "evaluate"
@@ -382,6 +396,21 @@ def test_what_is_remembered_is_the_score_over_deleted_items_as_they_are_hashed_n
         codes = sign(data.query.image.features[:, :8]), sign(texts)
         expected = metrics.evaluate(*codes, data.query.labels, items_.labels, metrics="map")
         assert last.deleted[part].metrics["map/i2t"] == pytest.approx(expected["map"])
+
+
+def test_a_deleted_item_whose_labels_came_too_late_is_not_among_the_trained_ones(tmp_path: Path) -> None:
+    steps = "insert 20", "insert 20", "delete oldest 40", "insert 20", "evaluate"
+    record, _ = run(tmp_path, *steps, train="all", delay=1)
+    assert record.rounds[-1].deleted["trained"].items == 20  # those of the first round
+
+
+def test_an_edited_score_over_deleted_items_does_not_follow_from_its_counts(tmp_path: Path) -> None:
+    record, arrays = run(tmp_path, "insert 30", "delete oldest 12", "evaluate")
+    assert not fault(record, arrays)
+    [entry] = record.rounds
+    part = replace(entry.deleted["unseen"], metrics={**entry.deleted["unseen"].metrics, "map/i2t": 0.0})
+    edited = replace(record, rounds=(replace(entry, deleted={**entry.deleted, "unseen": part}),))
+    assert "round 0, deleted unseen items: map/i2t is 0" in fault(edited, arrays)
 
 
 def test_deleted_items_are_rows_of_the_data_frame(tmp_path: Path) -> None:

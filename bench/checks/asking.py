@@ -64,7 +64,7 @@ def labels(split: Split) -> Labels:
 
 
 def require_finite(trial: Trial, method: Method, after: str) -> None:
-    """NaN would hide behind sign(): it makes codes of -1."""
+    """sign() hides NaN: it makes codes of -1."""
     for name, value in method.state_dict().items():
         bad = any(not np.isfinite(leaf).all() for leaf in leaves(value))
         require(not bad, f"{trial.owner}.{name} holds NaN or infinity after {after}. Guard the division.")

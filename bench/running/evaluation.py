@@ -82,15 +82,21 @@ class Evaluation:
 
     def deleted(self, method: Hosting, queries: Queries, round_: int) -> dict[str, PartRecord]:
         """The scores over deleted items as a database of their own: what a method still remembers of them."""
-        scores = {}
-        for part, rows in self.stream.plan.parts(self.stream.plan.gone(round_)).items():
+        scores, planned = {}, self.stream.plan
+        for part, rows in planned.parts(planned.gone(round_)).items():
+            if part != "unseen" and planned.delay and self.stream.cls.capabilities.supervised:
+                lessons = [planned.lesson(earlier, supervised=True) for earlier in range(round_ + 1)]
+                rows = rows[np.isin(rows, np.concatenate(lessons))]  # labels came too late for others
             if not len(rows):
                 continue
             index = Index("reindexed", self.stream.train, Clock())  # no cost of the method
             index.rows = rows
             index.refresh(method)
             hists = {direction: self.scan(direction, queries, index) for direction in self.spec.directions}
-            scores["unseen" if part == "unseen" else "trained"] = PartRecord(
+            kind = "unseen" if part == "unseen" else "trained"
+            for direction, hist in hists.items():
+                self.keep_counts(direction, round_, stored.DELETED + kind, hist)
+            scores[kind] = PartRecord(
                 items=len(rows),
                 empty_queries={direction: metrics.empty_queries(hist) for direction, hist in hists.items()},
                 metrics={
@@ -132,12 +138,15 @@ class Evaluation:
                     histograms[part] = self.scan(direction, queries, index)
                 else:  # a small first round may leave no item out of training, and deletions none in it
                     histograms[part] = next(iter(histograms.values())).emptied()
-            head = stored.prefix(direction, round_, part)
-            for name in stored.TYPES:
-                self.arrays[f"{head}/{name}"] = _narrow(getattr(histograms[part], name))
+            self.keep_counts(direction, round_, part, histograms[part])
         if "all" not in histograms:
             histograms["all"] = histograms["trained"] + histograms["unseen"]
         return histograms
+
+    def keep_counts(self, direction: Direction, round_: int, part: str, hist: hamming.Histograms) -> None:
+        head = stored.prefix(direction, round_, part)
+        for name in stored.TYPES:
+            self.arrays[f"{head}/{name}"] = _narrow(getattr(hist, name))
 
     def scan(self, direction: Direction, queries: Queries, index: Index) -> hamming.Histograms:
         """The histograms of one search of one part of the database."""

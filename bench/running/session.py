@@ -39,7 +39,7 @@ Keep = Callable[[RunRecord, Arrays], None]
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """What the passes over one stream have in common."""
+    """The circumstances that the passes over one stream share."""
 
     thread_count: int
     isolation: Isolation
@@ -84,7 +84,7 @@ class Session:
 
     @property
     def arrays(self) -> Arrays:
-        """What is stored beside the record."""
+        """The arrays that are stored beside the record."""
         return self.evaluation.arrays
 
     @property

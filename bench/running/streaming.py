@@ -78,7 +78,7 @@ class Stream:
         return lesson, self.plan.entering(round_, supervised=supervised)
 
     def leaving(self, round_: int, taught: int) -> Sequence[Leaving]:
-        """What leaves the database before a round's items arrive, and after; empty where nothing does.
+        """The items that leave the database before and after those of a round arrive; empty where none do.
 
         A method that forgets is shown those items that it has been trained on, in rounds up to ``taught``.
         """

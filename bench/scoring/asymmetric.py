@@ -33,19 +33,19 @@ def tables(asked: Asked, bits: int) -> Tables:
     if asked.ndim == 3:
         return asked
     queries, values = asked.shape
-    padded = np.zeros((queries, -(-bits // 8), 8), dtype=np.float32)
+    padded = np.zeros((queries, -(-bits // 8), 2, 4), dtype=np.float32)
     padded.reshape(queries, -1)[:, :values] = asked
-    added = np.zeros((*padded.shape[:2], 256), dtype=np.float32)
+    halves = np.zeros((*padded.shape[:3], 16), dtype=np.float32)
     for bit, signs in enumerate(_signs()):  # in this order on every machine
-        added -= padded[:, :, bit, None] * signs
-    return added
+        halves -= padded[..., bit, None] * signs
+    return (halves[:, :, 0, :, None] + halves[:, :, 1, None, :]).reshape(queries, -1, 256)
 
 
 @cache
 def _signs() -> npt.NDArray[np.float32]:
-    """(8, 256): bit j of every byte as -1 or +1, the highest first."""
-    ones = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).T
-    return np.where(ones, 1, -1).astype(np.float32)
+    """(4, 16): bit j of every half of a byte as -1 or +1, the highest first."""
+    ones = np.arange(16) >> np.arange(3, -1, -1)[:, None] & 1
+    return (2 * ones - 1).astype(np.float32)
 
 
 def histograms(

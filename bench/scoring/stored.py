@@ -19,6 +19,7 @@ TYPES: Mapping[str, type[np.unsignedinteger[Any]]] = {
     "gains": np.uint64,
     "grades": np.uint32,
 }
+DELETED = "deleted-"  # before the name of a part: the items of that kind which have left the database
 
 
 def prefix(direction: str, round_: int, part: str) -> str:

@@ -60,6 +60,10 @@ def _faults(record: RunRecord, arrays: Arrays) -> Iterator[str]:
             over = f"round {entry.round}" + (f", {part} items" if entry.parts else "")
             hists: dict[str, Histograms] = {d: parts[part] for d, parts in searches.items()}
             yield from (f"{over}: {text}" for text in _wrong(score, hists))
+        for part, score in entry.deleted.items():
+            name = stored.DELETED + part
+            hists = {d: stored.histograms(arrays, d, entry.round, name) for d in record.spec.directions}
+            yield from (f"round {entry.round}, deleted {part} items: {text}" for text in _wrong(score, hists))
     yield from _malformed_codes(record, arrays)
 
 
@@ -70,6 +74,11 @@ def _malformed(record: RunRecord, entry: RoundRecord, arrays: Arrays) -> Iterato
     prefixes = [f"{direction}/{entry.round}" for direction in record.spec.directions]
     if entry.parts:
         prefixes = [f"{prefix}/{part}" for prefix in prefixes for part in entry.parts]
+    prefixes += [
+        stored.prefix(direction, entry.round, stored.DELETED + part)
+        for direction in record.spec.directions
+        for part in entry.deleted
+    ]
     for prefix in prefixes:
         for name, shape in shapes.items():
             array = arrays[f"{prefix}/{name}"]

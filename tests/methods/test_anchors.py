@@ -39,7 +39,7 @@ def test_width_and_mean_do_not_depend_on_the_block_size(monkeypatch: pytest.Monk
     assert parts.sigma == pytest.approx(whole.sigma, rel=1e-12)
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-12)
     w = np.random.default_rng(1).standard_normal((5, 8))
-    np.testing.assert_array_equal(parts.codes(x, w), np.where(whole(x) @ w >= 0, 1, -1))
+    np.testing.assert_allclose(parts.outputs(x, w), whole(x) @ w, atol=1e-9)
 
 
 def test_an_item_of_a_later_chunk_changes_no_feature() -> None:
