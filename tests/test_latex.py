@@ -219,6 +219,12 @@ TABLES = {
         [Column("method", align="left"), Column("text", align="left"), Column("digest", align="left")],
     ),
     "many rows": scores(1, 2, methods=100),
+    "a long name in the notes": made(
+        [(Entry("a"), Entry("1"))],
+        [Column("method", align="left"), Column("n")],
+        notes=("fashion is files[path=fashion/features.npz,mapping=image:image_pca256;labels:multilabel]",)
+        * 9,
+    ),
     "nasty letters": made([(Entry(NASTY), Entry("1"))], [Column(NASTY), Column("n")], notes=(NASTY,)),
 }
 
