@@ -222,8 +222,7 @@ TABLES = {
     "a long name in the notes": made(
         [(Entry("a"), Entry("1"))],
         [Column("method", align="left"), Column("n")],
-        notes=("fashion is files[path=fashion/features.npz,mapping=image:image_pca256;labels:multilabel]",)
-        * 9,
+        notes=(f"fashion is files[{','.join(['0123456789'] * 9)}]",),
     ),
     "nasty letters": made([(Entry(NASTY), Entry("1"))], [Column(NASTY), Column("n")], notes=(NASTY,)),
 }
