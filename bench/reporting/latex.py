@@ -122,7 +122,7 @@ class _Float:
         pages = [_Page()]
         for indices in self._panels():
             for rows in self._runs(indices):
-                height = 4.0 + sum(self._height(self.block.rows[i], indices) for i in rows)
+                height = self._around(indices) + sum(self._height(self.block.rows[i], indices) for i in rows)
                 if height > pages[-1].room and pages[-1].panels:
                     pages.append(_Page())
                 pages[-1].panels.append((indices, rows))
@@ -131,13 +131,18 @@ class _Float:
 
     def _runs(self, indices: Sequence[int]) -> Iterator[range]:
         """Rows that fit a page, run by run; one empty run where there are none."""
-        start, height = 0, 4.0
+        around = self._around(indices)
+        start, height = 0, around
         for i, row in enumerate(self.block.rows):
             height += self._height(row, indices)
             if height > LINES:
                 yield range(start, i)
-                start, height = i, 4.0 + self._height(row, indices)
+                start, height = i, around + self._height(row, indices)
         yield range(start, len(self.block.rows))
+
+    def _around(self, indices: Sequence[int]) -> float:
+        """Lines of a grid without its rows: its heads, its rules, and the foot, below the last row."""
+        return 4.0 + sum(self._height(row, indices) for row in self.block.foot)
 
     def _height(self, row: Row, indices: Sequence[int]) -> int:
         return max(self.columns[i].height(row[i]) for i in indices)
