@@ -14,6 +14,7 @@ from bench.datasets._words import (
     meaning,
     names_ids,
     part_of,
+    says_place,
     says_size,
     speaks_of_split,
 )
@@ -50,8 +51,9 @@ def advice(names: Sequence[str], available: Mapping[str, AnyVariable], rows: int
     if index:
         return f"Map it, for instance mapping=query_index:{index[0]}"
     if all(np.prod(shape) == 1 and not is_closed(available[name]) for name, shape in shapes.items()):
-        sizes = {part_of(name): int(available[name].read().ravel()[0]) for name in reversed(names)}
-        queries = sizes.get("query", rows - max(sizes.values()))
+        sizes = {name: int(available[name].read().ravel()[0]) for name in names}
+        asked = [n for name, n in sizes.items() if part_of(name) == "query" and not says_place(name)]
+        queries = asked[0] if asked else rows - max(sizes.values())
         return f"If it says that the last or first rows are the queries, write split=last,queries={queries}"
     return "Save them as query_index.npy"
 

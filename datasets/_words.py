@@ -129,6 +129,11 @@ def says_size(name: str) -> bool:
     return bool((spoken and words & sizes) or plain) and words - spoken <= sizes
 
 
+def says_place(name: str) -> bool:
+    """Whether a number of this name is a place, such as test_start, and no size."""
+    return bool({*PLACES} & {*_words(name)})
+
+
 def names_items(name: str) -> bool:
     """Whether a variable lists names, paths or numbers of items: ids, image_names, filenames."""
     words = _words(name)

@@ -92,7 +92,8 @@ def _of_numbers(lines: list[str], separator: str | None, head: list[str], width:
     header = () if data else tuple(head)
     if not leading and width > 1:
         body = lines[bool(header) :]
-        leading = int(bool(header and _heads_items(header[0])) or _numbers_rows(body, separator))
+        named = bool(header) and _heads_items(header[0]) and _may_number(header[0], body, separator)
+        leading = int(named or _numbers_rows(body, separator))
     return Form(separator, header[leading:], leading, width - leading)
 
 
@@ -108,6 +109,14 @@ def _heads_items(head: str) -> bool:
     if not head.strip() or words[:1] == ["unnamed"]:
         return True
     return bool(words) and words[-1] in ITEM and not _CLASSES & {*words} and not re.search(r"\d", head)
+
+
+def _may_number(head: str, lines: list[str], separator: str | None) -> bool:
+    """Whether a column of this head numbers items: a word, such as name, may head a bag of words as well."""
+    if not head.strip() or re.findall("[a-z]+", head.lower())[-1] in ("id", "ids"):
+        return True
+    firsts = [cut(line[:99], separator)[0] for line in lines]
+    return len(set(firsts)) == len(firsts) and all(map(str.isdigit, firsts))
 
 
 def _counts_from_0(head: Sequence[str]) -> bool:

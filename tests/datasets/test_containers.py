@@ -590,6 +590,14 @@ def test_a_column_that_numbers_the_items_is_no_feature(tmp_path: Path, head: str
     np.testing.assert_array_equal(data.query.image.features, IMAGE[INDEX])
 
 
+@pytest.mark.parametrize("word", ["name", "image", "key"])
+def test_a_word_of_a_vocabulary_heads_a_feature(tmp_path: Path, word: str) -> None:
+    rows = "".join(",".join(f"{value:g}" for value in row) + "\n" for row in TEXT)
+    (folder(tmp_path, without="text") / "text.csv").write_text(f"{word},sea,sky,dog\n{rows}")
+    data = Files(path=str(tmp_path)).load(tmp_path)
+    np.testing.assert_array_equal(data.query.text.features, TEXT[INDEX])
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "pq", "feather"])
 def test_numbered_columns_of_images_and_texts_form_matrices(tmp_path: Path, suffix: str) -> None:
     pandas, path = pytest.importorskip("pandas"), tmp_path / f"a.{suffix}"

@@ -161,6 +161,7 @@ def test_an_option_makes_the_first_or_last_rows_the_queries(tmp_path: Path, spli
         ({"holdout": np.arange(N) < 6}, r"holdout \(30\), which may .* Save them as query_index\.npy"),
         ({"n_query": 6}, r"has n_query, which may .* write split=last,queries=6, or"),
         ({"numTrain": [[26.0]]}, r"numTrain \(1×1\).* write split=last,queries=4, or"),
+        ({"test_start": 26}, r"has test_start, which may .* write split=last,queries=4, or"),
         ({"masks": np.ones((N, 3), bool)}, r"masks \(30×3\), which may define the queries"),
         ({"set_id": np.arange(N) % 2 * 2 + 1}, r"set_id \(30\), which may define the queries"),
         ({"part": np.array(["train", "test"] * 15)}, r"Map it, mapping=split:part, or"),
