@@ -57,11 +57,12 @@ class Assembly:
         """The role of each variable, checked; an unknown variable that may define queries is refused."""
         as_given = self.split == "auto"
         roles = _mapping.resolve(str(self.where), self.available, self.mapping, ignore_split=not as_given)
+        _order.check(roles, self.available, frozenset(NOT_ITEMS) - {"split"})
         if as_given and not any(role.startswith("query_") or role == "split" for role in roles):
             self._refuse_unknown_splits(roles)
         _check_shapes(roles)
         _codes.refuse_packed(roles)
-        _order.check(roles, self.available, frozenset(NOT_ITEMS) - {"split"})
+        _codes.refuse_tokens(roles["text"])
         return roles
 
     def _refuse_unknown_splits(self, roles: Mapping[str, Mapped]) -> None:

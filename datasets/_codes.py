@@ -1,4 +1,4 @@
-"""Recognises hash codes that are packed into bytes or words where features are expected.
+"""Recognises packed hash codes, and the token numbers of a text model, where features are expected.
 
 Trap: histograms, counts and quantised descriptors are bytes too; but they rarely fill all eight bits.
 """
@@ -14,6 +14,7 @@ from bench.datasets._mapping import Mapped
 from bench.datasets._reading import Array
 
 MOST_BYTES = 64  # columns of packed codes: 512 bits
+MOST_TOKENS = 128  # columns: CLIP has 77
 ROWS = 2000  # that are looked at
 EXACT = 1 << 53  # whole numbers beyond it are no measurements
 
@@ -33,6 +34,21 @@ def refuse_packed(roles: Mapping[str, Mapped]) -> None:
             raise _error(narrow[role], array, "np.unpackbits(x.view(np.uint8), axis=1)")
         if len(shares[role]) and least <= shares[role].min() <= shares[role].max() <= 1 - least:
             raise _error(narrow[role], array, "np.unpackbits(x, axis=1)")
+
+
+def refuse_tokens(text: Mapped) -> None:
+    """Raise :class:`DataError` for rows of whole numbers that all begin with the same and reach thousands."""
+    if not 8 <= text.shape[1] <= MOST_TOKENS:
+        return
+    stored = text.read()[:ROWS]
+    if stored.dtype.kind not in "iu" or len(stored) < 2 or stored.min() < 0 or stored.max() < 2000:
+        return
+    if (stored[:, 0] == stored[0, 0]).all() and (stored[:, 1] != stored[0, 1]).any():
+        raise DataError(
+            f"{text.where}: holds whole numbers up to {stored.max()}, and {stored[0, 0]} first in each row, "
+            "as the token numbers of a text model do; expected features. Save what the model makes of them "
+            "(encode_text); features save as x.astype(np.float32)."
+        )
 
 
 def _shares(array: Array) -> Array:

@@ -249,11 +249,12 @@ class _Known:
         return names[0][2] if names else None
 
     @staticmethod
-    def _key(role: str, candidate: _Candidate) -> tuple[bool, tuple[int, int]]:
-        """Orders candidates: a vector is never features, and a file that is not opened the last resort."""
+    def _key(role: str, candidate: _Candidate) -> tuple[bool, bool, tuple[int, int]]:
+        """Orders candidates: a vector is never features, a file that is not opened or a ``Y`` the last."""
         said, _, variable = candidate
         vector = role.partition("_")[0] in ("image", "text") and len(variable.shape) < 2
-        return vector or is_closed(variable), said.rank
+        bare_y = role == "text" and said.rank[1] == _BARE_Y
+        return vector or is_closed(variable), bare_y, said.rank
 
     def candidates(self, part: str, role: str) -> list[_Candidate]:
         """From the best name."""

@@ -19,7 +19,7 @@ def check(roles: Mapping[str, Mapped], available: Mapping[str, AnyVariable], apa
     if len(rows) < 2:
         return
     named = _named(available, rows)
-    for path in rows.keys() & named.keys():
+    for path in sorted(rows.keys() & named.keys()):
         items = named[path]
         others = {other: x for other, x in named.items() if other != path and set(x) == set(items)}
         if others and items not in others.values():

@@ -8,7 +8,16 @@ import numpy as np
 
 from bench.datasets._mapping import REQUIRED, Mapped, is_closed, once
 from bench.datasets._reading import AnyVariable, Array
-from bench.datasets._words import PARTS, may_name_rows, meaning, part_of, says_size, speaks_of_split
+from bench.datasets._words import (
+    PARTS,
+    may_name_rows,
+    meaning,
+    names_ids,
+    part_of,
+    says_place,
+    says_size,
+    speaks_of_split,
+)
 
 _PART_WORDS = frozenset(word for known in PARTS.values() for word in known)
 
@@ -42,8 +51,9 @@ def advice(names: Sequence[str], available: Mapping[str, AnyVariable], rows: int
     if index:
         return f"Map it, for instance mapping=query_index:{index[0]}"
     if all(np.prod(shape) == 1 and not is_closed(available[name]) for name, shape in shapes.items()):
-        sizes = {part_of(name): int(available[name].read().ravel()[0]) for name in reversed(names)}
-        queries = sizes.get("query", rows - max(sizes.values()))
+        sizes = {name: int(available[name].read().ravel()[0]) for name in names}
+        asked = [n for name, n in sizes.items() if part_of(name) == "query" and not says_place(name)]
+        queries = asked[0] if asked else rows - max(sizes.values())
         return f"If it says that the last or first rows are the queries, write split=last,queries={queries}"
     return "Save them as query_index.npy"
 
@@ -56,7 +66,11 @@ def _may_split(name: str, variable: AnyVariable, rows: int) -> bool:
         return says_size(name) and _counts(variable.read(), rows)
     if speaks_of_split(name) or _names_parts(variable, rows):
         return True
-    if not 1 < size == max(variable.shape) <= rows or not (size == rows or may_name_rows(name)):
+    if (
+        names_ids(name)
+        or not 1 < size == max(variable.shape) <= rows
+        or not (size == rows or may_name_rows(name))
+    ):
         return False
     values = variable.read().ravel()
     return values.dtype.kind in "biuf" and _may_be_rows(name, values, rows)

@@ -16,11 +16,11 @@ from pathlib import PurePosixPath
 MODALITIES: dict[str, tuple[str, ...]] = {
     "labels": ("l", "label", "labels", "lab", "labs", "lbl", "gnd", "gt", "target", "targets", "category",
                "categories", "cate", "cat", "annotation", "annotations", "anno", "annos", "concept",
-               "concepts", "multilabel"),
+               "concepts", "multilabel", "onehot"),
     "text": ("t", "text", "texts", "txt", "txts", "tag", "tags", "word", "words", "bow", "bows", "doc",
-             "docs", "caption", "captions", "sentence", "sentences", "y"),
+             "docs", "caption", "captions", "cap", "caps", "sentence", "sentences", "textual", "xt", "y"),
     "image": ("x", "i", "image", "images", "img", "imgs", "im", "picture", "pictures", "pic", "pics", "photo",
-              "photos", "visual", "vision", "v"),
+              "photos", "visual", "vision", "xi", "xv", "v"),
 }  # fmt: skip
 PARTS: dict[str, tuple[str, ...]] = {
     "query": ("te", "test", "tst", "testing", "query", "queries", "qu", "qry", "que", "q"),
@@ -43,8 +43,9 @@ FILLERS = ("feature", "features", "feat", "feats", "fea", "deep", "data", "datas
            "vectors", "embedding", "embeddings", "embeds", "emb", "embs", "multi",
            "semantic", "class", "vgg", "cnn", "resnet", "fc", "vec", "matrix",
            "mat", "view", "modality", "param", "params", "item", "items", "set", "npy", "npz",
-           "h", "hdf", "csv", "onehot", "vit", "bert", "sift", "gist", "hog", "lda", "norm",
-           "alexnet", "pt", "parquet")  # fmt: skip
+           "h", "hdf", "csv", "vit", "bert", "sift", "gist", "hog", "lda", "norm",
+           "alexnet", "pt", "parquet", "exp", "mir", "mirflickr", "flickr", "nus", "wide", "nuswide", "coco",
+           "mscoco", "iapr", "iaprtc", "tc", "wiki")  # fmt: skip
 LETTERS = {word for words in MODALITIES.values() for word in words if len(word) == 1}
 _PAIRS = ({"modality", "part"}, {"index", "part"}, {"count", "part"})  # that are written as one word
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
@@ -128,6 +129,11 @@ def says_size(name: str) -> bool:
     return bool((spoken and words & sizes) or plain) and words - spoken <= sizes
 
 
+def says_place(name: str) -> bool:
+    """Whether a number of this name is a place, such as test_start, and no size."""
+    return bool({*PLACES} & {*_words(name)})
+
+
 def names_items(name: str) -> bool:
     """Whether a variable lists names, paths or numbers of items: ids, image_names, filenames."""
     words = _words(name)
@@ -159,6 +165,7 @@ def _words(name: str) -> list[str]:
     """The words of a name in lower case; two known words that are written as one are cut apart."""
     if name.lower() in KNOWN:
         return [name.lower()]  # such as BoW
+    name = re.sub(r"(\d)d(?![a-z])", r"\1", name)  # img_2048d
     name = name.replace("{", "_view_")  # a cell, such as X{1}, is one of several views
     return [word for raw in _WORD.findall(name) for word in _cut(raw.lower())]
 

@@ -27,6 +27,7 @@ from bench.reporting import (
     short,
 )
 
+_FIXED = ("timed", "stored")  # orders that the seed does not decide
 _Scores = dict[int, tuple[float, float]]  # round → score, and the score above chance
 _Place = tuple[str, Direction, int]  # dataset, direction, bits
 
@@ -43,7 +44,7 @@ class Way:
 
 
 def render(results: Results, metric: str, share: float, shift: int) -> Table:
-    """The table; ``shift`` 0 is the round with the largest fall, mean over the rivals of a seed."""
+    """The table; ``shift`` 0 is the round with the largest fall, mean over the rivals of a stream."""
     if share > 1:
         raise ParameterError(f"recovery={share:g} is no share of the score before the shift. Try 0.95.")
     check_metric(results, metric)
@@ -83,9 +84,12 @@ def largest_fall(several: Sequence[_Scores]) -> int | None:
 
 
 def _scores(record: RunRecord, metric: str, direction: Direction) -> _Scores:
-    """The rounds in which at least half of the queries have a relevant item: their mean means something."""
+    """The rounds whose mean says something: with a tenth of the items, and something relevant to find."""
     key, chance = f"{metric}/{direction}", f"{chance_name(metric)}/{direction}"
-    full = [r for r in record.rounds if 2 * r.empty_queries.get(direction, 0) <= r.queries]
+    least = record.rounds[-1].items / 10
+    full = [
+        r for r in record.rounds if r.items >= least and 2 * r.empty_queries.get(direction, 0) <= r.queries
+    ]
     pairs = {r.round: (r.metrics.get(key, np.nan), r.metrics.get(chance, 0.0)) for r in full}
     return {number: (s, s - c) for number, (s, c) in pairs.items() if not np.isnan(s)}
 
@@ -116,14 +120,18 @@ def _rows(protocol: Protocol, metric: str, share: float, shift: int) -> Iterator
 def _shifts(
     records: Iterable[RunRecord], metric: str, direction: Direction, shift: int
 ) -> dict[int, int | None]:
-    """The round of the shift by seed: that which is given, or the largest fall over rivals."""
-    by_seed = grouped([r for r in records if not r.word], lambda r: r.spec.seed)
-    if shift:
-        return dict.fromkeys(by_seed, shift)
-    return {
-        seed: largest_fall([_scores(r, metric, direction) for r in ran if not r.reference])
-        for seed, ran in by_seed.items()
+    """The round of the shift by seed: that which is given, or the largest fall over rivals.
+
+    Seeds whose streams have the same order have the same shift.
+    """
+    ran = [r for r in records if not r.word]
+    fixed = all(r.spec.schedule.order in _FIXED for r in ran)
+    streams = grouped(ran, lambda r: 0 if fixed else r.spec.seed)
+    shifts = {
+        stream: shift or largest_fall([_scores(r, metric, direction) for r in mine if not r.reference])
+        for stream, mine in streams.items()
     }
+    return {r.spec.seed: shifts[0 if fixed else r.spec.seed] for r in ran}
 
 
 def _summary(ways: Sequence[Way]) -> dict[str, Any]:
@@ -170,13 +178,13 @@ def _block(
 
 def _caption(metric: str, share: float, shift: int) -> tuple[str, ...]:
     above = f"the score{' above chance' if chance_name(metric) else ''}"
-    largest = f"the round in which {above} falls most, mean over the rivals of a seed"
+    largest = f"the round in which {above} falls most, mean over the rivals of a stream"
     return (
         f"{definition(metric)}, by round, counted from 0",
         f"rounds from the shift until {above} is back at {share:.0%} of that before, median over seeds; "
         + "0: it was never below; >k: not within the k rounds that follow",
-        f"shift: {f'round {shift}' if shift else largest}; rounds in which most queries have no relevant "
-        + "item are left out",
+        f"shift: {f'round {shift}' if shift else largest}; left out are rounds before a tenth of the items "
+        + "has come, or half of the queries have a relevant one",
         "below: the score before the shift → the lowest until it is back or at the end, mean over seeds; "
         + "the round of the shift",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,11 @@ def with_means(datasets: int, bits: int) -> Table:
             for row, old in zip(rows, block.rows, strict=True)
         ]
     return made(rows, columns, block.notes)
+
+
+def with_foot(table: Table, rows: int) -> Table:
+    [block] = table.blocks
+    return replace(table, blocks=(replace(block, foot=block.rows[:1] * rows),))
 
 
 def made(rows: Sequence[Row], columns: Sequence[Column], notes: tuple[str, ...] = ()) -> Table:
@@ -219,6 +225,12 @@ TABLES = {
         [Column("method", align="left"), Column("text", align="left"), Column("digest", align="left")],
     ),
     "many rows": scores(1, 2, methods=100),
+    "a tall foot": with_foot(scores(3, 4, methods=9), 12),
+    "a long name in the notes": made(
+        [(Entry("a"), Entry("1"))],
+        [Column("method", align="left"), Column("n")],
+        notes=(f"fashion is files[{','.join(['0123456789'] * 9)}]",),
+    ),
     "nasty letters": made([(Entry(NASTY), Entry("1"))], [Column(NASTY), Column("n")], notes=(NASTY,)),
 }
 

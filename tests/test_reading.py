@@ -348,6 +348,37 @@ def test_a_cell_is_counted_once_and_remembered_by_its_bytes(
     assert len(counted) == 1
 
 
+@pytest.mark.parametrize(("moment", "times"), [(0, 1), (10**12, 2)])
+def test_arrays_that_lie_as_they_did_are_read_once_unless_they_changed_a_moment_ago(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, moment: int, times: int
+) -> None:
+    read: list[object] = []
+    plain = reading._packed
+
+    def packed_(name: object, path: Path) -> Any:
+        read.append(name)
+        return plain(name, path)
+
+    monkeypatch.setattr(reading, "_packed", packed_)
+    monkeypatch.setattr(reading, "_MOMENT", moment)
+    for _ in range(2):
+        assert len(Store(folder).records()) == 1
+    assert len(read) == times
+
+
+def test_a_byte_changed_in_arrays_is_noticed_where_their_size_and_time_are_as_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_MOMENT", 0)
+    assert len(Store(folder).records()) == 1
+    [arrays] = folder.glob("*.npz")
+    content, status = bytearray(arrays.read_bytes()), arrays.stat()
+    content[-30] ^= 1
+    arrays.write_bytes(content)
+    os.utime(arrays, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert "do not match the digest" in fault(folder)
+
+
 def test_a_results_folder_cannot_vouch_for_itself(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,10 +21,10 @@ def mismatch(value: Any, kind: Any, where: str) -> str:
     >>> mismatch({"order": "drift", "size": "5"}, Schedule, "schedule")
     "schedule.size is '5'; expected int"
     """
-    origin, args = get_origin(kind), get_args(kind)
+    has_fields, origin, args = _parts(kind)
     if kind is Any:
         return ""
-    if is_dataclass(kind):
+    if has_fields:
         return _of_fields(value, kind, where)
     if origin is Literal:
         return "" if value in args else _unexpected(value, f"one of {', '.join(map(str, args))}", where)
@@ -41,6 +41,12 @@ def mismatch(value: Any, kind: Any, where: str) -> str:
     accepted = (float, int) if kind is float else (kind,)  # JSON may write 1.0 as 1
     fits = type(value) in accepted and (type(value) is not int or abs(value) < _MOST)
     return "" if fits else _unexpected(value, kind.__name__, where)
+
+
+@cache  # a record has hundreds of values of a few kinds
+def _parts(kind: Any) -> tuple[bool, Any, tuple[Any, ...]]:
+    """Whether it is a dataclass, and its origin and arguments."""
+    return is_dataclass(kind), get_origin(kind), get_args(kind)
 
 
 def _of_fields(value: Any, kind: Any, where: str) -> str:

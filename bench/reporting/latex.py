@@ -19,10 +19,11 @@ from bench.reporting.tex import breakable, latex, one_line, width
 
 COLUMN, PAGE = 252.0, 420.0  # points: a column of IEEEtran, and a text as wide as that of NeurIPS (397 pt)
 LINES = 56  # of 10 points, that a page of either class has for a float
-SHRUNK = 1.1  # times PAGE: a dataset stays together where it is not wider; NeurIPS shrinks its table
+SHRUNK = 1.1  # times PAGE: what is not wider stays together; NeurIPS shrinks it
 GAP, GROUP_GAP = 4.0, 12.0  # points between columns, and between groups of them
 FLEXIBLE = 100.0  # points that a column of text gets where the table would be too wide
 _NOTE = 3.3  # points, of a character of the notes
+_LONG = 24  # characters of a word that may have to break in a column of text
 _CAPTION = {"table": 84, "table*": 160}  # characters of two lines
 _FORMS: Mapping[Mark, str] = {"best": "\\textbf{%s}", "second": "\\underline{%s}", "": "%s"}
 
@@ -68,18 +69,21 @@ class _Float:
 
     def _panels(self) -> list[list[int]]:
         """Column numbers of the grids, one below the other; sets of groups stay together, then groups."""
-        stub = list(range(self.block.stub))
+        everything = list(range(len(self.columns)))
+        if self._width(everything) <= SHRUNK * PAGE:
+            return [everything]
+        stub = everything[: self.block.stub]
         panels: list[list[int]] = [[]]
 
         def fits(more: Sequence[int]) -> bool:
             return not panels[-1] or self._width([*stub, *panels[-1], *more]) <= PAGE
 
         for together in self._sets():
-            everything = [i for group in together for i in group]
-            if not fits(everything):
+            members = [i for group in together for i in group]
+            if not fits(members):
                 panels.append([])
-            if len(together) > 1 and self._width([*stub, *everything]) <= SHRUNK * PAGE:
-                panels[-1] += everything
+            if self._width([*stub, *members]) <= SHRUNK * PAGE:
+                panels[-1] += members
                 continue
             for group in together:
                 if not fits(group):
@@ -118,7 +122,7 @@ class _Float:
         pages = [_Page()]
         for indices in self._panels():
             for rows in self._runs(indices):
-                height = 4.0 + sum(self._height(self.block.rows[i], indices) for i in rows)
+                height = self._around(indices) + sum(self._height(self.block.rows[i], indices) for i in rows)
                 if height > pages[-1].room and pages[-1].panels:
                     pages.append(_Page())
                 pages[-1].panels.append((indices, rows))
@@ -127,13 +131,18 @@ class _Float:
 
     def _runs(self, indices: Sequence[int]) -> Iterator[range]:
         """Rows that fit a page, run by run; one empty run where there are none."""
-        start, height = 0, 4.0
+        around = self._around(indices)
+        start, height = 0, around
         for i, row in enumerate(self.block.rows):
             height += self._height(row, indices)
             if height > LINES:
                 yield range(start, i)
-                start, height = i, 4.0 + self._height(row, indices)
+                start, height = i, around + self._height(row, indices)
         yield range(start, len(self.block.rows))
+
+    def _around(self, indices: Sequence[int]) -> float:
+        """Lines of a grid without its rows: its heads, its rules, and the foot, below the last row."""
+        return 4.0 + sum(self._height(row, indices) for row in self.block.foot)
 
     def _height(self, row: Row, indices: Sequence[int]) -> int:
         return max(self.columns[i].height(row[i]) for i in indices)
@@ -280,5 +289,6 @@ def _extra_width(text: str) -> float:
 def _paragraph(sentences: Sequence[str]) -> list[str]:
     if not sentences:
         return []
-    text = " ".join(latex(s if s.endswith((".", "!", "?")) else f"{s}.") for s in sentences)
+    full = " ".join(s if s.endswith((".", "!", "?")) else f"{s}." for s in sentences)
+    text = " ".join((breakable if len(word) > _LONG else latex)(word) for word in full.split(" "))
     return [f"{{\\noindent\\fontsize{{7}}{{8.4}}\\selectfont\\raggedright {text}\\par}}"]

@@ -71,7 +71,7 @@ class Surveyed:
         return force or self.status in ("missing", "stale") or (retry and self.status == "failed")
 
     def decision(self, due: bool) -> str:
-        """The fate of a cell in this run and the reason, in one line; ``due`` says whether it is due."""
+        """Whether a run computes it, as ``due`` says, and why, in one line."""
         if self.lost:
             return f"{self.cell.spec}: is run again: {self.reason}"
         why = (

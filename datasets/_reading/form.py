@@ -20,6 +20,7 @@ from bench.datasets._words import MODALITIES, meaning
 Kind = Literal["numbers", "text", "lists", "digits", "views"]
 SAMPLE = 1000  # lines that decide whether lines are lists
 MOST_DIGITS = 4096  # characters of a line that may list class numbers
+COMMENTS = ("#", "sep=")  # as np.savetxt writes a header, and Excel the separator
 SEPARATORS = ("\t", ",", ";", "|")
 ITEM = {"id", "ids", "index", "idx", "item", "image", "name", "file", "filename", "path", "key", "no"}
 _CLASSES = {*MODALITIES["labels"], "class"}
@@ -46,7 +47,7 @@ def parsed(path: Path) -> tuple[list[str], Form]:
         filled = [filled[0].strip().strip("[]()")]  # a list as Python prints it
     if filled and all(line.endswith(SEPARATORS) for line in filled):
         filled = [line[:-1] for line in filled]
-    table = list(dropwhile(lambda line: line.startswith("#"), filled))  # as np.savetxt writes a header
+    table = list(dropwhile(lambda line: line.startswith(COMMENTS), filled))
     form = _form(table)
     if form.kind == "lists":
         return "\n".join(lines).rstrip("\n").split("\n"), form  # an empty line is an item without a class
@@ -91,7 +92,8 @@ def _of_numbers(lines: list[str], separator: str | None, head: list[str], width:
     header = () if data else tuple(head)
     if not leading and width > 1:
         body = lines[bool(header) :]
-        leading = int(bool(header and _heads_items(header[0])) or _numbers_rows(body, separator))
+        named = bool(header) and _heads_items(header[0]) and _may_number(header[0], body, separator)
+        leading = int(named or _numbers_rows(body, separator))
     return Form(separator, header[leading:], leading, width - leading)
 
 
@@ -109,18 +111,30 @@ def _heads_items(head: str) -> bool:
     return bool(words) and words[-1] in ITEM and not _CLASSES & {*words} and not re.search(r"\d", head)
 
 
+def _may_number(head: str, lines: list[str], separator: str | None) -> bool:
+    """Whether a column of this head numbers items: a word, such as name, may head a bag of words as well."""
+    if not head.strip() or re.findall("[a-z]+", head.lower())[-1] in ("id", "ids"):
+        return True
+    firsts = [cut(line[:99], separator)[0] for line in lines]
+    return len(set(firsts)) == len(firsts) and all(map(str.isdigit, firsts))
+
+
 def _counts_from_0(head: Sequence[str]) -> bool:
     """Whether a line numbers the columns, as pandas does; 0 and 1 alone may be values."""
     return len(head) > 2 and list(head) == [str(column) for column in range(len(head))]
 
 
 def _numbers_rows(lines: list[str], separator: str | None) -> bool:
-    """Whether the first cells count the lines, from 0 or 1."""
-    firsts = (cut(line[:40], separator)[:1] for line in lines)
-    start = next(firsts, [""])
-    if len(lines) < 3 or start not in (["0"], ["1"]):
+    """Whether the first cells count the lines, from 0 or 1, or are distinct integers before fractions."""
+    if len(lines) < 3 or not cut(lines[0][:99], separator)[0].isdigit():
         return False
-    return all(one == [str(row)] for row, one in enumerate(firsts, start=int(start[0]) + 1))
+    starts = [cut(line[:99], separator)[:2] for line in lines]
+    firsts = [cells[0] for cells in starts]
+    first = int(firsts[0])
+    if first in (0, 1) and firsts == [str(row) for row in range(first, first + len(firsts))]:
+        return True
+    fractions = all(one.isdigit() and "." in cells[-1] for one, cells in zip(firsts, starts, strict=True))
+    return fractions and len(set(firsts)) == len(firsts)
 
 
 def _holds_text(lines: list[str], separator: str | None) -> bool:

@@ -60,7 +60,10 @@ def items(path: Path) -> list[str] | None:
     lines, form = parsed(path)
     if not form.skipped:
         return None
-    return [cut(line, form.separator)[form.skipped - 1] for line in lines[bool(form.header) :]]
+    body = lines[bool(form.header) :]
+    if form.separator is None or any('"' in line[:99] for line in body):
+        return [cut(line, form.separator)[form.skipped - 1] for line in body]
+    return [line.split(form.separator, form.skipped)[form.skipped - 1].strip() for line in body]
 
 
 def _lines(body: list[str]) -> list[str]:

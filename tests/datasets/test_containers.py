@@ -415,6 +415,13 @@ def test_packed_codes_of_unequal_bits_are_recognised_on_both_sides(tmp_path: Pat
         Files(path=str(stored(tmp_path, **packed))).load(tmp_path)
 
 
+def test_token_numbers_are_no_text_features(tmp_path: Path) -> None:
+    tokens = np.random.default_rng(0).integers(1, 49000, (N, 77))
+    tokens[:, 0], tokens[:, 20:] = 49406, 0
+    with pytest.raises(DataError, match=r"text: holds whole numbers up to \d+, and 49406 first in each row"):
+        Files(path=str(stored(tmp_path, text=tokens))).load(tmp_path)
+
+
 @pytest.mark.parametrize("columns", [8, 16, 32, 64])
 def test_histograms_and_counts_in_bytes_are_features(tmp_path: Path, columns: int) -> None:
     rng = np.random.default_rng(0)
@@ -573,12 +580,22 @@ def test_a_table_is_read_in_every_form_that_pandas_writes(tmp_path: Path, form: 
     assert len(data.train) == N - 4
 
 
-@pytest.mark.parametrize("head", ["img_id", "ID", "Unnamed: 0", "file_name", ""])
+@pytest.mark.parametrize(
+    "head", ["img_id,a,b,c,d,e\n", "ID,a,b,c,d,e\n", "file_name,a,b,c,d,e\n", ",a,b,c,d,e\n", ""]
+)
 def test_a_column_that_numbers_the_items_is_no_feature(tmp_path: Path, head: str) -> None:
     rows = "".join(f"{1000 + 3 * n},{','.join(map(str, row))}\n" for n, row in enumerate(IMAGE))
-    (folder(tmp_path, without="image") / "image.csv").write_text(f"{head},a,b,c,d,e\n{rows}")
+    (folder(tmp_path, without="image") / "image.csv").write_text(head + rows)
     data = Files(path=str(tmp_path)).load(tmp_path)
     np.testing.assert_array_equal(data.query.image.features, IMAGE[INDEX])
+
+
+@pytest.mark.parametrize("word", ["name", "image", "key"])
+def test_a_word_of_a_vocabulary_heads_a_feature(tmp_path: Path, word: str) -> None:
+    rows = "".join(",".join(f"{value:g}" for value in row) + "\n" for row in TEXT)
+    (folder(tmp_path, without="text") / "text.csv").write_text(f"{word},sea,sky,dog\n{rows}")
+    data = Files(path=str(tmp_path)).load(tmp_path)
+    np.testing.assert_array_equal(data.query.text.features, TEXT[INDEX])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "pq", "feather"])

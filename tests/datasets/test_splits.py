@@ -161,6 +161,7 @@ def test_an_option_makes_the_first_or_last_rows_the_queries(tmp_path: Path, spli
         ({"holdout": np.arange(N) < 6}, r"holdout \(30\), which may .* Save them as query_index\.npy"),
         ({"n_query": 6}, r"has n_query, which may .* write split=last,queries=6, or"),
         ({"numTrain": [[26.0]]}, r"numTrain \(1×1\).* write split=last,queries=4, or"),
+        ({"test_start": 26}, r"has test_start, which may .* write split=last,queries=4, or"),
         ({"masks": np.ones((N, 3), bool)}, r"masks \(30×3\), which may define the queries"),
         ({"set_id": np.arange(N) % 2 * 2 + 1}, r"set_id \(30\), which may define the queries"),
         ({"part": np.array(["train", "test"] * 15)}, r"Map it, mapping=split:part, or"),
@@ -194,7 +195,25 @@ def test_a_file_that_may_define_the_queries_and_is_never_opened_stops_the_run(
     assert load(tmp_path).query.ids.tolist() == QUERIES
 
 
-@pytest.mark.parametrize("name", ["class_counts", "word_index", "bits"])
+@pytest.mark.parametrize("prefix", ["mir_", "coco-", "NUS_", "exp."])
+@pytest.mark.parametrize(
+    "names", ["img txt label", "image_300d text_20d L", "Xv Xt Y", "visual textual anno"]
+)
+def test_names_may_begin_with_that_of_a_dataset(tmp_path: Path, prefix: str, names: str) -> None:
+    parts = {"train": arrays(), "query": arrays(6, seed=1)}
+    named = {f"{prefix}{name}_{part}": array for part, own in parts.items()
+             for name, array in zip(names.split(), own.values(), strict=True)}  # fmt: skip
+    assert len(load(npz(tmp_path, **named)).query) == 6
+
+
+def test_a_y_is_labels_beside_texts_of_a_longer_name(tmp_path: Path) -> None:
+    parts = {"train": arrays(), "test": arrays(6, seed=1)}
+    named = {f"{name}_{part}": array for part, own in parts.items()
+             for name, array in zip(("X_img", "X_txt", "y"), own.values(), strict=True)}  # fmt: skip
+    np.testing.assert_array_equal(load(npz(tmp_path, **named)).query.labels, named["y_test"])
+
+
+@pytest.mark.parametrize("name", ["class_counts", "word_index", "bits", "nbits", "ids"])
 def test_other_vectors_do_not_stop_the_run(tmp_path: Path, name: str) -> None:
     assert len(load(npz(tmp_path, **arrays(), **{name: np.array([4, 5, 9])})).query) == 4
     load(npz(tmp_path, **arrays(), item_numbers=np.arange(N)))

@@ -284,7 +284,7 @@ def test_classes_that_come_later_are_learned(name: str, labelled_stream: Stream)
 @of(TRIALS)
 def test_the_state_does_not_grow_but_by_what_is_named_here(name: str, label_stream: Stream) -> None:
     trial, sizes = TRIALS[name], []
-    method = Trial(trial.cls, FULL[name]).new(bits=8) if name in FULL else trial.new(bits=8)
+    method = Trial(trial.cls, {**trial.params, **FULL.get(plain(name), {})}).new(bits=8)
     for chunk in trial.chunks(*label_stream(150, 150, 150, 150)):
         method.fit_chunk(chunk)
         sizes.append(state.nbytes(method.state_dict()))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.errors import ParameterError
-from bench.records import RunRecord
+from bench.records import RunRecord, Schedule
 from bench.reports._recovery import Way, largest_fall, way
 from bench.results import Results
 
@@ -118,6 +118,22 @@ def test_rounds_in_which_most_queries_are_empty_are_left_out(make: Make) -> None
     scores = {("a", 0): [0.9, 0.3, 0.5, 0.4, 0.5]}
     assert rows(results(make, scores))["a"]["shift"] == "1"
     assert rows(results(make, scores, empty=31))["a"]["shift"] == "3"
+
+
+def test_rounds_before_a_tenth_of_the_items_are_left_out(make: Make) -> None:
+    found = results(make, {("a", 0): [0.9, 0.3, 0.5, 0.4, 0.5]})
+    small = [replace(r, rounds=(replace(r.rounds[0], items=49), *r.rounds[1:])) for r in found.records]
+    assert rows(Results(small))["a"]["shift"] == "3"
+
+
+def test_seeds_have_one_shift_where_they_do_not_decide_the_order(make: Make) -> None:
+    scores = {("a", 0): [0.5, 0.6, 0.2, 0.6, 0.6], ("a", 1): [0.5, 0.6, 0.6, 0.5, 0.6]}
+    drawn = results(make, scores)
+    assert rows(drawn)["a"]["shift"] == "2 3"
+    fixed = [
+        replace(r, spec=replace(r.spec, schedule=Schedule("timed", 0, by="year"))) for r in drawn.records
+    ]
+    assert rows(Results(fixed))["a"]["shift"] == "2"
 
 
 def test_too_few_rounds_are_refused(make: Make) -> None:
