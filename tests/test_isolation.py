@@ -18,6 +18,8 @@ import pytest
 import bench
 from bench.checks.suite import checks_for
 from bench.errors import BenchError, ParameterError
+from bench.isolation.nursery import nursery
+from bench.isolation.process import MODULES
 from bench.plugins import fingerprint, registry
 from bench.running import checked
 from bench.running.hosts import Isolation
@@ -166,6 +168,11 @@ def test_a_plugin_file_that_patches_metrics_when_it_is_imported_changes_no_score
     [record] = bench.run(methods="patches", plugin=[str(file)], **options).records
     assert record.rounds[-1].metrics == honest.rounds[-1].metrics
     assert "bench_plugin_patches" not in sys.modules
+
+
+def test_a_module_that_cannot_be_imported_beforehand_stops_no_child(run: Run) -> None:
+    nursery(MODULES).load("bench.methods.missing")
+    assert run("nothing")["nothing"].status == "ok"
 
 
 def test_what_a_method_prints_is_printed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

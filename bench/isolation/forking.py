@@ -53,7 +53,9 @@ def serve(control: int, modules: Sequence[str]) -> None:
                     children.add(child)
                     end.sendall(REPLY.pack(child))
                 elif kind == LOAD:
-                    importlib.import_module(end.recv(child, socket.MSG_WAITALL).decode())
+                    name = end.recv(child, socket.MSG_WAITALL).decode()
+                    with suppress(Exception):  # the child will import it and say what is wrong
+                        importlib.import_module(name)
                     gc.freeze()
                     end.sendall(REPLY.pack(0))
                 else:
