@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Chunk
-from bench.errors import ParameterError
 from bench.methods.nhl import NHL, balance, nested
 
 torch = pytest.importorskip("torch")
@@ -77,6 +76,6 @@ def test_all_code_lengths_are_trained_once(
     assert trained_by == [8]
 
 
-def test_more_bits_than_the_longest_code_are_refused() -> None:
-    with pytest.raises(ParameterError, match="64 bits and longest=32; expected no more"):
-        NHL(bits=64, longest=32)
+def test_a_code_of_more_bits_than_the_longest_is_trained_on_its_own(pairs: Callable[..., Chunk]) -> None:
+    method = trained(pairs, 64, epochs=1)
+    assert method.encode(pairs(5).image, "image").shape == (5, 64)
