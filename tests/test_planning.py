@@ -15,6 +15,7 @@ import bench
 from bench import paper
 from bench.archive.verify import rerun
 from bench.data import cache
+from bench.isolation import declarations
 from bench.plugins import registry
 from bench.protocol import stream
 from bench.running import estimate, sweep, tuning
@@ -38,14 +39,19 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each method and each dataset is looked up from here on."""
     counts: Counter[str] = Counter()
-    plain = registry.get
+    plain, declared = registry.get, declarations.method
 
     def get(kind: str, name: str) -> Any:
-        if kind in ("method", "dataset"):  # bench.metrics keeps what it has looked up
-            counts[f"{kind} {name}"] += 1
+        if kind == "dataset":  # bench.metrics keeps what it has looked up
+            counts[f"dataset {name}"] += 1
         return plain(kind, name)
 
+    def method(name: str) -> Any:
+        counts[f"method {name}"] += 1
+        return declared(name)
+
     monkeypatch.setattr(registry, "get", get)
+    monkeypatch.setattr(declarations, "method", method)
     return counts
 
 
