@@ -94,6 +94,11 @@ def test_the_method_of_the_tutorial_passes_the_contract(
     assert main(["check", "mine", "--plugin", str(tmp_path / "mine.py")]) == 0, capsys.readouterr().out
 
 
+def test_readme_says_how_many_methods_there_are() -> None:
+    said = re.search(r"It runs (\d+) methods", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert said is not None and int(said[1]) == len(registry.names("method"))
+
+
 def test_the_menu_of_the_site_names_every_page_of_docs() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = (page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md"))
