@@ -87,6 +87,13 @@ def unchecked_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contracts, "_remembered", lambda *_: contracts.Verdict(()))
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test has a cache of its own, and plugin files that it adds are forgotten."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(registry, "_extra", {})
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_process_is_left() -> Iterator[None]:
     """Fail, and end them, where processes that tests started outlive the tests."""
@@ -188,13 +195,12 @@ def feeds() -> Callable[[str], str]:
 
 @pytest.fixture
 def watched(
-    tmp_path: Path, plugin_file: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, own_cache: None, plugin_file: Callable[[str, str], Path]
 ) -> Callable[..., tuple[RunRecord, dict[str, np.ndarray]]]:
     """``watched(delay=2)`` runs one cell, by default of ``watches``, on the sixty items of ``tiny``.
 
     It returns the cell's record and arrays; ``SHOWN`` of the plugin holds which items the method was given.
     """
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     plugins = [str(PLUGINS / f"{name}.py") for name in ("watches", "tiny")]
     fixed: dict[str, Any] = {"datasets": "tiny", "bits": 8, "seeds": 1, "plugin": plugins}
     fixed |= {"results": str(tmp_path / "runs"), "isolation": Isolation(in_process=True)}

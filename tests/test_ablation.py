@@ -9,19 +9,14 @@ import pytest
 
 from bench.cli import main
 from bench.errors import ParameterError, UnknownNameError
-from bench.plugins import registry
 from bench.running import sweep
 from bench.study import ablation
 from bench.study.planner import Planner
 from bench.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / name) for name in ("shares.py", "tiny.py"))
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 def study(tmp_path: Path, **changes: Any) -> Study:

@@ -20,19 +20,14 @@ from bench.archive.compare import compare
 from bench.archive.merge import merge
 from bench.cli import main
 from bench.errors import StoreError
-from bench.plugins import registry
 from bench.records import RunRecord, Schedule
 from bench.results import Results
 from bench.scoring import stored
 from bench.storing.store import Store
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 def run(folder: Path, **options: Any) -> Store:

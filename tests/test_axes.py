@@ -14,18 +14,13 @@ import pytest
 import bench
 from bench.api import MODALITIES, Chunk, Split
 from bench.errors import ParameterError
-from bench.plugins import registry
 from bench.records import AXES, RunRecord
 from bench.running.hosts import Isolation
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PLUGINS = Path(__file__).with_name("plugins")
 ITEMS, QUERIES = 60, 12  # of the plugin tiny
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 def lone(chunks: Sequence[Split]) -> int:

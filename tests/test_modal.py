@@ -22,13 +22,9 @@ from bench.running.hosts import Isolation
 from bench.study.planner import Planner
 from bench.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PLUGINS = Path(__file__).with_name("plugins")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 def spec(schedule: str = "modal:image,text:15", **changes: Any) -> RunSpec:

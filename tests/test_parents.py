@@ -24,13 +24,10 @@ from bench.protocol.shown import shown
 from bench.records import RunRecord
 from bench.running.hosts import APART, Isolation
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 NAMES = ("shirt", "skirt", "boot", "red")
 PARENTS = ("clothes", "clothes", "shoes", "")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
 
 def saved(tmp_path: Path, parents: tuple[str, ...] = PARENTS, name: str = "parents") -> Path:

@@ -26,13 +26,9 @@ from bench.study.planner import Planner
 from bench.study.sections import load
 from bench.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PLUGINS = Path(__file__).with_name("plugins")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 @pytest.fixture

@@ -18,11 +18,12 @@ import bench
 from bench.cli import main
 from bench.disk.form import mismatch
 from bench.errors import StoreError
-from bench.plugins import registry
 from bench.records import RunRecord, Schedule
 from bench.storing import reading, recount
 from bench.storing.arrays import Arrays, packed
 from bench.storing.store import Store
+
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]
 OPTIONS: dict[str, Any] = {
@@ -34,12 +35,6 @@ OPTIONS: dict[str, Any] = {
     "plugin": PLUGINS,
 }
 Edit = Callable[[dict[str, Any]], object]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,14 @@ import bench
 from bench.api import Batch, Capabilities, Chunk, Codes, Method, Modality, sign
 from bench.checks.trial import items
 from bench.errors import ParameterError
-from bench.plugins import registry
 from bench.protocol import axes, rehash
 from bench.protocol.clock import Clock
 from bench.protocol.index import Index
 from bench.records import RunRecord
 from bench.running.hosts import Isolation
 from bench.storing.store import Store
+
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 TRAIN = items(24)
 
@@ -135,12 +136,6 @@ def run(tmp_path: Path, **options: Any) -> tuple[RunRecord, dict[str, np.ndarray
     how: Any = {"plugin": [plugin], "results": str(folder), "isolation": Isolation(in_process=True)}
     (record,) = bench.run(**{**default, "schedule": "shuffled:10", **options}, **how).records
     return record.over("all"), dict(Store(folder).arrays(record)) if record.arrays else {}
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 def test_a_policy_that_renews_every_round_gives_the_codes_of_a_reindexed_database(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 
 import bench
 from bench.errors import BenchError, StoreError
-from bench.plugins import registry
 from bench.records import RunRecord, RunSpec, Schedule
 from bench.running.hosts import Isolation
 from bench.running.sweep import Surveyed, _groups, survey
@@ -25,13 +24,9 @@ from bench.storing.store import Store
 from bench.study.planner import Planner
 from bench.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PLUGINS = Path(__file__).with_name("plugins")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 def options(tmp_path: Path, **changes: Any) -> dict[str, Any]:

@@ -21,12 +21,9 @@ from bench.records import RunRecord, RunSpec, Schedule
 from bench.running.hosts import Isolation
 from bench.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 YEARS = np.repeat([2012.0, 2010.0, 2011.0, np.nan], [30, 10, 15, 5])
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
 
 def spec(schedule: str, **changes: Any) -> RunSpec:

@@ -23,15 +23,11 @@ from bench.study.planner import Planner
 from bench.study.selectors import Plugin, Selected
 from bench.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 FOLDER = Path(__file__).with_name("plugins")
 PLUGINS = ",".join(str(FOLDER / name) for name in ("shares.py", "tiny.py"))
 SPACE = ["weight=-1..1", "power=log:0.1..10"]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 def study(tmp_path: Path, **changes: Any) -> Study:

@@ -24,15 +24,11 @@ from bench.storing import reading
 from bench.storing.arrays import Arrays, packed
 from bench.storing.store import Store
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PLUGINS = [str(p) for p in sorted(Path(__file__).with_name("plugins").glob("*.py"))]
 GIVEN = [f"--plugin={path}" for path in PLUGINS]
 Change = Callable[[dict[str, Any]], object]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,9 @@ from bench.methods._online import RunningGram
 from bench.methods.lcdh import LCDH
 from bench.methods.lcdh.teacher import Seen, Teacher
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 D, N, BITS = 512, 2000, 64
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(autouse=True)

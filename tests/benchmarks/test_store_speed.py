@@ -24,14 +24,11 @@ from bench.storing import reading
 from bench.storing.arrays import packed
 from bench.storing.store import Store, stale_reasons
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 METHODS = ("random_projection", "lemon", "olsh", "scm", "cca")
 STAGES = ("fit", "encode_query", "encode_database", "rehash", "search")
 BITS, ITEMS, QUERIES, CLASSES = (16, 32, 64, 128), 2400, 400, 10
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
 
 def searched(bits: int, seed: int) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import bench
 from bench.plugins import registry
 from bench.running.hosts import Isolation
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 ONLINE = [n for n in registry.names("method") if not registry.get("method", n).capabilities.offline]
 GROWS = {"doch": "its anchors are drawn from every old chunk"}
 KEEPS = {  # what a method keeps of every item, because it draws from it or re-hashes it
@@ -23,11 +25,6 @@ KEEPS = {  # what a method keeps of every item, because it draws from it or re-h
     "ocmh": "latent vectors",
     "oscmfh": "labels",
 }
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("method", ONLINE)

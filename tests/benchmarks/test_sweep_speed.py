@@ -11,7 +11,6 @@ import pytest
 
 import bench
 from bench.isolation.process import Child
-from bench.plugins import registry
 from bench.running.hosts import Isolation
 from bench.running.runner import run_cells
 from bench.running.sweep import survey
@@ -19,13 +18,9 @@ from bench.storing.store import Store
 from bench.study.planner import Planner
 from bench.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PLUGINS = Path(__file__).parents[1] / "plugins"
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_extra", {})
 
 
 def test_a_cell_costs_the_harness_at_most_a_million_additions(race: Any, timed: Any, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from bench.methods.lcdh_fused import LCDHFused
 from bench.study.planner import Planner
 from bench.study.study import Study
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 Array = np.ndarray[Any, Any]
 Draws = np.random.default_rng
 SMALL: dict[str, Any] = {"teacher_width": 16, "heads": 2, "teacher_epochs": 3, "student": "linear"}
@@ -63,11 +65,6 @@ def lacking(chunk: Chunk, modality: Modality, rows: Array, fill: float = 0.0) ->
     gone = Batch(blank(batch.features), {v: blank(x) for v, x in batch.views.items()}, absent)
     changed: dict[str, Any] = {modality: gone}
     return dataclasses.replace(chunk, **changed, shared=Shared())
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
 
 # --- the declared variants
