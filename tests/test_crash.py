@@ -34,8 +34,8 @@ def test_twenty_kills_change_no_bit_and_leave_nothing(crash: Any) -> None:
 def test_what_lay_in_shared_memory_before_is_no_leftover(crash: Any) -> None:
     left = Path("/dev/shm") / f"hashbench-test_{os.getpid()}"
     left.touch()
-    try:
-        assert crash.in_memory({os.getpid()}, time.time() - 60) == [left.name]
-        assert crash.in_memory({os.getpid()}, time.time() + 60) == []
+    try:  # others may use the folder meanwhile
+        assert left.name in crash.in_memory({os.getpid()}, time.time() - 60)
+        assert left.name not in crash.in_memory({os.getpid()}, time.time() + 60)
     finally:
         left.unlink()

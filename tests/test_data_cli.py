@@ -85,7 +85,7 @@ def test_info_shows_licence_citation_files_and_views_of_a_dataset_without_files(
     for text in (
         "licence:   none",
         "nobody, 2026",
-        "missing   a.zip  (1.5 MB",
+        "missing   a.zip  (1.50 MB",
         "https://example.org/a.zip",
         "colour",
     ):

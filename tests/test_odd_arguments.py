@@ -69,7 +69,7 @@ def test_an_option_without_effect_or_sense_is_refused_though_nothing_is_due(
         (["--methods", "lcdh[lambda1=１]"], "lambda1 must be float in [0, inf); got '１'"),
         (["--methods", "lemon[alpha=1,beta=2,alpha=3]"], "alpha is given twice. List all its values once"),
         (["--datasets", "synthetic[n=200,n=300]"], "n is given twice"),
-        (["--datasets", "synthetic[n=100000000000000]"], "Set TMPDIR to a folder with enough space"),
+        (["--datasets", "synthetic[n=100000000000000]"], "Set BENCH_CACHE to a folder with enough space"),
     ],
 )
 def test_an_odd_value_is_refused(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,7 @@ def check_folder(option: str, path: Path) -> None:
     if path.suffix.lower() in files and not path.is_dir():
         raise ParameterError(
             f"{option} {path}: expected a folder; the suffix is that of a file. "
-            "Name a folder, or write one table or figure with `bench table --out`."
+            "Name a folder, or write one table or figure with `bench table --out FILE`."
         )
 
 

@@ -20,11 +20,15 @@ from bench.plugins import registry
 Array = np.ndarray[Any, Any]
 Stream = Callable[..., list[Chunk]]
 
-CHEAP: dict[str, dict[str, Any]] = {
+CHEAP: dict[str, dict[str, Any]] = {  # what these tests show does not depend on the width of networks
     "lcdh": {"teacher": "zero"},  # its own tests train the teacher
     "dlch": {"hidden": 64, "rate": 5e-3},
     "nhl": {"hidden": 64, "longest": 64, "rate": 5e-3},
     "she": {"epochs": 100},  # its rate, as those above, is for more items than these
+    "dlch-authors": {"hidden": 64, "epochs": 50, "rate": 5e-3},
+    "fpo_cmh-authors": {"hidden": 512},
+    "rshnl-authors": {"hidden": 512},
+    "she-authors": {"hidden": 512},
 }
 
 
@@ -46,7 +50,9 @@ def trials() -> dict[str, Trial]:
         cls: type[Method] = registry.get("method", name)
         found[name] = Trial(cls, CHEAP.get(name, {}))
         if "authors" in cls.presets:
-            found[f"{name}-authors"] = Trial(cls, cls.presets["authors"])
+            found[f"{name}-authors"] = Trial(
+                cls, {**cls.presets["authors"], **CHEAP.get(f"{name}-authors", {})}
+            )
     return found
 
 
