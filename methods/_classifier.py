@@ -55,6 +55,8 @@ class LabelRegression(State):
     def remove(self, x: npt.NDArray[np.float32], labels: Labels) -> Self:
         """Subtract the rows of ``x`` (n, d), which were added with these ``labels`` (n, c)."""
         labelled = labels.any(axis=1)
+        if self.origin is None:  # no row that was added had a label
+            return self
         for rows, targets in blocks(x[labelled], labels[labelled]):
             centred = np.column_stack([rows - self.origin, np.ones(len(rows))])
             self.gram.remove(centred)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh, qr, svd
@@ -62,7 +64,7 @@ def itq(projected: Array, start: Array, *, iterations: int) -> Array:
     return rotation
 
 
-def unit_rows(x: npt.NDArray[np.float32]) -> Array:
+def unit_rows(x: npt.NDArray[np.floating[Any]]) -> Array:
     """Scale the rows of ``x`` (n, d) to length 1, in float64; zero rows stay zero."""
     wide = np.asarray(x, dtype=np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)

@@ -36,7 +36,10 @@ class Space(State):
                 f"the {view!r} views have {x['image'].shape[1]} columns for images and "
                 f"{x['text'].shape[1]} for texts; expected the same number. Use projected features."
             )
-        total = {m: sum(unit_rows(rows).sum(axis=0) for (rows,) in blocks(v)) for m, v in x.items()}
+        total = {
+            m: sum((unit_rows(rows).sum(axis=0) for (rows,) in blocks(v)), np.zeros(v.shape[1]))
+            for m, v in x.items()
+        }
         return cls(mean={m: v / len(chunk) for m, v in total.items()}, w={})
 
     def vectors(self, features: Features, modality: Modality) -> Array:

@@ -82,7 +82,7 @@ NAMES = ("red ball", "blue ball", "red_box", "tree", "tall old tree", "box", "su
 def test_labels_are_embedded_by_the_vectors_of_their_names(label_stream: Stream, codes_of: CodesOf) -> None:
     chunks = [dataclasses.replace(chunk, classes=NAMES) for chunk in label_stream(40, 30, 35, classes=7)]
     vectors = encode_texts("bow:1", [name.replace("_", " ").replace("=", " ") for name in NAMES])
-    weights = {"alpha": 1e-2, "beta": 1.0, "gamma": 5.0}
+    weights: dict[str, Any] = {"alpha": 1e-2, "beta": 1.0, "gamma": 5.0}
     codes = transcription(chunks, 6, **weights, vectors=vectors.astype(float))
     method = OASIS(bits=6, names="bow:1", **weights)
     np.testing.assert_array_equal(codes_of(method, chunks), np.concatenate(codes))
