@@ -188,7 +188,7 @@ def feeds() -> Callable[[str], str]:
 
     def dataset(name: str) -> str:
         reads = registry.get("method", name).capabilities.pictures
-        return f"{'scenes' if reads else 'synthetic'}[n=240,queries=40]"
+        return "scenes[n=120,queries=40]" if reads else "synthetic[n=160,queries=40]"
 
     return dataset
 

@@ -20,10 +20,11 @@ def test_classes_may_come_later_and_streams_may_drift(
     name: str, quick: Callable[[str], dict[str, Any]], feeds: Callable[[str], str], tmp_path: Path
 ) -> None:
     """Four groups of classes, then a sorted stream: every evaluated round has finite scores."""
+    data = feeds(name)
     settings = ",".join(f"{key}={value}" for key, value in quick(name).items())
     results = bench.run(
         methods=f"{name}[{settings}]" if settings else name,
-        datasets=feeds(name),
+        datasets=data,
         bits="16",
         seeds=1,
         train="all",
@@ -40,7 +41,7 @@ def test_classes_may_come_later_and_streams_may_drift(
             continue
         assert record.status == "ok", record.traceback
         assert all(0 < r.metrics["map/i2t"] <= 1 for r in record.rounds)
-        assert record.rounds[-1].items == 240
+        assert f"n={record.rounds[-1].items}," in data
 
 
 @pytest.mark.skipif(not (ROOT / "methods" / "README.md").is_file(), reason="not in a checkout")
