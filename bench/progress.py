@@ -135,10 +135,11 @@ class Task:
 
     def _show(self) -> None:
         now = time.monotonic()
+        if now - _display.last < _PAUSE:  # before anything else: asking for a terminal is a system call
+            return
+        _display.last = now
         if at_terminal():
-            if now - _display.last >= _PAUSE:
-                _display.last = now
-                _rewrite(", ".join(filter(None, map(str, _display.tasks))))
+            _rewrite(", ".join(filter(None, map(str, _display.tasks))))
         elif self.unit and now - self._printed >= _RARELY:
             self._printed = now
             say(str(self))
