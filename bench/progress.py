@@ -135,12 +135,15 @@ class Task:
 
     def _show(self) -> None:
         now = time.monotonic()
-        if now - _display.last < _PAUSE:  # before anything else: asking for a terminal is a system call
+        soon, late = now - _display.last >= _PAUSE, now - self._printed >= _RARELY
+        if not (soon or (self.unit and late)):  # asking for a terminal is a system call
             return
-        _display.last = now
+        if soon:
+            _display.last = now
         if at_terminal():
-            _rewrite(", ".join(filter(None, map(str, _display.tasks))))
-        elif self.unit and now - self._printed >= _RARELY:
+            if soon:
+                _rewrite(", ".join(filter(None, map(str, _display.tasks))))
+        elif self.unit and late:
             self._printed = now
             say(str(self))
 
