@@ -301,6 +301,9 @@ def test_the_modules_of_an_installed_method_are_published(
     }  # fmt: skip
 
 
+DATA = "synthetic[n=300,queries=30]"
+
+
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cell with its kept model and its measured index."""
@@ -308,9 +311,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("product")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_CACHE", str(folder / "cache"))
-        data = "synthetic[n=300,queries=30]"
         sweep.run(
-            methods="lemon", datasets=data, bits=16, seeds=1, results=str(folder / "runs"), keep_models=True
+            methods="lemon", datasets=DATA, bits=16, seeds=1, results=str(folder / "runs"), keep_models=True
         )
         assert main(["index", str(folder / "runs"), "--index", "flat"]) == 0
         yield folder
@@ -367,6 +369,16 @@ def test_a_model_or_index_of_another_cell_is_a_fault_and_not_published(
     assert says in capsys.readouterr().err
     assert main(["verify", str(kept)]) == 1
     assert says in capsys.readouterr().out
+
+
+def test_a_model_whose_queries_have_no_codes_is_verified_with_its_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    runs = str(tmp_path / "runs")
+    sweep.run(methods="pq", datasets=DATA, bits=8, seeds=1, results=runs, keep_models=True)
+    assert main(["verify", runs, "--rerun", "1"]) == 0
+    assert "same     pq" in capsys.readouterr().out
 
 
 def test_verify_with_rerun_names_a_model_that_gives_other_codes(

@@ -52,11 +52,10 @@ def _index(path: Path, record: RunRecord) -> str:
 def model_differences(
     path: Path, record: RunRecord, arrays: Mapping[str, npt.NDArray[Any]], data: PlannedData
 ) -> Iterator[str]:
-    """The codes of the queries that a kept model gives and the run did not."""
-    model = models.load(path)
-    query = data.queries(record, arrays)
-    if model.real_valued:
+    """The codes of the queries that a kept model gives and the run did not; nothing where they have none."""
+    if not record.compares_codes:
         return
+    model, query = models.load(path), data.queries(record, arrays)
     for modality in ("image", "text"):
         codes = model.encode(query.batch(modality).seen_as(model.view).features, modality)
         stored = arrays[f"codes/query/{modality}"]
