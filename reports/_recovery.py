@@ -173,6 +173,7 @@ def _block(
         rows=tuple(line for label, line in lines.items() if label not in protocol.references),
         foot=tuple(line for label, line in lines.items() if label in protocol.references),
         notes=protocol.notes(),
+        protocol=protocol.slug,
     )
 
 

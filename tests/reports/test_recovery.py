@@ -102,6 +102,14 @@ def test_the_median_over_seeds_counts_those_that_are_not_back(make: Make) -> Non
     assert (one_of_three["recovery"], one_of_three["left"]) == (None, 2)
 
 
+def test_each_protocol_has_a_name_for_its_file(make: Make) -> None:
+    one = results(make, {("a", 0): [0.5, 0.6, 0.2, 0.6, 0.6]}).records
+    other = [replace(r, spec=replace(r.spec, schedule=Schedule("drift", 7))) for r in one]
+    table = Results([*one, *other]).table(report="rounds", recovery=0.95)
+    assert all(block.protocol for block in table.blocks)
+    assert len({block.protocol for block in table.blocks}) == 2
+
+
 def test_the_table_shows_rounds_and_what_was_lost(make: Make) -> None:
     text = str(results(make, {("a", 0): [0.5, 0.6, 0.2, 0.6, 0.6]}).table(report="rounds", recovery=0.95))
     assert ".600 → .200 at 2" in text and "back at 95% of that before" in text
