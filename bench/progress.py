@@ -170,9 +170,14 @@ def say(text: str) -> None:
     _write((_ERASE if at_terminal() else "") + shown(text) + "\n")
 
 
+def verbose() -> bool:
+    """Whether BENCH_VERBOSE asks for the lines of :func:`detail`."""
+    return bool(os.environ.get(VERBOSE))
+
+
 def detail(text: str) -> None:
     """Print a line that stays, where BENCH_VERBOSE is set."""
-    if os.environ.get(VERBOSE):
+    if verbose():
         say(text)
 
 

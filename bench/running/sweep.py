@@ -22,7 +22,7 @@ import bench
 from bench import models, threads
 from bench.errors import ParameterError
 from bench.plugins import registry
-from bench.progress import Task, detail, log_to, note, say
+from bench.progress import Task, log_to, note, say, verbose
 from bench.records import SINCE, RunRecord
 from bench.results import Results
 from bench.running import backends, contracts
@@ -177,7 +177,8 @@ def complete(
     fresh = {cell.spec.key for cell in due}
     if progress:
         for one in surveyed:
-            (say if one.lost else detail)(one.decision(one.cell.spec.key in fresh))
+            if one.lost or verbose():
+                say(one.decision(one.cell.spec.key in fresh))
     for cell in cells:  # a finished cell gets the names that it is shown under now
         record = records.get(cell.spec.key)
         if record is not None and cell.spec.key not in fresh:
