@@ -27,13 +27,12 @@ from bench.disk.form import mismatch
 from bench.errors import BenchError, DataError, ParameterError, StoreError
 from bench.isolation import declarations
 from bench.plugins import fingerprint, registry
-from bench.protocol.shown import Output, encode, encode_query
+from bench.protocol.shown import Output, batches, encode, encode_query
 from bench.records import RunSpec
 
 FORMAT = 1  # of the file; a reader refuses another one
 SUFFIX = ".model"
 ENTRY = "model"  # of the arrays of a cell that has just run; the store makes a file of it
-_BLOCK = 4096  # items at a time
 UNKEPT = ("oracle", "fused")  # kinds of methods that need more than the features of an item
 _log = logging.getLogger(__name__)
 
@@ -121,11 +120,10 @@ class Model:
 
     def outputs(self, items: npt.ArrayLike, modality: Modality) -> npt.NDArray[np.float32] | None:
         """The real values (n, bits) whose signs are the codes; None for a method that has none."""
-        batch, parts = self._split(items, modality).batch(modality), []
+        parts = []
         with threads.limit(self.facts.threads):
-            for start in range(0, len(batch), _BLOCK):
-                features = Batch(np.array(batch.features[start : start + _BLOCK]))
-                values = self._method.outputs(features, modality)
+            for batch in batches(self._method, self._split(items, modality), modality):
+                values = self._method.outputs(batch, modality)
                 if values is None:
                     return None
                 parts.append(values.astype(np.float32))

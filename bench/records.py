@@ -523,8 +523,7 @@ class RunRecord:
 
     @property
     def compares_codes(self) -> bool:
-        """Whether its queries have codes as its items do, so that distances are numbers of bits."""
-        return self.reference != "real-valued" and self.distance == "hamming"
+        return compares_codes(self.reference, self.distance)
 
     @property
     def constant(self) -> bool:
@@ -583,6 +582,11 @@ class RunRecord:
 
     def with_arrays(self, name: str) -> RunRecord:
         return replace(self, arrays=name)
+
+
+def compares_codes(reference: str, distance: str) -> bool:
+    """Whether queries have codes as items do, so that distances are numbers of bits."""
+    return reference != "real-valued" and distance == "hamming"
 
 
 def no_codes(records: Iterable[RunRecord], verb: str) -> str:

@@ -1,10 +1,14 @@
 """Streams round by round: which cells have their rounds, and the scores of old queries along the stream."""
 
+from typing import Annotated
+
 import numpy as np
 import numpy.typing as npt
 
 from bench.reporting import Direction, Evidence, ParameterError, Results, RunRecord, Values
 from bench.reports._scores import mean
+
+Deletions = Annotated[bool, "show what methods remember of the items that a runbook deleted"]
 
 
 def require_rounds(results: Results) -> None:

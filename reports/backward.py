@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from bench.reporting import (
     protocols,
 )
 from bench.reports._stream import (
+    Deletions,
     backward_transfer,
     class_incremental,
     forgetting,
@@ -44,7 +45,6 @@ _DELETED = (
 )
 _Place = tuple[int, int, int]  # dataset, direction, bits
 _Numbers = Callable[[Sequence[RunRecord], Direction, Protocol], dict[str, float]]
-Deletions = Annotated[bool, "show what methods remember of the items that a runbook deleted"]
 
 
 def render(results: Results, *, deletions: Deletions = False) -> Table:

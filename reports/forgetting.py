@@ -1,14 +1,11 @@
 """Forgetting: mAP on earlier classes along the stream, or what is remembered of deleted items."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
 
 from bench.reporting import Axes, Curve, Direction, Figure, Results, RunRecord, Values, definition, lines
-from bench.reports._stream import class_incremental, old_queries, remembered, with_deletions
-
-Deletions = Annotated[bool, "show what methods remember of the items that a runbook deleted"]
+from bench.reports._stream import Deletions, class_incremental, old_queries, remembered, with_deletions
 
 
 def render(results: Results, *, deletions: Deletions = False) -> Figure:

@@ -213,8 +213,8 @@ def _copied(folder: Path, title: str, dataset: Dataset) -> Entry:
     digest.update(_described(dataset))
     for at, (name, times) in enumerate(dataset.times.items()):
         digest.update(f"times.{name} {times.dtype} {times.shape}".encode())
-        _save(folder / entries.time_file(at), times, digest)
-        known[entries.time_file(at)] = stamps.stamp(folder / entries.time_file(at))
+        _save(folder / files.time_file(at), times, digest)
+        known[files.time_file(at)] = stamps.stamp(folder / files.time_file(at))
     return Entry(
         name=title,
         fingerprint=digest.hexdigest(),

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from bench.contract.dataset import Dataset, DatasetSource
 from bench.contract.items import MODALITIES, Batch, Split
+from bench.data.views import files
 from bench.disk import reading, stamps, writing
 from bench.disk.form import mismatch
 from bench.disk.stamps import Stamp
@@ -86,7 +87,7 @@ def open_dataset(folder: Path, entry: Entry, source: DatasetSource) -> Dataset:
     if entry.root:
         return dataclasses.replace(source.load(Path(entry.root)), name=entry.name)
     parts = {part: _split(folder, part, entry) for part in PARTS}
-    times = {name: reading.map_array(folder / time_file(at)) for at, name in enumerate(entry.times)}
+    times = {name: reading.map_array(folder / files.time_file(at)) for at, name in enumerate(entry.times)}
     return Dataset(
         name=entry.name,
         classes=tuple(entry.classes),
@@ -95,11 +96,6 @@ def open_dataset(folder: Path, entry: Entry, source: DatasetSource) -> Dataset:
         times=times,
         **parts,
     )
-
-
-def time_file(at: int) -> str:
-    """The file of a time column, by its place in ``times``: its name may be no name of a file."""
-    return f"times.{at}.npy"
 
 
 def arrays(split: Split) -> Iterator[tuple[str, npt.NDArray[Any]]]:

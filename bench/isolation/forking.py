@@ -20,9 +20,8 @@ from typing import NoReturn
 
 from bench import threads
 
-REQUEST = struct.Struct(
-    "<cqd"
-)  # FORK; END, the child, and the seconds it has left; LOAD, the bytes of a name
+# FORK; or END, the child, and the seconds that it has left; or LOAD, and the bytes of a name
+REQUEST = struct.Struct("<cqd")
 REPLY = struct.Struct("<q")  # the child that was forked, or the status with which it ended
 FORK, END, LOAD = b"F", b"E", b"L"
 THREADS = 1  # of every library in a child: to set another number takes 5 ms

@@ -132,18 +132,18 @@ def encode_packed(method: Hasher, items: Split, modality: Modality, rows: Rows |
 
 
 def _encoded(method: Hasher, items: Split, modality: Modality, rows: Rows | None) -> Iterator[Output]:
-    for batch in _batches(method, items, modality, rows, _BLOCK):
+    for batch in batches(method, items, modality, rows):
         yield checked(method, method.encode(batch, modality), len(batch), "encode")
 
 
 def encode_query(method: Hasher, items: Split, modality: Modality, rows: Rows | None = None) -> Features:
     """The numbers of queries for a method with a distance of its own, in blocks, checked; views as above."""
-    batches = _batches(method, items, modality, rows, _ASKED)
-    return np.concatenate([checked_query(method, method.encode_query(b, modality), len(b)) for b in batches])
+    asked = batches(method, items, modality, rows, most=_ASKED)
+    return np.concatenate([checked_query(method, method.encode_query(b, modality), len(b)) for b in asked])
 
 
-def _batches(
-    method: Hasher, items: Split, modality: Modality, rows: Rows | None, most: int
+def batches(
+    method: Hasher, items: Split, modality: Modality, rows: Rows | None = None, *, most: int = _BLOCK
 ) -> Iterator[Batch]:
     """Items as ``encode`` gets them, ``most`` at a time."""
     seen = items.batch(modality).seen_as(method.capabilities.encodes)

@@ -19,6 +19,7 @@ from bench.records import (
     Direction,
     PartRecord,
     RunSpec,
+    compares_codes,
 )
 from bench.running.hosts import Hosting
 from bench.running.streaming import Stream
@@ -117,8 +118,7 @@ class Evaluation:
 
     @property
     def compares_codes(self) -> bool:
-        """Whether queries have codes as items do, so that distances are numbers of bits."""
-        return not self.real_valued and self.distance == "hamming"
+        return compares_codes(self.stream.cls.capabilities.reference, self.distance)
 
     def applies(self, metric: metrics.Metric, items: int) -> bool:
         """Not for a cutoff beyond the database, nor for a radius where distances are no bits."""

@@ -57,7 +57,7 @@ class _OfItems:
     files: Mapping[str, tuple[int, ...]]
     code: str
     parents: tuple[str, ...] = ()
-    times: tuple[str, ...] = ()  # names of the columns times.0.npy, times.1.npy, ...
+    times: tuple[str, ...] = ()  # names of the columns, in the order of their files
     stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
 
@@ -109,10 +109,15 @@ def open_items(folder: Path) -> Items | None:
         code=manifest["code"],
         parents=tuple(manifest.get("parents", ())),
         times={
-            name: reading.map_array(folder / f"times.{at}.npy")
+            name: reading.map_array(folder / time_file(at))
             for at, name in enumerate(manifest.get("times", ()))
         },
     )
+
+
+def time_file(at: int) -> str:
+    """The file of a time column, by its place among them: its name may be no name of a file."""
+    return f"times.{at}.npy"
 
 
 def write_items(folder: Path, items: Items) -> None:
@@ -132,7 +137,7 @@ def write_items(folder: Path, items: Items) -> None:
         np.save(temporary / "ids.npy", items.ids)
         np.save(temporary / "labels.npy", items.labels)
         for at, times in enumerate(items.times.values()):
-            np.save(temporary / f"times.{at}.npy", times)
+            np.save(temporary / time_file(at), times)
         write_manifest(temporary, manifest)
 
     try:
