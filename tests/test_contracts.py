@@ -14,7 +14,7 @@ import pytest
 import bench
 from bench.checks import runs
 from bench.cli import main
-from bench.data import cache
+from bench.disk import places
 from bench.errors import BenchError
 from bench.page.data import collect
 from bench.plugins import registry
@@ -133,7 +133,7 @@ def test_a_later_run_checks_what_an_earlier_one_did_not(run: Run, checked: list[
 
 def test_finished_cells_need_no_check(run: Run, checked: list[str]) -> None:
     run("halves")
-    for path in (cache.base() / "contract").iterdir():
+    for path in (places.cache() / "contract").iterdir():
         path.unlink()
     run("halves")
     assert checked == ["halves"]
@@ -141,7 +141,7 @@ def test_finished_cells_need_no_check(run: Run, checked: list[str]) -> None:
 
 def test_a_verdict_that_is_cut_short_is_made_again(run: Run, checked: list[str]) -> None:
     run("halves")
-    [path] = (cache.base() / "contract").iterdir()
+    [path] = (places.cache() / "contract").iterdir()
     assert json.loads(path.read_text()) == {"failed": [FAILS], "notes": []}
     path.write_text('{"failed": [')
     run("halves", bits="16")

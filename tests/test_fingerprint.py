@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.plugins import fingerprint, registry
+from bench.plugins import fingerprint, meanings, registry
 
 
 def of(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -62,3 +63,40 @@ def test_helpers_that_a_method_imports_are_part_of_it(
 def test_methods_have_fingerprints_of_their_own() -> None:
     found = {fingerprint.of_method(name) for name in registry.names("method")}
     assert len(found) == len(registry.names("method"))
+
+
+@pytest.fixture
+def remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in an empty cache that remembers the meaning of BASE, which this process has forgotten."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    meanings.of.cache_clear()
+    meanings.of(BASE)
+    meanings.of.cache_clear()
+    [file] = tmp_path.rglob("*.json")
+    return file
+
+
+@pytest.mark.usefixtures("remembered")
+def test_a_text_that_an_earlier_process_has_parsed_is_not_parsed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    meaning = meanings._parsed(BASE)
+    monkeypatch.delattr(ast, "parse")
+    assert meanings.of(BASE) == meaning
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"digest": 1, "modules": []}', '{"digest": "a"}'])
+def test_a_damaged_memory_of_a_text_is_replaced(content: str, remembered: Path) -> None:
+    before = remembered.read_text()
+    remembered.write_text(content)
+    assert meanings.of(BASE) == meanings._parsed(BASE)
+    assert remembered.read_text() == before
+
+
+def test_a_cache_that_cannot_be_written_changes_no_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meanings").write_text("a file where a folder belongs")
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    meanings.of.cache_clear()
+    assert meanings.of(BASE) == meanings._parsed(BASE)

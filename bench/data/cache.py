@@ -65,22 +65,14 @@ class CachedDataset:
         return entries.open_dataset(self.folder, entry, source)
 
 
-def base() -> Path:
-    """The root of all caches: ``BENCH_CACHE``, or ``hashbench`` in the user's cache folder."""
-    given = (
-        os.environ.get("BENCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hashbench"
-    )
-    return places.local(given, "cache (BENCH_CACHE)").expanduser()
-
-
 def folder() -> Path:
     """The folder of cached datasets."""
-    return base() / "datasets"
+    return places.cache() / "datasets"
 
 
 def kept_folder(method: str) -> Path:
     """The folder of a method's costly parts, such as teachers; another version of its code has another."""
-    return base() / "kept" / f"{method}-{fingerprint.of_method(method)}"
+    return places.cache() / "kept" / f"{method}-{fingerprint.of_method(method)}"
 
 
 def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_root: Path) -> CachedDataset:

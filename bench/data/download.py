@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from bench.contract.card import Card, Expected
 from bench.data import seen, unpack
 from bench.disk import reading, writing
@@ -169,6 +167,8 @@ class _Transfer:
 
     def complete(self, url: str) -> None:
         """Receive the file; raises :class:`DataError` where that is not possible."""
+        import requests
+
         while True:
             before = self._size()
             try:
@@ -190,6 +190,8 @@ class _Transfer:
 
     def _once(self, url: str) -> None:
         """Request the rest of the file once; :class:`DataError` if another attempt would be pointless."""
+        import requests
+
         begin = self._size()
         with requests.get(
             url, headers=self._headers(begin), stream=True, timeout=self.patience.stall

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contract import foreign
-from bench.data import cache
-from bench.disk import writing
+from bench.disk import places, writing
 from bench.errors import DataError, StoreError
 
 Array = npt.NDArray[Any]
@@ -124,12 +123,12 @@ def _labels(given: Mapping[str, Any]) -> tuple[dict[str, Array], tuple[str, ...]
             )
         lists = {key: [[_plain_value(one) for one in row] for row in rows] for key, rows in stored.items()}
         known = sorted({one for rows in lists.values() for row in rows for one in row})
-        places = {one: column for column, one in enumerate(known)}
+        numbers = {one: column for column, one in enumerate(known)}
         contents = {}
         for key, rows in lists.items():
             contents[key] = np.zeros((len(rows), len(known)), np.uint8)
             for i, row in enumerate(rows):
-                contents[key][i, [places[one] for one in row]] = 1
+                contents[key][i, [numbers[one] for one in row]] = 1
         return contents, tuple(map(str, known))
     columns = next(iter(given.values()))
     names = tuple(map(str, columns.columns)) if hasattr(columns, "columns") else ()
@@ -159,7 +158,7 @@ def _written(contents: Mapping[str, Array]) -> Path:
     for key, array in sorted(contents.items()):
         digest.update(f"{key} {array.dtype.str} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
-    folder = cache.base() / "arrays" / digest.hexdigest()[:16]
+    folder = places.cache() / "arrays" / digest.hexdigest()[:16]
 
     def fill(temporary: Path) -> None:
         for key, array in contents.items():

@@ -27,3 +27,11 @@ def local(given: str | os.PathLike[str], what: str) -> Path:
             "files (docs/scaling.md)."
         )
     return Path(given)
+
+
+def cache() -> Path:
+    """The root of all caches: ``BENCH_CACHE``, or ``hashbench`` in the user's cache folder."""
+    given = (
+        os.environ.get("BENCH_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "hashbench"
+    )
+    return local(given, "cache (BENCH_CACHE)").expanduser()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import bench
-from bench.plugins import registry
+from bench.plugins import meanings, registry
 
 # The harness files that decide codes and scores: a change to one of them makes every cell stale.
 _HARNESS = (
@@ -46,8 +45,6 @@ _HARNESS = (
     "metrics/precision.py",
     "metrics/ndcg.py",
 )
-
-_FOLDERS = ("bench.methods.", "bench.datasets.", "bench.reports.", "bench.encoders.")
 
 
 def of_method(name: str) -> str:
@@ -103,18 +100,8 @@ def _of_files(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode())
-        digest.update(_meaning(path.read_text(encoding="utf-8")).encode())
+        digest.update(meanings.of(path.read_text(encoding="utf-8")).digest.encode())
     return digest.hexdigest()[:16]
-
-
-@cache
-def _meaning(text: str) -> str:
-    """A hash of what Python reads of a source text: not its comments, docstrings and layout."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 def sources(kind: str, name: str) -> list[Path]:
@@ -132,22 +119,7 @@ def sources(kind: str, name: str) -> list[Path]:
 
 
 def _imported(file: Path) -> Iterator[Path]:
-    for module in _modules(file.read_text(encoding="utf-8")):
+    for module in meanings.of(file.read_text(encoding="utf-8")).modules:
         path = registry.locate(module)
         if path is not None:
             yield path
-
-
-@cache
-def _modules(text: str) -> tuple[str, ...]:
-    """The modules of plugin folders that a source text may import."""
-    modules: list[str] = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            wanted = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-        elif isinstance(node, ast.Import):
-            wanted = [a.name for a in node.names]
-        else:
-            continue
-        modules += (module for module in wanted if module.startswith(_FOLDERS))
-    return tuple(modules)

@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.data import cache
-from bench.disk import reading, writing
+from bench.disk import places, reading, writing
 from bench.disk.form import mismatch
 from bench.errors import FileError
 from bench.plugins import fingerprint, registry
@@ -89,7 +88,7 @@ def _remembered(cell: PlannedCell, setting: str, how: How) -> Verdict:
     """The verdict of an earlier check of this version, or of one now."""
     name = cell.spec.method
     digest = hashlib.sha256(f"{fingerprint.of_contract(name)} {setting}".encode()).hexdigest()[:16]
-    path = cache.base() / "contract" / f"{name}-{digest}.json"
+    path = places.cache() / "contract" / f"{name}-{digest}.json"
     verdict = _read(path)
     if verdict is None:
         verdict, lasting = _check(cell, setting, how)

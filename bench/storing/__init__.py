@@ -1,4 +1,4 @@
 """The results folder: finished cells, checkpoints between rounds, and traces of what is running.
 
-May import: contract, data, disk, errors, metrics, plugins, progress, protocol, records, scoring.
+May import: contract, disk, errors, metrics, plugins, progress, protocol, records, scoring.
 """

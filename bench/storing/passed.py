@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import bench
-from bench.data.cache import base
+from bench.disk import places
 
 # The files that decide what passes.
 _DECISIVE = ("metrics/*.py", "records.py", "scoring/*.py", "storing/*.py")
@@ -25,7 +25,7 @@ class Passed:
 
     @cached_property
     def _path(self) -> Path:
-        return base() / "passed" / f"{_version()}.txt"
+        return places.cache() / "passed" / f"{_version()}.txt"
 
     @cached_property
     def _digests(self) -> set[str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bench.contract import foreign, params
-from bench.data import cache
 from bench.data.memory import Arrays
 from bench.disk import places, reading
 from bench.errors import DataError, FileError, ParameterError, UnknownNameError
@@ -246,7 +245,7 @@ def _selector(option: str, table: Mapping[str, Any]) -> str:
     """A table of a study file, ``{ name = "files", path = "a,b.npz", as = "mine" }``, as a selector."""
     values = {key: foreign.exact(value) for key, value in table.items()}
     name, shown = values.pop("name", None), values.pop("as", "")
-    name = defined.add(name, cache.base() / "classes") if isinstance(name, type) else name
+    name = defined.add(name, places.cache() / "classes") if isinstance(name, type) else name
     if not isinstance(name, str) or not isinstance(shown, str) or not all(map(_is_plain, values.values())):
         raise ParameterError(
             f"{option}: {dict(table)!r} is not a name with values of parameters. Write "
@@ -288,7 +287,7 @@ def _cast(name: str, value: Any, kind: type) -> Any:
         if isinstance(value, Mapping):
             return _selector(name, value)
         if isinstance(value, type):
-            return defined.add(value, cache.base() / "classes")
+            return defined.add(value, places.cache() / "classes")
         if isinstance(value, Arrays):
             return _selector(name, value.table())
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

@@ -19,7 +19,7 @@ from bench.cli import main
 from bench.data import cache
 from bench.datasets import synthetic
 from bench.datasets._reading import scratch
-from bench.disk import stamps
+from bench.disk import places, stamps
 from bench.plugins import registry
 from bench.study.planner import Planner
 from bench.study.study import Study
@@ -111,7 +111,7 @@ def test_damage_during_a_run_is_repaired_by_whoever_opens_the_dataset(prepare: P
 
 def test_a_cache_deleted_during_a_run_is_made_again(prepare: Prepare) -> None:
     cached = prepare()
-    shutil.rmtree(cache.base())
+    shutil.rmtree(places.cache())
     assert len(cached.open(source()).train.ids) == 60
 
 
