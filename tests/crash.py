@@ -1,8 +1,9 @@
 """Kills commands at random moments, lets each finish, and compares with a command that nobody disturbed.
 
-``python -m tests.crash --kills 1000`` from the root of the checkout; ``--seed`` repeats a sequence and
-``--only run,get`` chooses. All files a command left must be equal, but for times; so nothing may be left over
-either. No process may outlive its command. Prints every difference; exit code 1 if there is one.
+``python -m tests.crash --kills 1000`` from the root of the checkout. ``--jobs`` commands run at once; with
+``--jobs 1``, ``--seed`` repeats a sequence; ``--only run,get`` chooses. All files a command left must be equal,
+but for times; so nothing may be left over either. No process may outlive its command. Prints every
+difference; exit code 1 if there is one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -60,13 +63,16 @@ CONTENT = random.Random(0).randbytes(3_000_000)
 SIGNALS = (*[signal.SIGKILL] * 6, signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGINT)
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 PATIENCE = 8.0  # seconds that processes have to end after their command
+LIMIT = 600.0  # seconds after which a command hangs
+LATEST = 1.1  # of the time that a command takes, the moment of its kill
 _TIMES = ("seconds", "fit_seconds", "environment", "changed")  # in JSON files; "changed" is when a file was
 _NAMED = ("cache", "tmp")  # folders whose files are compared by name and number alone
 
 Words = list[str]
+RUN = ["run", *CELLS, "--methods", "slow,halves"]
 WORK: dict[str, Words] = {
-    "run": ["run", *CELLS, "--methods", "slow,halves", "--results", "runs"],
-    "run with two jobs": ["run", *CELLS, "--methods", "slow,halves", "--results", "runs", "--jobs", "2"],
+    "run": [*RUN, "--jobs", "1", "--results", "runs"],
+    "run with two jobs": [*RUN, "--jobs", "2", "--results", "runs"],
     "prepare": ["data", "prepare", "toy", "--views", "colour,bow:1,gist", "--data-root", "data"],
     "get": ["data", "get", "served", "--data-root", "data"],
     "report": [
@@ -144,6 +150,7 @@ class Place:
             "TMPDIR": str(folder / "tmp"),
             "HOME": str(folder / "tmp"),
         }
+        own |= {"PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
         self.env = {**os.environ, **own}
 
     def start(self, words: Words) -> subprocess.Popen[str]:
@@ -228,15 +235,73 @@ def in_memory(pids: set[int], since: float) -> list[str]:
     return left
 
 
+@dataclass(frozen=True)
+class Story:
+    """What happened to one command in one folder."""
+
+    name: str
+    place: Place
+    kills: list[str] = field(default_factory=list)  # the kind of each
+    moments: list[str] = field(default_factory=list)
+    pids: set[int] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+
+    def start(self) -> subprocess.Popen[str]:
+        process = self.place.start(WORK[self.name])
+        self.pids.add(process.pid)
+        return process
+
+    def problem(self, text: str) -> None:
+        self.problems.append(f"{self.name} ({', '.join(self.moments)}): {text}")
+
+    def kill(self, process: subprocess.Popen[str], number: signal.Signals, *, as_terminal: bool) -> None:
+        """Send a signal to a command, or to all its processes, and look at what is left of it."""
+        began = handles_signals(process.pid)
+        self.kills.append(number.name if began else f"{number.name} while Python starts")
+        with suppress(ProcessLookupError):
+            (os.killpg if as_terminal else os.kill)(process.pid, number)
+        code = self.code(process)
+        if began and code not in (0, CODES[number]):
+            self.problem(f"exit code {code}; {self.place.errors[-300:]}")
+        if began and "Traceback" in self.place.errors:
+            self.problem(self.place.errors[-1500:])
+        if left := self.place.orphans():
+            self.problem(f"processes live on: {left}")
+
+    def code(self, process: subprocess.Popen[str]) -> int | str:
+        """The exit code of a command; "it hangs" where it must be killed."""
+        try:
+            return process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return "it hangs"
+
+    def finish(self, files: dict[str, str], since: float) -> None:
+        """Let the command finish, and compare what it leaves with ``files``."""
+        code = self.code(self.start())
+        if code:
+            self.problem(f"does not finish ({code}): {self.place.errors[-500:]}")
+        if left := self.place.orphans():
+            self.problem(f"processes of the finishing command live on: {left}")
+        if left := in_memory(self.pids, since):
+            self.problem(f"left in shared memory: {left}")
+        now = self.place.files()
+        for file in sorted(files.keys() | now.keys()):
+            if file not in now:
+                self.problem(f"{file} is missing")
+            elif file not in files:
+                self.problem(f"{file} is left over")
+            elif now[file] != files[file]:
+                self.problem(f"{file} differs")
+
+
 class Suite:
-    """Kills and comparisons, counted; ``problems`` has a line for each difference."""
+    """Kills commands, one after another, below ``home``."""
 
     def __init__(self, home: Path, url: str, seed: int) -> None:
         self.home, self.url, self.random = home, url, random.Random(seed)
         self.started = time.time()
-        self.kills: Counter[str] = Counter()
-        self.compared: Counter[str] = Counter()
-        self.problems: list[str] = []
         self.whole: dict[str, tuple[float, dict[str, str]]] = {}
         self.given: Path | None = None
         self.given = self._given()
@@ -244,10 +309,8 @@ class Suite:
     def _given(self) -> Path:
         """Two results folders that some of the commands read."""
         place = self._place()
-        run = WORK["run"][:-1]
         for name, more in (("given", []), ("given2", ["--seeds", "3"])):
-            process = place.start([*run, name, *more])
-            if process.wait(timeout=120):
+            if place.start([*RUN, "--results", name, *more]).wait(LIMIT):
                 raise SystemExit(f"cannot run at all: {place.errors}")
         given = self.home / "given"
         for name in ("given", "given2"):
@@ -263,71 +326,77 @@ class Suite:
         if name not in self.whole:
             place = self._place()
             started = time.monotonic()
-            if place.start(WORK[name]).wait(timeout=120):
+            if place.start(WORK[name]).wait(LIMIT):
                 raise SystemExit(f"{name} fails undisturbed: {place.errors}")
             self.whole[name] = time.monotonic() - started, place.files()
         return self.whole[name]
 
-    def once(self, name: str, most: int) -> None:
-        """Kill the command up to four times in one folder, let it finish, and compare."""
-        took, files = self.undisturbed(name)
-        place, pids, story = self._place(), set(), []
-        for _ in range(self.random.randint(1, min(4, most))):
-            number, wait = self.random.choice(SIGNALS), self.random.uniform(0.02, took)
-            process = place.start(WORK[name])
-            pids.add(process.pid)
+    def once(self, names: Sequence[str], most: int) -> Story:
+        """Kill one of the commands up to four times in one folder, let it finish, and compare."""
+        name = self.random.choice(names)
+        files = self.undisturbed(name)[1]
+        story = Story(name, self._place())
+        for _ in range(self.random.randint(1, max(1, min(4, most)))):
+            took = self.whole[name][0]
+            number, moment = self.random.choice(SIGNALS), self.random.uniform(0.02, LATEST * took)
+            process, started = story.start(), time.monotonic()
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=wait)
-            if process.poll() is not None:
-                continue
-            began = handles_signals(process.pid)
-            self.kills[number.name if began else f"{number.name} while Python starts"] += 1
-            story.append(f"{number.name} after {wait:.2f} s")
-            as_terminal = number == signal.SIGINT and self.random.random() < 0.5
-            with suppress(ProcessLookupError):
-                (os.killpg if as_terminal else os.kill)(process.pid, number)
-            code = process.wait(timeout=60)
-            if began and code not in (0, CODES[number]):
-                self._problem(name, story, f"exit code {code}; {place.errors[-300:]}")
-            if began and "Traceback" in place.errors:
-                self._problem(name, story, place.errors[-1500:])
-            if left := place.orphans():
-                self._problem(name, story, f"processes live on: {left}")
-        process = place.start(WORK[name])
-        pids.add(process.pid)
-        if process.wait(timeout=120):
-            self._problem(name, story, f"does not finish: {place.errors[-500:]}")
-        if left := place.orphans():
-            self._problem(name, story, f"processes of the finishing command live on: {left}")
-        if left := in_memory(pids, self.started):
-            self._problem(name, story, f"left in shared memory: {left}")
-        self.compared[name] += 1
-        now = place.files()
-        for file in sorted(files.keys() | now.keys()):
-            if file not in now:
-                self._problem(name, story, f"{file} is missing")
-            elif file not in files:
-                self._problem(name, story, f"{file} is left over")
-            elif now[file] != files[file]:
-                self._problem(name, story, f"{file} differs")
-
-    def _problem(self, name: str, story: Sequence[str], text: str) -> None:
-        self.problems.append(f"{name} ({', '.join(story)}): {text}")
+                process.wait(moment)
+            if process.poll() is None:
+                story.moments.append(f"{number.name} after {moment:.2f} s")
+                as_terminal = number == signal.SIGINT and self.random.random() < 0.5
+                story.kill(process, number, as_terminal=as_terminal)
+            elif not story.kills:  # undisturbed: so long it takes now
+                self.whole[name] = time.monotonic() - started, files
+        if story.kills:
+            story.finish(files, self.started)
+        return story
 
 
-def crash(kills: int, seed: int, only: Sequence[str] = (), say: Callable[[str], object] = str) -> Suite:
-    """Run the suite until there were ``kills`` kills."""
-    with tempfile.TemporaryDirectory(prefix="crash-") as home, served() as url:
-        suite = Suite(Path(home), url, seed)
-        names = [name for name in WORK if not only or name in only]
-        while (done := suite.kills.total()) < kills:
-            name = suite.random.choice(names)
-            before = len(suite.problems)
-            suite.once(name, kills - done)
-            for problem in suite.problems[before:]:
-                say(problem)
-            say(f"{suite.kills.total()} of {kills} kills, {len(suite.problems)} problems")
-    return suite
+@dataclass
+class Total:
+    """Kills and comparisons, counted; ``problems`` has a line for each difference."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    compared: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, story: Story) -> None:
+        self.kills.update(story.kills)
+        self.compared[story.name] += bool(story.kills)
+        self.problems += story.problems
+
+
+def crash(
+    kills: int,
+    seed: int,
+    only: Sequence[str] = (),
+    say: Callable[[str], object] = str,
+    jobs: int = 1,
+) -> Total:
+    """Run the suite, ``jobs`` commands at once, until there were ``kills`` kills."""
+    names, total = [name for name in WORK if not only or name in only], Total()
+
+    def further(suite: Suite) -> tuple[Suite, Story]:
+        return suite, suite.once(names, kills - total.kills.total())
+
+    with (
+        tempfile.TemporaryDirectory(prefix="crash-") as home,
+        served() as url,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        suites = pool.map(lambda job: Suite(Path(home, str(job)), url, seed + job), range(jobs))
+        running = {pool.submit(further, suite) for suite in list(suites)}
+        while running:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for suite, story in (one.result() for one in ended):
+                total.add(story)
+                for problem in story.problems:
+                    say(problem)
+                say(f"{total.kills.total()} of {kills} kills, {len(total.problems)} problems")
+                if total.kills.total() < kills:
+                    running.add(pool.submit(further, suite))
+    return total
 
 
 def main() -> int:
@@ -335,14 +404,17 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="random seed of moments and signals (default 0)")
     parser.add_argument("--only", default="", help=f"commands to kill (default: all): {', '.join(WORK)}")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="commands at once (default %(default)s)"
+    )
     args = parser.parse_args()
     only = [name for name in args.only.split(",") if name]
     say = partial(print, flush=True)
-    suite = crash(args.kills, args.seed, only, say)
-    say(f"kills: {dict(suite.kills)}")
-    say(f"interrupted folders compared: {dict(suite.compared)}")
-    say(f"problems: {len(suite.problems)}")
-    return 1 if suite.problems else 0
+    total = crash(args.kills, args.seed, only, say, args.jobs)
+    say(f"kills: {dict(total.kills)}")
+    say(f"interrupted folders compared: {dict(total.compared)}")
+    say(f"problems: {len(total.problems)}")
+    return 1 if total.problems else 0
 
 
 if __name__ == "__main__":

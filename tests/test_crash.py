@@ -25,9 +25,9 @@ def crash() -> Any:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kills by signals")
 def test_twenty_kills_change_no_bit_and_leave_nothing(crash: Any) -> None:
-    suite = crash.crash(kills=20, seed=1)
-    assert not suite.problems, "\n".join(suite.problems)
-    assert suite.kills.total() >= 20
+    total = crash.crash(kills=20, seed=1)
+    assert not total.problems, "\n".join(total.problems)
+    assert total.kills.total() >= 20
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="this system shows no shared memory")
