@@ -1,8 +1,8 @@
 """Kills commands at random moments, lets each finish, and compares with a command that nobody disturbed.
 
 ``python -m tests.crash --kills 1000`` from the root of the checkout. ``--jobs`` commands run at once; with
-``--jobs 1``, ``--seed`` repeats a sequence; ``--only run,get`` chooses. All files a command left must be equal,
-but for times; so nothing may be left over either. No process may outlive its command. Prints every
+``--jobs 1``, ``--seed`` repeats a sequence; ``--only run,get`` chooses. All files a command left must be
+equal, but for times; so nothing may be left over either. No process may outlive its command. Prints every
 difference; exit code 1 if there is one.
 """
 
