@@ -55,6 +55,19 @@ def test_a_section_takes_from_the_head_what_it_does_not_say(tmp_path: Path) -> N
     assert [r.stem for r in found.sections[1].requests] == ["map_table", "map_table-metric-map-50"]
 
 
+def test_a_value_of_a_grid_may_have_a_comma(tmp_path: Path) -> None:
+    book = tmp_path / "a,b.toml"
+    book.write_text('steps = ["insert 9", "evaluate"]', encoding="utf-8")
+    axes = f'schedule = ["runbook:{book}", "drift:9"]'
+    text = (
+        f"[[section]]\ntitle = 'a'\nmethods = ['hcfw']\nbits = [8]\ngrid = {{ words = ['a,b', 'c'], {axes} }}"
+    )
+    planner = Planner()
+    _, cells, _ = load(written(tmp_path, text)).sections[0].plan(planner)
+    assert {cell.spec.params.get("words") for cell in cells} == {"a,b", "c"}
+    assert {cell.spec.schedule.order for cell in cells} == {"runbook", "drift"}
+
+
 def test_options_override_every_section(tmp_path: Path) -> None:
     found = load(written(tmp_path, "[[section]]\ntitle = 'a'\njobs = 3"), jobs=2, results=None)
     assert found.sections[0].study is not None and found.sections[0].study.jobs == 2

@@ -7,13 +7,14 @@ options that it leaves out from the head of the file (docs/reports.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import bench
 from bench.errors import ParameterError, UnknownNameError
+from bench.records import AXES, quoted
 from bench.reporting import options as report_options
 from bench.study import ablation, grid
 from bench.study.planned import PlannedCell
@@ -153,7 +154,12 @@ def _grid(file: Path, values: dict[str, Any]) -> tuple[str, ...]:
             f"study file {file}: grid = {given!r}, expected a list of values for each name. Write "
             "grid = { lambda1 = [0.1, 1], lambda2 = [0.1, 1] }."
         )
-    return tuple(f"{name}={','.join(map(str, listed))}" for name, listed in given.items())
+    return tuple(f"{name}={','.join(_listed(name, listed))}" for name, listed in given.items())
+
+
+def _listed(name: str, values: Sequence[Any]) -> Iterable[str]:
+    """Values as a grid has them: those of parameters in quotes where they would be cut otherwise."""
+    return map(str if name in AXES else quoted, values)
 
 
 def _requests(file: Path, values: dict[str, Any]) -> tuple[Request, ...]:
