@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal
 
 from bench.errors import ParameterError
@@ -176,10 +177,11 @@ class Schedule:
 
     @property
     def brief(self) -> str:
-        """The first steps of a runbook, and how many follow."""
-        first = self.steps.split("; ")
-        more = [f"and {len(first) - MOST_STEPS} more steps"] if len(first) > MOST_STEPS else []
-        return "; ".join([*first[:MOST_STEPS], *more])
+        """The first steps of a runbook, repeated ones as ``5 × insert 400``, and how many follow."""
+        runs = [(step, len(list(same))) for step, same in groupby(self.steps.split("; "))]
+        first = [f"{count} × {step}" if count > 1 else step for step, count in runs[:MOST_STEPS]]
+        left = sum(count for _, count in runs[MOST_STEPS:])
+        return "; ".join([*first, *([f"and {left} more steps"] if left else [])])
 
     def __str__(self) -> str:
         if self.steps:

@@ -179,6 +179,12 @@ def test_a_schedule_is_read_again_from_its_text() -> None:
     assert Schedule.parse(chosen.form) == chosen and not chosen.size
 
 
+def test_steps_that_repeat_are_counted_in_a_line() -> None:
+    steps = ["insert 9"] * 3 + ["delete oldest 1", "evaluate"] * 4
+    first = "delete oldest 1; evaluate; " * 3
+    assert schedule(*steps).brief == f"3 × insert 9; {first}delete oldest 1; and 1 more steps"
+
+
 def test_the_record_keeps_the_steps(tmp_path: Path) -> None:
     record, _ = run(tmp_path, "insert 30", "evaluate")
     (stored,) = Store(tmp_path / "runs").records()
