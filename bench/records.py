@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Literal
 
 from bench.errors import ParameterError
@@ -42,7 +43,7 @@ FORMS = {order: f"{order}:SIZE" for order in ORDERS} | {
 _NUMBER = "[1-9][0-9]{0,17}"
 _SCHEDULES = (  # order, column or modalities, size
     rf"(shuffled|class_incremental|stored|drift):()({_NUMBER})",
-    rf"(timed):([^:,]+)(?::({_NUMBER}))?",
+    rf"(timed):([^:]+)(?::({_NUMBER}))?",
     rf"(modal):(image,text|text,image)(?::({_NUMBER}))?",
 )
 # Newer fields: a key has them where they are set.
@@ -64,7 +65,7 @@ MEANINGS = {  # of the axes that disturb a stream
     "noise": "labels of training items are wrong; relevance follows from the true ones",
 }
 DATABASES = {
-    "reindexed": "after every round the current hash functions encode all items seen so far",
+    "reindexed": "after every round the current hash functions encode all database items",
     "frozen": "an item is encoded when it arrives, and never again",
     "learned": "the codes that training gave the items, which saw their labels",
 }
@@ -144,12 +145,13 @@ class Schedule:
 
     @staticmethod
     def split(text: str) -> list[str]:
-        """Cut a list of schedules at its commas, but not at that of ``modal:image,text``.
+        """Cut a list of schedules at the commas where another one begins; others belong to a path or a name.
 
-        >>> Schedule.split("shuffled:500,modal:image,text:500")
-        ['shuffled:500', 'modal:image,text:500']
+        >>> Schedule.split("modal:image,text:500,runbook:a,b.toml")
+        ['modal:image,text:500', 'runbook:a,b.toml']
         """
-        return [part.strip() for part in re.split(r",(?!\s*(?:image|text)\b)", text) if part.strip()]
+        begins = rf",(?=\s*(?:(?:{'|'.join(ORDERS)}):|$))"
+        return [part.strip() for part in re.split(begins, text) if part.strip()]
 
     @property
     def form(self) -> str:
@@ -175,10 +177,11 @@ class Schedule:
 
     @property
     def brief(self) -> str:
-        """The first steps of a runbook, and how many follow."""
-        first = self.steps.split("; ")
-        more = [f"and {len(first) - MOST_STEPS} more steps"] if len(first) > MOST_STEPS else []
-        return "; ".join([*first[:MOST_STEPS], *more])
+        """The first steps of a runbook, repeated ones as ``5 × insert 400``, and how many follow."""
+        runs = [(step, len(list(same))) for step, same in groupby(self.steps.split("; "))]
+        first = [f"{count} × {step}" if count > 1 else step for step, count in runs[:MOST_STEPS]]
+        left = sum(count for _, count in runs[MOST_STEPS:])
+        return "; ".join([*first, *([f"and {left} more steps"] if left else [])])
 
     def __str__(self) -> str:
         if self.steps:

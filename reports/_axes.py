@@ -20,6 +20,7 @@ from bench.reporting import (
     check_metric,
     dataset_of,
     definition,
+    evaluation,
     grouped,
     heading,
     metric_title,
@@ -132,7 +133,8 @@ def sweeps(results: Results, axes: Sequence[str], dimensions: int, metric: str) 
     apart = [] if "pool" in axes else protocols(results, swept=axes)
     names = {record.spec.key: part.slug for part in apart for record in part.records}
     swept = []
-    for records in grouped(results, lambda r: _fixed(r, axes)).values():
+    evaluate = evaluation(results, axes)
+    for records in grouped(results, lambda r: (_fixed(r, axes), evaluate(r.spec))).values():
         first = records[0].spec
         slug = names.get(first.key, "")
         protocol = Protocol(results=results, pool=first.pool, records=tuple(records), slug=slug)
@@ -182,7 +184,7 @@ def _fixed(record: RunRecord, axes: Sequence[str]) -> tuple[Any, ...]:
     s = record.spec
     own = tuple(sorted((k, v) for k, v in s.params.items() if k not in axes))
     protocol = tuple(str(getattr(s, name)) for name in AXES if name not in axes)
-    return (s.method, own, dataset_of(record), record.data, protocol, s.val, s.evaluate, s.directions)
+    return (s.method, own, dataset_of(record), record.data, protocol, s.val, s.directions)
 
 
 def scores(records: Sequence[RunRecord], metric: str, direction: Direction) -> list[float]:

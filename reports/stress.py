@@ -142,11 +142,9 @@ def _block(protocol: Protocol, key: _Key, rows: Sequence[Mapping[str, Any]]) -> 
     levels = [next((r["chance"] for r in rows if r["stream"] == s and r["value"]), None) for s in streams]
     chance = (Entry("chance"), *(Entry() if level is None else Entry(short(level)) for level in levels))
     group = f"{dataset} {DIRECTION_NAMES[direction]}, {protocol.records[0].spec.bits} bits"
-    runbooks = [r.spec.schedule for r in protocol.datasets[dataset] if r.spec.schedule.steps]
     return Block(
         caption=(
             *_CAPTION,
-            *dict.fromkeys(f"{schedule}: {schedule.brief}" for schedule in runbooks),
             *protocol.caption(swept=_SWEPT),
         ),
         columns=(

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BenchError, ParameterError
+from bench.cli import main
+from bench.errors import BenchError, ParameterError, UnknownNameError
 from bench.study import sections
 from bench.study.planner import Planner
 from bench.study.sections import Request, find, load
 from bench.study.study import Study
 
-SHIPPED = ("online", "paper", "smoke")
+SHIPPED = ("online", "paper", "smoke", "stress")
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -55,6 +56,19 @@ def test_a_section_takes_from_the_head_what_it_does_not_say(tmp_path: Path) -> N
     assert [r.stem for r in found.sections[1].requests] == ["map_table", "map_table-metric-map-50"]
 
 
+def test_a_value_of_a_grid_may_have_a_comma(tmp_path: Path) -> None:
+    book = tmp_path / "a,b.toml"
+    book.write_text('steps = ["insert 9", "evaluate"]', encoding="utf-8")
+    axes = f'schedule = ["runbook:{book}", "drift:9"]'
+    text = (
+        f"[[section]]\ntitle = 'a'\nmethods = ['hcfw']\nbits = [8]\ngrid = {{ words = ['a,b', 'c'], {axes} }}"
+    )
+    planner = Planner()
+    _, cells, _ = load(written(tmp_path, text)).sections[0].plan(planner)
+    assert {cell.spec.params.get("words") for cell in cells} == {"a,b", "c"}
+    assert {cell.spec.schedule.order for cell in cells} == {"runbook", "drift"}
+
+
 def test_options_override_every_section(tmp_path: Path) -> None:
     found = load(written(tmp_path, "[[section]]\ntitle = 'a'\njobs = 3"), jobs=2, results=None)
     assert found.sections[0].study is not None and found.sections[0].study.jobs == 2
@@ -79,9 +93,46 @@ def test_a_grid_tells_results_its_axes_and_an_ablation_its_contrasts(tmp_path: P
     assert (len(cells), [c.name for c in offers["contrasts"]]) == (2, ["no-online-similarity"])
 
 
+def test_a_section_has_a_cell_for_each_of_its_streams(tmp_path: Path) -> None:
+    text = """
+    methods = ["random_projection"]
+    bits = [8]
+    seeds = 1
+    [[section]]
+    title = "streams"
+    schedule = ["shuffled:400"]
+    streams = [{}, { noise = "sym:0.4" }, { schedule = ["modal:image,text", "shuffled:400"] }]
+    """
+    _, cells, _ = load(written(tmp_path, text)).sections[0].plan(Planner())
+    assert [(str(c.spec.schedule), c.spec.noise) for c in cells] == [
+        ("shuffled:400", "none"),
+        ("shuffled:400", "sym:0.4"),
+        ("modal:image,text", "none"),
+    ]
+
+
+def test_one_section_can_be_chosen(tmp_path: Path) -> None:
+    document = load(written(tmp_path, "[[section]]\ntitle = 'a b'\n[[section]]\ntitle = 'c'"))
+    chosen = document.only("a b")
+    assert [s.title for s in chosen.sections] == ["a b"]
+    assert chosen.command == f"{document.command} --section 'a b'"
+    with pytest.raises(UnknownNameError, match=r"no section of the study named 'd'\. Known: a b, c"):
+        document.only("d")
+
+
+def test_a_section_of_no_study_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "--section", "a"]) == 2
+    assert "--section names a part of a study, and no study is given" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("[[section]]\ntitle = 'a'\nstreams = { noise = 'sym:0.4' }", "expected a list of tables"),
+        (
+            "[[section]]\ntitle = 'a'\nstreams = [{ bits = 8 }]",
+            "no axis of a stream in .* named 'bits'",
+        ),
         ("reports = ['nonsense']", "no report named 'nonsense'"),
         ("reports = [{ name = 'map_table', metrc = 'map' }]", "'map_table' has no option 'metrc'"),
         ("reports = [{ name = 'wins', metric = 'map@50' }]", "'wins' has no option 'metric'"),

@@ -26,6 +26,7 @@ from bench.running.hosts import Isolation
 from bench.storing.recount import fault
 from bench.storing.sense import nonsense
 from bench.storing.store import Store
+from bench.study.study import Study
 
 PLUGINS = Path(__file__).with_name("plugins")
 DATA = items(60)
@@ -162,9 +163,26 @@ def test_a_cell_without_a_runbook_keeps_its_key() -> None:
     assert spec.key == "f865f34527ce0e9f"
 
 
+def test_a_path_may_have_commas(tmp_path: Path) -> None:
+    file = written(tmp_path, "insert 9", "evaluate", name="a,b.toml")
+    made = Study.make(None, schedule=f"shuffled:500,runbook:{file},modal:image,text,drift:9")
+    assert made.schedule == (
+        "shuffled:500",
+        "runbook:a-b.toml: insert 9; evaluate",
+        "modal:image,text",
+        "drift:9",
+    )
+
+
 def test_a_schedule_is_read_again_from_its_text() -> None:
     chosen = schedule("insert 9", "evaluate")
     assert Schedule.parse(chosen.form) == chosen and not chosen.size
+
+
+def test_steps_that_repeat_are_counted_in_a_line() -> None:
+    steps = ["insert 9"] * 3 + ["delete oldest 1", "evaluate"] * 4
+    first = "delete oldest 1; evaluate; " * 3
+    assert schedule(*steps).brief == f"3 × insert 9; {first}delete oldest 1; and 1 more steps"
 
 
 def test_the_record_keeps_the_steps(tmp_path: Path) -> None:
@@ -290,6 +308,36 @@ def test_what_is_left_keeps_its_frozen_codes(tmp_path: Path) -> None:
     _, more = run(tmp_path, *steps[:2], "evaluate", methods="lemon", database="frozen")
     kept = more["codes/database/image"][:, 25:]
     np.testing.assert_array_equal(arrays["codes/database/image"], kept)
+
+
+def test_runbooks_and_other_schedules_share_the_table_of_a_sweep(tmp_path: Path) -> None:
+    results = bench.run(
+        methods="ridge_code",
+        datasets="tiny",
+        bits=8,
+        seeds=1,
+        train=0.5,
+        schedule=[f"runbook:{written(tmp_path, 'insert 30', 'evaluate')}", "shuffled:20", "shuffled:30"],
+        plugin=str(PLUGINS / "tiny.py"),
+        results=str(tmp_path / "runs"),
+    )
+    [block] = results.table(report="sensitivity").blocks
+    assert [str(row[0].text)[:8] for row in block.rows] == ["runbook:", "shuffled", "shuffled"]
+    caption = "\n".join(block.caption)
+    assert "evaluate last, runbooks in their own steps" in caption
+    assert ": insert 30; evaluate; deleted items are searched no more" in caption
+    assert "seen so far" not in caption
+
+
+def test_a_sweep_keeps_apart_what_is_evaluated_after_all_rounds_and_after_the_last(tmp_path: Path) -> None:
+    how: Any = {"plugin": str(PLUGINS / "tiny.py"), "results": str(tmp_path / "runs"), "datasets": "tiny"}
+    given: Any = {"methods": "ridge_code", "bits": 8, "seeds": 1, "train": 0.5, **how}
+    book = f"runbook:{written(tmp_path, 'insert 30', 'evaluate')}"
+    last = bench.run(schedule=[book, "shuffled:20"], **given)
+    every = bench.run(schedule=["shuffled:20"], evaluate="all", **given)
+    both = last.but(records=[*last.records, *every.records])
+    blocks = both.table(report="sensitivity", axes=("schedule",)).blocks
+    assert [len(block.rows) for block in blocks] == [2, 1]
 
 
 def test_the_runbook_decides_which_rounds_are_evaluated(tmp_path: Path) -> None:

@@ -62,6 +62,11 @@ def test_a_round_has_one_value_from_the_earliest() -> None:
     assert [len(rows) for rows in rounds] == [10, 15, 30]
 
 
+def test_the_name_of_a_column_may_have_a_comma() -> None:
+    made = Study.make(None, schedule="timed:when, roughly:20,drift:9").schedule
+    assert [Schedule.parse(text).by for text in made] == ["when, roughly", ""]
+
+
 def test_with_a_size_values_join_until_a_round_has_it() -> None:
     assert [len(rows) for rows in cut("timed:year:12").rounds] == [25, 30]
 

@@ -25,7 +25,12 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         epilog="examples: bench report smoke; bench report mine.toml; bench report --results DIR",
     )
     report.add_argument(
-        "study", nargs="?", help="a study file, or one of smoke, online, paper (default: everything stored)"
+        "study",
+        nargs="?",
+        help="a study file, or one of smoke, online, paper, memory, stress (default: everything stored)",
+    )
+    report.add_argument(
+        "--section", metavar="TITLE", help="only this section of the study (default: all of them)"
     )
     options.add_results(report)
     options.add_plugin_files(report)
@@ -48,9 +53,12 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def _report(args: argparse.Namespace) -> int:
     from bench import paper
+    from bench.errors import ParameterError
 
     started = time.perf_counter()
     output.check_folder("--out", args.out)
+    if args.section and args.study is None:
+        raise ParameterError("--section names a part of a study, and no study is given. Name one before it.")
     document, parts = _stored(args) if args.study is None else _of_study(args)
     _check_ours(parts, args.ours)
     written = paper.write(document, parts, args.out, ours=args.ours)
@@ -122,6 +130,8 @@ def _of_study(args: argparse.Namespace) -> tuple[Document, list[Part]]:
     given = {name: getattr(args, name) for name in names}
     given |= {"results": args.results or None, "data_root": args.data_root}
     document = sections.load(args.study, **given)
+    if args.section:
+        document = document.only(args.section)
     _check_places(args)
 
     return document, paper.collect(document, None if args.no_run else running.Run(args).how, args.items)

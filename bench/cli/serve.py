@@ -23,7 +23,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "study",
         nargs="?",
-        help="show the progress of this study: a file, or smoke, online or paper (default: all stored cells)",
+        help="show the progress of this study: a file or a name, such as smoke (default: all stored cells)",
     )
     options.add_results(serve)
     options.add_yes(serve)

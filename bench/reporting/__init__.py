@@ -72,6 +72,7 @@ from bench.reporting.protocol import (
     clock,
     clock_line,
     dataset_of,
+    evaluation,
     grouped,
     parallel,
     part_name,
@@ -112,6 +113,7 @@ __all__ += [
 __all__ += ["fidelity", "kind_of", "read_toml"]
 # which records stand together, and the text around them
 __all__ += ["Protocol", "breaches", "by_dataset", "by_label", "by_row", "parallel", "protocols", "reasons"]
+__all__ += ["evaluation"]
 __all__ += ["BREACH", "DIRECTION_NAMES", "FUTURE", "NO_RECORDS", "PARALLEL", "PARALLEL_NOTE", "STALE"]
 __all__ += ["clock", "clock_line", "digits", "duration", "size"]
 # metrics

@@ -139,11 +139,10 @@ class Protocol:
         lines = [] if "database" in swept else [f"database {spec.database}: {policy}"]
         mixed = any(r.spec.pool != self.pool for r in self.records)
         pool = f"{self.pool}" + (" (none for a method without an offline stage)" if mixed else "")
-        evaluate = "in its own steps" if spec.schedule.steps else spec.evaluate
-        axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": evaluate}
+        axes = {"schedule": schedules(self.records), "pool": pool, "evaluate": self._evaluate()}
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
-        if spec.schedule.steps and "schedule" not in swept:
-            lines.append(f"{spec.schedule}: {spec.schedule.brief}; deleted items are searched no more")
+        runbooks = dict.fromkeys(r.spec.schedule for r in self.records if r.spec.schedule.steps)
+        lines += (f"{one}: {one.brief}; deleted items are searched no more" for one in runbooks)
         if spec.divided and "train" not in swept:
             lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
         if spec.labelled < 1 and "labelled" not in swept:
@@ -157,6 +156,13 @@ class Protocol:
                 "the test queries were not read"
             )
         return (*lines, *(_dataset_line(name, records, metric) for name, records in self.datasets.items()))
+
+    def _evaluate(self) -> str:
+        """The rounds that are evaluated; runbooks say it themselves."""
+        others = dict.fromkeys(r.spec.evaluate for r in self.records if not r.spec.schedule.steps)
+        own = "in its own steps" if not others else "runbooks in their own steps"
+        runbooks = any(r.spec.schedule.steps for r in self.records)
+        return ", ".join([*others, *([own] if runbooks else [])])
 
     def notes(self) -> tuple[str, ...]:
         """Where the methods come from, and every record that is not a plain result, with its reason."""
@@ -232,7 +238,8 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     scores are over or, for the same dataset, in its fingerprint. Datasets whose own schedules differ in the
     size of chunks stand together where each runs its own. Records are also apart when they differ in pool,
     but a method without an offline stage (pool ``none``) stands beside those that have one, in every such
-    table. One that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart.
+    table. One that has a stage and was run without it stands apart. Axes in ``swept`` keep nothing apart;
+    with ``schedule`` among them, a runbook, which says itself when to evaluate, stands beside the others.
     Raises ParameterError where there is no record, StoreError where records disagree on a chance level that
     must be the same.
     """
@@ -241,8 +248,10 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
     columns.check_chance(results.records)
     prints: dict[tuple[Any, ...], list[str]] = {}  # fingerprints of a dataset under a protocol
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
+    evaluate = evaluation(results, swept)
     for record in results:
-        base = (record.part, *(getattr(record.spec, name) for name in APART if name not in swept))
+        axes = {name: getattr(record.spec, name) for name in APART} | {"evaluate": evaluate(record.spec)}
+        base = (record.part, *(value for name, value in axes.items() if name not in swept))
         known = prints.setdefault((*base, dataset_of(record)), [])
         if record.data and record.data not in known:
             known.append(record.data)
@@ -257,6 +266,15 @@ def protocols(results: Results, *, swept: Sequence[str] = ()) -> list[Protocol]:
         return apart
     names = enumerate(differences(apart, swept))
     return [replace(part, slug=part_name(i, name)) for part, (i, name) in zip(apart, names, strict=True)]
+
+
+def evaluation(results: Results, swept: Sequence[str]) -> Callable[[RunSpec], str]:
+    """The rounds that a cell evaluates, as tables are divided by them.
+
+    Where schedules are swept, a runbook counts as the first of the others.
+    """
+    first = next((r.spec.evaluate for r in results if not r.spec.schedule.steps), "all")
+    return lambda spec: first if "schedule" in swept and spec.schedule.steps else spec.evaluate
 
 
 def differences(apart: Sequence[Protocol], swept: Sequence[str] = ()) -> list[str]:

@@ -7,13 +7,15 @@ options that it leaves out from the head of the file (docs/reports.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import bench
 from bench.errors import ParameterError, UnknownNameError
+from bench.records import AXES, quoted
 from bench.reporting import options as report_options
 from bench.study import ablation, grid
 from bench.study.planned import PlannedCell
@@ -52,7 +54,8 @@ class Section:
     """A part of a report: the cells of a study, of an ablation or of a grid over parameters.
 
     ``ablate`` names variants of the study's one method, and is empty for all; ``grid`` has one or two
-    NAME=VALUES. ``study`` is None for a section of stored results.
+    NAME=VALUES. With ``streams`` the study runs once for each of them, with the values that it gives axes.
+    ``study`` is None for a section of stored results.
     """
 
     title: str
@@ -60,6 +63,7 @@ class Section:
     study: Study | None = None
     ablate: tuple[str, ...] | None = None
     grid: tuple[str, ...] = ()
+    streams: tuple[Mapping[str, Any], ...] = ()
 
     def plan(self, planner: Planner) -> tuple[Study, list[PlannedCell], dict[str, Any]]:
         """How to run, the cells, and what :class:`bench.results.Results` needs to know of them besides."""
@@ -70,7 +74,9 @@ class Section:
         if self.ablate is not None:
             plan = ablation.plan(planner, self.study, self.ablate or None)
             return self.study, plan.cells, {"contrasts": plan.contrasts}
-        return self.study, planner.cells(self.study), {}
+        studies = [self.study.but(**axes) for axes in self.streams] or [self.study]
+        cells = {cell.spec.key: cell for study in studies for cell in planner.cells(study)}
+        return self.study, list(cells.values()), {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,13 @@ class Document:
     title: str
     sections: tuple[Section, ...]
     command: str  # to make it again
+
+    def only(self, title: str) -> Document:
+        """The document with one of its sections; raises UnknownNameError for a title that none has."""
+        chosen = tuple(section for section in self.sections if section.title == title)
+        if not chosen:
+            raise UnknownNameError("section of the study", title, [s.title for s in self.sections])
+        return replace(self, sections=chosen, command=f"{self.command} --section {shlex.quote(title)}")
 
 
 def find(name: str) -> Path:
@@ -111,13 +124,14 @@ def load(name: str | Path, **options: Any) -> Document:
         if not heading:
             raise ParameterError(f"study file {file}: a [[section]] has no title. Give it one.")
         requests = _requests(file, part) or shared or DEFAULT
-        ablate, axes = _ablate(file, part), _grid(file, part)
+        ablate, axes, streams = _ablate(file, part), _grid(file, part), _streams(file, part)
         study = Study.of({**content, **part, **{k: v for k, v in options.items() if v is not None}})
         study.add_plugins()  # reports may be among them
         for request in requests:
             if not request.optional:  # an unknown report or option stops here, before anything runs
                 report_options.checked(request.name, request.options)
-        sections.append(Section(title=heading, requests=requests, study=study, ablate=ablate, grid=axes))
+        offers: dict[str, Any] = {"ablate": ablate, "grid": axes, "streams": streams}
+        sections.append(Section(title=heading, requests=requests, study=study, **offers))
     titles = [slug(section.title) for section in sections]
     twice = next((s.title for s, t in zip(sections, titles, strict=True) if titles.count(t) > 1), None)
     if twice is not None:
@@ -153,7 +167,25 @@ def _grid(file: Path, values: dict[str, Any]) -> tuple[str, ...]:
             f"study file {file}: grid = {given!r}, expected a list of values for each name. Write "
             "grid = { lambda1 = [0.1, 1], lambda2 = [0.1, 1] }."
         )
-    return tuple(f"{name}={','.join(map(str, listed))}" for name, listed in given.items())
+    return tuple(f"{name}={','.join(_listed(name, listed))}" for name, listed in given.items())
+
+
+def _listed(name: str, values: Sequence[Any]) -> Iterable[str]:
+    """Values as a grid has them: those of parameters in quotes where they would be cut otherwise."""
+    return map(str if name in AXES else quoted, values)
+
+
+def _streams(file: Path, values: dict[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """``streams``: a list of tables, each with values of axes; an empty one changes nothing."""
+    given = values.pop("streams", [])
+    if not (isinstance(given, list) and all(isinstance(axes, dict) for axes in given)):
+        raise ParameterError(
+            f"study file {file}: streams = {given!r:.60}, expected a list of tables. Write "
+            'streams = [{}, { noise = "sym:0.4" }].'
+        )
+    for name in (name for axes in given for name in axes if name not in AXES):
+        raise UnknownNameError(f"axis of a stream in study file {file}", name, AXES)
+    return tuple(given)
 
 
 def _requests(file: Path, values: dict[str, Any]) -> tuple[Request, ...]:
