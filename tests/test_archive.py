@@ -20,7 +20,7 @@ from bench.archive.compare import compare
 from bench.archive.merge import merge
 from bench.cli import main
 from bench.errors import StoreError
-from bench.records import RunRecord, Schedule
+from bench.records import PARTS, RunRecord, Schedule
 from bench.results import Results
 from bench.scoring import stored
 from bench.storing.store import Store
@@ -339,13 +339,15 @@ def test_a_depth_is_of_trec_alone_and_not_negative(
     assert "depth is -3; expected" in capsys.readouterr().err
 
 
-def test_a_trec_run_scores_what_the_harness_scores(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("train", "items"), [("all", "unseen"), *(("0.5", part) for part in PARTS)])
+def test_a_trec_run_scores_what_the_harness_scores(tmp_path: Path, train: str, items: str) -> None:
     """The runs and judgments, scored by a loop that knows nothing of codes, give ``map:trec``-like AP."""
-    store = run(tmp_path / "runs")
-    [record] = store.records()
+    store = run(tmp_path / "runs", train=train)
+    [record] = (record.over(items) for record in store.records())
     plugins = [f"--plugin={p}" for p in PLUGINS]
     out = tmp_path / "trec"
-    assert main(["export", "--results", str(store.folder), "--to", "trec", "--out", str(out), *plugins]) == 0
+    command = ["export", "--results", str(store.folder), "--to", "trec", "--out", str(out), "--items", items]
+    assert main([*command, *plugins]) == 0
     [judgments] = out.glob("*.qrels")
     relevant: defaultdict[str, set[str]] = defaultdict(set)
     for line in judgments.read_text().splitlines():
@@ -360,7 +362,8 @@ def test_a_trec_run_scores_what_the_harness_scores(tmp_path: Path) -> None:
     for topic, documents in ranked.items():
         hits = np.array([d in relevant[topic] for d in documents])
         scores.append((hits.cumsum() / np.arange(1, len(hits) + 1))[hits].mean())
-    metrics = record.rounds[-1].metrics
+    metrics, searched = record.rounds[-1].metrics, record.rounds[-1].items
+    assert {len(documents) for documents in ranked.values()} == {searched}
     assert metrics["map:pessimistic/i2t"] <= np.mean(scores) <= metrics["map:optimistic/i2t"]
 
 

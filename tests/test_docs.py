@@ -6,13 +6,14 @@ import ast
 import importlib.util
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from bench.cli import main
 from bench.plugins import registry
-from bench.records import ORDERS
+from bench.records import ORDERS, RoundRecord, RunRecord, RunSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("bench", "datasets", "docs", "examples", "methods", "reports", "results", "tests")
@@ -103,3 +104,11 @@ def test_the_menu_of_the_site_names_every_page_of_docs() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = (page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md"))
     assert [page for page in pages if f": {page}\n" not in menu] == []
+
+
+@pytest.mark.parametrize("part", [RunSpec, RunRecord, RoundRecord])
+def test_the_page_of_results_names_every_field_that_is_stored(part: type) -> None:
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    unstored = {"part", "method_shown", "dataset_shown"}
+    names = {field.name for field in fields(part)} - unstored  # type: ignore[arg-type]
+    assert sorted(name for name in names if f"`{name}`" not in page) == []

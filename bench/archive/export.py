@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -55,8 +55,8 @@ def to_benchopt(results: Results, out: Path, data_root: Path) -> list[Path]:
 def to_trec(results: Results, out: Path, data_root: Path, *, depth: int = DEPTH) -> list[Path]:
     """A folder with one run file per cell and direction, and the judgments they are scored against.
 
-    Items are ranked by Hamming distance after the last round, tied ones in the order in which they
-    arrived, the first ``depth`` per query, or all for 0; the score is the negative distance. Judgments
+    Items, of the part of the database that scores are over, are ranked by Hamming distance after the last
+    round, tied ones in the order in which they arrived, the first ``depth`` per query, or all for 0; the score is the negative distance. Judgments
     say how many labels query and item share. The trap: a metric computed from them is over a list that
     may be cut, in one order of its ties (:func:`trec_note`).
     """
@@ -132,23 +132,35 @@ def _trec_cell(
     spec = record.spec
     arrays = results.evidence(record)
     query = data.queries(record, arrays)
-    database = data.dataset.train.take(arrays["rows/database"].astype(np.intp))
+    searched = _searched(record, arrays)
+    database = data.dataset.train.take(arrays["rows/database"][searched].astype(np.intp))
     topics = [f"q{i}" for i in query.ids]
     documents = np.array([f"d{i}" for i in database.ids])
-    name = _file_name(f"{spec.label}-{spec.dataset_label}-{spec.bits}b-s{spec.seed}-{spec.key}")
+    part = "" if record.part == "all" else f"-{record.part}"
+    name = _file_name(f"{spec.label}-{spec.dataset_label}-{spec.bits}b-s{spec.seed}-{spec.key}{part}")
     for direction in spec.directions:
         packed = (
             arrays[f"codes/query/{_SIDES[direction[0]]}"],
-            arrays[f"codes/database/{_SIDES[direction[2]]}"],
+            arrays[f"codes/database/{_SIDES[direction[2]]}"][:, searched],
         )
         lines = _run_lines(*packed, topics, documents, tag=re.sub(r"\s+", "_", spec.label), depth=depth)
         yield _lines(out / f"{name}.{direction}.run", lines)
     pairs = f"{spec.dataset_label}-{record.data[:8]}-s{spec.seed}-{spec.pool}-val{spec.val}"
     if spec.unseen_classes:
         pairs += f"-unseen{spec.unseen_classes:g}"
+    if part:  # the items trained on are drawn chunk by chunk
+        pairs += f"-{spec.schedule}-train{spec.train}-delay{spec.delay}{part}"
     judged = out / f"{_file_name(pairs)}.qrels"
     if not judged.is_file():
         yield _lines(judged, _judgments(query, database, topics, documents))
+
+
+def _searched(record: RunRecord, arrays: Mapping[str, Any]) -> Any:
+    """Which items of the stored database the scores of a record are over, as an index of them."""
+    if record.part == "all":
+        return slice(None)
+    trained = arrays["rows/trained"]
+    return trained if record.part == "trained" else ~trained
 
 
 def _run_lines(

@@ -111,6 +111,7 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
         help="with trec: items per query, 0 for all (default: 1000). Average precision computed from the "
         "files is over this cut and one order of ties, unlike bench's",
     )
+    options.add_items(export)
     _add_data(export)
     export.set_defaults(execute=_export)
 
@@ -229,7 +230,7 @@ def _export(args: argparse.Namespace) -> int:
         if getattr(args, option) not in (None, False) and args.to != form:
             raise ParameterError(f"--{option} applies only to --to {form}; got --to {args.to}. Leave it out.")
     store = options.store_of(args)
-    results = Results(options.records_of(store), arrays=store.arrays)
+    results = Results(options.records_of(store), arrays=store.arrays, items=args.items)
     if not results.records:
         raise StoreError(f"results folder {store.title} has no cells to export. Run `bench run` first.")
     if args.codes or args.to in _CODES:
