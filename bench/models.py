@@ -24,7 +24,14 @@ from bench.contract.method import Method
 from bench.data.views import files
 from bench.disk import reading
 from bench.disk.form import mismatch
-from bench.errors import BenchError, DataError, ParameterError, StoreError
+from bench.errors import (
+    BenchError,
+    DataError,
+    FileError,
+    ParameterError,
+    StoreError,
+    UnknownNameError,
+)
 from bench.isolation import declarations
 from bench.plugins import fingerprint, registry
 from bench.protocol.shown import Output, batches, encode, encode_query
@@ -52,7 +59,13 @@ class Facts:
     columns: Mapping[str, int]  # modality → columns of its features
     views: Mapping[str, Mapping[str, Any]]  # modality → the encoder of its features, empty if unknown
     threads: int  # on which the last bits of a product depend
+    view: str = ""  # that takes the place of the features
     format: int = FORMAT
+
+    def source(self, modality: Modality) -> str:
+        """Where its features come from: an encoder, or a view of the dataset; "" if neither is known."""
+        encoder = _encoder(self.views[modality])
+        return encoder or (f"the view {self.view!r}" if self.view else "")
 
 
 def facts(spec: RunSpec, train: Split, *, code: str, data: str, rounds: int, thread_count: int) -> Facts:
@@ -71,6 +84,7 @@ def facts(spec: RunSpec, train: Split, *, code: str, data: str, rounds: int, thr
         columns={m: int(features.shape[1]) for m, features in seen.items()},
         views={m: _about(features) for m, features in seen.items()},
         threads=thread_count,
+        view=cls.capabilities.encodes,
     )
 
 
@@ -142,21 +156,31 @@ class Model:
     def open(self, path: Path, modality: Modality) -> npt.NDArray[Any]:
         """The features in an .npy file, or of a prepared view's folder, mapped and checked.
 
-        Raises DataError for a view by another encoder than the one whose features were trained on.
+        Raises DataError for another file, and for a view by another encoder than the one whose features were
+        trained on.
         """
-        path, expected = Path(path), dict(self.facts.views[modality])
-        if not path.is_dir():
-            return reading.map_array(path)
-        manifest = files.read_manifest(path)
-        features = files.open_features(path)
-        if manifest is None or features is None:
-            raise DataError(f"{path}: expected an .npy file, or the folder of a prepared view.")
-        if expected and _same(manifest["about"]) != _same(expected):
+        path = Path(path)
+        form = f"Give an .npy file (n, {self.facts.columns[modality]}), or the folder of a prepared view."
+        try:
+            if not path.is_dir():
+                return reading.map_array(path)
+            manifest, features = files.read_manifest(path), files.open_features(path)
+        except FileError as error:
+            raise DataError(f"{path}: no {modality} features: {error.reason}. {form}") from error
+        if manifest is None or "about" not in manifest or features is None:
+            raise DataError(f"{path}: a folder without {modality} features. {form}")
+        if not self._encoded(manifest["about"], modality):
             raise DataError(
                 f"{path}: {modality} features by {_encoder(manifest['about'])}; this model was trained on "
-                f"those of {_encoder(expected)}. Prepare that view."
+                f"those of {self.facts.source(modality)}. Prepare that view."
             )
         return features
+
+    def _encoded(self, about: Mapping[str, Any], modality: Modality) -> bool:
+        """Whether an encoder may have made the features that were trained on."""
+        if expected := self.facts.views[modality]:
+            return _same(about) == _same(expected)
+        return _encoder(about).partition(":")[0] == self.view or not self.view
 
     def _split(self, items: npt.ArrayLike, modality: Modality) -> Split:
         """Items as methods get them, checked."""
@@ -170,14 +194,19 @@ class Model:
         columns = self.facts.columns[modality]
         array = np.asarray(items)
         if array.ndim != 2 or array.shape[1] != columns:
-            by = _encoder(self.facts.views[modality])
+            source = self.facts.source(modality)
             raise DataError(
                 f"{modality} items have shape {array.shape}; expected (n, {columns}), the features "
-                f"{f'of {by} ' if by else ''}that {self.facts.method} was trained on."
+                f"{f'of {source} ' if source else ''}that {self.facts.method} was trained on."
+            )
+        if not len(array):
+            raise DataError(
+                f"{modality} items have shape {array.shape}; expected at least one. Give more rows."
             )
         if array.dtype.kind not in "fiub":
             raise DataError(f"{modality} items are {array.dtype}; expected numbers, such as float32.")
-        features = array.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # too large a number becomes infinite, which is refused
+            features = array.astype(np.float32, copy=False)
         finite = np.isfinite(features).all(axis=1)
         if not finite.all():
             raise DataError(
@@ -195,7 +224,12 @@ def load(path: Path | str) -> Model:
     """
     path = Path(path)
     about, saved = _read(path)
-    cls: type[Method] = registry.get("method", about.method)
+    try:
+        cls: type[Method] = registry.get("method", about.method)
+    except UnknownNameError as error:
+        raise StoreError(
+            f"{path}: a model of {about.method}, a method that is not installed. Add its file with --plugin."
+        ) from error
     if cls.capabilities.reference in UNKEPT:
         raise StoreError(
             f"{path}: {about.method} needs more than the features of an item, so it is no model."
@@ -231,9 +265,9 @@ def facts_of(path: Path) -> Facts:
 
 
 def _read(path: Path) -> tuple[Facts, npt.NDArray[np.uint8]]:
-    tree = state.load(path)
-    facts_, saved = (tree.get("facts"), tree.get("state")) if isinstance(tree, dict) else (None, None)
     fix = "Give a file that bench run --keep-models wrote."
+    tree = state.load(path, fix)
+    facts_, saved = (tree.get("facts"), tree.get("state")) if isinstance(tree, dict) else (None, None)
     if not isinstance(facts_, dict) or not isinstance(saved, np.ndarray):
         raise StoreError(f"{path}: not a model. {fix}")
     if facts_.get("format") != FORMAT:

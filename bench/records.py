@@ -443,7 +443,8 @@ class SearchRecord:
 
     ``recall`` and ``precision`` map k, as text, to a mean over queries: the share of the k returned items
     that are no farther than the k-th nearest, and the share that are relevant. Seconds are wall clock, on one
-    thread; ``p50`` and ``p99`` are those of a query that is asked alone, for 100 items or all.
+    thread; ``p50`` and ``p99`` are those of a query that is asked alone, for 100 items or all, and
+    ``busy_p50`` and ``busy_p99`` the same while every core asks one query at a time.
     """
 
     direction: Direction
@@ -457,6 +458,8 @@ class SearchRecord:
     bytes_per_item: float  # of the index, with ids
     build_seconds: float  # training, if any, and adding every item
     add_seconds: float  # adding the last chunk alone
+    busy_p50: float | None = None
+    busy_p99: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

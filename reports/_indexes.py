@@ -25,6 +25,8 @@ class Candidate:
     precision: Mapping[int, float]
     p50: float
     p99: float
+    busy_p50: float | None  # while every core asks
+    busy_p99: float | None
     alone: float  # queries per second on one thread
     together: float  # on all
     bytes_per_item: float
@@ -82,6 +84,8 @@ def _mean(
     return Candidate(
         ran=ran,
         index=kind,
+        busy_p50=_known([s.busy_p50 for s in searches]),
+        busy_p99=_known([s.busy_p99 for s in searches]),
         setting=" or ".join(dict.fromkeys(s.setting for s in searches)),
         reached=all(s.recall[str(k)] >= recall for s in searches),
         recall={cut: mean([s.recall[str(cut)] for s in searches]) for cut in cuts},
@@ -92,18 +96,22 @@ def _mean(
     )
 
 
+def _known(values: Sequence[float | None]) -> float | None:
+    """The mean; None where an older measurement lacks one."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
 def facts(candidate: Candidate) -> dict[str, float | str | bool | None]:
     """The plain numbers of a candidate, for a row of data."""
     shares = {
         f"{name}@{k}": getattr(candidate, name).get(k) for name in ("recall", "precision") for k in CUTS
     }
     names = ("index", "setting", "reached")
-    costs = ("p50", "p99", "alone", "together", "bytes_per_item", "build_seconds", "add_seconds")
-    return (
-        {name: getattr(candidate, name) for name in names}
-        | shares
-        | {n: getattr(candidate, n) for n in costs}
-    )
+    times = ("p50", "p99", "busy_p50", "busy_p99", "alone", "together")
+    costs = ("bytes_per_item", "build_seconds", "add_seconds")
+    plain = {name: getattr(candidate, name) for name in (*names, *times, *costs)}
+    return plain | shares
 
 
 def machines(protocol: Protocol) -> str:

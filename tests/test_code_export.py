@@ -25,6 +25,7 @@ import pytest
 import bench
 from bench.archive import codes, milvus
 from bench.cli import main
+from bench.errors import DataError
 from bench.plugins import registry
 from bench.results import Results
 from bench.storing.store import Store
@@ -303,3 +304,11 @@ def test_codes_of_another_dataset_are_refused(folder: Path, capsys: pytest.Captu
     path.write_text(path.read_text().replace(record.data, "0" * len(record.data)))
     assert main(["export", "--results", str(folder), "--to", "npy", "--plugin", ",".join(PLUGINS)]) == 2
     assert "is not the dataset of this run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("wrong", "dtype"), [(-5, np.int64), (2**63, np.uint64)])
+def test_an_id_that_search_engines_do_not_take_is_refused(wrong: int, dtype: Any, folder: Path) -> None:
+    [record] = Store(folder).records()
+    ids = np.array([3, wrong], dtype)
+    with pytest.raises(DataError, match=f"the id {wrong}; expected 0 to"):
+        codes._ids(ids, record.spec)

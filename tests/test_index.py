@@ -111,6 +111,22 @@ def test_every_kind_is_measured_in_both_directions(folder: Path) -> None:
     assert index.items == ITEMS and index.queries == QUERIES
 
 
+def test_latencies_rest_on_a_thousand_queries_alone_and_by_as_many_clients_as_cores(
+    folder: Path,
+) -> None:
+    asked: list[int] = []
+
+    class Engine:
+        def search(self, queries: Any, k: int, threads: int) -> None:
+            asked.append(len(queries) * threads)
+
+    for clients in (1, 3):
+        waits = measure._latencies(Engine(), _codes(7, 8, 0), 10, clients)  # type: ignore[arg-type]
+        assert len(waits) == 1000
+    assert asked == [1] * 2000
+    assert all(0 < s.busy_p50 <= s.busy_p99 for s in _stored(folder)[1].searches if s.busy_p50 and s.busy_p99)
+
+
 def test_precision_is_the_share_of_relevant_items_among_the_returned(folder: Path) -> None:
     store = Store(folder)
     [record] = store.records()
@@ -223,6 +239,7 @@ def _with(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
         (lambda stored: stored["clip_recall"]["i2t"].update({"1": 2.0}), "expected a share from 0 to 1"),
         (_with("p50", -1.0), "search scan has -1.0; expected a number from 0"),
         (_with("p99", float("nan")), "search scan has nan"),
+        (_with("busy_p99", float("nan")), "search scan has nan"),
         (_with("rates", {}), "expected queries per second on 1 thread"),
         (_with("rates", {"1": 9.0, "all": 9.0}), "expected numbers of threads; got 1, all"),
         (_with("more", 1), "is no field of SearchRecord"),

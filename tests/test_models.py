@@ -131,6 +131,8 @@ def test_models_are_merged_with_their_records(kept: Path, tmp_path: Path) -> Non
         (np.zeros(128), "image", r"shape \(128,\); expected \(n, 128\)"),
         (np.full((2, 128), np.nan), "image", "item 0 has a value that is not finite"),
         (np.full((2, 128), "a"), "image", "expected numbers"),
+        (np.full((2, 128), 1e300), "image", "item 0 has a value that is not finite"),
+        (np.zeros((0, 128)), "image", r"shape \(0, 128\); expected at least one. Give more rows"),
     ],
 )
 def test_items_that_do_not_fit_are_refused(kept: Path, items: Any, modality: Any, expected: str) -> None:
@@ -143,28 +145,74 @@ def test_an_unknown_modality_is_refused(kept: Path) -> None:
         bench.load(_model(kept)).encode(np.zeros((1, 128)), "sound")  # type: ignore[arg-type]
 
 
+def _manifest(folder: Path, content: dict[str, Any]) -> Path:
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"format": 1, **content}))
+    return folder
+
+
+def _view(folder: Path, encoder: str, columns: int) -> Path:
+    """A prepared view of two items."""
+    about = {"about": {"model": encoder}, "rows": 2, "columns": columns, "dtype": "float32"}
+    _manifest(folder, {**about, "content": "", "sample": {}})
+    np.save(folder / "features.npy", np.zeros((2, columns), np.float32))
+    return folder
+
+
 def test_a_view_by_another_encoder_is_refused(kept: Path, tmp_path: Path) -> None:
     about, saved = models._read(_model(kept))
     known = dataclasses.replace(about, views={"image": {"model": "hog"}, "text": {}})
     path = tmp_path / "a.model"
     path.write_bytes(models.packed(known, saved).tobytes())
-    folder = tmp_path / "view"
-    folder.mkdir()
-    np.save(folder / "features.npy", np.zeros((2, 128), np.float32))
-    manifest = {
-        "format": 1,
-        "about": {"model": "gist"},
-        "rows": 2,
-        "columns": 128,
-        "dtype": "float32",
-        "content": "",
-        "sample": {},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataError, match="by gist; this model was trained on those of hog"):
-        bench.load(path).open(folder, "image")
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"about": {"model": "hog"}}))
-    assert bench.load(path).open(folder, "image").shape == (2, 128)
+        bench.load(path).open(_view(tmp_path / "gist", "gist", 128), "image")
+    assert bench.load(path).open(_view(tmp_path / "hog", "hog", 128), "image").shape == (2, 128)
+
+
+def test_a_model_that_hashes_a_view_names_it_and_refuses_another(tmp_path: Path, capsys: Any) -> None:
+    _run(tmp_path, "clip_hash")
+    assert main(["models", "--results", str(tmp_path)]) == 0
+    assert (
+        "expects image (n, 64) of the view 'clip', text (n, 64) of the view 'clip'" in capsys.readouterr().out
+    )
+    model = bench.load(_model(tmp_path))
+    with pytest.raises(
+        DataError, match=r"expected \(n, 64\), the features of the view 'clip' that clip_hash"
+    ):
+        model.encode(np.zeros((1, 128)), "image")
+    with pytest.raises(DataError, match="by hog; this model was trained on those of the view 'clip'"):
+        model.open(_view(tmp_path / "hog", "hog", 64), "image")
+    assert model.open(_view(tmp_path / "clip", "clip:ViT-B-32:openai", 64), "image").shape == (2, 64)
+
+
+def test_a_method_that_is_not_installed_is_named(kept: Path, tmp_path: Path) -> None:
+    about, saved = models._read(_model(kept))
+    path = tmp_path / "gone.model"
+    path.write_bytes(models.packed(dataclasses.replace(about, method="gone"), saved).tobytes())
+    with pytest.raises(StoreError, match=r"a model of gone, a method that is not installed.*--plugin"):
+        bench.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("nowhere.npy", r"nowhere\.npy: no image features: it cannot be read: No such file or directory"),
+        ("text.npy", r"text\.npy: no image features: it cannot be read"),
+        ("folder", "a folder without image features"),
+        ("items", "a folder without image features"),
+    ],
+)
+def test_paths_without_features_are_refused_with_the_expected_shape(
+    kept: Path, tmp_path: Path, name: str, expected: str
+) -> None:
+    (tmp_path / "text.npy").write_text("text")
+    (tmp_path / "folder").mkdir()
+    _manifest(
+        tmp_path / "items", {"train": 1, "classes": [], "notes": [], "rows": {}, "files": {}, "code": ""}
+    )
+    np.save(tmp_path / "items" / "features.npy", np.zeros((2, 128), np.float32))
+    with pytest.raises(DataError, match=expected + r".* Give an \.npy file \(n, 128\)"):
+        bench.load(_model(kept)).open(tmp_path / name, "image")
 
 
 def test_a_model_from_another_version_says_so(kept: Path, tmp_path: Path, caplog: Any) -> None:

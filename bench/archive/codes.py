@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from bench.archive import milvus
 from bench.contract.items import MODALITIES
-from bench.errors import BenchError, ParameterError, StoreError, not_installed
-from bench.records import RunRecord, no_codes
+from bench.errors import BenchError, DataError, ParameterError, StoreError, not_installed
+from bench.records import RunRecord, RunSpec, no_codes
 from bench.reporting import writing
 from bench.results import Results
 from bench.scoring import hamming
@@ -47,7 +47,8 @@ class CodeSet:
 def code_sets(results: Results, data_root: Path) -> Iterator[CodeSet]:
     """The codes of the databases of all cells that have some, a modality at a time.
 
-    Raises DataError where the dataset is not the one that the cell ran on, StoreError if no cell has codes.
+    Raises DataError where the dataset is not the one that the cell ran on or an id is no number from 0 to
+    2⁶³ − 1, and StoreError if no cell has codes.
     """
     planner, count = Planner(), 0
     for record in results:
@@ -57,7 +58,7 @@ def code_sets(results: Results, data_root: Path) -> Iterator[CodeSet]:
         data = planner.data(spec.dataset, spec.dataset_params, data_root)
         data.require(record)
         arrays = results.evidence(record)
-        ids = data.dataset.train.ids[arrays["rows/database"].astype(np.intp)].astype(np.int64)
+        ids = _ids(data.dataset.train.ids[arrays["rows/database"].astype(np.intp)], spec)
         for modality in MODALITIES:
             codes = hamming.to_bytes(arrays[f"codes/database/{modality}"], spec.bits)
             name = f"{file_name(spec).removesuffix('.json')}.{modality}"
@@ -65,6 +66,16 @@ def code_sets(results: Results, data_root: Path) -> Iterator[CodeSet]:
             yield CodeSet(name, codes, ids, spec.bits, _provenance(record, modality, len(ids)))
     if not count:
         raise StoreError(no_codes(results, "export"))
+
+
+def _ids(ids: npt.NDArray[Any], spec: RunSpec) -> npt.NDArray[np.int64]:
+    """The ids as every search engine takes them."""
+    for wrong in ids[(ids < 0) | (ids > np.iinfo(np.int64).max)][:1]:
+        raise DataError(
+            f"{spec.dataset_label} has an item with the id {wrong}; expected 0 to 2**63 - 1, which search "
+            "engines take. Number the items from 0."
+        )
+    return ids.astype(np.int64)
 
 
 def _provenance(record: RunRecord, modality: str, items: int) -> dict[str, Any]:

@@ -78,6 +78,8 @@ def _index(record: RunRecord) -> IndexRecord:
             precision=dict.fromkeys(("1", "10"), recall * record.spec.bits / 100),
             p50=seconds,
             p99=2 * seconds,
+            busy_p50=3 * seconds,
+            busy_p99=4 * seconds,
             rates={"1": 1 / seconds},
             bytes_per_item=record.spec.bits / 8 + 8,
             build_seconds=0.1,

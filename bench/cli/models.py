@@ -48,14 +48,15 @@ def add_commands(commands: Commands, common: argparse.ArgumentParser) -> None:
 def _models(args: argparse.Namespace) -> int:
     import sys
 
+    from bench.contract.items import MODALITIES
     from bench.models import described
 
     store = options.store_of(args)
     models, faults = described(store.folder)
     for path, about in models:
         expected = ", ".join(
-            f"{m} (n, {d}){' ' + str(name) if (name := about.views[m].get('model')) else ''}"
-            for m, d in about.columns.items()
+            f"{m} (n, {about.columns[m]}){f' of {source}' if (source := about.source(m)) else ''}"
+            for m in MODALITIES
         )
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB\n  {about.trained_on}; expects {expected}")
     for fault in faults:

@@ -78,14 +78,14 @@ def save(path: Path, tree: Tree) -> None:
     writing.replace(path, write)
 
 
-def load(path: Path) -> Tree:
-    """Read what :func:`save` wrote; raises StoreError for anything else."""
+def load(path: Path, fix: str = "Save it again.") -> Tree:
+    """Read what :func:`save` wrote; raises StoreError for anything else, with the ``fix``."""
     try:
         with reading.open_regular(path) as stream:
             return _read(stream)
     except Exception as error:  # what anybody wrote can raise anything
         reason = error.reason if isinstance(error, FileError) else error
-        raise StoreError(f"{path}: not a file of saved state ({reason}). Save it again.") from error
+        raise StoreError(f"{path}: not a file of saved state ({reason}). {fix}") from error
 
 
 def packed(tree: Tree) -> npt.NDArray[np.uint8]:

@@ -110,6 +110,8 @@ def map_array(path: Path) -> npt.NDArray[Any]:
         array = np.lib.format.open_memmap(path, mode="r")
     except FileError:
         raise
+    except OSError as error:
+        raise FileError(path, f"it cannot be read: {error.strerror or error}") from error
     except Exception as error:  # the parser of the header raises whatever a text of Python can cause
         raise FileError(path, f"it cannot be read: {error}") from error
     size, described = path.stat().st_size, array.offset + array.nbytes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from bench.threads import cores
 CUTS = (1, 10, 100)
 VIEW = "clip"  # the view whose exact float search is compared with
 _SECONDS = 0.2  # for which a batch is repeated
+_WAITS = 1000  # queries asked alone, at least: ten of them are above the 99th percentile
 _BLOCK = 1 << 24  # cosines in memory at once
 
 
@@ -126,15 +128,17 @@ def _measured(kind: str, searched: _Searched, chunk: int) -> Iterator[SearchReco
         k = searched.limits.shape[1]
         distances, rows = engine.search(searched.queries, k, 1)
         recall, precision = _quality(searched, np.asarray(distances), rows)
-        waits = _latencies(engine, searched.queries, k)
+        alone, busy = (_latencies(engine, searched.queries, k, clients) for clients in (1, cores()))
         yield SearchRecord(
             direction=searched.direction,
             index=kind,
             setting=setting,
             recall=recall,
             precision=precision,
-            p50=float(np.percentile(waits, 50)),
-            p99=float(np.percentile(waits, 99)),
+            p50=float(np.percentile(alone, 50)),
+            p99=float(np.percentile(alone, 99)),
+            busy_p50=float(np.percentile(busy, 50)),
+            busy_p99=float(np.percentile(busy, 99)),
             rates={str(n): _rate(engine, searched.queries, k, n) for n in sorted({1, cores()})},
             bytes_per_item=engine.bytes_per_item,
             build_seconds=engine.build_seconds,
@@ -166,14 +170,22 @@ def _cuts(most: int) -> list[int]:
     return [k for k in CUTS if k <= most]
 
 
-def _latencies(engine: Scan | Faiss, queries: Bytes, k: int) -> list[float]:
-    """Seconds of every query asked alone, on one thread."""
-    waits = []
-    for at in range(len(queries)):
-        start = time.perf_counter()
-        engine.search(queries[at : at + 1], k, 1)
-        waits.append(time.perf_counter() - start)
-    return waits
+def _latencies(engine: Scan | Faiss, queries: Bytes, k: int, clients: int) -> list[float]:
+    """Seconds of every query asked alone on one thread, while so many clients ask, each one at a time."""
+
+    def ask(first: int) -> list[float]:
+        waits = []
+        for at in range(first, max(len(queries), _WAITS), clients):
+            one = queries[at % len(queries)][None]
+            start = time.perf_counter()
+            engine.search(one, k, 1)
+            waits.append(time.perf_counter() - start)
+        return waits
+
+    if clients == 1:
+        return ask(0)
+    with ThreadPoolExecutor(clients) as pool:
+        return [wait for waits in pool.map(ask, range(clients)) for wait in waits]
 
 
 def _rate(engine: Scan | Faiss, queries: Bytes, k: int, threads: int) -> float:

@@ -70,7 +70,8 @@ def _of_search(search: SearchRecord) -> Iterator[str]:
         yield f"{where}: expected recall and precision at the same k"
     yield from _shares((*search.recall.values(), *search.precision.values()), where)
     counted = (search.p50, search.p99, search.bytes_per_item, search.build_seconds, search.add_seconds)
-    for value in (*counted, *search.rates.values()):
+    busy = [value for value in (search.busy_p50, search.busy_p99) if value is not None]
+    for value in (*counted, *busy, *search.rates.values()):
         if not (math.isfinite(value) and value >= 0):
             yield f"{where} has {value}; expected a number from 0"
     if not search.rates.get("1"):

@@ -48,6 +48,21 @@ def test_reindexing_is_encoding_all_items_and_building(results: Results) -> None
     assert table.blocks[0].rows[0][header.index("re-index")].text == "140 ms"  # 0.02 + 0.02 + 0.1
 
 
+def test_latencies_while_every_core_asks_stand_beside_those_alone(results: Results) -> None:
+    table = results.table(report="index")
+    header = [(column.group, column.name) for column in table.blocks[0].columns]
+    shown = [table.blocks[0].rows[0][header.index(("latency, busy", name))].text for name in ("p50", "p99")]
+    assert shown == ["60.0 µs", "80.0 µs"]
+
+
+def test_measurements_without_busy_latencies_show_a_dash(results: Results) -> None:
+    def older(record: RunRecord) -> IndexRecord:
+        index = _measured(results, record)
+        return replace(index, searches=tuple(replace(s, busy_p50=None) for s in index.searches))
+
+    assert results.but(indexes=older).table(report="index").data[0]["busy_p50"] is None
+
+
 def test_frozen_codes_are_not_reindexed(results: Results) -> None:
     frozen = [replace(r, spec=replace(r.spec, database="frozen")) for r in results]
 
