@@ -1,4 +1,4 @@
-"""States of jobs on a SLURM cluster without accounting, where submitit would wait forever for a killed job."""
+"""Job states on a SLURM cluster without accounting, where submitit would wait forever for a killed job."""
 
 from __future__ import annotations
 

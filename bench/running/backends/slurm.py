@@ -112,7 +112,8 @@ def connect(study: Study) -> Iterator[Slurm]:
 
 def _accounts() -> bool:
     """Whether the cluster keeps accounts of its jobs, from which submitit reads their states."""
-    return subprocess.run(["sacct"], capture_output=True, check=False).returncode == 0
+    sacct = shutil.which("sacct")
+    return sacct is not None and subprocess.run([sacct], capture_output=True, check=False).returncode == 0
 
 
 def options(text: str) -> dict[str, str]:
