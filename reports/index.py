@@ -138,6 +138,7 @@ def _codes(protocol: Protocol, direction: Direction) -> tuple[Block, list[dict[s
         foot=tuple(line for label, line in lines if label in protocol.references),
         stub=2,
         protocol=protocol.slug,
+        kind="codes",
     )
     return block, rows
 

@@ -98,6 +98,49 @@ def test_a_machine_without_sbatch_is_named(
     assert "backend slurm needs sbatch" in capsys.readouterr().err
 
 
+def test_sigterm_ends_a_job_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[int, Any] = {}
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    assert slurm._called(lambda: 1) == 1
+    with pytest.raises(
+        KeyboardInterrupt, match="SLURM sent SIGTERM"
+    ):  # no Exception, which would fail a cell
+        handlers[signal.SIGTERM](signal.SIGTERM, None)
+
+
+FAKES = {
+    "sacct": "echo Slurm accounting storage is disabled >&2; exit 1",
+    "squeue": 'if [ -e "$RUNNING" ]; then echo "7_0|RUNNING"; fi',
+    "scancel": "exit 0",
+    "srun": 'while [ "$1" != "$PYTHON" ]; do shift; done; "$@"',
+    "sbatch": """touch "$RUNNING"
+export SLURM_JOB_ID=7 SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=0  # no other task ever starts
+{ sh "$1"; rm "$RUNNING"; } >/dev/null 2>&1 &
+echo Submitted batch job 7""",
+}
+
+
+@pytest.mark.slow
+def test_a_job_that_leaves_the_queue_of_slurm_without_a_result_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    submitit = pytest.importorskip("submitit.slurm.slurm")
+    for name, text in FAKES.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHON", sys.executable)
+    monkeypatch.setenv("RUNNING", str(tmp_path / "running"))
+    monkeypatch.setattr(submitit.SlurmJob, "_results_timeout_s", 0)
+    monkeypatch.setattr(submitit.SlurmJob, "watcher", submitit.SlurmJob.watcher)  # which is replaced
+    words = ["run", *GRID, "--methods", "halves", "--results", str(tmp_path / "r"), "--seeds", "2"]
+    assert main([*words, "--jobs", "2", "--backend", "slurm"]) == 1
+    out, error = capfd.readouterr()
+    assert "1 of 2 SLURM jobs did not end: job 7_1 is GONE" in error
+    assert "submitit" not in out + error
+    assert len(records(tmp_path / "r")) == 2  # both cells of the pass that ended
+
+
 @pytest.mark.slow
 def test_jobs_of_submitit_store_the_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("submitit")

@@ -142,6 +142,27 @@ def test_nothing_heavy_is_imported_for_plain_text(python: Callable[..., str]) ->
     assert python(code).strip() == "set()"
 
 
+@pytest.mark.parametrize("form", ["to_text", "to_markdown", "to_html"])
+def test_what_all_blocks_say_is_said_once(form: str) -> None:
+    blocks = (
+        block(numbers(0.1), caption=("shared", own), notes=("† ours", own)) for own in ("wiki", "scenes")
+    )
+    text = getattr(table(*blocks), form)()
+    assert [text.count(line) for line in ("shared", "† ours", "scenes")] == [1, 1, 2]
+    assert text.index("shared") < text.index("scenes") < text.index("† ours")
+
+
+def test_what_one_block_does_not_say_is_repeated_for_the_others() -> None:
+    blocks = [block(numbers(0.1), caption=(text,)) for text in ("pool none", "pool full", "pool none")]
+    assert str(table(*blocks)).count("pool none") == 2
+
+
+def test_a_block_of_another_kind_repeats_nothing() -> None:
+    kinds = ("", "codes", "", "codes")
+    blocks = [block(numbers(0.1), caption=(f"about {kind}",), kind=kind) for kind in kinds]
+    assert str(table(*blocks)).count("about codes") == 1
+
+
 def test_markdown_has_one_header_row_and_marks() -> None:
     text = table(block(numbers(0.3, 0.2, 0.1), notes=("a note",))).to_markdown()
     assert (

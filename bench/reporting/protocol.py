@@ -503,11 +503,18 @@ def listed(values: Iterable[int]) -> str:
 
 
 def _gathered(reasons: Iterable[tuple[RunRecord, str]]) -> Iterator[str]:
-    """One line per dataset and reason for all methods that share bits and seeds."""
+    """One line per reason for all methods and datasets that share bits and seeds."""
     by_method = grouped(reasons, lambda pair: (pair[0].spec.label, dataset_of(pair[0]), pair[1]))
-    lines: dict[str, list[str]] = {}
+    datasets: dict[tuple[str, str, str], list[str]] = {}
     for (label, dataset, reason), pairs in by_method.items():
         records = [record for record, _ in pairs]
-        cells = f"on {dataset}, {listed(r.spec.bits for r in records)} bits, {_seeds(records)}: {reason}"
-        lines.setdefault(cells, []).append(label)
-    return (f"{', '.join(labels)} {cells}" for cells, labels in lines.items())
+        cells = f"{listed(r.spec.bits for r in records)} bits, {_seeds(records)}"
+        datasets.setdefault((label, cells, reason), []).append(dataset)
+    labels = grouped(datasets, lambda key: (_joined(datasets[key]), *key[1:]))
+    for (where, cells, reason), keys in labels.items():
+        yield f"{', '.join(label for label, *_ in keys)} on {where}, {cells}: {reason}"
+
+
+def _joined(names: Sequence[str]) -> str:
+    """``wiki, fashion and scenes``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -60,7 +60,8 @@ Marked = tuple[Row, list[Mark]]
 class Block:
     """One grid: numbers of one protocol, which ``caption`` describes, and ``brief`` in a few words.
 
-    ``protocol`` names the protocol in file names; blocks of one protocol share a file.
+    ``protocol`` names the protocol in file names; blocks of one protocol share a file. Blocks of one ``kind``
+    show the same, of several protocols or datasets (:func:`said_once`).
     """
 
     caption: tuple[str, ...]
@@ -71,6 +72,7 @@ class Block:
     stub: int = 1  # leading columns that name a row
     brief: str = ""  # the caption in print; by default the title of the table
     protocol: str = ""
+    kind: str = ""
 
     def marks(self) -> list[list[Mark]]:
         """Best and second of every column of ``rows``; equal texts get equal marks."""
@@ -148,7 +150,7 @@ class Table:
 
     def to_markdown(self) -> str:
         """GitHub's Markdown: the best bold, the second underlined, notes as a list below."""
-        return "\n\n".join([f"**{markdown(self.title)}**", *(_markdown_block(b) for b in self.blocks)])
+        return "\n\n".join([f"**{markdown(self.title)}**", *map(_markdown_block, said_once(self.blocks))])
 
     def to_csv(self) -> str:
         """``data`` as CSV with one header row; an absent value is an empty field."""
@@ -165,7 +167,7 @@ class Table:
 
         A number has its full value in ``data-value``, for scripts that sort.
         """
-        blocks = "\n".join(map(_html_block, self.blocks))
+        blocks = "\n".join(map(_html_block, said_once(self.blocks)))
         return f"<section>\n<h2>{_html(self.title)}</h2>\n{blocks}\n</section>"
 
     def _repr_html_(self) -> str:
@@ -220,6 +222,31 @@ def _marks(column: Column, entries: Sequence[Entry]) -> list[Mark]:
     return [names.get(c.text, "") if c.value is not None else "" for c in entries]
 
 
+def said_once(blocks: Sequence[Block]) -> list[Block]:
+    """The same blocks, with lines that all of a kind share only in the first caption or the last notes."""
+    kinds: dict[str, list[Block]] = {}
+    for block in blocks:
+        kinds.setdefault(block.kind, []).append(block)
+    shorter = {}
+    for kin in kinds.values():
+        captions, notes = _shared(one.caption for one in kin), _shared(one.notes for one in kin)
+        for one in kin:
+            shorter[id(one)] = replace(
+                one,
+                caption=one.caption if one is kin[0] else _without(one.caption, captions),
+                notes=one.notes if one is kin[-1] else _without(one.notes, notes),
+            )
+    return [shorter[id(block)] for block in blocks]
+
+
+def _shared(every: Iterable[tuple[str, ...]]) -> set[str]:
+    return set.intersection(*map(set, every))
+
+
+def _without(lines: Sequence[str], shared: set[str]) -> tuple[str, ...]:
+    return tuple(line for line in lines if line not in shared)
+
+
 def groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
     """Runs of neighbouring columns with the same group, and their lengths."""
     return [(group, len(list(run))) for group, run in itertools.groupby(columns, key=lambda c: c.group)]
@@ -235,7 +262,7 @@ def _terminal(table: Table, width: int, *, styled: bool) -> Iterator[Line]:
 
 def _lines(table: Table, width: int, *, styled: bool) -> Iterator[Line]:
     yield [(table.title, "bold")]
-    for block in table.blocks:
+    for block in said_once(table.blocks):
         yield []
         for text in block.caption:
             yield from _wrapped(text, width)

@@ -267,6 +267,15 @@ def test_methods_with_the_same_trouble_share_a_line() -> None:
     assert "failed: lcdh, ukd on wiki, 16, 32 bits, seed 0: boom" in notes(table)
 
 
+def test_datasets_with_the_same_trouble_share_a_line() -> None:
+    datasets = ("wiki", "fashion", "scenes")
+    table = render(
+        [record(m, dataset=d, status="skipped", reason="no pool") for d in datasets for m in ("lcdh", "ukd")]
+    )
+    lines = [line for line in notes(table).splitlines() if line.startswith("skipped")]
+    assert lines == ["skipped: lcdh, ukd on wiki, fashion and scenes, 16 bits, seed 0: no pool"]
+
+
 def test_validation_is_called_tuning() -> None:
     assert "VALIDATION, for tuning only: 100 training items are the queries" in caption(
         render([record(val=100)])

@@ -1,12 +1,16 @@
 """SLURM jobs by submitit: one array, and one task of it for each pass.
 
 Tasks wait in the queue as long as the cluster lets them. Their pickles and logs lie in a hidden folder of the
-results folder, which every node must see, until the sweep ends.
+results folder, which every node must see, until the sweep ends. The trap: SLURM kills the processes of a job
+in any order, so a job that went on after SIGTERM would see its method die, and store the cell as failed.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
+import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -57,7 +61,14 @@ class Slurm:
 
 
 def _called(call: Call) -> Any:
+    """Run one pass in a job; SIGTERM, which precedes the kill, ends it with no cell stored as failed."""
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # sent 90 s before the time limit: the pass may still end
     return call()
+
+
+def _end(number: int, _: object) -> None:
+    raise KeyboardInterrupt(f"SLURM sent {signal.Signals(number).name}")
 
 
 def _reason(job: Any, error: BaseException) -> str:
@@ -79,6 +90,11 @@ def connect(study: Study) -> Iterator[Slurm]:
             "backend slurm needs sbatch, which is not on the PATH; expected the login node of a cluster. "
             f"--scheduler {LOCAL} runs the jobs on this machine."
         )
+    logging.getLogger("submitit").setLevel(logging.ERROR)  # its warnings go to standard output
+    if study.scheduler != LOCAL and not _accounts():
+        from bench.running.backends import queue
+
+        queue.watch()
     folder = Path(tempfile.mkdtemp(prefix=".slurm-", dir=study.results_folder.resolve()))
     try:
         executor = submitit.AutoExecutor(folder, cluster=LOCAL if study.scheduler == LOCAL else "slurm")
@@ -92,6 +108,12 @@ def connect(study: Study) -> Iterator[Slurm]:
         yield Slurm(executor, study.jobs)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _accounts() -> bool:
+    """Whether the cluster keeps accounts of its jobs, from which submitit reads their states."""
+    sacct = shutil.which("sacct")
+    return sacct is not None and subprocess.run([sacct], capture_output=True, check=False).returncode == 0
 
 
 def options(text: str) -> dict[str, str]:
