@@ -61,8 +61,8 @@ def _block(
             f"EXTRAPOLATED to {texts}; a month has 30 days",
             f"the store starts empty and holds {items:,.0f} items after the month, half of them on average",
             "codes: of both modalities, without the overhead of an index; state: as at the end of the run",
-            "fit, encode: the same for every item as on average over the run; no offline stage; an offline "
-            + "method is fitted anew as often as its run was evaluated",
+            "fit, encode: the same for every item as on average over the run; fit: every item is trained on",
+            "no offline stage; an offline method is fitted anew as often as its run was evaluated",
             "rehash: all stored items are encoded again in both modalities; never, where codes are frozen",
             "rewritten: at every rehash the share of stored bits that the last one of the run changed; "
             + "– where it evaluated fewer than two rounds",
@@ -95,11 +95,12 @@ def month(
     record: RunRecord, results: Results, inserts: float, queries: float, rehashes: float
 ) -> dict[str, float | None]:
     """The cost of 30 days by the formulas in the caption; rates are numbers in the month."""
+    record = record.over("all")
     spec, last = record.spec, record.rounds[-1]
     stored = inserts * (rehashes + 1) / 2 if rehashes else 0.0  # items, over all rehashes
     share = 0.0 if spec.database == "frozen" else _rewritten(record)
     seconds = {
-        "fit": inserts * _total(record, "fit") / last.items,
+        "fit": inserts * _total(record, "fit") / record.trained_items,
         "encode": inserts * _encoding(record) + queries * _asking(record),
         "rehash": stored * _rehashing(record),
         "search": queries * inserts / 2 * _comparing(record, results),

@@ -138,6 +138,14 @@ def test_a_month_costs_what_its_formulas_say(results: Results) -> None:
     assert row["search_seconds"] == pytest.approx(30 * items / 2 * 0.03 / (30 * 2 * 80))
 
 
+def test_a_month_counts_all_stored_items_and_fits_all_when_a_run_trained_on_half(results: Results) -> None:
+    entire = results.table(report="cost").data[0]
+    half = runs.results("trained on half").table(report="cost").data[0]
+    for name in ("encode_seconds", "rehash_seconds", "search_seconds", "bits_rewritten"):
+        assert half[name] == pytest.approx(entire[name])
+    assert half["fit_seconds"] == pytest.approx(2 * entire["fit_seconds"])
+
+
 def test_frozen_codes_cost_no_rehash(results: Results) -> None:
     frozen = [
         replace(
