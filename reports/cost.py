@@ -66,9 +66,9 @@ def _block(
             f"EXTRAPOLATED to {texts}; a month has 30 days",
             f"the store starts empty and holds {items:,.0f} items after the month, half of them on average",
             "codes: of both modalities, without the overhead of an index; state: as at the end of the run",
-            "encode: the same for every item as on average over the run; fit: likewise, as if every item were "
-            + "trained on, without the offline stage; an offline method is fitted anew as often as its run was "
-            + "evaluated",
+            "encode: the same for every item as on average over the run; fit: the same, as if every item "
+            + "were trained on",
+            "without the offline stage; an offline method is fitted anew as often as its run was evaluated",
             "rehash: all stored items are encoded again in both modalities; never, where codes are frozen",
             "rewritten: at every rehash the share of stored bits that the last one of the run changed; "
             + "– where it evaluated fewer than two rounds",
