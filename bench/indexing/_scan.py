@@ -9,7 +9,6 @@ import numpy as np
 
 from bench.scoring._kernels import _compiled, _popcount
 
-
 _LANES = 4  # counts of a distance: equal ones in a row would wait for each other
 
 
