@@ -543,6 +543,12 @@ class RunRecord:
         return replace(self, part=part, rounds=tuple(r.over(part, self.part) for r in self.rounds))
 
     @property
+    def trained_items(self) -> int:
+        """The items of the last round that methods were trained on."""
+        last = self.over("all").rounds[-1]
+        return last.parts["trained"].items if self.spec.divided else last.items
+
+    @property
     def breach(self) -> str:
         """The checks of the contract that its method failed, or that none ran; "" where it passed."""
         if self.contract is None:

@@ -74,7 +74,8 @@ def _block(
             f"within {', '.join(goals)}: of {of}, {counts}",
             "Pareto set: no other within the limits is as precise, as quick and as small, and better in one",
             f"each index at its cheapest setting with recall@{k} ≥ {recall:g} of the exact Hamming search",
-            f"precision@{k}: relevant items among those that the index returns; means over seeds",
+            f"precision@{k}: relevant items among those that the index returns, in its own order of "
+            + "ties, which moves it by hundredths where many items share a code; means over seeds",
             f"p99: of queries asked alone, on one thread: {machines(protocol)}",
             "B/item: the index of one modality as it is written to a file, with ids",
             *protocol.caption(),

@@ -54,7 +54,7 @@ def render(results: Results) -> Table:
 
 
 def _data(name: str, records: Sequence[RunRecord], results: Results) -> dict[str, Any]:
-    last = [r.rounds[-1] for r in records if not r.word and not r.spec.val]
+    last = [r.over("all").rounds[-1] for r in records if not r.word and not r.spec.val]
     chance = [v for r in last for key, v in r.metrics.items() if key.startswith("chance/")]
     known = results.statistics(records[0])
     return {

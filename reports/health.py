@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -98,10 +99,10 @@ def _pairs(codes: Health) -> Any:
 
 def _flips(record: RunRecord) -> dict[int, float]:
     """Items in the database → share of the bits stored before that the round rewrote."""
-    pairs = zip(record.rounds, record.rounds[1:], strict=False)
+    rounds = record.over("all").rounds
     return {
         now.items: now.bits_rewritten / (2 * record.spec.bits * before.items)
-        for before, now in pairs
+        for before, now in pairwise(rounds)
         if now.bits_rewritten is not None
     }
 

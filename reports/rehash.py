@@ -69,8 +69,9 @@ def _chosen(results: Results) -> list[str]:
 
 def rewrites(record: RunRecord) -> float:
     """How often a stored bit was rewritten, mean over all bits of the final database, both modalities."""
-    flips = sum(r.bits_rewritten or 0 for r in record.rounds)
-    return flips / (2 * record.spec.bits * record.rounds[-1].items)
+    rounds = record.over("all").rounds
+    flips = sum(r.bits_rewritten or 0 for r in rounds)
+    return flips / (2 * record.spec.bits * rounds[-1].items)
 
 
 def _points(ran: Sequence[RunRecord], key: str) -> Curve:

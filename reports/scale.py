@@ -28,7 +28,8 @@ from bench.reporting import (
 ITEMS = 1_000_000
 _CAPTION = (
     f"EXTRAPOLATED to {ITEMS:,} items, linearly from those of each run: nothing was measured at that size",
-    "fit: all fits of the stream; encode: every item on arrival, both modalities; re-encode: all once more",
+    "fit: all fits of a stream of which every item is trained on; encode: every item on arrival, both "
+    + "modalities; re-encode: all once more",
     "search: one query in one direction; index: the codes of both modalities",
 )
 
@@ -41,7 +42,7 @@ def render(results: Results) -> Table:
 
 
 def _row(part: Protocol, records: Sequence[RunRecord]) -> dict[str, Any]:
-    ran = [r for r in records if not r.word]
+    ran = [r.over("all") for r in records if not r.word]
 
     cpu = clock(part.records)
 
@@ -65,7 +66,7 @@ def _row(part: Protocol, records: Sequence[RunRecord]) -> dict[str, Any]:
 
 def _fit(record: RunRecord, *, cpu: str) -> float:
     spent = sum(r.seconds.get("fit_cpu", 0.0) for r in record.rounds) if cpu else sum(record.fit_seconds)
-    return spent / record.rounds[-1].items * ITEMS
+    return spent / record.trained_items * ITEMS
 
 
 def _encode(record: RunRecord, *, cpu: str) -> float | None:

@@ -9,6 +9,8 @@ import numpy as np
 
 from bench.scoring._kernels import _compiled, _popcount
 
+_LANES = 4  # counts of a distance: equal ones in a row would wait for each other
+
 
 @_compiled()
 def nearest(query, database, low, high, distances, rows):  # type: ignore[no-untyped-def]
@@ -18,23 +20,29 @@ def nearest(query, database, low, high, distances, rows):  # type: ignore[no-unt
     """
     items, k = database.shape[1], rows.shape[1]
     far = np.empty(items, np.uint32)
-    begin = np.empty(64 * database.shape[0] + 2, np.int64)
+    counts = np.empty((_LANES, 64 * database.shape[0] + 1), np.int64)
     for q in range(low, high):
         far[:] = 0
         for w in range(database.shape[0]):
             code, codes = query[w, q], database[w]
             for j in range(items):
                 far[j] += _popcount(code ^ codes[j])
-        begin[:] = 0
+        counts[:] = 0
         for j in range(items):
-            begin[far[j] + 1] += 1
-        for d in range(1, begin.shape[0]):
-            begin[d] += begin[d - 1]
-        last = 0
-        while begin[last + 1] < k:  # the distance of the k-th nearest
-            last += 1
+            counts[j % _LANES, far[j]] += 1
+        begin, last, nearer = counts[0], 0, 0
+        for d in range(begin.shape[0]):
+            here = counts[:, d].sum()
+            begin[d] = nearer  # the rank of the first item at this distance
+            if nearer < k:
+                last = d
+            nearer += here
+        left = k
         for j in range(items):
             d = far[j]
             if d <= last and begin[d] < k:
                 rows[q, begin[d]], distances[q, begin[d]] = j, d
                 begin[d] += 1
+                left -= 1
+                if left == 0:
+                    break

@@ -138,6 +138,33 @@ def test_a_month_costs_what_its_formulas_say(results: Results) -> None:
     assert row["search_seconds"] == pytest.approx(30 * items / 2 * 0.03 / (30 * 2 * 80))
 
 
+def test_a_month_counts_all_stored_items_and_fits_all_when_a_run_trained_on_half(results: Results) -> None:
+    entire = results.table(report="cost").data[0]
+    half = runs.results("trained on half").table(report="cost").data[0]
+    for name in ("encode_seconds", "rehash_seconds", "search_seconds", "bits_rewritten"):
+        assert half[name] == pytest.approx(entire[name])
+    assert half["fit_seconds"] == pytest.approx(2 * entire["fit_seconds"])
+
+
+def test_a_month_says_how_many_queries_a_core_answers_when_the_store_is_full(results: Results) -> None:
+    row = results.table(report="cost", inserts="10/day").data[0]
+    assert row["queries_per_second"] == pytest.approx(1 / (0.01 / 60 + 300 * 0.03 / 60 / 80))
+
+
+@pytest.mark.parametrize("study", ["shuffled", "trained on half"])
+def test_the_stream_shows_what_every_round_cost(study: str) -> None:
+    table = runs.results(study).table(report="cost")
+    rows = [r for r in table.data if "round" in r and (r["method"], r["bits"]) == ("lemon", 16)]
+    assert [(r["round"], r["items"], r["codes_bytes"]) for r in rows] == [(0, 40, 160), (1, 80, 320)]
+    assert [(r["bits_rewritten"], r["rehash_seconds"]) for r in rows] == [(None, 0.02), (10, 0.02)]
+    assert rows[1]["queries_per_second"] == pytest.approx(1 / (0.01 / 60 + 0.03 / 60))
+
+
+def test_the_stream_is_left_out_where_every_cell_failed(results: Results) -> None:
+    failed = [replace(r, status="failed", reason="no more", rounds=()) for r in results]
+    assert len(results.but(records=failed).table(report="cost").blocks) == 1
+
+
 def test_frozen_codes_cost_no_rehash(results: Results) -> None:
     frozen = [
         replace(

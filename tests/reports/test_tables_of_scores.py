@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.checks import runs
 from bench.errors import ParameterError
 from bench.metrics import per_query
 from bench.records import PartRecord, RunRecord
 from bench.reporting.metric import short
 from bench.reporting.tables import Table
+from bench.reports import health, rehash
 from bench.reports._stream import backward_transfer, forgetting
 from bench.scoring.hamming import Histograms
 
@@ -219,6 +221,21 @@ def test_datasets_that_are_elsewhere_are_told_from_the_records(study: Any) -> No
     [entry] = table.data
     assert (entry["train"], entry["query"], entry["classes"]) == (300, 60, None)
     assert "only what the records contain: wiki" in notes(table)
+
+
+def test_a_million_items_cost_the_same_when_half_of_them_were_kept_out_of_training() -> None:
+    entire, half = (
+        runs.results(study).table(report="scale").data[0] for study in ("shuffled", "trained on half")
+    )
+    for name in ("encode_seconds", "reencode_seconds", "search_seconds_per_query"):
+        assert half[name] == pytest.approx(entire[name])
+    assert half["fit_seconds"] == pytest.approx(2 * entire["fit_seconds"])
+
+
+def test_rewritten_bits_are_a_share_of_all_stored_bits_of_both_reports() -> None:
+    entire, half = (runs.results(study).records[0] for study in ("shuffled", "trained on half"))
+    assert rehash.rewrites(half) == rehash.rewrites(entire)
+    assert health._flips(half) == health._flips(entire)
 
 
 @pytest.mark.parametrize("report", ["significance", "wins", "scale", "average", "backward"])
