@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import bench
+from bench import metrics
 from bench.plugins import registry
 from bench.records import RunRecord
-from bench.running.evaluation import _distinct
 from bench.scoring import hamming
 
 TINY = Path(__file__).with_name("plugins") / "tiny.py"
@@ -102,5 +102,12 @@ def test_codes_that_differ_and_vectors_are_not_noted(run: Callable[..., RunRecor
 def test_distinct_codes_are_counted_over_all_words(bits: int) -> None:
     codes = np.full((5, bits), -1, np.int8)
     codes[2, -1] = codes[4, 0] = 1
-    assert _distinct(hamming.pack_codes(codes)) == 3
-    assert _distinct(hamming.pack_codes(codes[:2])) == 1
+    assert hamming.distinct(hamming.pack_codes(codes)) == 3
+    assert hamming.distinct(hamming.pack_codes(codes[:2])) == 1
+
+
+@pytest.mark.parametrize(("distinct", "words"), [(1, "all 30 query codes"), (2, "only 2 of 30 query codes")])
+def test_evaluate_warns_of_collapsed_codes(distinct: int, words: str) -> None:
+    labels, database = np.arange(30) % 5, np.sign(np.random.default_rng(0).standard_normal((30, 16)))
+    with pytest.warns(UserWarning, match=f"{words} are"):
+        metrics.evaluate(database[np.arange(30) % distinct], database, labels, labels, metrics="map")

@@ -146,6 +146,7 @@ def test_a_database_stored_by_label_moves_an_order_dependent_mode_and_not_the_ma
     assert before["map:dcmh"] != after["map:dcmh"]
 
 
+@pytest.mark.filterwarnings("ignore:all 6 query codes")
 def test_every_mode_without_ties_and_cut_is_the_map_up_to_its_mean() -> None:
     bits = 40  # item j differs from every query in j bits
     database = np.where(np.arange(bits) < np.arange(bits)[:, None], -1, 1)

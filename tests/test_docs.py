@@ -110,5 +110,5 @@ def test_the_menu_of_the_site_names_every_page_of_docs() -> None:
 def test_the_page_of_results_names_every_field_that_is_stored(part: type) -> None:
     page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
     unstored = {"part", "method_shown", "dataset_shown"}
-    names = {field.name for field in fields(part)} - unstored  # type: ignore[arg-type]
+    names = {field.name for field in fields(part)} - unstored
     assert sorted(name for name in names if f"`{name}`" not in page) == []

@@ -56,9 +56,9 @@ def to_trec(results: Results, out: Path, data_root: Path, *, depth: int = DEPTH)
     """A folder with one run file per cell and direction, and the judgments they are scored against.
 
     Items, of the part of the database that scores are over, are ranked by Hamming distance after the last
-    round, tied ones in the order in which they arrived, the first ``depth`` per query, or all for 0; the score is the negative distance. Judgments
-    say how many labels query and item share. The trap: a metric computed from them is over a list that
-    may be cut, in one order of its ties (:func:`trec_note`).
+    round, tied ones in the order in which they arrived, the first ``depth`` per query, or all for 0; the
+    score is the negative distance. Judgments say how many labels query and item share. The trap: a metric
+    computed from them is over a list that may be cut, in one order of its ties (:func:`trec_note`).
     """
     if depth < 0:
         raise ParameterError(f"depth is {depth}; expected a number of items, or 0 for all.")

@@ -111,11 +111,12 @@ def scores_from_codes(record: RunRecord, arrays: Arrays, name: str, data: Planne
     assert dataset.train.labels is not None and dataset.query.labels is not None, "cells have labels"
     val = arrays["rows/query"]
     _, query_labels = classes.asked(spec, dataset.train.labels[val] if len(val) else dataset.query.labels)
-    database_labels = dataset.train.labels[arrays["rows/database"]]
+    labels = query_labels, dataset.train.labels[arrays["rows/database"]]
+    masks = [hamming.pack_labels(one) for one in labels]
     found = {}
     for direction in spec.directions:
-        query = hamming.unpack_codes(arrays[f"codes/query/{SIDES[direction[0]]}"], spec.bits)
-        database = hamming.unpack_codes(arrays[f"codes/database/{SIDES[direction[2]]}"], spec.bits)
-        scores = metrics.evaluate(query, database, query_labels, database_labels, metrics=(name,))
+        sides = zip(("query", "database"), (direction[0], direction[2]), strict=True)
+        packed = (arrays[f"codes/{kind}/{SIDES[side]}"] for kind, side in sides)
+        scores, _ = metrics.evaluate_packed(*packed, *masks, bits=spec.bits, metrics=(name,))
         found[f"{name}/{direction}"] = scores[name]
     return found

@@ -14,6 +14,7 @@ May import: contract, errors, plugins, scoring.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -30,7 +31,7 @@ from bench.metrics._names import canonical
 from bench.plugins import registry
 from bench.scoring import compat, ties
 from bench.scoring.compat import Orders
-from bench.scoring.hamming import Histograms, Packed, histograms, pack_codes
+from bench.scoring.hamming import Histograms, Packed, collapsed, histograms, pack_codes
 from bench.scoring.ties import Ranking
 
 __all__ = [
@@ -181,7 +182,7 @@ def evaluate(
     1; class numbers from 0 or names of classes, (n,) or (n, 1); or a list of either for every item. All may
     be torch tensors or data frames, labels also sparse matrices. ``metrics`` is one name or several. Returns
     the means by name, and ``empty_queries``. Raises DataError for arrays that are anything else, and without
-    a query.
+    a query; warns of codes that are all the same, or hardly different.
 
     >>> codes = np.array([[1, 1], [1, -1], [-1, -1]])
     >>> evaluate(codes[:1], codes, [0], [0, 0, 1], metrics=["map"])
@@ -203,6 +204,11 @@ def evaluate(
             f"query codes have {bits} bits and database codes {other}; expected the same length.{across}"
         )
     masks = both_sides(query_labels, database_labels, len(queries))
+    for side, codes, labels in zip(("query", "database"), packed, masks, strict=True):
+        if count := collapsed(codes, labels, bits):
+            fact = f"only {count} of {codes.shape[1]} {side} codes are distinct" if count > 1 else ""
+            fact = fact or f"all {codes.shape[1]} {side} codes are the same"
+            warnings.warn(f"{fact}, so scores say little: items are hardly ranked", stacklevel=2)
     names = _names(metrics)
     scores, hist = evaluate_packed(*packed, *masks, bits=bits, metrics=names, threads=threads)
     return {**scores, "empty_queries": empty_queries(hist)}

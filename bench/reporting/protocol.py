@@ -143,8 +143,10 @@ class Protocol:
         lines.append("; ".join(f"{name} {value}" for name, value in axes.items() if name not in swept))
         runbooks = dict.fromkeys(r.spec.schedule for r in self.records if r.spec.schedule.steps)
         lines += (f"{one}: {one.brief}; deleted items are searched no more" for one in runbooks)
-        if spec.divided and "train" not in swept:
-            lines.append(f"train {spec.train}: scores over {PARTS[self.records[0].part]}")
+        if "train" not in swept:
+            over = f"scores over {PARTS[self.records[0].part]}"
+            known = "methods are trained on every item that is searched"
+            lines.append(f"train {spec.train}: {over if spec.divided else known}")
         if spec.labelled < 1 and "labelled" not in swept:
             lines.append(f"labelled {spec.labelled:g}: the labels of the other training items were withheld")
         if spec.paired < 1 and "paired" not in swept:

@@ -40,7 +40,6 @@ STANDARD = (
     "precision@r2",
     "ndcg@100",
 )
-_FEW = 4  # distinct codes: with fewer, items are hardly ranked
 SIDES: dict[str, Modality] = {"i": "image", "t": "text"}
 
 
@@ -202,22 +201,12 @@ class Evaluation:
         for name, codes in self.arrays.items():
             if name.startswith("codes/"):
                 _, where, modality = name.split("/")
-                count = _distinct(codes)
-                if count < min(_FEW, 2**self.spec.bits, _distinct(labels[where])):
+                if count := hamming.collapsed(codes, labels[where], self.spec.bits):
                     items = f"{codes.shape[1]} {where} items"
                     if count == 1:
                         yield f"{CONSTANT} {modality} codes: all {items} have the same one"
                     else:
                         yield f"only {count} distinct {modality} codes for {items}"
-
-
-def _distinct(codes: npt.NDArray[np.uint64]) -> int:
-    """The number of different columns of packed codes, counted up to ``_FEW``."""
-    for count in range(_FEW):
-        if not codes.shape[1]:
-            return count
-        codes = codes[:, (codes != codes[:, :1]).any(axis=0)]
-    return _FEW
 
 
 def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -23,8 +23,18 @@ from bench.errors import DataError, ParameterError
 
 Packed = npt.NDArray[np.uint64]  # (words, items), C order: word w of all items is contiguous
 
-__all__ = ["Histograms", "Packed", "histograms", "pack_codes", "pack_labels", "unpack_codes"]
+__all__ = [
+    "Histograms",
+    "Packed",
+    "collapsed",
+    "distinct",
+    "histograms",
+    "pack_codes",
+    "pack_labels",
+    "unpack_codes",
+]
 
+_FEW = 4  # distinct codes: with fewer, items are hardly ranked
 _MOST_BITS = 16_384  # distances, and keys made of them, fit 16 bits
 _log = logging.getLogger(__name__)
 _MIRRORED = np.packbits(
@@ -94,6 +104,24 @@ def _padded_sum(a: npt.NDArray[np.uint32], b: npt.NDArray[np.uint32]) -> npt.NDA
     width = max(a.shape[1], b.shape[1])
     first, second = (np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (a, b))
     return first + second
+
+
+def collapsed(codes: Packed, labels: Packed, bits: int) -> int:
+    """The number of distinct codes where it is too small to rank items, below four and that of label sets.
+
+    Else it is 0.
+    """
+    count = distinct(codes)
+    return count if count < min(_FEW, 2**bits, distinct(labels)) else 0
+
+
+def distinct(packed: Packed) -> int:
+    """The number of different columns of packed codes or labels, counted up to four."""
+    for count in range(_FEW):
+        if not packed.shape[1]:
+            return count
+        packed = packed[:, (packed != packed[:, :1]).any(axis=0)]
+    return _FEW
 
 
 def pack_codes(codes: npt.ArrayLike) -> Packed:

@@ -162,6 +162,10 @@ def test_the_caption_says_whose_codes_the_database_holds(database: str) -> None:
     assert f"database {database}: " in caption(render([record(database=database)]))
 
 
+def test_the_caption_says_that_methods_are_trained_on_every_item() -> None:
+    assert "train all: methods are trained on every item that is searched" in caption(render([record()]))
+
+
 def test_the_fingerprints_of_two_datasets_do_not_part_them() -> None:
     assert len(render([record(), record(dataset="mir", data="d2")]).blocks) == 1
 
