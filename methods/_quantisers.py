@@ -1,11 +1,28 @@
-"""Shared by quantisers: a space of both modalities, k-means, and numbers as the bits of a code."""
+"""Shared by quantisers: the vectors that they quantise, k-means, and numbers as the bits of a code."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Chunk, Codes, DataError, Features, Modality, State
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    DataError,
+    Features,
+    Method,
+    Modality,
+    Split,
+    State,
+    param,
+)
 from bench.methods._linear import leading, spread, unit_rows
 from bench.methods._online import Array, blocks, dot
 from bench.methods.cca import CCA
@@ -49,10 +66,66 @@ class Space(State):
             return unit_rows(unit_rows(features) - mean)
         return unit_rows(np.concatenate([dot(rows - mean, w) for (rows,) in blocks(features)]))
 
-    def sample(self, chunk: Chunk, most: int, rng: np.random.Generator) -> Array:
-        """Vectors of both modalities of at most that many pairs, which are drawn."""
-        rows = rng.choice(len(chunk), most, replace=False) if len(chunk) > most else np.arange(len(chunk))
-        return np.concatenate([self.vectors(chunk.batch(m).features[rows], m) for m in MODALITIES])
+
+class Quantiser(Method):
+    """A method of vectors in one space: CCA's variates, or the view that the method ``encodes``."""
+
+    max_train: int = param(10_000, "train on a random sample of at most this many pairs", least=1)
+
+    def _see(self, chunk: Chunk) -> Array:
+        """Learn the space; returns the vectors of both modalities of the pairs that train the quantiser."""
+        self.space_ = Space.of(chunk, self.capabilities.encodes)
+        return self._sample(chunk)
+
+    def _sample(self, chunk: Chunk) -> Array:
+        n, most = len(chunk), self.max_train
+        rows = self.rng.choice(n, most, replace=False) if n > most else np.arange(n)
+        return np.concatenate([self._vectors(chunk.batch(m).take(rows), m) for m in MODALITIES])
+
+    def _vectors(self, batch: Batch, modality: Modality) -> Array:
+        """Unit vectors (n, k) of a batch."""
+        return self.space_.vectors(batch.features, modality)
+
+
+class OfOutputs(Quantiser):
+    """A quantiser of the real-valued outputs of ``hashes``, a method that learns chunk by chunk beside it.
+
+    After every chunk the quantiser is fitted anew to the outputs for the chunk's items.
+    """
+
+    hashes: ClassVar[type[Method]]
+    wide: int = param(128, "outputs of the hash functions, which are quantised", least=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._method = self.hashes(bits=self.wide, seed=self.seed)
+
+    def fit_pool(self, pool: Split) -> None:
+        self._method.fit_pool(pool)
+
+    def _see(self, chunk: Chunk) -> Array:
+        self._method.fit_chunk(chunk)
+        return self._sample(chunk)
+
+    def _vectors(self, batch: Batch, modality: Modality) -> Array:
+        values = self._method.outputs(batch, modality)
+        assert values is not None, "a method of hash functions with signs"
+        return unit_rows(values)
+
+    def notes(self) -> Sequence[str]:
+        return self._method.notes()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "method_": self._method.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._method.load_state_dict(state["method_"])
+        super().load_state_dict({k: v for k, v in state.items() if k != "method_"})
+
+
+def quantised(hashes: type[Method], quantiser: type[Method]) -> Capabilities:
+    """The capabilities of a quantiser of a method's outputs: it trains as the one and ranks as the other."""
+    return replace(hashes.capabilities, learned_codes=False, distance=quantiser.capabilities.distance)
 
 
 def components(x: Array, count: int, rng: np.random.Generator) -> Array:

@@ -5,20 +5,18 @@ The trap: every query costs a pass through CLIP, as with clip_hash.
 
 from __future__ import annotations
 
-from bench.api import Batch, Capabilities, Chunk, Codes, Features, Method, Modality, Source, param, sign
+from bench.api import Batch, Capabilities, Chunk, Codes, Features, Modality, Source, sign
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import Space, components
+from bench.methods._quantisers import Quantiser, components
 
 
-class BinaryClip(Method):
+class BinaryClip(Quantiser):
     """Keep the signs of principal components under a random rotation; rank by dot product. Unsupervised.
 
     The codes are hashing_baseline's, refitted to everything seen. Queries keep their float32 values, so that
     a bit counts for as much as the query is sure of it. Features are scaled to length 1 and centred per
     modality.
     """
-
-    max_train: int = param(10_000, "train on a random sample of at most this many pairs", least=1)
 
     capabilities = Capabilities(offline=True, encodes="clip", distance="dot")
     source = Source(
@@ -28,11 +26,10 @@ class BinaryClip(Method):
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        self.space_ = Space.of(chunk, self.capabilities.encodes)
-        self.w_ = components(self.space_.sample(chunk, self.max_train, self.rng), self.bits, self.rng)
+        self.w_ = components(self._see(chunk), self.bits, self.rng)
 
     def _values(self, batch: Batch, modality: Modality) -> Array:
-        return dot(self.space_.vectors(batch.features, modality), self.w_)
+        return dot(self._vectors(batch, modality), self.w_)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         return sign(self._values(batch, modality))

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.api import Batch, Capabilities, Chunk, Codes, Features, Method, Modality, Source, param
+from bench.api import Batch, Capabilities, Chunk, Codes, Features, Modality, Source
 from bench.methods._linear import leading
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import Space, code
+from bench.methods._quantisers import Quantiser, code
 
 
-class Int8Clip(Method):
+class Int8Clip(Quantiser):
     """Keep a byte for each of the ⌈bits / 8⌉ leading principal components; rank by dot product. Unsupervised.
 
     A byte divides the range that its component has in training into 255 steps. Where ``bits`` are no multiple
     of 8, the last component has fewer. Features are scaled to length 1 and centred per modality.
     """
-
-    max_train: int = param(10_000, "train on a random sample of at most this many pairs", least=1)
 
     capabilities = Capabilities(offline=True, encodes="clip", distance="codebook")
     source = Source(
@@ -30,14 +28,13 @@ class Int8Clip(Method):
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        self.space_ = Space.of(chunk, self.capabilities.encodes)
-        x = self.space_.sample(chunk, self.max_train, self.rng)
+        x = self._see(chunk)
         self.w_ = leading(dot(x.T, x), -(-self.bits // 8))
         values = dot(x, self.w_)
         self.least_, self.most_ = values.min(axis=0), values.max(axis=0)
 
     def _values(self, batch: Batch, modality: Modality) -> Array:
-        return dot(self.space_.vectors(batch.features, modality), self.w_)
+        return dot(self._vectors(batch, modality), self.w_)
 
     def _levels(self) -> Array:
         """The number of values of each byte."""

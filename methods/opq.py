@@ -40,5 +40,5 @@ class OPQ(PQ):
             self.turn_ = dot(left, right)
         self.codebook_ = self._updated(codebook, dot(x, self.turn_), 1)
 
-    def _vectors(self, batch: Batch, modality: Modality) -> Array:
-        return dot(super()._vectors(batch, modality), self.turn_)
+    def _turned(self, batch: Batch, modality: Modality) -> Array:
+        return dot(self._vectors(batch, modality), self.turn_)

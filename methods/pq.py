@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.api import Batch, Capabilities, Chunk, Codes, Features, Method, Modality, Source, param
+from bench.api import Batch, Capabilities, Chunk, Codes, Features, Modality, Source, param
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import Space, code, kmeans, nearest
+from bench.methods._quantisers import Quantiser, code, kmeans, nearest
 
 
-class PQ(Method):
+class PQ(Quantiser):
     """Quantise each of ⌈bits / 8⌉ parts of a vector to one of 256 centroids; unsupervised.
 
     The vectors are CCA's variates, weighted by their correlations and scaled to length 1. Images and texts
@@ -22,7 +22,6 @@ class PQ(Method):
     """
 
     iterations: int = param(20, "updates of k-means", least=1)
-    max_train: int = param(10_000, "train on a random sample of at most this many pairs", least=1)
 
     capabilities = Capabilities(offline=True, distance="codebook")
     source = Source(
@@ -33,8 +32,7 @@ class PQ(Method):
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        self.space_ = Space.of(chunk, self.capabilities.encodes)
-        self._learn(self.space_.sample(chunk, self.max_train, self.rng))
+        self._learn(self._see(chunk))
 
     def _learn(self, x: Array) -> None:
         """Find the centroids of each part of the vectors x (n, d)."""
@@ -54,15 +52,15 @@ class PQ(Method):
         parts = np.array_split(x, -(-self.bits // 8), axis=1)
         return [(part, 2 ** min(8, self.bits - 8 * m)) for m, part in enumerate(parts)]
 
-    def _vectors(self, batch: Batch, modality: Modality) -> Array:
-        """The vectors (n, d) that are quantised."""
-        return self.space_.vectors(batch.features, modality)
+    def _turned(self, batch: Batch, modality: Modality) -> Array:
+        """The vectors (n, d) as they are divided into parts."""
+        return self._vectors(batch, modality)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         numbers = [
             nearest(part, centres) * (256 // count)
             for (part, count), centres in zip(
-                self._parts(self._vectors(batch, modality)), self.codebook_, strict=True
+                self._parts(self._turned(batch, modality)), self.codebook_, strict=True
             )
         ]
         return code(np.stack(numbers, axis=1).astype(np.uint8), self.bits)
@@ -72,7 +70,7 @@ class PQ(Method):
         tables = [
             np.repeat(np.square(centres).sum(axis=1) - 2 * dot(part, centres.T), 256 // count, axis=1)
             for (part, count), centres in zip(
-                self._parts(self._vectors(batch, modality)), self.codebook_, strict=True
+                self._parts(self._turned(batch, modality)), self.codebook_, strict=True
             )
         ]
         return np.stack(tables, axis=1).astype(np.float32)

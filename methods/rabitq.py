@@ -10,18 +10,16 @@ from bench.api import (
     Chunk,
     Codes,
     Features,
-    Method,
     Modality,
     Source,
     factor_bits,
-    param,
     sign,
 )
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import Space, components
+from bench.methods._quantisers import Quantiser, components
 
 
-class RaBitQ(Method):
+class RaBitQ(Quantiser):
     """Keep the signs b of a randomly rotated vector y, and ‖y‖² / ‖y‖₁ to estimate dot products with it.
 
     The estimate of ⟨q, y⟩ for a float32 query q is ⟨q, b⟩ ‖y‖² / ‖y‖₁, which is unbiased over the rotations.
@@ -29,8 +27,6 @@ class RaBitQ(Method):
     largest factor in training. The vectors are CCA's variates, weighted by their correlations and scaled to
     length 1; as many principal components are kept as there are bits left.
     """
-
-    max_train: int = param(10_000, "train on a random sample of at most this many pairs", least=1)
 
     capabilities = Capabilities(offline=True, distance="scaled dot")
     source = Source(
@@ -45,13 +41,12 @@ class RaBitQ(Method):
     )
 
     def fit_chunk(self, chunk: Chunk) -> None:
-        self.space_ = Space.of(chunk, self.capabilities.encodes)
-        x = self.space_.sample(chunk, self.max_train, self.rng)
+        x = self._see(chunk)
         self.w_ = components(x, self.bits - factor_bits(self.bits), self.rng)
         self.largest_ = float(_factor(dot(x, self.w_)).max())
 
     def _values(self, batch: Batch, modality: Modality) -> Array:
-        return dot(self.space_.vectors(batch.features, modality), self.w_)
+        return dot(self._vectors(batch, modality), self.w_)
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         y, held = self._values(batch, modality), factor_bits(self.bits)

@@ -54,7 +54,7 @@ def test_opq_loses_less_than_pq_where_the_first_columns_have_most_of_the_varianc
     lost = {}
     for cls in (PQClip, OPQClip):
         method = fitted(cls, 24)
-        vectors = method._vectors(items, "text")
+        vectors = method._turned(items, "text")
         lost[cls] = np.square(vectors - named(method, items)).sum(axis=1).mean()
     assert lost[OPQClip] < 0.9 * lost[PQClip]
 

@@ -1,0 +1,20 @@
+"""Product quantisation of the real-valued outputs of LCDH's hash functions."""
+
+from __future__ import annotations
+
+from bench.api import Source
+from bench.methods._quantisers import OfOutputs, quantised
+from bench.methods.lcdh import LCDH
+from bench.methods.pq import PQ
+
+
+class PQLcdh(OfOutputs, PQ):
+    """PQ of the outputs of LCDH, scaled to length 1, not CCA's variates; learns by chunk."""
+
+    hashes = LCDH
+    capabilities = quantised(LCDH, PQ)
+    source = Source(
+        paper=PQ.source.paper,
+        fidelity="new",
+        note="PQ is applied to the outputs of LCDH; the combination is ours, a rival at equal bits.",
+    )
