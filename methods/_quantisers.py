@@ -88,17 +88,16 @@ class Quantiser(Method):
 
 
 class OfOutputs(Quantiser):
-    """A quantiser of the real-valued outputs of ``hashes``, a method that learns chunk by chunk beside it.
+    """A quantiser of the real-valued outputs whose signs are the codes of ``hashes``, at as many bits.
 
-    After every chunk the quantiser is fitted anew to the outputs for the chunk's items.
+    That method learns chunk by chunk, and the quantiser is fitted anew to its outputs for every chunk.
     """
 
     hashes: ClassVar[type[Method]]
-    wide: int = param(128, "outputs of the hash functions, which are quantised", least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._method = self.hashes(bits=self.wide, seed=self.seed)
+        self._method = self.hashes(bits=self.bits, seed=self.seed)
 
     def fit_pool(self, pool: Split) -> None:
         self._method.fit_pool(pool)
