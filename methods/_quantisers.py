@@ -19,6 +19,7 @@ from bench.api import (
     Features,
     Method,
     Modality,
+    Source,
     Split,
     State,
     param,
@@ -125,6 +126,15 @@ class OfOutputs(Quantiser):
 def quantised(hashes: type[Method], quantiser: type[Method]) -> Capabilities:
     """The capabilities of a quantiser of a method's outputs: it trains as the one and ranks as the other."""
     return replace(hashes.capabilities, learned_codes=False, distance=quantiser.capabilities.distance)
+
+
+def combination(hashes: type[Method], quantiser: type[Method]) -> Source:
+    """The origin of a quantiser of a method's outputs."""
+    return Source(
+        paper=quantiser.source.paper,
+        fidelity="new",
+        note=f"{quantiser.__name__} on the outputs of {hashes.__name__} is our combination, a rival at equal bits.",
+    )
 
 
 def components(x: Array, count: int, rng: np.random.Generator) -> Array:

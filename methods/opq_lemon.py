@@ -1,9 +1,8 @@
-"""Optimised product quantisation of the real-valued outputs of LEMON's hash functions."""
+"""Optimised product quantisation of the outputs of LEMON's hash functions."""
 
 from __future__ import annotations
 
-from bench.api import Source
-from bench.methods._quantisers import OfOutputs, quantised
+from bench.methods._quantisers import OfOutputs, combination, quantised
 from bench.methods.lemon import LEMON
 from bench.methods.opq import OPQ
 
@@ -13,8 +12,4 @@ class OPQLemon(OfOutputs, OPQ):
 
     hashes = LEMON
     capabilities = quantised(LEMON, OPQ)
-    source = Source(
-        paper=OPQ.source.paper,
-        fidelity="new",
-        note="OPQ is applied to the outputs of LEMON; the combination is ours, a rival at equal bits.",
-    )
+    source = combination(LEMON, OPQ)

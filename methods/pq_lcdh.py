@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bench.api import Source
-from bench.methods._quantisers import OfOutputs, quantised
+from bench.methods._quantisers import OfOutputs, combination, quantised
 from bench.methods.lcdh import LCDH
 from bench.methods.pq import PQ
 
@@ -13,8 +12,4 @@ class PQLcdh(OfOutputs, PQ):
 
     hashes = LCDH
     capabilities = quantised(LCDH, PQ)
-    source = Source(
-        paper=PQ.source.paper,
-        fidelity="new",
-        note="PQ is applied to the outputs of LCDH; the combination is ours, a rival at equal bits.",
-    )
+    source = combination(LCDH, PQ)

@@ -1,0 +1,15 @@
+"""RaBitQ, re-implemented, on the outputs of LEMON's hash functions."""
+
+from __future__ import annotations
+
+from bench.methods._quantisers import OfOutputs, combination, quantised
+from bench.methods.lemon import LEMON
+from bench.methods.rabitq import RaBitQ
+
+
+class RaBitQLemon(OfOutputs, RaBitQ):
+    """RaBitQ of the outputs of LEMON, scaled to length 1, not CCA's variates; learns by chunk."""
+
+    hashes = LEMON
+    capabilities = quantised(LEMON, RaBitQ)
+    source = combination(LEMON, RaBitQ)
