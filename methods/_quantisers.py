@@ -20,7 +20,6 @@ from bench.api import (
     Method,
     Modality,
     Source,
-    Split,
     State,
     param,
 )
@@ -100,9 +99,6 @@ class OfOutputs(Quantiser):
         super().__post_init__()
         self._method = self.hashes(bits=self.bits, seed=self.seed)
 
-    def fit_pool(self, pool: Split) -> None:
-        self._method.fit_pool(pool)
-
     def _see(self, chunk: Chunk) -> Array:
         self._method.fit_chunk(chunk)
         return self._sample(chunk)
@@ -133,7 +129,7 @@ def combination(hashes: type[Method], quantiser: type[Method]) -> Source:
     return Source(
         paper=quantiser.source.paper,
         fidelity="new",
-        note=f"{quantiser.__name__} on the outputs of {hashes.__name__} is our combination, a rival at equal bits.",
+        note=f"{quantiser.__name__} on outputs of {hashes.__name__}: our combination, a rival at equal bits.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.api import Split
 from bench.methods._quantisers import OfOutputs, combination, quantised
 from bench.methods.lcdh import LCDH
 from bench.methods.pq import PQ
@@ -13,3 +14,6 @@ class PQLcdh(OfOutputs, PQ):
     hashes = LCDH
     capabilities = quantised(LCDH, PQ)
     source = combination(LCDH, PQ)
+
+    def fit_pool(self, pool: Split) -> None:
+        self._method.fit_pool(pool)

@@ -10,7 +10,7 @@ from bench.api import Batch, Chunk, Method
 from bench.contract.state import packed, unpacked
 from bench.methods.binary_lcdh import BinaryLcdh
 from bench.methods.lemon import LEMON
-from bench.methods.opq_lemon import OPQLemon
+from bench.methods.pq_lemon import PQLemon
 
 
 def pairs(n: int = 300, seed: int = 0) -> Chunk:
@@ -33,17 +33,17 @@ def fitted(cls: type[Method], chunk: Chunk, **params: Any) -> Any:
 def test_codes_name_the_outputs_of_the_method() -> None:
     """With a centroid for every training item, a code stands for the output itself."""
     chunk = pairs(100)
-    method = fitted(OPQLemon, chunk, bits=8)
+    method = fitted(PQLemon, chunk, bits=8)
     outputs = fitted(LEMON, chunk, bits=8).outputs(chunk.text, "text")
     wanted = outputs / np.linalg.norm(outputs, axis=1, keepdims=True)
     octets = np.packbits(method.encode(chunk.text, "text") > 0, axis=1)[:, 0]
-    restored = method.codebook_[0][octets] @ method.turn_.T
+    restored = method.codebook_[0][octets]
     assert np.square(restored - wanted).sum(axis=1).mean() < 0.1
 
 
 def test_the_method_learns_chunk_by_chunk() -> None:
     first, second = pairs(200, seed=0), pairs(200, seed=1)
-    method = fitted(OPQLemon, first, bits=8)
+    method = fitted(PQLemon, first, bits=8)
     method.fit_chunk(second)
     alone = fitted(LEMON, first, bits=8)
     alone.fit_chunk(second)
@@ -56,8 +56,8 @@ def test_the_method_learns_chunk_by_chunk() -> None:
 
 def test_a_saved_state_goes_on_as_if_it_had_not_been_saved() -> None:
     chunk, later = pairs(), pairs(seed=1)
-    method = fitted(OPQLemon, chunk, bits=16)
-    copied = OPQLemon(bits=16)
+    method = fitted(PQLemon, chunk, bits=16)
+    copied = PQLemon(bits=16)
     copied.load_state_dict(unpacked(packed(method.state_dict())))
     for one in (method, copied):
         one.fit_chunk(later)
