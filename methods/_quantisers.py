@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from bench.api import (
     Modality,
     Source,
     State,
+    Variant,
     param,
 )
 from bench.methods._linear import leading, spread, unit_rows
@@ -28,6 +30,8 @@ from bench.methods._online import Array, blocks, dot
 from bench.methods.cca import CCA
 
 Bytes = npt.NDArray[np.uint8]
+
+MOST = 10_000  # pairs that train a quantiser
 
 
 class Space(State):
@@ -67,56 +71,79 @@ class Space(State):
         return unit_rows(np.concatenate([dot(rows - mean, w) for (rows,) in blocks(features)]))
 
 
+class Part(State):
+    """A quantiser that has been fitted to vectors (n, d) of one space."""
+
+    def codes(self, vectors: Array) -> Codes:
+        """Codes (n, bits) of -1 and +1."""
+        raise NotImplementedError
+
+    def numbers(self, vectors: Array) -> Features:
+        """The float32 numbers of queries, as the distance of the method has them."""
+        raise NotImplementedError
+
+
 class Quantiser(Method):
-    """A method of vectors in one space: CCA's variates, or the view that the method ``encodes``."""
+    """A quantiser of vectors in one space: CCA's variates, or the view that the method ``encodes``."""
 
-    max_train: int = param(10_000, "train on a random sample of at most this many pairs", least=1)
+    max_train: int = param(MOST, "train on a random sample of at most this many pairs", least=1)
 
-    def _see(self, chunk: Chunk) -> Array:
-        """Learn the space; returns the vectors of both modalities of the pairs that train the quantiser."""
+    @abstractmethod
+    def _part(self, x: Array) -> Part:
+        """Fit a quantiser to vectors x (n, d)."""
+
+    def fit_chunk(self, chunk: Chunk) -> None:
         self.space_ = Space.of(chunk, self.capabilities.encodes)
-        return self._sample(chunk)
-
-    def _sample(self, chunk: Chunk) -> Array:
-        n, most = len(chunk), self.max_train
-        rows = self.rng.choice(n, most, replace=False) if n > most else np.arange(n)
-        return np.concatenate([self._vectors(chunk.batch(m).take(rows), m) for m in MODALITIES])
+        self.part_ = self._part(sampled(chunk, self._vectors, self.max_train, self.rng))
 
     def _vectors(self, batch: Batch, modality: Modality) -> Array:
-        """Unit vectors (n, k) of a batch."""
         return self.space_.vectors(batch.features, modality)
 
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return self.part_.codes(self._vectors(batch, modality))
 
-class OfOutputs(Quantiser):
-    """A quantiser of the real-valued outputs whose signs are the codes of ``hashes``, at as many bits.
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        return self.part_.numbers(self._vectors(batch, modality))
 
-    That method learns chunk by chunk, and the quantiser is fitted anew to its outputs for every chunk.
+
+class OfOutputs(Method):
+    """A quantiser of the outputs of a hashing method, which is the next base class, at as many bits.
+
+    The method learns chunk by chunk as it does alone. For every chunk, a quantiser is fitted anew to the
+    outputs for its items, scaled to length 1.
     """
 
-    hashes: ClassVar[type[Method]]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # those of the method are not this algorithm's
+    variants: ClassVar[Mapping[str, Variant]] = {}
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._method = self.hashes(bits=self.bits, seed=self.seed)
+    @abstractmethod
+    def _part(self, x: Array, rng: np.random.Generator) -> Part:
+        """Fit a quantiser to vectors x (n, d)."""
 
-    def _see(self, chunk: Chunk) -> Array:
-        self._method.fit_chunk(chunk)
-        return self._sample(chunk)
+    def fit_chunk(self, chunk: Chunk) -> None:
+        super().fit_chunk(chunk)  # type: ignore[safe-super]
+        rng = np.random.default_rng((self.seed, chunk.round))  # the method's own draws stay as they are
+        self.part_ = self._part(sampled(chunk, self._vectors, MOST, rng), rng)
 
     def _vectors(self, batch: Batch, modality: Modality) -> Array:
-        values = self._method.outputs(batch, modality)
-        assert values is not None, "a method of hash functions with signs"
+        values = self.outputs(batch, modality)
+        assert values is not None, "a method whose codes are signs of real values"
         return unit_rows(values)
 
-    def notes(self) -> Sequence[str]:
-        return self._method.notes()
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return self.part_.codes(self._vectors(batch, modality))
 
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "method_": self._method.state_dict()}
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        return self.part_.numbers(self._vectors(batch, modality))
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._method.load_state_dict(state["method_"])
-        super().load_state_dict({k: v for k, v in state.items() if k != "method_"})
+
+def sampled(
+    chunk: Chunk, vectors: Callable[[Batch, Modality], Array], most: int, rng: np.random.Generator
+) -> Array:
+    """Vectors of both modalities of at most ``most`` pairs, which are drawn."""
+    n = len(chunk)
+    rows = rng.choice(n, most, replace=False) if n > most else np.arange(n)
+    return np.concatenate([vectors(chunk.batch(m).take(rows), m) for m in MODALITIES])
 
 
 def quantised(hashes: type[Method], quantiser: type[Method]) -> Capabilities:

@@ -5,9 +5,21 @@ The trap: every query costs a pass through CLIP, as with clip_hash.
 
 from __future__ import annotations
 
-from bench.api import Batch, Capabilities, Chunk, Codes, Features, Modality, Source, sign
+from bench.api import Capabilities, Codes, Features, Source, sign
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import Quantiser, components
+from bench.methods._quantisers import Part, Quantiser, components
+
+
+class Plain(Part):
+    """Components whose signs are kept."""
+
+    w: Array  # (d, bits)
+
+    def codes(self, vectors: Array) -> Codes:
+        return sign(dot(vectors, self.w))
+
+    def numbers(self, vectors: Array) -> Features:
+        return dot(vectors, self.w).astype("float32")
 
 
 class BinaryClip(Quantiser):
@@ -25,14 +37,5 @@ class BinaryClip(Quantiser):
         "components come first, so that a code has as many bits as the run sets."
     )
 
-    def fit_chunk(self, chunk: Chunk) -> None:
-        self.w_ = components(self._see(chunk), self.bits, self.rng)
-
-    def _values(self, batch: Batch, modality: Modality) -> Array:
-        return dot(self._vectors(batch, modality), self.w_)
-
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return sign(self._values(batch, modality))
-
-    def encode_query(self, batch: Batch, modality: Modality) -> Features:
-        return self._values(batch, modality).astype("float32")
+    def _part(self, x: Array) -> Part:
+        return Plain(w=components(x, self.bits, self.rng))

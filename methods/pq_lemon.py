@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from bench.methods._quantisers import OfOutputs, combination, quantised
+import numpy as np
+
+from bench.methods._online import Array
+from bench.methods._quantisers import OfOutputs, Part, combination, quantised
 from bench.methods.lemon import LEMON
-from bench.methods.pq import PQ
+from bench.methods.pq import PQ, Codebook
 
 
-class PQLemon(OfOutputs, PQ):
-    """PQ of the outputs of LEMON, scaled to length 1, not CCA's variates; learns by chunk."""
+class PQLemon(OfOutputs, LEMON):
+    """PQ of the real-valued outputs of LEMON, scaled to length 1; learns chunk by chunk as LEMON does."""
 
-    hashes = LEMON
     capabilities = quantised(LEMON, PQ)
     source = combination(LEMON, PQ)
+
+    def _part(self, x: Array, rng: np.random.Generator) -> Part:
+        return Codebook.of(x, self.bits, rng)

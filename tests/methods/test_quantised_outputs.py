@@ -37,7 +37,7 @@ def test_codes_name_the_outputs_of_the_method() -> None:
     outputs = fitted(LEMON, chunk, bits=8).outputs(chunk.text, "text")
     wanted = outputs / np.linalg.norm(outputs, axis=1, keepdims=True)
     octets = np.packbits(method.encode(chunk.text, "text") > 0, axis=1)[:, 0]
-    restored = method.codebook_[0][octets]
+    restored = method.part_.centroids[0][octets]
     assert np.square(restored - wanted).sum(axis=1).mean() < 0.1
 
 
