@@ -115,6 +115,8 @@ class OfOutputs(Method):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # those of the method are not this algorithm's
     variants: ClassVar[Mapping[str, Variant]] = {}
+    outputs = Method.outputs  # its codes are no signs
+    encode_database = Method.encode_database  # nor those of training
 
     @abstractmethod
     def _part(self, x: Array, rng: np.random.Generator) -> Part:
@@ -126,7 +128,7 @@ class OfOutputs(Method):
         self.part_ = self._part(sampled(chunk, self._vectors, MOST, rng), rng)
 
     def _vectors(self, batch: Batch, modality: Modality) -> Array:
-        values = self.outputs(batch, modality)
+        values = super().outputs(batch, modality)
         assert values is not None, "a method whose codes are signs of real values"
         return unit_rows(values)
 
