@@ -1,16 +1,37 @@
-"""Shared by quantisers: a space of both modalities, k-means, and numbers as the bits of a code."""
+"""Shared by quantisers: the vectors that they quantise, k-means, and numbers as the bits of a code."""
 
 from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import MODALITIES, Chunk, Codes, DataError, Features, Modality, State
+from bench.api import (
+    MODALITIES,
+    Batch,
+    Capabilities,
+    Chunk,
+    Codes,
+    DataError,
+    Features,
+    Method,
+    Modality,
+    Source,
+    State,
+    Variant,
+    param,
+)
 from bench.methods._linear import leading, spread, unit_rows
 from bench.methods._online import Array, blocks, dot
 from bench.methods.cca import CCA
 
 Bytes = npt.NDArray[np.uint8]
+
+MOST = 10_000  # pairs that train a quantiser
 
 
 class Space(State):
@@ -49,10 +70,96 @@ class Space(State):
             return unit_rows(unit_rows(features) - mean)
         return unit_rows(np.concatenate([dot(rows - mean, w) for (rows,) in blocks(features)]))
 
-    def sample(self, chunk: Chunk, most: int, rng: np.random.Generator) -> Array:
-        """Vectors of both modalities of at most that many pairs, which are drawn."""
-        rows = rng.choice(len(chunk), most, replace=False) if len(chunk) > most else np.arange(len(chunk))
-        return np.concatenate([self.vectors(chunk.batch(m).features[rows], m) for m in MODALITIES])
+
+class Part(State):
+    """A quantiser that has been fitted to vectors (n, d) of one space."""
+
+    def codes(self, vectors: Array) -> Codes:
+        """Codes (n, bits) of -1 and +1."""
+        raise NotImplementedError
+
+    def numbers(self, vectors: Array) -> Features:
+        """The float32 numbers of queries, as the distance of the method has them."""
+        raise NotImplementedError
+
+
+class Quantiser(Method):
+    """A quantiser of vectors in one space: CCA's variates, or the view that the method ``encodes``."""
+
+    max_train: int = param(MOST, "train on a random sample of at most this many pairs", least=1)
+
+    @abstractmethod
+    def _part(self, x: Array) -> Part:
+        """Fit a quantiser to vectors x (n, d)."""
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        self.space_ = Space.of(chunk, self.capabilities.encodes)
+        self.part_ = self._part(sampled(chunk, self._vectors, self.max_train, self.rng))
+
+    def _vectors(self, batch: Batch, modality: Modality) -> Array:
+        return self.space_.vectors(batch.features, modality)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return self.part_.codes(self._vectors(batch, modality))
+
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        return self.part_.numbers(self._vectors(batch, modality))
+
+
+class OfOutputs(Method):
+    """A quantiser of the outputs of a hashing method, which is the next base class, at as many bits.
+
+    The method learns chunk by chunk as it does alone. For every chunk, a quantiser is fitted anew to the
+    outputs for its items, scaled to length 1.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # those of the method are not this algorithm's
+    variants: ClassVar[Mapping[str, Variant]] = {}
+    outputs = Method.outputs  # its codes are no signs
+    encode_database = Method.encode_database  # nor those of training
+
+    @abstractmethod
+    def _part(self, x: Array, rng: np.random.Generator) -> Part:
+        """Fit a quantiser to vectors x (n, d)."""
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        super().fit_chunk(chunk)  # type: ignore[safe-super]
+        rng = np.random.default_rng((self.seed, chunk.round))  # the method's own draws stay as they are
+        self.part_ = self._part(sampled(chunk, self._vectors, MOST, rng), rng)
+
+    def _vectors(self, batch: Batch, modality: Modality) -> Array:
+        values = super().outputs(batch, modality)
+        assert values is not None, "a method whose codes are signs of real values"
+        return unit_rows(values)
+
+    def encode(self, batch: Batch, modality: Modality) -> Codes:
+        return self.part_.codes(self._vectors(batch, modality))
+
+    def encode_query(self, batch: Batch, modality: Modality) -> Features:
+        return self.part_.numbers(self._vectors(batch, modality))
+
+
+def sampled(
+    chunk: Chunk, vectors: Callable[[Batch, Modality], Array], most: int, rng: np.random.Generator
+) -> Array:
+    """Vectors of both modalities of at most ``most`` pairs, which are drawn."""
+    n = len(chunk)
+    rows = rng.choice(n, most, replace=False) if n > most else np.arange(n)
+    return np.concatenate([vectors(chunk.batch(m).take(rows), m) for m in MODALITIES])
+
+
+def quantised(hashes: type[Method], quantiser: type[Method]) -> Capabilities:
+    """The capabilities of a quantiser of a method's outputs: it trains as the one and ranks as the other."""
+    return replace(hashes.capabilities, learned_codes=False, distance=quantiser.capabilities.distance)
+
+
+def combination(hashes: type[Method], quantiser: type[Method]) -> Source:
+    """The origin of a quantiser of a method's outputs."""
+    return Source(
+        paper=quantiser.source.paper,
+        fidelity="new",
+        note=f"{quantiser.__name__} on outputs of {hashes.__name__}: our combination, a rival at equal bits.",
+    )
 
 
 def components(x: Array, count: int, rng: np.random.Generator) -> Array:

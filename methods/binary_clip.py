@@ -5,20 +5,30 @@ The trap: every query costs a pass through CLIP, as with clip_hash.
 
 from __future__ import annotations
 
-from bench.api import Batch, Capabilities, Chunk, Codes, Features, Method, Modality, Source, param, sign
+from bench.api import Capabilities, Codes, Features, Source, sign
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import Space, components
+from bench.methods._quantisers import Part, Quantiser, components
 
 
-class BinaryClip(Method):
+class Plain(Part):
+    """Components whose signs are kept."""
+
+    w: Array  # (d, bits)
+
+    def codes(self, vectors: Array) -> Codes:
+        return sign(dot(vectors, self.w))
+
+    def numbers(self, vectors: Array) -> Features:
+        return dot(vectors, self.w).astype("float32")
+
+
+class BinaryClip(Quantiser):
     """Keep the signs of principal components under a random rotation; rank by dot product. Unsupervised.
 
     The codes are hashing_baseline's, refitted to everything seen. Queries keep their float32 values, so that
     a bit counts for as much as the query is sure of it. Features are scaled to length 1 and centred per
     modality.
     """
-
-    max_train: int = param(10_000, "train on a random sample of at most this many pairs", least=1)
 
     capabilities = Capabilities(offline=True, encodes="clip", distance="dot")
     source = Source(
@@ -27,15 +37,5 @@ class BinaryClip(Method):
         "components come first, so that a code has as many bits as the run sets."
     )
 
-    def fit_chunk(self, chunk: Chunk) -> None:
-        self.space_ = Space.of(chunk, self.capabilities.encodes)
-        self.w_ = components(self.space_.sample(chunk, self.max_train, self.rng), self.bits, self.rng)
-
-    def _values(self, batch: Batch, modality: Modality) -> Array:
-        return dot(self.space_.vectors(batch.features, modality), self.w_)
-
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return sign(self._values(batch, modality))
-
-    def encode_query(self, batch: Batch, modality: Modality) -> Features:
-        return self._values(batch, modality).astype("float32")
+    def _part(self, x: Array) -> Part:
+        return Plain(w=components(x, self.bits, self.rng))

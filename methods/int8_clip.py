@@ -7,20 +7,54 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.api import Batch, Capabilities, Chunk, Codes, Features, Method, Modality, Source, param
+from bench.api import Capabilities, Codes, Features, Source
 from bench.methods._linear import leading
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import Space, code
+from bench.methods._quantisers import Part, Quantiser, code
 
 
-class Int8Clip(Method):
+class Scalar(Part):
+    """A byte for each component, over the range that it has in training."""
+
+    bits: int
+    w: Array  # (d, components)
+    least: Array
+    most: Array
+
+    @classmethod
+    def of(cls, x: Array, bits: int) -> Scalar:
+        w = leading(dot(x.T, x), -(-bits // 8))
+        values = dot(x, w)
+        return cls(bits=bits, w=w, least=values.min(axis=0), most=values.max(axis=0))
+
+    def _levels(self) -> Array:
+        """The number of values of each byte."""
+        return 2.0 ** np.minimum(8, self.bits - 8 * np.arange(-(-self.bits // 8)))
+
+    def codes(self, vectors: Array) -> Codes:
+        values, last = dot(vectors, self.w), self._levels()[: len(self.least)] - 1
+        wide = self.most - self.least
+        share = np.clip((values - self.least) / np.where(wide > 0, wide, 1.0), 0, 1)
+        octets = np.zeros((len(vectors), -(-self.bits // 8)), dtype=np.uint8)
+        octets[:, : values.shape[1]] = np.rint(share * last) * (256 // (last + 1))
+        return code(octets, self.bits)
+
+    def numbers(self, vectors: Array) -> Features:
+        """Minus the product of the query's component and the value that a byte stands for."""
+        values, levels = dot(vectors, self.w), self._levels()
+        tables = np.zeros((len(vectors), len(levels), 256), dtype=np.float32)
+        for j, (least, most) in enumerate(zip(self.least, self.most, strict=True)):
+            steps = np.arange(256) // (256 // levels[j]) / (levels[j] - 1)
+            tables[:, j] = -values[:, j, None] * (least + steps * (most - least))
+        return tables
+
+
+class Int8Clip(Quantiser):
     """Keep a byte for each of the ⌈bits / 8⌉ leading principal components; rank by dot product. Unsupervised.
 
     A byte divides the range that its component has in training into 255 steps. Where ``bits`` are no multiple
     of 8, the last component has fewer. Features are scaled to length 1 and centred per modality.
     """
-
-    max_train: int = param(10_000, "train on a random sample of at most this many pairs", least=1)
 
     capabilities = Capabilities(offline=True, encodes="clip", distance="codebook")
     source = Source(
@@ -29,33 +63,5 @@ class Int8Clip(Method):
         "has as many bits as the run sets. Bits beyond 8 for every dimension stay empty."
     )
 
-    def fit_chunk(self, chunk: Chunk) -> None:
-        self.space_ = Space.of(chunk, self.capabilities.encodes)
-        x = self.space_.sample(chunk, self.max_train, self.rng)
-        self.w_ = leading(dot(x.T, x), -(-self.bits // 8))
-        values = dot(x, self.w_)
-        self.least_, self.most_ = values.min(axis=0), values.max(axis=0)
-
-    def _values(self, batch: Batch, modality: Modality) -> Array:
-        return dot(self.space_.vectors(batch.features, modality), self.w_)
-
-    def _levels(self) -> Array:
-        """The number of values of each byte."""
-        return 2.0 ** np.minimum(8, self.bits - 8 * np.arange(-(-self.bits // 8)))
-
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        values, last = self._values(batch, modality), self._levels()[: len(self.least_)] - 1
-        wide = self.most_ - self.least_
-        share = np.clip((values - self.least_) / np.where(wide > 0, wide, 1.0), 0, 1)
-        octets = np.zeros((len(batch), -(-self.bits // 8)), dtype=np.uint8)
-        octets[:, : values.shape[1]] = np.rint(share * last) * (256 // (last + 1))
-        return code(octets, self.bits)
-
-    def encode_query(self, batch: Batch, modality: Modality) -> Features:
-        """Minus the product of the query's component and the value that a byte stands for."""
-        values, levels = self._values(batch, modality), self._levels()
-        tables = np.zeros((len(batch), len(levels), 256), dtype=np.float32)
-        for j, (least, most) in enumerate(zip(self.least_, self.most_, strict=True)):
-            steps = np.arange(256) // (256 // levels[j]) / (levels[j] - 1)
-            tables[:, j] = -values[:, j, None] * (least + steps * (most - least))
-        return tables
+    def _part(self, x: Array) -> Part:
+        return Scalar.of(x, self.bits)

@@ -5,11 +5,34 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import svd
 
-from bench.api import Batch, Modality, Source, param
+from bench.api import Source, param
 from bench.methods._linear import spread
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import nearest
-from bench.methods.pq import PQ
+from bench.methods._quantisers import Part, nearest
+from bench.methods.pq import PQ, UPDATES, Codebook, divided, started, updated
+
+
+class TurnedCodebook(Codebook):
+    """A codebook of vectors under a rotation."""
+
+    turn: Array  # (d, d)
+
+    @classmethod
+    def of(cls, x: Array, bits: int, rng: np.random.Generator, updates: int = UPDATES) -> TurnedCodebook:
+        """Find rotation and centroids of vectors x (n, d) in turns."""
+        turn = spread(x.shape[1], x.shape[1], rng)
+        centroids = [started(part, count, rng) for part, count in divided(dot(x, turn), bits)]
+        for _ in range(updates):
+            turned = dot(x, turn)
+            centroids = updated(centroids, turned, bits, 1)
+            parts = zip(divided(turned, bits), centroids, strict=True)
+            named = np.hstack([centres[nearest(part, centres)] for (part, _), centres in parts])
+            left, _, right = svd(dot(x.T, named), full_matrices=False, lapack_driver="gesvd")
+            turn = dot(left, right)
+        return cls(bits=bits, centroids=updated(centroids, dot(x, turn), bits, 1), turn=turn)
+
+    def turned(self, vectors: Array) -> Array:
+        return dot(vectors, self.turn)
 
 
 class OPQ(PQ):
@@ -28,17 +51,5 @@ class OPQ(PQ):
         "the identity. The paper quantises descriptors of images; here images and texts lie in one space.",
     )
 
-    def _learn(self, x: Array) -> None:
-        self.turn_ = spread(x.shape[1], x.shape[1], self.rng)
-        codebook = [self._start(part, count) for part, count in self._parts(dot(x, self.turn_))]
-        for _ in range(self.iterations):
-            turned = dot(x, self.turn_)
-            codebook = self._updated(codebook, turned, 1)
-            parts = zip(self._parts(turned), codebook, strict=True)
-            named = np.hstack([centres[nearest(part, centres)] for (part, _), centres in parts])
-            left, _, right = svd(dot(x.T, named), full_matrices=False, lapack_driver="gesvd")
-            self.turn_ = dot(left, right)
-        self.codebook_ = self._updated(codebook, dot(x, self.turn_), 1)
-
-    def _vectors(self, batch: Batch, modality: Modality) -> Array:
-        return dot(super()._vectors(batch, modality), self.turn_)
+    def _part(self, x: Array) -> Part:
+        return TurnedCodebook.of(x, self.bits, self.rng, self.iterations)

@@ -5,23 +5,42 @@ from __future__ import annotations
 import numpy as np
 
 from bench.api import (
-    Batch,
     Capabilities,
-    Chunk,
     Codes,
     Features,
-    Method,
-    Modality,
     Source,
     factor_bits,
-    param,
     sign,
 )
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import Space, components
+from bench.methods._quantisers import Part, Quantiser, components
 
 
-class RaBitQ(Method):
+class Signs(Part):
+    """Components whose signs are kept, and the largest factor."""
+
+    bits: int
+    w: Array  # (d, bits - bits of the factor)
+    largest: float
+
+    @classmethod
+    def of(cls, x: Array, bits: int, rng: np.random.Generator) -> Signs:
+        w = components(x, bits - factor_bits(bits), rng)
+        return cls(bits=bits, w=w, largest=float(_factor(dot(x, w)).max()))
+
+    def codes(self, vectors: Array) -> Codes:
+        y, held = dot(vectors, self.w), factor_bits(self.bits)
+        most = 2**held - 1
+        share = _factor(y) / self.largest if self.largest > 0 else np.ones(len(y))
+        number = np.rint(np.clip(share, 0, 1) * most).astype(np.int64)
+        bits = number[:, None] >> np.arange(held - 1, -1, -1) & 1
+        return np.hstack([sign(y), (2 * bits - 1).astype(np.int8)])
+
+    def numbers(self, vectors: Array) -> Features:
+        return dot(vectors, self.w).astype(np.float32)
+
+
+class RaBitQ(Quantiser):
     """Keep the signs b of a randomly rotated vector y, and ‖y‖² / ‖y‖₁ to estimate dot products with it.
 
     The estimate of ⟨q, y⟩ for a float32 query q is ⟨q, b⟩ ‖y‖² / ‖y‖₁, which is unbiased over the rotations.
@@ -29,8 +48,6 @@ class RaBitQ(Method):
     largest factor in training. The vectors are CCA's variates, weighted by their correlations and scaled to
     length 1; as many principal components are kept as there are bits left.
     """
-
-    max_train: int = param(10_000, "train on a random sample of at most this many pairs", least=1)
 
     capabilities = Capabilities(offline=True, distance="scaled dot")
     source = Source(
@@ -44,25 +61,8 @@ class RaBitQ(Method):
         "rabitqlib gives no codes, so the harness could check neither their size nor their distances.",
     )
 
-    def fit_chunk(self, chunk: Chunk) -> None:
-        self.space_ = Space.of(chunk, self.capabilities.encodes)
-        x = self.space_.sample(chunk, self.max_train, self.rng)
-        self.w_ = components(x, self.bits - factor_bits(self.bits), self.rng)
-        self.largest_ = float(_factor(dot(x, self.w_)).max())
-
-    def _values(self, batch: Batch, modality: Modality) -> Array:
-        return dot(self.space_.vectors(batch.features, modality), self.w_)
-
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        y, held = self._values(batch, modality), factor_bits(self.bits)
-        most = 2**held - 1
-        share = _factor(y) / self.largest_ if self.largest_ > 0 else np.ones(len(y))
-        number = np.rint(np.clip(share, 0, 1) * most).astype(np.int64)
-        bits = number[:, None] >> np.arange(held - 1, -1, -1) & 1
-        return np.hstack([sign(y), (2 * bits - 1).astype(np.int8)])
-
-    def encode_query(self, batch: Batch, modality: Modality) -> Features:
-        return self._values(batch, modality).astype(np.float32)
+    def _part(self, x: Array) -> Part:
+        return Signs.of(x, self.bits, self.rng)
 
 
 def _factor(y: Array) -> Array:

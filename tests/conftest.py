@@ -47,7 +47,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "ukd": {"hidden": 32, "teacher_hidden": 32, "epochs": 4, "teacher_epochs": 4},
 }
 SIBLINGS = {"ckdh_online": "ckdh", "skdch_online": "skdch", "ukd_online": "ukd"}
-SIBLINGS |= {"lcdh_clip": "lcdh", "lcdh_fused": "lcdh"}
+SIBLINGS |= {"lcdh_clip": "lcdh", "lcdh_fused": "lcdh", "binary_lcdh": "lcdh", "pq_lcdh": "lcdh"}
 
 
 settings.register_profile("bench", deadline=None)  # a busy machine fails no test

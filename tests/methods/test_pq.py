@@ -35,8 +35,8 @@ def fitted(cls: type[PQ] = PQ, *, bits: int = 16, **params: Any) -> PQ:
 def restored(method: PQ, batch: Batch, modality: Any) -> Array:
     """The vectors that the codes of items name."""
     octets = np.packbits(method.encode(batch, modality) > 0, axis=1)
-    numbers = [o // (256 // len(c)) for o, c in zip(octets.T, method.codebook_, strict=True)]
-    return np.hstack([c[n] for n, c in zip(numbers, method.codebook_, strict=True)])
+    numbers = [o // (256 // len(c)) for o, c in zip(octets.T, method.part_.centroids, strict=True)]
+    return np.hstack([c[n] for n, c in zip(numbers, method.part_.centroids, strict=True)])
 
 
 @pytest.mark.parametrize("bits", [4, 8, 16, 20])

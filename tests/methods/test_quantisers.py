@@ -41,11 +41,11 @@ def octets(method: Method, batch: Batch) -> Array:
 
 def named(method: Any, batch: Batch) -> Array:
     """The vectors that the codes of a product quantiser with full bytes name."""
-    return np.hstack([c[o] for o, c in zip(octets(method, batch).T, method.codebook_, strict=True)])
+    return np.hstack([c[o] for o, c in zip(octets(method, batch).T, method.part_.centroids, strict=True)])
 
 
 def test_the_rotation_of_opq_keeps_lengths() -> None:
-    turn = fitted(OPQ, 16).turn_
+    turn = fitted(OPQ, 16).part_.turn
     np.testing.assert_allclose(turn.T @ turn, np.eye(len(turn)), atol=1e-10)
 
 
@@ -54,7 +54,7 @@ def test_opq_loses_less_than_pq_where_the_first_columns_have_most_of_the_varianc
     lost = {}
     for cls in (PQClip, OPQClip):
         method = fitted(cls, 24)
-        vectors = method._vectors(items, "text")
+        vectors = method.part_.turned(method._vectors(items, "text"))
         lost[cls] = np.square(vectors - named(method, items)).sum(axis=1).mean()
     assert lost[OPQClip] < 0.9 * lost[PQClip]
 
@@ -65,8 +65,8 @@ def test_estimates_of_rabitq_are_close_to_the_dot_products(bits: int) -> None:
     query = method.encode_query(items.image, "image")
     code = method.encode(items.text, "text")
     share = octets(method, items.text)[:, -1] / 255
-    estimate = query @ code[:, :-8].T * (share * method.largest_)
-    true = query @ method._values(items.text, "text").T
+    estimate = query @ code[:, :-8].T * (share * method.part_.largest)
+    true = query @ (method._vectors(items.text, "text") @ method.part_.w).T
     slope = (estimate * true).sum() / np.square(true).sum()
     assert slope == pytest.approx(1, abs=0.05)
     assert np.corrcoef(estimate.ravel(), true.ravel())[0, 1] > 0.8
@@ -75,7 +75,7 @@ def test_estimates_of_rabitq_are_close_to_the_dot_products(bits: int) -> None:
 def test_estimates_of_rabitq_are_those_of_faiss() -> None:
     faiss = pytest.importorskip("faiss")
     method, items = fitted(RaBitQClip, 32), pairs(50, seed=1)
-    y = method._values(items.text, "text").astype(np.float32)
+    y = (method._vectors(items.text, "text") @ method.part_.w).astype(np.float32)
     query = method.encode_query(items.image, "image")
     index = faiss.IndexRaBitQ(24, faiss.METRIC_INNER_PRODUCT)
     index.train(np.concatenate([y, -y]))  # so that its centroid is 0
@@ -85,7 +85,7 @@ def test_estimates_of_rabitq_are_those_of_faiss() -> None:
     theirs = np.empty_like(values)
     np.put_along_axis(theirs, order, values, axis=1)
     share = octets(method, items.text)[:, -1] / 255
-    ours = query @ method.encode(items.text, "text")[:, :-8].T * (share * method.largest_)
+    ours = query @ method.encode(items.text, "text")[:, :-8].T * (share * method.part_.largest)
     np.testing.assert_allclose(ours, theirs, atol=0.005 * np.abs(theirs).max())
 
 
@@ -94,12 +94,12 @@ def test_looked_up_products_of_int8_are_those_of_the_restored_components(bits: i
     method, items = fitted(Int8Clip, bits), pairs(40, seed=1)
     tables, stored = method.encode_query(items.image, "image"), octets(method, items.text)
     looked_up = sum(tables[:, m, stored[:, m]].astype(float) for m in range(stored.shape[1]))
-    values = method._values(items.text, "text")
-    kept = np.clip(values, method.least_, method.most_)
+    values = method._vectors(items.text, "text") @ method.part_.w
+    kept = np.clip(values, method.part_.least, method.part_.most)
     steps = np.where(bits - 8 * np.arange(values.shape[1]) >= 8, 255, 2 ** (bits % 8) - 1)
-    half = (method.most_ - method.least_) / steps / 2
-    most = np.abs(method._values(items.image, "image")) @ half
-    exact = -method._values(items.image, "image") @ kept.T
+    half = (method.part_.most - method.part_.least) / steps / 2
+    most = np.abs(method._vectors(items.image, "image") @ method.part_.w) @ half
+    exact = -(method._vectors(items.image, "image") @ method.part_.w) @ kept.T
     assert (np.abs(looked_up - exact) <= most[:, None] + 1e-5).all()
 
 
