@@ -143,7 +143,7 @@ def without(
     codes: npt.NDArray[Any],
     penalty: float,
 ) -> dict[Modality, Array]:
-    """Subtract the ``rows`` (n,) of deleted items with their codes (k, r) from the regression of each modality.
+    """Subtract ``rows`` (n,) of deleted items, with codes (k, r), from the regression of each modality.
 
     Returns the new weights (d, r): but for rounding, those of a regression that never saw these items. Ours.
     """

@@ -1,4 +1,4 @@
-"""Methods that subtract deleted items: their hash functions are the regressions of the items that are left."""
+"""Methods that subtract deleted items: their hash functions are regressions of the items that are left."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_those_of_a_linear_lcdh_are(lone: bool, label_stream: Callable[..., list
     codes = fitted(method, stream)
 
     def phi(m: Modality) -> Array:
-        made = with_ones(method.features_[m](stream.batch(m).features)).astype(float)
+        made: Array = with_ones(method.features_[m](stream.batch(m).features)).astype(float)
         made[absent & (lone and m == "text")] = 0
         return made
 
@@ -94,11 +94,11 @@ def test_by_default_nothing_is_kept_and_nothing_is_subtracted(
     [
         (
             lambda: LEMON(bits=8, student="hidden", keep_codes=True),
-            "LEMON: keep_codes applies to student=lin",
+            "LEMON: keep_codes applies to",
         ),
         (
             lambda: LCDH(bits=8, keep_codes=True),
-            "LCDH: keep_codes applies to student=linear, solver=cf and fo",
+            "LCDH: keep_codes applies to",
         ),
     ],
 )
