@@ -53,8 +53,8 @@ class HCFW(Method):
         "modality. Class codes and hash functions follow the released code, DravenALG/HCFW (no licence, "
         "so only described and written anew). Checked: with fixed draws and vectors, all class codes of "
         "three chunks of Wiki agree in every bit with what the specification has from the authors' "
-        "program, and the hash functions to 1e-8. Ours: one-hot vectors by default (word vectors of "
-        "class names), with which class codes are random up to balance; zeros hash to +1 (theirs to bit "
+        "program, and the hash functions to 1e-8. Ours: one-hot vectors by default (theirs: word vectors of "
+        "class names), with which class codes stay as they are drawn; zeros hash to +1 (theirs to bit "
         "0); items without labels do not enter the hash functions. Defaults are the authors'.",
     )
 
