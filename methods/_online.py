@@ -20,7 +20,7 @@ from bench.api import Codes, Modality, Rows, Shared, Split, State, param, sign
 Array = npt.NDArray[np.float64]
 _BLOCK = 8192  # rows converted to float64 at a time
 KEEP_CODES: Any = param(  # of methods that offer it
-    False, "keep the code of every item, to subtract deleted items from the hash functions (student=linear)"
+    False, "keep the code of every item, to subtract deleted items from the hash functions"
 )
 
 

@@ -14,6 +14,7 @@ from bench.methods._online import KeptCodes
 from bench.methods.hcfw import HCFW
 from bench.methods.lcdh import LCDH, with_ones
 from bench.methods.lemon import LEMON
+from bench.methods.oasis import OASIS
 
 Array = np.ndarray[Any, Any]
 GONE = np.array([3, 50, 11, 119, 64, 65])  # of 120 items in three chunks
@@ -41,9 +42,13 @@ def regression(x: Array, codes: Array, penalty: float) -> Array:
     return np.asarray(np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ codes))
 
 
-@pytest.mark.parametrize("method", [LEMON(bits=16, keep_codes=True), HCFW(bits=16)], ids=["lemon", "hcfw"])
+@pytest.mark.parametrize(
+    "method",
+    [LEMON(bits=16, keep_codes=True), OASIS(bits=16, keep_codes=True, delta=1.0), HCFW(bits=16)],
+    ids=["lemon", "oasis", "hcfw"],
+)
 def test_hash_functions_are_fitted_to_the_items_that_are_left(
-    method: LEMON | HCFW, label_stream: Callable[..., list[Chunk]]
+    method: LEMON | OASIS | HCFW, label_stream: Callable[..., list[Chunk]]
 ) -> None:
     [stream] = label_stream(120, labelled=True)
     codes = fitted(method, stream)
@@ -77,7 +82,9 @@ def test_those_of_a_linear_lcdh_are(lone: bool, label_stream: Callable[..., list
         np.testing.assert_allclose(outputs[rows], expected[rows], atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [LEMON, lambda **how: LCDH(student="linear", **how)], ids=["lemon", "lcdh"])
+@pytest.mark.parametrize(
+    "make", [LEMON, OASIS, lambda **how: LCDH(student="linear", **how)], ids=["lemon", "oasis", "lcdh"]
+)
 def test_by_default_nothing_is_kept_and_nothing_is_subtracted(
     make: Callable[..., Any], label_stream: Callable[..., list[Chunk]]
 ) -> None:
