@@ -6,7 +6,7 @@ and a loop that alternates between the two thread pools is slow.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import field
 from functools import partial
 from typing import Any, Literal, Self
@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import blas, cho_factor, cho_solve, eigh
 
-from bench.api import Codes, Shared, State, sign
+from bench.api import Codes, Modality, Rows, Shared, Split, State, param, sign
 
 Array = npt.NDArray[np.float64]
 _BLOCK = 8192  # rows converted to float64 at a time
+KEEP_CODES: Any = param(  # of methods that offer it
+    False, "keep the code of every item, to subtract deleted items from the hash functions"
+)
 
 
 def dot(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Array:
@@ -131,6 +134,52 @@ class RunningRidge(State):
         """Find the w (d, r) that minimises ``‖y - x w‖² + penalty·‖w‖²`` over all rows so far."""
         factor = shared.once(("factor", key, penalty), partial(self.gram.factor, penalty))
         return factor.solve(np.asarray(self.cross))
+
+
+def without(
+    ridges: Mapping[Modality, RunningRidge],
+    items: Split,
+    rows: npt.NDArray[np.bool_],
+    codes: npt.NDArray[Any],
+    penalty: float,
+) -> dict[Modality, Array]:
+    """Subtract ``rows`` (n,) of deleted items, with codes (k, r), from the regression of each modality.
+
+    Returns the new weights (d, r): but for rounding, those of a regression that never saw these items. Ours.
+    """
+    weights = {}
+    for m, ridge in ridges.items():
+        ridge.remove(items.batch(m).features[rows], codes, items.shared, m)
+        weights[m] = ridge.solve(penalty, items.shared, ("left", m))
+    return weights
+
+
+class KeptCodes(State):
+    """The learned code of every item by its id, so that it can be subtracted from a sum. Ours.
+
+    ``ids`` is (n,), ``packed`` (n, ⌈r / 8⌉) uint8: 8 + r / 8 bytes an item.
+    """
+
+    bits: int
+    ids: Rows
+    packed: npt.NDArray[np.uint8]
+
+    @classmethod
+    def empty(cls, bits: int) -> Self:
+        return cls(bits, np.empty(0, np.intp), np.empty((0, -(-bits // 8)), np.uint8))
+
+    def add(self, ids: Rows, codes: npt.NDArray[Any]) -> None:
+        """Keep the codes (n, r), -1 or +1, of new items (n,)."""
+        self.ids = np.concatenate([self.ids, ids])
+        self.packed = np.concatenate([self.packed, np.packbits(codes > 0, axis=1)])
+
+    def take_out(self, ids: Rows) -> Array:
+        """Return the codes (n, r) of items (n,), and keep them no longer."""
+        order = np.argsort(self.ids)
+        places = order[np.searchsorted(self.ids, ids, sorter=order)]
+        bits = np.unpackbits(self.packed[places], axis=1, count=self.bits)
+        self.ids, self.packed = np.delete(self.ids, places), np.delete(self.packed, places, axis=0)
+        return np.where(bits, 1.0, -1.0)
 
 
 class Factor:

@@ -16,13 +16,14 @@ from bench.api import (
     Modality,
     ParameterError,
     Source,
+    Split,
     encode_texts,
     param,
     sign,
 )
 from bench.methods._codes import signs
 from bench.methods._linear import unit_rows
-from bench.methods._online import Array, RunningRidge, dot, linear_outputs
+from bench.methods._online import Array, RunningRidge, dot, linear_outputs, without
 
 
 class HCFW(Method):
@@ -40,7 +41,9 @@ class HCFW(Method):
     theta: float = param(1.0, "ridge penalty of the hash functions", above=0)
     iterations: int = param(5, "updates of the codes of new classes", least=1)
 
-    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True, class_names=True)
+    capabilities = Capabilities(
+        supervised=True, learned_codes=True, scaled=True, class_names=True, forgets=True
+    )
     source = Source(
         paper="Y.-W. Zhan, X.-M. Wu, X. Luo, Y. Wei, X.-S. Xu. High-level codes and fine-grained weights for "
         "online multi-modal hashing retrieval. arXiv 2406.10776, 2024",
@@ -50,8 +53,8 @@ class HCFW(Method):
         "modality. Class codes and hash functions follow the released code, DravenALG/HCFW (no licence, "
         "so only described and written anew). Checked: with fixed draws and vectors, all class codes of "
         "three chunks of Wiki agree in every bit with what the specification has from the authors' "
-        "program, and the hash functions to 1e-8. Ours: one-hot vectors by default (word vectors of "
-        "class names), with which class codes are random up to balance; zeros hash to +1 (theirs to bit "
+        "program, and the hash functions to 1e-8. Ours: one-hot vectors by default (theirs: word vectors of "
+        "class names), with which class codes stay as they are drawn; zeros hash to +1 (theirs to bit "
         "0); items without labels do not enter the hash functions. Defaults are the authors'.",
     )
 
@@ -78,6 +81,14 @@ class HCFW(Method):
             x = chunk.batch(m).features
             self.hash_[m].add(x[labelled], self._codes[labelled], chunk.shared, m)
             self.w_[m] = self.hash_[m].solve(self.theta, chunk.shared, m)
+
+    def forget_items(self, items: Split) -> None:
+        """Subtract items from the hash functions, exactly, since class codes never change. Ours."""
+        assert items.labels is not None, "supervised methods always receive labels"
+        assert self.codes_ is not None, "fit_chunk() comes first"
+        labelled = items.labels.any(axis=1)
+        codes = sign(dot(items.labels[labelled], self.codes_))
+        self.w_ = without(self.hash_, items, labelled, codes, self.theta)
 
     def _class_vectors(self, chunk: Chunk) -> Array:
         assert chunk.labels is not None

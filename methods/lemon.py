@@ -17,7 +17,9 @@ from bench.api import (
     Codes,
     Method,
     Modality,
+    ParameterError,
     Source,
+    Split,
     State,
     param,
     sign,
@@ -30,7 +32,15 @@ from bench.methods._codes import (
     normalise_labels,
     procrustes,
 )
-from bench.methods._online import Array, RunningRidge, dot, linear_outputs
+from bench.methods._online import (
+    KEEP_CODES,
+    Array,
+    KeptCodes,
+    RunningRidge,
+    dot,
+    linear_outputs,
+    without,
+)
 from bench.methods._student import EPOCHS, HIDDEN, MEMORY, Student
 
 
@@ -92,8 +102,9 @@ class LEMON(Method):
     memory: int = MEMORY
     tolerance: float = TOLERANCE
     absolute: bool = ABSOLUTE
+    keep_codes: bool = KEEP_CODES
 
-    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True)
+    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True, forgets=True)
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "authors": {**AS_AUTHORS["authors"], "student": "linear"}
     }
@@ -114,6 +125,12 @@ class LEMON(Method):
         self.hash_: dict[Modality, RunningRidge] = {m: RunningRidge() for m in MODALITIES}
         self.w_: dict[Modality, Array] = {}
         self.student_ = Student.new(self.bits, memory=self.memory)
+        self.kept_ = KeptCodes.empty(self.bits)
+        if self.keep_codes and self.student == "hidden":
+            raise ParameterError(
+                "LEMON: keep_codes applies to student=linear, since a network cannot subtract an item. Leave "
+                "one of them out."
+            )
 
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "supervised methods always receive labels"
@@ -128,6 +145,18 @@ class LEMON(Method):
         for m in MODALITIES:
             self.hash_[m].add(chunk.batch(m).features, b, chunk.shared, m)
             self.w_[m] = self.hash_[m].solve(self.xi, chunk.shared, m)
+        if self.keep_codes:
+            self.kept_.add(chunk.ids, b)
+
+    def forget_items(self, items: Split) -> None:
+        """With ``keep_codes``, subtract items from the hash functions; nothing otherwise. Ours.
+
+        But for rounding, these are then the regressions of the codes of the items that are left. The sums of
+        codes and labels, from which later codes are learned, keep the items; they hold no features.
+        """
+        if self.keep_codes:
+            every = np.ones(len(items), bool)
+            self.w_ = without(self.hash_, items, every, self.kept_.take_out(items.ids), self.xi)
 
     def _learn(self, labels: Array, g: Array, old: Sums) -> tuple[Array, Array]:
         """Learn codes B and embedding V, (n, r) each, of the new items."""

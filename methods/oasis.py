@@ -19,13 +19,14 @@ from bench.api import (
     Method,
     Modality,
     Source,
+    Split,
     State,
     param,
     sign,
 )
 from bench.methods._codes import ABSOLUTE, AS_AUTHORS, TOLERANCE, balanced_orthogonal, normalise_labels, signs
 from bench.methods._names import class_vectors
-from bench.methods._online import Array, Factor, RunningGram, dot, linear_outputs
+from bench.methods._online import KEEP_CODES, Array, Factor, KeptCodes, RunningGram, dot, linear_outputs
 
 
 class Sums(State):
@@ -72,8 +73,11 @@ class OASIS(Method):
     iterations: int = param(5, "alternating updates per chunk", least=1)
     tolerance: float = TOLERANCE
     absolute: bool = ABSOLUTE
+    keep_codes: bool = KEEP_CODES
 
-    capabilities = Capabilities(supervised=True, learned_codes=True, scaled=True, class_names=True)
+    capabilities = Capabilities(
+        supervised=True, learned_codes=True, scaled=True, class_names=True, forgets=True
+    )
     presets = AS_AUTHORS
     source = Source(
         paper="X.-M. Wu, X. Luo, Y.-W. Zhan, C.-L. Ding, Z.-D. Chen, X.-S. Xu. Online enhanced semantic "
@@ -100,6 +104,7 @@ class OASIS(Method):
         self.gram_: dict[Modality, RunningGram] = {m: RunningGram() for m in MODALITIES}
         self.cross_: dict[Modality, Array] = {}  # Σ XᵀB, (d, r)
         self.w_: dict[Modality, Array] = {}  # hash functions, (d, r)
+        self.kept_ = KeptCodes.empty(self.bits)
 
     def fit_chunk(self, chunk: Chunk) -> None:
         assert chunk.labels is not None, "supervised methods always receive labels"
@@ -119,6 +124,23 @@ class OASIS(Method):
         self.cross_ = {m: self.cross_[m] + dot(x[m].T, b) for m in MODALITIES}
         self.w_ = {m: factors[m].solve(self.cross_[m]) for m in MODALITIES}
         self._codes = b.astype(np.int8)
+        if self.keep_codes:
+            self.kept_.add(chunk.ids, b)
+
+    def forget_items(self, items: Split) -> None:
+        """With ``keep_codes``, subtract items from the hash functions; nothing otherwise. Ours.
+
+        As with LEMON, these are then the regressions of the codes of the items that are left.
+        """
+        if not self.keep_codes:
+            return
+        codes = self.kept_.take_out(items.ids)
+        for m in MODALITIES:
+            x = items.batch(m).features
+            self.gram_[m] = items.shared.once(("gram", m), partial(self.gram_[m].remove, x))
+            self.cross_[m] = self.cross_[m] - dot(x.T, codes)
+            factor = partial(self.gram_[m].factor, self.delta)
+            self.w_[m] = items.shared.once(("factor", m, self.delta), factor).solve(self.cross_[m])
 
     def _embedded(self, chunk: Chunk) -> Array:
         """G (n, t) of the new items; rows without a label are zero."""

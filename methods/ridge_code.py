@@ -17,7 +17,7 @@ from bench.api import (
     sign,
 )
 from bench.methods._codes import normalise_labels
-from bench.methods._online import Array, RunningRidge, dot, linear_outputs
+from bench.methods._online import Array, RunningRidge, dot, linear_outputs, without
 
 
 class RidgeCode(Method):
@@ -63,9 +63,7 @@ class RidgeCode(Method):
         assert items.labels is not None, "a supervised method is given labels"
         labelled = items.labels.any(axis=1)
         codes = self._codes_of(items.labels[labelled])
-        for m in MODALITIES:
-            self.hash_[m].remove(items.batch(m).features[labelled], codes, items.shared, m)
-            self.w_[m] = self.hash_[m].solve(self.ridge, items.shared, ("left", m, self.ridge))
+        self.w_ = without(self.hash_, items, labelled, codes, self.ridge)
 
     def _codes_of(self, labels: Labels) -> Codes:
         """The codes of label rows (n, c)."""

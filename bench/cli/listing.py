@@ -189,7 +189,7 @@ def _capabilities(needs: Capabilities) -> str:
     if needs.resumes:
         words.append("goes on inside a training after a kill")
     if needs.forgets:
-        words.append("forgets deleted items")
+        words.append("can forget deleted items")
     if needs.pool:
         words.append("has an offline stage (--pool)")
     if needs.scaled or needs.lengths:

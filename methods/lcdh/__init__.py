@@ -31,7 +31,7 @@ from bench.api import (
     param,
     sign,
 )
-from bench.methods._online import Array
+from bench.methods._online import KEEP_CODES, Array, KeptCodes
 from bench.methods._scaling import Scaling
 from bench.methods._student import EPOCHS, HIDDEN, MEMORY, Student
 from bench.methods.lcdh.balanced import Balanced
@@ -68,7 +68,13 @@ class LCDH(Method):
     """
 
     capabilities = Capabilities(
-        supervised=True, label_free=True, partial=True, views=("clip",), learned_codes=True, pool=True
+        supervised=True,
+        label_free=True,
+        partial=True,
+        views=("clip",),
+        learned_codes=True,
+        pool=True,
+        forgets=True,
     )
     source = Source(
         paper="Li, Jiang, Ma, Jiang, Fang, Wen: Lightweight Contrastive Distilled Hashing for Online "
@@ -101,6 +107,7 @@ class LCDH(Method):
     hidden: int = HIDDEN
     epochs: int = EPOCHS
     memory: int = MEMORY
+    keep_codes: bool = KEEP_CODES
     solver: Literal["cf", "sgd"] = param(
         "cf", "cf: closed form; sgd: a linear student by gradients through tanh gives the codes"
     )
@@ -134,6 +141,7 @@ class LCDH(Method):
         )
         self.linear_: ClosedForm | Layers = ClosedForm.new() if self.solver == "cf" else Layers(self.bits)
         self.student_ = Student.new(self.bits, memory=self.memory) if self.student == "hidden" else None
+        self.kept_ = KeptCodes.empty(self.bits)
         self._codes: Codes = np.empty((0, self.bits), dtype=np.int8)
 
     @property
@@ -144,6 +152,11 @@ class LCDH(Method):
         if self.teacher_width % self.heads:
             raise ParameterError(
                 f"LCDH: teacher_width must be a multiple of heads; got {self.teacher_width} and {self.heads}."
+            )
+        if self.keep_codes and (self.student != "linear" or self.solver != "cf" or self.forget < 1):
+            raise ParameterError(
+                "LCDH: keep_codes applies to student=linear, solver=cf and forget=1, where an item can be "
+                "subtracted. Set these, or leave it out."
             )
 
     def fit_pool(self, pool: Split) -> None:
@@ -171,8 +184,25 @@ class LCDH(Method):
         parts = enumerate(slice(a, b) for a, b in pairwise(ends))
         coded = [self._fit_part(chunk, i, rows) for i, rows in parts]
         self._codes = np.concatenate(coded).astype(np.int8)
+        if self.keep_codes:
+            self.kept_.add(chunk.ids, self._codes)
         if self.student_ is not None:
             self.student_.fit(chunk, self._codes, hidden=self.hidden, epochs=self.epochs, rng=self.rng)
+
+    def forget_items(self, items: Split) -> None:
+        """With ``keep_codes``, subtract items from the hash functions; nothing otherwise. Ours.
+
+        But for rounding, these are then the regressions of the codes of the items that are left. The history,
+        from which later codes are chosen, and the teacher keep the items.
+        """
+        if not self.keep_codes:
+            return
+        assert isinstance(self.linear_, ClosedForm)
+        phis = items.shared.once(self._key("wide", "left"), lambda: widened(self._phis(items)))
+        codes = self.kept_.take_out(items.ids)
+        for m, function in self.linear_.functions.items():
+            key = (*self._key("left"), m)
+            function.leave_out(phis[m], codes, eta=self.eta, shared=items.shared, key=key)
 
     def outputs(self, batch: Batch, modality: Modality) -> Array:
         """Return one modality's hash function before the signs; reads no CLIP, labels or other modality."""

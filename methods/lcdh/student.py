@@ -34,6 +34,12 @@ class Gram(State):
         self.n = keep * self.n + float(np.count_nonzero(phi[:, -1]))
         return self
 
+    def leave_out(self, phi: Array) -> Self:
+        """Subtract the rows of Φ (n, d), which were added and have not faded."""
+        self.sums.remove(phi)
+        self.n -= float(np.count_nonzero(phi[:, -1]))
+        return self
+
     def factor(self, eta: float) -> Factor:
         """Factor ``ΣΦᵀΦ + eta·n·I`` (Cholesky)."""
         return self.sums.factor(eta * self.n)
@@ -87,6 +93,14 @@ class HashFunction(State):
             cross = change.cross + dot(phi[rows].T, codes[rows] - change.codes[rows])
         self.weights = factor.solve(cross)
         return Change(codes.copy(), cross)
+
+    def leave_out(
+        self, phi: Array, codes: Array, *, eta: float, shared: Shared, key: tuple[Hashable, ...]
+    ) -> None:
+        """Subtract Φ (n, d) of deleted items and their codes (n, k), and solve for the weights."""
+        self.gram = shared.once((*key, "gram"), partial(self.gram.leave_out, phi))
+        self.cross = self.cross - dot(phi.T, codes)
+        self.weights = shared.once((*key, "factor", eta), partial(self.gram.factor, eta)).solve(self.cross)
 
     def loss(self, phi: Array, codes: Array, *, eta: float) -> float:
         """Return ``Σ‖b - φ W‖² + eta·n·‖W‖²`` over all items; Φ (already in ``gram``) has these codes."""

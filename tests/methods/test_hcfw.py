@@ -69,6 +69,14 @@ def test_the_code_of_a_class_never_changes(label_stream: Stream) -> None:
     assert (method.codes_[:2] == before[:2]).all() and not before[2:].any() and method.codes_.all()
 
 
+def test_with_one_hot_vectors_the_codes_of_classes_stay_as_they_were_drawn(label_stream: Stream) -> None:
+    [chunk] = label_stream(60, classes=10)
+    method, rng = HCFW(bits=16), np.random.default_rng(0)
+    method.rng = np.random.default_rng(0)
+    method.fit_chunk(chunk)
+    np.testing.assert_array_equal(method.codes_, np.where(rng.standard_normal((16, 10)).T >= 0, 1.0, -1.0))
+
+
 def test_an_item_without_labels_gets_the_code_of_its_features_and_teaches_nothing(
     label_stream: Stream,
 ) -> None:
