@@ -62,7 +62,7 @@ class Served(DatasetSource):
 CONTENT = random.Random(0).randbytes(3_000_000)
 SIGNALS = (*[signal.SIGKILL] * 6, signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGINT)
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-PATIENCE = 8.0  # seconds that processes have to end after their command
+PATIENCE = 8.0  # seconds that processes have to end after their command, or as long as it takes undisturbed
 LIMIT = 600.0  # seconds after which a command hangs
 LATEST = 1.1  # of the time that a command takes, the moment of its kill
 _TIMES = ("seconds", "fit_seconds", "environment", "changed")  # in JSON files; "changed" is when a file was
@@ -171,9 +171,9 @@ class Place:
     def errors(self) -> str:
         return (self.folder.parent / "errors").read_text(errors="replace")
 
-    def orphans(self) -> list[str]:
-        """The commands of processes of this place that do not end; they are killed."""
-        left, deadline = self._running(), time.monotonic() + PATIENCE
+    def orphans(self, patience: float) -> list[str]:
+        """The commands of processes of this place that do not end in so many seconds; they are killed."""
+        left, deadline = self._running(), time.monotonic() + patience
         while left and time.monotonic() < deadline:
             time.sleep(0.05)
             left = self._running()
@@ -241,6 +241,7 @@ class Story:
 
     name: str
     place: Place
+    patience: float
     kills: list[str] = field(default_factory=list)  # the kind of each
     moments: list[str] = field(default_factory=list)
     pids: set[int] = field(default_factory=set)
@@ -265,7 +266,7 @@ class Story:
             self.problem(f"exit code {code}; {self.place.errors[-300:]}")
         if began and "Traceback" in self.place.errors:
             self.problem(self.place.errors[-1500:])
-        if left := self.place.orphans():
+        if left := self.place.orphans(self.patience):
             self.problem(f"processes live on: {left}")
 
     def code(self, process: subprocess.Popen[str]) -> int | str:
@@ -282,7 +283,7 @@ class Story:
         code = self.code(self.start())
         if code:
             self.problem(f"does not finish ({code}): {self.place.errors[-500:]}")
-        if left := self.place.orphans():
+        if left := self.place.orphans(self.patience):
             self.problem(f"processes of the finishing command live on: {left}")
         if left := in_memory(self.pids, since):
             self.problem(f"left in shared memory: {left}")
@@ -334,8 +335,8 @@ class Suite:
     def once(self, names: Sequence[str], most: int) -> Story:
         """Kill one of the commands up to four times in one folder, let it finish, and compare."""
         name = self.random.choice(names)
-        files = self.undisturbed(name)[1]
-        story = Story(name, self._place())
+        took, files = self.undisturbed(name)
+        story = Story(name, self._place(), max(PATIENCE, took))
         for _ in range(self.random.randint(1, max(1, min(4, most)))):
             took = self.whole[name][0]
             number, moment = self.random.choice(SIGNALS), self.random.uniform(0.02, LATEST * took)

@@ -13,11 +13,12 @@ import pytest
 
 
 @pytest.fixture
-def crash() -> Any:
+def crash(monkeypatch: pytest.MonkeyPatch) -> Any:
     """tests/crash.py, a script."""
     spec = importlib.util.spec_from_file_location("crash", Path(__file__).with_name("crash.py"))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "crash", module)  # where its dataclasses look for their names
     spec.loader.exec_module(module)
     return module
 

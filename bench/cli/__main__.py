@@ -16,9 +16,12 @@ for _number in (_signal.SIGINT, _signal.SIGTERM):
     if _signal.getsignal(_number) != _signal.SIG_IGN:
         _signal.signal(_number, _leave)
 
+import gc  # noqa: E402
 import sys  # noqa: E402
 
 from bench.cli import main  # noqa: E402
+
+gc.set_threshold(50_000)  # by the default, 10,000 records are searched for cycles a thousand times
 
 
 def _show(_: object, error: BaseException, __: object) -> None:

@@ -45,7 +45,7 @@ def _levels(record: RunRecord) -> Iterator[tuple[tuple[object, ...], str, float]
             scores = entry if part == "all" else entry.parts[part]
             searched = _searched(record, entry, part)
             for name, value in scores.metrics.items():
-                if name.partition("/")[0].partition("@")[0] == "chance":
+                if name.startswith(("chance/", "chance@")):
                     yield searched, name, value
 
 

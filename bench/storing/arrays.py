@@ -7,7 +7,6 @@ import math
 import struct
 import sys
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from isal import isal_zlib  # inflates in half of zlib's time
 
 from bench.disk.reading import read_bytes
 from bench.errors import FileError, StoreError
 
 _LENGTHS = 26  # in the header of a file in a .zip: the lengths of its name and of what follows it
 _ENCRYPTED = 1
-_UNREADABLE = (
+_UNREADABLE: tuple[type[Exception], ...] = (  # type: ignore[assignment, unused-ignore]
     FileError,
     OSError,
     ValueError,
@@ -31,7 +31,7 @@ _UNREADABLE = (
     struct.error,
     NotImplementedError,
     zipfile.BadZipFile,
-    zlib.error,
+    isal_zlib.error,  # declared as an exception, not as its class
 )
 
 
@@ -73,17 +73,17 @@ class Arrays(Mapping[str, npt.NDArray[Any]]):
 
 
 def _inflated(content: bytes, entry: zipfile.ZipInfo) -> bytes:
-    """The bytes of one file in a .zip, in half the time of :meth:`zipfile.ZipFile.read`."""
+    """The bytes of one file in a .zip, in less than half the time of :meth:`zipfile.ZipFile.read`."""
     names = struct.unpack_from("<HH", content, entry.header_offset + _LENGTHS)
     start = entry.header_offset + _LENGTHS + 4 + sum(names)
     data = memoryview(content)[start : start + entry.compress_size]
     if entry.flag_bits & _ENCRYPTED or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{entry.filename} is encrypted or compressed in another way")
     if entry.compress_type == zipfile.ZIP_DEFLATED:
-        inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, entry.file_size + 1)
+        inflated: bytes = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS).decompress(data, entry.file_size + 1)
     else:
         inflated = bytes(data)
-    if len(inflated) != entry.file_size or zlib.crc32(inflated) != entry.CRC:
+    if len(inflated) != entry.file_size or isal_zlib.crc32(inflated) != entry.CRC:
         raise ValueError(f"{entry.filename} is damaged")
     return inflated
 

@@ -118,7 +118,7 @@ class Store:
 
     def fault(self, spec: RunSpec) -> str:
         """Why the record of a cell that was read counts as missing, or ""."""
-        return self.faults.get(reading.file_name(spec), "")
+        return self.faults.get(reading.file_name(spec), "") if self.faults else ""
 
     def left_out(self) -> list[str]:
         """The lines that report ``faults``, none where there are none."""
@@ -185,15 +185,16 @@ class Store:
 
         Another process may be between them now, so arrays of the last ten minutes stay.
         """
-        cells: defaultdict[str, list[Path]] = defaultdict(list)
-        for path in self.folder.glob("[!.]*.npz"):
-            record = f"{path.name.rsplit('.', 2)[0]}.json"
-            if reading.is_arrays_name(path.name, record):
-                cells[record].append(path)
+        names = [path.name for path in self.folder.glob("[!.]*")]
+        records = {name for name in names if name.endswith(".json")}
+        cells: defaultdict[str, list[str]] = defaultdict(list)
+        for name in names:
+            if name.endswith(".npz"):
+                cells[f"{name.rsplit('.', 2)[0]}.json"].append(name)
         for record, arrays in cells.items():
-            if len(arrays) > 1 or not (self.folder / record).exists():
+            if len(arrays) > 1 or record not in records:
                 named = _arrays_of(self.folder / record)
-                for path in arrays:
+                for path in (self.folder / name for name in arrays if reading.is_arrays_name(name, record)):
                     with suppress(OSError):  # gone meanwhile
                         if path != named and time.time() - path.stat().st_mtime > _RECENT:
                             path.unlink()
