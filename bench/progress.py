@@ -59,12 +59,22 @@ class Task:
 
     A task with a ``unit`` counts, up to ``total`` or without end, and leaves its last line:
     ``clip: 96 of 200 images, 31.2 images/s, 3 s left``. A task with ``each`` goes step by step:
-    ``student: epoch 3 of 20``; nothing of it stays.
+    ``student: epoch 3 of 20``; nothing of it stays. ``moved`` gets the share of its steps that are done.
+    ``partly`` is the work done on steps that have not ended, in steps, which the time left counts too.
     """
 
-    def __init__(self, label: str, total: int | None = None, unit: str = "", *, each: str = "") -> None:
-        self.label, self.total, self.unit, self.each = label, total, unit, each
+    def __init__(
+        self,
+        label: str,
+        total: int | None = None,
+        unit: str = "",
+        *,
+        each: str = "",
+        moved: Callable[[float], None] | None = None,
+    ) -> None:
+        self.label, self.total, self.unit, self.each, self._moved = label, total, unit, each, moved
         self.done = self._first = 0
+        self.partly = 0.0
         self._started = self._printed = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -89,9 +99,11 @@ class Task:
         self.done += count
         self._show()
 
-    def turn_to(self, label: str, done: int) -> None:
-        """Go on with something else, of which ``done`` steps are done."""
-        self.label, self.done = label, done
+    def reach(self, done: int) -> None:
+        """Go on where ``done`` steps are done."""
+        self.done = done
+        if self._moved is not None and self.total:
+            self._moved(done / self.total)
         self._show()
 
     def finish(self, *texts: str) -> None:
@@ -101,18 +113,19 @@ class Task:
         """
         before, self.done = self.done, self.done + len(texts)
         for number, text in enumerate(texts, before + 1):
-            left = f"  ({roughly(self.left)} left)" if number == self.done else ""
+            left = f"  ({roughly(self.left)} left)" if number == self.done < (self.total or 0) else ""
             say(f"[{number:{len(str(self.total))}}/{self.total}] {text}{left}")
 
     @property
     def rate(self) -> float:
         """Units or steps per second since the start."""
-        return (self.done - self._first) / max(time.monotonic() - self._started, 1e-9)
+        return (self.done + self.partly - self._first) / max(time.monotonic() - self._started, 1e-9)
 
     @property
     def left(self) -> float:
         """Seconds to the end at this rate; 0 where it is not known."""
-        return 0.0 if self.total is None or not self.rate else (self.total - self.done) / self.rate
+        rest = max(0.0, (self.total or 0) - self.done - self.partly)
+        return rest / self.rate if self.rate else 0.0
 
     def __str__(self) -> str:
         """

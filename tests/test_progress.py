@@ -14,6 +14,8 @@ import pytest
 import bench
 from bench import progress
 from bench.progress import VERBOSE, Task, detail, passes, say
+from bench.running import watching
+from bench.storing.traces import Trace
 
 PLUGINS = ",".join(str(Path(__file__).with_name("plugins") / f"{name}.py") for name in ("dies", "tiny"))
 ERASE = "\r\x1b[K"
@@ -89,6 +91,38 @@ def test_steps_that_end_together_give_one_estimate(screen: io.StringIO, clock: C
         task.finish("16 bits", "32 bits", "64 bits", "128 bits")
     lines = [line for line in screen.getvalue().split(ERASE) if line.startswith("[")]
     assert lines[0] == "[ 1/40] 16 bits\n" and lines[3] == "[ 4/40] 128 bits  (9 min left)\n"
+
+
+def test_the_time_left_counts_what_is_partly_done(clock: Clock) -> None:
+    with Task("", 24, each="cell") as task:
+        clock.now += 60
+        task.done, task.partly = 4, 2.0
+        assert task.left == 180
+
+
+def test_the_last_line_has_no_time_left(screen: io.StringIO, clock: Clock) -> None:
+    with Task("", 2, each="cell") as task:
+        clock.now += 60
+        task.finish("a", "b")
+    assert screen.getvalue().count("left") == 0
+
+
+def test_a_task_reports_the_share_of_its_steps() -> None:
+    shares: list[float] = []
+    Task("", 4, each="round", moved=shares.append).reach(3)
+    assert shares == [0.75]
+
+
+def test_the_line_for_all_workers_counts_cells_and_names_methods(clock: Clock) -> None:
+    cells = {"a": "lemon on wiki, 16 bits", "b": "lemon on wiki, 32 bits"}
+    under_way = [
+        Trace(kind="cells", cells=cells, share=0.5),
+        Trace(kind="cells", cells={"c": "lcdh on wiki"}),
+    ]
+    task = Task("", 8, each="cell")
+    task.done, task.partly = 1, watching.partly(under_way)
+    clock.now += 60
+    assert watching.line(task, under_way) == "1 of 8 cells done, 3 under way (lcdh, lemon: 33%), 3 min left"
 
 
 def test_details_are_printed_where_they_are_wanted(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:

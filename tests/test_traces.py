@@ -40,6 +40,20 @@ def test_a_worker_names_the_cells_it_computes(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_worker_says_how_far_its_pass_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "_PAUSE", 0.0)
+    with traces.running(tmp_path, [spec()]) as reached:
+        reached(0.25)
+        assert [trace.share for trace in traces.read(tmp_path)] == [0.25]
+
+
+def test_a_sweep_sees_the_passes_of_its_cells_in_other_processes(tmp_path: Path) -> None:
+    for pid, key in ((os.getpid(), "mine"), (os.getppid(), "mine"), (os.getppid(), "other")):
+        traces.Trace(kind="cells", pid=pid, name=f"-{key}", cells={key: "text"}).write(tmp_path)
+    with traces.Sweep(tmp_path, total=1, jobs=2) as sweep:
+        assert [one.pid for one in sweep.under_way({"mine"})] == [os.getppid()]
+
+
 def test_the_trace_of_a_killed_process_does_not_count_and_the_next_sweep_removes_it(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()

@@ -99,7 +99,7 @@ class _Texts:
                 f"{self.prefix}positional_embedding": self.text.positional_embedding[:n],
                 f"{self.prefix}attn_mask": self.text.attn_mask[:n, :n],
             }
-            found = torch.func.functional_call(self.model, shorter, kwargs={"text": tokens[:, :n]})
+            found = torch.func.functional_call(self.model, shorter, (), {"text": tokens[:, :n]})
             return _unit(found["text_features"] if isinstance(found, dict) else found[1])
 
 

@@ -11,7 +11,7 @@ Without timing, guards, several code lengths and evaluation every K rounds it is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ def run_cells(
     isolation: Isolation = APART,
     keep_models: bool = False,
     early: Keep | None = None,
+    moved: Callable[[float], None] | None = None,
 ) -> list[tuple[RunRecord, Arrays]]:
     """Run cells of one stream in one pass over it: every chunk goes to each of them.
 
@@ -55,7 +56,7 @@ def run_cells(
     ``checkpoints`` has a path for each cell, to save it there between rounds if it takes long.
     ``keep_models`` adds the bytes of each cell's model to its arrays, as ``bench.models.ENTRY``.
     ``early`` gets a cell as soon as it has succeeded, while others of the pass still train; one that resumed
-    is only returned, since its checkpoint may have misled it.
+    is only returned, since its checkpoint may have misled it. ``moved`` gets the share of ended rounds.
     """
     first = cells[0]
     common: dict[str, Any] = {
@@ -77,7 +78,9 @@ def run_cells(
     how = How(thread_count, isolation, common, keep_models, early)
     paths = dict(zip((cell.spec.key for cell in cells), checkpoints, strict=False))
     outcomes: dict[str, tuple[RunRecord, Arrays]] = {}
-    with threads.limit(thread_count), Task("", len(first.plan.rounds), each="round") as task:
+    more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+    rounds = Task(f"{first.spec}{more}", len(first.plan.rounds), each="round", moved=moved)
+    with threads.limit(thread_count), rounds as task:
         _warm_up()
         waiting = [list(cells)]
         while waiting:

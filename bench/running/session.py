@@ -112,7 +112,7 @@ class Session:
         if self.failure is not None:
             return
         self.round, self.acting, started = round_, True, time.monotonic()
-        self.task.turn_to(str(self.spec), round_)
+        self.task.reach(round_)
         self.stream.host.allow(self.spent)
         try:
             act(self)

@@ -22,7 +22,7 @@ import bench
 from bench import models, threads
 from bench.errors import ParameterError
 from bench.plugins import registry
-from bench.progress import Task, log_to, note, say, verbose
+from bench.progress import Task, at_terminal, log_to, note, relay, say, verbose
 from bench.records import SINCE, RunRecord
 from bench.results import Results
 from bench.running import backends, contracts
@@ -30,6 +30,7 @@ from bench.running.contracts import Verdict
 from bench.running.evaluation import Arrays
 from bench.running.hosts import APART, Isolation
 from bench.running.runner import run_cells
+from bench.running.watching import partly, watched
 from bench.storing import claims, traces
 from bench.storing.claims import Claims
 from bench.storing.store import CellStatus, Stamp, Store, standing
@@ -196,6 +197,7 @@ def complete(
         claims.of_this_run(store.folder.resolve()) as claimed,
         traces.Sweep(store.folder, total=len(due), jobs=study.jobs) as trace,
         Task(title, len(due), each="cell") as task,
+        watched(task, trace, fresh, study.jobs),
     ):
         common = _How(study.threads, isolation, keep_models, verdicts)
         for together in _divided(due, study, common, claimed, stamps):
@@ -210,6 +212,7 @@ def complete(
                 records[key] = kept
                 trace.finished(kept)
                 ended.append(kept)
+            task.partly = partly(trace.under_way(fresh))
             if progress:
                 task.finish(*map(_line, ended))
             else:
@@ -356,7 +359,9 @@ def _task(
         claimed.release(record.spec.key)
 
     here = claimed.shared
-    with traces.running(store.folder, specs):
+    if jobs > 1 and at_terminal():
+        relay(lambda _: None)  # the run shows how far its workers are
+    with traces.running(store.folder, specs) as moved:
         outcomes = run_cells(
             cells,
             thread_count=how.thread_count,
@@ -365,6 +370,7 @@ def _task(
             isolation=how.isolation,
             keep_models=how.keep_models,
             early=keep if here else None,
+            moved=moved,
         )
         for record, arrays in outcomes if here else ():
             if record.spec.key not in stored:

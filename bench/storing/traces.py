@@ -11,7 +11,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from bench.records import RunRecord, RunSpec
 from bench.storing import checkpoint
 
 _MOST = 1 << 20  # bytes of a trace
+_PAUSE = 1.0  # seconds between two writes of a share
 
 
 @dataclass(kw_only=True)
@@ -31,7 +32,8 @@ class Trace:
     """One process at work: a ``sweep``, or a worker on the ``cells`` of one pass over a stream.
 
     ``since`` is in seconds since 1970. ``total``, ``finished`` and ``failed`` count the cells that the
-    sweep had to compute; ``cells`` maps the key of every cell that the worker is computing to its text.
+    sweep had to compute; ``cells`` maps the key of every cell that the worker is computing to its text, and
+    ``share`` is how much of its pass is done, from 0 to 1.
     """
 
     kind: Literal["sweep", "cells"]
@@ -44,6 +46,7 @@ class Trace:
     finished: int = 0
     failed: int = 0
     cells: Mapping[str, str] = field(default_factory=dict)
+    share: float = 0.0
 
     @property
     def alive(self) -> bool | None:
@@ -97,16 +100,33 @@ class Sweep:
         self.trace.failed += record.status == "failed"
         self.trace.write(self.folder)
 
+    def under_way(self, keys: Collection[str]) -> list[Trace]:
+        """The passes of cells with these keys that other processes compute."""
+        others = (one for one in read(self.folder) if one.pid != self.trace.pid and one.alive is not False)
+        return [one for one in others if one.cells.keys() & set(keys)]
+
     def __exit__(self, *error: object) -> None:
         self.trace.remove(self.folder)
 
 
 @contextmanager
-def running(folder: Path, specs: Sequence[RunSpec]) -> Iterator[None]:
-    """Leave a trace, while the block runs, that this process computes these cells."""
+def running(folder: Path, specs: Sequence[RunSpec]) -> Iterator[Callable[[float], None]]:
+    """Leave a trace, while the block runs, that this process computes these cells.
+
+    The block calls what it is given with the share that is done; the trace has it a second later at most.
+    """
     trace = Trace(kind="cells", name=f"-{specs[0].key}", cells={s.key: str(s) for s in specs})
     trace.write(folder)
+    written = time.monotonic()
+
+    def reached(share: float) -> None:
+        nonlocal written
+        trace.share = share
+        if time.monotonic() - written >= _PAUSE:
+            written = time.monotonic()
+            trace.write(folder)
+
     try:
-        yield
+        yield reached
     finally:
         trace.remove(folder)

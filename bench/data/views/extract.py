@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -288,7 +289,9 @@ def _batches(
     else:
         from torch.utils.data import DataLoader
 
-        loaded = DataLoader(items, batch_size=None, num_workers=pace.workers)
+        # A plugin's class has no importable module, which the forkserver of Python 3.14 would look for.
+        how = "fork" if sys.platform == "linux" else None
+        loaded = DataLoader(items, batch_size=None, num_workers=pace.workers, multiprocessing_context=how)
     for at, batch in zip(slices, loaded, strict=True):
         if isinstance(batch, DataError):
             raise batch
