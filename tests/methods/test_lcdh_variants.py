@@ -247,7 +247,7 @@ def test_attention_is_never_over_one_token() -> None:
 
 
 def test_channels_of_both_modalities_attend_to_each_other_and_form_one_vector_again() -> None:
-    """The FC layer gets the channels one after another, after an attention of one head that torch computes."""
+    """The FC layer gets the channels in a row, after the attention of one head that torch computes."""
     import torch
     from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
