@@ -125,7 +125,11 @@ class LCDH(Method):
     teacher_width: int = param(256, "width of the teacher's tokens", least=1)
     heads: int = param(8, "attention heads of the teacher", least=1)
     attention: int = param(1, "attention layers of the teacher", least=0, most=2)
-    fusion: Fusion = param("product", "tokens: image, text and product; concat: image and text; or one alone")
+    fusion: Fusion = param(
+        "product",
+        "tokens: image, text and product; concat: image and text; channels: these as one vector, cut into 2 "
+        "heads channels that attend to each other; or one alone",
+    )
     contrastive: float = param(0.1, "weight of the teacher's image-text contrastive loss", least=0)
     tau: float = param(0.1, "temperature of the contrastive loss", above=0)
     device: str = param("cpu", "torch device of the teacher")

@@ -1,7 +1,8 @@
 """LCDH's offline teacher: CLIP features of a pair → fusion → attention → FC → real-valued code.
 
 Our reconstruction of the outline in the paper's abstract (docs/lcdh.md). Attention runs over the tokens of
-ONE item: over a single fused token it would be a linear map; over a batch, codes would depend on the batch.
+ONE item, or over channels of the vector that they form: over a single fused token it would be a linear map;
+over a batch, codes would depend on the batch.
 Only the functions that need torch import it; a stored teacher is numpy arrays.
 """
 
@@ -29,10 +30,10 @@ BATCH = 128  # pairs per step: small pools need more steps, not larger ones
 QUANTISE = 0.05  # weight of ‖H - sign(H)‖²
 ETA, MU = 0.4, 1.5  # affinity of unlabelled items: released settings of DJSRH (Su et al., ICCV 2019)
 
-Fusion = Literal["product", "concat", "image", "text"]
+Fusion = Literal["product", "concat", "channels", "image", "text"]
 Target = Literal["clip", "mixed", "labels"]
 SHARES: dict[Target, float] = {"clip": 0.0, "mixed": 0.5, "labels": 1.0}  # of the labels in the target
-TOKENS = {"product": 3, "concat": 2, "image": 1, "text": 1}
+TOKENS = {"product": 3, "concat": 2, "channels": 2, "image": 1, "text": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,13 +202,15 @@ def initial_weights(d_image: int, d_text: int, recipe: Recipe, generator: Any) -
     import torch
 
     d, tokens = recipe.width, TOKENS[recipe.fusion]
-    shapes = {"image": (d_image, d), "text": (d_text, d), "code": (d, recipe.bits)}
+    attended, coded = (d // recipe.heads, tokens * d) if recipe.fusion == "channels" else (d, d)
+    shapes = {"image": (d_image, d), "text": (d_text, d), "code": (coded, recipe.bits)}
     if recipe.contrasts:
         shapes |= {"contrast.image": (d, 128), "contrast.text": (d, 128)}
     weights: Weights = {"type": 0.02 * torch.randn(tokens, d, generator=generator), **_norm("norm", d)}
     for layer in range(recipe.attention if tokens > 1 else 0):
-        shapes |= {f"attention{layer}.in": (d, 3 * d), f"attention{layer}.out": (d, d)}
-        weights |= _norm(f"attention{layer}.norm", d)
+        shapes |= {f"attention{layer}.in": (attended, 3 * attended)}
+        shapes |= {f"attention{layer}.out": (attended, attended)}
+        weights |= _norm(f"attention{layer}.norm", attended)
     for name, (rows, columns) in shapes.items():
         uniform = torch.rand(rows, columns, generator=generator)
         weights[f"{name}.weight"] = (2.0 * uniform - 1.0) / math.sqrt(rows)
@@ -223,6 +226,9 @@ def forward(
 
     ``present`` (b, 2) marks the modalities of each item; None: all. Tokens of missing modalities, and the
     product token with them, are neither attended to nor averaged.
+
+    With ``fusion="channels"`` the tokens of image and text are one vector. Cut into ``heads`` channels per
+    modality, which attend to each other, and put together again, it is what the FC layer maps to the code.
     """
     import torch
 
@@ -230,17 +236,31 @@ def forward(
     own = [_linear(weights, m, x) for m, x in inputs.items() if fusion not in inputs or fusion == m]
     tokens = torch.stack([*own, own[0] * own[1]] if fusion == "product" else own, dim=1) + weights["type"]
     mask = None if present is None else _token_mask(present, fusion)
+    if fusion == "channels":
+        known = None if mask is None else mask.repeat_interleave(heads, dim=1)
+        channels = tokens.reshape(len(tokens), 2 * heads, -1)
+        tokens = _attended(weights, channels, known, 1).reshape(tokens.shape)
+    else:
+        tokens = _attended(weights, tokens, mask, heads)
+    tokens = _normalise(weights, "norm", tokens)
+    if mask is not None:
+        tokens = tokens * mask[:, :, None]
+    if fusion == "channels":
+        item = tokens.flatten(1)
+    elif mask is None:
+        item = tokens.mean(dim=1)
+    else:
+        item = tokens.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp_min(1)
+    return torch.tanh(_linear(weights, "code", item)), tokens
+
+
+def _attended(weights: Weights, tokens: Tensor, mask: Tensor | None, heads: int) -> Tensor:
+    """Tokens (b, t, d) after every layer of attention, each with a residual."""
     layer = 0
     while f"attention{layer}.in.weight" in weights:
         tokens = tokens + _attend(weights, f"attention{layer}", tokens, mask, heads)
         layer += 1
-    tokens = _normalise(weights, "norm", tokens)
-    if mask is None:
-        mean = tokens.mean(dim=1)
-    else:
-        tokens = tokens * mask[:, :, None]
-        mean = tokens.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp_min(1)
-    return torch.tanh(_linear(weights, "code", mean)), tokens
+    return tokens
 
 
 def _token_mask(present: Tensor, fusion: str) -> Tensor:
@@ -251,6 +271,7 @@ def _token_mask(present: Tensor, fusion: str) -> Tensor:
     columns = {
         "product": [image, text, image & text],  # the product needs both
         "concat": [image, text],
+        "channels": [image, text],
         "image": [image],
         "text": [text],
     }

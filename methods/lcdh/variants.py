@@ -17,6 +17,9 @@ VARIANTS: Mapping[str, Variant] = {
         code="A2b", isolates="teacher: image and product tokens", params={"fusion": "text"}
     ),
     "no-product": Variant(code="A2c", isolates="teacher: product token", params={"fusion": "concat"}),
+    "channels": Variant(
+        code="A2d", isolates="teacher: attention over tokens, not channels", params={"fusion": "channels"}
+    ),
     "no-contrastive-loss": Variant(
         code="A3", isolates="teacher: contrastive loss", params={"contrastive": 0.0}
     ),

@@ -18,7 +18,7 @@ from bench.methods.lcdh import LCDH, teacher, with_ones
 from bench.methods.lcdh.history import History, Signals, UnitRows
 from bench.methods.lcdh.linear import unit_rows
 from bench.methods.lcdh.student import ClosedForm, signs
-from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, train_teacher
+from bench.methods.lcdh.teacher import Recipe, Seen, Teacher, standardised, train_teacher
 from bench.methods.lcdh_clip import LCDHClip
 from bench.methods.lcdh_fused import LCDHFused
 from bench.study.planner import Planner
@@ -208,7 +208,7 @@ def test_a_hash_function_is_learned_from_the_items_that_have_its_modality() -> N
         np.testing.assert_allclose(weights, np.linalg.solve(ridge, phi.T @ codes[seen]), atol=1e-8)
 
 
-@pytest.mark.parametrize("fusion", ["product", "concat"])
+@pytest.mark.parametrize("fusion", ["product", "concat", "channels"])
 def test_a_teacher_code_of_one_modality_does_not_depend_on_the_others_of_its_batch(fusion: Any) -> None:
     chunk = lacking(lacking(chunks(50)[0], "text", np.arange(10)), "image", np.arange(40, 50))
     seen = Seen.of(chunk)
@@ -244,6 +244,28 @@ def test_attention_is_never_over_one_token() -> None:
     seen, labels = Seen.of(chunks(40)[0]), unit_labels(40)
     names = train_teacher(seen, labels, recipe=recipe(fusion="image", attention=2), seed=1).weights
     assert not any(name.startswith("attention") for name in names)
+
+
+def test_channels_of_both_modalities_attend_to_each_other_and_form_one_vector_again() -> None:
+    """The FC layer gets the channels in a row, after the attention of one head that torch computes."""
+    import torch
+    from torch.nn.functional import layer_norm, scaled_dot_product_attention
+
+    seen = Seen.of(chunks(40)[0])
+    made = train_teacher(seen, unit_labels(40), recipe=recipe(fusion="channels"), seed=1)
+    w = {name: torch.from_numpy(value) for name, value in made.weights.items()}
+    tokens = [
+        torch.from_numpy(x) @ w[f"{m}.weight"] + w[f"{m}.bias"]
+        for m, x in zip(MODALITIES, standardised(seen, made.image, made.text), strict=True)
+    ]
+    vector = (torch.stack(tokens, dim=1) + w["type"]).reshape(40, 32)
+    channels = vector.reshape(40, 4, 8)  # two for each modality
+    normal = layer_norm(channels, (8,), w["attention0.norm.gain"], w["attention0.norm.shift"])
+    parts = (normal @ w["attention0.in.weight"] + w["attention0.in.bias"]).split(8, dim=2)
+    mixed = scaled_dot_product_attention(*parts) @ w["attention0.out.weight"] + w["attention0.out.bias"]
+    after = layer_norm((channels + mixed).reshape(40, 2, 16), (16,), w["norm.gain"], w["norm.shift"])
+    codes = torch.tanh(after.reshape(40, 32) @ w["code.weight"] + w["code.bias"])
+    np.testing.assert_allclose(made.codes(seen), codes.numpy(), atol=1e-5)
 
 
 def test_every_epoch_of_a_teacher_is_shown(screen: io.StringIO) -> None:
@@ -292,6 +314,7 @@ def test_runs_that_differ_in_lambda_use_one_teacher_with_the_same_bytes(
         {"attention": 2},
         {"contrastive": 0.5},
         {"fusion": "concat"},
+        {"fusion": "channels"},
         {"target": "labels"},
     ],
 )
