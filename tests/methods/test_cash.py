@@ -22,7 +22,7 @@ def test_the_coarse_loss_is_that_of_the_specification(golden: Any) -> None:
         torch.tensor(golden.normal(16, 8).T),
         torch.tensor(like @ like.T),
     )
-    assert float(loss) == pytest.approx(2.3875082907, abs=1e-9)
+    assert float(loss) == pytest.approx(2.3875082907, abs=1e-8)  # in single precision there
 
 
 LABELS = "10000 01011 00001 10000 10100 01110 01100 00110"
@@ -88,10 +88,10 @@ def test_every_chunk_adds_a_prompt_and_leaves_earlier_ones_alone() -> None:
 def test_negatives_make_a_discriminator_reject_the_chunk_before() -> None:
     known = {}
     for negatives in (False, True):
-        method = fitted(negatives=negatives, epochs=30)
+        method = fitted(negatives=negatives, epochs=30, rate=0.02)
         model = Model(method._place(), method.nets_, method.attention_, method.tasks_[1])
         x = method._tensor(task(100, 0, seed=9).image.features, "image")
-        known[negatives] = float(model.known(x).mean())
+        known[negatives] = float(model.known(x).detach().mean())
     assert known[True] < known[False] - 0.1
 
 
