@@ -88,7 +88,7 @@ def test_every_chunk_adds_a_prompt_and_leaves_earlier_ones_alone() -> None:
 def test_negatives_make_a_discriminator_reject_the_chunk_before() -> None:
     known = {}
     for negatives in (False, True):
-        method = fitted(negatives=negatives, epochs=30, rate=0.02)
+        method = fitted(negatives=negatives, epochs=60, rate=0.1)
         model = Model(method._place(), method.nets_, method.attention_, method.tasks_[1])
         x = method._tensor(task(100, 0, seed=9).image.features, "image")
         known[negatives] = float(model.known(x).detach().mean())
