@@ -12,7 +12,7 @@ from bench.plugins import registry
 
 NAMES = registry.names("method")
 NETWORKS = (  # their authors have larger networks or longer training, and no other code
-    *("djsrh", "dlch", "fpo_cmh", "rshnl", "she", "ucch", "ukd", "ukd_online"),
+    *("cash", "djsrh", "dlch", "fpo_cmh", "rshnl", "she", "ucch", "ukd", "ukd_online"),
 )
 AUTHORS = [n for n in NAMES if "authors" in registry.get("method", n).presets and n not in NETWORKS]
 
