@@ -68,7 +68,7 @@ class CASH(StreamNetworks):
         note="Written anew from a description of the released code, Liuwwhh/CASH (no licence); the coarse "
         "loss equals our transcription on fixed inputs, the program was not run. Ours (theirs in brackets): "
         "512 hidden units (4096), 20 epochs (100), AdamW at 1e-3 (1e-5), features centred and scaled on the "
-        "first chunk, chunks of any stream as tasks (groups of classes). Not ported: the oracle that tells "
+        "first chunk, chunks of any stream as tasks (groups of classes). Not ported: the oracle that gives "
         "a query its task, and the choice of the epoch by test queries. As released, discriminators see no "
         "negatives, and masks are near 0, so that codes are a soft mixture.",
     )
