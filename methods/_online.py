@@ -139,11 +139,11 @@ class RunningRidge(State):
 def without(
     ridges: Mapping[Modality, RunningRidge],
     items: Split,
-    rows: npt.NDArray[np.bool_],
+    rows: Rows | slice,
     codes: npt.NDArray[Any],
     penalty: float,
 ) -> dict[Modality, Array]:
-    """Subtract ``rows`` (n,) of deleted items, with codes (k, r), from the regression of each modality.
+    """Subtract some ``rows`` of deleted items, with codes (k, r), from the regression of each modality.
 
     Returns the new weights (d, r): but for rounding, those of a regression that never saw these items. Ours.
     """

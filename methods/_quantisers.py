@@ -115,8 +115,7 @@ class OfOutputs(Method):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # those of the method are not this algorithm's
     variants: ClassVar[Mapping[str, Variant]] = {}
-    outputs = Method.outputs  # its codes are no signs
-    encode_database = Method.encode_database  # nor those of training
+    encode_database = Method.encode_database  # its codes are not those of training
 
     @abstractmethod
     def _part(self, x: Array, rng: np.random.Generator) -> Part:
@@ -126,6 +125,10 @@ class OfOutputs(Method):
         super().fit_chunk(chunk)  # type: ignore[safe-super]
         rng = np.random.default_rng((self.seed, chunk.round))  # the method's own draws stay as they are
         self.part_ = self._part(sampled(chunk, self._vectors, MOST, rng), rng)
+
+    def outputs(self, batch: Batch, modality: Modality) -> Any:
+        """None: its codes are no signs."""
+        return None
 
     def _vectors(self, batch: Batch, modality: Modality) -> Array:
         values = super().outputs(batch, modality)

@@ -259,7 +259,7 @@ class Model:
         """All outputs for pairs of the chunk; both items of a pair have one mask."""
         p = {m: self.attended(x[m]) for m in MODALITIES}
         mask = self.mask((p["image"] + p["text"]) / 2)
-        out = {}
+        out: dict[str, dict[str, Any]] = {}
         for m in MODALITIES:
             known = self.known(x[m])
             seen = x[m] + known[:, None] * p[m]

@@ -86,7 +86,7 @@ class HCFW(Method):
         """Subtract items from the hash functions, exactly, since class codes never change. Ours."""
         assert items.labels is not None, "supervised methods always receive labels"
         assert self.codes_ is not None, "fit_chunk() comes first"
-        labelled = items.labels.any(axis=1)
+        labelled = np.flatnonzero(items.labels.any(axis=1))
         codes = sign(dot(items.labels[labelled], self.codes_))
         self.w_ = without(self.hash_, items, labelled, codes, self.theta)
 

@@ -155,8 +155,7 @@ class LEMON(Method):
         codes and labels, from which later codes are learned, keep the items; they hold no features.
         """
         if self.keep_codes:
-            every = np.ones(len(items), bool)
-            self.w_ = without(self.hash_, items, every, self.kept_.take_out(items.ids), self.xi)
+            self.w_ = without(self.hash_, items, slice(None), self.kept_.take_out(items.ids), self.xi)
 
     def _learn(self, labels: Array, g: Array, old: Sums) -> tuple[Array, Array]:
         """Learn codes B and embedding V, (n, r) each, of the new items."""

@@ -8,7 +8,7 @@ from scipy.linalg import svd
 from bench.api import Source, param
 from bench.methods._linear import spread
 from bench.methods._online import Array, dot
-from bench.methods._quantisers import Part, nearest
+from bench.methods._quantisers import nearest
 from bench.methods.pq import PQ, UPDATES, Codebook, divided, started, updated
 
 
@@ -51,5 +51,5 @@ class OPQ(PQ):
         "the identity. The paper quantises descriptors of images; here images and texts lie in one space.",
     )
 
-    def _part(self, x: Array) -> Part:
+    def _part(self, x: Array) -> Codebook:
         return TurnedCodebook.of(x, self.bits, self.rng, self.iterations)

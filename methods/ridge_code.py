@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bench.api import (
     MODALITIES,
     Batch,
@@ -61,7 +63,7 @@ class RidgeCode(Method):
     def forget_items(self, items: Split) -> None:
         """Subtract items from the sums: but for rounding, the state is then one that never saw them."""
         assert items.labels is not None, "a supervised method is given labels"
-        labelled = items.labels.any(axis=1)
+        labelled = np.flatnonzero(items.labels.any(axis=1))
         codes = self._codes_of(items.labels[labelled])
         self.w_ = without(self.hash_, items, labelled, codes, self.ridge)
 

@@ -32,7 +32,7 @@ def fitted(cls: type[PQ] = PQ, *, bits: int = 16, **params: Any) -> PQ:
     return method
 
 
-def restored(method: PQ, batch: Batch, modality: Any) -> Array:
+def restored(method: Any, batch: Batch, modality: Any) -> Array:
     """The vectors that the codes of items name."""
     octets = np.packbits(method.encode(batch, modality) > 0, axis=1)
     numbers = [o // (256 // len(c)) for o, c in zip(octets.T, method.part_.centroids, strict=True)]

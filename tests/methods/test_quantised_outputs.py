@@ -61,8 +61,10 @@ def test_a_saved_state_goes_on_as_if_it_had_not_been_saved() -> None:
     copied.load_state_dict(unpacked(packed(method.state_dict())))
     for one in (method, copied):
         one.fit_chunk(later)
-    np.testing.assert_array_equal(*(m.encode(later.text, "text") for m in (method, copied)))
-    np.testing.assert_array_equal(*(m.encode_query(later.image, "image") for m in (method, copied)))
+    np.testing.assert_array_equal(copied.encode(later.text, "text"), method.encode(later.text, "text"))
+    np.testing.assert_array_equal(
+        copied.encode_query(later.image, "image"), method.encode_query(later.image, "image")
+    )
 
 
 def test_queries_of_binary_lcdh_keep_the_outputs_whose_signs_are_the_codes() -> None:
