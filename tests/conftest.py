@@ -30,7 +30,7 @@ DATA = Path(os.environ.get("BENCH_DATA") or Path(__file__).parents[1] / ".." / "
 PLUGINS = Path(__file__).with_name("plugins")
 # Networks so small, and trained so briefly, that what holds of any size is quick to check
 QUICK: dict[str, dict[str, Any]] = {
-    "cash": {"hidden": 32, "epochs": 2},
+    "cash": {"hidden": 32, "epochs": 10, "rate": 1e-2},
     "ckdh": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 4},
     "ckdh_clip": {"hidden": 32, "heads": 2, "width": 8, "epochs": 4, "teacher_epochs": 1},
     "crovca": {"hidden": 32, "epochs": 2},

@@ -39,6 +39,7 @@ NAMES = [
     for name in registry.names("method")
     if not (needs := registry.get("method", name).capabilities).offline
     and not needs.encodes  # a view, which these items lack
+    and needs.distance == "hamming"  # codes of quantisers are no nearer for being alike
     and name not in (*BOUNDS, *SIBLINGS)
 ]
 
