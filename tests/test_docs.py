@@ -97,7 +97,9 @@ def test_the_method_of_the_tutorial_passes_the_contract(
 
 def test_readme_says_how_many_methods_there_are() -> None:
     said = re.search(r"It runs (\d+) methods", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert said is not None and int(said[1]) == len(registry.names("method"))
+    home = registry.path_of("method", "lemon").parent  # other tests of the process may have added methods
+    ours = [name for name in registry.names("method") if registry.path_of("method", name).parent == home]
+    assert said is not None and int(said[1]) == len(ours)
 
 
 def test_the_menu_of_the_site_names_every_page_of_docs() -> None:
