@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -83,21 +83,16 @@ class Part(State):
         raise NotImplementedError
 
 
-class Quantiser(Method):
-    """A quantiser of vectors in one space: CCA's variates, or the view that the method ``encodes``."""
-
-    max_train: int = param(MOST, "train on a random sample of at most this many pairs", least=1)
+class Vectors(Method):
+    """A method whose codes are those of a quantiser, fitted to the vectors that the method has for items."""
 
     @abstractmethod
-    def _part(self, x: Array) -> Part:
-        """Fit a quantiser to vectors x (n, d)."""
-
-    def fit_chunk(self, chunk: Chunk) -> None:
-        self.space_ = Space.of(chunk, self.capabilities.encodes)
-        self.part_ = self._part(sampled(chunk, self._vectors, self.max_train, self.rng))
-
     def _vectors(self, batch: Batch, modality: Modality) -> Array:
-        return self.space_.vectors(batch.features, modality)
+        """The vectors (n, d) of a batch, of length 1."""
+
+    @abstractmethod
+    def _part(self, x: Array, rng: np.random.Generator) -> Part:
+        """Fit a quantiser to vectors x (n, d)."""
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         return self.part_.codes(self._vectors(batch, modality))
@@ -105,8 +100,28 @@ class Quantiser(Method):
     def encode_query(self, batch: Batch, modality: Modality) -> Features:
         return self.part_.numbers(self._vectors(batch, modality))
 
+    def _fit(self, chunk: Chunk, most: int, rng: np.random.Generator) -> None:
+        """Fit the quantiser to the vectors of both modalities of at most ``most`` pairs, which are drawn."""
+        n = len(chunk)
+        rows = rng.choice(n, most, replace=False) if n > most else np.arange(n)
+        x = np.concatenate([self._vectors(chunk.batch(m).take(rows), m) for m in MODALITIES])
+        self.part_ = self._part(x, rng)
 
-class OfOutputs(Method):
+
+class Quantiser(Vectors):
+    """A quantiser of vectors in one space: CCA's variates, or the view that the method ``encodes``."""
+
+    max_train: int = param(MOST, "train on a random sample of at most this many pairs", least=1)
+
+    def fit_chunk(self, chunk: Chunk) -> None:
+        self.space_ = Space.of(chunk, self.capabilities.encodes)
+        self._fit(chunk, self.max_train, self.rng)
+
+    def _vectors(self, batch: Batch, modality: Modality) -> Array:
+        return self.space_.vectors(batch.features, modality)
+
+
+class OfOutputs(Vectors):
     """A quantiser of the outputs of a hashing method, which is the next base class, at as many bits.
 
     The method learns chunk by chunk as it does alone. For every chunk, a quantiser is fitted anew to the
@@ -117,14 +132,10 @@ class OfOutputs(Method):
     variants: ClassVar[Mapping[str, Variant]] = {}
     encode_database = Method.encode_database  # its codes are not those of training
 
-    @abstractmethod
-    def _part(self, x: Array, rng: np.random.Generator) -> Part:
-        """Fit a quantiser to vectors x (n, d)."""
-
     def fit_chunk(self, chunk: Chunk) -> None:
         super().fit_chunk(chunk)  # type: ignore[safe-super]
         rng = np.random.default_rng((self.seed, chunk.round))  # the method's own draws stay as they are
-        self.part_ = self._part(sampled(chunk, self._vectors, MOST, rng), rng)
+        self._fit(chunk, MOST, rng)
 
     def outputs(self, batch: Batch, modality: Modality) -> Any:
         """None: its codes are no signs."""
@@ -134,21 +145,6 @@ class OfOutputs(Method):
         values = super().outputs(batch, modality)
         assert values is not None, "a method whose codes are signs of real values"
         return unit_rows(values)
-
-    def encode(self, batch: Batch, modality: Modality) -> Codes:
-        return self.part_.codes(self._vectors(batch, modality))
-
-    def encode_query(self, batch: Batch, modality: Modality) -> Features:
-        return self.part_.numbers(self._vectors(batch, modality))
-
-
-def sampled(
-    chunk: Chunk, vectors: Callable[[Batch, Modality], Array], most: int, rng: np.random.Generator
-) -> Array:
-    """Vectors of both modalities of at most ``most`` pairs, which are drawn."""
-    n = len(chunk)
-    rows = rng.choice(n, most, replace=False) if n > most else np.arange(n)
-    return np.concatenate([vectors(chunk.batch(m).take(rows), m) for m in MODALITIES])
 
 
 def quantised(hashes: type[Method], quantiser: type[Method]) -> Capabilities:

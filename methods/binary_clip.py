@@ -5,6 +5,8 @@ The trap: every query costs a pass through CLIP, as with clip_hash.
 
 from __future__ import annotations
 
+import numpy as np
+
 from bench.api import Capabilities, Codes, Features, Source, sign
 from bench.methods._online import Array, dot
 from bench.methods._quantisers import Part, Quantiser, components
@@ -37,5 +39,5 @@ class BinaryClip(Quantiser):
         "components come first, so that a code has as many bits as the run sets."
     )
 
-    def _part(self, x: Array) -> Part:
-        return Plain(w=components(x, self.bits, self.rng))
+    def _part(self, x: Array, rng: np.random.Generator) -> Part:
+        return Plain(w=components(x, self.bits, rng))

@@ -63,5 +63,5 @@ class Int8Clip(Quantiser):
         "has as many bits as the run sets. Bits beyond 8 for every dimension stay empty."
     )
 
-    def _part(self, x: Array) -> Part:
+    def _part(self, x: Array, rng: np.random.Generator) -> Part:
         return Scalar.of(x, self.bits)

@@ -51,5 +51,5 @@ class OPQ(PQ):
         "the identity. The paper quantises descriptors of images; here images and texts lie in one space.",
     )
 
-    def _part(self, x: Array) -> Codebook:
-        return TurnedCodebook.of(x, self.bits, self.rng, self.iterations)
+    def _part(self, x: Array, rng: np.random.Generator) -> Codebook:
+        return TurnedCodebook.of(x, self.bits, rng, self.iterations)

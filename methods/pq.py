@@ -87,5 +87,5 @@ class PQ(Quantiser):
         "descriptors of images; here images and texts lie in one space.",
     )
 
-    def _part(self, x: Array) -> Codebook:
-        return Codebook.of(x, self.bits, self.rng, self.iterations)
+    def _part(self, x: Array, rng: np.random.Generator) -> Codebook:
+        return Codebook.of(x, self.bits, rng, self.iterations)

@@ -61,8 +61,8 @@ class RaBitQ(Quantiser):
         "rabitqlib gives no codes, so the harness could check neither their size nor their distances.",
     )
 
-    def _part(self, x: Array) -> Part:
-        return Signs.of(x, self.bits, self.rng)
+    def _part(self, x: Array, rng: np.random.Generator) -> Part:
+        return Signs.of(x, self.bits, rng)
 
 
 def _factor(y: Array) -> Array:
