@@ -93,7 +93,7 @@ class CASH(StreamNetworks):
 
         assert chunk.labels is not None, "supervised methods always receive labels"
         x = {m: self._tensor(chunk.batch(m).features, m) for m in MODALITIES}
-        model = self._model(x["image"].shape[1])
+        model = self._model(x["image"])
         optimizer = torch.optim.AdamW(
             model.parameters, lr=self.rate * (_SLOWER if len(self.tasks_) else 1.0), fused=True
         )
@@ -119,14 +119,12 @@ class CASH(StreamNetworks):
             slower.step()
         self._store(model, x, chunk.labels)
 
-    def _model(self, width: int) -> Model:
-        """The networks of the last round, or new ones, with a new prompt and discriminator."""
-        draw = self.rng.standard_normal
+    def _model(self, x: Any) -> Model:
+        """The networks of the last round, or new ones for inputs x, with a new prompt and discriminator."""
+        draw, width = self.rng.standard_normal, x.shape[1]
         if not self.nets_:
             for name in (*(f"{m} {part}" for m in MODALITIES for part in _PARTS[:2]), "mask"):
-                first = (2 / width) ** 0.5 * draw((width, self.hidden))
-                last = (2 / self.hidden) ** 0.5 * draw((self.hidden, self.bits))
-                self.nets_[name] = [first, np.zeros(self.hidden), last, np.zeros(self.bits)]
+                self.nets_[name] = self._networks({"image": x})["image"].arrays()
             for name in ("query", "key", "value", "out"):
                 self.attention_[name] = draw((width, width)) / width**0.5
         task = {
@@ -208,16 +206,20 @@ class Model:
         attention: Mapping[str, Array],
         task: Mapping[str, Array],
     ) -> None:
+        import torch
+
+        from bench.methods._network import Network
+
         def tensor(array: Any) -> Any:
             return place.tensor(array).requires_grad_()
 
-        self.nets = {name: [tensor(a) for a in arrays] for name, arrays in nets.items()}
+        self.nets = {name: Network.of(arrays, torch.relu, place=place) for name, arrays in nets.items()}
         self.attention = {name: tensor(a) for name, a in attention.items()}
         self.task = {name: tensor(a) for name, a in task.items()}
 
     @property
     def parameters(self) -> list[Any]:
-        heads = [tensor for arrays in self.nets.values() for tensor in arrays]
+        heads = [tensor for net in self.nets.values() for tensor in net.parameters]
         return [*heads, *self.attention.values(), *self.task.values()]
 
     def arrays(self) -> tuple[dict[str, list[Array]], dict[str, Array], dict[str, Array]]:
@@ -226,8 +228,7 @@ class Model:
             {name: tensor.detach().cpu().numpy() for name, tensor in part.items()}
             for part in (self.attention, self.task)
         ]
-        nets = {name: [t.detach().cpu().numpy() for t in tensors] for name, tensors in self.nets.items()}
-        return nets, plain[0], plain[1]
+        return {name: net.arrays() for name, net in self.nets.items()}, plain[0], plain[1]
 
     def known(self, x: Any) -> Any:
         """How likely items (n, d) belong to the chunk, (n,)."""
@@ -269,8 +270,7 @@ class Model:
     def _head(self, name: str, x: Any) -> Any:
         from bench.methods._hash_network import unit
 
-        w1, b1, w2, b2 = self.nets[name]
-        return unit((x @ w1 + b1).relu() @ w2 + b2)
+        return unit(self.nets[name](x))
 
 
 def coarse_error(outputs: Any, latest: Any, near: Any) -> Any:
