@@ -53,6 +53,12 @@ class CachedDataset:
 
         ``source`` is the plugin with its options. Raises DataError where the data are others now.
         """
+        try:
+            return self._opened(source)
+        except FileError:  # another process has just replaced a damaged folder
+            return self._opened(source)
+
+    def _opened(self, source: DatasetSource) -> Dataset:
         entry = _intact(self.folder, source, self.root)
         if entry is None:
             again = prepare(self.name, source, self.options, self.root)
@@ -82,13 +88,14 @@ def prepare(name: str, source: DatasetSource, options: Mapping[str, Any], data_r
     prepared view is damaged.
     """
     target = folder() / f"{name}-{_identity(name, source, data_root)}"
+    found = writing.number(target)
     entry = _intact(target, source, data_root)
     if entry is None:
         with _scratch(target):
             with threads.limit(1):  # the last bits of a matrix product depend on the number of threads
                 dataset, title = source.load(data_root), selector(name, options)
             with _writable(target):
-                entry = _write(target, name, title, dataset, source, data_root)
+                entry = _write(target, found, name, title, dataset, source, data_root)
     return CachedDataset(target, entry.fingerprint, name, options, data_root)
 
 
@@ -173,9 +180,15 @@ def _identity(name: str, source: DatasetSource, data_root: Path) -> str:
 
 
 def _write(
-    target: Path, name: str, title: str, dataset: Dataset, source: DatasetSource, data_root: Path
+    target: Path,
+    found: int | None,
+    name: str,
+    title: str,
+    dataset: Dataset,
+    source: DatasetSource,
+    data_root: Path,
 ) -> Entry:
-    """Write a dataset, or where its prepared views lie, and return its entry."""
+    """Write a dataset, or where its prepared views lie, and return its entry; ``found`` is replaced."""
     written: list[Entry] = []
 
     def fill(temporary: Path) -> None:
@@ -185,7 +198,7 @@ def _write(
             written.append(_copied(temporary, title, dataset))
         entries.write(temporary, written[0])
 
-    writing.replace_folder(target, fill)
+    writing.replace_folder(target, fill, found=found)
     return written[0]
 
 

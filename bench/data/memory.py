@@ -166,7 +166,7 @@ def _written(contents: Mapping[str, Array]) -> Path:
 
     try:
         if not folder.is_dir():
-            writing.replace_folder(folder, fill)
+            writing.replace_folder(folder, fill, found=None)
     except OSError as error:
         raise StoreError(
             f"arrays {folder}: cannot be written ({error.strerror or error}). Set BENCH_CACHE to a writable "

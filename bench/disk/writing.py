@@ -41,19 +41,19 @@ def replace_bytes(path: Path, content: bytes, *, lasting: bool = True) -> None:
     replace(path, lambda temporary: temporary.write_bytes(content), lasting=lasting)
 
 
-def replace_folder(path: Path, fill: Callable[[Path], Any]) -> None:
+def replace_folder(path: Path, fill: Callable[[Path], Any], *, found: int | None) -> None:
     """Let ``fill`` write into a new folder, which then takes the place of ``path``; raises OSError.
 
-    A folder that another process has put there meanwhile stays, since others may be reading it.
+    ``found`` is the number of the folder that the caller found there and will not have (:func:`number`).
+    One that another process has put there since stays: others may be reading it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    before = _number(path)
     owners.sweep(path.parent)
     temporary = owners.temporary(path)
     try:
         temporary.mkdir()
         fill(temporary)
-        if before is not None and _number(path) == before:
+        if found is not None and number(path) == found:
             settle(temporary, path)
         else:
             _flush_folder(temporary)
@@ -80,7 +80,7 @@ def _flush_folder(folder: Path) -> None:
     flush(folder)
 
 
-def _number(path: Path) -> int | None:
+def number(path: Path) -> int | None:
     """The number by which the file system knows a folder; None where there is none."""
     try:
         return path.stat().st_ino

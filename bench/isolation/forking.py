@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -96,12 +96,12 @@ def _ended(child: int, grace: float) -> int:
             _, status = os.waitpid(child, 0)
             break
         time.sleep(_PAUSE)
-    _kill(child)
+    _kill(child, os.killpg)  # what it has started; its own number may be another's by now
     return status
 
 
-def _kill(child: int) -> None:
+def _kill(child: int, *calls: Callable[[int, int], None]) -> None:
     """End a child and what it has started."""
-    for kill in (os.kill, os.killpg):
+    for kill in calls or (os.kill, os.killpg):
         with suppress(ProcessLookupError, PermissionError):
             kill(child, signal.SIGKILL)

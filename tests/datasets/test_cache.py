@@ -16,7 +16,7 @@ import pytest
 import bench
 from bench.api import Batch, Dataset, DatasetSource, Split
 from bench.cli import main
-from bench.data import cache
+from bench.data import cache, entries
 from bench.datasets import synthetic
 from bench.datasets._reading import scratch
 from bench.disk import places, stamps
@@ -112,6 +112,38 @@ def test_damage_during_a_run_is_repaired_by_whoever_opens_the_dataset(prepare: P
 def test_a_cache_deleted_during_a_run_is_made_again(prepare: Prepare) -> None:
     cached = prepare()
     shutil.rmtree(places.cache())
+    assert len(cached.open(source()).train.ids) == 60
+
+
+@pytest.mark.parametrize("damage", [None, "zeroed bytes", "no file"])
+def test_what_another_run_stores_while_this_one_loads_stays(
+    prepare: Prepare, damage: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if damage:
+        DAMAGES[damage](prepare().folder)
+    load, folders = synthetic.Synthetic.load, []
+
+    def loading(self: synthetic.Synthetic, root: Path) -> Dataset:
+        dataset = load(self, root)
+        monkeypatch.setattr(synthetic.Synthetic, "load", load)
+        folders.append(prepare().folder.stat().st_ino)  # the other, which is quicker
+        return dataset
+
+    monkeypatch.setattr(synthetic.Synthetic, "load", loading)
+    assert [prepare().folder.stat().st_ino] == folders
+
+
+def test_a_folder_that_is_replaced_while_it_is_opened_is_opened_again(
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached, open_dataset = prepare(), entries.open_dataset
+
+    def opening(folder: Path, *rest: Any) -> Dataset:
+        monkeypatch.setattr(entries, "open_dataset", open_dataset)
+        folder.rename(folder.with_name("replaced"))
+        return open_dataset(folder, *rest)
+
+    monkeypatch.setattr(entries, "open_dataset", opening)
     assert len(cached.open(source()).train.ids) == 60
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from bench.storing import traces
 
 WAITS = """
 import sys, time
+from functools import partial
 from pathlib import Path
 from bench.disk import writing
 
@@ -27,7 +29,7 @@ def write(path):
     print("writing", flush=True)
     time.sleep(60)
 
-replace = writing.replace if sys.argv[2] == "file" else writing.replace_folder
+replace = writing.replace if sys.argv[2] == "file" else partial(writing.replace_folder, found=None)
 replace(Path(sys.argv[1]), write)
 """
 
@@ -81,7 +83,7 @@ def test_a_file_reaches_the_disk_before_its_name_does(tmp_path: Path, calls: lis
 
 
 def test_a_folder_reaches_the_disk_before_its_name_does(tmp_path: Path, calls: list[str]) -> None:
-    writing.replace_folder(tmp_path / "a", lambda folder: (folder / "x").write_text("new"))
+    writing.replace_folder(tmp_path / "a", lambda folder: (folder / "x").write_text("new"), found=None)
     assert calls == ["fsync x", "fsync temporary", "rename to a", f"fsync {tmp_path.name}"]
 
 
@@ -105,11 +107,12 @@ def test_a_file_is_replaced_and_nothing_else_stays(tmp_path: Path) -> None:
 def test_a_folder_is_replaced_and_nothing_else_stays(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old").touch()
-    writing.replace_folder(tmp_path / "a", lambda folder: (folder / "new").touch())
+    found = writing.number(tmp_path / "a")
+    writing.replace_folder(tmp_path / "a", lambda folder: (folder / "new").touch(), found=found)
     assert names(tmp_path) == ["a"] and names(tmp_path / "a") == ["new"]
 
 
-@pytest.mark.parametrize("replace", [writing.replace, writing.replace_folder])
+@pytest.mark.parametrize("replace", [writing.replace, partial(writing.replace_folder, found=None)])
 def test_an_error_while_writing_keeps_the_old_content(
     tmp_path: Path, replace: Callable[[Path, Callable[[Path], None]], None]
 ) -> None:
@@ -188,5 +191,5 @@ def test_a_folder_that_another_process_has_put_there_meanwhile_stays(tmp_path: P
         (tmp_path / "made").mkdir()
         (tmp_path / "made" / "theirs").touch()
 
-    writing.replace_folder(tmp_path / "made", fill)
+    writing.replace_folder(tmp_path / "made", fill, found=None)
     assert [p.name for p in tmp_path.rglob("*")] == ["made", "theirs"]

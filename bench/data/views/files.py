@@ -141,7 +141,7 @@ def write_items(folder: Path, items: Items) -> None:
         write_manifest(temporary, manifest)
 
     try:
-        writing.replace_folder(folder, fill)
+        writing.replace_folder(folder, fill, found=writing.number(folder))
     except OSError as error:
         raise unwritable(folder, error) from error
 
