@@ -18,6 +18,7 @@ from bench.running.backends import Call
 
 _PATIENCE = 20  # seconds until a scheduler that is silent, or has no workers, counts as lost
 _LOOK = 5  # seconds between two looks at the cluster
+_WARNS = "distributed.admin.large-graph-warning-threshold"  # the rows of 10 million items have 80 MB
 _KEPT = "Finished cells are kept: run again to continue."
 
 
@@ -83,6 +84,7 @@ class Dask:
 def connect(address: str) -> Iterator[Dask]:
     """The workers of the scheduler at ``address``; without one, a cluster on this machine."""
     try:
+        import dask
         from distributed import Client
     except ImportError as error:
         raise BenchError(not_installed("backend dask", "distributed", "dask")) from error
@@ -92,7 +94,7 @@ def connect(address: str) -> Iterator[Dask]:
         client = Client(address or None, timeout=_PATIENCE, set_as_default=True)
     except (OSError, ValueError) as error:
         raise LostError(f"no Dask scheduler answers at {address!r}: {error}. Check --scheduler.") from error
-    with client:
+    with client, dask.config.set({_WARNS: "1 TB"}):
         shown = address or client.scheduler.address
         _await_a_worker(client, shown)
         yield Dask(client, shown, sum(client.nthreads().values()))
