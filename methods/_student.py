@@ -17,7 +17,8 @@ from bench.methods._scaling import Scaling
 
 BATCH = 128  # pairs per step
 RATE, DECAY = 2e-3, 1e-2  # of AdamW
-DROP = 0.5  # share of the inputs and of the hidden units that a step leaves out
+DROP = 0.5  # share of the inputs and of the hidden units that a step leaves out, while items are few
+FEW = 2500  # items; once more have been seen, the share falls with the square of their number
 
 # Parameters of methods that offer the student.
 HIDDEN: Any = param(512, "hidden units (student=hidden)", least=1)
@@ -64,7 +65,8 @@ class Student(State):
             present = rows[f"{m} present"]
             x = self.scaling[m](rows[m][present])
             targets = rows["codes"][present], rows["labels"][present]
-            self.layers[m] = train(self.layers[m], x, *targets, epochs=epochs, rng=rng)
+            drop = DROP * min(1.0, FEW / self.seen) ** 2
+            self.layers[m] = train(self.layers[m], x, *targets, epochs=epochs, drop=drop, rng=rng)
         self.memory.add(new, rng)
 
     def _start(self, items: Split, classes: int, hidden: int, rng: np.random.Generator) -> None:
@@ -111,11 +113,13 @@ def train(
     labels: npt.NDArray[Any],
     *,
     epochs: int,
+    drop: float,
     rng: np.random.Generator,
 ) -> list[Features]:
     """Train one network with AdamW (Loshchilov and Hutter, ICLR 2019) on binary cross-entropy of both heads.
 
     ``x`` (n, d), ``codes`` (n, k), ``labels`` (n, c). Rows without labels do not train the label head.
+    Every step leaves out a share ``drop`` of the inputs and of the hidden units.
     """
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits as entropy
@@ -128,7 +132,7 @@ def train(
     dice = torch.Generator().manual_seed(int(rng.integers(2**63)))
 
     def dropped(t: Any) -> Any:
-        return t * torch.empty_like(t).bernoulli_(1 - DROP, generator=dice) / (1 - DROP)
+        return t * torch.empty_like(t).bernoulli_(1 - drop, generator=dice) / (1 - drop)
 
     for _ in passes("student", epochs if len(x) else 0):
         for batch in np.array_split(rng.permutation(len(x)), -(-len(x) // BATCH)):

@@ -11,6 +11,7 @@ import pytest
 from bench.api import MODALITIES, Chunk
 from bench.checks.trial import Trial, items
 from bench.contract import state
+from bench.methods import _student
 from bench.methods._codes import signs
 from bench.methods._scaling import Scaling
 from bench.methods._student import Student
@@ -79,6 +80,21 @@ def test_without_labels_it_learns_the_codes_alone(labels: int | None) -> None:
     student.fit(bare, known, rng=np.random.default_rng(0), **HOW)
     assert student.spread is None
     assert (signs(student.project(chunk.image.features, "image")) == known).mean() > 0.8
+
+
+def test_the_share_that_a_step_leaves_out_falls_once_many_items_have_been_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shares: list[float] = []
+
+    def train(layers: Any, *_: Any, drop: float, **__: Any) -> Any:
+        shares.append(drop)
+        return layers
+
+    monkeypatch.setattr(_student, "FEW", 120)
+    monkeypatch.setattr(_student, "train", train)
+    taught(*chunks(60, 60, 120))
+    assert shares == [0.5] * 4 + [0.125] * 2
 
 
 def test_its_memory_is_bounded() -> None:
