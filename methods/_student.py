@@ -32,6 +32,7 @@ class Student(State):
     Every chunk is learned together with ``memory``, a uniform sample of earlier items and their codes. The
     code of an item is ``sign(tanh(l/2) + s σ(m) K)``, with logits l of its code and m of its labels; K (c, k)
     is the ridge regression of all codes so far on their labels, and s the share of items with labels.
+    Dropout is DROP for the first FEW items and falls with the square of their number after that.
     """
 
     bits: int

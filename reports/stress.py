@@ -32,11 +32,12 @@ from bench.reports._scores import mean
 
 _SWEPT = ("schedule", "evaluate", *(name for name in SINCE if name != "train"))
 _TIDY = "tidy"
+_APART = 0.01  # shares of chunks are rounded, so that a few items more or fewer are trained on
 _CAPTION = (
     f"{definition('map')}, after the last round, mean over seeds",
     "tidy: shuffled chunks, with nothing withheld, wrong, late or kept out, and old codes always renewed",
     f"below: the difference to tidy, with its {CONFIDENCE:.0%} bootstrap interval over queries and seeds; "
-    + "without an interval where the queries are others",
+    + f"without an interval where queries are others, or over {_APART:.0%} more or fewer items searched",
 )
 _Key = tuple[str, Direction]  # dataset, direction
 
@@ -84,11 +85,12 @@ def _rows(protocol: Protocol, key: _Key) -> list[dict[str, Any]]:
     rows = []
     for records in by_label(protocol.datasets[dataset]).values():
         streams = grouped(records, lambda r: _stream(r.spec))
-        tidy = _scores(protocol, streams.get(_TIDY, ()), direction)
+        tidy, among = _scores(protocol, streams.get(_TIDY, ()), direction), _items(streams.get(_TIDY, ()))
         for stream in _streams(protocol, dataset):
             if mine := streams.get(stream, ()):
                 scores = _scores(protocol, mine, direction)
-                numbers = _difference(scores, tidy) if stream != _TIDY else (None, None, None)
+                paired = all(abs(among.get(seed, n) - n) <= _APART * n for seed, n in _items(mine).items())
+                numbers = _difference(scores, tidy, paired) if stream != _TIDY else (None, None, None)
                 rows.append(
                     {
                         **protocol.columns(*mine),
@@ -111,19 +113,27 @@ def _scores(protocol: Protocol, records: Sequence[RunRecord], direction: Directi
     return {r.spec.seed: search(r, direction).scores.astype(np.float64) for r in records if not r.word}
 
 
+def _items(records: Sequence[RunRecord]) -> dict[int, int]:
+    """The number of items searched after the last round, by seed."""
+    return {r.spec.seed: r.rounds[-1].items for r in records if not r.word}
+
+
 def _chance(records: Sequence[RunRecord], direction: Direction) -> float | None:
     levels = [r.rounds[-1].metrics[f"chance/{direction}"] for r in records if not r.word]
     return float(np.mean(levels)) if levels else None
 
 
 def _difference(
-    scores: Mapping[int, Values], tidy: Mapping[int, Values]
+    scores: Mapping[int, Values], tidy: Mapping[int, Values], paired: bool
 ) -> tuple[float | None, float | None, float | None]:
-    """The mean over the seeds that both have, minus that of tidy, with its interval where queries pair up."""
+    """The mean over the seeds that both have, minus that of tidy.
+
+    It has an interval where it is ``paired``, over as many items, and the queries pair up.
+    """
     seeds = sorted(scores.keys() & tidy.keys())
     if not seeds:
         return None, None, None
-    if any(len(scores[s]) != len(tidy[s]) for s in seeds):
+    if not paired or any(len(scores[s]) != len(tidy[s]) for s in seeds):
         return float(np.mean([mean(scores[s]) - mean(tidy[s]) for s in seeds])), None, None
     gap = np.stack([scores[s] - tidy[s] for s in seeds])
     gap = gap[:, ~np.isnan(gap).any(axis=0)]

@@ -63,7 +63,7 @@ class LCDH(Method):
     The codes B of a chunk are chosen so that their similarities to ALL earlier codes match the teacher's
     (lambda1) and the labels' (lambda2), and so that one linear hash function per modality can reproduce them.
     The student, a network per modality, then learns these codes and the labels; the fewer labels there are,
-    the less its label head says.
+    the less its label head says, and the more items it has seen, the less dropout it needs.
     The teacher sees the run's ``pool``: first_chunk, separate:N, full, or none (no teacher).
     """
 

@@ -67,6 +67,18 @@ def test_other_queries_have_a_difference_without_an_interval(results: Results) -
     assert found["difference"] is not None and found["low"] is None
 
 
+def test_another_database_has_a_difference_without_an_interval(tmp_path: Path) -> None:
+    deleting = "runbook:churn: insert 20; insert 20; delete oldest 20; insert all; evaluate"
+    results = bench.run(
+        methods="ridge_code", datasets="tiny", bits=8, seeds=2, train=0.5, plugin=PLUGIN,
+        results=str(tmp_path), schedule=["shuffled:20", "class_incremental:3", deleting],
+    )  # fmt: skip
+    rows = {r["stream"]: r for r in results.table(report="stress").data}
+    assert rows["class_incremental:3"]["low"] is not None
+    fewer = next(row for stream, row in rows.items() if stream.startswith("runbook:churn"))
+    assert fewer["difference"] is not None and fewer["low"] is None
+
+
 def test_one_stream_alone_is_refused_with_the_fix(results: Results) -> None:
     alone = results.select(lambda r: r.spec.noise == "none" and not r.spec.unseen_classes)
     with pytest.raises(ParameterError, match=r"has another stream\. Run, for instance, with --schedule"):
