@@ -59,8 +59,7 @@ class DeepMethod(Method):
     def encode(self, batch: Batch, modality: Modality) -> Codes:
         import torch
 
-        net = self._network()
-        _restore(self.weights_, net)
+        net = self._trained()
         with torch.no_grad():
             return sign(torch.cat(list(self._outputs(net, batch))).cpu().numpy())
 
@@ -89,6 +88,15 @@ class DeepMethod(Method):
         else:
             for tokens in self._tokenizer(list(batch.texts or ())).split(self.batch):
                 yield net["text"](net["clip"].encode_text(tokens.to(self.device)))
+
+    def _trained(self) -> Any:
+        """The trained network; it is built again only where training or a loaded state gave other weights."""
+        weights, net = getattr(self, "_live", (None, None))
+        if weights is not self.weights_:
+            net = self._network()
+            _restore(self.weights_, net)
+            self._live = self.weights_, net
+        return net
 
     def _network(self) -> Any:
         import torch
