@@ -14,6 +14,7 @@ from bench.api import MODALITIES, Chunk, Codes, Labels, Modality, Split, State, 
 from bench.methods._online import Array, Factor, RunningGram, blocks, dot
 
 _RESOLUTION = 1e-13  # a float32 feature whose variance is below this share of its squared mean is constant
+_ROUNDING = 1e-11  # and one of which subtraction has left less than this share, rounding is all that is left
 
 
 class Classifier(State):
@@ -37,6 +38,7 @@ class LabelRegression(State):
     gram: RunningGram = field(default_factory=RunningGram)  # of [x - origin, 1]
     origin: Array | None = None  # (d,)
     cross: Array | float = 0.0  # the sum of [x - origin, 1]ᵀ labels, (d + 1, c)
+    highest: Array | float = 0.0  # the sums of squares (d + 1,) before rows were removed
 
     def add(self, x: npt.NDArray[np.float32], labels: Labels) -> Self:
         """Add the rows of ``x`` (n, d) with their ``labels`` (n, c)."""
@@ -55,8 +57,9 @@ class LabelRegression(State):
     def remove(self, x: npt.NDArray[np.float32], labels: Labels) -> Self:
         """Subtract the rows of ``x`` (n, d), which were added with these ``labels`` (n, c)."""
         labelled = labels.any(axis=1)
-        if self.origin is None:  # no row that was added had a label
+        if self.origin is None or self.gram.gram is None:  # no row that was added had a label
             return self
+        self.highest = np.maximum(self.highest, np.diag(self.gram.gram))
         for rows, targets in blocks(x[labelled], labels[labelled]):
             centred = np.column_stack([rows - self.origin, np.ones(len(rows))])
             self.gram.remove(centred)
@@ -78,6 +81,7 @@ class LabelRegression(State):
         covariance = self.gram.gram[:-1, :-1] / n - np.outer(mean, mean)
         variance = np.diag(covariance)
         alive = variance > _RESOLUTION * np.square(self.origin + mean)
+        alive &= n * variance > _ROUNDING * np.broadcast_to(self.highest, len(alive) + 1)[:-1]
         scale = np.where(alive, 1 / np.sqrt(np.where(alive, variance, 1.0)), 0.0)
         correlation = scale[:, None] * covariance * scale + ridge * np.eye(len(scale))
         factor = Factor(cho_factor(correlation, lower=True, overwrite_a=True, check_finite=False))

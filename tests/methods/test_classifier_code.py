@@ -29,6 +29,18 @@ def data(n: int = 90) -> tuple[Array, Array]:
     return split.image.features, split.labels
 
 
+def test_words_of_deleted_items_alone_are_constant_again() -> None:
+    x, labels = data(600)
+    words = np.zeros((600, 200), np.float32)
+    words[200:] = 3 + np.random.default_rng(0).standard_normal((400, 200))  # of which rounding is left
+    both = np.hstack([x, words])
+    found = regression(both, labels, 200, 200)
+    for gone in (slice(400, 600), slice(200, 400)):
+        found.remove(both[gone], labels[gone])
+    expected = regression(x[:200], labels[:200])
+    np.testing.assert_allclose(found.solve(0.1)(both[:200]), expected.solve(0.1)(x[:200]), atol=1e-6)
+
+
 @pytest.mark.parametrize("sizes", [(), (30, 30), (1, 60), (1, 1, 1)])
 def test_the_classifier_is_the_batch_ridge_however_rows_are_cut(sizes: tuple[int, ...]) -> None:
     x, labels = data()
