@@ -64,7 +64,8 @@ def serve(control: int, modules: Sequence[str]) -> None:
             return
         finally:
             for child in children:
-                _kill(child)
+                _kill(os.kill, child)
+                _kill(os.killpg, child)
 
 
 def _become(file: int, library: ctypes.CDLL | None) -> NoReturn:
@@ -92,16 +93,15 @@ def _ended(child: int, grace: float) -> int:
         if ended:
             break
         if time.monotonic() >= deadline:
-            _kill(child)
+            _kill(os.kill, child)
             _, status = os.waitpid(child, 0)
             break
         time.sleep(_PAUSE)
-    _kill(child, os.killpg)  # what it has started; its own number may be another's by now
+    _kill(os.killpg, child)  # what it has started; its own number may be another's by now
     return status
 
 
-def _kill(child: int, *calls: Callable[[int, int], None]) -> None:
-    """End a child and what it has started."""
-    for kill in calls or (os.kill, os.killpg):
-        with suppress(ProcessLookupError, PermissionError):
-            kill(child, signal.SIGKILL)
+def _kill(kill: Callable[[int, int], None], child: int) -> None:
+    """End a child (os.kill), or its group, which is what it has started (os.killpg)."""
+    with suppress(ProcessLookupError, PermissionError):
+        kill(child, signal.SIGKILL)
