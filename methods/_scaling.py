@@ -10,13 +10,15 @@ import numpy.typing as npt
 from bench.api import Batch, Features, State
 from bench.methods._online import Array
 
+ROUNDING = 1e-9  # a deviation below this share of the mean is rounding, since features are float32
+
 
 class Scaling(State):
     """Subtracts the mean and divides by ``s^power · r^(1 - power)``: s of the column, r of all columns.
 
     s is the standard deviation of a column, r the root of the mean of all s². ``power=1`` standardises; with
-    ½, columns that vary much keep some of their weight. ``mean`` and ``scale`` are (d,) float64; constant
-    columns are only centred.
+    ½, columns that vary much keep some of their weight. Later items may vary in a column that is constant in
+    these, so that its scale is r. ``mean`` and ``scale`` are (d,) float64.
     """
 
     mean: Array
@@ -25,11 +27,10 @@ class Scaling(State):
     @classmethod
     def fit(cls, x: npt.NDArray[Any], *, power: float = 1.0) -> Self:
         """Compute mean and deviations of the rows of ``x`` (n, d)."""
-        own = x.std(axis=0, dtype=np.float64)
-        overall = float(np.sqrt(np.mean(own * own)))
-        with np.errstate(divide="ignore"):
-            scale = np.where(own > 0, own**power * overall ** (1.0 - power), 1.0)
-        return cls(x.mean(axis=0, dtype=np.float64), scale)
+        mean, own = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+        own[own < ROUNDING * abs(mean)] = 0.0
+        overall = float(np.sqrt(np.mean(own * own))) or 1.0
+        return cls(mean, np.where(own > 0, own**power * overall ** (1.0 - power), overall))
 
     @classmethod
     def of(cls, batch: Batch, *, power: float) -> Self:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.api import (
     MODALITIES,
@@ -35,7 +36,7 @@ from bench.methods._online import KEEP_CODES, Array, KeptCodes
 from bench.methods._scaling import Scaling
 from bench.methods._student import EPOCHS, HIDDEN, MEMORY, Student
 from bench.methods.lcdh.balanced import Balanced
-from bench.methods.lcdh.history import Group, History, Signals, UnitRows
+from bench.methods.lcdh.history import Group, History, Signals, UnitRows, strangers
 from bench.methods.lcdh.linear import rotated_axes, unit_rows
 from bench.methods.lcdh.sgd import Layers
 from bench.methods.lcdh.student import ClosedForm, Part, Regressions, descended_codes, signs
@@ -63,7 +64,8 @@ class LCDH(Method):
     The codes B of a chunk are chosen so that their similarities to ALL earlier codes match the teacher's
     (lambda1) and the labels' (lambda2), and so that one linear hash function per modality can reproduce them.
     The student, a network per modality, then learns these codes and the labels; the fewer labels there are,
-    the less its label head says, and the more items it has seen, the less dropout it needs.
+    the less its label head says, and the more items it has seen, the less dropout it needs. Of items all of
+    whose classes its pool lacks, the teacher says nothing.
     The teacher sees the run's ``pool``: first_chunk, separate:N, full, or none (no teacher).
     """
 
@@ -138,6 +140,7 @@ class LCDH(Method):
         super().__post_init__()
         self._check()
         self.teacher_: Teacher | None = None
+        self.pool_classes_: npt.NDArray[np.bool_] | None = None  # (c,), if items of its pool have labels
         self.axes_: Array | None = None  # projection for the first codes, without a teacher
         self.features_: dict[Modality, Scaling] = {}
         self.history_: History | Balanced = (
@@ -168,6 +171,7 @@ class LCDH(Method):
         rows = self._rows(len(pool), POOL, "pool")
         sample = pool if len(rows) == len(pool) else pool.take(rows)
         seen, labels = Seen.of(sample), unit_labels(sample)
+        self.pool_classes_ = labels.any(axis=0) if labels.any() else None
         if self.teacher == "zero":
             self.teacher_ = project_teacher(seen, bits=self.bits, rng=self._generator("teacher"))
         else:
@@ -267,17 +271,27 @@ class LCDH(Method):
         part = Part(signals, phis, narrow, chunk.shared, self._key(number), keep)
         if isinstance(self.history_, History):
             return self._compared(part, self.history_, chunk.round)
+        return self._embedded(part, self.history_)
+
+    def _embedded(self, part: Part, history: Balanced) -> Array:
+        """Codes beside a balanced embedding; of classes that its pool lacks the teacher says nothing."""
+        signals, weights = part.signals, {"lambda1": self.lambda1, "lambda2": self.lambda2}
+        if self.pool_classes_ is not None:
+            signals = signals.untaught(strangers(signals.labels, self.pool_classes_))
+        if history.started:
+            start = history.started_with(signals, rng=self.rng, **weights)
+        else:
+            start = self._first_codes(part.signals)
         regressions = self._regressions(part)
-        codes = self.history_.codes(
+        codes = history.codes(
             signals,
-            self._start(signals, self.history_),
+            start,
             regressions,
-            lambda1=self.lambda1,
-            lambda2=self.lambda2,
             alpha=self.alpha,
             mu=self.mu,
             iterations=self.iterations,
             rng=self.rng,
+            **weights,
         )
         regressions.keep(codes)
         return codes
@@ -285,12 +299,6 @@ class LCDH(Method):
     def _regressions(self, part: Part) -> Regressions:
         assert isinstance(self.linear_, ClosedForm)
         return Regressions(self.linear_.functions, part, self.eta)
-
-    def _start(self, signals: Signals, history: Balanced) -> Array:
-        """Codes to begin with: where earlier items pull, or those of :meth:`_first_codes`."""
-        if not history.started:
-            return self._first_codes(signals)
-        return history.started_with(signals, lambda1=self.lambda1, lambda2=self.lambda2)
 
     def _compared(self, part: Part, history: History, round_: int) -> Array:
         """Codes by comparison with the codes of earlier items, which begin with anchors."""

@@ -13,7 +13,7 @@ import numpy as np
 from bench.api import State
 from bench.methods._codes import balanced_orthogonal, procrustes
 from bench.methods._online import Array, dot
-from bench.methods.lcdh.history import History, Signals
+from bench.methods.lcdh.history import History, Signals, strangers
 from bench.methods.lcdh.student import Regressions, signs
 
 
@@ -45,9 +45,17 @@ class Balanced(State):
         self.by_embedding.fade(keep)
         self.cross = self.cross * keep
 
-    def started_with(self, signals: Signals, *, lambda1: float, lambda2: float) -> Array:
-        """Codes (n, k) of new items by the pull of the embedding of earlier ones."""
-        return signs(self.by_embedding.pull(signals, lambda1=lambda1, lambda2=lambda2))
+    def started_with(
+        self, signals: Signals, *, lambda1: float, lambda2: float, rng: np.random.Generator
+    ) -> Array:
+        """Codes (n, k) of new items by the pull of the embedding of earlier ones.
+
+        Nothing pulls apart items all of whose classes are new; they would share a code. Theirs are random.
+        """
+        codes = signs(self.by_embedding.pull(signals, lambda1=lambda1, lambda2=lambda2))
+        rows = strangers(signals.labels, self.by_codes.classes)
+        codes[rows] = signs(rng.standard_normal((len(rows), codes.shape[1])))
+        return codes
 
     def codes(
         self,

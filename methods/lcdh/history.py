@@ -132,6 +132,20 @@ class Signals(NamedTuple):
         taught = None if self.taught is None else self.taught[rows]
         return Signals(taught, self.labels[rows], self.features.take(rows))
 
+    def untaught(self, rows: Rows) -> Signals:
+        """The same without what the teacher says of these rows."""
+        if self.taught is None or not len(rows):
+            return self
+        taught = self.taught.copy()
+        taught[rows] = 0.0
+        return self._replace(taught=taught)
+
+
+def strangers(labels: Array, classes: npt.NDArray[np.bool_] | None) -> Rows:
+    """Return the rows of ``labels`` (n, c) that have classes, but none of ``classes`` (c,)."""
+    known = np.zeros(labels.shape[1], bool) if classes is None else classes
+    return np.flatnonzero(labels.any(axis=1) & ~labels[:, known].any(axis=1))
+
 
 class Group(NamedTuple):
     """Items of a chunk whose codes are subject to the same similarities."""

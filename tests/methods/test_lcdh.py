@@ -281,6 +281,25 @@ def test_without_distillation_the_teacher_moves_nothing_once_the_history_has_beg
     assert np.any(stream(method, make(60), make(60, seed=1, round=1)) != codes[0])
 
 
+def test_the_teacher_says_nothing_of_classes_that_its_pool_lacks() -> None:
+    """What CLIP sees of items of new classes moves no code; of known classes, of unlabelled items it does."""
+    first, later = make(60), make(80, seed=1, round=1)
+    assert first.labels is not None and later.labels is not None
+    early = first.labels * np.uint8([1, 1, 1, 0, 0]) | np.uint8([1, 0, 0, 0, 0])
+    other = make(80, seed=2)
+
+    def codes(labels: Array, clip: Chunk) -> Array:
+        seen = {m: Batch(later.batch(m).features, clip.batch(m).views) for m in MODALITIES}
+        chunk = Chunk(round=1, image=seen["image"], text=seen["text"], labels=labels, ids=later.ids)
+        pool = relabel(first, early)
+        return stream(trained(pool, lambda1=1.0, teacher="zero"), pool, chunk)[60:]
+
+    new, known, none = (np.tile(np.uint8(row), (80, 1)) for row in ([0, 0, 0, 1, 1], [0, 0, 1, 1, 0], [0] * 5))
+    np.testing.assert_array_equal(codes(new, later), codes(new, other))
+    assert np.any(codes(known, later) != codes(known, other))
+    assert np.any(codes(none, later) != codes(none, other))
+
+
 def test_unit_rows_multiply_as_the_matrix_that_they_stand_for() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((9, 4)), rng.standard_normal((9, 3))

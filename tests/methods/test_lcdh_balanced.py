@@ -82,6 +82,17 @@ def test_bits_are_nearly_balanced_where_the_similarities_leave_them_free() -> No
     assert np.abs(codes.mean(axis=0)).max() < 0.2
 
 
+def test_items_all_of_whose_classes_are_new_start_from_codes_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    history = Balanced.empty(K)
+    chosen(history, signals(40, rng)._replace(taught=None, labels=np.eye(4)[[0, 1] * 20]), rng)
+    new = signals(30, rng)._replace(taught=None, labels=np.eye(4)[[0] * 10 + [2] * 20])
+    codes = history.started_with(new, lambda1=L1, lambda2=L2, rng=rng)
+    assert len(np.unique(codes[:10], axis=0)) == 1
+    assert len(np.unique(codes[10:], axis=0)) > 10
+    assert np.abs(codes[10:].mean(axis=0)).max() < 0.9
+
+
 def test_a_faded_history_pulls_as_if_the_old_items_had_a_smaller_weight() -> None:
     rng = np.random.default_rng(0)
     old, new = signals(40, rng), signals(30, rng)

@@ -122,6 +122,18 @@ def test_half_a_standardisation_leaves_columns_of_large_variance_larger() -> Non
     np.testing.assert_allclose(scaled.mean(axis=0), 0.0, atol=1e-5)
 
 
+@pytest.mark.parametrize("power", [0.5, 1.0])
+@pytest.mark.parametrize("value", [0.0, 0.1, -3e4])
+def test_a_column_that_is_constant_at_first_gets_the_scale_of_all_columns(value: float, power: float) -> None:
+    x = np.random.default_rng(0).standard_normal((2000, 4)).astype(np.float32)
+    x[:, 3] = value
+    assert x[:, 3].std(dtype=np.float64) < 1e-9 * max(abs(value), 1.0)
+    overall = np.sqrt(np.mean(x[:, :3].var(axis=0, dtype=np.float64)) * 3 / 4)
+    scaling = Scaling.fit(x, power=power)
+    assert scaling.scale[3] == pytest.approx(overall)
+    assert Scaling.fit(x[:, 3:], power=power).scale[0] == 1.0
+
+
 @pytest.mark.parametrize("method", [LCDH, LEMON])
 def test_methods_with_it_resume_from_a_file_as_without_a_break(method: Any, tmp_path: Path) -> None:
     settings = {"teacher": "zero"} if method is LCDH else {}
