@@ -294,7 +294,9 @@ def test_the_teacher_says_nothing_of_classes_that_its_pool_lacks() -> None:
         pool = relabel(first, early)
         return stream(trained(pool, lambda1=1.0, teacher="zero"), pool, chunk)[60:]
 
-    new, known, none = (np.tile(np.uint8(row), (80, 1)) for row in ([0, 0, 0, 1, 1], [0, 0, 1, 1, 0], [0] * 5))
+    new, known, none = (
+        np.tile(np.uint8(row), (80, 1)) for row in ([0, 0, 0, 1, 1], [0, 0, 1, 1, 0], [0] * 5)
+    )
     np.testing.assert_array_equal(codes(new, later), codes(new, other))
     assert np.any(codes(known, later) != codes(known, other))
     assert np.any(codes(none, later) != codes(none, other))
