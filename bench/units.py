@@ -1,4 +1,4 @@
-"""Durations and sizes as a person writes them: three digits and a unit, never an exponent."""
+"""Durations, sizes and counts as a person writes them: three digits and a unit, never an exponent."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ def size(count: float) -> str:
     ['12 B', '1.00 kB', '25.0 kB', '3.20 GB']
     """
     return f"{count:.0f} B" if count < 999.5 else _in_units(count, _SIZES[1:])
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> [counted(value, "cell") for value in (0, 1, 2)]
+    ['0 cells', '1 cell', '2 cells']
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _in_units(value: float, units: Sequence[tuple[float, str]]) -> str:

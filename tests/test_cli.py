@@ -364,7 +364,7 @@ def test_validation_cells_join_no_table(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["table"]) == 0
     shown = capsys.readouterr()
     assert "VALIDATION" not in shown.out
-    assert "1 cells on validation queries are left out" in shown.err
+    assert "left out 1 cell on validation queries" in shown.err
 
 
 def test_a_suffix_that_is_no_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

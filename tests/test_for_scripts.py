@@ -87,7 +87,7 @@ def test_verify_gives_the_faults(folder: Path, tmp_path: Path, capsys: pytest.Ca
 
 def test_a_dry_run_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", *STUDY, "--dry-run", "--results", str(tmp_path / "runs")]) == 0
-    assert "1 cells: 1 missing" in capsys.readouterr().out
+    assert "1 cell: 1 missing" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
 
 

@@ -35,6 +35,7 @@ from bench.reporting.significance import CONFIDENCE, LEAST_SEEDS
 from bench.reporting.tables import Block, Column, Entry, Row, Table
 from bench.scoring.hamming import usable_threads
 from bench.storing.store import Store
+from bench.units import counted
 
 _PROTOCOL = ("database", "schedule", "pool", "evaluate", *SINCE, "val")
 _AXES = ("dataset", "bits", "seeds", *_PROTOCOL)
@@ -111,8 +112,8 @@ def compare(a: Store, b: Store, metric: str, items: str = "unseen") -> Table:
         f"B − A, paired, with its {CONFIDENCE:.0%} confidence interval over other seeds and queries",
         f"worse and better where the interval excludes 0, as in {1 - CONFIDENCE:.0%} of equal rows by chance",
         *([_FEW] if any(d.verdict == "untested" for d in differences) else ()),
-        f"{len(old.keys() - new.keys())} cells only in A",
-        f"{len(new.keys() - old.keys())} cells only in B",
+        f"{counted(len(old.keys() - new.keys()), 'cell')} only in A",
+        f"{counted(len(new.keys() - old.keys()), 'cell')} only in B",
     )
     return _table(differences, metric, caption)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import options, output
+from bench.units import counted
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -202,7 +203,7 @@ def _publish(args: argparse.Namespace) -> int:
 
     [store] = stores([args.folder])
     done = publish(store, args.to, study=args.study, by=args.by)
-    print(f"wrote {args.to}: {done.cells} cells, {done.size / 1e6:.1f} MB, SHA-256 {done.digest}")
+    print(f"wrote {args.to}: {counted(done.cells, 'cell')}, {done.size / 1e6:.1f} MB, SHA-256 {done.digest}")
     if done.stale:
         print(f"         {done.stale} of them are stale: other code than the installed made them")
     return 0
@@ -216,7 +217,7 @@ def _merge(args: argparse.Namespace) -> int:
     copied = merge(sources, target)
     for store in sources:
         options.report_faults(store)
-    print(f"{copied} cells copied; {len(target.records())} in {args.into}")
+    print(f"{counted(copied, 'cell')} copied; {len(target.records())} in {args.into}")
     return 0
 
 

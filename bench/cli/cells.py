@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bench.reporting.tables import Block, Column, Entry, Table
+from bench.units import counted
 
 _REASONS = 10  # lines, so that they fit on a screen
 
@@ -23,7 +24,7 @@ class Cell(NamedTuple):
 
 def overview(title: str, cells: Sequence[Cell]) -> str:
     """``title`` with the number of cells in every state, a grid of methods and datasets, and the reasons."""
-    lines = [f"{title}{len(cells)} cells" + (f": {_states(cells)}" if cells else "")]
+    lines = [title + counted(len(cells), "cell") + (f": {_states(cells)}" if cells else "")]
     if cells:
         grid = Table(title=lines.pop(), blocks=(_grid(cells),)).to_text()
         lines += filter(None, grid.splitlines())

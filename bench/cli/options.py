@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench.protocol.axes import DELAYS, NOISES, REHASHES, UNSEEN
 from bench.protocol.stream import POOLS
 from bench.records import DATABASES, DIRECTIONS, FORMS, ORDERS
+from bench.units import counted
 
 if TYPE_CHECKING:
     from bench.records import RunRecord
@@ -224,7 +225,8 @@ def without_tuning(records: list[RunRecord]) -> list[RunRecord]:
     kept = [record for record in records if not record.spec.val]
     if not kept or len(kept) == len(records):
         return records
-    print(f"bench: {len(records) - len(kept)} cells on validation queries are left out", file=sys.stderr)
+    left_out = counted(len(records) - len(kept), "cell")
+    print(f"bench: left out {left_out} on validation queries", file=sys.stderr)
     return kept
 
 

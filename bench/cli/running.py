@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO, TypedDict
 
 from bench import progress
 from bench.cli import options
+from bench.units import counted
 
 if TYPE_CHECKING:
     from bench.results import Results
@@ -90,7 +91,8 @@ class Run:
         took = time.perf_counter() - self.started
         statuses = Counter(record.status for record in results.records)
         counts = ", ".join(f"{statuses[s]} {s}" for s in ("ok", "skipped", "failed") if statuses[s])
-        line = f"{len(results.records)} cells ({counts}) in {took:.1f} s; stored in {study.results_folder}"
+        cells = counted(len(results.records), "cell")
+        line = f"{cells} ({counts}) in {took:.1f} s; stored in {study.results_folder}"
         if not self.quiet:
             print(f"\n{line}", file=file)
         return 1 if statuses["failed"] else 0

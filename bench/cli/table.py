@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.cli import options, output
+from bench.units import counted
 
 if TYPE_CHECKING:
     from bench.cli.commands import Commands
@@ -180,5 +181,5 @@ def _rescore(args: argparse.Namespace) -> int:
 
     root, metric = data_folder(args.data_root), canonical(args.metric)
     changed = rescore(options.store_of(args, written=True), metric, data_root=root)
-    print(f"{metric}: added to {changed} cells. `bench table --metric {metric}` shows it.")
+    print(f"{metric}: added to {counted(changed, 'cell')}. `bench table --metric {metric}` shows it.")
     return 0

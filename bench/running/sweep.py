@@ -39,6 +39,7 @@ from bench.study.options import Options
 from bench.study.planned import PlannedCell
 from bench.study.planner import Planner
 from bench.study.study import Study
+from bench.units import counted
 
 LOG = "run.log"  # in the results folder
 _PAUSE = 0.2, 5.0  # seconds between two looks at cells that other runs compute: at first, and at most
@@ -289,7 +290,7 @@ def _divided(
             yield [(record, None)]
         free = [cell for key, cell in left.items() if claimed.take(key)]
         if left and not free:
-            with Task(f"{len(left)} cells that another run computes"):
+            with Task(f"{counted(len(left), 'cell')} that another run computes"):
                 time.sleep(pause)
             pause = min(2 * pause, _PAUSE[1])
 
