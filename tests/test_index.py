@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,20 @@ def test_an_exact_search_finds_every_nearest_item(folder: Path) -> None:
 
 def test_one_list_of_kinds_serves_measuring_reading_and_asking() -> None:
     assert tuple(engines.KINDS) == indexes.KINDS == indexing._KINDS
+
+
+def test_the_scan_needs_no_faiss_and_others_say_so_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _run(tmp_path)
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    assert main(["index", str(tmp_path), "--index", "scan"]) == 0
+    _, index = _stored(tmp_path)
+    assert {s.index for s in index.searches} == {"scan"}
+    assert "faiss" not in index.environment
+    monkeypatch.setattr(engines.Scan, "__init__", lambda *_: pytest.fail("measured before it was checked"))
+    assert main(["index", str(tmp_path), "--index", "scan,ivf"]) == 2
+    assert "pip install" in capsys.readouterr().err
 
 
 def test_more_probes_find_no_less(folder: Path) -> None:

@@ -6,7 +6,7 @@ Each holds item numbers from 0 as ids and returns the k nearest, distances first
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,11 @@ KINDS: dict[str, Callable[[Bytes, int], Scan | Faiss]] = {
         for kind in ("flat", "ivf", "hnsw", "multihash")
     },
 }
+
+
+def versions(kinds: Iterable[str]) -> dict[str, str]:
+    """The version of what these kinds need; raises BenchError where it is not installed."""
+    return {"faiss": str(faiss_module().__version__)} if set(kinds) - {"scan"} else {}
 
 
 def _each(name: str, values: Iterator[int], target: Any) -> Iterator[str]:

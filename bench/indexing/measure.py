@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import models
-from bench.archive.codes import Bytes, faiss_module
+from bench.archive.codes import Bytes
 from bench.contract.items import Modality, Split
+from bench.indexing import engines
 from bench.indexing.engines import KINDS, Faiss, Scan
 from bench.progress import Task
 from bench.records import UNEVEN, Direction, IndexRecord, RunRecord, SearchRecord
@@ -62,8 +63,9 @@ def measure(
     """Measure these kinds of index, a key of KINDS each, with at most ``most`` of the cell's queries.
 
     ``model`` is the file of the cell's kept model, whose real outputs are searched, too. Raises DataError
-    where the dataset is not the one that the cell ran on.
+    where the dataset is not the one that the cell ran on, and BenchError where a kind is not installed.
     """
+    machine = environment(1, 1) | engines.versions(kinds)
     spec, record = record.spec, record.over("all")
     data = planner.data(spec.dataset, spec.dataset_params, data_root)
     arrays = results.evidence(record)
@@ -98,7 +100,7 @@ def measure(
         clip_recall=views["clip"],
         output_recall=views["output"],
         searches=tuple(searches),
-        environment={**environment(1, 1), "faiss": str(faiss_module().__version__)},
+        environment=machine,
     )
 
 
