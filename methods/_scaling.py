@@ -33,12 +33,10 @@ class Scaling(State):
         return cls(mean, np.where(own > 0, own**power * overall ** (1.0 - power), overall))
 
     @classmethod
-    def of(cls, batch: Batch, *, power: float) -> Self:
-        """Fit to the items that have this modality, or to all items if none has."""
-        x = batch.features
-        if batch.absent is not None and not batch.absent.all():
-            x = x[~batch.absent]
-        return cls.fit(x, power=power)
+    def of(cls, batch: Batch, *, power: float) -> Self | None:
+        """Fit to the items that have this modality; None if no item has."""
+        x = batch.features if batch.absent is None else batch.features[~batch.absent]
+        return cls.fit(x, power=power) if len(x) else None
 
     def __call__(self, x: npt.NDArray[Any]) -> Features:
         """Scale each row of ``x`` (n, d) on its own, in float32."""

@@ -64,6 +64,8 @@ class Student(State):
         rows = self.memory.before(new)
         for m in MODALITIES:
             present = rows[f"{m} present"]
+            if not self._scaled(m, items):
+                continue
             x = self.scaling[m](rows[m][present])
             targets = rows["codes"][present], rows["labels"][present]
             drop = DROP * min(1.0, FEW / self.seen) ** 2
@@ -72,9 +74,15 @@ class Student(State):
 
     def _start(self, items: Split, classes: int, hidden: int, rng: np.random.Generator) -> None:
         for m in MODALITIES:
-            batch = items.batch(m)
-            self.scaling[m] = Scaling.of(batch, power=0.5)
-            self.layers[m] = start(batch.features.shape[1], hidden, self.bits + classes, rng)
+            self.layers[m] = start(items.batch(m).features.shape[1], hidden, self.bits + classes, rng)
+
+    def _scaled(self, modality: Modality, items: Split) -> bool:
+        """Whether some item so far has this modality; the first ones decide its scaling."""
+        if modality not in self.scaling:
+            scaling = Scaling.of(items.batch(modality), power=0.5)
+            if scaling is not None:
+                self.scaling[modality] = scaling
+        return modality in self.scaling
 
     def _learn_labels(self, labels: npt.NDArray[Any], codes: npt.NDArray[Any]) -> None:
         rows = labels.any(axis=1)
@@ -87,8 +95,10 @@ class Student(State):
 
     def project(self, x: Features, modality: Modality) -> Array:
         """The real-valued codes (n, bits) of features (n, d), in float64, each row on its own."""
+        codes = np.zeros((len(x), self.bits))
+        if modality not in self.scaling:
+            return codes
         v, a, w, b = self.layers[modality]
-        codes = np.empty((len(x), self.bits))
         done = 0
         for (rows,) in blocks(x):
             out = dot(np.maximum(dot(self.scaling[modality](rows), v) + a, 0.0), w) + b

@@ -183,6 +183,7 @@ class LCDH(Method):
         """Assign codes to the chunk and update the hash functions, in parts of at most 2000 items."""
         if not self.features_:
             self._begin(chunk, chunk)
+        self._scale(chunk, chunk)
         if self.codes == "teacher" and self.teacher_ is None:
             raise ParameterError(
                 "LCDH: codes=teacher needs a teacher, but pool=none trains none. Choose another pool."
@@ -217,7 +218,9 @@ class LCDH(Method):
         x = batch.features
         if self.student_ is not None:
             return self.student_.project(x, modality)
-        values = np.empty((len(x), self.bits))
+        values = np.zeros((len(x), self.bits))
+        if modality not in self.features_:
+            return values
         for i in range(0, len(x), BLOCK):
             phi = with_ones(self.features_[modality](x[i : i + BLOCK]))
             values[i : i + BLOCK] = self.linear_.project(phi, modality)
@@ -238,14 +241,12 @@ class LCDH(Method):
     # Start of the stream
 
     def _begin(self, first: Split, source: Split) -> None:
-        """Freeze the scaling of features on ``first`` and start the history with codes for some of its items.
+        """Start the history with codes for some items of ``first``.
 
         ``source`` is the split that ``first`` was drawn from; its ``shared`` cache serves all cells. Balanced
         codes need no such items, only axes where no teacher gives the codes that the first chunk starts from.
         """
-        for m in MODALITIES:
-            fit = partial(Scaling.of, first.batch(m), power=0.5)
-            self.features_[m] = source.shared.once(self._key("features", m), fit)
+        self._scale(first, source)
         if self.balanced and self.teacher_ is not None:
             return
         anchors = first.take(self._rows(len(first), self.anchors, "anchors"))
@@ -256,10 +257,26 @@ class LCDH(Method):
         if isinstance(self.history_, History):
             self.history_.add(signals, self._first_codes(signals))
 
+    def _scale(self, items: Split, source: Split) -> None:
+        """Freeze the scaling of every modality that has items here for the first time."""
+        for m in MODALITIES:
+            if m in self.features_:
+                continue
+            fit = partial(Scaling.of, items.batch(m), power=0.5)
+            scaling = source.shared.once(self._key("features", m), fit)
+            if scaling is not None:
+                self.features_[m] = scaling
+
     def _first_codes(self, signals: Signals) -> Array:
-        """Codes that do not depend on the history: the teacher's, or randomly rotated principal axes."""
+        """Codes that do not depend on the history: the teacher's, or randomly rotated principal axes.
+
+        Where the teacher says nothing, they are random.
+        """
         if signals.taught is not None:
-            return signs(signals.taught)
+            codes = signs(signals.taught)
+            silent = np.flatnonzero(~signals.taught.any(axis=1))
+            codes[silent] = signs(self.rng.standard_normal((len(silent), self.bits)))
+            return codes
         assert self.axes_ is not None, "_begin() comes first"
         return signs(signals.features.times(self.axes_))
 
@@ -267,6 +284,8 @@ class LCDH(Method):
 
     def _fit_part(self, chunk: Chunk, number: int, rows: slice) -> Array:
         narrow, phis, signals = self._seen(chunk.take(rows), chunk.shared, number)
+        if self.balanced and self.pool_classes_ is not None:
+            signals = signals.untaught(strangers(signals.labels, self.pool_classes_))
         keep = 1.0 if number else self.forget
         part = Part(signals, phis, narrow, chunk.shared, self._key(number), keep)
         if isinstance(self.history_, History):
@@ -274,14 +293,12 @@ class LCDH(Method):
         return self._embedded(part, self.history_)
 
     def _embedded(self, part: Part, history: Balanced) -> Array:
-        """Codes beside a balanced embedding; of classes that its pool lacks the teacher says nothing."""
+        """Codes beside a balanced embedding."""
         signals, weights = part.signals, {"lambda1": self.lambda1, "lambda2": self.lambda2}
-        if self.pool_classes_ is not None:
-            signals = signals.untaught(strangers(signals.labels, self.pool_classes_))
         if history.started:
             start = history.started_with(signals, rng=self.rng, **weights)
         else:
-            start = self._first_codes(part.signals)
+            start = self._first_codes(signals)
         regressions = self._regressions(part)
         codes = history.codes(
             signals,
@@ -310,8 +327,7 @@ class LCDH(Method):
         else:
             regressions = self._regressions(part)
             if self.codes == "teacher":
-                assert part.signals.taught is not None, "fit_chunk() rejects this without a teacher"
-                codes = signs(part.signals.taught)
+                codes = self._first_codes(part.signals)
             else:
                 codes = descended_codes(
                     groups, regressions, alpha=self.alpha, iterations=self.iterations, sweeps=self.sweeps
@@ -350,10 +366,13 @@ class LCDH(Method):
         """Return Φ of both modalities; a missing modality gives a zero row, which changes no sum."""
         phis = {}
         for m in MODALITIES:
-            batch = items.batch(m)
-            phis[m] = with_ones(self.features_[m](batch.features))
-            if batch.absent is not None:
-                phis[m][batch.absent] = 0.0
+            x, absent = items.batch(m).features, items.batch(m).absent
+            if m not in self.features_:
+                phis[m] = np.zeros((len(x), x.shape[1] + 1), np.float32)
+                continue
+            phis[m] = with_ones(self.features_[m](x))
+            if absent is not None:
+                phis[m][absent] = 0.0
         return phis
 
     def _seen(

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Features, Rows, Split, State, passes
+from bench.api import Batch, Features, Rows, Split, State, passes
 from bench.methods._online import Array, dot
 from bench.methods._scaling import Scaling
 from bench.methods.lcdh.linear import rotated_axes, unit_rows
@@ -84,11 +84,12 @@ class Seen:
 class Teacher(State):
     """A frozen teacher; ``centre`` (k,) is its mean code on the pool it was fitted on.
 
-    ``weights`` holds the float32 arrays of the network, or one float64 ``projection`` (d_I + d_T, k).
+    ``weights`` holds the float32 arrays of the network, or one float64 ``projection`` (d_I + d_T, k). A
+    modality that no item of the pool had has no scaling, and counts as missing.
     """
 
-    image: Scaling
-    text: Scaling
+    image: Scaling | None
+    text: Scaling | None
     weights: dict[str, npt.NDArray[Any]]
     fusion: str
     heads: int
@@ -101,11 +102,23 @@ class Teacher(State):
         return np.concatenate(parts)
 
     def signal(self, seen: Seen) -> Array:
-        """Return Ĥ (n, k): centred codes scaled to norm √k, so that ``Ĥ Ĥᵀ`` has the range of ``B Bᵀ``."""
+        """Return Ĥ (n, k): centred codes scaled to norm √k, so that ``Ĥ Ĥᵀ`` has the range of ``B Bᵀ``.
+
+        The rows of items without a modality that it reads are 0.
+        """
         centred = unit_rows(self.codes(seen) - self.centre)
+        centred[~self._read(seen).any(axis=1)] = 0.0
         return centred * math.sqrt(centred.shape[1])
 
+    def _read(self, seen: Seen) -> npt.NDArray[np.bool_]:
+        """The modalities (n, 2) of each item that enter its code."""
+        present = np.ones((len(seen), 2), bool) if seen.present is None else seen.present
+        known = [self.image is not None, self.text is not None]
+        return present & known & [self.fusion != "text", self.fusion != "image"]
+
     def _codes(self, seen: Seen) -> Array:
+        if self.image is None or self.text is None:
+            seen = replace(seen, present=self._read(seen))
         image, text = standardised(seen, self.image, self.text)
         if "projection" in self.weights:
             upper, lower = np.split(self.weights["projection"], [image.shape[1]])
@@ -119,21 +132,23 @@ class Teacher(State):
             return h.cpu().numpy().astype(np.float64)
 
 
-def standardised(seen: Seen, image: Scaling, text: Scaling) -> tuple[Features, Features]:
+def standardised(seen: Seen, image: Scaling | None, text: Scaling | None) -> tuple[Features, Features]:
     """Standardise both modalities; a missing modality becomes zeros, which is the mean."""
-    scaled = [image(seen.image), text(seen.text)]
+    scaled = [
+        np.zeros(x.shape, np.float32) if scaling is None else scaling(x)
+        for x, scaling in ((seen.image, image), (seen.text, text))
+    ]
     if seen.present is not None:
         for x, present in zip(scaled, seen.present.T, strict=True):
             x[~present] = 0.0
     return scaled[0], scaled[1]
 
 
-def fit_scalings(seen: Seen) -> tuple[Scaling, Scaling]:
-    """Fit the scaling of each modality to the items that have it."""
-    if seen.present is None:
-        return Scaling.fit(seen.image), Scaling.fit(seen.text)
-    kept = [p if p.any() else np.ones(len(seen), bool) for p in seen.present.T]
-    return Scaling.fit(seen.image[kept[0]]), Scaling.fit(seen.text[kept[1]])
+def fit_scalings(seen: Seen) -> tuple[Scaling | None, Scaling | None]:
+    """Fit the scaling of each modality to the items that have it; None if no item has."""
+    absent = (None, None) if seen.present is None else ~seen.present.T
+    image, text = (Batch(x, absent=a) for x, a in zip((seen.image, seen.text), absent, strict=True))
+    return Scaling.of(image, power=1.0), Scaling.of(text, power=1.0)
 
 
 def project_teacher(seen: Seen, *, bits: int, rng: np.random.Generator) -> Teacher:

@@ -302,6 +302,46 @@ def test_the_teacher_says_nothing_of_classes_that_its_pool_lacks() -> None:
     assert np.any(codes(none, later) != codes(none, other))
 
 
+def alone(chunk: Chunk, modality: Modality, *, unit: float = 1.0) -> Chunk:
+    """The same items with one modality, its features multiplied by ``unit``."""
+    batches = {}
+    for m in MODALITIES:
+        batch, absent = chunk.batch(m), np.full(len(chunk), m != modality)
+        x, clip = (
+            np.where(absent[:, None], 0, y).astype(np.float32) for y in (batch.features, batch.views["clip"])
+        )
+        batches[m] = Batch(x * np.float32(unit), {"clip": clip}, absent)
+    return Chunk(round=chunk.round, labels=chunk.labels, ids=chunk.ids, **batches)
+
+
+@pytest.mark.parametrize("student", ["linear", "hidden"])
+@pytest.mark.parametrize("pool", [False, True])
+def test_a_modality_that_arrives_later_is_scaled_by_its_own_first_items(student: Any, pool: bool) -> None:
+    found = []
+    for unit in (1.0, 1024.0):
+        method = LCDH(bits=16, **{**SMALL, "student": student, "epochs": 2})
+        first, later = alone(make(60), "image"), alone(make(60, seed=1, round=1), "text", unit=unit)
+        if pool:
+            method.fit_pool(first)
+        method.fit_chunk(first)
+        assert not method.outputs(plain(later.text), "text").any()
+        method.fit_chunk(later)
+        found.append(method.encode(plain(later.text), "text"))
+    np.testing.assert_array_equal(*found)
+    assert 0.2 < np.mean(found[0] > 0) < 0.8
+
+
+def test_a_teacher_says_nothing_of_items_without_a_modality_that_it_reads() -> None:
+    image, text, both = (Seen.of(chunk) for chunk in (alone(make(), "image"), alone(make(), "text"), make()))
+    for teacher in (
+        teach(fusion="image", epochs=1),
+        project_teacher(image, bits=8, rng=np.random.default_rng(0)),
+    ):
+        assert not teacher.signal(text).any()
+        assert teacher.signal(image).any(axis=1).all()
+        np.testing.assert_allclose(teacher.signal(both), teacher.signal(image), atol=1e-5)
+
+
 def test_unit_rows_multiply_as_the_matrix_that_they_stand_for() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((9, 4)), rng.standard_normal((9, 3))
