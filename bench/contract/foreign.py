@@ -25,10 +25,10 @@ def listed(values: Any) -> Any:
     """A column of a data frame, a generator, or tensors in a list as a list; anything else as it is."""
     if hasattr(values, "columns") and len(values.columns) == 1:
         values = values.iloc[:, 0]
-    if hasattr(values, "to_list"):
-        values = values.to_list()
-    elif hasattr(values, "categories"):
+    if hasattr(values, "categories"):
         values = values.tolist()
+    elif hasattr(values, "to_list"):
+        values = values.to_list()
     elif isinstance(values, (KeysView, ValuesView)) or (
         isinstance(values, Iterable) and not hasattr(values, "__len__")
     ):
