@@ -23,7 +23,7 @@ def parts(chunk: Chunk) -> tuple[dict[Literal["image", "text"], Array], Array]:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:only 2 of 693 query codes")  # theirs collapse now and then: see methods/README
+@pytest.mark.filterwarnings("ignore:only 2 of 693 query codes")  # the authors' codes collapse at times
 def test_wiki_map_is_that_of_the_authors_code(wiki_map: Callable[..., dict[str, float]]) -> None:
     found = wiki_map(lambda seed: DOCMH(bits=32, seed=seed, **DOCMH.presets["authors"]))
     assert found == pytest.approx({"i2t": 0.231, "t2i": 0.609}, abs=0.03)
