@@ -171,7 +171,7 @@ class LCDH(Method):
         rows = self._rows(len(pool), POOL, "pool")
         sample = pool if len(rows) == len(pool) else pool.take(rows)
         seen, labels = Seen.of(sample), unit_labels(sample)
-        self.pool_classes_ = labels.any(axis=0) if labels.any() else None
+        self.pool_classes_ = np.asarray(labels.any(axis=0)) if labels.any() else None
         if self.teacher == "zero":
             self.teacher_ = project_teacher(seen, bits=self.bits, rng=self._generator("teacher"))
         else:
