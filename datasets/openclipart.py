@@ -35,6 +35,7 @@ PUBLIC_DOMAIN = {
     "http://creativecommons.org/publicdomain/zero/1.0/",
 }
 NOISE = re.compile(r"\S+@\S+|\([^)]*\d\d:\d\d:\d\d \d{4}\)")  # e-mail addresses and dates of files
+VERSION = re.compile(rb"""^<\?xml version=(["'])1\1""")  # one drawing; new versions of expat refuse it
 GENERATED = "magick"  # the keyword of a program's 1375 star polygons
 CLASSES = {  # class → the keywords, in lower case, of which any one gives it
     "animal": "animal mammal bird insect fish dinosaur dog cat bear feline penguin horse bug reptile cow pig",
@@ -201,7 +202,7 @@ def metadata(stored: bytes) -> Work:
     parser.CharacterDataHandler = reader.characters
     parser.EndElementHandler = lambda name: reader.end(work)
     try:
-        parser.Parse(stored, True)
+        parser.Parse(VERSION.sub(rb"<?xml version=\g<1>1.0\g<1>", stored), True)
     except _Done:
         return work
     except (expat.ExpatError, UnicodeError, LookupError) as error:

@@ -200,6 +200,12 @@ def test_the_packages_of_debian_give_the_counts_of_the_card(packages: Path) -> N
     assert [note for note in raw.notes if not note.startswith("left out")] == []
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_version_that_newer_parsers_refuse_is_read_by_all(quote: str) -> None:
+    plain = svg("a duck")
+    assert metadata(plain.replace(b'version="1.0"', f"version={quote}1{quote}".encode())) == metadata(plain)
+
+
 def test_entities_are_refused() -> None:
     bomb = '<!DOCTYPE svg [<!ENTITY a "aaaa"><!ENTITY b SYSTEM "file:///etc/passwd">]>'
     with pytest.raises(Refused, match="with XML entities"):
