@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Batch, Features, State
+from bench.api import MODALITIES, Batch, Features, Modality, Shared, Split, State
 from bench.methods._online import Array
 
 ROUNDING = 1e-9  # a deviation below this share of the mean is rounding, since features are float32
@@ -44,3 +46,17 @@ class Scaling(State):
         np.subtract(x, self.mean, out=out, casting="same_kind")
         out *= 1.0 / self.scale
         return out
+
+
+def freeze(
+    scalings: dict[Modality, Scaling], items: Split, shared: Shared, key: tuple[Hashable, ...]
+) -> None:
+    """Add the scaling, with power ½, of every modality that has items here for the first time.
+
+    Cells with the same ``key`` in ``shared`` compute it once.
+    """
+    for m in MODALITIES:
+        if m not in scalings:
+            scaling = shared.once((*key, m), partial(Scaling.of, items.batch(m), power=0.5))
+            if scaling is not None:
+                scalings[m] = scaling

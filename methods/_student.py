@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bench.api import MODALITIES, Features, Modality, Split, State, param, passes
 from bench.methods._online import Array, RunningGram, blocks, dot
 from bench.methods._rehearsal import Memory
-from bench.methods._scaling import Scaling
+from bench.methods._scaling import Scaling, freeze
 
 BATCH = 128  # pairs per step
 RATE, DECAY = 2e-3, 1e-2  # of AdamW
@@ -62,10 +62,11 @@ class Student(State):
             new[m] = batch.features
             new[f"{m} present"] = np.ones(len(items), bool) if batch.absent is None else ~batch.absent
         rows = self.memory.before(new)
+        freeze(self.scaling, items, items.shared, ("student",))
         for m in MODALITIES:
-            present = rows[f"{m} present"]
-            if not self._scaled(m, items):
+            if m not in self.scaling:
                 continue
+            present = rows[f"{m} present"]
             x = self.scaling[m](rows[m][present])
             targets = rows["codes"][present], rows["labels"][present]
             drop = DROP * min(1.0, FEW / self.seen) ** 2
@@ -75,14 +76,6 @@ class Student(State):
     def _start(self, items: Split, classes: int, hidden: int, rng: np.random.Generator) -> None:
         for m in MODALITIES:
             self.layers[m] = start(items.batch(m).features.shape[1], hidden, self.bits + classes, rng)
-
-    def _scaled(self, modality: Modality, items: Split) -> bool:
-        """Whether some item so far has this modality; the first ones decide its scaling."""
-        if modality not in self.scaling:
-            scaling = Scaling.of(items.batch(modality), power=0.5)
-            if scaling is not None:
-                self.scaling[modality] = scaling
-        return modality in self.scaling
 
     def _learn_labels(self, labels: npt.NDArray[Any], codes: npt.NDArray[Any]) -> None:
         rows = labels.any(axis=1)

@@ -33,7 +33,7 @@ from bench.api import (
     sign,
 )
 from bench.methods._online import KEEP_CODES, Array, KeptCodes
-from bench.methods._scaling import Scaling
+from bench.methods._scaling import Scaling, freeze
 from bench.methods._student import EPOCHS, HIDDEN, MEMORY, Student
 from bench.methods.lcdh.balanced import Balanced
 from bench.methods.lcdh.history import Group, History, Signals, UnitRows, strangers
@@ -177,13 +177,15 @@ class LCDH(Method):
         else:
             data = pool.shared.once(("lcdh", "pool", self.seed), partial(content, seen, labels))
             self.teacher_ = self._trained(pool, seen, labels, data)
+        freeze(self.features_, sample, pool.shared, self._key("features"))
         self._begin(sample, pool)
 
     def fit_chunk(self, chunk: Chunk) -> None:
         """Assign codes to the chunk and update the hash functions, in parts of at most 2000 items."""
-        if not self.features_:
+        first = not self.features_
+        freeze(self.features_, chunk, chunk.shared, self._key("features"))
+        if first:
             self._begin(chunk, chunk)
-        self._scale(chunk, chunk)
         if self.codes == "teacher" and self.teacher_ is None:
             raise ParameterError(
                 "LCDH: codes=teacher needs a teacher, but pool=none trains none. Choose another pool."
@@ -246,7 +248,6 @@ class LCDH(Method):
         ``source`` is the split that ``first`` was drawn from; its ``shared`` cache serves all cells. Balanced
         codes need no such items, only axes where no teacher gives the codes that the first chunk starts from.
         """
-        self._scale(first, source)
         if self.balanced and self.teacher_ is not None:
             return
         anchors = first.take(self._rows(len(first), self.anchors, "anchors"))
@@ -256,16 +257,6 @@ class LCDH(Method):
             self.axes_ = rotated_axes(signals.features.array(), self.bits, iterations=0, rng=rng)
         if isinstance(self.history_, History):
             self.history_.add(signals, self._first_codes(signals))
-
-    def _scale(self, items: Split, source: Split) -> None:
-        """Freeze the scaling of every modality that has items here for the first time."""
-        for m in MODALITIES:
-            if m in self.features_:
-                continue
-            fit = partial(Scaling.of, items.batch(m), power=0.5)
-            scaling = source.shared.once(self._key("features", m), fit)
-            if scaling is not None:
-                self.features_[m] = scaling
 
     def _first_codes(self, signals: Signals) -> Array:
         """Codes that do not depend on the history: the teacher's, or randomly rotated principal axes.
