@@ -101,11 +101,12 @@ class Vectors(Method):
         return self.part_.numbers(self._vectors(batch, modality))
 
     def _fit(self, chunk: Chunk, most: int, rng: np.random.Generator) -> None:
-        """Fit the quantiser to the vectors of both modalities of at most ``most`` pairs, which are drawn."""
+        """Fit the quantiser to the vectors of at most ``most`` items, which are drawn, in what they have."""
         n = len(chunk)
         rows = rng.choice(n, most, replace=False) if n > most else np.arange(n)
-        x = np.concatenate([self._vectors(chunk.batch(m).take(rows), m) for m in MODALITIES])
-        self.part_ = self._part(x, rng)
+        drawn = {m: chunk.batch(m).take(rows) for m in MODALITIES}
+        x = [self._vectors(b.take(np.flatnonzero(b.present)), m) for m, b in drawn.items() if b.present.any()]
+        self.part_ = self._part(np.concatenate(x), rng)
 
 
 class Quantiser(Vectors):

@@ -37,7 +37,7 @@ class Scaling(State):
     @classmethod
     def of(cls, batch: Batch, *, power: float) -> Self | None:
         """Fit to the items that have this modality; None if no item has."""
-        x = batch.features if batch.absent is None else batch.features[~batch.absent]
+        x = batch.features if batch.absent is None else batch.features[batch.present]
         return cls.fit(x, power=power) if len(x) else None
 
     def __call__(self, x: npt.NDArray[Any]) -> Features:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.api import Batch, Codes, DataError, Features, Modality
+from bench.api import Batch, Codes, Features, Modality
 from bench.methods._hash_network import HashNetworks, location_and_scale
 
 
@@ -38,17 +38,8 @@ class StreamNetworks(HashNetworks):
         return self._networks({modality: x})[modality]
 
     def encode(self, batch: Batch, modality: Modality) -> Codes:
-        if modality not in self.weights_:
-            raise DataError(
-                f"{type(self).__name__} has met no {modality} yet; it hashes one after a chunk that has "
-                "items of it. Evaluate later."
-            )
+        self.require_met(modality, self.weights_)
         return super().encode(batch, modality)
-
-
-def present(batch: Batch) -> npt.NDArray[np.bool_]:
-    """Return which items have this modality, (n,)."""
-    return np.ones(len(batch), dtype=bool) if batch.absent is None else ~batch.absent
 
 
 def log_mean(x: Any) -> Any:

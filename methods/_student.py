@@ -60,7 +60,7 @@ class Student(State):
         for m in MODALITIES:
             batch = items.batch(m)
             new[m] = batch.features
-            new[f"{m} present"] = np.ones(len(items), bool) if batch.absent is None else ~batch.absent
+            new[f"{m} present"] = batch.present
         rows = self.memory.before(new)
         freeze(self.scaling, items, items.shared, ("student",))
         for m in MODALITIES:
@@ -89,8 +89,6 @@ class Student(State):
     def project(self, x: Features, modality: Modality) -> Array:
         """The real-valued codes (n, bits) of features (n, d), in float64, each row on its own."""
         codes = np.zeros((len(x), self.bits))
-        if modality not in self.scaling:
-            return codes
         v, a, w, b = self.layers[modality]
         done = 0
         for (rows,) in blocks(x):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.api import MODALITIES, Capabilities, Chunk, Features, Modality, Source, Variant, param, passes
-from bench.methods._stream_network import StreamNetworks, present
+from bench.methods._stream_network import StreamNetworks
 
 _MOMENTUM, _ROUNDING = 0.1, 1e-5  # of batch normalisation
 _VOLUME = 0.05  # ε of the coding rate
@@ -71,7 +71,7 @@ class CroVCA(StreamNetworks):
 
         from bench.methods._network import batches
 
-        here = {m: present(chunk.batch(m)) for m in MODALITIES}
+        here = {m: chunk.batch(m).present for m in MODALITIES}
         views = {m: self._view(chunk, m, here[m]) for m in MODALITIES if here[m].any()}
         labels = self._place().tensor(self._known(chunk))
         parameters = [p for view in views.values() for p in view.parameters]

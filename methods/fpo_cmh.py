@@ -25,7 +25,7 @@ from bench.api import (
 )
 from bench.methods._linear import unit_rows
 from bench.methods._online import Array, dot
-from bench.methods._stream_network import StreamNetworks, present
+from bench.methods._stream_network import StreamNetworks
 
 _SHARP = 100.0  # CLIP's factor on cosines
 _MOMENTUM, _DECAY = 0.9, 5e-4  # of SGD
@@ -46,7 +46,8 @@ class FPOCMH(StreamNetworks):
     where w is 0 without a category, 1 if both modalities know one of its categories, and 1 - phi else. After
     ``batch`` items of a modality, the distance of h(K⁰) to the codes of the offline anchors K⁰ joins the
     gradient, and that modality's network takes a step. Every item moves the anchors of its categories half of
-    the way to itself; a category joins once both modalities have met it.
+    the way to itself; a category joins once both modalities have met it. A pool of images alone gives
+    centres of images.
     """
 
     vocabulary: int = param(100, "k-means centres of the pool's texts that serve as categories", least=2)
@@ -80,6 +81,7 @@ class FPOCMH(StreamNetworks):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.words_: Array | None = None  # T, (v, d), rows of length 1
+        self.paired_ = True  # whether the pool had pairs
         self.anchors_: dict[Modality, Array] = {}  # (v, d)
         self.met_: dict[Modality, npt.NDArray[np.bool_]] = {}  # (v,): categories that have an anchor
         self.first_: dict[Modality, Features] = {}  # K⁰, (k, d)
@@ -92,43 +94,49 @@ class FPOCMH(StreamNetworks):
     def _offline(self, pool: Split) -> None:
         import torch
 
-        here = {m: present(pool.batch(m)) for m in MODALITIES}
-        rows = {m: np.flatnonzero(here[m]) if here[m].any() else np.arange(len(pool)) for m in MODALITIES}
-        x = {m: pool.batch(m).features for m in MODALITIES}
-        scaled = {m: self._tensor(x[m][rows[m]], m) for m in MODALITIES}
-        nets = {m: self._network(scaled[m], m) for m in MODALITIES}
-        self._train_pairs(x, nets, np.flatnonzero(here["image"] & here["text"]))
+        nets = self._nets(pool)
+        pairs = np.flatnonzero(pool.image.present & pool.text.present)
+        self.paired_ = len(pairs) > 1
+        if self.paired_:
+            self._train_pairs({m: pool.batch(m).features[pairs] for m in MODALITIES}, nets)
         self._keep(nets)
-        self.words_ = centres(unit_rows(x["text"][rows["text"]]), self.vocabulary, self.rng)
-        found = {m: self._categories(x[m][rows[m]]) for m in MODALITIES}
-        both = found["image"].max(axis=0) & found["text"].max(axis=0)
+        x = {m: pool.batch(m).features[pool.batch(m).present] for m in MODALITIES}
+        self.words_ = centres(unit_rows(x["text" if "text" in nets else "image"]), self.vocabulary, self.rng)
+        found = {m: self._categories(x[m]) for m in MODALITIES}
+        both = found["image"].any(axis=0) & found["text"].any(axis=0)
         for m in MODALITIES:
-            total = dot(found[m].T, x[m][rows[m]])
+            total = dot(found[m].T, x[m])
             self.anchors_[m] = total / np.maximum(found[m].sum(axis=0), 1)[:, None]
             self.met_[m] = both
             self.first_[m] = self.anchors_[m][both].astype(np.float32)
-            with torch.no_grad():
-                out = nets[m](self._tensor(self.first_[m], m)).cpu().numpy()
-            self.targets_[m] = np.where(out >= 0, 1, -1).astype(np.float32)
+            if both.any():
+                with torch.no_grad():
+                    out = nets[m](self._tensor(self.first_[m], m)).cpu().numpy()
+                self.targets_[m] = np.where(out >= 0, 1, -1).astype(np.float32)
 
-    def _train_pairs(
-        self, x: Mapping[Any, Features], nets: Mapping[Any, Any], pairs: npt.NDArray[Any]
-    ) -> None:
+    def _nets(self, items: Split) -> dict[Modality, Any]:
+        """The networks of all modalities met so far, new ones for those that these items are the first of."""
+        nets = self._networks_of(self.weights_)
+        for m in MODALITIES:
+            batch = items.batch(m)
+            if m not in nets and batch.present.any():
+                nets[m] = self._network(self._tensor(batch.features[batch.present], m), m)
+        return nets
+
+    def _train_pairs(self, x: Mapping[Any, Features], nets: Mapping[Any, Any]) -> None:
         """Train the networks on the pairs of the pool with DJSRH's loss, at its default weights."""
         import torch
 
         from bench.methods._network import batches
         from bench.methods.djsrh import affinity, reconstruction_loss
 
-        if len(pairs) < 2:
-            return
         optimizer = torch.optim.Adam(
             [p for net in nets.values() for p in net.parameters], lr=1e-3, fused=True
         )
-        unit = {m: self._place().tensor(unit_rows(x[m][pairs])) for m in MODALITIES}
-        scaled = {m: self._tensor(x[m][pairs], m) for m in MODALITIES}
+        unit = {m: self._place().tensor(unit_rows(x[m])) for m in MODALITIES}
+        scaled = {m: self._tensor(x[m], m) for m in MODALITIES}
         for _ in passes("pool", self.pool_epochs):
-            for rows in batches(len(pairs), self.batch, self.rng):
+            for rows in batches(len(x["image"]), self.batch, self.rng):
                 image, text = (torch.tanh(nets[m](scaled[m][rows])) for m in MODALITIES)
                 target = affinity(unit["image"][rows], unit["text"][rows], beta=0.5, eta=0.4, mu=1.5)
                 optimizer.zero_grad()
@@ -146,7 +154,7 @@ class FPOCMH(StreamNetworks):
 
         if self.words_ is None:
             self._offline(chunk)
-        nets = self._networks_of(self.weights_)
+        nets = self._nets(chunk)
         steps = {
             m: torch.optim.SGD(net.parameters, lr=self.rate, momentum=_MOMENTUM, weight_decay=_DECAY)
             for m, net in nets.items()
@@ -169,7 +177,7 @@ class FPOCMH(StreamNetworks):
 
         groups: list[tuple[Modality, npt.NDArray[np.intp]]] = []
         for m in MODALITIES:
-            rows = np.flatnonzero(present(chunk.batch(m)))
+            rows = np.flatnonzero(chunk.batch(m).present)
             if len(rows):
                 groups += [(m, rows[part]) for part in batches(len(rows), self.batch, self.rng)]
         return (groups[i] for i in self.rng.permutation(len(groups)))
@@ -205,6 +213,14 @@ class FPOCMH(StreamNetworks):
             anchors[category] = (x[row] + anchors[category]) / 2 if met[category] else x[row]
             met[category] = True
         self.anchors_[m], self.met_[m] = anchors, met
+
+    def notes(self) -> list[str]:
+        if self.paired_:
+            return []
+        return [
+            "its offline stage saw no pair, so that its networks went into the stream untrained; "
+            + "--pool separate:N shows it N pairs"
+        ]
 
 
 def towards(hashed: Any, bank: Any, wanted: Any) -> Any:

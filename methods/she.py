@@ -24,7 +24,7 @@ from bench.api import (
     passes,
 )
 from bench.methods._hash_network import unit
-from bench.methods._stream_network import StreamNetworks, log_mean, present
+from bench.methods._stream_network import StreamNetworks, log_mean
 
 
 class SHE(StreamNetworks):
@@ -95,7 +95,7 @@ class SHE(StreamNetworks):
         labelled = chunk.labels.any(axis=1)
         for m in MODALITIES:
             batch = chunk.batch(m)
-            rows = present(batch)
+            rows = batch.present
             if not rows.any():
                 continue
             learned = rows & labelled

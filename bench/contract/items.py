@@ -49,6 +49,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Whether each item has this modality, (n,)."""
+        return np.ones(len(self), dtype=bool) if self.absent is None else ~self.absent
+
     def take(self, rows: Rows | slice) -> Batch:
         absent = None if self.absent is None else self.absent[rows]
         pictures = None if self.pictures is None else self.pictures.take(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, dataclass_transform
 
@@ -16,7 +16,7 @@ from bench.contract.items import Batch, Chunk, Codes, Features, Modality, Split
 from bench.contract.params import param
 from bench.contract.state import Tree
 from bench.contract.training import Training
-from bench.errors import StoreError
+from bench.errors import DataError, StoreError
 from bench.progress import Task
 
 
@@ -26,7 +26,9 @@ class Capabilities:
 
     supervised: bool = False  # reads chunk.labels
     label_free: bool = False  # supervised, and also runs where all or some rows have no label
-    partial: bool = False  # also learns from items that lack one modality: reads batch.absent
+    partial: bool = (
+        False  # also learns from items that lack one modality: reads batch.absent or batch.present
+    )
     views: tuple[str, ...] = ()  # reads these extra features in training, e.g. ("clip",)
     pictures: bool = False  # reads the pictures of its items: batch.pictures, in encode() as well
     texts: bool = False  # reads the texts of its items: batch.texts, in encode() as well
@@ -177,6 +179,17 @@ class Method(ABC):
         Called once, after the last evaluation.
         """
         return ()
+
+    def require_met(self, modality: Modality, met: Container[Modality]) -> None:
+        """Raise DataError unless ``met`` has the modality; for the ``encode`` of ``partial`` methods.
+
+        While no item of a modality has come, the method has no hash function for it.
+        """
+        if modality not in met:
+            raise DataError(
+                f"{type(self).__name__} has met no {modality} yet; it hashes one after a chunk that has "
+                "items of it. Evaluate later."
+            )
 
     def log(self, step: int, **values: float) -> None:
         """Add a point to curves that are stored with the cell: ``self.log(epoch, loss=0.3)``.

@@ -102,8 +102,7 @@ def _measured(cell: PlannedCell) -> float:
         offline = time.perf_counter() - started
         method.fit_chunk(first)
         for modality in MODALITIES:
-            absent = first.batch(modality).absent
-            if absent is None or not absent.all():  # else no function hashes it yet
+            if first.batch(modality).present.any():  # else no function hashes it yet
                 encode(method, train, modality, plan.rounds[0])
         per_item = (time.perf_counter() - started - offline) / len(plan.rounds[0])
     return offline + per_item * sum(len(rows) for rows in plan.rounds)

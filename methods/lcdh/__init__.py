@@ -218,11 +218,10 @@ class LCDH(Method):
     def outputs(self, batch: Batch, modality: Modality) -> Array:
         """Return one modality's hash function before the signs; reads no CLIP, labels or other modality."""
         x = batch.features
+        self.require_met(modality, self.features_ if self.student_ is None else self.student_.scaling)
         if self.student_ is not None:
             return self.student_.project(x, modality)
         values = np.zeros((len(x), self.bits))
-        if modality not in self.features_:
-            return values
         for i in range(0, len(x), BLOCK):
             phi = with_ones(self.features_[modality](x[i : i + BLOCK]))
             values[i : i + BLOCK] = self.linear_.project(phi, modality)
@@ -357,13 +356,12 @@ class LCDH(Method):
         """Return Φ of both modalities; a missing modality gives a zero row, which changes no sum."""
         phis = {}
         for m in MODALITIES:
-            x, absent = items.batch(m).features, items.batch(m).absent
+            batch = items.batch(m)
             if m not in self.features_:
-                phis[m] = np.zeros((len(x), x.shape[1] + 1), np.float32)
+                phis[m] = np.zeros((len(batch), batch.features.shape[1] + 1), np.float32)
                 continue
-            phis[m] = with_ones(self.features_[m](x))
-            if absent is not None:
-                phis[m][absent] = 0.0
+            phis[m] = with_ones(self.features_[m](batch.features))
+            phis[m][~batch.present] = 0.0
         return phis
 
     def _seen(

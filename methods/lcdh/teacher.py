@@ -68,11 +68,8 @@ class Seen:
     @classmethod
     def of(cls, items: Split) -> Self:
         """Take the ``clip`` views of some items."""
-        absent = [b.absent for b in (items.image, items.text)]
-        known = None
-        if any(a is not None for a in absent):
-            known = np.column_stack([np.ones(len(items), bool) if a is None else ~a for a in absent])
-        return cls(items.image.views["clip"], items.text.views["clip"], known)
+        known = np.column_stack([items.image.present, items.text.present])
+        return cls(items.image.views["clip"], items.text.views["clip"], None if known.all() else known)
 
     def take(self, rows: Rows | slice) -> Seen:
         return Seen(self.image[rows], self.text[rows], None if self.present is None else self.present[rows])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.checks.suite import check_method
+from bench.checks.trial import ROWS, Trial, items
+from bench.errors import DataError
 from bench.plugins import registry
 
 NAMES = registry.names("method")
@@ -25,3 +29,14 @@ def test_it_keeps_the_contract(name: str, quick: Callable[[str], dict[str, Any]]
 @pytest.mark.parametrize("name", AUTHORS)
 def test_it_keeps_the_contract_by_its_authors_settings(name: str) -> None:
     check_method(name, raising=True, **registry.get("method", name).presets["authors"])
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if registry.get("method", n).capabilities.partial])
+def test_a_modality_that_has_not_come_is_named(name: str, quick: Callable[[str], dict[str, Any]]) -> None:
+    trial, both = Trial(registry.get("method", name), quick(name)), items()
+    none = np.zeros(ROWS, dtype=bool)
+    image, text = (dataclasses.replace(b, absent=a) for b, a in ((both.image, none), (both.text, ~none)))
+    method = trial.fit(dataclasses.replace(both, image=image, text=text), pool=False)
+    with pytest.raises(DataError, match="has met no text yet"):
+        method.encode(trial.asked(both, "text"), "text")
+    assert len(method.encode(trial.asked(both, "image"), "image")) == ROWS

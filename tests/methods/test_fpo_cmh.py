@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Batch, Chunk
+from bench.api import MODALITIES, Batch, Chunk, Modality
 from bench.methods.fpo_cmh import FPOCMH, softmax, towards
 
 torch = pytest.importorskip("torch")
@@ -63,11 +63,12 @@ def fitted(*chunks: Chunk, **settings: Any) -> FPOCMH:
     return method
 
 
-def separation(method: FPOCMH) -> float:
+def separation(method: FPOCMH, asked: Mapping[Modality, Batch] | None = None) -> float:
     """How much oftener bits of an image and a text agree within a class than across."""
     fresh = stream(200, seed=9)
     assert fresh.labels is not None
-    image, text = (method.encode(fresh.batch(m), m).astype(float) for m in MODALITIES)
+    asked = asked or {m: fresh.batch(m) for m in MODALITIES}
+    image, text = (method.encode(asked[m], m).astype(float) for m in MODALITIES)
     same, agree = fresh.labels @ fresh.labels.T > 0, image @ text.T / method.bits
     return float(agree[same].mean() - agree[~same].mean())
 
@@ -78,6 +79,28 @@ def test_lone_images_and_texts_tie_the_modalities_together() -> None:
     untrained = fitted(**settings)
     method = fitted(*(lone(stream(400, seed=s)) for s in range(1, 5)), **settings)
     assert separation(method) > separation(untrained) + 0.1
+
+
+def alone(chunk: Chunk, modality: Modality) -> Chunk:
+    """The same items with one modality, in the way of CLIP: rows of length 1."""
+    sides = {}
+    for m in MODALITIES:
+        x = chunk.batch(m).features
+        unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+        shown = m == modality
+        sides[m] = Batch(unit * np.float32(shown), absent=np.full(len(chunk), not shown))
+    return dataclasses.replace(chunk, image=sides["image"], text=sides["text"])
+
+
+@pytest.mark.parametrize("order", [("image", "text"), ("text", "image")])
+def test_modalities_that_come_in_turn_tie_together_without_any_pair(order: tuple[Modality, Modality]) -> None:
+    method = FPOCMH(bits=16, hidden=32, vocabulary=6, rate=0.1)
+    for m in order:
+        for seed in range(4):
+            method.fit_chunk(alone(stream(400, seed=seed), m))
+    asked = {m: Batch(alone(stream(200, seed=9), m).batch(m).features) for m in MODALITIES}
+    assert separation(method, asked) > 0.25
+    assert "saw no pair" in method.notes()[0]
 
 
 def test_an_item_moves_the_anchor_of_its_category_half_of_the_way() -> None:

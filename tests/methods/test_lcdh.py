@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk, Modality, Shared
-from bench.errors import ContractError, ParameterError
+from bench.errors import ContractError, DataError, ParameterError
 from bench.methods._online import Factor, RunningGram
 from bench.methods._scaling import Scaling
 from bench.methods.lcdh import LCDH, with_ones
@@ -323,7 +323,8 @@ def test_a_modality_that_arrives_later_is_scaled_by_its_own_first_items(student:
         if pool:
             method.fit_pool(first)
         method.fit_chunk(first)
-        assert not method.outputs(plain(later.text), "text").any()
+        with pytest.raises(DataError, match="met no text yet"):
+            method.outputs(plain(later.text), "text")
         method.fit_chunk(later)
         found.append(method.encode(plain(later.text), "text"))
     np.testing.assert_array_equal(found[0], found[1])

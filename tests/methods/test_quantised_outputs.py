@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from bench.api import Batch, Chunk, Method
 from bench.contract.state import packed, unpacked
 from bench.methods.binary_lcdh import BinaryLcdh
 from bench.methods.lemon import LEMON
+from bench.methods.pq_lcdh import PQLcdh
 from bench.methods.pq_lemon import PQLemon
 
 
@@ -52,6 +54,22 @@ def test_the_method_learns_chunk_by_chunk() -> None:
     np.testing.assert_allclose(
         method._vectors(x, "image"), outputs / np.linalg.norm(outputs, axis=1, keepdims=True), rtol=1e-12
     )
+
+
+def test_a_modality_that_an_item_lacks_is_not_quantised() -> None:
+    """Half of the items lack their text, whose features are zeros."""
+    chunk, lacking = pairs(100), np.arange(100) % 2 == 0
+    text = dataclasses.replace(chunk.text, features=chunk.text.features * ~lacking[:, None], absent=lacking)
+    method = fitted(PQLcdh, dataclasses.replace(chunk, text=text), bits=8, student="linear")
+    shown = np.concatenate(
+        [
+            method._vectors(chunk.image, "image"),
+            method._vectors(chunk.text.take(np.flatnonzero(~lacking)), "text"),
+        ]
+    )
+    # With fewer vectors than centroids, each has a centroid of its own, and nothing else has one.
+    found = np.unique(np.round(method.part_.centroids[0], 6), axis=0)
+    np.testing.assert_allclose(found, np.unique(np.round(shown, 6), axis=0), atol=2e-6)
 
 
 def test_a_saved_state_goes_on_as_if_it_had_not_been_saved() -> None:
