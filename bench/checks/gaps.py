@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.checks import asking
-from bench.checks.trial import BITS, CLASSES, ROWS, Trial, items
+from bench.checks.trial import BITS, CLASSES, ROWS, Trial, items, only, without
 from bench.contract.items import MODALITIES, Labels, Split
 
 
@@ -79,25 +79,15 @@ def _with_labels(split: Split, labels: Labels | None) -> Split:
 
 def it_learns_from_items_that_lack_a_modality(trial: Trial) -> None:
     """Of three items one lacks its image and one its text, then only texts come; or images, then texts."""
-    third, none, all_ = np.arange(ROWS) % 3, np.zeros(ROWS, dtype=bool), np.ones(ROWS, dtype=bool)
+    third = np.arange(ROWS) % 3
     one, other, last = asking.three()
-    mixed = [_without(s, image=third == 0, text=third == 1) for s in (one, other)]
-    texts = _without(last, image=all_, text=none)
-    in_turn = [_without(one, image=none, text=all_), texts]
+    mixed = [without(s, image=third == 0, text=third == 1) for s in (one, other)]
+    texts = only(last, "text")
+    in_turn = [only(one, "image"), texts]
     for splits, what in (([*mixed, texts], "in which items lack a modality"), (in_turn, "of one modality")):
         method = trial.fit(*splits)
         asking.both(trial, method, asking.queries())
         asking.require_finite(trial, method, f"chunks {what}")
-
-
-def _without(split: Split, **absent: npt.NDArray[np.bool_]) -> Split:
-    """The same items, with zeros where they lack a modality."""
-    sides = {}
-    for m in MODALITIES:
-        seen, kept = split.batch(m), ~absent[m][:, None]
-        views = {name: view * kept for name, view in seen.views.items()}
-        sides[m] = dataclasses.replace(seen, features=seen.features * kept, views=views, absent=absent[m])
-    return dataclasses.replace(split, image=sides["image"], text=sides["text"])
 
 
 def it_runs_with_and_without_a_pool(trial: Trial) -> None:

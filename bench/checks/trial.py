@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ _QUARTER = 16  # pixels
 _WIDTH: Mapping[Modality, int] = {"image": 24, "text": 40}  # different, so that mixing them up fails
 _VIEW_WIDTH = 20  # the same for both modalities, as CLIP's
 _NOISE = 0.5
+_Items = TypeVar("_Items", bound=Split)
 
 
 def items(
@@ -83,6 +84,21 @@ def _seen(labels: Labels, what: str, width: int, rng: np.random.Generator) -> np
     """Labels through a fixed random map that belongs to ``what``, with noise."""
     world = np.random.default_rng(list(what.encode())).standard_normal((CLASSES, width))
     return (labels @ world + _NOISE * rng.standard_normal((len(labels), width))).astype(np.float32)
+
+
+def without(split: _Items, **absent: npt.NDArray[np.bool_]) -> _Items:
+    """The same items, without their ``image`` or ``text`` where these (n,) are True; zeros stand for it."""
+    sides = {}
+    for m in MODALITIES:
+        seen, kept = split.batch(m), ~absent[m][:, None]
+        views = {name: view * kept for name, view in seen.views.items()}
+        sides[m] = replace(seen, features=seen.features * kept, views=views, absent=absent[m])
+    return replace(split, image=sides["image"], text=sides["text"])
+
+
+def only(split: _Items, modality: Modality) -> _Items:
+    """The same items in one modality."""
+    return without(split, **{m: np.full(len(split), m != modality) for m in MODALITIES})
 
 
 def join(splits: Sequence[Split]) -> Split:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from bench.api import MODALITIES, Batch, Chunk, Modality, Shared
+from bench.checks.trial import only
 from bench.errors import ContractError, DataError, ParameterError
 from bench.methods._online import Factor, RunningGram
 from bench.methods._scaling import Scaling
@@ -302,24 +304,15 @@ def test_the_teacher_says_nothing_of_classes_that_its_pool_lacks() -> None:
     assert np.any(codes(none, later) != codes(none, other))
 
 
-def alone(chunk: Chunk, modality: Modality, *, unit: float = 1.0) -> Chunk:
-    """The same items with one modality, its features multiplied by ``unit``."""
-    whole, kept = chunk.batch(modality), np.zeros(len(chunk), bool)
-    present = Batch(whole.features * np.float32(unit), whole.views, kept)
-    blank = chunk.text if modality == "image" else chunk.image
-    views = {name: np.zeros_like(view) for name, view in blank.views.items()}
-    missing = Batch(np.zeros_like(blank.features), views, ~kept)
-    image, text = (present, missing) if modality == "image" else (missing, present)
-    return Chunk(round=chunk.round, image=image, text=text, labels=chunk.labels, ids=chunk.ids)
-
-
 @pytest.mark.parametrize("student", ["linear", "hidden"])
 @pytest.mark.parametrize("pool", [False, True])
 def test_a_modality_that_arrives_later_is_scaled_by_its_own_first_items(student: Any, pool: bool) -> None:
     found = []
     for unit in (1.0, 1024.0):
         method = LCDH(bits=16, **{**SMALL, "student": student, "epochs": 2})
-        first, later = alone(make(60), "image"), alone(make(60, seed=1, round=1), "text", unit=unit)
+        first, later = only(make(60), "image"), only(make(60, seed=1, round=1), "text")
+        text = dataclasses.replace(later.text, features=later.text.features * np.float32(unit))
+        later = dataclasses.replace(later, text=text)
         if pool:
             method.fit_pool(first)
         method.fit_chunk(first)
@@ -332,7 +325,7 @@ def test_a_modality_that_arrives_later_is_scaled_by_its_own_first_items(student:
 
 
 def test_a_teacher_says_nothing_of_items_without_a_modality_that_it_reads() -> None:
-    image, text, both = (Seen.of(chunk) for chunk in (alone(make(), "image"), alone(make(), "text"), make()))
+    image, text, both = (Seen.of(chunk) for chunk in (only(make(), "image"), only(make(), "text"), make()))
     for teacher in (
         teach(fusion="image", epochs=1),
         project_teacher(image, bits=8, rng=np.random.default_rng(0)),

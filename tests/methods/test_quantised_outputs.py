@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
 from bench.api import Batch, Chunk, Method
+from bench.checks.trial import without
 from bench.contract.state import packed, unpacked
 from bench.methods.binary_lcdh import BinaryLcdh
 from bench.methods.lemon import LEMON
@@ -59,8 +59,7 @@ def test_the_method_learns_chunk_by_chunk() -> None:
 def test_a_modality_that_an_item_lacks_is_not_quantised() -> None:
     """Half of the items lack their text, whose features are zeros."""
     chunk, lacking = pairs(100), np.arange(100) % 2 == 0
-    text = dataclasses.replace(chunk.text, features=chunk.text.features * ~lacking[:, None], absent=lacking)
-    method = fitted(PQLcdh, dataclasses.replace(chunk, text=text), bits=8, student="linear")
+    method = fitted(PQLcdh, without(chunk, image=lacking & False, text=lacking), bits=8, student="linear")
     shown = np.concatenate(
         [
             method._vectors(chunk.image, "image"),

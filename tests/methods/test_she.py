@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.api import MODALITIES, Chunk, Modality
+from bench.api import MODALITIES, Chunk
+from bench.checks.trial import only
 from bench.errors import DataError
 from bench.methods.she import SHE, affinity, separation, to_prototypes, transfer
 
@@ -33,14 +34,6 @@ def test_losses_are_those_of_the_specification(golden: Any) -> None:
     )
     expected = (0.6008938991, 0.4584812409, 0.7389826718, 6.4266124429, 0.0)
     assert [float(loss) for loss in losses] == pytest.approx(expected, abs=1e-9)
-
-
-def only(chunk: Chunk, modality: Modality) -> Chunk:
-    """The chunk with items of one modality."""
-    gone = np.ones(len(chunk), bool)
-    if modality == "image":
-        return dataclasses.replace(chunk, text=dataclasses.replace(chunk.text, absent=gone))
-    return dataclasses.replace(chunk, image=dataclasses.replace(chunk.image, absent=gone))
 
 
 def in_turn(pairs: Callable[..., Chunk], **settings: Any) -> tuple[SHE, float]:
