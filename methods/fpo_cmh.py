@@ -103,7 +103,7 @@ class FPOCMH(StreamNetworks):
         x = {m: pool.batch(m).features[pool.batch(m).present] for m in MODALITIES}
         self.words_ = centres(unit_rows(x["text" if "text" in nets else "image"]), self.vocabulary, self.rng)
         found = {m: self._categories(x[m]) for m in MODALITIES}
-        both = found["image"].any(axis=0) & found["text"].any(axis=0)
+        both = np.asarray(found["image"].any(axis=0) & found["text"].any(axis=0))
         for m in MODALITIES:
             total = dot(found[m].T, x[m])
             self.anchors_[m] = total / np.maximum(found[m].sum(axis=0), 1)[:, None]
