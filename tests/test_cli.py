@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ def run(*more: str, methods: str = "halves") -> int:
             *more,
         ]
     )
+
+
+def test_the_path_of_a_plugin_may_have_a_comma(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "mine,new"
+    folder.mkdir()
+    copies = [shutil.copy(plugin, folder / f"my_{plugin.name}") for plugin in PLUGINS]
+    assert main(["list", "methods", "--plugin", ",".join(map(str, copies))]) == 0
+    assert "my_halves" in capsys.readouterr().out
 
 
 def test_run_prints_a_table_with_both_directions_and_chance(capsys: pytest.CaptureFixture[str]) -> None:

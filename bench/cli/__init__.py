@@ -53,7 +53,6 @@ def _guarded(argv: Sequence[str] | None) -> int:
 
 def _execute(argv: Sequence[str] | None) -> int:
     from functools import partial
-    from pathlib import Path
 
     from bench.cli import options, trust
     from bench.errors import BenchError
@@ -62,9 +61,8 @@ def _execute(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     try:
         options.check_places(args)
-        for path in ",".join(getattr(args, "plugin_files", ())).split(","):
-            if path:
-                registry.add_file(Path(path))
+        for path in options.plugin_paths(getattr(args, "plugin_files", ())):
+            registry.add_file(path)
         with registry.asking(partial(trust.announce, yes=getattr(args, "yes", False))):
             return int(args.execute(args))
     except BenchError as error:

@@ -6,6 +6,7 @@ import argparse
 import atexit
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -193,6 +194,11 @@ def add_plugin_files(parser: argparse._ActionsContainer) -> None:
         dest="plugin_files",
         help="your own Python files with a method, dataset, report, metric or encoder; may be repeated",
     )
+
+
+def plugin_paths(texts: Sequence[str]) -> list[Path]:
+    """The files of every ``--plugin a.py,b.py``; a path may have commas, since a file ends in ``.py``."""
+    return [Path(path) for text in texts for path in re.split(r"(?<=\.py),", text) if path]
 
 
 def plugin_of(text: str) -> tuple[str, str]:
