@@ -5,6 +5,7 @@ Ours, no paper's. The trap: weights and dropout must be drawn from the method's 
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,9 @@ BATCH = 128  # pairs per step
 RATE, DECAY = 2e-3, 1e-2  # of AdamW
 DROP = 0.5  # share of the inputs and of the hidden units that a step leaves out, while items are few
 FEW = 2500  # items; once more have been seen, the share falls with the square of their number
+SURE = 0.5  # of log 2: a loss per bit of new codes up to this is no surprise,
+UNSURE = 0.75  # and one from this a full one
+SPARED = 0.75  # share of the epochs that a full surprise leaves out
 
 # Parameters of methods that offer the student.
 HIDDEN: Any = param(512, "hidden units (student=hidden)", least=1)
@@ -32,7 +36,9 @@ class Student(State):
     Every chunk is learned together with ``memory``, a uniform sample of earlier items and their codes. The
     code of an item is ``sign(tanh(l/2) + s σ(m) K)``, with logits l of its code and m of its labels; K (c, k)
     is the ridge regression of all codes so far on their labels, and s the share of items with labels.
-    Dropout is DROP for the first FEW items and falls with the square of their number after that.
+    Dropout is DROP for the first FEW items and falls with the square of their number after that. Where the
+    codes of new items surprise the network, as they do with wrong labels, it stays, and epochs are fewer, so
+    that less is learned by heart.
     """
 
     bits: int
@@ -62,6 +68,8 @@ class Student(State):
             new[m] = batch.features
             new[f"{m} present"] = batch.present
         rows = self.memory.before(new)
+        few = min(1.0, FEW / self.seen) ** 2
+        surprise = {m: (1.0 - few) * self._surprise(new, m) if few < 1 else 0.0 for m in MODALITIES}
         freeze(self.scaling, items, items.shared, ("student",))
         for m in MODALITIES:
             if m not in self.scaling:
@@ -69,8 +77,9 @@ class Student(State):
             present = rows[f"{m} present"]
             x = self.scaling[m](rows[m][present])
             targets = rows["codes"][present], rows["labels"][present]
-            drop = DROP * min(1.0, FEW / self.seen) ** 2
-            self.layers[m] = train(self.layers[m], x, *targets, epochs=epochs, drop=drop, rng=rng)
+            drop = DROP * (few + surprise[m])
+            kept = round(epochs * (1.0 - SPARED * surprise[m]))
+            self.layers[m] = train(self.layers[m], x, *targets, epochs=kept, drop=drop, rng=rng)
         self.memory.add(new, rng)
 
     def _start(self, items: Split, classes: int, hidden: int, rng: np.random.Generator) -> None:
@@ -86,13 +95,32 @@ class Student(State):
         if self.gram.n:
             self.spread = self.gram.n / self.seen * self.gram.factor(1.0).solve(np.asarray(self.cross))
 
+    def _surprise(self, new: dict[str, npt.NDArray[Any]], m: Modality) -> float:
+        """From 0 to 1: how much the codes of new items surprise the network of a modality.
+
+        Items of a class that no remembered item has do not count.
+        """
+        if m not in self.scaling or not len(self.memory):
+            return 0.0
+        strange = ~self.memory.rows["labels"].any(axis=0)
+        rows = new[f"{m} present"] & ~new["labels"][:, strange].any(axis=1)
+        if not rows.any():
+            return 0.0
+        logits = self._logits(new[m][rows], m)[:, : self.bits]
+        loss = float(np.logaddexp(0.0, -logits * new["codes"][rows]).mean()) / math.log(2)
+        return min(max((loss - SURE) / (UNSURE - SURE), 0.0), 1.0)
+
+    def _logits(self, x: Features, m: Modality) -> Array:
+        """The outputs (n, bits + c) of the network for features (n, d)."""
+        v, a, w, b = self.layers[m]
+        return dot(np.maximum(dot(self.scaling[m](x), v) + a, 0.0), w) + b
+
     def project(self, x: Features, modality: Modality) -> Array:
         """The real-valued codes (n, bits) of features (n, d), in float64, each row on its own."""
         codes = np.zeros((len(x), self.bits))
-        v, a, w, b = self.layers[modality]
         done = 0
         for (rows,) in blocks(x):
-            out = dot(np.maximum(dot(self.scaling[modality](rows), v) + a, 0.0), w) + b
+            out = self._logits(rows, modality)
             part = np.tanh(out[:, : self.bits] / 2)
             if self.spread is not None:
                 part += dot(0.5 + 0.5 * np.tanh(out[:, self.bits :] / 2), self.spread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -82,19 +83,55 @@ def test_without_labels_it_learns_the_codes_alone(labels: int | None) -> None:
     assert (signs(student.project(chunk.image.features, "image")) == known).mean() > 0.8
 
 
-def test_the_share_that_a_step_leaves_out_falls_once_many_items_have_been_seen(
+def shuffled(chunk: Chunk, share: float) -> Chunk:
+    """The same items; a share of them has the labels of others."""
+    assert chunk.labels is not None
+    wrong = np.arange(round(share * len(chunk)))
+    labels = chunk.labels.copy()
+    labels[wrong] = np.random.default_rng(7).permutation(chunk.labels)[wrong]
+    return dataclasses.replace(chunk, labels=labels)
+
+
+def test_dropout_falls_with_many_items_and_stays_where_their_labels_are_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shares: list[float] = []
+    found: list[tuple[float, int]] = []
+    real = _student.train
 
-    def train(layers: Any, *_: Any, drop: float, **__: Any) -> Any:
-        shares.append(drop)
-        return layers
+    def train(layers: Any, *args: Any, drop: float, epochs: int, **how: Any) -> Any:
+        found.append((drop, epochs))
+        return real(layers, *args, drop=drop, epochs=epochs, **how)
 
-    monkeypatch.setattr(_student, "FEW", 120)
+    monkeypatch.setattr(_student, "FEW", 150)
     monkeypatch.setattr(_student, "train", train)
-    taught(*chunks(60, 60, 120))
-    assert shares == [0.5] * 4 + [0.125] * 2
+    first, second = chunks(150, 150)
+    taught(first, second, epochs=40)
+    assert found[2:] == [(0.125, 40)] * 2
+    found.clear()
+    taught(first, shuffled(second, 1.0), epochs=40)
+    assert found[2:] == [(pytest.approx(0.5), round(40 * (1 - 0.75 * 0.75)))] * 2
+
+
+def test_a_class_that_is_new_is_no_surprise(monkeypatch: pytest.MonkeyPatch) -> None:
+    student, _ = taught(*Trial(LCDH).chunks(items(100, classes=range(2))))
+    [late] = Trial(LCDH).chunks(items(50, seed=1, classes=range(2, 4)))
+    assert late.labels is not None
+    new = {"image": late.image.features, "image present": late.image.present, "labels": late.labels}
+    assert student._surprise({**new, "codes": codes_of(late)}, "image") == 0
+    assert student._surprise({**new, "codes": codes_of(late), "labels": late.labels * 0}, "image") > 0
+
+
+def test_wrong_labels_of_many_items_are_not_learned_by_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def right() -> float:
+        parts = [shuffled(chunk, 0.6) for chunk in chunks(*[100] * 6)]
+        student, _ = taught(*parts, memory=600, hidden=256, epochs=60)
+        [fresh] = Trial(LCDH).chunks(items(300, seed=99))
+        return float(np.mean(signs(student.project(fresh.image.features, "image")) == codes_of(fresh)))
+
+    monkeypatch.setattr(_student, "FEW", 100)
+    careful = right()
+    monkeypatch.setattr(Student, "_surprise", lambda *_: 0.0)
+    assert careful > right() + 0.02
 
 
 def test_its_memory_is_bounded() -> None:
