@@ -23,6 +23,7 @@ FEW = 2500  # items; once more have been seen, the share falls with the square o
 SURE = 0.5  # of log 2: a loss per bit of new codes up to this is no surprise,
 UNSURE = 0.75  # and one from this a full one
 SPARED = 0.75  # share of the epochs that a full surprise leaves out
+ASKED = 2000  # new items, at the most, that the loss is the mean of
 
 # Parameters of methods that offer the student.
 HIDDEN: Any = param(512, "hidden units (student=hidden)", least=1)
@@ -103,14 +104,15 @@ class Student(State):
         if m not in self.scaling or not len(self.memory):
             return 0.0
         strange = ~self.memory.rows["labels"].any(axis=0)
-        rows = new[f"{m} present"] & ~new["labels"][:, strange].any(axis=1)
-        if not rows.any():
+        rows = np.flatnonzero(new[f"{m} present"] & ~new["labels"][:, strange].any(axis=1))
+        if not len(rows):
             return 0.0
+        rows = rows[:: -(-len(rows) // ASKED)]
         logits = self._logits(new[m][rows], m)[:, : self.bits]
         loss = float(np.logaddexp(0.0, -logits * new["codes"][rows]).mean()) / math.log(2)
         return min(max((loss - SURE) / (UNSURE - SURE), 0.0), 1.0)
 
-    def _logits(self, x: Features, m: Modality) -> Array:
+    def _logits(self, x: npt.NDArray[Any], m: Modality) -> Array:
         """The outputs (n, bits + c) of the network for features (n, d)."""
         v, a, w, b = self.layers[m]
         return dot(np.maximum(dot(self.scaling[m](x), v) + a, 0.0), w) + b
