@@ -20,9 +20,9 @@ BATCH = 128  # pairs per step
 RATE, DECAY = 2e-3, 1e-2  # of AdamW
 DROP = 0.5  # share of the inputs and of the hidden units that a step leaves out, while items are few
 FEW = 2500  # items; once more have been seen, the share falls with the square of their number
-SURE = 0.5  # of log 2: a loss per bit of new codes up to this is no surprise,
-UNSURE = 0.75  # and one from this a full one
-SPARED = 0.75  # share of the epochs that a full surprise leaves out
+SURE = 0.5  # of log 2: a loss per bit of new codes up to this raises no doubt,
+UNSURE = 0.75  # and one from this full doubt
+SPARED = 0.75  # share of the epochs that full doubt leaves out
 ASKED = 2000  # new items, at the most, that the loss is the mean of
 
 # Parameters of methods that offer the student.
@@ -38,14 +38,15 @@ class Student(State):
     code of an item is ``sign(tanh(l/2) + s σ(m) K)``, with logits l of its code and m of its labels; K (c, k)
     is the ridge regression of all codes so far on their labels, and s the share of items with labels.
     Dropout is DROP for the first FEW items and falls with the square of their number after that. Where the
-    codes of new items surprise the network, as they do with wrong labels, it stays, and epochs are fewer, so
-    that less is learned by heart.
+    codes of new items surprise the network in every round, as they do with wrong labels, it stays, and epochs
+    are fewer, so that less is learned by heart.
     """
 
     bits: int
     memory: Memory
     scaling: dict[Modality, Scaling]
     layers: dict[Modality, list[Features]]  # V (d, h), a (h,), W (h, k + c), b (k + c,)
+    surprise: dict[Modality, float]  # the least loss on new codes, before they were learned
     gram: RunningGram  # of the labels
     cross: Array | float = 0.0  # the sum of labelsᵀ codes, (c, k)
     seen: int = 0
@@ -53,7 +54,7 @@ class Student(State):
 
     @classmethod
     def new(cls, bits: int, *, memory: int) -> Self:
-        return cls(bits, Memory.empty(memory), {}, {}, RunningGram())
+        return cls(bits, Memory.empty(memory), {}, {}, {}, RunningGram())
 
     def fit(
         self, items: Split, codes: npt.NDArray[Any], *, hidden: int, epochs: int, rng: np.random.Generator
@@ -70,7 +71,7 @@ class Student(State):
             new[f"{m} present"] = batch.present
         rows = self.memory.before(new)
         few = min(1.0, FEW / self.seen) ** 2
-        surprise = {m: (1.0 - few) * self._surprise(new, m) if few < 1 else 0.0 for m in MODALITIES}
+        doubt = {m: (1.0 - few) * self._doubt(new, m) for m in MODALITIES}
         freeze(self.scaling, items, items.shared, ("student",))
         for m in MODALITIES:
             if m not in self.scaling:
@@ -78,8 +79,8 @@ class Student(State):
             present = rows[f"{m} present"]
             x = self.scaling[m](rows[m][present])
             targets = rows["codes"][present], rows["labels"][present]
-            drop = DROP * (few + surprise[m])
-            kept = round(epochs * (1.0 - SPARED * surprise[m]))
+            drop = DROP * (few + doubt[m])
+            kept = round(epochs * (1.0 - SPARED * doubt[m]))
             self.layers[m] = train(self.layers[m], x, *targets, epochs=kept, drop=drop, rng=rng)
         self.memory.add(new, rng)
 
@@ -96,21 +97,22 @@ class Student(State):
         if self.gram.n:
             self.spread = self.gram.n / self.seen * self.gram.factor(1.0).solve(np.asarray(self.cross))
 
-    def _surprise(self, new: dict[str, npt.NDArray[Any]], m: Modality) -> float:
-        """From 0 to 1: how much the codes of new items surprise the network of a modality.
+    def _doubt(self, new: dict[str, npt.NDArray[Any]], m: Modality) -> float:
+        """From 0 to 1: how much the codes of new items have surprised the network of a modality all along.
 
-        Items of a class that no remembered item has do not count.
+        The least loss of all rounds decides, because wrong labels surprise in every round, and a shift of
+        topics or a new class in some. Items of classes that no remembered item has do not count, nor do
+        rounds with few others.
         """
-        if m not in self.scaling or not len(self.memory):
-            return 0.0
-        strange = ~self.memory.rows["labels"].any(axis=0)
-        rows = np.flatnonzero(new[f"{m} present"] & ~new["labels"][:, strange].any(axis=1))
-        if not len(rows):
-            return 0.0
-        rows = rows[:: -(-len(rows) // ASKED)]
-        logits = self._logits(new[m][rows], m)[:, : self.bits]
-        loss = float(np.logaddexp(0.0, -logits * new["codes"][rows]).mean()) / math.log(2)
-        return min(max((loss - SURE) / (UNSURE - SURE), 0.0), 1.0)
+        if m in self.scaling and len(self.memory):
+            strange = ~self.memory.rows["labels"].any(axis=0)
+            rows = np.flatnonzero(new[f"{m} present"] & ~new["labels"][:, strange].any(axis=1))
+            if len(rows) >= BATCH:
+                rows = rows[:: -(-len(rows) // ASKED)]
+                logits = self._logits(new[m][rows], m)[:, : self.bits]
+                loss = float(np.logaddexp(0.0, -logits * new["codes"][rows]).mean()) / math.log(2)
+                self.surprise[m] = min(loss, self.surprise.get(m, loss))
+        return min(max((self.surprise.get(m, 0.0) - SURE) / (UNSURE - SURE), 0.0), 1.0)
 
     def _logits(self, x: npt.NDArray[Any], m: Modality) -> Array:
         """The outputs (n, bits + c) of the network for features (n, d)."""

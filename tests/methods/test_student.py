@@ -113,25 +113,38 @@ def test_dropout_falls_with_many_items_and_stays_where_their_labels_are_wrong(
     assert [epochs for _, epochs in found[2:]] == [round(40 * (1 - 0.75 * 0.75))] * 2
 
 
-def test_a_class_that_is_new_is_no_surprise(monkeypatch: pytest.MonkeyPatch) -> None:
-    student, _ = taught(*Trial(LCDH).chunks(items(100, classes=range(2))))
-    [late] = Trial(LCDH).chunks(items(50, seed=1, classes=range(2, 4)))
-    assert late.labels is not None
-    new = {"image": late.image.features, "image present": late.image.present, "labels": late.labels}
-    assert student._surprise({**new, "codes": codes_of(late)}, "image") == 0
-    assert student._surprise({**new, "codes": codes_of(late), "labels": late.labels * 0}, "image") > 0
+def test_neither_new_classes_nor_a_shift_after_calm_rounds_raise_doubt() -> None:
+    def new(seed: int, *classes: int, wrong: float = 0) -> dict[str, Array]:
+        [chunk] = Trial(LCDH).chunks(items(150, seed=seed, classes=range(*classes)))
+        labels = np.asarray(chunk.labels)
+        codes = codes_of(shuffled(chunk, wrong))
+        return {
+            "image": chunk.image.features,
+            "image present": chunk.image.present,
+            "labels": labels,
+            "codes": codes,
+        }
+
+    def student() -> Student:
+        return taught(*Trial(LCDH).chunks(items(300, classes=range(2))), epochs=60)[0]
+
+    assert student()._doubt(new(1, 2, 4), "image") == 0
+    assert student()._doubt(new(1, 0, 2, wrong=1.0), "image") == 1
+    calm = student()
+    assert calm._doubt(new(1, 0, 2), "image") == 0
+    assert calm._doubt(new(2, 0, 2, wrong=1.0), "image") == 0
 
 
 def test_wrong_labels_of_many_items_are_not_learned_by_heart(monkeypatch: pytest.MonkeyPatch) -> None:
     def right() -> float:
-        parts = [shuffled(chunk, 0.6) for chunk in chunks(*[100] * 6)]
+        parts = [shuffled(chunk, 0.6) for chunk in chunks(*[150] * 6)]
         student, _ = taught(*parts, memory=600, hidden=256, epochs=60)
         [fresh] = Trial(LCDH).chunks(items(300, seed=99))
         return float(np.mean(signs(student.project(fresh.image.features, "image")) == codes_of(fresh)))
 
-    monkeypatch.setattr(_student, "FEW", 100)
+    monkeypatch.setattr(_student, "FEW", 150)
     careful = right()
-    monkeypatch.setattr(Student, "_surprise", lambda *_: 0.0)
+    monkeypatch.setattr(Student, "_doubt", lambda *_: 0.0)
     assert careful > right() + 0.02
 
 
