@@ -46,7 +46,7 @@ class Student(State):
     memory: Memory
     scaling: dict[Modality, Scaling]
     layers: dict[Modality, list[Features]]  # V (d, h), a (h,), W (h, k + c), b (k + c,)
-    surprise: dict[Modality, float]  # the least loss on new codes, before they were learned
+    surprise: dict[Modality, float]  # the least loss on new codes, before they were learned; 0 at first
     gram: RunningGram  # of the labels
     cross: Array | float = 0.0  # the sum of labelsᵀ codes, (c, k)
     seen: int = 0
@@ -54,7 +54,7 @@ class Student(State):
 
     @classmethod
     def new(cls, bits: int, *, memory: int) -> Self:
-        return cls(bits, Memory.empty(memory), {}, {}, {}, RunningGram())
+        return cls(bits, Memory.empty(memory), {}, {}, {m: 0.0 for m in MODALITIES}, RunningGram())
 
     def fit(
         self, items: Split, codes: npt.NDArray[Any], *, hidden: int, epochs: int, rng: np.random.Generator
@@ -111,8 +111,8 @@ class Student(State):
                 rows = rows[:: -(-len(rows) // ASKED)]
                 logits = self._logits(new[m][rows], m)[:, : self.bits]
                 loss = float(np.logaddexp(0.0, -logits * new["codes"][rows]).mean()) / math.log(2)
-                self.surprise[m] = min(loss, self.surprise.get(m, loss))
-        return min(max((self.surprise.get(m, 0.0) - SURE) / (UNSURE - SURE), 0.0), 1.0)
+                self.surprise[m] = min(loss, self.surprise[m] or loss)
+        return min(max((self.surprise[m] - SURE) / (UNSURE - SURE), 0.0), 1.0)
 
     def _logits(self, x: npt.NDArray[Any], m: Modality) -> Array:
         """The outputs (n, bits + c) of the network for features (n, d)."""

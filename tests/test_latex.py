@@ -19,6 +19,10 @@ NASTY = r"a_b%c&d#e{f}g\h^i~j$k<l>m|n[o]p*q--r→s±t†‡◊∥§λé"
 TWO_COLUMNS = r"\documentclass[conference]{IEEEtran}"
 NEURIPS = r"\documentclass{article}\usepackage{times}\usepackage[textwidth=5.5in,textheight=9in]{geometry}"
 CLASSES = {"IEEEtran": TWO_COLUMNS, "NeurIPS-like": NEURIPS}
+NEEDS = {  # a file of TeX that Debian may lack, and its package
+    "IEEEtran": ("IEEEtran.cls", "texlive-publishers"),
+    "NeurIPS-like": ("ptmr8t.tfm", "texlive-fonts-recommended"),
+}
 PACKAGES = r"\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
 
 
@@ -240,8 +244,8 @@ TABLES = {
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 @pytest.mark.parametrize("name", CLASSES)
 def test_no_box_is_overfull(tmp_path: Path, name: str, table: Table) -> None:
-    known = subprocess.run(["kpsewhich", "IEEEtran.cls"], capture_output=True, check=False).returncode == 0
-    if name == "IEEEtran" and not known:
-        pytest.skip("IEEEtran is not installed (apt-get install texlive-publishers)")
+    file, package = NEEDS[name]
+    if subprocess.run(["kpsewhich", file], capture_output=True, check=False).returncode:
+        pytest.skip(f"{file} is not installed (apt-get install {package})")
     said = compiled(tmp_path, CLASSES[name], f"Text.{table.to_latex()}\\clearpage")
     assert "Overfull" not in said and "too large" not in said
