@@ -26,9 +26,7 @@ class Capabilities:
 
     supervised: bool = False  # reads chunk.labels
     label_free: bool = False  # supervised, and also runs where all or some rows have no label
-    partial: bool = (
-        False  # also learns from items that lack one modality: reads batch.absent or batch.present
-    )
+    partial: bool = False  # also learns from items that lack one modality: reads batch.present
     views: tuple[str, ...] = ()  # reads these extra features in training, e.g. ("clip",)
     pictures: bool = False  # reads the pictures of its items: batch.pictures, in encode() as well
     texts: bool = False  # reads the texts of its items: batch.texts, in encode() as well
